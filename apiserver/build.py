@@ -6,7 +6,7 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -24,10 +24,12 @@ from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.admission.storage_class import DefaultStorageClass
 from apiserver.config import ApiserverConfig
 from apiserver.context import INTERNAL
-from apiserver.fast_paths import FAST_PATHS
+from apiserver.fast_paths import BATCH_TEMPLATES, FAST_PATHS, SPEC_MEMO
 from apiserver.flowcontrol.control import FlowControl, StreamLimits
 from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
+from apiserver.registry.create.spec_memo import PodSpecMemo
+from apiserver.registry.create.templates import batch_templates
 from apiserver.registry.direct import Direct
 from apiserver.registry.eviction import Evictor
 from apiserver.registry.pod_traces import Traces, TraceWriter
@@ -159,6 +161,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     flow: FlowControl | None = None,
     ephemeral_containers: bool = True,
     traces_per_second: float = SAMPLED_PER_SECOND,
+    fast_paths: Collection[str] = frozenset(FAST_PATHS),
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -173,6 +176,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         flow: the limits of requests; the usual ones by default.
         ephemeral_containers: may be added to running Pods (row B12).
         traces_per_second: Pods that have a trace without asking for one.
+        fast_paths: names of the accelerators that are on.
     """
     stores: dict[str, object] = {}
 
@@ -191,8 +195,10 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     choice = TraceChoice(clock, traces_per_second)
     writer = TraceWriter(clock, instance, choice)
     made = make_stores(
-        world, {"Pod": writer}, {"Pod": PodStrategy(ephemeral_containers=ephemeral_containers)}
-    )
+        world, {"Pod": writer}, {"Pod": PodStrategy(ephemeral_containers=ephemeral_containers)},
+        prepares={"Pod": PodSpecMemo()} if SPEC_MEMO in fast_paths else {},
+        preparers=batch_templates() if BATCH_TEMPLATES in fast_paths else {},
+    )  # fmt: skip
     stores.update(made)
     pods, nodes = made["Pod"], made["Node"]
     traces = Traces(made["PodTrace"], pods, clock, new_uid, choice)
@@ -239,13 +245,14 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
         instance: the name of this process among its replicas.
     """
     logging_setup.configure("apiserver", config.log_level, config.log_format)
-    log.info("fast paths", on=sorted(choose(config.fast_paths, FAST_PATHS)))
+    fast_paths = choose(config.fast_paths, FAST_PATHS)
+    log.info("fast paths", on=sorted(fast_paths))
     clock, registry = SystemClock(), new_registry("apiserver")
     async with _open_storage(config, clock, registry, instance) as opened, asyncio.TaskGroup() as group:
         app = build(
             opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock),
             flow=_limits(config, clock, opened.storage), ephemeral_containers=config.ephemeral_containers,
-            traces_per_second=config.traces_per_second,
+            traces_per_second=config.traces_per_second, fast_paths=fast_paths,
         )  # fmt: skip
         tasks = [group.create_task(job()) for job in (*opened.jobs, app.run)]
         try:

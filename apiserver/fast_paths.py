@@ -3,4 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-FAST_PATHS: Final[Mapping[str, str]] = {}
+SPEC_MEMO: Final = "spec-memo"
+BATCH_TEMPLATES: Final = "batch-templates"
+
+FAST_PATHS: Final[Mapping[str, str]] = {
+    SPEC_MEMO: "what follows from a Pod's spec is found once for all Pods with that spec",
+    BATCH_TEMPLATES: "of the objects of a CreateBatch that differ in their names alone, one is read and validated",
+}

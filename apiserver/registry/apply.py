@@ -13,7 +13,7 @@ import msgspec
 from google.protobuf.message import Message
 
 from apiserver.context import Context
-from apiserver.registry.creating import MAX_OBJECT_BYTES
+from apiserver.registry.create.storing import MAX_OBJECT_BYTES
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.store import Store
 from apiserver.registry.table import Stores

@@ -10,7 +10,7 @@ from typing import Final
 from apiserver import refusals
 from apiserver.context import Context
 from apiserver.registry.bound import Form, Moulds, cut, form_of
-from apiserver.registry.creating import MAX_OBJECT_BYTES
+from apiserver.registry.create.storing import MAX_OBJECT_BYTES
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.pods import SCHEDULED

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from apiserver.registry.alike import NAME, UID, Layout, layout_of
+from apiserver.registry.layout import NAME, UID, Layout, layout_of
 from apiserver.storage.codec import record_at_start, varint
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2

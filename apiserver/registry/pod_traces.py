@@ -245,12 +245,8 @@ class TraceWriter:
         self._gone: deque[tuple[str, str]] = deque(maxlen=_QUEUE_LIMIT)
         self._wake = asyncio.Event()
 
-    def uid(self, uid: str, meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> str:
-        """Choose whether a Pod is to have a trace; return the uid that says it."""
-        return self._choice.uids([uid], meta, warn)[0]
-
     def uids(self, uids: Sequence[str], meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> list[str]:
-        """Choose as `uid` does, of many Pods that are alike."""
+        """Choose which of some Pods are to have a trace; return the uids that say it."""
         return self._choice.uids(uids, meta, warn)
 
     def wants(self, uid: str) -> bool:

@@ -1,4 +1,4 @@
-"""The generic store: what create (`creating`), update, patch and delete mean for every kind.
+"""The generic store: what create (`create.pipeline`), update, patch and delete mean for every kind.
 
 Called by the services. An update is a compare-and-swap on the version that the client saw, or runs again on what is
 stored when the client saw none. Follows apiserver `registry/generic/registry/store.go`.
@@ -16,8 +16,7 @@ from apiserver.admission.chain import Attributes, Operation
 from apiserver.context import Context
 from apiserver.defaulting import default
 from apiserver.registry import deletion, metadata, subresources
-from apiserver.registry.creating import FAIR
-from apiserver.registry.creating_many import ManyCreator
+from apiserver.registry.create.pipeline import FAIR, Creator
 from apiserver.registry.deletion import DeleteOptions, Verdict
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.patches import patcher
@@ -67,7 +66,7 @@ class Deletion(NamedTuple):
     options: DeleteOptions
 
 
-class Store(ManyCreator[M]):
+class Store(Creator[M]):
     """Objects of one kind. Holds no state of its own."""
 
     # -- change
@@ -258,7 +257,7 @@ class Store(ManyCreator[M]):
             else:
                 if put is not None:
                     puts[index] = put
-        written = await self._try(list(puts.values()))
+        written = await self._put_all(list(puts.values()))
         if len(puts) == count and all(isinstance(result, Stored) for result in written):
             return cast("Sequence[Stored]", written)
         return await self._settled(count, make, results | dict(zip(puts, written, strict=True)))
@@ -413,22 +412,15 @@ class Store(ManyCreator[M]):
 
     def _prepare_update(self, ctx: Context, new: Any, old: Any, checks: Checks) -> M:
         """Complete, default and validate the new state of an object."""
-        known = self._drafts.is_known(new, old)
         metadata.prepare_for_update(new.metadata, old.metadata)
-        if not known:
-            default(self.kind, new)
+        default(self.kind, new)
         self.strategy.prepare_for_update(new, old)
-        if not known:
-            normalise(new)
-        changed = self.strategy.has_generation and not known and self.strategy.raises_generation(new, old)
+        normalise(new)
+        changed = self.strategy.has_generation and self.strategy.raises_generation(new, old)
         if changed:
             new.metadata.generation = old.metadata.generation + 1
         new.metadata.resource_version = old.metadata.resource_version
-        if known:
-            self._validate(old.metadata.name, self._drafts.update_errors(new, old))
-        else:
-            self._validate(old.metadata.name, validation.validate_update(self.kind, new, old))
-            self._drafts.learn(new, old)
+        self._validate(old.metadata.name, validation.validate_update(self.kind, new, old))
         for check in checks:
             check(new, old)
         if changed:

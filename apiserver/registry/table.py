@@ -6,8 +6,9 @@ from typing import Any
 
 from apiserver.registry.autoscalers import AutoscalerStrategy
 from apiserver.registry.config import SecretStrategy
-from apiserver.registry.draft import Drafts, PodDrafts
-from apiserver.registry.events import EventDrafts, EventStrategy
+from apiserver.registry.create.new import Prepare
+from apiserver.registry.create.pipeline import Preparer
+from apiserver.registry.events import EventStrategy
 from apiserver.registry.jobs import CronJobStrategy, JobStrategy
 from apiserver.registry.leases import LeaseStrategy
 from apiserver.registry.limit_ranges import LimitRangeStrategy
@@ -27,7 +28,7 @@ from apiserver.registry.storage_drivers import (
 from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.world import Observer, World
-from vaina.kinds import EVENT, KINDS, POD, Kind
+from vaina.kinds import KINDS
 
 #: what is special about a kind, by its name; the others need nothing
 STRATEGIES: Mapping[str, Strategy[Any]] = {
@@ -64,6 +65,9 @@ def make_stores(
     world: World,
     observers: Mapping[str, Observer],
     strategies: Mapping[str, Strategy[Any]] = MappingProxyType({}),
+    *,
+    prepares: Mapping[str, Prepare[Any]] = MappingProxyType({}),
+    preparers: Mapping[str, Preparer[Any]] = MappingProxyType({}),
 ) -> Stores:
     """Return a store for every kind, by the kind's name.
 
@@ -71,14 +75,14 @@ def make_stores(
         world: what stores stand on.
         observers: by the name of the kind whose creations and removals they are told.
         strategies: of kinds that this cluster wants otherwise than `STRATEGIES` has them.
+        prepares: of kinds whose objects are prepared by an accelerator.
+        preparers: of kinds whose batches are prepared by an accelerator.
     """
     wanted = {**STRATEGIES, **strategies}
     return {
-        kind.kind: _store(kind, wanted.get(kind.kind, Strategy()), world, observers.get(kind.kind))
+        kind.kind: Store(
+            kind, wanted.get(kind.kind, Strategy()), world, observer=observers.get(kind.kind),
+            prepare=prepares.get(kind.kind), preparer=preparers.get(kind.kind),
+        )
         for kind in KINDS
-    }
-
-
-def _store(kind: Kind[Any], strategy: Strategy[Any], world: World, observer: Observer | None) -> Store[Any]:
-    drafts: Drafts[Any] | None = PodDrafts() if kind is POD else EventDrafts() if kind is EVENT else None
-    return Store(kind, strategy, world, observer=observer, drafts=drafts)
+    }  # fmt: skip

@@ -46,15 +46,14 @@ class SelectingStorage(CachedStorage, Protocol):
 class Observer(Protocol):
     """Is told of what was done; must return at once."""
 
-    def uid(self, uid: str, meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> str:
-        """Return the uid of an object that is about to be stored, from the one that was made for it.
-
-        `warn` tells its maker something that is no error.
-        """
-        ...
-
     def uids(self, uids: Sequence[str], meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> list[str]:
-        """Return what `uid` returns of many, one after the other."""
+        """Return the uids of objects that are about to be stored, from those that were made for them.
+
+        Args:
+            uids: of the objects.
+            meta: of each of them, the name apart.
+            warn: tells their author something that is no error.
+        """
         ...
 
     def wants(self, uid: str) -> bool:

@@ -1,16 +1,18 @@
 """Many creates in one call do what as many calls would have done, whatever is wrong with some of them.
 
-Objects that differ in nothing but their names take a short way through a batch: from the outside it must not
-show.
+With the accelerators of creates and without them, compared with a server without them.
 """
 
 import re
+from collections.abc import Collection
 from typing import Any
 
+import pytest
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apiserver.fast_paths import FAST_PATHS
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import limit_range_pb2, namespace_pb2, pod_pb2, resource_quota_pb2
 from vaina.api.meta.v1 import raw_pb2
@@ -132,8 +134,8 @@ def replicas(draw: st.DrawFn) -> list[raw_pb2.RawCreateRequest]:
     return requests
 
 
-async def _world() -> Harness:
-    api = make_apiserver()
+async def _world(fast_paths: Collection[str] = ()) -> Harness:
+    api = make_apiserver(fast_paths=fast_paths)
     for name in ("limited", "counted", "ending"):
         await api.client.namespaces.create(_named(namespace_pb2.Namespace(), name))
     held = make_pod("held", namespace="ending")
@@ -203,10 +205,13 @@ async def _stored(api: Harness) -> list[str]:
     return [*sorted(map(_plain, pods)), used]
 
 
+@pytest.mark.parametrize("fast_paths", [(), tuple(FAST_PATHS)], ids=["plain", "fast"])
 @settings(max_examples=40, deadline=None)
 @given(requests=batches())
-async def test_a_batch_does_what_as_many_calls_do(requests: list[raw_pb2.RawCreateRequest]) -> None:
-    one, other = await _world(), await _world()
+async def test_a_batch_does_what_as_many_calls_do(
+    fast_paths: Collection[str], requests: list[raw_pb2.RawCreateRequest]
+) -> None:
+    one, other = await _world(), await _world(fast_paths)
     answers, warnings = await _one_by_one(one, requests)
     at_once, warned = await _at_once(other, requests)
     assert at_once == answers
@@ -214,12 +219,13 @@ async def test_a_batch_does_what_as_many_calls_do(requests: list[raw_pb2.RawCrea
     assert await _stored(other) == await _stored(one)
 
 
+@pytest.mark.parametrize("fast_paths", [(), tuple(FAST_PATHS)], ids=["plain", "fast"])
 @settings(max_examples=25, deadline=None)
 @given(requests=replicas())
 async def test_a_batch_of_replicas_does_what_as_many_calls_do(
-    requests: list[raw_pb2.RawCreateRequest],
+    fast_paths: Collection[str], requests: list[raw_pb2.RawCreateRequest]
 ) -> None:
-    one, other = await _world(), await _world()
+    one, other = await _world(), await _world(fast_paths)
     answers, warnings = await _one_by_one(one, requests)
     at_once, warned = await _at_once(other, requests)
     assert at_once == answers

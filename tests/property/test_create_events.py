@@ -1,15 +1,17 @@
 """Many Events in one call become what as many calls would have made of them, whatever is wrong with some of
 them.
 
-Events that differ in nothing but names and what they are about take a short way through a batch: from the
-outside it must not show.
+With the accelerators of creates and without them, compared with a server without them.
 """
 
+from collections.abc import Collection
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apiserver.fast_paths import FAST_PATHS
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import event_pb2
 from vaina.api.meta.v1 import raw_pb2
@@ -120,9 +122,12 @@ async def _stored(api: Harness) -> list[tuple[str, str]]:
     return sorted((event_pb2.Event.FromString(data).metadata.namespace, _plain(data)) for data in events)
 
 
+@pytest.mark.parametrize("fast_paths", [(), tuple(FAST_PATHS)], ids=["plain", "fast"])
 @settings(max_examples=60, deadline=None)
 @given(requests=batches())
-async def test_a_batch_of_events_does_what_as_many_calls_do(requests: list[raw_pb2.RawCreateRequest]) -> None:
-    one, other = make_apiserver(), make_apiserver()
+async def test_a_batch_of_events_does_what_as_many_calls_do(
+    fast_paths: Collection[str], requests: list[raw_pb2.RawCreateRequest]
+) -> None:
+    one, other = make_apiserver(fast_paths=()), make_apiserver(fast_paths=fast_paths)
     assert await _at_once(other, requests) == await _one_by_one(one, requests)
     assert await _stored(other) == await _stored(one)

@@ -4,12 +4,13 @@ For unit tests and for other parts' tests.
 """
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
 from apiserver.build import App, build
+from apiserver.fast_paths import FAST_PATHS
 from apiserver.registry.direct import Direct
 from apiserver.registry.world import SelectingStorage
 from apiserver.storage.cacher import Cacher
@@ -65,11 +66,12 @@ def make_apiserver(
     connect_kubelet: Callable[[str], Transport] = _no_kubelet,
     clock: FakeClock | None = None,
     ephemeral_containers: bool = True,
+    fast_paths: Collection[str] = frozenset(FAST_PATHS),
 ) -> Harness:
     """Make an apiserver; uids are uid-1, uid-2, ... and generated names follow the seed."""
     clock = clock or FakeClock()
     storage = MemoryStorage(clock)
-    return _harness(storage, Direct(storage), clock, seed, connect_kubelet, ephemeral_containers)
+    return _harness(storage, Direct(storage), clock, seed, connect_kubelet, ephemeral_containers, fast_paths)
 
 
 @asynccontextmanager
@@ -93,11 +95,12 @@ def _harness(
     seed: int,
     connect_kubelet: Callable[[str], Transport],
     ephemeral_containers: bool = True,
+    fast_paths: Collection[str] = frozenset(FAST_PATHS),
 ) -> Harness:
     numbers, warnings = count(1), list[str]()
     app = build(
         selecting, clock, rng=random.Random(seed), new_uid=lambda: f"uid-{next(numbers)}",
-        connect_kubelet=connect_kubelet, ephemeral_containers=ephemeral_containers,
+        connect_kubelet=connect_kubelet, ephemeral_containers=ephemeral_containers, fast_paths=fast_paths,
     )  # fmt: skip
     client = Clientset(InProcessTransport(app.handlers, on_warning=warnings.append))
     return Harness(app, storage, clock, client, warnings)

@@ -33,13 +33,11 @@ class Interrupted(MemoryStorage):
         self.before: Callable[[], Awaitable[None]] | None = None
         self.after: Callable[[], Awaitable[None]] | None = None
 
-    async def create(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
-    ) -> Stored:
-        ours = key.startswith("/registry/configmaps/")
+    async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
+        ours = puts[0].key.startswith("/registry/configmaps/")
         if ours and self.before is not None:
             await self.before()
-        stored = await super().create(key, data, type_meta, ttl_seconds=ttl_seconds)
+        stored = await super().put_all(puts)
         if ours and self.after is not None:
             await self.after()
         return stored

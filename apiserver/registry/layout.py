@@ -1,13 +1,8 @@
-"""Encoded objects that differ in nothing but a few texts: names, and what an Event is about. Pure.
+"""Where given texts stand in an encoded object: names, and what an Event is about. Pure. Called by `create.templates` and `bound`.
 
-New objects of one batch are mostly such: what a ReplicaSet or a load test makes, what a scheduler says of its Pods. The first of them, the
-leader, takes the whole way: parsed, defaulted, admitted, validated, encoded. What it became is then true of the others too, but for these
-texts and the uid; so they are neither parsed nor encoded, their texts are put into the leader's bytes (decisions 081 and 177). Whatever is not
-as simple as that takes the whole way itself.
-
-Texts are found by their field's numbers. Two objects of one layout have texts of the same lengths: everything between these is the same then, the lengths
-of what is around them among it, and where the texts stand is known without reading anything. An object with a text of another length has
-another leader.
+Texts are found by the numbers of their fields. Two objects of one layout have texts of the same lengths, and everything between the texts
+is the same, lengths of messages included. So one comparison tells whether an object has a layout, its texts are slices at known places, and
+an object with other texts is made with one join; nothing is parsed. An object with a text of another length has another layout.
 """
 
 from collections.abc import Iterator, Sequence

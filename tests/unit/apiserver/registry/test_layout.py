@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.registry.alike import NAME, UID, Layout, Layouts, Place, layout_of
+from apiserver.registry.layout import NAME, UID, Layout, Layouts, Place, layout_of
 from vaina.api.core.v1 import event_pb2, pod_pb2
 from vaina.kinds import KINDS
 from vaina.testing.builders import make_pod

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apiserver.registry.turns import Item, turns_of
+from apiserver.registry.create.rounds import Item, rounds_of
 from apiserver.storage.interface import Key
 
 
@@ -17,7 +17,7 @@ def _items(words: str) -> list[Item]:
 
 
 @pytest.mark.parametrize(
-    ("batch", "turns"),
+    ("batch", "rounds"),
     [
         ("", []),
         ("a b c", [[0, 1, 2]]),
@@ -34,5 +34,5 @@ def _items(words: str) -> list[Item]:
         ("b$ a$!", [[0, 1]]),
     ],
 )
-def test_turns(batch: str, turns: list[list[int]]) -> None:
-    assert turns_of(_items(batch)) == turns
+def test_rounds(batch: str, rounds: list[list[int]]) -> None:
+    assert rounds_of(_items(batch)) == rounds

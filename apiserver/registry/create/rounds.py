@@ -1,7 +1,8 @@
 """Which creates of a batch are charged and stored together, and which wait until those before them are answered. Pure.
 
-A batch does what as many calls do, one after the other. Most objects have nothing to do with each other; two of one name have when the
-first decides what the second is told, or what is left of a quota for those behind it (decision 185).
+A batch does what as many calls do, one after the other. Most of its objects do not affect each other, so they are stored together. Two
+affect each other when the first decides what the second is answered, or what it leaves of a quota for those behind it: then the second
+belongs to a later round.
 """
 
 from collections.abc import Iterable
@@ -16,30 +17,29 @@ class Item(NamedTuple):
     #: its place in the batch
     place: int
     key: Key
-    #: only tried
     dry_run: bool
     #: a quota counts it
     counted: bool
-    #: there was an object of its name before the batch, as far as is known
+    #: the cache has an object of its name
     taken: bool
 
 
-def turns_of(items: Iterable[Item]) -> list[list[int]]:
-    """Return the places of a batch in turns: one is over before the next begins."""
-    turns: list[list[int]] = [[]]
+def rounds_of(items: Iterable[Item]) -> list[list[int]]:
+    """Return the places of a batch in rounds: one is over before the next begins."""
+    rounds: list[list[int]] = [[]]
     tried: dict[Key, bool] = {}
     known = set[Key]()
     for item in items:
         before = tried.get(item.key)
         if before is not None and (item.counted or item.dry_run or before):
-            turns.append([])
+            rounds.append([])
             tried = {}
-        turns[-1].append(item.place)
+        rounds[-1].append(item.place)
         tried[item.key] = tried.get(item.key, False) or item.dry_run
         if item.counted and (item.taken or item.key in known):
-            # It will be refused when it has been charged: what it gives back is there for the next.
-            turns.append([])
+            # It is refused after it was charged: what it gives back must be there for the next.
+            rounds.append([])
             tried = {}
         if not item.dry_run:
             known.add(item.key)
-    return [turn for turn in turns if turn]
+    return [places for places in rounds if places]

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apiserver import validation
-from apiserver.registry.draft import Draft, PodDrafts
+from apiserver.registry.create.new import Preparation
+from apiserver.registry.create.spec_memo import PodSpecMemo
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import POD
 from vaina.testing.builders import make_container, make_pod
@@ -23,10 +22,10 @@ _ANNOTATIONS = (
 )
 
 
-def _finish(draft: Draft[pod_pb2.Pod]) -> tuple[list[str], list[str]]:
-    draft.normalise()
-    errors = [str(error) for error in draft.errors()]
-    return errors, [] if errors else draft.warnings()
+def _finish(preparation: Preparation[pod_pb2.Pod]) -> tuple[list[str], list[str]]:
+    preparation.normalise()
+    errors = [str(error) for error in preparation.errors()]
+    return errors, [] if errors else preparation.warnings()
 
 
 @st.composite
@@ -57,84 +56,39 @@ def pods(draw: st.DrawFn) -> pod_pb2.Pod:
 @settings(max_examples=50)
 @given(st.lists(pods(), min_size=1, max_size=8))
 def test_a_remembered_spec_gives_what_a_new_one_gives(sent: list[pod_pb2.Pod]) -> None:
-    drafts = PodDrafts()
+    memo = PodSpecMemo()
     for pod in [*sent, *sent]:
         one, other = pod_pb2.Pod(), pod_pb2.Pod()
         one.CopyFrom(pod)
         other.CopyFrom(pod)
-        assert _finish(drafts(one)) == _finish(Draft(POD, other))
+        assert _finish(memo(one)) == _finish(Preparation(POD, other))
         assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
 
 
 def test_annotations_that_say_nothing_of_the_spec_do_not_keep_it_from_being_remembered() -> None:
-    drafts = PodDrafts()
+    memo = PodSpecMemo()
     pod = make_pod()
     pod.metadata.annotations["note"] = "x"
-    _finish(drafts(pod))
-    assert len(drafts._specs) == 1
+    _finish(memo(pod))
+    assert len(memo) == 1
 
 
 def test_what_is_remembered_is_bounded_and_nobody_elses() -> None:
-    drafts = PodDrafts()
+    memo = PodSpecMemo()
     for number in range(1100):
         pod = make_pod(containers=[make_container(image=f"a:{number}")])
-        _finish(drafts(pod))
+        _finish(memo(pod))
         pod.spec.containers[0].image = "changed"
-    assert len(drafts._specs) == 1024
+    assert len(memo) == 1024
     again = make_pod(containers=[make_container(image="a:1099")])
-    _finish(drafts(again))
+    _finish(memo(again))
     assert again.spec.containers[0].image == "a:1099"
 
 
 def test_a_spec_that_is_wrong_or_large_is_not_remembered() -> None:
-    drafts = PodDrafts()
-    _finish(drafts(make_pod(containers=[make_container(image="")])))
+    memo = PodSpecMemo()
+    _finish(memo(make_pod(containers=[make_container(image="")])))
     large = make_pod()
     large.spec.containers[0].args.append("x" * 20_000)
-    _finish(drafts(large))
-    assert len(drafts._specs) == 0
-
-
-def _changed(pod: pod_pb2.Pod, label: str, annotation: str) -> pod_pb2.Pod:
-    new = pod_pb2.Pod()
-    new.CopyFrom(pod)
-    new.metadata.labels[label] = "x"
-    new.metadata.annotations[annotation] = "x"
-    return new
-
-
-@pytest.mark.parametrize("annotation", ["note", "bad key"])
-@pytest.mark.parametrize("label", ["a", "bad key"])
-def test_an_update_of_a_known_spec_is_refused_for_what_it_would_be_refused_for(
-    label: str, annotation: str
-) -> None:
-    drafts, old = PodDrafts(), make_pod()
-    assert _finish(drafts(old))[0] == []
-    drafts.learn(old, old)
-    new = _changed(old, label, annotation)
-    assert drafts.is_known(new, old)
-    errors = drafts.update_errors(new, old)
-    assert bool(errors) == ("bad key" in (label, annotation))
-    assert errors == validation.validate_update(POD, new, old)
-
-
-@pytest.mark.parametrize("annotation", _ANNOTATIONS[2:])
-def test_an_update_of_an_annotation_with_a_meaning_is_never_known(annotation: str) -> None:
-    drafts, old = PodDrafts(), make_pod()
-    drafts.learn(old, old)
-    with_it = _changed(old, "a", annotation)
-    assert not drafts.is_known(with_it, old)
-    assert not drafts.is_known(old, with_it)
-
-
-def test_an_update_that_changes_the_spec_is_never_known() -> None:
-    drafts = PodDrafts()
-    old = make_pod()
-    drafts.learn(old, old)
-    new = pod_pb2.Pod()
-    new.CopyFrom(old)
-    assert drafts.is_known(new, old)
-    new.spec.containers[0].image = "other"
-    assert not drafts.is_known(new, old)
-    drafts.learn(new, old)
-    assert not drafts.is_known(new, old)
+    _finish(memo(large))
+    assert len(memo) == 0

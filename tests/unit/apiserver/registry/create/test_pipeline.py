@@ -1,15 +1,16 @@
 """Creating: what the server decides, what it refuses, and in which words."""
 
 import re
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from apiserver.build import build
 from apiserver.registry.direct import Direct
 from apiserver.registry.metadata import ALPHABET, generate_name
-from apiserver.storage.interface import Key, Stored
+from apiserver.storage.interface import Put, PutResult
 from apiserver.storage.memory import MemoryStorage
-from tests.support.apiserver import make_apiserver
+from tests.support.apiserver import Harness
 from vaina.api.core.v1 import config_pb2, namespace_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
@@ -19,7 +20,9 @@ from vaina.testing.builders import make_config_map, make_pod, owner_ref
 from vaina.testing.clock import EPOCH, FakeClock
 
 
-async def test_the_server_decides_uid_times_generation_and_status() -> None:
+async def test_the_server_decides_uid_times_generation_and_status(
+    make_apiserver: Callable[..., Harness],
+) -> None:
     api = make_apiserver()
     sent = make_pod(uid="mine", phase="Running", created=1.0, deleted=5.0)
     sent.metadata.generation, sent.metadata.self_link = 7, "/x"
@@ -34,19 +37,19 @@ async def test_the_server_decides_uid_times_generation_and_status() -> None:
     assert int(made.metadata.resource_version) > 0
 
 
-async def test_what_is_answered_is_what_is_stored() -> None:
+async def test_what_is_answered_is_what_is_stored(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     made = await api.client.pods.create(make_pod())
     assert await api.client.pods.get("web", "default") == made
 
 
-async def test_an_object_without_a_namespace_goes_to_default() -> None:
+async def test_an_object_without_a_namespace_goes_to_default(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     made = await api.client.pods.create(make_pod(namespace=""))
     assert made.metadata.namespace == "default"
 
 
-async def test_a_cluster_scoped_object_loses_its_namespace() -> None:
+async def test_a_cluster_scoped_object_loses_its_namespace(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     node = await api.node()
     assert node.metadata.namespace == ""
@@ -60,7 +63,7 @@ def test_generated_names_are_cut_and_end_in_five_characters() -> None:
     assert re.fullmatch(f"a{{58}}[{ALPHABET}]{{5}}", name)
 
 
-async def test_a_generated_name_that_is_taken_is_made_anew() -> None:
+async def test_a_generated_name_that_is_taken_is_made_anew(make_apiserver: Callable[..., Harness]) -> None:
     api, same_names = make_apiserver(seed=3), make_apiserver(seed=3)
     sent = make_pod("")
     sent.metadata.generate_name = "web-"
@@ -71,14 +74,14 @@ async def test_a_generated_name_that_is_taken_is_made_anew() -> None:
     assert made.metadata.name != first.metadata.name
 
 
-async def test_a_taken_name_is_refused_in_upstreams_words() -> None:
+async def test_a_taken_name_is_refused_in_upstreams_words(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     await api.pod()
     with pytest.raises(AlreadyExists, match=r'^pods "web" already exists$'):
         await api.client.pods.create(make_pod())
 
 
-async def test_a_name_whose_object_is_still_ending_says_so() -> None:
+async def test_a_name_whose_object_is_still_ending_says_so(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     await api.pod(node="node-1")
     await api.client.pods.delete("web", "default")
@@ -86,13 +89,13 @@ async def test_a_name_whose_object_is_still_ending_says_so() -> None:
         await api.client.pods.create(make_pod())
 
 
-async def test_an_object_without_any_name_is_invalid() -> None:
+async def test_an_object_without_any_name_is_invalid(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     with pytest.raises(Invalid, match=r"metadata.name: Required value: name or generateName is required"):
         await api.client.pods.create(make_pod(""))
 
 
-async def test_all_violations_come_together() -> None:
+async def test_all_violations_come_together(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     pod = make_pod("Bad_Name")
     pod.spec.containers[0].image = ""
@@ -104,19 +107,25 @@ async def test_all_violations_come_together() -> None:
     assert caught.value.message.startswith('Pod "Bad_Name" is invalid: [')
 
 
-async def test_an_object_that_exists_cannot_be_created_again_by_its_version() -> None:
+async def test_an_object_that_exists_cannot_be_created_again_by_its_version(
+    make_apiserver: Callable[..., Harness],
+) -> None:
     api = make_apiserver()
     with pytest.raises(BadRequest, match="resourceVersion should not be set on objects to be created"):
         await api.client.pods.create(make_pod(resource_version="384"))
 
 
-async def test_nothing_is_created_in_a_namespace_that_is_not_there() -> None:
+async def test_nothing_is_created_in_a_namespace_that_is_not_there(
+    make_apiserver: Callable[..., Harness],
+) -> None:
     api = make_apiserver()
     with pytest.raises(NotFound, match=r'^namespaces "nowhere" not found$'):
         await api.client.pods.create(make_pod(namespace="nowhere"))
 
 
-async def test_nothing_is_created_in_a_namespace_that_is_ending() -> None:
+async def test_nothing_is_created_in_a_namespace_that_is_ending(
+    make_apiserver: Callable[..., Harness],
+) -> None:
     api = make_apiserver()
     await api.client.namespaces.create(_namespace("shop"))
     ending = await api.client.namespaces.delete("shop")
@@ -127,7 +136,7 @@ async def test_nothing_is_created_in_a_namespace_that_is_ending() -> None:
     assert caught.value.causes[0].type == "NamespaceTerminating"
 
 
-async def test_a_dry_run_checks_everything_and_stores_nothing() -> None:
+async def test_a_dry_run_checks_everything_and_stores_nothing(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     made = await api.client.pods.create(make_pod(), dry_run=True)
     assert (made.metadata.uid != "", made.metadata.resource_version) == (True, "")
@@ -138,19 +147,21 @@ async def test_a_dry_run_checks_everything_and_stores_nothing() -> None:
 
 
 @pytest.mark.requirement("B18")
-async def test_who_makes_a_pod_without_a_controller_is_told_that_nothing_will_replace_it() -> None:
+async def test_who_makes_a_pod_without_a_controller_is_told_that_nothing_will_replace_it(
+    make_apiserver: Callable[..., Harness],
+) -> None:
     api = make_apiserver()
     await api.pod()
     assert any('Pod "web" has no controller: nothing will replace it' in text for text in api.warnings)
 
 
-async def test_a_pod_of_a_controller_needs_no_such_warning() -> None:
+async def test_a_pod_of_a_controller_needs_no_such_warning(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     await api.pod(owner=owner_ref("ReplicaSet", "web", "uid-rs"))
     assert not any("no controller" in text for text in api.warnings)
 
 
-async def test_an_object_larger_than_etcd_takes_is_refused() -> None:
+async def test_an_object_larger_than_etcd_takes_is_refused(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     node = config_pb2.ConfigMap(data={f"k{i}": "x" * 100_000 for i in range(10)})
     node.metadata.name = "large"
@@ -161,7 +172,7 @@ async def test_an_object_larger_than_etcd_takes_is_refused() -> None:
         await api.client.config_maps.create(node)
 
 
-async def test_a_gated_pod_says_so_in_its_conditions() -> None:
+async def test_a_gated_pod_says_so_in_its_conditions(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     pod = make_pod()
     pod.spec.scheduling_gates.add(name="example.com/wait")
@@ -174,7 +185,7 @@ async def test_a_gated_pod_says_so_in_its_conditions() -> None:
     )
 
 
-async def test_the_text_of_a_secret_is_stored_as_data() -> None:
+async def test_the_text_of_a_secret_is_stored_as_data(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     secret = config_pb2.Secret(string_data={"user": "ana"}, data={"user": b"old", "key": b"k"})
     secret.metadata.name = "s"
@@ -182,7 +193,9 @@ async def test_the_text_of_a_secret_is_stored_as_data() -> None:
     assert (dict(made.data), dict(made.string_data)) == ({"user": b"ana", "key": b"k"}, {})
 
 
-async def test_the_namespaces_of_the_system_are_there_when_they_are_needed() -> None:
+async def test_the_namespaces_of_the_system_are_there_when_they_are_needed(
+    make_apiserver: Callable[..., Harness],
+) -> None:
     api = make_apiserver()
     await api.pod()
     await api.app.bootstrap()
@@ -190,7 +203,7 @@ async def test_the_namespaces_of_the_system_are_there_when_they_are_needed() -> 
     assert names == {"default", "kube-system", "kube-public", "kube-node-lease"}
 
 
-async def test_a_new_namespace_is_active_labelled_and_held() -> None:
+async def test_a_new_namespace_is_active_labelled_and_held(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     made = await api.client.namespaces.create(_namespace("shop"))
     assert (made.status.phase, list(made.spec.finalizers)) == ("Active", ["kubernetes"])
@@ -201,7 +214,9 @@ async def test_a_new_namespace_is_active_labelled_and_held() -> None:
     ("class_name", "priority"),
     [("", 0), ("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)],
 )
-async def test_a_pods_priority_is_that_of_its_class(class_name: str, priority: int) -> None:
+async def test_a_pods_priority_is_that_of_its_class(
+    make_apiserver: Callable[..., Harness], class_name: str, priority: int
+) -> None:
     api = make_apiserver()
     pod = make_pod()
     pod.spec.priority_class_name = class_name
@@ -209,7 +224,7 @@ async def test_a_pods_priority_is_that_of_its_class(class_name: str, priority: i
     assert (made.spec.priority, made.spec.preemption_policy) == (priority, "PreemptLowerPriority")
 
 
-async def test_an_unknown_priority_class_is_forbidden() -> None:
+async def test_an_unknown_priority_class_is_forbidden(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     pod = make_pod()
     pod.spec.priority_class_name = "gold"
@@ -223,7 +238,9 @@ def _namespace(name: str) -> namespace_pb2.Namespace:
     return namespace
 
 
-async def test_a_kubelet_registers_its_node_together_with_its_status() -> None:
+async def test_a_kubelet_registers_its_node_together_with_its_status(
+    make_apiserver: Callable[..., Harness],
+) -> None:
     api = make_apiserver()
     node = await api.node()
     assert node.status.capacity["cpu"].string == "4"
@@ -233,16 +250,14 @@ async def test_a_kubelet_registers_its_node_together_with_its_status() -> None:
 class _EndsMeanwhile(Direct):
     """A storage where a namespace begins to end while a ConfigMap is on its way."""
 
-    async def create(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
-    ) -> Stored:
-        if type_meta[1] == "ConfigMap":
+    async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
+        if puts[0].type_meta[1] == "ConfigMap":
             await self.client.namespaces.delete("shop")
-        return await self._storage.create(key, data, type_meta, ttl_seconds=ttl_seconds)
+        return await self._storage.put_all(puts)
 
     def __init__(self, storage: MemoryStorage, clock: FakeClock) -> None:
         super().__init__(storage)
-        del self.__dict__["create"]
+        del self.__dict__["put_all"]
         self.client = Clientset(InProcessTransport(build(self, clock).handlers))
 
 

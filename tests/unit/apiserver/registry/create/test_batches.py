@@ -8,7 +8,8 @@ import pytest
 from apiserver.context import INTERNAL
 from apiserver.storage.interface import Stored
 from apiserver.storage.keys import object_key
-from tests.support.apiserver import make_apiserver
+from tests.support import apiserver
+from tests.support.apiserver import Harness
 from vaina.api.core.v1 import event_pb2, pod_pb2
 from vaina.errors import AlreadyExists, ApiError, BadRequest, Forbidden, Invalid, NotFound
 from vaina.kinds import EVENT
@@ -37,7 +38,7 @@ def _wrong() -> list[tuple[pod_pb2.Pod, type[ApiError]]]:
 
 @pytest.mark.parametrize(("pod", "refusal"), _wrong(), ids=lambda value: getattr(value, "__name__", ""))
 async def test_one_that_is_refused_does_not_hold_up_the_others(
-    pod: pod_pb2.Pod, refusal: type[ApiError]
+    make_apiserver: Callable[..., Harness], pod: pod_pb2.Pod, refusal: type[ApiError]
 ) -> None:
     api = make_apiserver()
     await api.client.pods.create(make_pod("taken"))
@@ -51,14 +52,16 @@ async def test_one_that_is_refused_does_not_hold_up_the_others(
     assert str(refused) == str(alone.value)
 
 
-async def test_the_second_of_one_name_finds_it_taken() -> None:
+async def test_the_second_of_one_name_finds_it_taken(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     first, second = await api.client.pods.create_batch([make_pod("a"), make_pod("a")])
     assert isinstance(first, pod_pb2.Pod)
     assert isinstance(second, AlreadyExists)
 
 
-async def test_names_are_made_and_made_again_while_they_are_taken() -> None:
+async def test_names_are_made_and_made_again_while_they_are_taken(
+    make_apiserver: Callable[..., Harness],
+) -> None:
     api = make_apiserver()
     pods = [make_pod("") for _ in range(70)]
     for pod in pods:
@@ -69,7 +72,7 @@ async def test_names_are_made_and_made_again_while_they_are_taken() -> None:
     assert all(name.startswith("web-") for name in names)
 
 
-async def test_what_is_answered_is_what_is_stored() -> None:
+async def test_what_is_answered_is_what_is_stored(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     pods = [
         pod
@@ -104,8 +107,10 @@ def _replica(number: int) -> pod_pb2.Pod:
 
 
 @pytest.mark.parametrize("make", [_said, _replica])
-async def test_of_those_that_are_alike_one_is_read(make: Callable[[int], Any]) -> None:
-    api, read = make_apiserver(), list[bytes]()
+async def test_of_those_that_differ_in_their_texts_one_is_read_with_templates(
+    make: Callable[[int], Any],
+) -> None:
+    api, read = apiserver.make_apiserver(), list[bytes]()
     first = make(1)
     store = api.app.stores[first.DESCRIPTOR.name]
 
@@ -120,7 +125,7 @@ async def test_of_those_that_are_alike_one_is_read(make: Callable[[int], Any]) -
     assert read == data[:1]
 
 
-async def test_what_lives_for_a_time_is_stored_with_it() -> None:
+async def test_what_lives_for_a_time_is_stored_with_it(make_apiserver: Callable[..., Harness]) -> None:
     api = make_apiserver()
     event = event_pb2.Event(type="Normal", reason="Seen")
     event.metadata.name, event.metadata.namespace = "seen", "default"

@@ -1,0 +1,115 @@
+"""An object on its way through the stages of a create. Called by `pipeline`, `storing` and the accelerators beside them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Generic
+
+from apiserver import validation
+from apiserver.admission.chain import Attributes, Operation, Refund, nothing_to_refund
+from apiserver.context import Context
+from apiserver.defaulting import default
+from apiserver.registry.strategy import M, Strategy
+from apiserver.storage.interface import Put, Stored
+from vaina.errors import ApiError, FieldError
+from vaina.kinds import Kind
+from vaina.objects.normalise import normalise
+
+
+class Preparation(Generic[M]):
+    """The steps that read the whole of an object. To make one sets the object's defaults; the other steps follow in this order."""
+
+    def __init__(self, kind: Kind[Any], obj: M) -> None:
+        self._kind, self._obj = kind, obj
+        default(kind, obj)
+
+    def normalise(self) -> None:
+        """Bring the object into its normal form. Raises BadRequest."""
+        normalise(self._obj)
+
+    def prepare(self, strategy: Strategy[M], now: float) -> None:
+        """Set what clients may not choose."""
+        strategy.prepare_for_create(self._obj, now)
+
+    def errors(self) -> list[FieldError]:
+        """Return every violation; the name is set."""
+        return validation.validate_create(self._kind, self._obj)
+
+    def warnings(self) -> list[str]:
+        """Return what the author of a valid object should know."""
+        return validation.warnings_for(self._kind, self._obj)
+
+
+#: begins the preparation of an object
+Prepare = Callable[[M], Preparation[M]]
+
+
+class New(Generic[M]):
+    """A new object: what was sent, what the stages made of it, and in the end how it is stored, or why it is refused."""
+
+    __slots__ = (
+        "_attributes", "_obj", "ctx", "is_name_generated", "kind", "preparation", "put", "refund", "result", "started",
+    )  # fmt: skip
+
+    #: set by the first stage
+    preparation: Preparation[M]
+    #: set by the last stage before storage
+    put: Put
+    #: whether a quota may count it
+    may_cost = True
+
+    def __init__(self, kind: Kind[Any], ctx: Context, obj: M | None, started: float) -> None:
+        """Make one.
+
+        Args:
+            kind: of the object.
+            ctx: of the request.
+            obj: changed in place; None when it could not be read, or is read when it is asked for (`templates.Copy`).
+            started: when the request came (seconds since the epoch).
+        """
+        self.kind, self.ctx, self._obj, self.started = kind, ctx, obj, started
+        self._attributes: Attributes | None = None
+        self.is_name_generated = False
+        #: gives back what a quota took for it
+        self.refund: Refund = nothing_to_refund
+        #: what is stored, or the refusal
+        self.result: Stored | ApiError | None = None
+
+    @property
+    def obj(self) -> M:
+        """The object."""
+        assert self._obj is not None, "it could not be read"
+        return self._obj
+
+    @property
+    def meta(self) -> Any:
+        """Its metadata."""
+        return self.obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace, once the first stage has set it."""
+        namespace: str = self.meta.namespace
+        return namespace
+
+    @property
+    def uid(self) -> str:
+        """Its uid, once it is prepared."""
+        uid: str = self.meta.uid
+        return uid
+
+    @property
+    def attributes(self) -> Attributes:
+        """What admission is told of it, once it has its namespace."""
+        found = self._attributes
+        if found is None:
+            meta = self.meta
+            found = self._attributes = Attributes(
+                self.ctx, Operation.CREATE, self.kind, meta.namespace, meta.name, self.obj
+            )
+        return found
+
+    def warnings(self, strategy: Strategy[M]) -> Iterator[str]:
+        """Yield what its author should know, once it is stored."""
+        warner = strategy.warner(self.obj)
+        if warner is not None:
+            yield warner(self.meta.name)
+        yield from self.preparation.warnings()

@@ -1,0 +1,181 @@
+"""Creates, step 1 of a Pod's creation: a pipeline over a list of objects. The first part of the generic store (`store`).
+
+Every stage is done for all objects before the next begins: namespace, defaults and normal form; admission; what the server sets,
+validation (all violations together) and encoding; storage (`storing`). A refused object has its refusal and skips the later stages; it
+does not affect the others. A single create is a list of one, so that a batch answers what as many single creates would be answered.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol, TypeAlias, cast
+
+from apiserver import refusals
+from apiserver.context import Context
+from apiserver.registry import metadata
+from apiserver.registry.create.new import New, Preparation, Prepare
+from apiserver.registry.create.storing import Storer
+from apiserver.registry.strategy import M, Strategy
+from apiserver.registry.world import Observer, World
+from apiserver.storage.interface import Stored
+from vaina.api.meta.v1 import meta_pb2
+from vaina.errors import ApiError, FieldError
+from vaina.kinds import Kind
+from vaina.objects import field_path
+
+#: parses an object that was sent; raises BadRequest
+Parse: TypeAlias = Callable[[bytes], M]
+#: who asks, and the encoded object, of each create of a batch
+Sent: TypeAlias = Sequence[tuple[Context, bytes]]
+#: objects of a batch that are looked at before other tasks run
+FAIR = 64
+
+
+class Preparer(Protocol[M]):
+    """Does the stages before storage for a batch: `Creator.prepare_all`, or an accelerator of it (`templates`)."""
+
+    async def prepare_all(self, creator: "Creator[M]", sent: Sent, parse: Parse[M]) -> list[New[M]]:
+        """Return what `Creator.prepare_all` returns."""
+        ...
+
+
+class Creator(Storer[M]):
+    """Creates objects of one kind. Holds no state of its own."""
+
+    def __init__(
+        self,
+        kind: Kind[M],
+        strategy: Strategy[M],
+        world: World,
+        *,
+        observer: Observer | None = None,
+        prepare: Prepare[M] | None = None,
+        preparer: Preparer[M] | None = None,
+    ) -> None:
+        """Make a store.
+
+        Args:
+            kind: of the objects.
+            strategy: what is special about the kind.
+            world: what it stands on.
+            observer: is told of objects that came and went.
+            prepare: begins the preparation of an object; None: the plain way.
+            preparer: does the stages before storage for batches; None: the plain way.
+        """
+        super().__init__(kind, strategy, world, observer=observer)
+        self._begin: Prepare[M] = partial(Preparation, kind) if prepare is None else prepare
+        self._preparer = preparer
+
+    async def create(self, ctx: Context, obj: M, *, namespace: str = "") -> Stored:
+        """Store a new object.
+
+        Args:
+            ctx: of the request.
+            obj: changed in place: defaults, uid, times, name.
+            namespace: of the request, for objects that name none.
+
+        Raises:
+            Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not there.
+        """
+        new = New(self.kind, ctx, obj, self.now())
+        await self.prepare([new], namespace)
+        await self.store([new])
+        if isinstance(new.result, ApiError):
+            raise new.result
+        assert new.result is not None
+        return new.result
+
+    async def create_all(self, sent: Sent, parse: Parse[M]) -> Sequence[Stored | ApiError]:
+        """Store new objects; return for each, in its place, what `create` would return or raise.
+
+        Args:
+            sent: who asks, and the encoded object, of each.
+            parse: reads one.
+        """
+        if self._preparer is None:
+            batch = await self.prepare_all(sent, parse)
+        else:
+            batch = await self._preparer.prepare_all(self, sent, parse)
+        await self.store(batch)
+        return [cast("Stored | ApiError", new.result) for new in batch]
+
+    async def prepare_all(self, sent: Sent, parse: Parse[M]) -> list[New[M]]:
+        """Read objects and do the stages before storage."""
+        started, batch = self.now(), list[New[M]]()
+        for number, (ctx, data) in enumerate(sent):
+            if number % FAIR == FAIR - 1:
+                await self.give_way()
+            batch.append(self.read(ctx, data, parse, started))
+        await self.prepare(batch)
+        return batch
+
+    def read(self, ctx: Context, data: bytes, parse: Parse[M], started: float) -> New[M]:
+        """Read an object; what cannot be read has a refusal."""
+        try:
+            return New(self.kind, ctx, parse(data), started)
+        except ApiError as error:
+            new = New[M](self.kind, ctx, None, started)
+            new.result = error
+            return new
+
+    async def prepare(self, batch: Sequence[New[M]], namespace: str = "") -> None:
+        """Do the stages before storage: afterwards each object has its `put`, or a refusal as its result."""
+        await self._each(batch, partial(self._complete, namespace=namespace))
+        admitted = [new for new in batch if new.result is None]
+        refused = await self._world.admission.admit_all([new.attributes for new in admitted])
+        for new, refusal in zip(admitted, refused, strict=True):
+            new.result = refusal
+        await self._each(batch, self._set_what_the_server_decides)
+        await self._each(batch, self._validate_and_encode)
+
+    async def _each(self, batch: Sequence[New[M]], stage: Callable[[New[M]], None]) -> None:
+        """Do a stage for each object that was not refused; a refusal is its result."""
+        for number, new in enumerate(batch):
+            if number % FAIR == FAIR - 1:
+                await self.give_way()
+            if new.result is None:
+                try:
+                    stage(new)
+                except ApiError as error:
+                    new.result = error
+
+    def _complete(self, new: New[M], namespace: str) -> None:
+        """Set the namespace and the defaults, and normalise. Raises BadRequest."""
+        metadata.place(self.kind, new.meta, namespace)
+        new.preparation = self._begin(new.obj)
+        # Before admission and validation compute with quantities: upstream refuses unreadable ones when it decodes.
+        new.preparation.normalise()
+
+    def _set_what_the_server_decides(self, new: New[M]) -> None:
+        meta = new.meta
+        metadata.prepare_for_create(meta, self.new_uids(new.ctx, 1, meta)[0], new.started)
+        new.preparation.prepare(self.strategy, new.started)
+        if self.strategy.has_generation:
+            meta.generation = self.strategy.first_generation
+
+    def _validate_and_encode(self, new: New[M]) -> None:
+        """Name the object if it has no name, and check it. Raises Invalid, BadRequest, TooLarge."""
+        meta = new.meta
+        if not meta.name and not meta.generate_name:
+            errors = new.preparation.errors()
+            if not any(error.field == "metadata.name" for error in errors):
+                errors.insert(0, field_path.required("metadata.name", "name or generateName is required"))
+            self._validate("", errors)
+        if not meta.name:
+            self.name_anew(new)
+        self._validate(meta.name, new.preparation.errors())
+        new.put = self.make_put(new)
+
+    def new_uids(self, ctx: Context, count: int, meta: meta_pb2.ObjectMeta) -> list[str]:
+        """Return uids for new objects with the same metadata."""
+        new_uid = self._world.new_uid
+        uids = [new_uid() for _ in range(count)]
+        return uids if self._observer is None or ctx.dry_run else self._observer.uids(uids, meta, ctx.warn)
+
+    async def ignores_name_of(self, new: New[M]) -> bool:
+        """Say whether admission does with other objects that differ in their names alone what it did with this one."""
+        admission = self._world.admission
+        return admission.ignores_names and not await admission.counts(new.attributes)
+
+    def _validate(self, name: str, errors: Sequence[FieldError]) -> None:
+        if errors:
+            raise refusals.invalid(self.kind, name, list(errors))
