@@ -109,6 +109,8 @@ def _waiting(key: str, seen: Seen, queued: QueuedPod) -> tuple[PodState, str]:
     state = _PLACES[queued.place]
     tries = f"{queued.attempts} attempt{'' if queued.attempts == 1 else 's'}"
     match queued.place:
+        case Place.GATED if not seen.pod.spec.scheduling_gates:
+            return state, f"{key} is not scheduled: plugin {queued.gated_by} keeps it out of the queue"
         case Place.GATED:
             gates = " ".join(gate.name for gate in seen.pod.spec.scheduling_gates)
             return state, f"{key} is not scheduled: waiting for scheduling gates: [{gates}]"

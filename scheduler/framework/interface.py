@@ -73,7 +73,10 @@ SKIP: Final = PreFilterResult(skip=True)
 
 @runtime_checkable
 class PreEnqueuePlugin(Protocol):
-    """Keeps a Pod out of the queue until it changes."""
+    """Keeps a Pod out of the queue until it changes, or until something happens after which it says otherwise.
+
+    `hints`, if it has them, say what that could be; without them it is asked after any event.
+    """
 
     name: str
 

@@ -159,7 +159,8 @@ class Framework:
         for plugin in profile.filters:
             for event, hint in plugin.hints.items():
                 self._hints.setdefault(event, {})[plugin.name] = hint
-        rejecting: tuple[ReservePlugin | PermitPlugin, ...] = (
+        rejecting: tuple[PreEnqueuePlugin | ReservePlugin | PermitPlugin, ...] = (
+            *profile.pre_enqueue,
             *profile.binding.reserve,
             *profile.binding.permit,
         )

@@ -40,6 +40,8 @@ class QueuedPod:
     first_attempt: float | None = None
     #: the plugins that refused it last time
     rejected_by: frozenset[str] = field(default=frozenset())
+    #: the plugin that keeps it out of the queue, of a gated Pod
+    gated_by: str = ""
     #: when it was parked or sent to back-off last time: where the back-off is counted from
     failed_at: float = 0.0
     #: what the last Event said of why it fits nowhere, and when

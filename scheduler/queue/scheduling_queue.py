@@ -2,7 +2,7 @@
 
 No clock and nothing to await: `now` is handed in.
 
-    gated --update--> active --pop--> in flight --done--> gone
+    gated --an update, or a hint, and its plugin lets it in--> active --pop--> in flight --done--> gone
     in flight --park--> unschedulable, or back-off when something that could help happened meanwhile
     in flight --requeue--> back-off --its time--> active
     unschedulable --a hint says so, or five minutes--> active, or back-off while that lasts
@@ -23,6 +23,7 @@ from scheduler.framework.binding_points import QueueSortPlugin
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.queue.active import ActiveQueue
 from scheduler.queue.backoff import BACKOFF, BackoffQueue
+from scheduler.queue.gated import GatedPods
 from scheduler.queue.queued_pod import Place, QueuedPod
 from scheduler.queue.refusals import Happened, Screen
 from scheduler.queue.unschedulable import UnschedulablePods
@@ -82,7 +83,9 @@ class SchedulingQueue:
         self._active = ActiveQueue(sort)
         self._backoff = BackoffQueue(backoff)
         self._unschedulable = UnschedulablePods(by_shape, by_class, screens)
-        self._gated = 0
+        self._gated = GatedPods()
+        #: when all gates are asked again, whatever happened; None: nobody is gated
+        self._gates_due: float | None = None
         #: uid -> how many events there had been when it was popped; in the order of popping
         self._in_flight: dict[str, int] = {}
         self._events: list[Happened] = []
@@ -111,7 +114,7 @@ class SchedulingQueue:
             Place.ACTIVE: len(self._active),
             Place.BACKOFF: len(self._backoff),
             Place.UNSCHEDULABLE: len(self._unschedulable),
-            Place.GATED: self._gated,
+            Place.GATED: len(self._gated),
         }
 
     def get(self, uid: str) -> QueuedPod | None:
@@ -245,10 +248,12 @@ class SchedulingQueue:
             self._events += happened
             if len(self._events) >= self._look_at:
                 self._forget_events()
-        if not len(self._unschedulable):
+        if not len(self._unschedulable) and not len(self._gated):
             return 0
         woken = 0
         for one in happened:
+            if len(self._gated):
+                woken += self._ask_gates(one, now)
             for pod in [*self._unschedulable.take(self._hints.get(one[0], _NOBODY), one, self._helps)]:
                 if pod.info.uid == but:
                     self._unschedulable.add(pod)
@@ -280,8 +285,16 @@ class SchedulingQueue:
         for pod in self._unschedulable.take_older(now - self._max_unschedulable):
             pod.since = now
             self._wake(pod, UNSCHEDULABLE_TIMEOUT, now)
+        if self._gates_due is not None and self._gates_due <= now:
+            self._ask_gates(None, now)
+            self._gates_due = None
+        if not len(self._gated):
+            self._gates_due = None
+        elif self._gates_due is None:
+            self._gates_due = now + self._max_unschedulable
         oldest = self._unschedulable.oldest()
-        times = [self._backoff.next_due(), None if oldest is None else oldest + self._max_unschedulable]
+        parked_until = None if oldest is None else oldest + self._max_unschedulable
+        times = [self._backoff.next_due(), parked_until, self._gates_due]
         return min((due for due in times if due is not None), default=None)
 
     def _fail(self, pod: QueuedPod, now: float) -> bool:
@@ -317,6 +330,27 @@ class SchedulingQueue:
                 return True
         return False
 
+    def _ask_gates(self, happened: Happened | None, now: float) -> int:
+        """Let Pods in that their plugin keeps out no longer; returns how many.
+
+        Asked are plugins whose hint says that what happened may help, and all of them for None. Follows
+        `moveEntitiesToActiveOrBackoffQueue` of upstream's `backend/queue/scheduling_queue.go`.
+        """
+        woken = 0
+        listening = None if happened is None else self._hints.get(happened[0], _NOBODY)
+        for plugin, pods in self._gated.groups(listening):
+            first = pods[0]
+            if happened is not None and not self._helps(happened, first.info.pod_class, frozenset((plugin,))):
+                continue
+            if self._gate_of(first) == plugin:
+                continue
+            for pod in pods:
+                self._leave(pod)
+                pod.since = now
+                self._wake(pod, UNSCHEDULABLE_TIMEOUT if happened is None else happened[0], now)
+            woken += len(pods)
+        return woken
+
     def _gate_of(self, pod: QueuedPod) -> str:
         """Return the plugin that keeps a Pod out, or an empty text."""
         try:
@@ -339,9 +373,9 @@ class SchedulingQueue:
         self.incoming[Place.BACKOFF, event] += 1
 
     def _enter(self, pod: QueuedPod, event: str) -> None:
-        if self._gate_of(pod):
-            pod.place = Place.GATED
-            self._gated += 1
+        if gate := self._gate_of(pod):
+            pod.place, pod.gated_by = Place.GATED, gate
+            self._gated.add(pod)
         else:
             pod.place = Place.ACTIVE
             self._active.push(pod)
@@ -361,7 +395,7 @@ class SchedulingQueue:
         elif place is Place.UNSCHEDULABLE:
             self._unschedulable.discard(uid)
         else:
-            self._gated -= 1
+            self._gated.discard(pod)
 
     def _forget_events(self) -> None:
         """Drop events that happened before the first Pod in flight was popped, and the older half of too many.

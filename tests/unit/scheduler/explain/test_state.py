@@ -35,6 +35,7 @@ GATED = pod("web", gates=["a", "b"])
         (Seen(pod("web"), None, None, unreadable="quantities must match"), "Unreadable", f"{KEY} cannot be read: quantities must match"),
         (Seen(pod("web"), None, None), "Unqueued", f"{KEY} has no node and is not in the queue yet"),
         (Seen(GATED, None, queued(Place.GATED)), "Gated", f"{KEY} is not scheduled: waiting for scheduling gates: [a b]"),
+        (Seen(pod("web"), None, queued(Place.GATED, gated_by="Quota")), "Gated", f"{KEY} is not scheduled: plugin Quota keeps it out of the queue"),
         (Seen(pod("web"), None, queued(Place.ACTIVE, attempts=0)), "Active", f"{KEY} is in the queue and will be tried next (0 attempts so far)"),
         (Seen(pod("web"), None, queued(Place.ACTIVE, attempts=0), following=True), "Active", f"{KEY} has no node; the leader decides for it, and how far it is only the leader knows"),
         (Seen(pod("web"), None, queued(Place.IN_FLIGHT)), "InFlight", f"{KEY} is being decided now (attempt 2)"),

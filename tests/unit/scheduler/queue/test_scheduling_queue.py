@@ -162,6 +162,66 @@ def test_a_gated_pod_waits_for_its_gates() -> None:
     assert queue.sizes()["gated"] == 0
 
 
+class Opening:
+    """A gate that somebody opens, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.open, self.asked = False, 0
+
+    def __call__(self, _pod: PodClass) -> str:
+        self.asked += 1
+        return "" if self.open else "Quota"
+
+
+def gated_queue(gate: Opening, **hints: object) -> SchedulingQueue:
+    queue = SchedulingQueue(hints={NODE_ADD: hints}, gate=gate)  # type: ignore[dict-item]
+    for name in ("a", "b"):
+        queue.add(item(name), now=0.0)
+    assert queue.sizes()["gated"] == 2
+    return queue
+
+
+def test_a_gate_is_asked_again_after_an_event_that_its_plugin_takes_for_help() -> None:
+    gate = Opening()
+    queue = gated_queue(gate, Quota=large_enough)
+    gate.open = True
+    assert queue.on_event(POD_DELETE, None, None, now=1.0) == 0
+    assert queue.on_event(NODE_ADD, None, node_info(node(cpu="0.5")), now=1.0) == 0
+    assert queue.on_event(NODE_ADD, None, node_info(node()), now=1.0) == 2
+    assert names(queue) == ["a", "b"]
+    assert queue.sizes()["gated"] == 0
+    assert queue.incoming["active", "NodeAdd"] == 2
+
+
+def test_a_gate_is_asked_once_for_equal_pods_and_may_stay_closed() -> None:
+    gate = Opening()
+    queue = gated_queue(gate, Quota=large_enough)
+    gate.asked = 0
+    assert queue.on_event(NODE_ADD, None, node_info(node()), now=1.0) == 0
+    assert gate.asked == 1
+    assert queue.sizes()["gated"] == 2
+
+
+def test_a_gate_that_no_hint_speaks_for_is_asked_again_after_five_minutes() -> None:
+    gate = Opening()
+    queue = gated_queue(gate)
+    assert queue.advance(1.0) == 301.0
+    gate.open = True
+    assert queue.on_event(NODE_ADD, None, node_info(node()), now=2.0) == 0
+    assert queue.advance(300.0) == 301.0
+    assert queue.advance(301.0) is None
+    assert names(queue) == ["a", "b"]
+    assert queue.incoming["active", "UnschedulableTimeout"] == 2
+
+
+def test_a_gated_pod_that_goes_is_gated_no_longer() -> None:
+    queue = gated_queue(Opening(), Quota=large_enough)
+    queue.delete("a")
+    queue.delete("b")
+    assert queue.sizes()["gated"] == 0
+    assert queue.advance(1.0) is None
+
+
 def test_a_refused_pod_that_asks_something_else_is_tried_again() -> None:
     queue = make_queue()
     queue.add(item("web", "64"), now=0.0)
