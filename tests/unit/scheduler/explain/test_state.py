@@ -13,9 +13,12 @@ OURS = frozenset({"default-scheduler"})
 KEY = "default/web"
 
 
-def queued(place: Place, *, attempts: int = 2, rejected_by: frozenset[str] = frozenset()) -> QueuedPod:
+def queued(
+    place: Place, *, attempts: int = 2, rejected_by: frozenset[str] = frozenset(), gated_by: str = ""
+) -> QueuedPod:
     return QueuedPod(
-        info(pod("web")), added=0.0, since=0.0, place=place, attempts=attempts, rejected_by=rejected_by, failed_at=5.0
+        info(pod("web")), added=0.0, since=0.0, place=place, attempts=attempts, rejected_by=rejected_by,
+        gated_by=gated_by, failed_at=5.0,
     )  # fmt: skip
 
 
