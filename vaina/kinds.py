@@ -1,9 +1,8 @@
 """The table of kinds: what each kind is called, where it is stored, and which messages carry it.
 
 Clients, the command, the manifest codec, the apiserver's storage and services (and later its REST API) are
-driven by it. A new kind is a row here, its message and service in `protos/`, a strategy in
-`apiserver/registry`, rules in `apiserver/validation`, defaults, and what the command prints of it. Names,
-scopes and etcd prefixes are upstream's.
+driven by it. What else a new kind needs is listed in `docs/checklists/new-kind.md`. Names, scopes and etcd
+prefixes are upstream's.
 """
 
 from collections.abc import Mapping
