@@ -21,6 +21,7 @@ from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
 from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
+from apiserver.admission.runtime_class import RuntimeClasses
 from apiserver.admission.storage_class import DefaultStorageClass
 from apiserver.config import ApiserverConfig
 from apiserver.context import INTERNAL
@@ -67,7 +68,16 @@ from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError
 from vaina.errors import AlreadyExists, ApiError
 from vaina.fast_paths import choose
-from vaina.kinds import KINDS, LIMIT_RANGE, NODE, POD, PRIORITY_CLASS, RESOURCE_QUOTA, STORAGE_CLASS
+from vaina.kinds import (
+    KINDS,
+    LIMIT_RANGE,
+    NODE,
+    POD,
+    PRIORITY_CLASS,
+    RESOURCE_QUOTA,
+    RUNTIME_CLASS,
+    STORAGE_CLASS,
+)
 from vaina.metrics import new_registry
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
@@ -188,6 +198,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         Priority(Followed(PRIORITY_CLASS, storage)),
         DefaultStorageClass(Followed(STORAGE_CLASS, storage)),
         ClaimResize(Followed(STORAGE_CLASS, storage)),
+        RuntimeClasses(Followed(RUNTIME_CLASS, storage)),
         LimitRanger(Followed(LIMIT_RANGE, storage)),
         ResourceQuotas(Followed(RESOURCE_QUOTA, storage), storage, clock),
     ))  # fmt: skip

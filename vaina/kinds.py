@@ -32,6 +32,7 @@ from vaina.api.core.v1 import (
     replication_controller_pb2,
     resource_quota_pb2,
 )
+from vaina.api.node.v1 import runtime_class_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.storage.v1 import (
@@ -167,6 +168,10 @@ PRIORITY_CLASS = Kind(
     "vaina.api.scheduling.v1.PriorityClassService", "priorityclasses", group="scheduling.k8s.io",
     singular="priorityclass", short_names=("pc",), namespaced=False,
 )  # fmt: skip
+RUNTIME_CLASS = Kind(
+    "RuntimeClass", "runtimeclasses", runtime_class_pb2.RuntimeClass, "vaina.api.node.v1.RuntimeClassService",
+    "runtimeclasses", group="node.k8s.io", singular="runtimeclass", namespaced=False,
+)  # fmt: skip
 POD_DISRUPTION_BUDGET = Kind(
     "PodDisruptionBudget", "poddisruptionbudgets", pod_disruption_budget_pb2.PodDisruptionBudget,
     "vaina.api.policy.v1.PodDisruptionBudgetService", "poddisruptionbudgets", group="policy",
@@ -218,7 +223,7 @@ KINDS: tuple[Kind[Message], ...] = (
     POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
     STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB, HORIZONTAL_POD_AUTOSCALER,
     RESOURCE_QUOTA, LIMIT_RANGE,
-    PRIORITY_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE,
+    PRIORITY_CLASS, RUNTIME_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE,
     CSI_DRIVER, CSI_STORAGE_CAPACITY, VOLUME_ATTACHMENT, LEASE, POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout
 

@@ -30,6 +30,7 @@ from apiserver.validation import (
     priority_classes,
     quotas,
     records,
+    runtime_classes,
     stateful_sets,
     storage,
     storage_drivers,
@@ -105,6 +106,7 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
         priority_classes.check_update,
         _metadata_update,
     ),
+    kinds.RUNTIME_CLASS.kind: (runtime_classes.check_create, runtime_classes.check_update, _metadata_update),
     kinds.POD_DISRUPTION_BUDGET.kind: (
         disruption_budgets.check_create,
         disruption_budgets.check_update,

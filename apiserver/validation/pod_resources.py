@@ -12,12 +12,12 @@ from vaina.objects import quantity
 from vaina.objects.field_path import Path, forbidden, invalid
 
 
-def check_overhead(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
-    """Check what running the Pod costs besides its containers; upstream checks it as limits."""
-    overhead = reference_pb2.ResourceRequirements()
-    for name in spec.overhead:
-        overhead.limits[name].CopyFrom(spec.overhead[name])
-    resources.check_requirements(errors, path, overhead, ())
+def check_overhead(errors: Errors, path: Path, overhead: resources.Quantities) -> None:
+    """Check what running a Pod costs besides its containers; upstream checks it as limits."""
+    made = reference_pb2.ResourceRequirements()
+    for name in overhead:
+        made.limits[name].CopyFrom(overhead[name])
+    resources.check_requirements(errors, path, made, ())
 
 
 def check_pod_resources(errors: Errors, path: Path, spec: pod_pb2.PodSpec, claims: Collection[str]) -> None:

@@ -167,7 +167,7 @@ def _check_last(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
         elif policy not in _PREEMPTION_POLICIES:
             errors.append(not_supported(at, policy, _PREEMPTION_POLICIES))
     if spec.overhead:
-        pod_resources.check_overhead(errors, path.child("overhead"), spec)
+        pod_resources.check_overhead(errors, path.child("overhead"), spec.overhead)
     if spec.HasField("os"):
         windows.check_os(errors, path, spec)
     if spec.HasField("scheduling_group"):

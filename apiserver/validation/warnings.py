@@ -21,7 +21,6 @@ _NOT_YET: Final = "accepted, but vaina does not act on it yet"
 
 #: (field path in manifests, does a spec use it)
 _POD_FEATURES: Final[tuple[tuple[str, Callable[[pod_pb2.PodSpec], bool]], ...]] = (
-    ("runtimeClassName", lambda spec: bool(spec.runtime_class_name)),
     ("resourceClaims", lambda spec: bool(spec.resource_claims)),
     ("serviceAccountName", lambda spec: spec.service_account_name not in {"", "default"}),
     ("automountServiceAccountToken", lambda spec: spec.automount_service_account_token),

@@ -79,6 +79,7 @@ def compute_import(items: Iterable[Item], *, replay: Replay = "pending", scrub: 
         scrubber = Scrubber((*found.pods, *(tree for trees in kinds.values() for tree in trees)))
         kinds = {kind: [scrubber.scrub(tree) for tree in trees] for kind, trees in kinds.items()}
         found.pods = [scrubber.scrub(tree) for tree in found.pods]
+    kinds = {"RuntimeClass": _runtime_classes((*kinds["Pod"], *found.pods)), **kinds}
     found.objects = [tree for trees in kinds.values() for tree in trees]
     found.taken = Counter({kind: len(trees) for kind, trees in kinds.items() if trees})
     found.taken["Pod"] += len(found.pods)
@@ -204,6 +205,23 @@ def _give_classes(kinds: Mapping[str, list[Tree]], found: Imported) -> None:
     ] + list(made.values())
     if made:
         found.told[f"PriorityClass: {len(made)} are made of what Pods say: theirs are not in the export"] += 1
+
+
+def _runtime_classes(pods: Iterable[Tree]) -> list[Tree]:
+    """Give every Pod that has an overhead a RuntimeClass that says it: without one the Pod is refused."""
+    made: list[Tree] = []
+    for pod in pods:
+        if overhead := pod["spec"].get("overhead"):
+            known = next((one for one in made if one["overhead"]["podFixed"] == overhead), None)
+            if known is None:
+                known = {
+                    "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass",
+                    "metadata": {"name": f"overhead-{len(made)}"}, "handler": "imported",
+                    "overhead": {"podFixed": overhead},
+                }  # fmt: skip
+                made.append(known)
+            pod["spec"]["runtimeClassName"] = known["metadata"]["name"]
+    return made
 
 
 def _rank(tree: Tree) -> tuple[int, str]:

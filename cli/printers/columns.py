@@ -147,6 +147,10 @@ def _priority_class(found: Any, now: float) -> Sequence[str]:
     )  # fmt: skip
 
 
+def _runtime_class(found: Any, now: float) -> Sequence[str]:
+    return found.metadata.name, found.handler, age(found.metadata.creation_timestamp, now)
+
+
 def _budget(budget: Any, now: float) -> Sequence[str]:
     spec = budget.spec
     return (
@@ -214,6 +218,7 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
     "PriorityClass": Columns(
         ("NAME", "VALUE", "GLOBAL-DEFAULT", "AGE", "PREEMPTIONPOLICY"), (), _priority_class
     ),
+    "RuntimeClass": Columns(("NAME", "HANDLER", "AGE"), (), _runtime_class),
     "PodDisruptionBudget": Columns(
         ("NAME", "MIN AVAILABLE", "MAX UNAVAILABLE", "ALLOWED DISRUPTIONS", "AGE"), (), _budget
     ),

@@ -36,8 +36,6 @@ def why_never(pod: pod_pb2.Pod, node: node_pb2.Node) -> tuple[str, str] | None:
 def why_no_sandbox(pod: pod_pb2.Pod) -> str:
     """Say why the Pod's sandbox cannot be as it asks; empty: it can."""
     spec = pod.spec
-    if spec.runtime_class_name:
-        return f"failed to get sandbox runtime: RuntimeClass {go_quote(spec.runtime_class_name)} not found"
     if spec.HasField("host_users") and not spec.host_users and not spec.host_network:
         return "user namespaces are not supported by the runtime"
     if spec.resource_claims:

@@ -81,7 +81,9 @@ def _source(pod: pod_pb2.Pod) -> dict[str, str]:
     return {SOURCE_ANNOTATION: "file"} if is_static(pod.metadata) else {}
 
 
-def sandbox_config(pod: pod_pb2.Pod, attempt: int, settings: NodeSettings) -> SandboxConfig:
+def sandbox_config(
+    pod: pod_pb2.Pod, attempt: int, settings: NodeSettings, runtime_handler: str = ""
+) -> SandboxConfig:
     """Return what the Pod's sandbox is made of (step 4).
 
     Raises:
@@ -118,6 +120,7 @@ def sandbox_config(pod: pod_pb2.Pod, attempt: int, settings: NodeSettings) -> Sa
         port_mappings=ports,
         sysctls={item.name: item.value for item in spec.security_context.sysctls},
         cgroup_parent=pod_cgroup(settings.cgroup_parent, pod),
+        runtime_handler=runtime_handler,
         log_directory=f"{settings.log_root}/{meta.namespace}_{meta.name}_{meta.uid}"
         if settings.log_root
         else "",

@@ -136,7 +136,7 @@ class PodExecutor:
                 pod, NORMAL, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
             )
         try:
-            wanted = self._sandbox_config(pod, action.attempt)
+            wanted = await self._sandbox_config(pod, action.attempt)
             with metrics.operation("run_podsandbox"):
                 memory.sandbox = await tools.runtime.run_pod_sandbox(wanted)
         except RuntimeUnavailable:
@@ -158,19 +158,37 @@ class PodExecutor:
         address = self._tools.node.pod_ip(pod, self._memory.sandbox)
         self._step(pod, PodStep.SANDBOXED, begun, f"address {address}" if address else "")
 
-    def _sandbox_config(self, pod: pod_pb2.Pod, attempt: int) -> SandboxConfig:
+    async def _sandbox_config(self, pod: pod_pb2.Pod, attempt: int) -> SandboxConfig:
         """Return it, with the Pod's cgroup made. Raises SandboxFailed."""
         tools = self._tools
         if problem := unsupported.why_no_sandbox(pod):
             raise SandboxFailed(problem)
         try:
-            wanted = config.sandbox_config(pod, attempt, tools.node.settings)
+            handler = await self._runtime_handler(pod.spec.runtime_class_name)
+            wanted = config.sandbox_config(pod, attempt, tools.node.settings, handler)
         except NameTooLong as error:
             raise SandboxFailed(str(error)) from error
         if wanted.cgroup_parent:
             limits = pod_cgroup_limits(pod, pids_limit=tools.node.settings.pod_pids_limit)
             tools.cgroups.apply(wanted.cgroup_parent, limits)
         return wanted
+
+    async def _runtime_handler(self, class_name: str) -> str:
+        """Return the handler of a RuntimeClass; "" without one. Raises SandboxFailed.
+
+        Follows `LookupRuntimeHandler` of upstream's `pkg/kubelet/runtimeclass`.
+        """
+        if not class_name:
+            return ""
+        try:
+            found = await self._tools.objects.runtime_class(class_name)
+        except ApiError as error:
+            raise SandboxFailed(f"failed to get sandbox runtime: {error}") from error
+        if found is None:
+            raise SandboxFailed(
+                f"failed to get sandbox runtime: RuntimeClass {go_quote(class_name)} not found"
+            )
+        return found.handler
 
     def _step(self, pod: pod_pb2.Pod, step: PodStep, begun: float, message: str) -> None:
         tools = self._tools
@@ -248,7 +266,7 @@ class PodExecutor:
             with tools.metrics.operation("create_container"):
                 # A container that is started again may have been given more: the Pod's cgroup has it first.
                 container_id = await tools.runtime.create_container(
-                    sandbox.id, made, self._sandbox_config(pod, sandbox.attempt)
+                    sandbox.id, made, await self._sandbox_config(pod, sandbox.attempt)
                 )
         except (ConfigProblem, ApiError, OSError) as error:
             self._start_failed(pod, action, "CreateContainerConfigError", str(error))

@@ -68,6 +68,8 @@ class SandboxConfig:
     sysctls: Mapping[str, str] = field(default_factory=dict[str, str])
     #: cgroup (absolute path) below which all of the Pod's are made; empty: the engine's default
     cgroup_parent: str = ""
+    #: which of the runtime's handlers runs the Pod (RuntimeClass); empty: its default
+    runtime_handler: str = ""
     #: directory for the logs of the Pod's containers, for runtimes that write files themselves; empty: none
     log_directory: str = ""
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
 from vaina.api.core.v1 import config_pb2, pod_pb2, volume_pb2
+from vaina.api.node.v1 import runtime_class_pb2
 
 
 class VolumeFailed(Exception):
@@ -33,7 +34,7 @@ class Reference:
 
 
 class ObjectSource(Protocol):
-    """Where ConfigMaps and Secrets come from. None: there is no such object.
+    """Where ConfigMaps, Secrets and RuntimeClasses come from. None: there is no such object.
 
     Raises ApiError when nobody can say.
     """
@@ -44,6 +45,10 @@ class ObjectSource(Protocol):
 
     async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None:
         """Return a Secret."""
+        ...
+
+    async def runtime_class(self, name: str) -> runtime_class_pb2.RuntimeClass | None:
+        """Return a RuntimeClass."""
         ...
 
 

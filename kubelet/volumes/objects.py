@@ -6,6 +6,7 @@ Refreshing mounted volumes goes through here too, once a minute per Pod, and at 
 """
 
 from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2
+from vaina.api.node.v1 import runtime_class_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import NotFound
 from vaina.objects.local_path import MADE_ANNOTATION
@@ -26,6 +27,12 @@ class ApiObjects:
     async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None:
         try:
             return await self._client.secrets.get(name, namespace)
+        except NotFound:
+            return None
+
+    async def runtime_class(self, name: str) -> runtime_class_pb2.RuntimeClass | None:
+        try:
+            return await self._client.runtime_classes.get(name)
         except NotFound:
             return None
 

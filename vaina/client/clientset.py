@@ -49,6 +49,7 @@ class Clientset:
     resource_quotas = _client(kinds.RESOURCE_QUOTA)
     limit_ranges = _client(kinds.LIMIT_RANGE)
     priority_classes = _client(kinds.PRIORITY_CLASS)
+    runtime_classes = _client(kinds.RUNTIME_CLASS)
     pod_disruption_budgets = _client(kinds.POD_DISRUPTION_BUDGET)
     persistent_volumes = _client(kinds.PERSISTENT_VOLUME)
     persistent_volume_claims = _client(kinds.PERSISTENT_VOLUME_CLAIM)

@@ -63,7 +63,8 @@ class CriSandboxes:
         try:
             with translated(SandboxFailed):
                 made = await self._cri.runtime.RunPodSandbox(
-                    cri.RunPodSandboxRequest(config=message), timeout=SANDBOX_SECONDS
+                    cri.RunPodSandboxRequest(config=message, runtime_handler=config.runtime_handler),
+                    timeout=SANDBOX_SECONDS,
                 )
         except SandboxFailed:
             # Its name is taken by an earlier call that was not heard to its end: that one's is what was asked

@@ -103,6 +103,8 @@ def sandbox_body(config: SandboxConfig, address: str) -> dict[str, Any]:
         "IpcMode": "host" if config.host_ipc else "shareable",
         "LogConfig": {"Type": "none"},
     }
+    if config.runtime_handler:
+        host["Runtime"] = config.runtime_handler
     if config.host_pid:
         host["PidMode"] = "host"
     if config.cgroup_parent:
@@ -155,6 +157,8 @@ def container_body(
         **_resources(config.resources, least_oom_score_adj),
         **_security(config.security, seccomp),
     }
+    if sandbox.runtime_handler:
+        host["Runtime"] = sandbox.runtime_handler
     if config.target_container_id:
         host["PidMode"] = f"container:{config.target_container_id}"
     elif sandbox.host_pid:

@@ -30,7 +30,6 @@ _CONTAINER = "spec: {{containers: [{{ {} }}]}}"
 _VOLUME = "spec: {{volumes: [{{name: v, {}}}]}}"
 #: fields that are not done: a manifest with one, and where the warning stands
 NOT_DONE = {
-    "PodSpec.runtimeClassName": (_POD.format("runtimeClassName: r"), "spec.runtimeClassName"),
     "PodSpec.hostUsers": (_POD.format("hostUsers: false"), "spec.hostUsers"),
     "PodSpec.resourceClaims": (_POD.format("resourceClaims: [{name: a}]"), "spec.resourceClaims"),
     "PodSpec.os": (_POD.format("os: {name: windows}"), "spec.os"),

@@ -173,6 +173,22 @@ def test_all_pods_are_scheduled_anew_in_the_order_in_which_they_were_created() -
     assert any("--trace x/arrivals.txt" in line for line in words(found, "x", "all", 60.0))
 
 
+def test_pods_of_one_overhead_have_one_runtime_class() -> None:
+    found = imported(
+        pod("one", spec={"overhead": {"cpu": "250m"}}), pod("two", spec={"overhead": {"cpu": "250m"}}),
+        pod("more", spec={"overhead": {"cpu": "1"}}),
+    )  # fmt: skip
+    classes = {
+        one["metadata"]["name"]: one["overhead"]["podFixed"]
+        for one in found.objects
+        if one["kind"] == "RuntimeClass"
+    }
+    assert sorted(wanted["cpu"] for wanted in classes.values()) == ["1", "250m"]
+    for one in found.pods:
+        spec = one["spec"]
+        assert classes.get(spec.get("runtimeClassName")) == spec.get("overhead")
+
+
 def test_every_pod_has_a_class_of_the_priority_that_it_has() -> None:
     found = imported(
         thing("PriorityClass", "high", "scheduling.k8s.io/v1", value=100),

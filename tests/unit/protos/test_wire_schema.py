@@ -37,6 +37,7 @@ from vaina.api.core.v1 import (
     volume_pb2,
 )
 from vaina.api.meta.v1 import meta_pb2
+from vaina.api.node.v1 import runtime_class_pb2
 from vaina.api.options.v1 import options_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.runtime.v1 import runtime_pb2
@@ -59,6 +60,7 @@ FILES = {
     "apps/v1": (apps_pb2, controller_revision_pb2, daemon_set_pb2, deployment_pb2, stateful_set_pb2),
     "batch/v1": (job_pb2,),
     "coordination/v1": (lease_pb2,),
+    "node/v1": (runtime_class_pb2,),
     "policy/v1": (pod_disruption_budget_pb2,),
     "scheduling/v1": (priority_class_pb2,),
     "storage/v1": (

@@ -216,7 +216,6 @@ RESOURCES = (
         'spec.resources.containers[0][cpu].limits: Invalid value: "2": must be less than or equal to pod limits of 1'),
     pod("a Pod that asks for a disk", "resources: {requests: {ephemeral-storage: 1Gi}}",
         'spec.resources.requests[ephemeral-storage]: Unsupported value: "ephemeral-storage": supported values: "cpu", "memory"'),
-    pod("an overhead that is negative", "overhead: {cpu: -1}", f'spec.overhead.limits[cpu]: Invalid value: "-1": {NEGATIVE}'),
 )  # fmt: skip
 
 PLACEMENT = (
@@ -265,7 +264,6 @@ PLACEMENT = (
         'spec.tolerations[1].key: Invalid value: "/": prefix part must be non-empty',
         'spec.tolerations[1].key: Invalid value: "/": name part must be non-empty', f'spec.tolerations[1].key: Invalid value: "/": {QUALIFIED}'),
     pod("a node that cannot be", "nodeName: N_1", f'spec.nodeName: Invalid value: "N_1": {SUBDOMAIN}'),
-    pod("a runtime that cannot be", "runtimeClassName: ''", f'spec.runtimeClassName: Invalid value: "": {SUBDOMAIN}'),
     pod("a group without a name", "schedulingGroup: {}",
         'spec.schedulingGroup.podGroupName: Invalid value: null: must specify one of: `podGroupName`'),
 )  # fmt: skip

@@ -40,6 +40,7 @@ OBJECTS = [
     ("v1", "ResourceQuota", "spec: {hard: {cpu: 0.5, pods: 3}}"),
     ("v1", "LimitRange", "spec: {limits: [{type: Container, max: {cpu: 2}, min: {memory: 1Mi}}]}"),
     ("scheduling.k8s.io/v1", "PriorityClass", "value: 7"),
+    ("node.k8s.io/v1", "RuntimeClass", "handler: runc\noverhead: {podFixed: {cpu: 0.5}}"),
     ("policy/v1", "PodDisruptionBudget", f"spec: {{{SELECTOR}, maxUnavailable: 0}}"),
     ("v1", "PersistentVolume", "spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /a}}"),
     ("v1", "PersistentVolumeClaim", f"spec: {{{CLAIM}, dataSource: {{kind: PersistentVolumeClaim, name: b}}}}"),

@@ -175,10 +175,10 @@ async def test_an_ending_object_goes_with_its_last_finalizer() -> None:
 async def test_an_update_warns_of_what_is_not_acted_on_once() -> None:
     api = make_apiserver()
     created = await api.client.replica_sets.create(make_replica_set())
-    created.spec.template.spec.runtime_class_name = "gvisor"
+    created.spec.template.spec.resource_claims.add(name="gpu", resource_claim_name="one")
     assert api.warnings == []
     changed = await api.client.replica_sets.update(created)
-    words = "spec.template.spec.runtimeClassName: accepted, but vaina does not act on it yet"
+    words = "spec.template.spec.resourceClaims: accepted, but vaina does not act on it yet"
     assert api.warnings == [words]
     changed.metadata.labels["a"] = "b"
     await api.client.replica_sets.update(changed)

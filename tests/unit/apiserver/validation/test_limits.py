@@ -1,9 +1,10 @@
-"""ResourceQuotas, LimitRanges and PriorityClasses: defaults, and what is refused, in which words."""
+"""ResourceQuotas, LimitRanges, PriorityClasses and RuntimeClasses: defaults, and what is refused."""
 
 from typing import Any
 
 from apiserver.validation import validate_create, validate_status_update, validate_update
 from tests.unit.apiserver.validation.cases import (
+    LABEL,
     QUALIFIED,
     SUBDOMAIN,
     Case,
@@ -13,7 +14,7 @@ from tests.unit.apiserver.validation.cases import (
     violations,
 )
 from vaina.errors import FieldError
-from vaina.kinds import LIMIT_RANGE, PRIORITY_CLASS, RESOURCE_QUOTA, Kind
+from vaina.kinds import LIMIT_RANGE, PRIORITY_CLASS, RESOURCE_QUOTA, RUNTIME_CLASS, Kind
 
 
 def make(kind: Kind[Any], rest: str, meta: str = "{name: a, namespace: b}") -> Any:
@@ -183,4 +184,34 @@ def test_what_pods_have_of_a_class_stays() -> None:
     assert validate_update(PRIORITY_CLASS, new, old) == violations(
         "value: Forbidden: may not be changed in an update.",
         'preemptionPolicy: Invalid value: "Never": field is immutable',
+    )
+
+
+CLASS = "handler: runc\noverhead: {podFixed: {cpu: 250m, memory: 64Mi}}\n"
+RUNTIMES = (
+    case("a class with all it can have", "a.b", spec=CLASS + "scheduling: {nodeSelector: {gpu: 'true'}, tolerations: [{key: a, operator: Exists}]}"),
+    case("a class needs a handler", "a", "handler: Required value", spec="overhead: {}"),
+    case("a handler is a label of DNS", "a", f'handler: Invalid value: "A": {LABEL}', spec="handler: A"),
+    case("overhead is checked as limits are", "a",
+         'overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0',
+         spec="handler: a\noverhead: {podFixed: {cpu: -1}}"),
+    case("labels and tolerations are checked, and each toleration is there once", "a",
+         "scheduling.nodeSelector: Invalid value: \"-\": name part must consist of alphanumeric characters, '-', '_' or '.', "
+         "and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', "
+         "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+         'scheduling.tolerations[1]: Duplicate value: {"key":"a","operator":"Exists"}',
+         spec="handler: a\nscheduling: {nodeSelector: {'-': a}, tolerations: [{key: a, operator: Exists}, {key: a, operator: Exists}]}"),
+)  # fmt: skip
+
+
+@each(RUNTIMES)
+def test_runtime_classes(case: Case) -> None:
+    assert created(RUNTIME_CLASS, case.spec, f"{{name: {case.given}}}") == violations(*case.want)
+
+
+def test_the_handler_of_a_class_stays() -> None:
+    old = make(RUNTIME_CLASS, "handler: runc", "{name: a}")
+    new = make(RUNTIME_CLASS, "handler: runsc", "{name: a}")
+    assert validate_update(RUNTIME_CLASS, new, old) == violations(
+        'handler: Invalid value: "runsc": field is immutable'
     )

@@ -46,7 +46,6 @@ def test_a_pod_of_another_system_is_refused():
     ("spec", "words"),
     [
         ("", ""),
-        (", runtimeClassName: gvisor", 'failed to get sandbox runtime: RuntimeClass "gvisor" not found'),
         (", hostUsers: false", "user namespaces are not supported by the runtime"),
         (", hostUsers: true", ""),
         (
