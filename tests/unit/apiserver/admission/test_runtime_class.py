@@ -7,10 +7,10 @@ import pytest
 
 from apiserver.admission.runtime_class import merge
 from tests.support.apiserver import Harness, make_apiserver
+from tests.unit.apiserver.validation.cases import read
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import Forbidden
 from vaina.kinds import RUNTIME_CLASS
-from vaina.objects.manifest import decode_documents
 from vaina.testing.builders import make_pod
 
 CLASS = """
@@ -25,8 +25,7 @@ scheduling: {nodeSelector: {sandbox: runsc}, tolerations: [{key: sandbox, operat
 
 async def _api() -> Harness:
     api = make_apiserver()
-    [document] = decode_documents(CLASS)
-    await api.client.kind(RUNTIME_CLASS).create(document.message)
+    await api.client.kind(RUNTIME_CLASS).create(read(CLASS))
     return api
 
 
@@ -47,7 +46,8 @@ async def test_a_pod_has_the_overhead_the_selector_and_the_tolerations_of_its_cl
             "cpu": "250m", "memory": "64Mi",
         }  # fmt: skip
         assert dict(made.spec.node_selector) == {"disk": "fast", "sandbox": "runsc"}
-        assert [toleration.key for toleration in made.spec.tolerations].count("sandbox") == 1
+        keys = [toleration.key for toleration in made.spec.tolerations]
+        assert keys == ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "sandbox"]
 
 
 async def test_an_overhead_of_the_pods_own_must_be_that_of_the_class() -> None:

@@ -1,0 +1,30 @@
+"""The handler of a RuntimeClass is looked up before a Pod's sandbox is made: without the class there is none."""
+
+from pathlib import Path
+
+from tests.unit.kubelet.harness import Node, node
+from tests.unit.kubelet.pods import is_running
+from tests.unit.kubelet.test_volumes_first import paint, says, until, with_config_map
+from vaina.api.node.v1 import runtime_class_pb2
+
+
+async def _make_class(on: Node) -> None:
+    made = runtime_class_pb2.RuntimeClass(handler="runc")
+    made.metadata.name = "plain"
+    await on.client.runtime_classes.create(made)
+
+
+async def test_a_class_that_has_gone_is_waited_for_and_said(tmp_path: Path) -> None:
+    async with node(root=tmp_path) as on:
+        await _make_class(on)
+        # What its volume is made of is missing: so the sandbox is made after the class has gone.
+        pod = with_config_map()
+        pod.spec.runtime_class_name = "plain"
+        await on.create(pod)
+        await until(on, says(on, 'configmap "paint" not found'))
+        await on.client.runtime_classes.delete("plain")
+        await paint(on)
+        words = 'Failed to create pod sandbox: failed to get sandbox runtime: RuntimeClass "plain" not found'
+        await until(on, lambda _: words in on.recorder.messages("FailedCreatePodSandBox"))
+        await _make_class(on)
+        await until(on, is_running)
