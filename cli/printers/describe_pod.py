@@ -18,6 +18,8 @@ def describe_pod(page: Page, pod: Any, _: Sequence[Any] = ()) -> None:
         page.value(0, "Priority", str(spec.priority))
     if spec.priority_class_name:
         page.value(0, "Priority Class Name", spec.priority_class_name)
+    if spec.runtime_class_name:
+        page.value(0, "Runtime Class Name", spec.runtime_class_name)
     page.value(0, "Service Account", spec.service_account_name or "default")
     page.value(0, "Node", f"{spec.node_name}/{status.host_ip}" if spec.node_name else NONE)
     if status.HasField("start_time"):

@@ -21,6 +21,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -59,7 +60,7 @@ func newCodecs() (codecs, error) {
 	scheme := runtime.NewScheme()
 	builders := []func(*runtime.Scheme) error{
 		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, coordinationv1.AddToScheme, policyv1.AddToScheme,
-		schedulingv1.AddToScheme, storagev1.AddToScheme, autoscalingv2.AddToScheme,
+		schedulingv1.AddToScheme, nodev1.AddToScheme, storagev1.AddToScheme, autoscalingv2.AddToScheme,
 	}
 	for _, add := range builders {
 		if err := add(scheme); err != nil {
