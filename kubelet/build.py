@@ -241,6 +241,7 @@ class _Process:
             self.clock,
             pods=lambda: tuple(worker.pod for worker in kubelet.workers.all()),
             status_of=lambda pod: _reported(kubelet, pod),
+            knows_its_pods=lambda: kubelet.knows_its_pods,
         )
         jobs = (
             kubelet.run, status.run, self.events.run, self.steps.run, *node_runtime.jobs,

@@ -82,6 +82,11 @@ class Kubelet:
         """The Pods' workers."""
         return self._workers
 
+    @property
+    def knows_its_pods(self) -> bool:
+        """Whether the apiserver and the manifests of static Pods have told, since the start, what Pods there are."""
+        return self.source.informer.synced and self.files.synced
+
     async def wait_registered(self) -> None:
         """Return when the apiserver has the node."""
         await self._node.wait_registered()

@@ -53,6 +53,7 @@ class KubeletService:
         *,
         pods: Callable[[], tuple[pod_pb2.Pod, ...]],
         status_of: Callable[[pod_pb2.Pod], pod_pb2.PodStatus] = lambda pod: pod.status,
+        knows_its_pods: Callable[[], bool] = lambda: True,
     ) -> None:
         """Make it.
 
@@ -61,9 +62,11 @@ class KubeletService:
             clock: for sinceSeconds.
             pods: gives the node's Pods.
             status_of: gives what was said of a Pod last.
+            knows_its_pods: says whether it has been told all Pods since it started. Until then it says of none that
+                it is not there.
         """
         self._runtime_for, self._clock, self._pods = runtime_of, clock, pods
-        self._status_of = status_of
+        self._status_of, self._knows_its_pods = status_of, knows_its_pods
 
     def handlers(self) -> Handlers:
         """Return the methods by path."""
@@ -82,6 +85,8 @@ class KubeletService:
             # Of a static Pod callers know the mirror, which has a uid of its own.
             if uid in {"", meta.uid} or is_static(meta):
                 return pod
+        if not self._knows_its_pods():
+            raise Unavailable("the kubelet has just started and does not know its pods yet, please try again")
         raise NotFound(f"pods {go_quote(name)} not found", kind="pods", name=name)
 
     def _container_name(self, pod: pod_pb2.Pod, wanted: str) -> str:
@@ -231,6 +236,7 @@ class KubeletService:
                             yield pod_stream_pb2.PodAttachResponse(stderr=output.data)
                     elif start.options.stdout:
                         yield pod_stream_pb2.PodAttachResponse(stdout=output.data)
+            yield pod_stream_pb2.PodAttachResponse(ended=True)
         except RuntimeFailure as error:
             raise _translated(error) from error
 

@@ -385,6 +385,13 @@ def _(space: Workspace) -> None:
     assert "httpd -f -p 8080" in space.shell("open", "ps", container="watcher")
 
 
+@check("runtime-class")
+def _(space: Workspace) -> None:
+    assert ready(space, "counted").spec.overhead["memory"].string == "64Mi"
+    described = [line.split() for line in space.cli("describe", "pod", "counted").splitlines()]
+    assert ["Runtime", "Class", "Name:", "counted"] in described
+
+
 @check("host-aliases")
 def _(space: Workspace) -> None:
     assert ended(space, "named") == "ada\n192.0.2.7\twarehouse\twarehouse.example.com\n"

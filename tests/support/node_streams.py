@@ -19,6 +19,8 @@ class FakeNode:
         self.closed = False
         #: refuses to be attached to
         self.refusal: ApiError | None = None
+        #: what the call of an attach ends with, after the container's end was said
+        self.broken_end: ApiError | None = None
         #: never says that it has joined anybody, nor that anything has ended
         self.silent = False
         #: refuses to give logs
@@ -84,3 +86,6 @@ class FakeNode:
             await asyncio.Event().wait()
         yield pod_stream_pb2.PodAttachResponse(stdout=b"out\n").SerializeToString()
         yield pod_stream_pb2.PodAttachResponse(stderr=b"err\n").SerializeToString()
+        yield pod_stream_pb2.PodAttachResponse(ended=True).SerializeToString()
+        if self.broken_end is not None:
+            raise self.broken_end

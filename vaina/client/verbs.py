@@ -172,7 +172,8 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
     ) -> AsyncGenerator[pod_stream_pb2.PodAttachResponse, None]:
         """Join the streams of a container's own process: `start` goes first, then `inputs`.
 
-        It ends with the container.
+        It ends with the container, whatever the status of the call is then: a caller who writes while the server
+        closes the call may be told INTERNAL by gRPC's core (grpc/grpc#36066).
         """
 
         async def requests() -> AsyncIterator[bytes]:
@@ -183,7 +184,10 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         stream = self.transport.bidi(self.kind.method("Attach"), requests())
         async with aclosing(stream) as answers:
             async for answer in answers:
-                yield pod_stream_pb2.PodAttachResponse.FromString(answer)
+                response = pod_stream_pb2.PodAttachResponse.FromString(answer)
+                if response.ended:
+                    return
+                yield response
 
     async def port_forward(
         self, start: pod_stream_pb2.PodPortForwardStart, inputs: AsyncIterator[bytes]

@@ -15,7 +15,7 @@ from tests.support.node_streams import FakeNode
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
-from vaina.errors import BadRequest, NotFound, TooManyRequests
+from vaina.errors import BadRequest, InternalError, NotFound, TooManyRequests
 from vaina.kinds import POD
 from vaina.serving.handlers import UNARY, Method, RequestContext
 from vaina.testing.builders import make_container
@@ -88,6 +88,16 @@ async def test_what_the_container_writes_comes_out_where_it_belongs(world: World
     assert text_of(shell.stderr).endswith("If you don't see a command prompt, try pressing enter.\nerr\n")
     assert world.node.start is not None
     assert not world.node.start.options.stdin
+
+
+async def test_a_container_that_has_ended_ends_the_command_whatever_the_call_ends_with(world: World) -> None:
+    # What gRPC's core says of a call in which the caller writes while the server closes (grpc/grpc#36066).
+    world.node.broken_end = InternalError("Internal error from Core")
+    shell = world.shell()
+    await world.run(
+        shell, RunOptions("tool", "busybox", ["true"], attach=True, restart="Never"), ("Succeeded", 0)
+    )
+    assert (text_of(shell.stdout), text_of(shell.stderr)) == ("out\n", "err\n")
 
 
 async def test_what_is_typed_goes_in_and_ends(world: World) -> None:

@@ -56,8 +56,8 @@ async def test_what_goes_in_comes_out_until_it_ends() -> None:
 async def test_what_is_not_asked_for_does_not_come() -> None:
     transport = await kubelet("cat")
     answers = await attach(transport, Request(stdin=b"one"), Request(close_stdin=True), stdout=False)
-    # Only that it was joined.
-    assert answers == [pod_stream_pb2.PodAttachResponse()]
+    # Only that it was joined, and that it has ended.
+    assert answers == [pod_stream_pb2.PodAttachResponse(), pod_stream_pb2.PodAttachResponse(ended=True)]
 
 
 async def test_large_output_comes_in_small_pieces() -> None:

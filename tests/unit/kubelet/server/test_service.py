@@ -13,7 +13,7 @@ from kubelet.runtime.records import ContainerConfig, SandboxConfig, Uid
 from kubelet.server.service import SERVICE, KubeletService
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.transport import InProcessTransport
-from vaina.errors import ApiError, BadRequest, NotFound
+from vaina.errors import ApiError, BadRequest, NotFound, Unavailable
 from vaina.testing.builders import make_container, make_pod
 from vaina.testing.clock import EPOCH, FakeClock
 
@@ -133,6 +133,14 @@ async def test_refusals(given: Given, options: dict[str, str], kind: type[ApiErr
         await given.logs(**options)
 
     assert refused.value.message == message
+
+
+async def test_nobody_is_told_that_a_pod_is_not_there_by_a_kubelet_that_has_just_started(given: Given) -> None:
+    service = KubeletService(lambda _: given.runtime, given.clock, pods=tuple, knows_its_pods=lambda: False)
+    given.transport = InProcessTransport(service.handlers(), clock=given.clock)
+
+    with pytest.raises(Unavailable, match="the kubelet has just started and does not know its pods yet"):
+        await given.logs()
 
 
 @pytest.mark.parametrize(
