@@ -84,7 +84,7 @@ class Kubelet:
 
     @property
     def knows_its_pods(self) -> bool:
-        """Whether the apiserver and the manifests of static Pods have told, since the start, what Pods there are."""
+        """Whether it has been told all its Pods since it started, the static ones too."""
         return self.source.informer.synced and self.files.synced
 
     async def wait_registered(self) -> None:

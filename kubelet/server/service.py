@@ -62,8 +62,8 @@ class KubeletService:
             clock: for sinceSeconds.
             pods: gives the node's Pods.
             status_of: gives what was said of a Pod last.
-            knows_its_pods: says whether it has been told all Pods since it started. Until then it says of none that
-                it is not there.
+            knows_its_pods: says whether it has been told all its Pods since it started. Until then it says of
+                none that it is not there.
         """
         self._runtime_for, self._clock, self._pods = runtime_of, clock, pods
         self._status_of, self._knows_its_pods = status_of, knows_its_pods

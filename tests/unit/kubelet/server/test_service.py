@@ -135,7 +135,9 @@ async def test_refusals(given: Given, options: dict[str, str], kind: type[ApiErr
     assert refused.value.message == message
 
 
-async def test_nobody_is_told_that_a_pod_is_not_there_by_a_kubelet_that_has_just_started(given: Given) -> None:
+async def test_nobody_is_told_that_a_pod_is_not_there_by_a_kubelet_that_has_just_started(
+    given: Given,
+) -> None:
     service = KubeletService(lambda _: given.runtime, given.clock, pods=tuple, knows_its_pods=lambda: False)
     given.transport = InProcessTransport(service.handlers(), clock=given.clock)
 
