@@ -58,7 +58,7 @@ def without_trace(pod_uid: str) -> str:
     """Return a random UUID as the uid of a Pod whose steps nobody writes down: one of version 8.
 
     The apiserver chooses the Pods that have a trace when it creates them (`apiserver.registry.pod_traces`),
-    and so says it to everybody who would report a step, without a word on the wire (docs/decisions/171).
+    and so says it to everybody who would report a step, without a word on the wire (decision 171).
     """
     return f"{pod_uid[:_VERSION_AT]}{_OURS}{pod_uid[_VERSION_AT + 1 :]}"
 

@@ -2,7 +2,7 @@
 
 `compute_pod_status` is called by the Pod's worker before it acts and again after. Container states, reasons
 and messages are upstream's (convertToAPIContainerStatuses). The kubelet owns the fields of `STATUS_MASK`;
-conditions are merged by type (docs/decisions/003-status-masks.md).
+conditions are merged by type (docs/decisions/services.md, 003).
 """
 
 from dataclasses import dataclass, replace

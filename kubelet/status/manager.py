@@ -5,7 +5,7 @@ Deduplicated, in order for each Pod, in batches, again when they were lost. Shel
 Workers put in what is true; one task sends. Only the newest of a Pod waits, so the queue is bounded by the
 node's Pods. A Pod that has ended is deleted after its last status was written, with grace 0 and its uid as
 precondition. Follows `pkg/kubelet/status/status_manager.go`; the fields that are written are the kubelet's
-own (docs/decisions/003-status-masks.md).
+own (docs/decisions/services.md, 003).
 """
 
 import asyncio

@@ -7,7 +7,7 @@ An apiserver that is away is tried again; what it refuses is dropped, as by clie
 Events yield to the work they tell of: no more than a stated rate of them is written, beyond a burst, and what
 does not fit the queue is dropped and counted. client-go's broadcaster queues 1,000, writes one at a time, and
 drops what does not fit (tools/record/event.go: `maxQueuedEvents`, `DropIfChannelFull`); ours keeps more, so
-that 10,000 Pods at once lose none (docs/decisions/170).
+that 10,000 Pods at once lose none (decision 170).
 """
 
 import asyncio

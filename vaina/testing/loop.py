@@ -5,7 +5,7 @@ A seed decides who runs next.
 Time stands still while anything can run, and jumps to the next timer when nothing can: `loop.time()`,
 `asyncio.sleep`, `asyncio.timeout` and `LoopClock` agree. Of the callbacks that are ready one is drawn by the
 seed, so that each seed is another interleaving and the same seed is the same one again, byte for byte. After
-FoundationDB's simulator, madsim and TigerBeetle's VOPR (docs/decisions/060).
+FoundationDB's simulator, madsim and TigerBeetle's VOPR (decision 060).
 """
 
 import asyncio
