@@ -23,6 +23,9 @@ UNBOUNDED = 1000
 GRACE, EVICTION, MONITOR = 40.0, 20.0, 5.0
 #: how long after a node has come back something may still be decided on its silence
 _SLACK = 60.0
+#: how late a controller may see a heartbeat: its watch expired with an apiserver, and the next list waits as long
+#: as a reflector ever does (`BACKOFF` of `vaina.cache.reflector`: 5 s, and as much again by chance)
+_LATE = 10.0
 #: how long a controller may act on what it read when it began: a call's deadline and a little
 _SYNC = 15.0
 _GC_FINALIZERS = ("orphan", "foregroundDeletion")
@@ -170,7 +173,7 @@ def no_eviction_in_doubt(commit: Commit, model: Model, seen: Seen) -> Iterator[s
     if not _was_silent(commit, model):
         yield f"{commit.key} was evicted from {commit.old.spec.node_name}, which is well"
     names = [node.metadata.name for node in model.of(NODE)]
-    long = GRACE + 2 * MONITOR
+    long = GRACE + 2 * MONITOR + _LATE
     silent = [name for name in names if commit.at - model.beats.get(name, [0.0])[-1] > long]
     if len(silent) >= 0.55 * len(names):
         yield f"{commit.key} was evicted while {len(silent)} of {len(names)} nodes were silent"
