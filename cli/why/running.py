@@ -60,7 +60,7 @@ def _no_sandbox(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     if not message or pod.status.pod_ip:
         return None
     return Finding(
-        "Its sandbox cannot be made: the node cannot give it a network or an address", [shortened(message)],
+        "Its sandbox cannot be made", [shortened(message)],
         [f"vaina describe node {pod.spec.node_name}"],
     )  # fmt: skip
 

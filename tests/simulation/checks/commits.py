@@ -23,8 +23,8 @@ UNBOUNDED = 1000
 GRACE, EVICTION, MONITOR = 40.0, 20.0, 5.0
 #: how long after a node has come back something may still be decided on its silence
 _SLACK = 60.0
-#: how late a controller may see a heartbeat: its watch expired with an apiserver, and the next list waits as long
-#: as a reflector ever does (`BACKOFF` of `vaina.cache.reflector`: 5 s, and as much again by chance)
+#: how late a controller may see a heartbeat: its watch expired with an apiserver, and the next list waits as
+#: long as a reflector ever does (`BACKOFF` of `vaina.cache.reflector`: 5 s, and as much again by chance)
 _LATE = 10.0
 #: how long a controller may act on what it read when it began: a call's deadline and a little
 _SYNC = 15.0

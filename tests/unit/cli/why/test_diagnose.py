@@ -285,7 +285,7 @@ CASES = (
     ),
     Case(
         "no sandbox", {"phase": "Pending", "containerStatuses": [waiting("ContainerCreating")]},
-        ["Pod default/web is Pending.", "Its sandbox cannot be made: the node cannot give it a network or an address.",
+        ["Pod default/web is Pending.", "Its sandbox cannot be made.",
          "  Failed to create pod sandbox: no more addresses", "Look at:", "  vaina describe node node-1"],
         events=[event("FailedCreatePodSandBox", "Failed to create pod sandbox: no more addresses")],
     ),
