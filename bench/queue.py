@@ -26,6 +26,7 @@ from scheduler.cache.cache import Cache
 from scheduler.cache.event_handlers import EventHandlers
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.decide.cycles import Cycles
+from scheduler.decide.shared_rows import share_rows
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled
@@ -150,7 +151,7 @@ class Bench:
             by_class=self.framework.that_say("hints_read_class_only"),
             screens=screens(self.cache.table),
         )
-        self.cycles = Cycles(self.cache.table, self.framework, residents=self.cache.on)
+        self.cycles = Cycles(self.cache.table, self.framework, residents=self.cache.on, rows=share_rows)
         self.handlers = EventHandlers(
             self.cache, self.queue, compiler=self.compiler, clock=self.clock,
             scheduler_names=frozenset({"default-scheduler"}), heard=frozenset(self.framework.hints),

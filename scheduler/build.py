@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -14,7 +14,8 @@ from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import PluginError, find_plugins
 from scheduler.configuration.types import KubeSchedulerConfiguration
 from scheduler.decide.ranking import TieBreak
-from scheduler.fast_paths import FAST_PATHS
+from scheduler.decide.shared_rows import share_rows
+from scheduler.fast_paths import FAST_PATHS, SHARED_ROWS
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
 from scheduler.framework.runtime import Framework, Profile
@@ -57,6 +58,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
     detector: MutationDetector | None = None,
     rng: random.Random | None = None,
     check_plugins: bool = False,
+    fast_paths: Collection[str] = FAST_PATHS,
 ) -> Scheduler:
     """Make a scheduler over any transport.
 
@@ -73,6 +75,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         detector: finds who changes shared objects; for tests.
         rng: for jitter, and to draw whose plugins are timed.
         check_plugins: hold plugins to what they say of themselves.
+        fast_paths: the names of the accelerators that are on.
     """
     registry = registry or CollectorRegistry()
     handle = handle or Handle()
@@ -90,6 +93,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         handle=handle, backoff=backoff,
         reporter=StepReporter(clients.pod_traces, "scheduler", instance, clock),
         tie_break=tie_break or random.SystemRandom().randrange, detector=detector, rng=rng, check_plugins=check_plugins,
+        rows=share_rows if SHARED_ROWS in fast_paths else None,
     )  # fmt: skip
 
 
@@ -105,7 +109,8 @@ async def run(
         instance: the name of this process among its replicas.
     """
     logging_setup.configure("scheduler", config.log_level, config.log_format)
-    log.info("fast paths", on=sorted(choose(config.fast_paths, FAST_PATHS)))
+    fast_paths = choose(config.fast_paths, FAST_PATHS)
+    log.info("fast paths", on=sorted(fast_paths))
     for line in without_effect(scheduling):
         log.warning("a field of the configuration is not acted on", field=line)
     handle = Handle()
@@ -127,7 +132,7 @@ async def run(
         raise ConfigError(f"leader election: {error}") from error
     scheduler = build(
         election.clients, clock, registry=registry, profiles=profiles, handle=handle, instance=instance,
-        check_plugins=config.check_plugins,
+        check_plugins=config.check_plugins, fast_paths=fast_paths,
         backoff=Backoff(
             base_seconds=scheduling.pod_initial_backoff_seconds, cap_seconds=scheduling.pod_max_backoff_seconds
         ),

@@ -29,6 +29,7 @@ from scheduler.conditions import SCHEDULER_ERROR, ConditionWriter
 from scheduler.debug.plugin_check import SLEEPERS, PluginCheck
 from scheduler.decide.cycles import Cycles
 from scheduler.decide.ranking import TieBreak
+from scheduler.decide.row_layer import RowLayers
 from scheduler.eviction import Evictor
 from scheduler.explain.decisions import DecisionLog
 from scheduler.explain.details import take_detail
@@ -94,6 +95,7 @@ class Scheduler:
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
         check_plugins: bool = False,
+        rows: RowLayers | None = None,
     ) -> None:
         """Make a scheduler.
 
@@ -111,6 +113,7 @@ class Scheduler:
             detector: finds who changes shared objects; for tests.
             rng: for jitter.
             check_plugins: hold plugins to what they say of themselves (`scheduler.debug.plugin_check`).
+            rows: an accelerator that makes the row layers of classes; without it each class asks for itself.
         """
         self._clients, self._clock, self._frameworks = clients, clock, frameworks
         self._metrics, self._recorders, self._reporter, self._tie_break = (
@@ -144,7 +147,7 @@ class Scheduler:
         self._evictor = Evictor(clients.pods, clock, recorders, preemption, self._preempting.ended)
         self._preempting.begins(self.queue, self._evictor)
         self._cycles = {
-            framework.profile.name: Cycles(self.cache.table, framework, residents=self.cache.on)
+            framework.profile.name: Cycles(self.cache.table, framework, residents=self.cache.on, rows=rows)
             for framework in frameworks
         }
         self.decisions = DecisionLog(

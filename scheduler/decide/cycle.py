@@ -29,9 +29,8 @@ from scheduler.decide.ahead import LEAST_ROWS, UNKNOWN, Ahead, foresee
 from scheduler.decide.cell_ranking import CellRanking
 from scheduler.decide.layers import layers_of
 from scheduler.decide.ranking import Ranking, TieBreak
-from scheduler.decide.row_layer import RowLayer
+from scheduler.decide.row_layer import MakeRowLayer, RowLayer
 from scheduler.decide.scaling import ScaledScore
-from scheduler.decide.shared_rows import Sharing, SharingRowLayer
 from scheduler.decide.verdicts import PASSED, Verdicts
 from scheduler.framework.checked import checked_rows, whole
 from scheduler.framework.interface import (
@@ -73,10 +72,10 @@ class ClassCycle:
         residents: Residents | None = None,
         *,
         ahead_from: int = LEAST_ROWS,
-        sharing: Sharing | None = None,
+        make_rows: MakeRowLayer = RowLayer,
     ) -> None:
         self._pod, self._table, self._framework, self._residents = pod, table, framework, residents
-        self._ahead_from, self._sharing = ahead_from, sharing
+        self._ahead_from, self._make_rows = ahead_from, make_rows
         self._start()
 
     def decide(self, tie_break: TieBreak, in_view: str = "") -> Decision:
@@ -151,14 +150,11 @@ class ClassCycle:
             self._ahead = Ahead(size, self._ahead_from)
 
     def _row_layer(self) -> RowLayer:
-        layers, prepared, observer = self._layers, self._prepared, self._framework.observer
-        if self._sharing is not None and self._count and not prepared.rejected:
-            shared = self._sharing.rows_for(self._pod, layers)
-            if shared is not None:
-                return SharingRowLayer(
-                    self._pod, self._nodes, prepared.state, layers, self._verdicts, observer, shared
-                )
-        return RowLayer(self._pod, self._nodes, prepared.state, layers, self._verdicts, observer)
+        prepared = self._prepared
+        make = self._make_rows if self._count and not prepared.rejected else RowLayer
+        return make(
+            self._pod, self._nodes, prepared.state, self._layers, self._verdicts, self._framework.observer
+        )
 
     def run(self, pods: Iterable[P], tie_break: TieBreak) -> Run[P]:
         """Decide for Pods of the class one after the other, as long as it is foreseen what follows from each:

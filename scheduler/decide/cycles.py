@@ -14,7 +14,7 @@ from scheduler.decide.ahead import LEAST_ROWS
 from scheduler.decide.cycle import ClassCycle, P, Run
 from scheduler.decide.glance import Glance
 from scheduler.decide.ranking import TieBreak
-from scheduler.decide.shared_rows import Sharing
+from scheduler.decide.row_layer import RowLayer, RowLayers
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Decision
 from scheduler.preemption.dry_run import Residents
@@ -39,7 +39,7 @@ class Cycles:
         limit: int | None = None,
         residents: Residents | None = None,
         ahead_from: int = LEAST_ROWS,
-        share: bool = True,
+        rows: RowLayers | None = None,
     ) -> None:
         """Keep nothing yet.
 
@@ -49,13 +49,13 @@ class Cycles:
             limit: classes that are kept; None: as many as `BUDGET_BYTES` hold, `LEAST_CLASSES` at least.
             residents: the Pods of a node; without them nobody is evicted.
             ahead_from: so many equally good nodes are worth a look ahead.
-            share: classes of one size share what is said of a node's room (`scheduler.decide.shared_rows`).
+            rows: an accelerator makes the row layer of each class; without it `RowLayer` is used.
         """
         self._table, self._framework, self._fixed_limit = table, framework, limit
         self._residents, self._ahead_from = residents, ahead_from
         self._cycles: dict[tuple[Shape, tuple[PodTerm, ...]], ClassCycle] = {}
         self._glance = Glance(table, framework)
-        self._sharing = Sharing(table, framework.observer) if share else None
+        self._make_rows = RowLayer if rows is None else rows(table, framework.observer)
         #: shapes that were met once, lately, and of which nothing is kept
         self._met: dict[Shape, bool] = {}
 
@@ -136,7 +136,7 @@ class Cycles:
             self._framework,
             self._residents,
             ahead_from=self._ahead_from,
-            sharing=self._sharing,
+            make_rows=self._make_rows,
         )
 
 

@@ -5,11 +5,12 @@ What its filters say of each row, and what each row is worth.
 Kept by `scheduler.decide.cycle`, which asks again for the rows that were touched since the last decision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.decide.layers import Layers
@@ -187,3 +188,9 @@ class RowLayer:
                     found = row_score(name, found)
                 total += found * weight
             self.base[row] = total
+
+
+#: makes the row layer of one class, as `RowLayer` itself does
+MakeRowLayer = Callable[[PodClass, Snapshot, CycleState, Layers, Verdicts, Observer], RowLayer]
+#: returns such a maker for the classes of a profile; an accelerator is one
+RowLayers = Callable[[NodeTable, Observer], MakeRowLayer]

@@ -8,9 +8,9 @@ a node to all Pods with the same requests, whatever else the Pods ask for. Such 
 `SharedRows`. The class that is decided next brings it up to date with the rows that Pods came to or left; the
 others read it.
 
-`scheduler.decide.cycles` makes it, unless it is told not to (`share=False`); then each class asks for itself,
-and decides the same. (A score that is none of 0..100 is an error here on a row that only filters of the class
-refuse, too: a bug of a plugin is told earlier.)
+`scheduler.build` switches it on by the name `shared-rows` (docs/fast-paths.md). Without it each class asks
+for itself, and decides the same. (A score that is none of 0..100 is an error here on a row that only filters
+of the class refuse, too: a bug of a plugin is told earlier.)
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -26,7 +26,7 @@ from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.decide.layers import Layers
-from scheduler.decide.row_layer import RowLayer
+from scheduler.decide.row_layer import MakeRowLayer, RowLayer
 from scheduler.decide.verdicts import NO_NODE, PASSED, Verdicts
 from scheduler.framework.checked import ask_pre_filter, ask_pre_score
 from scheduler.framework.interface import Codes, FilterPlugin, Reach, ScorePlugin, Scores
@@ -147,6 +147,21 @@ class Sharing:
             found = self._rows[signature] = SharedRows(pod, self._table, layers, self._observer)
         return found
 
+    def layer(
+        self,
+        pod: PodClass,
+        nodes: Snapshot,
+        state: CycleState,
+        layers: Layers,
+        verdicts: Verdicts,
+        observer: Observer,
+    ) -> RowLayer:
+        """Make the row layer of a class: with shared rows if there are any for it, otherwise the plain one."""
+        shared = self.rows_for(pod, layers)
+        if shared is None:
+            return RowLayer(pod, nodes, state, layers, verdicts, observer)
+        return SharingRowLayer(pod, nodes, state, layers, verdicts, observer, shared)
+
 
 class SharingRowLayer(RowLayer):
     """The answers by row of one class that reads those of its signature. Owned by its cycle."""
@@ -201,3 +216,8 @@ class SharingRowLayer(RowLayer):
         if row in self._wrong:
             self._refuse_wrong(row)
         self.base[row] = self._still.item(row) + self._shared.scores.item(row)
+
+
+def share_rows(table: NodeTable, observer: Observer) -> MakeRowLayer:
+    """Return what makes the row layers of a profile's classes."""
+    return Sharing(table, observer).layer

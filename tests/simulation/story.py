@@ -86,9 +86,14 @@ class Story:
         shares = ", ".join(f"{name} {getattr(self.faults, name):.3f}" for name in self.faults.active())
         head = (
             f"seed {self.seed}: {self.nodes} nodes, {self.servers} apiservers, {self.candidates} candidates, disorder {self.disorder:g}, "
-            f"by chance: {shares or 'nothing'}"
+            f"{'no accelerators, ' if self.plain else ''}by chance: {shares or 'nothing'}"
         )
         return "\n".join((head, *(f"  {step}" for step in self.steps)))
+
+    @property
+    def plain(self) -> bool:
+        """Whether every service runs with all its accelerators off (`--fast-paths=none`): one story in ten."""
+        return self.seed % 10 == 0
 
     @property
     def end(self) -> float:

@@ -32,6 +32,12 @@ def test_every_verb_has_an_action_and_comes_up():
     assert drawn == set(VERBS) == set(ACTIONS)
 
 
+def test_one_story_in_ten_is_told_without_accelerators():
+    stories = [draw(seed) for seed in range(1, 101)]
+    assert sum(story.plain for story in stories) == 10
+    assert all(("no accelerators" in str(story)) is story.plain for story in stories)
+
+
 @pytest.mark.parametrize(
     ("guilty", "count"), [({3}, 10), ({0, 9}, 10), ({1, 4, 7}, 9), (set(range(8)), 8), (set(), 5), ({0}, 1)]
 )

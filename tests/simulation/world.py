@@ -10,12 +10,14 @@ from contextlib import suppress
 from typing import Any
 
 from apiserver.build import App, build
+from apiserver.fast_paths import FAST_PATHS as APISERVER_FAST_PATHS
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.interface import StorageEvent
 from apiserver.storage.resources import resource_of
 from controller.build import build as build_controllers
 from controller.config import ControllerConfig
 from scheduler.build import build as build_scheduler
+from scheduler.fast_paths import FAST_PATHS as SCHEDULER_FAST_PATHS
 from scheduler.scheduler import Scheduler
 from tests.simulation.checks.claims import started
 from tests.simulation.checks.commits import EVICTION, GRACE, MONITOR
@@ -62,6 +64,7 @@ class Server:
             new_uid=world.new_uid,
             connect_kubelet=_no_kubelet,
             instance=name,
+            fast_paths=() if world.story.plain else APISERVER_FAST_PATHS,
         )
         self.calls = ServerCalls(InProcessTransport(self.app.handlers, clock=world.clock))
         self.up = False
@@ -241,8 +244,9 @@ class World:
         elector, client = self._elect(process, client, clock, rng)
         if part.startswith("scheduler"):
             process.scheduler = scheduler = build_scheduler(
-                client, clock, tie_break=rng.randrange, detector=process.detector, rng=rng
-            )
+                client, clock, tie_break=rng.randrange, detector=process.detector, rng=rng,
+                fast_paths=() if self.story.plain else SCHEDULER_FAST_PATHS,
+            )  # fmt: skip
             return _lead(elector, scheduler.follow, scheduler.wait_synced, scheduler.lead)
         config = ControllerConfig(
             node_monitor_grace_seconds=GRACE,

@@ -16,6 +16,7 @@ from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.decide.cycles import Cycles, schedule_pod
+from scheduler.decide.shared_rows import share_rows
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
@@ -67,7 +68,7 @@ class Judge:
         # Ahead of placements as soon as anything can be gained by it: these clusters are small.
         self.cycles = Cycles(
             self.cache.table, self.framework, limit=self.classes, residents=self.cache.on, ahead_from=1,
-            share=self.share,
+            rows=share_rows if self.share else None,
         )  # fmt: skip
         self.reference = ReferenceScheduler(plugins(profile) - {self.without})
         self.world = self.reference.world

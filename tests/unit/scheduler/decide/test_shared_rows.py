@@ -10,6 +10,7 @@ import pytest
 
 from scheduler.columns.pod_info import PodClass, PodCompiler
 from scheduler.decide.cycles import Cycles
+from scheduler.decide.shared_rows import share_rows
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Decision, Scheduled
@@ -66,7 +67,7 @@ def test_a_plugin_is_asked_once_about_a_row_for_all_classes_of_one_signature(
     make: Callable[[int], MostPods], share: bool, asked: list[int]
 ) -> None:
     counting, on, classes = make(1), nodes(4), two_classes()
-    cycles = Cycles(on, profile(counting), share=share)
+    cycles = Cycles(on, profile(counting), rows=share_rows if share else None)
     keep(cycles, classes, counting)
     on.add_pod(0, classes[0])
     assert [where(cycles.decide(item, first)) for item in classes] == ["n1", "n1"]
@@ -75,7 +76,7 @@ def test_a_plugin_is_asked_once_about_a_row_for_all_classes_of_one_signature(
 
 def test_many_rows_are_read_as_columns() -> None:
     counting, on, classes = SignedMost(1), nodes(100), two_classes()
-    cycles = Cycles(on, profile(counting))
+    cycles = Cycles(on, profile(counting), rows=share_rows)
     keep(cycles, classes, counting)
     for row in range(60):
         on.add_pod(row, classes[row % 2])
@@ -87,7 +88,7 @@ def test_many_rows_are_read_as_columns() -> None:
 
 def test_a_node_that_changes_is_seen_by_all() -> None:
     counting, on, classes = SignedMost(1), nodes(4), two_classes()
-    cycles = Cycles(on, profile(counting))
+    cycles = Cycles(on, profile(counting), rows=share_rows)
     on.add_pod(0, classes[0])
     keep(cycles, classes, counting)
     on.remove("n0")
@@ -98,7 +99,7 @@ def test_a_node_that_changes_is_seen_by_all() -> None:
 
 def test_rows_that_a_bug_left_out_are_asked_about_again() -> None:
     counting, on, classes = SignedMost(1), nodes(4), two_classes()
-    cycles = Cycles(on, profile(counting))
+    cycles = Cycles(on, profile(counting), rows=share_rows)
     keep(cycles, classes, counting)
     on.add_pod(0, classes[0])
     counting.fails = True
@@ -109,7 +110,7 @@ def test_rows_that_a_bug_left_out_are_asked_about_again() -> None:
 
 def test_pods_of_another_size_share_nothing() -> None:
     on = nodes(2)
-    cycles = Cycles(on, Framework(default_profile()))
+    cycles = Cycles(on, Framework(default_profile()), rows=share_rows)
     compiler = PodCompiler()
     small, large = (compiler.compile(pod(requests={"cpu": cpu})).pod_class for cpu in ("100m", "3"))
     for item in (small, large, small, large):
