@@ -116,6 +116,10 @@ EVENT = Kind(
                      "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
                      "reason", "reportingComponent", "source", "type"),
 )  # fmt: skip
+POD_TEMPLATE = Kind(
+    "PodTemplate", "podtemplates", pod_pb2.PodTemplate, "vaina.api.core.v1.PodTemplateService", "podtemplates",
+    singular="podtemplate",
+)  # fmt: skip
 REPLICATION_CONTROLLER = Kind(
     "ReplicationController", "replicationcontrollers", replication_controller_pb2.ReplicationController,
     "vaina.api.core.v1.ReplicationControllerService", "controllers", singular="replicationcontroller",
@@ -220,7 +224,7 @@ POD_TRACE = Kind(
 
 #: every kind, in the order in which discovery and `vaina api-resources` show them
 KINDS: tuple[Kind[Message], ...] = (
-    POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
+    POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, POD_TEMPLATE, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
     STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB, HORIZONTAL_POD_AUTOSCALER,
     RESOURCE_QUOTA, LIMIT_RANGE,
     PRIORITY_CLASS, RUNTIME_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE,

@@ -22,6 +22,7 @@ _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
     kinds.NODE.kind: objects.default_node,
     kinds.NAMESPACE.kind: objects.default_namespace,
     kinds.SECRET.kind: objects.default_secret,
+    kinds.POD_TEMPLATE.kind: objects.default_pod_template,
     kinds.REPLICATION_CONTROLLER.kind: objects.default_replication_controller,
     kinds.REPLICA_SET.kind: objects.default_replica_set,
     kinds.DEPLOYMENT.kind: objects.default_deployment,

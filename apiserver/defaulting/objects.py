@@ -3,7 +3,7 @@
 from typing import Final
 
 from vaina.api.apps.v1 import apps_pb2, deployment_pb2
-from vaina.api.core.v1 import config_pb2, namespace_pb2, node_pb2, replication_controller_pb2
+from vaina.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, replication_controller_pb2
 from vaina.objects.defaults.pods import default_pod_spec
 from vaina.objects.defaults.resources import round_up
 
@@ -46,6 +46,11 @@ def default_namespace(namespace: namespace_pb2.Namespace) -> None:
 def default_secret(secret: config_pb2.Secret) -> None:
     """Give a Secret its type."""
     secret.type = secret.type or "Opaque"
+
+
+def default_pod_template(template: pod_pb2.PodTemplate) -> None:
+    """Complete the spec of the Pods to be."""
+    default_pod_spec(template.template.spec)
 
 
 def default_replication_controller(controller: replication_controller_pb2.ReplicationController) -> None:

@@ -16,6 +16,7 @@ from apiserver.registry.namespaces import NamespaceStrategy
 from apiserver.registry.nodes import NodeStrategy
 from apiserver.registry.persistent_volumes import PersistentVolumeClaimStrategy, PersistentVolumeStrategy
 from apiserver.registry.pod_disruption_budgets import PodDisruptionBudgetStrategy
+from apiserver.registry.pod_templates import PodTemplateStrategy
 from apiserver.registry.pod_traces import PodTraceStrategy
 from apiserver.registry.pods import PodStrategy
 from apiserver.registry.priority_classes import PriorityClassStrategy
@@ -50,6 +51,7 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "CSIStorageCapacity": StorageDriverStrategy(),
     "VolumeAttachment": VolumeAttachmentStrategy(),
     "PodTrace": PodTraceStrategy(),
+    "PodTemplate": PodTemplateStrategy(),
     "PriorityClass": PriorityClassStrategy(),
     "ReplicaSet": ReplicasStrategy(),
     "Deployment": DeploymentStrategy(),

@@ -34,6 +34,7 @@ from apiserver.validation import (
     stateful_sets,
     storage,
     storage_drivers,
+    templates,
     warnings,
     workloads,
 )
@@ -62,6 +63,7 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
     kinds.CONFIG_MAP.kind: (config.check_config_map, config.check_config_map_update, _metadata_update),
     kinds.SECRET.kind: (config.check_secret, config.check_secret_update, _metadata_update),
     kinds.EVENT.kind: (records.check_event, _event_update, _event_update),
+    kinds.POD_TEMPLATE.kind: (templates.check_create, templates.check_update, _metadata_update),
     kinds.REPLICATION_CONTROLLER.kind: (
         workloads.check_controller,
         workloads.check_controller_update,
@@ -176,6 +178,8 @@ def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
     if kind in (kinds.REPLICA_SET, kinds.REPLICATION_CONTROLLER, kinds.DEPLOYMENT, *_SETS):
         template = found.spec.template
         return warnings.warnings_for_pod(Path("spec", "template"), template.metadata, template.spec)
+    if kind is kinds.POD_TEMPLATE:
+        return warnings.warnings_for_pod(Path("template"), found.template.metadata, found.template.spec)
     if kind is kinds.JOB:
         return job_warnings.warnings_for_name(found.metadata) + job_warnings.warnings_for_job(
             Path("spec"), found.spec

@@ -1,6 +1,6 @@
-"""Rules for Pod templates, and for the templates of workloads that end.
+"""Rules for PodTemplates, for the templates of workloads, and for those of workloads that end.
 
-Called by `workloads` and `jobs`. Follows `pkg/apis/core/validation`: ValidatePodTemplateSpec, and
+Follows `pkg/apis/core/validation`: ValidatePodTemplate, ValidatePodTemplateSpec, and
 `pkg/apis/batch/validation` for the last.
 """
 
@@ -10,9 +10,24 @@ from apiserver.validation import annotations, metadata
 from apiserver.validation.metadata import Errors
 from apiserver.validation.pod_spec import check_pod_spec
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import names
 from vaina.objects.field_path import Path, forbidden, not_supported, required
 
 _FINITE_POLICIES: Final = ("OnFailure", "Never")
+
+
+def check_create(new: pod_pb2.PodTemplate) -> Errors:
+    """Check a new PodTemplate."""
+    errors = metadata.check_create(new.metadata, names.dns_1123_subdomain, namespaced=True)
+    check_template(errors, Path("template"), new.template)
+    return errors
+
+
+def check_update(new: pod_pb2.PodTemplate, old: pod_pb2.PodTemplate) -> Errors:
+    """Check a changed PodTemplate: all of its template may change."""
+    errors = metadata.check_update(new.metadata, old.metadata)
+    check_template(errors, Path("template"), new.template)
+    return errors
 
 
 def check_template(errors: Errors, path: Path, template: pod_pb2.PodTemplateSpec) -> None:

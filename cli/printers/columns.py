@@ -17,6 +17,7 @@ from cli.printers.owner_columns import (
     controller_revision_row,
     daemon_set_row,
     deployment_row,
+    pod_template_row,
     replicas_row,
     stateful_set_row,
 )
@@ -196,6 +197,7 @@ _BY_KIND: Final[Mapping[str, Columns]] = {
         ("SUBOBJECT", "SOURCE", "FIRST SEEN", "COUNT", "NAME"),
         event_row,
     ),
+    "PodTemplate": Columns(("NAME", "CONTAINERS", "IMAGES", "POD LABELS"), (), pod_template_row),
     "ReplicationController": _REPLICAS,
     "ReplicaSet": _REPLICAS,
     "Deployment": Columns(

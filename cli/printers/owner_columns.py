@@ -54,6 +54,13 @@ def daemon_set_row(found: Any, now: float) -> Sequence[str]:
     )  # fmt: skip
 
 
+def pod_template_row(found: Any, now: float) -> Sequence[str]:
+    """Return the cells of a PodTemplate."""
+    labels = found.template.metadata.labels
+    shown = ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or NONE
+    return found.metadata.name, *_containers(found), shown
+
+
 def controller_revision_row(found: Any, now: float) -> Sequence[str]:
     """Return the cells of a ControllerRevision."""
     owner = controller_of(found.metadata)
@@ -69,7 +76,7 @@ def _desired(spec: Any) -> int:
     return int(spec.replicas) if spec.HasField("replicas") else 1
 
 
-def _containers(spec: Any) -> tuple[str, str]:
-    """Return the names and the images of the containers of a template."""
-    containers = spec.template.spec.containers
+def _containers(holder: Any) -> tuple[str, str]:
+    """Return the names and the images of the containers of a template, given what has it."""
+    containers = holder.template.spec.containers
     return ",".join(c.name for c in containers), ",".join(c.image for c in containers)

@@ -26,6 +26,7 @@ OBJECTS = [
     ("v1", "ConfigMap", "data: {a: b}"),
     ("v1", "Secret", "stringData: {a: b}"),
     ("v1", "Event", "involvedObject: {kind: Pod, name: a, namespace: default}\nreason: Seen"),
+    ("v1", "PodTemplate", TEMPLATE),
     ("v1", "ReplicationController", f"spec: {{{TEMPLATE}}}"),
     ("apps/v1", "ReplicaSet", f"spec: {{{SELECTOR}, {TEMPLATE}}}"),
     ("apps/v1", "Deployment", f"spec: {{{SELECTOR}, {TEMPLATE}}}"),
