@@ -194,10 +194,7 @@ class ResourceClient(Generic[M]):
         return await self._object("Create", request)
 
     async def create_batch(self, objects: Sequence[M]) -> Sequence[M | ApiError]:
-        """Create several objects in one call; one result each, in their order.
-
-        Pods, Nodes and Events have this verb.
-        """
+        """Create several objects in one call, 1,000 at most; one result each, in their order."""
         request = raw_pb2.RawCreateBatchRequest(
             requests=[raw_pb2.RawCreateRequest(object=obj.SerializeToString()) for obj in objects]
         )

@@ -17,6 +17,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 def test_the_row_has_a_service_of_its_message(kind: Kind[Any]) -> None:
     methods = service_descriptor(kind.service).methods_by_name
     assert methods["Get"].output_type is kind.message.DESCRIPTOR
+    assert ("Create" in methods) == ("CreateBatch" in methods)
     listed = methods["List"].output_type.fields_by_name
     assert listed["items"].message_type is kind.message.DESCRIPTOR
     assert (listed["metadata"].number, listed["items"].number) == (1, 2)

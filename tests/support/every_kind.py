@@ -1,0 +1,65 @@
+"""An object of every kind, as a manifest: for tests of what all kinds have in common."""
+
+from typing import Any
+
+from google.protobuf.message import Message
+
+from tests.unit.apiserver.validation.cases import read
+from vaina.kinds import KINDS, Kind
+
+TEMPLATE = "template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i, resources: {limits: {cpu: 1500m}}}]}}"
+SELECTOR = "selector: {matchLabels: {a: b}}"
+BARE = "template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}"
+CLAIM = "accessModes: [ReadWriteOnce], resources: {requests: {storage: 0.5Gi}}"
+
+#: apiVersion, kind, the rest, in the order of the kinds; those of clusters have no namespace
+OBJECTS = [
+    ("v1", "Pod", "spec: {containers: [{name: c, image: i, livenessProbe: {exec: {command: [a]}}}], volumes: [{name: v}]}"),
+    ("v1", "Node", "status: {capacity: {cpu: 4, memory: 0.5Gi}}"),
+    ("v1", "Namespace", ""),
+    ("v1", "ConfigMap", "data: {a: b}"),
+    ("v1", "Secret", "stringData: {a: b}"),
+    ("v1", "Event", "involvedObject: {kind: Pod, name: a, namespace: default}\nreason: Seen"),
+    ("v1", "PodTemplate", TEMPLATE),
+    ("v1", "ReplicationController", f"spec: {{{TEMPLATE}}}"),
+    ("apps/v1", "ReplicaSet", f"spec: {{{SELECTOR}, {TEMPLATE}}}"),
+    ("apps/v1", "Deployment", f"spec: {{{SELECTOR}, {TEMPLATE}}}"),
+    ("apps/v1", "StatefulSet",
+     f"spec: {{{SELECTOR}, {TEMPLATE}, updateStrategy: {{type: RollingUpdate}}, volumeClaimTemplates: [{{metadata: {{name: d}}, spec: {{{CLAIM}}}}}]}}"),
+    ("apps/v1", "DaemonSet", f"spec: {{{SELECTOR}, {TEMPLATE}}}"),
+    ("apps/v1", "ControllerRevision", "revision: 1\ndata: {a: 1}"),
+    ("batch/v1", "Job", f"spec: {{{BARE}}}"),
+    ("batch/v1", "CronJob", f"spec: {{schedule: '* * * * *', jobTemplate: {{spec: {{{BARE}}}}}}}"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler",
+     "spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: a}, maxReplicas: 4, behavior: {scaleUp: {}}}"),
+    ("v1", "ResourceQuota", "spec: {hard: {cpu: 0.5, pods: 3}}"),
+    ("v1", "LimitRange", "spec: {limits: [{type: Container, max: {cpu: 2}, min: {memory: 1Mi}}]}"),
+    ("scheduling.k8s.io/v1", "PriorityClass", "value: 7"),
+    ("node.k8s.io/v1", "RuntimeClass", "handler: runc\noverhead: {podFixed: {cpu: 0.5}}"),
+    ("policy/v1", "PodDisruptionBudget", f"spec: {{{SELECTOR}, maxUnavailable: 0}}"),
+    ("v1", "PersistentVolume", "spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /a}}"),
+    ("v1", "PersistentVolumeClaim", f"spec: {{{CLAIM}, dataSource: {{kind: PersistentVolumeClaim, name: b}}}}"),
+    ("storage.k8s.io/v1", "StorageClass", "provisioner: a/b"),
+    ("storage.k8s.io/v1", "CSINode", "spec: {drivers: [{name: a.b, nodeID: x}]}"),
+    ("storage.k8s.io/v1", "CSIDriver", "spec: {storageCapacity: true, tokenRequests: [{audience: a}]}"),
+    ("storage.k8s.io/v1", "CSIStorageCapacity", "storageClassName: a\nnodeTopology: {matchLabels: {zone: a}}\ncapacity: 0.5Gi"),
+    ("storage.k8s.io/v1", "VolumeAttachment", "spec: {attacher: a.b, nodeName: n1, source: {persistentVolumeName: v}}"),
+    ("coordination.k8s.io/v1", "Lease", "spec: {holderIdentity: me, renewTime: '2026-01-01T00:00:00.000001Z'}"),
+    ("trace.vaina.dev/v1", "PodTrace", "spec: {podName: a, podUID: sample}"),
+]  # fmt: skip
+
+ROWS = dict(zip((kind.kind for kind in KINDS), OBJECTS, strict=True))
+
+
+def sample(kind: Kind[Any], named: str = "name: sample") -> Message:
+    """Return the object of a kind.
+
+    Args:
+        kind: which.
+        named: the fields of its metadata, as YAML; its namespace comes besides.
+    """
+    version, name, rest = ROWS[kind.kind]
+    if name == "PodTrace":
+        named = "name: sample"  # it has the uid of its Pod
+    where = ", namespace: default" if kind.namespaced else ""
+    return read(f"apiVersion: {version}\nkind: {name}\nmetadata: {{{named}{where}}}\n{rest}\n")
