@@ -1,7 +1,8 @@
-"""Apply: what `kubectl apply` does, on the server, so that any client can. Step 1 of a Pod's creation begins here.
+"""Apply: what `kubectl apply` does, on the server, so that any client can. Step 1 of a Pod's creation begins
+here.
 
-A three-way merge of what the annotation says was applied last, the manifest, and the object as it is: a field that left the
-manifest leaves the object, fields that others set stay. Called by the manifest service.
+A three-way merge of what the annotation says was applied last, the manifest, and the object as it is: a field
+that left the manifest leaves the object, fields that others set stay. Called by the manifest service.
 """
 
 import contextlib
@@ -132,7 +133,9 @@ def with_last_applied(tree: Json) -> Json:
 
 
 def _check_size(document: Decoded, meta: Json) -> None:
-    """Refuse now what validation would refuse after seconds of work: a manifest that cannot be stored whatever else is wrong."""
+    """Refuse now what validation would refuse after seconds of work: a manifest that cannot be stored
+    whatever else is wrong.
+    """
     size = sum(len(str(key)) + len(str(value)) for key, value in meta["annotations"].items())
     if size > MAX_OBJECT_BYTES:
         error = field_path.too_long("metadata.annotations", MAX_ANNOTATIONS_BYTES)

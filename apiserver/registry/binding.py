@@ -32,7 +32,9 @@ _FORMS: Final = 4
 
 
 class Binder:
-    """Binds Pods to nodes. Remembers for a second how Pods that are alike are bound: what a binding says besides the node is the time."""
+    """Binds Pods to nodes. Remembers for a second how Pods that are alike are bound: what a binding says
+    besides the node is the time.
+    """
 
     def __init__(self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node]) -> None:
         self._pods, self._nodes = pods, nodes
@@ -133,11 +135,13 @@ class _Quick:
         self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node], scheduled: pod_pb2.PodCondition
     ) -> None:
         self._pods, self._nodes, self._moulds = pods, nodes, Moulds(partial(_assign, scheduled))
-        #: that were seen, the last first, and what is known of their Pods: a binding leaves labels as they are
+        #: that were seen, the last first, and what is known of their Pods: a binding leaves labels as they
+        #: are
         self._forms: list[tuple[Form, Alike]] = []
 
     def take(self, bindings: Sequence[pod_pb2.Binding], places: Iterable[int], ready: dict[int, Put]) -> None:
-        """Find how to write bindings by what the cache has of their Pods; leave out those that are not so simple.
+        """Find how to write bindings by what the cache has of their Pods; leave out those that are not so
+        simple.
 
         Args:
             bindings: of the call.
@@ -167,12 +171,15 @@ class _Quick:
             key, old, version, type_meta, ttl_seconds = current
             data, alike = cast(old, name, meta.uid, node)
             if data is not None and len(data) <= MAX_OBJECT_BYTES:
-                # Half of the price of `Known(...)` and `Put(...)`, which are functions around this. The node is what Pods are indexed by.
+                # Half of the price of `Known(...)` and `Put(...)`, which are functions around this. The node
+                # is what Pods are indexed by.
                 known = None if alike is None else tuple.__new__(Known, ((node,), alike))
                 ready[place] = tuple.__new__(Put, (key, data, type_meta, version, ttl_seconds, known))
 
     def _cast(self, data: bytes, name: str, uid: str, node: str) -> tuple[bytes | None, Alike | None]:
-        """Return what becomes of a Pod, None when it must take the whole way; and which Pods have its labels, where that is known."""
+        """Return what becomes of a Pod, None when it must take the whole way; and which Pods have its labels,
+        where that is known.
+        """
         if uid:
             for form, alike in self._forms:
                 found = form.cast(data, name, uid, node)

@@ -1,9 +1,11 @@
-"""A Pod that gets its node, by its bytes: what a binding changes is spec and status, and those are alike in most Pods of a load. Pure.
+"""A Pod that gets its node, by its bytes: what a binding changes is spec and status, and those are alike in
+most Pods of a load. Pure.
 
-Parsed, changed and encoded, a Pod costs some 15 µs; here its metadata alone is read, and the rest is looked up: what a binding makes of
-everything behind the metadata is found once for a call, with `change`, which is what binds any Pod, and holds for all Pods with the same bytes
-there (decision 165). Most Pods of a call are alike but for name and uid: of those not even the metadata is read (decision 177).
-Whatever is not as simple as that is left to `change`.
+Parsed, changed and encoded, a Pod costs some 15 µs; here its metadata alone is read, and the rest is looked
+up: what a binding makes of everything behind the metadata is found once for a call, with `change`, which is
+what binds any Pod, and holds for all Pods with the same bytes there (decision 165). Most Pods of a call are
+alike but for name and uid: of those not even the metadata is read (decision 177). Whatever is not as simple
+as that is left to `change`.
 """
 
 from collections.abc import Callable
@@ -80,7 +82,9 @@ class Form:
         self._befores: dict[int, bytes] = {}
 
     def cast(self, data: bytes, name: str, uid: str, node: str) -> bytes | None:
-        """Return what a Pod becomes on a node; None when it is not of this form, or has not this name and uid."""
+        """Return what a Pod becomes on a node; None when it is not of this form, or has not this name and
+        uid.
+        """
         front = self._sent.front([name.encode(), uid.encode()], data)
         if front is None:
             return None
@@ -101,8 +105,8 @@ class Moulds:
         """Make moulds as they are asked for.
 
         Args:
-            change: gives a Pod, in place, the node of this name. It looks at nothing of the metadata but what `cut` leaves out. Raises
-                ApiErrors.
+            change: gives a Pod, in place, the node of this name. It looks at nothing of the metadata but what
+                `cut` leaves out. Raises ApiErrors.
         """
         self._change = change
         #: False: seen once
@@ -161,7 +165,9 @@ def form_of(data: bytes, parts: Parts, mould: Mould) -> Form | None:
 
 
 def cut(data: bytes) -> Parts | None:
-    """Cut a stored Pod in two; None when a binding needs to know more: it is ending, or its bytes are not as encoders write them."""
+    """Cut a stored Pod in two; None when a binding needs to know more: it is ending, or its bytes are not as
+    encoders write them.
+    """
     found = record_at_start(data, _METADATA)
     if found is None:
         return None

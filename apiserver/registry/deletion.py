@@ -1,8 +1,9 @@
 """What a deletion does to an object: nothing yet, a mark, or its end. Pure; called by `store`.
 
-Follows apiserver `registry/rest/delete.go` and `registry/generic/registry/store.go`, and for Namespaces, which end
-in two steps, upstream's `pkg/registry/core/namespace/storage/storage.go`: an object with a grace period or with
-finalizers is marked and stays; a mark is never taken back (I9), a grace period only ever gets shorter.
+Follows apiserver `registry/rest/delete.go` and `registry/generic/registry/store.go`, and for Namespaces,
+which end in two steps, upstream's `pkg/registry/core/namespace/storage/storage.go`: an object with a grace
+period or with finalizers is marked and stays; a mark is never taken back (I9), a grace period only ever gets
+shorter.
 """
 
 from dataclasses import dataclass
@@ -51,7 +52,9 @@ class Verdict(Enum):
 
 
 def check_options(options: DeleteOptions) -> None:
-    """Refuse options that mean nothing (apimachinery `apis/meta/v1/validation`, ValidateDeleteOptions). Raises Invalid."""
+    """Refuse options that mean nothing (apimachinery `apis/meta/v1/validation`, ValidateDeleteOptions).
+    Raises Invalid.
+    """
     errors: list[FieldError] = []
     if options.propagation_policy and options.propagation_policy not in _POLICIES:
         error = field_path.not_supported(
@@ -111,7 +114,9 @@ def decide(obj: Message, options: DeleteOptions, strategy: Strategy[Any], now: f
 
 
 def is_done(obj: Message, strategy: Strategy[Any]) -> bool:
-    """Say whether an ending object has nothing left that holds it: an update that removes the last finalizer removes it."""
+    """Say whether an ending object has nothing left that holds it: an update that removes the last finalizer
+    removes it.
+    """
     meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
     return (
         meta.HasField("deletion_timestamp")
@@ -153,7 +158,9 @@ def _mark(obj: Message, grace: int, strategy: Strategy[Any], now: float) -> None
 
 
 def _set_finalizers(meta: Any, policy: str, strategy: Strategy[Any]) -> None:
-    """Ask the collector for what the policy wants; without a policy what was asked before stays, or else the kind decides."""
+    """Ask the collector for what the policy wants; without a policy what was asked before stays, or else the
+    kind decides.
+    """
     if strategy.propagation_policy == _UNSUPPORTED:
         policy = _BACKGROUND
     elif not policy:

@@ -1,6 +1,8 @@
-"""Selections straight over a `Storage`, without a watch cache: every object is decoded to see whether it is selected.
+"""Selections straight over a `Storage`, without a watch cache: every object is decoded to see whether it is
+selected.
 
-For tests over `MemoryStorage` and for reading: it says in the fewest lines what `Cacher` must do. Slow where many watch.
+For tests over `MemoryStorage` and for reading: it says in the fewest lines what `Cacher` must do. Slow where
+many watch.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -101,7 +103,8 @@ class Direct:
             after = page.version
         assert after is not None
         async for events in self._storage.watch(selection.prefix, after=after):
-            # Storage tells at once where a watch begins, which the client has said itself or has just been told.
+            # Storage tells at once where a watch begins, which the client has said itself or has just been
+            # told.
             is_news = events[-1].version > after
             frames = list(_frames(selection, events, bookmarks and is_news))
             if frames:

@@ -1,4 +1,6 @@
-"""What is special about Events: they are kept for an hour after they last happened. Follows `pkg/registry/core/event`."""
+"""What is special about Events: they are kept for an hour after they last happened. Follows
+`pkg/registry/core/event`.
+"""
 
 from apiserver.registry.strategy import Strategy
 from vaina.api.core.v1 import event_pb2

@@ -1,7 +1,8 @@
 """Eviction: a Pod is deleted if its PodDisruptionBudget allows it. Called by the Pod service.
 
-Follows `pkg/registry/core/pod/storage/eviction.go` and https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/. What is
-allowed is counted down in the budget's status by compare-and-swap before the Pod is marked: of two evictions that want the last one, one
+Follows `pkg/registry/core/pod/storage/eviction.go` and
+https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/. What is allowed is counted down in the
+budget's status by compare-and-swap before the Pod is marked: of two evictions that want the last one, one
 gets it. The disruption controller counts it up again.
 """
 
@@ -70,7 +71,8 @@ class Evictor:
             try:
                 await self._evict(ctx, pod, options)
             except Conflict:
-                # With a precondition of the caller's the conflict is the answer; else somebody was quicker: look again.
+                # With a precondition of the caller's the conflict is the answer; else somebody was quicker:
+                # look again.
                 if options.resource_version or options.uid not in ("", pod.metadata.uid):
                     raise
             else:
@@ -120,7 +122,9 @@ class Evictor:
         await self._budgets.change(Edit(ctx, meta.namespace, meta.name, build, meta.uid))
 
     async def _delete(self, ctx: Context, pod: pod_pb2.Pod, options: DeleteOptions) -> Stored:
-        """Say on the Pod what ends it, and delete it. Both hold for this Pod alone, not for one of the same name."""
+        """Say on the Pod what ends it, and delete it. Both hold for this Pod alone, not for one of the same
+        name.
+        """
         meta, version = pod.metadata, options.resource_version
         uid = options.uid or meta.uid
         if not ctx.dry_run and not meta.HasField("deletion_timestamp"):
@@ -151,7 +155,9 @@ def is_beyond_budgets(pod: pod_pb2.Pod) -> bool:
 
 
 def may_go_unready(budget: Budget) -> bool:
-    """Say whether Pods that are not ready may go without being counted: `spec.unhealthyPodEvictionPolicy` (KEP-3017)."""
+    """Say whether Pods that are not ready may go without being counted: `spec.unhealthyPodEvictionPolicy`
+    (KEP-3017).
+    """
     status = budget.status
     if budget.spec.unhealthy_pod_eviction_policy == "AlwaysAllow":
         return True

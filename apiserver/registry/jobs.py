@@ -9,7 +9,9 @@ from vaina.objects.jobs import CONTROLLER_UID_LABEL, CONTROLLER_UID_LABELS, JOB_
 
 
 class JobStrategy(Strategy[job_pb2.Job]):
-    """The hooks. A Job leaves its Pods behind unless told otherwise: the default of batch/v1, kept for old clients."""
+    """The hooks. A Job leaves its Pods behind unless told otherwise: the default of batch/v1, kept for old
+    clients.
+    """
 
     has_generation = True
     propagation_policy = "Orphan"
@@ -21,8 +23,9 @@ class JobStrategy(Strategy[job_pb2.Job]):
         if not obj.spec.manual_selector:
             self._select_own(obj)
         if takes_labels:
-            # Those that were just made are among them: upstream's default (`SetDefaults_Job` in `pkg/apis/batch/v1/defaults.go`) does
-            # not copy the template's labels, it gives the Job the same map.
+            # Those that were just made are among them: upstream's default (`SetDefaults_Job` in
+            # `pkg/apis/batch/v1/defaults.go`) does not copy the template's labels, it gives the Job the same
+            # map.
             obj.metadata.labels.update(labels)
         if obj.metadata.name:
             self.name_known(obj)
@@ -34,7 +37,9 @@ class JobStrategy(Strategy[job_pb2.Job]):
 
     @staticmethod
     def _select_own(obj: job_pb2.Job) -> None:
-        """Have the Job select the Pods with its uid. Labels that are given are left: where they do not fit, validation says so."""
+        """Have the Job select the Pods with its uid. Labels that are given are left: where they do not fit,
+        validation says so.
+        """
         labels = obj.spec.template.metadata.labels
         for key in CONTROLLER_UID_LABELS:
             if key not in labels:

@@ -1,7 +1,8 @@
-"""What matchLabelKeys and mismatchLabelKeys of a new Pod's affinity become: conditions of the terms' own selectors (KEP-3633).
+"""What matchLabelKeys and mismatchLabelKeys of a new Pod's affinity become: conditions of the terms' own
+selectors (KEP-3633).
 
-The scheduler looks at selectors alone, so that a Pod means the same as long as it lives, whatever becomes of its labels. Follows
-`pkg/registry/core/pod/strategy.go`: applyMatchLabelKeysAndMismatchLabelKeys.
+The scheduler looks at selectors alone, so that a Pod means the same as long as it lives, whatever becomes of
+its labels. Follows `pkg/registry/core/pod/strategy.go`: applyMatchLabelKeysAndMismatchLabelKeys.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,9 @@ from vaina.api.core.v1 import pod_pb2
 
 
 def merge_label_keys(spec: pod_pb2.PodSpec, labels: Mapping[str, str]) -> None:
-    """Add a condition for each key that the Pod has a label of; a term without a selector means nobody, and stays so."""
+    """Add a condition for each key that the Pod has a label of; a term without a selector means nobody, and
+    stays so.
+    """
     for term in _terms(spec):
         if not term.HasField("label_selector"):
             continue
@@ -23,7 +26,9 @@ def merge_label_keys(spec: pod_pb2.PodSpec, labels: Mapping[str, str]) -> None:
 
 
 def keep_label_keys(new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
-    """Take over what was added at the creation when the affinity is what was sent then: who applies does not know of it."""
+    """Take over what was added at the creation when the affinity is what was sent then: who applies does not
+    know of it.
+    """
     if not has_label_keys(old.spec):
         return
     merged = pod_pb2.PodSpec(affinity=new.spec.affinity)

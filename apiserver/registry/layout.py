@@ -1,8 +1,10 @@
-"""Where given texts stand in an encoded object: names, and what an Event is about. Pure. Called by `create.templates` and `bound`.
+"""Where given texts stand in an encoded object: names, and what an Event is about. Pure. Called by
+`create.templates` and `bound`.
 
-Texts are found by the numbers of their fields. Two objects of one layout have texts of the same lengths, and everything between the texts
-is the same, lengths of messages included. So one comparison tells whether an object has a layout, its texts are slices at known places, and
-an object with other texts is made with one join; nothing is parsed. An object with a text of another length has another layout.
+Texts are found by the numbers of their fields. Two objects of one layout have texts of the same lengths, and
+everything between the texts is the same, lengths of messages included. So one comparison tells whether an
+object has a layout, its texts are slices at known places, and an object with other texts is made with one
+join; nothing is parsed. An object with a text of another length has another layout.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +13,8 @@ from typing import Final, TypeAlias
 #: a text, by the numbers of the fields that lead to it
 Place: TypeAlias = tuple[int, ...]
 
-#: of every kind: `metadata` is field 1, and `name` and `uid` are fields 1 and 5 of it (a test holds the table of kinds to it)
+#: of every kind: `metadata` is field 1, and `name` and `uid` are fields 1 and 5 of it (a test holds the table
+#: of kinds to it)
 NAME: Final[Place] = (1, 1)
 UID: Final[Place] = (1, 5)
 
@@ -64,7 +67,9 @@ class Layout:
         return [data[begin:end] for begin, end in self._spans]
 
     def front(self, texts: Sequence[bytes], data: bytes) -> bytes | None:
-        """Return an object without what follows its last text; None when it has other texts than these, or another layout."""
+        """Return an object without what follows its last text; None when it has other texts than these, or
+        another layout.
+        """
         parts = self._parts[:-1]
         parts[1::2] = texts
         front = b"".join(parts)
@@ -85,7 +90,9 @@ class Layouts:
         self._found: dict[tuple[int, Sequence[Place]], Layout] = {}
 
     def of(self, data: bytes, places: Sequence[Place]) -> Layout | None:
-        """Return what `layout_of` does, or a layout that it returned for another object and that this one has, too."""
+        """Return what `layout_of` does, or a layout that it returned for another object and that this one
+        has, too.
+        """
         key = len(data), places
         known = self._found.get(key)
         if known is not None and known.texts(data) is not None:
@@ -106,8 +113,9 @@ def layout_of(data: bytes, places: Sequence[Place]) -> Layout | None:
         places: its texts, in the order of the fields' numbers; those that it does not have are left out.
 
     Returns:
-        None when it has no name, when a field on the way to a text is there twice (the last one would count, or they would be put
-        together), when they stand in another order, when there are too many to look through, or when it cannot be read.
+        None when it has no name, when a field on the way to a text is there twice (the last one would count,
+        or they would be put together), when they stand in another order, when there are too many to look
+        through, or when it cannot be read.
     """
     spans: list[tuple[Place, int, int]] = []
     try:
@@ -143,7 +151,9 @@ def _find(
 
 
 def _records(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the fields of an encoded message: number, wire type, where the content begins and ends. Raises IndexError, ValueError."""
+    """Yield the fields of an encoded message: number, wire type, where the content begins and ends. Raises
+    IndexError, ValueError.
+    """
     at = begin
     while at < end:
         tag, at = _varint(data, at)

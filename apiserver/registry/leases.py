@@ -1,4 +1,6 @@
-"""What is special about Leases: a lock that can be taken over unseen is none. Follows `pkg/registry/coordination/lease`."""
+"""What is special about Leases: a lock that can be taken over unseen is none. Follows
+`pkg/registry/coordination/lease`.
+"""
 
 from apiserver.registry.strategy import Strategy
 from vaina.api.coordination.v1 import lease_pb2

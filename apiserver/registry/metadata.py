@@ -10,7 +10,8 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import BadRequest
 from vaina.kinds import Kind
 
-#: generated names end in so many characters of this alphabet (no vowels: no words; no 0 1 3: not taken for letters)
+#: generated names end in so many characters of this alphabet (no vowels: no words; no 0 1 3: not taken for
+#: letters)
 SUFFIX_LENGTH: Final = 5
 ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 #: longer bases are cut, so that the name stays a DNS label
@@ -71,11 +72,13 @@ def prepare_for_create(meta: meta_pb2.ObjectMeta, uid: str, now: float) -> None:
 def prepare_for_update(new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> None:
     """Take over what an update may leave out, and what it never decides.
 
-    Times of creation and deletion that a client sends are ignored, as upstream does (registry/rest/update.go): they come
-    from stale reads. Another uid, or a time of deletion where there is none, is left for validation to refuse.
+    Times of creation and deletion that a client sends are ignored, as upstream does
+    (registry/rest/update.go): they come from stale reads. Another uid, or a time of deletion where there is
+    none, is left for validation to refuse.
 
-    managedFields that are not sent stay, so that a client that does not know them does not delete them; one empty entry
-    resets them (`decodeLiveOrNew` of apimachinery `pkg/util/managedfields/internal/fieldmanager.go`).
+    managedFields that are not sent stay, so that a client that does not know them does not delete them; one
+    empty entry resets them (`decodeLiveOrNew` of apimachinery
+    `pkg/util/managedfields/internal/fieldmanager.go`).
     """
     if not new.managed_fields:
         new.managed_fields.MergeFrom(old.managed_fields)

@@ -1,7 +1,7 @@
 """What is special about Namespaces: they end in two steps. Follows `pkg/registry/core/namespace`.
 
-A deletion makes a namespace Terminating; whoever empties it (the namespace controller) then takes the entry out of
-spec.finalizers through the sub-resource `finalize`, and with the last one the namespace goes.
+A deletion makes a namespace Terminating; whoever empties it (the namespace controller) then takes the entry
+out of spec.finalizers through the sub-resource `finalize`, and with the last one the namespace goes.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,9 @@ FINALIZE: Final = "finalize"
 
 
 def finalized(sent: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> namespace_pb2.Namespace:
-    """Return the stored Namespace with the finalizers and the metadata that were sent (namespaceFinalizeStrategy)."""
+    """Return the stored Namespace with the finalizers and the metadata that were sent
+    (namespaceFinalizeStrategy).
+    """
     new = namespace_pb2.Namespace()
     new.CopyFrom(sent)
     metadata.prepare_for_update(new.metadata, old.metadata)

@@ -1,4 +1,6 @@
-"""What is special about Nodes: a kubelet registers its node together with the status. Follows `pkg/registry/core/node`."""
+"""What is special about Nodes: a kubelet registers its node together with the status. Follows
+`pkg/registry/core/node`.
+"""
 
 from apiserver.defaulting.objects import default_node_status
 from apiserver.registry.strategy import Strategy

@@ -132,7 +132,8 @@ def _check_list(options: ListOptions) -> list[FieldError]:
 def check_watch(options: WatchOptions) -> None:
     """Check what a watch asks for (apimachinery `meta/internalversion/validation`).
 
-    Upstream wants resourceVersionMatch to be said with sendInitialEvents; here it may be left out, for there is one that it can be.
+    Upstream wants resourceVersionMatch to be said with sendInitialEvents; here it may be left out, for there
+    is one that it can be.
 
     Raises:
         Invalid: the combination means nothing.

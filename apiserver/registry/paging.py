@@ -1,7 +1,8 @@
 """Continue tokens: where a list goes on, as clients carry it. Pure.
 
-The form is upstream's (apiserver `storage/continue.go`): base64url of {"v":"meta.k8s.io/v1","rv":N,"start":"..."}, where start is the
-last key given, below the prefix of the list. rv -1 means: at whatever version is current.
+The form is upstream's (apiserver `storage/continue.go`): base64url of
+{"v":"meta.k8s.io/v1","rv":N,"start":"..."}, where start is the last key given, below the prefix of the list.
+rv -1 means: at whatever version is current.
 """
 
 import base64

@@ -1,4 +1,6 @@
-"""The patch of a request, read once and applied as often as others are quicker. Called by `store` and `replicas`."""
+"""The patch of a request, read once and applied as often as others are quicker. Called by `store` and
+`replicas`.
+"""
 
 from collections.abc import Callable
 from typing import cast
@@ -10,7 +12,8 @@ from vaina.objects.patching import apply_patch, read_patch
 
 
 def patcher(ctx: Context, kind: Kind[M], patch_type: str, text: str) -> Callable[[M], M]:
-    """Return what makes of an object the patched one: which may raise BadRequest and Invalid, and warns the client.
+    """Return what makes of an object the patched one: which may raise BadRequest and Invalid, and warns the
+    client.
 
     Raises:
         BadRequest, TooLarge: the text is no patch of that type.

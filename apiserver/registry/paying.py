@@ -1,7 +1,8 @@
 """Updates that cost something: charged before they are stored, given back when they certainly were not.
 
-What an update costs is known when what is stored is: a check of admission says so by raising `Owed`, nothing is written, the charge is taken, and the update is tried
-again. If somebody was quicker meanwhile and it costs another amount now, what was taken is given back first.
+What an update costs is known when what is stored is: a check of admission says so by raising `Owed`, nothing
+is written, the charge is taken, and the update is tried again. If somebody was quicker meanwhile and it costs
+another amount now, what was taken is given back first.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,9 @@ _NOT_STORED: Final = (BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLar
 
 
 async def paid(write: Callable[[], Awaitable[Stored]]) -> Stored:
-    """Write, and pay for it if that is asked for. Raises what the write raises, and why the charge is refused."""
+    """Write, and pay for it if that is asked for. Raises what the write raises, and why the charge is
+    refused.
+    """
     refund: Refund = nothing_to_refund
     for _ in range(_ROUNDS):
         try:

@@ -1,7 +1,9 @@
-"""What is special about PersistentVolumes and PersistentVolumeClaims: they begin as Pending, and protected from going while in use.
+"""What is special about PersistentVolumes and PersistentVolumeClaims: they begin as Pending, and protected
+from going while in use.
 
-Follows `pkg/registry/core/persistentvolume` and `persistentvolumeclaim`, and `plugin/pkg/admission/storage/storageobjectinuseprotection`. The controllers of
-`controller/volume_protection` take the finalizers away again.
+Follows `pkg/registry/core/persistentvolume` and `persistentvolumeclaim`, and
+`plugin/pkg/admission/storage/storageobjectinuseprotection`. The controllers of `controller/volume_protection`
+take the finalizers away again.
 """
 
 from typing import Final

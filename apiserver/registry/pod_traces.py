@@ -1,7 +1,8 @@
 """Pod traces: the seven steps of a Pod as a record that outlives it by an hour. Pure but for `TraceWriter`.
 
-Components report steps in batches (PodTraceService/Report); the apiserver reports ADMITTED itself, best effort and never on the path
-of a create: `TraceWriter` has a bounded queue. Under load not every Pod has a trace (`trace_choice`).
+Components report steps in batches (PodTraceService/Report); the apiserver reports ADMITTED itself, best
+effort and never on the path of a create: `TraceWriter` has a bounded queue. Under load not every Pod has a
+trace (`trace_choice`).
 """
 
 import asyncio
@@ -122,7 +123,8 @@ class Traces:
         for report in reports:
             if report.pod_uid and report.namespace and may_have_trace(report.pod_uid):
                 by_pod.setdefault((report.namespace, report.pod_uid), []).append(report)
-        # Who has just been admitted has none yet: there is nothing to ask (a read of etcd for each lone create). Should there be one, `_begin` finds it.
+        # Who has just been admitted has none yet: there is nothing to ask (a read of etcd for each lone
+        # create). Should there be one, `_begin` finds it.
         old = [pod for pod, group in by_pod.items() if not _is_admitted(group)]
         found = await self._known([self._key(namespace, uid) for namespace, uid in old])
         hints = dict(zip(old, found, strict=True))
@@ -150,7 +152,9 @@ class Traces:
         return _is_admitted(reports) or self._choice.take() > 0
 
     async def _known(self, wanted: Sequence[Key]) -> list[Stored | None]:
-        """Return what is stored at each key as of now, with one question to storage at most: most Pods have no trace under load."""
+        """Return what is stored at each key as of now, with one question to storage at most: most Pods have
+        no trace under load.
+        """
         peek = self._storage.peek
         found = [peek(key, Version(0)) for key in wanted]
         missing = [index for index, stored in enumerate(found) if stored is None]
@@ -166,7 +170,9 @@ class Traces:
         return found
 
     async def mark_gone(self, namespace: str, pod_uid: str) -> None:
-        """Put the trace of a Pod that has gone again, to be kept for an hour more; nothing when there is none."""
+        """Put the trace of a Pod that has gone again, to be kept for an hour more; nothing when there is
+        none.
+        """
         key = self._key(namespace, pod_uid)
         when = timestamp(self._clock.now())
 
@@ -233,7 +239,8 @@ def _is_admitted(reports: Sequence[StepReport]) -> bool:
 
 
 class TraceWriter:
-    """Is told of Pods that came and went, and writes that down in its own time. Owned by the event loop; run() is its task.
+    """Is told of Pods that came and went, and writes that down in its own time. Owned by the event loop;
+    run() is its task.
 
     When the queue is full, or more Pods come than are sampled, records are dropped: traces are best effort.
     """
@@ -295,7 +302,9 @@ class TraceWriter:
             self._wake.set()
 
     async def run(self, traces: Traces) -> None:
-        """Write until cancelled; what comes soon after a write gathers, for that costs a question to storage each time."""
+        """Write until cancelled; what comes soon after a write gathers, for that costs a question to storage
+        each time.
+        """
         written = float("-inf")
         while True:
             await self._wake.wait()

@@ -38,7 +38,9 @@ def _has(status: pod_pb2.PodStatus, field: str) -> bool:
 
 
 def _keep_observed(new: pod_pb2.PodStatus, old: pod_pb2.PodStatus) -> None:
-    """Keep what a client that does not know observedGeneration leaves out (upstream: preserveOldObservedGeneration)."""
+    """Keep what a client that does not know observedGeneration leaves out (upstream:
+    preserveOldObservedGeneration).
+    """
     new.observed_generation = new.observed_generation or old.observed_generation
     known: dict[str, list[int]] = {}
     for condition in old.conditions:
@@ -52,8 +54,9 @@ def _keep_observed(new: pod_pb2.PodStatus, old: pod_pb2.PodStatus) -> None:
 def _keep_scheduled(new: pod_pb2.PodStatus, old: pod_pb2.PodStatus) -> None:
     """Keep that a bound Pod is scheduled, whoever says otherwise.
 
-    A kubelet that says it too adds of which generation it speaks: a binding leaves that open, as upstream (`setPodNodeAndMetadata` in
-    `pkg/registry/core/pod/storage/storage.go`, `generateAPIPodStatus` in `pkg/kubelet/kubelet_pods.go`).
+    A kubelet that says it too adds of which generation it speaks: a binding leaves that open, as upstream
+    (`setPodNodeAndMetadata` in `pkg/registry/core/pod/storage/storage.go`, `generateAPIPodStatus` in
+    `pkg/kubelet/kubelet_pods.go`).
     """
     bound, said = get_condition(old, SCHEDULED), get_condition(new, SCHEDULED)
     if bound is not None and said is not None and bound.status == "True" and said.status != "True":
@@ -88,7 +91,9 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
             )
 
     def prepare_for_update(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
-        """The status stays, but for the condition of gates that were all taken away; so does what admission gave at the creation."""
+        """The status stays, but for the condition of gates that were all taken away; so does what admission
+        gave at the creation.
+        """
         copy_field(new, old, "status")
         if old.spec.HasField("priority") and not new.spec.HasField("priority"):
             new.spec.priority = old.spec.priority
@@ -103,8 +108,8 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
     def prepare_for_status_update(self, new: pod_pb2.Pod, old: pod_pb2.Pod, now: float) -> None:
         """Succeeded and Failed are final (I12): a late report of another phase changes neither phase nor reason.
 
-        That a Pod is scheduled is final too: masked updates need no version, so a scheduler's late word that a Pod fits
-        nowhere may come after the binding (decision 036).
+        That a Pod is scheduled is final too: masked updates need no version, so a scheduler's late word that
+        a Pod fits nowhere may come after the binding (decision 036).
         """
         new.status.qos_class = new.status.qos_class or old.status.qos_class
         for field in _KEPT_CLAIMS:

@@ -1,4 +1,6 @@
-"""What is special about PriorityClasses: nothing but a generation that stays 1. Follows `pkg/registry/scheduling/priorityclass`."""
+"""What is special about PriorityClasses: nothing but a generation that stays 1. Follows
+`pkg/registry/scheduling/priorityclass`.
+"""
 
 from apiserver.registry.strategy import Strategy
 from vaina.api.scheduling.v1 import priority_class_pb2

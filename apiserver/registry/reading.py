@@ -1,4 +1,6 @@
-"""Get, list and watch: the half of the store that changes nothing. Stored bytes pass through without being parsed."""
+"""Get, list and watch: the half of the store that changes nothing. Stored bytes pass through without being
+parsed.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -21,10 +23,12 @@ from apiserver.storage.selection import Selection
 from vaina.errors import Expired, InternalError
 from vaina.kinds import Kind
 
-#: A page of a list ends before its objects have more bytes than this: some 4,500 Pods. An answer exists twice until it is sent, so
-#: sixteen long lists at once cost that much less memory than with pages of 8 MiB (docs/performance-notes.md).
+#: A page of a list ends before its objects have more bytes than this: some 4,500 Pods. An answer exists twice
+#: until it is sent, so sixteen long lists at once cost that much less memory than with pages of 8 MiB
+#: (docs/performance-notes.md).
 PAGE_BYTES = 4 * 1024 * 1024
-#: a watch without a time of its own ends after half an hour to an hour, so that load spreads over replicas again
+#: a watch without a time of its own ends after half an hour to an hour, so that load spreads over replicas
+#: again
 MIN_WATCH_SECONDS = 1800
 
 _TOO_OLD = (
@@ -45,7 +49,9 @@ class Reader(Generic[M]):
         self._prefix = keys.kind_prefix(kind)  # type: ignore[arg-type]  # a Kind[M] is a Kind
 
     def key(self, namespace: str, name: str) -> Key:
-        """Return where an object is stored; an empty namespace is `default`. Raises BadRequest for what is no name."""
+        """Return where an object is stored; an empty namespace is `default`. Raises BadRequest for what is no
+        name.
+        """
         if not name or "/" in name or "%" in name or name in (".", ".."):
             raise refusals.no_name(name)
         if not self.kind.namespaced:
@@ -53,7 +59,9 @@ class Reader(Generic[M]):
         return Key(f"{self._prefix}{namespace or DEFAULT_NAMESPACE}/{name}")
 
     def peek(self, namespace: str, name: str) -> Stored | None:
-        """Return what the cache has of an object; None when it has nothing: it may be stored all the same. Raises BadRequest."""
+        """Return what the cache has of an object; None when it has nothing: it may be stored all the same.
+        Raises BadRequest.
+        """
         return self.storage.peek(self.key(namespace, name), Version(0))
 
     async def give_way(self) -> None:
@@ -85,7 +93,9 @@ class Reader(Generic[M]):
         return stored
 
     async def find(self, namespace: str, name: str) -> M | None:
-        """Return an object from the cache, or, when the cache does not have it, as it is; None when there is none."""
+        """Return an object from the cache, or, when the cache does not have it, as it is; None when there is
+        none.
+        """
         key = self.key(namespace, name)
         stored = await self.storage.get(key, Read(at_least=Version(0))) or await self.storage.get(key)
         return None if stored is None else self.decode(stored)

@@ -33,7 +33,8 @@ class ReplicasStrategy(Strategy[R]):
 
 
 class DeploymentStrategy(ReplicasStrategy[deployment_pb2.Deployment]):
-    """Annotations raise the generation, since ReplicaSets take them over; labels stay when the status is written.
+    """Annotations raise the generation, since ReplicaSets take them over; labels stay when the status is
+    written.
 
     Follows `pkg/registry/apps/deployment/strategy.go`.
     """
@@ -46,7 +47,9 @@ class DeploymentStrategy(ReplicasStrategy[deployment_pb2.Deployment]):
 
 
 class ReplicationControllerStrategy(ReplicasStrategy[replication_controller_pb2.ReplicationController]):
-    """A ReplicationController leaves its Pods behind unless told otherwise: the default of v1, kept for old clients."""
+    """A ReplicationController leaves its Pods behind unless told otherwise: the default of v1, kept for old
+    clients.
+    """
 
     propagation_policy = "Orphan"
 
@@ -73,7 +76,9 @@ async def update_scale(ctx: Context, store: Store[Any], scale: scale_pb2.Scale) 
 
 
 async def patch_scale(ctx: Context, store: Store[Any], request: request_pb2.PatchRequest) -> Stored:
-    """Set how many replicas are wished for by a patch of the Scale. Raises as `update_scale`, and what a patch raises."""
+    """Set how many replicas are wished for by a patch of the Scale. Raises as `update_scale`, and what a
+    patch raises.
+    """
     patch = patcher(ctx, SCALE, request.patch_type, request.patch)
     return await _change(ctx, store, request.namespace, request.name, lambda obj: patch(scale_of(obj)))
 
@@ -81,7 +86,9 @@ async def patch_scale(ctx: Context, store: Store[Any], request: request_pb2.Patc
 async def _change(
     ctx: Context, store: Store[Any], namespace: str, name: str, make: Callable[[Any], scale_pb2.Scale]
 ) -> Stored:
-    """Give an object the replicas of a Scale, which may name the uid and the version that are meant (scaleUpdatedObjectInfo)."""
+    """Give an object the replicas of a Scale, which may name the uid and the version that are meant
+    (scaleUpdatedObjectInfo).
+    """
 
     def build(obj: Any) -> Any:
         scale = make(obj)

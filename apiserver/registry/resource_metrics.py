@@ -1,7 +1,9 @@
-"""NodeMetrics and PodMetrics (metrics.k8s.io): what kubelets have measured, asked when somebody asks. Nothing is stored (decision 127).
+"""NodeMetrics and PodMetrics (metrics.k8s.io): what kubelets have measured, asked when somebody asks. Nothing
+is stored (decision 127).
 
-Takes the place of metrics-server (https://kubernetes-sigs.github.io/metrics-server/). A kubelet measures every 15 s; its answer is kept for some seconds here, so
-that `vaina top` and autoscalers do not ask twice for the same. A node that does not answer is left out: who asks shows it as unknown.
+Takes the place of metrics-server (https://kubernetes-sigs.github.io/metrics-server/). A kubelet measures
+every 15 s; its answer is kept for some seconds here, so that `vaina top` and autoscalers do not ask twice for
+the same. A node that does not answer is left out: who asks shows it as unknown.
 """
 
 import asyncio

@@ -43,7 +43,8 @@ def make_selection(kind: Kind[Any], namespace: str, labels: str, fields: str) ->
 
 
 def _check_fields(kind: Kind[Any], selector: FieldSelector) -> None:
-    """Refuse fields that the kind cannot be selected by, in the words of its group (`pkg/apis/*/v1/conversion.go`).
+    """Refuse fields that the kind cannot be selected by, in the words of its group
+    (`pkg/apis/*/v1/conversion.go`).
 
     Kinds that say nothing of their own upstream have other words (apimachinery `runtime/conversion.go`).
     """

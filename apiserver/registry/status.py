@@ -1,10 +1,12 @@
 """What a write of the status makes of an object. Pure; called by `store`.
 
-Without a mask it is upstream's: the status and the metadata are those that were sent, but for the metadata that the kind's
-status strategy resets (PrepareForUpdate and GetResetFields in `pkg/registry/*/*/strategy.go`), and the spec stays.
+Without a mask it is upstream's: the status and the metadata are those that were sent, but for the metadata
+that the kind's status strategy resets (PrepareForUpdate and GetResetFields in
+`pkg/registry/*/*/strategy.go`), and the spec stays.
 
-A masked one replaces the fields of the status that it names, merges conditions by type and amounts of resources by
-name, and leaves the metadata alone: kubelet, scheduler and controllers each send only what is theirs, and need no resourceVersion (decision 003).
+A masked one replaces the fields of the status that it names, merges conditions by type and amounts of
+resources by name, and leaves the metadata alone: kubelet, scheduler and controllers each send only what is
+theirs, and need no resourceVersion (decision 003).
 """
 
 from collections.abc import Sequence
@@ -101,7 +103,9 @@ def _has_amounts(field: Any) -> bool:
 
 
 def _merge_amounts(current: Any, sent: Any) -> None:
-    """Bring amounts of resources into others, by name: a Node's may be of several owners. One that is sent without a number is taken away."""
+    """Bring amounts of resources into others, by name: a Node's may be of several owners. One that is sent
+    without a number is taken away.
+    """
     for name in sent:
         if sent[name].string:
             current[name].CopyFrom(sent[name])

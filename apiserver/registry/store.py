@@ -1,7 +1,7 @@
 """The generic store: what create (`create.pipeline`), update, patch and delete mean for every kind.
 
-Called by the services. An update is a compare-and-swap on the version that the client saw, or runs again on what is
-stored when the client saw none. Follows apiserver `registry/generic/registry/store.go`.
+Called by the services. An update is a compare-and-swap on the version that the client saw, or runs again on
+what is stored when the client saw none. Follows apiserver `registry/generic/registry/store.go`.
 """
 
 import asyncio
@@ -33,7 +33,8 @@ from vaina.objects.normalise import normalise
 
 #: what admission still asks of an update: (new, old)
 Checks = Sequence[Callable[[Any, Any], None]]
-#: how often storage, which itself tries some thirty times, is asked to write what others were quicker to change
+#: how often storage, which itself tries some thirty times, is asked to write what others were quicker to
+#: change
 _ROUNDS = 16
 #: how often an update that may create tries, while others create and delete the same object
 _CREATES = 5
@@ -47,7 +48,8 @@ class Edit(Generic[M]):
     ctx: Context
     namespace: str
     name: str
-    #: may raise ApiErrors; may run several times. What a kind has of its own (binding, scale) is not validated.
+    #: may raise ApiErrors; may run several times. What a kind has of its own (binding, scale) is not
+    #: validated.
     build: Callable[[M], M]
     #: must be the object's, when it is not empty
     uid: str = ""
@@ -74,7 +76,8 @@ class Store(Creator[M]):
     async def update(
         self, ctx: Context, sent: M, *, namespace: str = "", name: str = "", subresource: str = ""
     ) -> Stored:
-        """Replace an object, but for its status; or that part of it which a sub-resource (not `status`) is about.
+        """Replace an object, but for its status; or that part of it which a sub-resource (not `status`) is
+        about.
 
         Args:
             ctx: of the request.
@@ -108,7 +111,9 @@ class Store(Creator[M]):
         return await paid(lambda: self.change(edit))
 
     async def _create_by_update(self, ctx: Context, sent: M) -> Stored:
-        """Create what an update is of; a uid says that it was there (apiserver `registry/generic/registry/store.go`)."""
+        """Create what an update is of; a uid says that it was there (apiserver
+        `registry/generic/registry/store.go`).
+        """
         new = cast("M", self.kind.message())
         new.CopyFrom(sent)
         meta: Any = new.metadata  # type: ignore[attr-defined]  # every kind has metadata
@@ -124,8 +129,8 @@ class Store(Creator[M]):
             ctx: of the request.
             namespace: of the object.
             name: likewise.
-            make: gets what is stored and leaves it as it is; None: nothing is to be changed. A resourceVersion or uid in
-                what it returns is a precondition.
+            make: gets what is stored and leaves it as it is; None: nothing is to be changed. A
+                resourceVersion or uid in what it returns is a precondition.
 
         Raises:
             NotFound, Conflict, Invalid, TooLarge, and what `make` raises.
@@ -145,7 +150,8 @@ class Store(Creator[M]):
     async def update_status(
         self, ctx: Context, sent: M, *, mask: Sequence[str] = (), namespace: str = "", name: str = ""
     ) -> Stored:
-        """Replace the status, with the metadata that comes with it, or the fields of it that the mask names (`status`).
+        """Replace the status, with the metadata that comes with it, or the fields of it that the mask names
+        (`status`).
 
         With a mask no version is compared: each owner sends what is its own. The uid is, when it is set.
         """
@@ -211,8 +217,8 @@ class Store(Creator[M]):
     async def change(self, edit: Edit[M]) -> Stored:
         """Change an object by a pure function. Raises NotFound, Conflict, and what the function raises.
 
-        Of one that goes by it, its last finalizer taken, the answer is what the change made of it, as upstream's is
-        (`k8s.io/apiserver/pkg/registry/generic/registry/store.go`, deleteWithoutFinalizers).
+        Of one that goes by it, its last finalizer taken, the answer is what the change made of it, as
+        upstream's is (`k8s.io/apiserver/pkg/registry/generic/registry/store.go`, deleteWithoutFinalizers).
         """
         made: M | None = None
 
@@ -231,15 +237,18 @@ class Store(Creator[M]):
     async def change_all(
         self, count: int, make: Callable[[int], Edit[M]], ready: Mapping[int, Put] = _NOTHING_READY
     ) -> Sequence[Stored | ApiError]:
-        """Change objects; return for each, in its place, what making its edit and `change` would return or raise.
+        """Change objects; return for each, in its place, what making its edit and `change` would return or
+        raise.
 
         Args:
             count: of the objects.
             make: makes the edit of one by its place.
-            ready: how to write what the caller has made of the cache's objects already, by its place, in order: what its edit would make.
+            ready: how to write what the caller has made of the cache's objects already, by its place, in
+                order: what its edit would make.
 
-        What the cache has is changed and written with one call to storage. Whatever is not as simple as that (a conflict, an object that
-        the cache does not have, a refusal, which a stale cache may be the reason of) is done again by itself.
+        What the cache has is changed and written with one call to storage. Whatever is not as simple as that
+        (a conflict, an object that the cache does not have, a refusal, which a stale cache may be the reason
+        of) is done again by itself.
         """
         results: dict[int, Stored | ApiError] = {}
         puts: dict[int, Put] = {}
@@ -265,7 +274,9 @@ class Store(Creator[M]):
     async def _settled(
         self, count: int, make: Callable[[int], Edit[M]], tried: Mapping[int, PutResult]
     ) -> list[Stored | ApiError]:
-        """Return what became of changes, of which those that were not tried, or in vain, are done by themselves now."""
+        """Return what became of changes, of which those that were not tried, or in vain, are done by
+        themselves now.
+        """
 
         async def alone(index: int) -> Stored | ApiError:
             try:
@@ -280,7 +291,9 @@ class Store(Creator[M]):
         return [results[index] for index in range(count)]
 
     def _quick_put(self, edit: Edit[M]) -> Put | None:
-        """Return how to write a change of what the cache has; None when it must be seen what is stored. Raises BadRequest."""
+        """Return how to write a change of what the cache has; None when it must be seen what is stored.
+        Raises BadRequest.
+        """
         current = self.peek(edit.namespace, edit.name)
         if current is None or edit.ctx.dry_run:
             return None
@@ -341,7 +354,8 @@ class Store(Creator[M]):
         return await self._write(ctx, namespace, name, change)
 
     async def delete_all(self, makers: Sequence[Callable[[], Deletion]]) -> list[Stored | ApiError]:
-        """Delete objects; return for each, in its place, what making its deletion and `delete` would return or raise.
+        """Delete objects; return for each, in its place, what making its deletion and `delete` would return
+        or raise.
 
         Side by side, so that storage commits them together.
         """
@@ -404,7 +418,9 @@ class Store(Creator[M]):
         return stored
 
     async def _through(self, key: Key, change: Callable[[Stored], Change]) -> Stored:
-        """Write, though others are quicker: a caller who needs a version says so, and `change` refuses any other."""
+        """Write, though others are quicker: a caller who needs a version says so, and `change` refuses any
+        other.
+        """
         for _ in range(_ROUNDS - 1):
             with contextlib.suppress(KeyConflict):
                 return await self.storage.guaranteed_update(key, change)

@@ -1,7 +1,7 @@
 """What is special about a kind: the hooks of the generic store. Pure, and called by `store` alone.
 
-A kind that needs nothing special uses `Strategy` as it is. What upstream calls PrepareForCreate, PrepareForUpdate,
-CheckGracefulDelete and so on is here; validation and defaulting have packages of their own.
+A kind that needs nothing special uses `Strategy` as it is. What upstream calls PrepareForCreate,
+PrepareForUpdate, CheckGracefulDelete and so on is here; validation and defaulting have packages of their own.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,13 +38,13 @@ class Strategy(Generic[M]):
     #: metadata.generation counts what `raises_generation` says, from `first_generation` on
     has_generation: bool = False
     first_generation: int = 1
-    #: metadata that a write of the status leaves as it is stored; what else of it was sent is taken, as upstream's
-    #: status strategies do (their GetResetFields). Of managedFields no sub-resource takes any.
+    #: metadata that a write of the status leaves as it is stored; what else of it was sent is taken, as
+    #: upstream's status strategies do (their GetResetFields). Of managedFields no sub-resource takes any.
     kept_by_status: tuple[str, ...] = ()
     #: seconds an object lives after it was last written; 0 for ever
     ttl_seconds: int = 0
-    #: what becomes of what an object owns, when its deletion does not say: Background or Orphan; Unsupported: it owns
-    #: nothing, whatever a deletion says
+    #: what becomes of what an object owns, when its deletion does not say: Background or Orphan; Unsupported:
+    #: it owns nothing, whatever a deletion says
     propagation_policy: str = "Background"
     #: a first deletion only marks the object, and a second does nothing while `is_awaited`
     ends_in_two_steps: bool = False
@@ -52,7 +52,9 @@ class Strategy(Generic[M]):
     subresources: Mapping[str, Subresource[M]] = MappingProxyType({})
 
     def prepare_for_create(self, obj: M, now: float) -> None:
-        """Set what clients may not choose. The status of a new object is empty, unless the kind says otherwise."""
+        """Set what clients may not choose. The status of a new object is empty, unless the kind says
+        otherwise.
+        """
         clear_status(obj)
 
     def name_known(self, obj: M) -> None:

@@ -1,7 +1,8 @@
-"""Logs, exec, attach and port-forward: passed on to the kubelet of the Pod's node, which serves the same messages.
+"""Logs, exec, attach and port-forward: passed on to the kubelet of the Pod's node, which serves the same
+messages.
 
-The apiserver finds the Pod, its node and the container, and sets the uid, so that a kubelet never answers for a Pod of the same
-name that came later. Texts follow `pkg/registry/core/pod/strategy.go`.
+The apiserver finds the Pod, its node and the container, and sets the uid, so that a kubelet never answers for
+a Pod of the same name that came later. Texts follow `pkg/registry/core/pod/strategy.go`.
 """
 
 from collections import OrderedDict
@@ -42,7 +43,8 @@ class _Connection:
 
 
 class Kubelets:
-    """Connections to kubelets, by address. When there are too many, those that nobody uses are closed, the oldest first.
+    """Connections to kubelets, by address. When there are too many, those that nobody uses are closed, the
+    oldest first.
 
     Owned by one event loop.
     """
@@ -136,7 +138,8 @@ class PodStreams:
                 yield data
 
     async def attach(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Join the streams of a container's own process: pass on what comes, both ways. The first request says where.
+        """Join the streams of a container's own process: pass on what comes, both ways. The first request
+        says where.
 
         Raises:
             NotFound, BadRequest, Unavailable: as for logs.

@@ -1,7 +1,7 @@
 """Which sub-resources a kind has, and what can be done with them. Pure; called by `store` and the services.
 
-Follows apiserver `endpoints/installer.go`: each is served by those methods that its storage has, and a patch needs a Get and
-an Update (`pkg/registry/rest`, Patcher).
+Follows apiserver `endpoints/installer.go`: each is served by those methods that its storage has, and a patch
+needs a Get and an Update (`pkg/registry/rest`, Patcher).
 """
 
 from typing import Any, Final
@@ -15,7 +15,9 @@ _SCALE: Final = "scale"
 
 
 def door_of(kind: Kind[M], strategy: Strategy[M], name: str) -> Subresource[M] | None:
-    """Return what a sub-resource other than `status` changes; None for the object itself. Raises BadRequest, NotFound."""
+    """Return what a sub-resource other than `status` changes; None for the object itself. Raises BadRequest,
+    NotFound.
+    """
     if not name:
         return None
     found = strategy.subresources.get(name)
@@ -29,7 +31,9 @@ def door_of(kind: Kind[M], strategy: Strategy[M], name: str) -> Subresource[M] |
 
 
 def check_has_get(kind: Kind[Any], strategy: Strategy[Any], name: str) -> None:
-    """Refuse to read or to patch what upstream has no Get for. Raises BadRequest, NotFound, MethodNotSupported."""
+    """Refuse to read or to patch what upstream has no Get for. Raises BadRequest, NotFound,
+    MethodNotSupported.
+    """
     if name == STATUS and kind.has_status:
         return
     door = door_of(kind, strategy, name)

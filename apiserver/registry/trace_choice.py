@@ -1,7 +1,7 @@
 """Which Pods have a trace: those that ask for one, and a sample of the others (decision 171). No I/O.
 
-Whole Pods are chosen, when they are created, and the uid of one that was not chosen says so: of its later steps
-nobody reports. A trace costs the apiserver more than the bind it tells of.
+Whole Pods are chosen, when they are created, and the uid of one that was not chosen says so: of its later
+steps nobody reports. A trace costs the apiserver more than the bind it tells of.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """Deleting what is stored but cannot be read. Called by `store`, when DeleteOptions ask for it.
 
-Follows apiserver `registry/generic/registry/corrupt_obj_deleter.go`: nobody can say what the object was, so neither
-preconditions nor finalizers are looked at, and whoever follows objects that go is not told.
+Follows apiserver `registry/generic/registry/corrupt_obj_deleter.go`: nobody can say what the object was, so
+neither preconditions nor finalizers are looked at, and whoever follows objects that go is not told.
 """
 
 from typing import Any
@@ -17,7 +17,8 @@ from vaina.kinds import Kind
 async def delete_unreadable(
     ctx: Context, kind: Kind[Any], storage: SelectingStorage, prefix: Key, key: Key
 ) -> Stored:
-    """Remove what cannot be read; return an object that has nothing but its name, at the version of the deletion.
+    """Remove what cannot be read; return an object that has nothing but its name, at the version of the
+    deletion.
 
     Raises:
         NotFound: there is nothing.

@@ -1,8 +1,10 @@
-"""Creates, step 1 of a Pod's creation: a pipeline over a list of objects. The first part of the generic store (`store`).
+"""Creates, step 1 of a Pod's creation: a pipeline over a list of objects. The first part of the generic store
+(`store`).
 
-Every stage is done for all objects before the next begins: namespace, defaults and normal form; admission; what the server sets,
-validation (all violations together) and encoding; storage (`storing`). A refused object has its refusal and skips the later stages; it
-does not affect the others. A single create is a list of one, so that a batch answers what as many single creates would be answered.
+Every stage is done for all objects before the next begins: namespace, defaults and normal form; admission;
+what the server sets, validation (all violations together) and encoding; storage (`storing`). A refused object
+has its refusal and skips the later stages; it does not affect the others. A single create is a list of one,
+so that a batch answers what as many single creates would be answered.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +33,9 @@ FAIR = 64
 
 
 class Preparer(Protocol[M]):
-    """Does the stages before storage for a batch: `Creator.prepare_all`, or an accelerator of it (`templates`)."""
+    """Does the stages before storage for a batch: `Creator.prepare_all`, or an accelerator of it
+    (`templates`).
+    """
 
     async def prepare_all(self, creator: "Creator[M]", sent: Sent, parse: Parse[M]) -> list[New[M]]:
         """Return what `Creator.prepare_all` returns."""
@@ -74,7 +78,8 @@ class Creator(Storer[M]):
             namespace: of the request, for objects that name none.
 
         Raises:
-            Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not there.
+            Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not
+            there.
         """
         new = New(self.kind, ctx, obj, self.now())
         await self.prepare([new], namespace)
@@ -142,7 +147,8 @@ class Creator(Storer[M]):
         """Set the namespace and the defaults, and normalise. Raises BadRequest."""
         metadata.place(self.kind, new.meta, namespace)
         new.preparation = self._begin(new.obj)
-        # Before admission and validation compute with quantities: upstream refuses unreadable ones when it decodes.
+        # Before admission and validation compute with quantities: upstream refuses unreadable ones when it
+        # decodes.
         new.preparation.normalise()
 
     def _set_what_the_server_decides(self, new: New[M]) -> None:
@@ -172,7 +178,9 @@ class Creator(Storer[M]):
         return uids if self._observer is None or ctx.dry_run else self._observer.uids(uids, meta, ctx.warn)
 
     async def ignores_name_of(self, new: New[M]) -> bool:
-        """Say whether admission does with other objects that differ in their names alone what it did with this one."""
+        """Say whether admission does with other objects that differ in their names alone what it did with
+        this one.
+        """
         admission = self._world.admission
         return admission.ignores_names and not await admission.counts(new.attributes)
 

@@ -1,4 +1,5 @@
-"""The stages of a create after validation: quotas are charged, objects stored, admission asked again, warnings and traces written.
+"""The stages of a create after validation: quotas are charged, objects stored, admission asked again,
+warnings and traces written.
 
 Called by `pipeline`. Follows apiserver `registry/generic/registry/store.go` (Create).
 """
@@ -94,7 +95,9 @@ class Storer(Reader[M]):
             await self._store_round([batch[place] for place in places if batch[place].result is None])
 
     async def _store_round(self, batch: Sequence[New[M]]) -> None:
-        """Store objects in their order, with one call of storage; afterwards each that this call did not store by itself."""
+        """Store objects in their order, with one call of storage; afterwards each that this call did not
+        store by itself.
+        """
         real = [new for new in batch if not new.ctx.dry_run]
         written: Sequence[PutResult] = await self._put_all([new.put for new in real]) if real else ()
         refused: dict[int, PutResult] = {}
@@ -126,7 +129,8 @@ class Storer(Reader[M]):
         return refusal
 
     async def _insert(self, new: New[M], *, tried: bool) -> Stored:
-        """Store an object, with other names as long as the generated ones are taken; `tried` when the first one is known to be.
+        """Store an object, with other names as long as the generated ones are taken; `tried` when the first
+        one is known to be.
 
         What a quota took is given back when the object was certainly not stored.
         """
@@ -157,7 +161,8 @@ class Storer(Reader[M]):
         return Stored(put.key, put.data, Version(0), put.type_meta)
 
     async def _confirm(self, batch: Sequence[New[M]]) -> None:
-        """Let admission look again at what was stored: what it says of the last of a namespace holds for those before it.
+        """Let admission look again at what was stored: what it says of the last of a namespace holds for
+        those before it.
 
         If each were asked about, a cache that lags would hold up the batch once for each.
         """

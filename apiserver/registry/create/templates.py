@@ -1,9 +1,11 @@
-"""Accelerator `batch-templates`: of the objects of a batch that differ in their names alone, one is read, admitted and validated.
+"""Accelerator `batch-templates`: of the objects of a batch that differ in their names alone, one is read,
+admitted and validated.
 
-What became of the first, the template, holds for the others but for their texts (the name; of an Event also the object it is about) and
-the uid. So the others, the copies, are neither parsed nor encoded: their texts are put into the template's bytes (`layout`). Copies are
-made only where that is certain: same request options, no quota counts the object, the name is a plain one, and the texts have the lengths
-of the template's. Every other object goes through the stages itself.
+What became of the first, the template, holds for the others but for their texts (the name; of an Event also
+the object it is about) and the uid. So the others, the copies, are neither parsed nor encoded: their texts
+are put into the template's bytes (`layout`). Copies are made only where that is certain: same request
+options, no quota counts the object, the name is a plain one, and the texts have the lengths of the
+template's. Every other object goes through the stages itself.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +24,8 @@ from vaina.objects import names
 _FAIR_COPIES: Final = 512
 #: templates of one size and context; an object is compared with each of them, 0.3 µs each
 _MAX_TEMPLATES: Final = 8
-#: what Events of one reason and second differ in: `involved_object.name`, `uid`, `resource_version`; `message`
+#: what Events of one reason and second differ in: `involved_object.name`, `uid`, `resource_version`;
+#: `message`
 _EVENT_TEXTS: Final = ((2, 3), (2, 4), (2, 6), (4,))
 
 
@@ -52,7 +55,9 @@ class _Template(Generic[M]):
 
 
 class Copy(New[M]):
-    """A copy of a template. Its object is parsed when it is asked for, which is seldom: of a taken name, for a trace."""
+    """A copy of a template. Its object is parsed when it is asked for, which is seldom: of a taken name, for
+    a trace.
+    """
 
     __slots__ = ("_name", "_template", "_uid")
 
@@ -145,7 +150,9 @@ class Templates(Generic[M]):
     async def _make_copies(
         self, creator: Creator[M], template: _Template[M], batch: dict[int, New[M]]
     ) -> list[int]:
-        """Put the texts of copies into what their template became; return the places of those that must go through the stages."""
+        """Put the texts of copies into what their template became; return the places of those that must go
+        through the stages.
+        """
         layout = await self._layout_of_result(creator, template)
         if layout is None:
             return [index for index, _ in template.copies]
@@ -166,7 +173,9 @@ class Templates(Generic[M]):
         return left
 
     async def _layout_of_result(self, creator: Creator[M], template: _Template[M]) -> Layout | None:
-        """Return the layout of what a template became; None when it was refused, or copies of it cannot be made."""
+        """Return the layout of what a template became; None when it was refused, or copies of it cannot be
+        made.
+        """
         new, sent = template.new, template.layout
         assert sent is not None
         if new.result is not None or not await creator.ignores_name_of(new):
