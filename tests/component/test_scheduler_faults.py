@@ -15,12 +15,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from bench.processes import ServiceProcess
-from scheduler.build import build
 from scheduler.framework.registry import default_profile
 from tests.support.apiserver_process import ApiserverProcess
 from tests.support.etcd import EtcdServer
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.refusals import RefusingTransport
+from tests.support.scheduler import build
 from tests.support.scheduling_recorder import SchedulingRecorder
 from tests.support.tasks import running
 from tests.unit.scheduler.judge import plugins

@@ -16,6 +16,7 @@ from apiserver.registry.world import SelectingStorage
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.resources import resource_of
+from tests.support.fast_paths import switched_on
 from tests.support.tasks import running
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.client.clientset import Clientset
@@ -24,6 +25,9 @@ from vaina.clock import SystemClock
 from vaina.kinds import KINDS
 from vaina.testing.builders import make_node, make_pod
 from vaina.testing.clock import FakeClock
+
+#: the apiserver's accelerators in this run of tests
+ON = switched_on(FAST_PATHS)
 
 
 @dataclass(slots=True)
@@ -66,7 +70,7 @@ def make_apiserver(
     connect_kubelet: Callable[[str], Transport] = _no_kubelet,
     clock: FakeClock | None = None,
     ephemeral_containers: bool = True,
-    fast_paths: Collection[str] = frozenset(FAST_PATHS),
+    fast_paths: Collection[str] = ON,
 ) -> Harness:
     """Make an apiserver; uids are uid-1, uid-2, ... and generated names follow the seed."""
     clock = clock or FakeClock()
@@ -95,7 +99,7 @@ def _harness(
     seed: int,
     connect_kubelet: Callable[[str], Transport],
     ephemeral_containers: bool = True,
-    fast_paths: Collection[str] = frozenset(FAST_PATHS),
+    fast_paths: Collection[str] = ON,
 ) -> Harness:
     numbers, warnings = count(1), list[str]()
     app = build(

@@ -27,8 +27,8 @@ from kubelet.runtime.hollow.stages import Delay, Stages
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
 from kubelet.volumes.nothing import NoVolumes
-from scheduler.build import build as build_scheduler
 from tests.support.apiserver import make_apiserver
+from tests.support.scheduler import build as build_scheduler
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
 from vaina.cache.mutation import MutationDetector

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
-from scheduler.build import build
 from tests.support.apiserver import Harness, make_apiserver
+from tests.support.scheduler import build
 from tests.support.tasks import running as running_tasks
 from tests.unit.scheduler.objects import node, pod
 from tests.unit.scheduler.test_scheduler import World, running

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from scheduler.build import build
 from scheduler.columns.snapshot import CPU
 from scheduler.framework.handle import Handle
 from scheduler.framework.plugin import Score
@@ -24,6 +23,7 @@ from scheduler.scheduler import Scheduler
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.columns import check_columns
 from tests.support.faults import FaultyTransport
+from tests.support.scheduler import build
 from tests.unit.scheduler.objects import info, node, node_info, pod
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.cache.mutation import MutationDetector

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scheduler.build import build
 from scheduler.cache.cache import Cache
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Snapshot
@@ -23,6 +22,7 @@ from scheduler.framework.state import CycleState
 from scheduler.framework.status import Decision, Scheduled
 from scheduler.plugins.pod_topology_spread import PodTopologySpread
 from tests.support.apiserver import make_apiserver
+from tests.support.scheduler import build
 from tests.unit.scheduler.objects import compiler, node_info, pod
 from tests.unit.scheduler.objects import node as make_node
 from vaina.api.core.v1 import node_pb2, pod_pb2

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from apiserver.context import INTERNAL
+from apiserver.fast_paths import FAST_PATHS
 from apiserver.storage.interface import Stored
 from apiserver.storage.keys import object_key
 from tests.support import apiserver
@@ -110,7 +111,7 @@ def _replica(number: int) -> pod_pb2.Pod:
 async def test_of_those_that_differ_in_their_texts_one_is_read_with_templates(
     make: Callable[[int], Any],
 ) -> None:
-    api, read = apiserver.make_apiserver(), list[bytes]()
+    api, read = apiserver.make_apiserver(fast_paths=FAST_PATHS), list[bytes]()
     first = make(1)
     store = api.app.stores[first.DESCRIPTOR.name]
 
