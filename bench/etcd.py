@@ -3,6 +3,7 @@
 The binary is etcd 3.5.16 out of `.tools/bin` (deploy/trixie.sh etcd), else the one on PATH.
 """
 
+import fcntl
 import itertools
 import os
 import secrets
@@ -13,14 +14,15 @@ import subprocess
 import tempfile
 import threading
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 _START_SECONDS = 20
-_FIRST_PORT, _PORTS = 20_000, 10_000
-#: each process begins somewhere else
-_numbers = itertools.count(secrets.randbelow(_PORTS))
+_FIRST_PORT, _PORTS, _BLOCK = 20_000, 10_000, 100
+#: blocks of ports that are this process' own as long as it lives: the open files whose locks say so
+_blocks: list[IO[str]] = []
 
 
 def find_etcd() -> str | None:
@@ -29,8 +31,36 @@ def find_etcd() -> str | None:
     return str(own) if own.exists() else shutil.which("etcd")
 
 
+def _own_ports() -> Iterator[int]:
+    """Give ports that no other process of ours is given while this one lives; each once, then all again.
+
+    Two processes that looked for what is free at the same moment would find the same port: many tests run
+    side by side.
+    """
+    folder = Path(tempfile.gettempdir()) / f"vaina-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    numbers, given = [*range(_PORTS // _BLOCK)], list[int]()
+    secrets.SystemRandom().shuffle(numbers)
+    for number in numbers:
+        block = (folder / str(number)).open("w")
+        try:
+            fcntl.flock(block, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            block.close()
+            continue
+        _blocks.append(block)
+        mine = range(_FIRST_PORT + number * _BLOCK, _FIRST_PORT + (number + 1) * _BLOCK)
+        given.extend(mine)
+        yield from mine
+    while given:
+        yield from given
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
-    """Return a port of the loopback that nobody has just now; another one each time, until all had their turn.
+    """Return a port of the loopback that nobody has just now, and that no other process of ours will be given.
 
     Below those that the kernel gives to outgoing connections (32768 and up, ip_local_port_range): a test that
     opens thousands of them would take the port before its process has come to listen on it.
@@ -38,8 +68,7 @@ def free_port() -> int:
     Raises:
         OSError: none is free.
     """
-    for number in itertools.islice(_numbers, _PORTS):
-        port = _FIRST_PORT + number % _PORTS
+    for port in itertools.islice(_ports, _PORTS):
         with socket.socket() as listener:
             try:
                 listener.bind(("127.0.0.1", port))
