@@ -88,7 +88,7 @@ async def nothing_to_refund() -> None:
 
 
 class Owed(Exception):
-    """Raised by a check of an update: it has to be charged first (`apiserver.registry.paying`).
+    """Raised by a check of an update: it has to be charged first (`apiserver.registry.charging`).
 
     Nothing is written then.
     """

@@ -1,4 +1,4 @@
-"""Doors of a Pod besides its own: `ephemeralcontainers` and `resize`. Each changes one thing of a running
+"""Sub-resources of a Pod: `ephemeralcontainers` and `resize`. Each changes one thing of a running
 Pod. PURE.
 
 Called by the store, by way of `PodStrategy`. Follows `pkg/registry/core/pod/strategy.go`

@@ -70,7 +70,7 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
     kept_by_status: tuple[str, ...] = ("deletion_timestamp", "owner_references")
 
     def __init__(self, *, ephemeral_containers: bool = True) -> None:
-        """Make the strategy; without `ephemeral_containers` there is no such door (row B12)."""
+        """Make the strategy; without `ephemeral_containers` there is no such sub-resource (row B12)."""
         self.subresources = {RESIZE: POD_RESIZE}
         if ephemeral_containers:
             self.subresources[EPHEMERAL_CONTAINERS] = POD_EPHEMERAL_CONTAINERS

@@ -16,11 +16,11 @@ from apiserver.admission.chain import Attributes, Operation
 from apiserver.context import Context
 from apiserver.defaulting import default
 from apiserver.registry import deletion, metadata, subresources
+from apiserver.registry.charging import charged
 from apiserver.registry.create.pipeline import FAIR, Creator
 from apiserver.registry.deletion import DeleteOptions, Verdict
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.patches import patcher
-from apiserver.registry.paying import paid
 from apiserver.registry.status import merge_status, take_status
 from apiserver.registry.strategy import M, Subresource
 from apiserver.registry.subresources import STATUS
@@ -91,24 +91,24 @@ class Store(Creator[M]):
         """
         meta = self._name(sent, namespace, name)
         version = parse_object_version(self.kind, meta)
-        door = subresources.door_of(self.kind, self.strategy, subresource)
+        part = subresources.part_of(self.kind, self.strategy, subresource)
         checks = await self._admit(ctx, Operation.UPDATE, meta.namespace, meta.name, sent, subresource)
 
         def build(old: M) -> M:
-            if door is not None:
-                return self._prepare_through(door, sent, old, checks)
+            if part is not None:
+                return self._prepare_part(part, sent, old, checks)
             new = self.kind.message()
             new.CopyFrom(sent)
             return self._prepare_update(ctx, new, old, checks)
 
         edit = Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, self._needs_version)
-        may_create = self.strategy.allow_create_on_update and door is None
+        may_create = self.strategy.allow_create_on_update and part is None
         for _ in range(_CREATES if may_create else 0):
             with contextlib.suppress(NotFound):
-                return await paid(lambda: self.change(edit))
+                return await charged(lambda: self.change(edit))
             with contextlib.suppress(AlreadyExists):
                 return await self._create_by_update(ctx, sent)
-        return await paid(lambda: self.change(edit))
+        return await charged(lambda: self.change(edit))
 
     async def _create_by_update(self, ctx: Context, sent: M) -> Stored:
         """Create what an update is of; a uid says that it was there (apiserver
@@ -145,7 +145,7 @@ class Store(Creator[M]):
             return self._prepare_update(ctx, new, old, checks)
 
         edit = Edit(ctx, namespace, name, build)
-        return await paid(lambda: self.change(edit))
+        return await charged(lambda: self.change(edit))
 
     async def update_status(
         self, ctx: Context, sent: M, *, mask: Sequence[str] = (), namespace: str = "", name: str = ""
@@ -184,7 +184,7 @@ class Store(Creator[M]):
 
         A resourceVersion or uid in the patch is a precondition.
         """
-        door = None if subresource == STATUS else subresources.door_of(self.kind, self.strategy, subresource)
+        part = None if subresource == STATUS else subresources.part_of(self.kind, self.strategy, subresource)
         subresources.check_has_get(self.kind, self.strategy, subresource)
         patch = patcher(ctx, self.kind, patch_type, text)
         checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None, subresource)
@@ -192,8 +192,8 @@ class Store(Creator[M]):
         def build(old: M) -> M:
             new: Any = patch(old)
             self._check_preconditions_in(new, old, name)
-            if door is not None:
-                return self._prepare_through(door, new, old, checks)
+            if part is not None:
+                return self._prepare_part(part, new, old, checks)
             if not subresource:
                 return self._prepare_update(ctx, new, old, checks)
             whole = cast("M", self.kind.message())
@@ -202,7 +202,7 @@ class Store(Creator[M]):
             return self._prepare_status(whole, old, self.now())
 
         edit = Edit(ctx, namespace, name, build)
-        return await paid(lambda: self.change(edit))
+        return await charged(lambda: self.change(edit))
 
     def _check_preconditions_in(self, new: Any, old: Any, name: str) -> None:
         """Refuse what was made of an object if it names another one, or another version of it."""
@@ -444,14 +444,14 @@ class Store(Creator[M]):
                 ctx.warn(text)
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
-    def _prepare_through(self, door: Subresource[M], sent: M, old: Any, checks: Checks) -> M:
+    def _prepare_part(self, part: Subresource[M], sent: M, old: Any, checks: Checks) -> M:
         """Complete, default and validate what a sub-resource makes of an object."""
-        new: Any = door.prepare(sent, old)
+        new: Any = part.prepare(sent, old)
         default(self.kind, new)
         normalise(new)
         if self.strategy.has_generation and self.strategy.raises_generation(new, old):
             new.metadata.generation = old.metadata.generation + 1
-        self._validate(old.metadata.name, list(dict.fromkeys(door.validate(new, old))))
+        self._validate(old.metadata.name, list(dict.fromkeys(part.validate(new, old))))
         for check in checks:
             check(new, old)
         return new  # type: ignore[no-any-return]  # an object of the kind of this store

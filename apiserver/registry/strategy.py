@@ -18,7 +18,7 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Subresource(Generic[M]):
-    """A door of a kind that changes one thing of an object: a method of its own, and Patch with its name."""
+    """A sub-resource: it changes one thing of an object, by a method of its own or by Patch with its name."""
 
     #: (as it was sent, as it is stored) -> as it is to be; the arguments stay as they are
     prepare: Callable[[M, M], M]

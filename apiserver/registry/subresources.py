@@ -14,7 +14,7 @@ STATUS: Final = "status"
 _SCALE: Final = "scale"
 
 
-def door_of(kind: Kind[M], strategy: Strategy[M], name: str) -> Subresource[M] | None:
+def part_of(kind: Kind[M], strategy: Strategy[M], name: str) -> Subresource[M] | None:
     """Return what a sub-resource other than `status` changes; None for the object itself. Raises BadRequest,
     NotFound.
     """
@@ -36,6 +36,6 @@ def check_has_get(kind: Kind[Any], strategy: Strategy[Any], name: str) -> None:
     """
     if name == STATUS and kind.has_status:
         return
-    door = door_of(kind, strategy, name)
-    if door is not None and not door.has_get:
+    part = part_of(kind, strategy, name)
+    if part is not None and not part.has_get:
         raise MethodNotSupported("the server does not allow this method on the requested resource")

@@ -2,7 +2,8 @@
 
 For watching and for lists with selectors the registry uses, instead of `Storage.watch` and `Storage.list`:
 
-    cacher.watch_selection(selection, after=..., initial=..., bookmarks=...) -> AsyncGenerator[WatchBatch, None]
+    cacher.watch_selection(selection, after=..., initial=..., bookmarks=...) -> AsyncGenerator[WatchBatch,
+    None]
 
     * initial=True: first the current state as ADDED (consistent; or, with `after` given, at least as new as
       that version), then, if bookmarks, a BOOKMARK whose object has the annotation k8s.io/initial-events-end,

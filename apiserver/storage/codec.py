@@ -1,9 +1,10 @@
 r"""Stored bytes: the envelope, the position of a write, and the version on the way out.
 
-Pure. Stored is `k8s\0` followed by `Unknown{typeMeta, raw}`, as Kubernetes stores protobuf. `raw` is the encoded
-object, whose `metadata.resourceVersion` is empty but for writes at a position other than 0 of their batch:
-those begin with a metadata record that holds the position and nothing else. Protobuf merges the two metadata
-records when it parses; no object can be mistaken for it, for metadata without a name is never stored.
+Pure. Stored is `k8s\0` followed by `Unknown{typeMeta, raw}`, as Kubernetes stores protobuf. `raw` is the
+encoded object, whose `metadata.resourceVersion` is empty but for writes at a position other than 0 of their
+batch: those begin with a metadata record that holds the position and nothing else. Protobuf merges the two
+metadata records when it parses; no object can be mistaken for it, for metadata without a name is never
+stored.
 
 `metadata` is field 1 of every kind and `resourceVersion` field 6 of metadata: a test holds the table of kinds
 to it.

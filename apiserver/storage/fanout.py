@@ -4,9 +4,9 @@ Watchers of the same selection are a group. A group has one bounded log, and eac
 it: what an event is to them is decided once, and what goes out is encoded and joined once for all who take
 the same stretch.
 
-A group stands in one place only, the narrowest that its selection allows: one object, an indexed field's value
-(spec.nodeName), a namespace, or everything. So an event costs those whom it concerns, not all who watch: with
-5,000 kubelets each a lookup. Owned by one event loop; nothing here waits.
+A group stands in one place only, the narrowest that its selection allows: one object, an indexed field's
+value (spec.nodeName), a namespace, or everything. So an event costs those whom it concerns, not all who
+watch: with 5,000 kubelets each a lookup. Owned by one event loop; nothing here waits.
 """
 
 import asyncio

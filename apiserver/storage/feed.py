@@ -96,7 +96,8 @@ class Feed:
 
     def kind_of(self, key: Key) -> CachedKind | None:
         """Return the kind that a key or prefix belongs to; None when it is not cached."""
-        # /registry/pods/default/a, but /registry/vaina.dev/podtraces/default/a: prefixes have one part or two.
+        # /registry/pods/default/a, but /registry/vaina.dev/podtraces/default/a: prefixes have one part or
+        # two.
         end = key.find("/", len(REGISTRY)) + 1
         found = self.kinds.get(Key(key[:end]))
         if found is None and end:

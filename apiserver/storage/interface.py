@@ -4,8 +4,8 @@ Storage knows keys, bytes and versions; it knows no kind. The registry decodes, 
 Implementations: `etcd` (group commit, real watch), `memory` (a dict with a history) and `cacher` (a watch
 cache before either): all three pass `tests/conformance/storage_spec.py`.
 
-Versions: `resourceVersion = mod_revision * 1000 + position in the batch`. All versions that pass this interface
-are resourceVersions, never etcd revisions.
+Versions: `resourceVersion = mod_revision * 1000 + position in the batch`. All versions that pass this
+interface are resourceVersions, never etcd revisions.
 
 What is made for every write or event is a named tuple: a fifth of the price of a frozen dataclass.
 """
@@ -201,7 +201,8 @@ class Storage(Protocol):
 
         Args:
             key: of the object.
-            change: pure; may run several times. May raise: nothing is written then. Equal bytes write nothing.
+            change: pure; may run several times. May raise: nothing is written then. Equal bytes write
+                nothing.
             hint: what the caller believes is stored: saves the first read. A stale hint costs one more try,
                 and when `change` raises on a hint it is tried again on a fresh read before the error is
                 believed.

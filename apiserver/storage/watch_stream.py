@@ -46,7 +46,7 @@ class WatchBatch:
 
     @property
     def frames(self) -> Sequence[Frame]:
-        """The events one by one, for doors that frame them otherwise."""
+        """The events one by one, for what frames them otherwise."""
         return [item if isinstance(item, Frame) else _frame(item) for item in self._frames]
 
 
@@ -172,7 +172,8 @@ class WatchStream:
             if subscription.is_cut:
                 return
             taken = subscription.take(BATCH_EVENTS, BATCH_BYTES)
-            # Everything that has been applied was logged: with nothing left the watcher is where the cache is.
+            # Everything that has been applied was logged: with nothing left the watcher is where the cache
+            # is.
             version = taken.items[-1].version if len(subscription) else self._kind.cache.version
             self._has_begun = True
             yield WatchBatch(taken.items, taken.response(version), version)

@@ -24,7 +24,7 @@ from scheduler.framework.state import CycleState
 #: with fewer rows that are not known it costs as much as it saves; of more, so many are looked at
 LEAST_ROWS: Final = 32
 MOST_ROWS: Final = 8192
-#: placements that could have been foreseen and were not, before rows are looked at (again)
+#: placements that could have been computed in advance and were not, before rows are looked at (again)
 PATIENCE: Final = 16
 #: Pods more on a row
 DEPTH: Final = 4
@@ -76,7 +76,7 @@ class Ahead:
     @property
     def is_due(self) -> bool:
         """Say whether to look ahead: not where Pods of other classes come in between, for then nothing is as
-        foreseen.
+        computed in advance.
         """
         return self._misses >= self._patience
 
@@ -92,7 +92,7 @@ class Ahead:
         self._level[rows] = 0
 
 
-def foresee(
+def compute_ahead(
     table: NodeTable,
     pod: PodClass,
     state: CycleState,

@@ -10,7 +10,7 @@ and above them what the filters said of each row (`scheduler.decide.verdicts`), 
 rows (`scheduler.decide.ranking`). Which plugin is asked in which layer is said by `scheduler.decide.layers`.
 The decisions are those of one Pod at a time from scratch; a plain reference scheduler in the tests is the
 judge. `scheduler.decide.cycles` keeps the classes that were lately asked for; the first Pod of one is decided
-by `scheduler.decide.glance`.
+by `scheduler.decide.first_decision`.
 
 Figures are in docs/benchmarks.md. Called by `scheduler.scheduler` (step 2); there is no await in it, so
 nothing changes under it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are fast
@@ -25,7 +25,7 @@ import numpy as np
 from scheduler.columns.domains import ONE_BY_ONE
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
-from scheduler.decide.ahead import LEAST_ROWS, UNKNOWN, Ahead, foresee
+from scheduler.decide.ahead import LEAST_ROWS, UNKNOWN, Ahead, compute_ahead
 from scheduler.decide.cell_ranking import CellRanking
 from scheduler.decide.layers import layers_of
 from scheduler.decide.ranking import Ranking, TieBreak
@@ -157,8 +157,8 @@ class ClassCycle:
         )
 
     def run(self, pods: Iterable[P], tie_break: TieBreak) -> Run[P]:
-        """Decide for Pods of the class one after the other, as long as it is foreseen what follows from each:
-        no column is read.
+        """Decide for Pods of the class one after the other, as long as what follows from each was computed in
+        advance: no column is read.
 
         Whoever calls places them at once, in this order: they count as placed here. The next Pod is taken
         from `pods` only when it will get a node.
@@ -167,7 +167,7 @@ class ClassCycle:
         found: list[tuple[P, Scheduled]] = []
         run = Run(found, self._by_cell is not None)
         # A Pod that asks something of others changes what is asked of the next.
-        if ahead is None or self._pod.asked.terms or not self._feasible or not self._is_foreseen(ahead):
+        if ahead is None or self._pod.asked.terms or not self._feasible or not self._is_as_computed(ahead):
             return run
         names, count, feasible, base = self._nodes.names, self._count, self._feasible, self._base
         followed = 0
@@ -194,8 +194,10 @@ class ClassCycle:
         self._position, self._verdict = table.journal.position + followed, None
         return run
 
-    def _is_foreseen(self, ahead: Ahead) -> bool:
-        """Say whether nothing has happened since the last decision but what was foreseen, and follow that."""
+    def _is_as_computed(self, ahead: Ahead) -> bool:
+        """Say whether nothing has happened since the last decision but what was computed in advance, and
+        follow that.
+        """
         table = self._table
         if (
             table.snapshot() is not self._nodes or table.nominated or not self._verdicts.is_plain
@@ -262,7 +264,8 @@ class ClassCycle:
                     self._look_ahead(ahead)
 
     def _follow_placement(self, position: int) -> bool:
-        """Follow what was foreseen: that one Pod like these came to one of the best rows, and nothing else.
+        """Follow what was computed in advance: that one Pod like these came to one of the best rows, and
+        nothing else.
 
         Says whether it was so.
         """
@@ -301,7 +304,7 @@ class ClassCycle:
         rows = ahead.unknown(self._ranking.nearly_best())
         if len(rows):
             layers = self._layers
-            found = foresee(
+            found = compute_ahead(
                 self._table, self._pod, self._prepared.state, rows,
                 filters=layers.moving_filters, scores=layers.moving_scores, base=self._rows.still(rows),
             )  # fmt: skip
@@ -321,7 +324,8 @@ class ClassCycle:
         if self._verdicts.domains:
             touched = self._advance_domains(rows, touched)
             if touched is not None and self._table.nominated:
-                # With the Pods that are to come there a row may be refused, or not, for what happened elsewhere.
+                # With the Pods that are to come there a row may be refused, or not, for what happened
+                # elsewhere.
                 touched = _merge(touched, [*self._table.nominated], rows)
         flipped = self._see_all() if touched is None else self._see(touched)
         self._verdicts.touch(touched)

@@ -12,7 +12,7 @@ from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.pod_terms import PodTerm
 from scheduler.decide.ahead import LEAST_ROWS
 from scheduler.decide.cycle import ClassCycle, P, Run
-from scheduler.decide.glance import Glance
+from scheduler.decide.first_decision import FirstDecision
 from scheduler.decide.ranking import TieBreak
 from scheduler.decide.row_layer import RowLayer, RowLayers
 from scheduler.framework.runtime import Framework
@@ -54,7 +54,7 @@ class Cycles:
         self._table, self._framework, self._fixed_limit = table, framework, limit
         self._residents, self._ahead_from = residents, ahead_from
         self._cycles: dict[tuple[Shape, tuple[PodTerm, ...]], ClassCycle] = {}
-        self._glance = Glance(table, framework)
+        self._first = FirstDecision(table, framework)
         self._make_rows = RowLayer if rows is None else rows(table, framework.observer)
         #: shapes that were met once, lately, and of which nothing is kept
         self._met: dict[Shape, bool] = {}
@@ -105,7 +105,9 @@ class Cycles:
         return decision
 
     def run(self, pod: PodClass, pods: Iterable[P], tie_break: TieBreak) -> Run[P]:
-        """Decide for Pods of this class as long as that is foreseen (`ClassCycle.run`): perhaps for none."""
+        """Decide for Pods of this class as long as that was computed in advance (`ClassCycle.run`): perhaps
+        for none.
+        """
         cycle = self._cycles.get((pod.shape, self._table.topology.terms_matching(pod.group)))
         if cycle is None:
             return Run([], False)
@@ -113,7 +115,9 @@ class Cycles:
         return cycle.run(pods, tie_break)
 
     def _was_met(self, shape: Shape) -> bool:
-        """Say whether a class that no term means was lately glanced at, and note that it is met now."""
+        """Say whether a class that no term means was lately met for the first time, and note that it is met
+        now.
+        """
         met = self._met
         if met.pop(shape, False):
             return True
@@ -124,9 +128,9 @@ class Cycles:
 
     def _look(self, pod: PodClass, tie_break: TieBreak) -> Decision | None:
         try:
-            return self._glance.decide(pod, tie_break)
+            return self._first.decide(pod, tie_break)
         except Exception:
-            self._glance.forget()
+            self._first.forget()
             raise
 
     def _begin(self, pod: PodClass) -> ClassCycle:

@@ -58,7 +58,8 @@ class RowLayer:
         self._verdicts = verdicts
         #: by row: which plugin gave it a score that it may not give, and which
         self._wrong: dict[int, tuple[str, int]] = {}
-        #: int64[N]: weighted scores that need no scaling, of plugins that a placement does not touch; and of all
+        #: int64[N]: weighted scores that need no scaling, of plugins that a placement does not touch; and of
+        #: all
         self._still, self.base = np.zeros(nodes.size, np.int64), np.zeros(nodes.size, np.int64)
 
     def filter(self, rows: Rows) -> None:

@@ -9,8 +9,8 @@ numbers for rows; scaling them to 0..100 is a step of its own, because it depend
 again for the next Pod.
 
 A plugin may say of itself that what a Pod requests is nothing to it (`reads_requests = False`): then it is
-asked once for Pods that differ in nothing else (`scheduler.decide.glance`). One that does not say is asked
-for each.
+asked once for Pods that differ in nothing else (`scheduler.decide.first_decision`). One that does not say is
+asked for each.
 
 Plugins compute: no I/O, no clock, no logging; the framework's runtime measures around them.
 """
@@ -315,7 +315,8 @@ class PostFilterResult:
     nominated: str = ""
     #: who has to go for that, the most important first
     victims: tuple[PodInfo, ...] = ()
-    #: nothing is done now, because what was begun earlier is still under way: the node that is in view stays so
+    #: nothing is done now, because what was begun earlier is still under way: the node that is in view stays
+    #: so
     waits: bool = False
 
 

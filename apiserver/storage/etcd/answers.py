@@ -1,6 +1,6 @@
 """Answers of etcd's watch whose events are left as bytes.
 
-Most are echoes, which are known by these (`echoes`), and are not parsed.
+Most are own writes that come back: they are known by these (`own_writes`), and are not parsed.
 
 Pure. Made of the descriptors of etcd's API, so that numbers and merging are protobuf's own.
 """

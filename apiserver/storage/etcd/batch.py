@@ -25,14 +25,15 @@ from typing import Any, Final, NamedTuple
 from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage.codec import encode_value, varint
-from apiserver.storage.etcd.echoes import Echoes, Sent
+from apiserver.storage.etcd.own_writes import OwnWrites, Sent
 from apiserver.storage.interface import Key, Known
 from apiserver.storage.sizes import MAX_BYTES
 
 #: An etcd that is started with --max-txn-ops=1024 takes so many, and a nested transaction for each; as it
 #: comes it takes 128 operations, of which one is the writer key's (decision 195). Positions go to 998.
 MAX_WRITES, MAX_WRITES_BY_DEFAULT = 500, 126
-#: an upper bound of what a write costs beside its data and twice its key (compare, operation, envelope, frames)
+#: an upper bound of what a write costs beside its data and twice its key (compare, operation, envelope,
+#: frames)
 OVERHEAD = 192
 _MOD: Final = rpc_pb2.Compare.MOD
 #: tags of `Compare.mod_revision` and `PutRequest.lease`
@@ -121,7 +122,7 @@ def take_batch(pending: "deque[Write]", most: int = MAX_WRITES) -> list[Write]:
 
 
 def transaction(
-    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None, echoes: Echoes
+    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None, own_writes: OwnWrites
 ) -> "rpc_pb2.TxnRequest":
     """Return the transaction of a batch in which each write is one of its own.
 
@@ -131,7 +132,7 @@ def transaction(
         token: names the batch; no other batch of this process has the same.
         base: the writer key's mod revision, as it must still be. None: without the writer key (deletions when
         etcd is full).
-        echoes: are told what is put.
+        own_writes: are told what is put.
     """
     txn = rpc_pb2.TxnRequest()
     operations = txn.success
@@ -140,12 +141,12 @@ def transaction(
         mark = operations.add().request_put
         mark.key, mark.value = writer_key, token
     for position, write in enumerate(writes):
-        _nest(operations.add().request_txn, write, position, echoes)
+        _nest(operations.add().request_txn, write, position, own_writes)
     return txn
 
 
 def flat_transaction(
-    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int, echoes: Echoes
+    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int, own_writes: OwnWrites
 ) -> bytes:
     """Return the transaction of a batch of puts that either does all of them or nothing.
 
@@ -180,7 +181,7 @@ def flat_transaction(
         puts += (before, key, between, value)
         if write.lease:
             puts.append(_LEASE + _int64(write.lease))
-        echoes.expect(key, Sent(value, write.key, write.data, write.type_meta, position, write.known))
+        own_writes.expect(key, Sent(value, write.key, write.data, write.type_meta, position, write.known))
     puts.append(rpc_pb2.TxnRequest(failure=[refused]).SerializeToString())
     return b"".join(compares + puts)
 
@@ -271,7 +272,7 @@ def unchanged(key: bytes, mod_revision: int) -> "rpc_pb2.Compare":
     )
 
 
-def _nest(txn: "rpc_pb2.TxnRequest", write: Write, position: int, echoes: Echoes) -> None:
+def _nest(txn: "rpc_pb2.TxnRequest", write: Write, position: int, own_writes: OwnWrites) -> None:
     """Fill in the transaction of one write.
 
     It is filled in place: to make its parts and put them together costs twice as much.
@@ -285,15 +286,15 @@ def _nest(txn: "rpc_pb2.TxnRequest", write: Write, position: int, echoes: Echoes
         deletion = operation.request_delete_range
         deletion.key, deletion.prev_kv = key, True
     else:
-        _put(operation.request_put, key, write, position, echoes)
+        _put(operation.request_put, key, write, position, own_writes)
     refused = txn.failure.add().request_range
     refused.key, refused.keys_only = key, True
 
 
-def _put(put: "rpc_pb2.PutRequest", key: bytes, write: Write, position: int, echoes: Echoes) -> None:
+def _put(put: "rpc_pb2.PutRequest", key: bytes, write: Write, position: int, own_writes: OwnWrites) -> None:
     assert write.data is not None
     value = encode_value(write.data, write.type_meta, position)
     put.key, put.value = key, value
     if write.lease:
         put.lease = write.lease
-    echoes.expect(key, Sent(value, write.key, write.data, write.type_meta, position, write.known))
+    own_writes.expect(key, Sent(value, write.key, write.data, write.type_meta, position, write.known))

@@ -12,8 +12,8 @@ from aetcd.rpc import kv_pb2
 from apiserver.storage import versions
 from apiserver.storage.codec import decode_value
 from apiserver.storage.etcd.answers import WatchAnswer
-from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.leases import ttl_of
+from apiserver.storage.etcd.own_writes import OwnWrites
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Unreadable, Version
 from vaina.errors import Expired
 
@@ -26,7 +26,7 @@ class EventReader:
     """Turns the answers of one watch stream into batches of events. Keeps fragments until they are whole."""
 
     def __init__(
-        self, after: Version, prefix: Key, unreadable: OnUnreadable, echoes: Echoes | None = None
+        self, after: Version, prefix: Key, unreadable: OnUnreadable, own_writes: OwnWrites | None = None
     ) -> None:
         """Make a reader.
 
@@ -34,10 +34,10 @@ class EventReader:
             after: events up to this version are left out.
             prefix: events of other keys are counted for positions and left out.
             unreadable: told of values that are no objects; their events have none.
-            echoes: know what this process has written itself.
+            own_writes: know what this process has written itself.
         """
         self._after, self._prefix, self._unreadable = after, prefix, unreadable
-        self._echoes = Echoes() if echoes is None else echoes
+        self._own_writes = OwnWrites() if own_writes is None else own_writes
         self._fragments: list[bytes] = []
         #: events at the very version that the watch goes on after
         self._at_after = 0
@@ -64,9 +64,9 @@ class EventReader:
                 return []
             return [StorageEvent(EventType.BOOKMARK, self._prefix, version, None)]
         found: list[StorageEvent] = []
-        echo, after, prefix = self._echoes.read, self._after, self._prefix
+        own, after, prefix = self._own_writes.read, self._after, self._prefix
         for event in events:
-            read = echo(event) or self._parsed(kv_pb2.Event.FromString(event))
+            read = own(event) or self._parsed(kv_pb2.Event.FromString(event))
             self._last = version = read.version
             if version > after:
                 if read.key.startswith(prefix):
@@ -81,7 +81,7 @@ class EventReader:
             raise Expired("The resourceVersion for the provided watch is too old.")
 
     def _parsed(self, event: "kv_pb2.Event") -> StorageEvent:
-        """Return an event that is no echo."""
+        """Return an event that is no write of this process."""
         kv, revision = event.kv, event.kv.mod_revision
         previous = read_value(event.prev_kv, self._unreadable) if event.HasField("prev_kv") else None
         last = self._last

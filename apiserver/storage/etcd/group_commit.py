@@ -28,7 +28,6 @@ from apiserver.storage.etcd.batch import (
     transaction,
 )
 from apiserver.storage.etcd.client import EtcdClient
-from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.failures import (
     Compacted,
     FutureRevision,
@@ -36,6 +35,7 @@ from apiserver.storage.etcd.failures import (
     Refused,
     TooManyOperations,
 )
+from apiserver.storage.etcd.own_writes import OwnWrites
 from apiserver.storage.etcd.settle import Verdict, settle, settle_refused
 from apiserver.storage.etcd.waiting import Result, Waiting, is_waiting
 from apiserver.storage.metrics import StorageMetrics
@@ -83,7 +83,7 @@ class GroupCommit:
         rng: Random,
         metrics: StorageMetrics,
         patience_seconds: float = PATIENCE_SECONDS,
-        echoes: Echoes | None = None,
+        own_writes: OwnWrites | None = None,
     ) -> None:
         """Make a group commit; writes wait until `run` is running.
 
@@ -95,9 +95,9 @@ class GroupCommit:
             metrics: sizes of batches and what was settled.
             patience_seconds: while etcd is away, writes wait so long before they are refused, and lost
                 answers are settled for so long.
-            echoes: are told what is sent.
+            own_writes: are told what is sent.
         """
-        self._echoes = Echoes() if echoes is None else echoes
+        self._own_writes = OwnWrites() if own_writes is None else own_writes
         self._client, self._clock, self._rng, self._metrics = client, clock, rng, metrics
         self._patience = patience_seconds
         self._writer_key = f"{WRITERS}{writer}".encode()
@@ -245,9 +245,9 @@ class GroupCommit:
         self._nested = max(0, self._nested - 1)
         txn: bytes | rpc_pb2.TxnRequest
         if base is not None and flat:
-            txn = flat_transaction(batch, self._writer_key, token, base, self._echoes)
+            txn = flat_transaction(batch, self._writer_key, token, base, self._own_writes)
         else:
-            txn = transaction(batch, self._writer_key, token, base, self._echoes)
+            txn = transaction(batch, self._writer_key, token, base, self._own_writes)
         try:
             answer = await self._client.txn(txn, "commit")
         except StorageFull:

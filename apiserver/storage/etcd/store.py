@@ -20,11 +20,11 @@ from apiserver.storage import versions
 from apiserver.storage.codec import decode_value
 from apiserver.storage.etcd.batch import Outcome, Write
 from apiserver.storage.etcd.client import EtcdClient
-from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.events import name_of, read_value
 from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing
 from apiserver.storage.etcd.group_commit import PATIENCE_SECONDS, GroupCommit
 from apiserver.storage.etcd.leases import Leases, ttl_of
+from apiserver.storage.etcd.own_writes import OwnWrites
 from apiserver.storage.etcd.watcher import Watcher
 from apiserver.storage.guaranteed import guaranteed_update
 from apiserver.storage.interface import (
@@ -86,11 +86,11 @@ class EtcdStorage:
             patience_seconds: while etcd is away, writes wait so long before they are refused.
         """
         self._client, self._metrics = client, metrics
-        self._echoes = Echoes()
+        self._own_writes = OwnWrites()
         self._commit, self._passing = (
             GroupCommit(
                 client, name, clock=clock, rng=rng, metrics=metrics, patience_seconds=patience_seconds,
-                echoes=self._echoes,
+                own_writes=self._own_writes,
             )
             for name in (writer, f"{writer}{_PASSING}")
         )  # fmt: skip
@@ -240,7 +240,9 @@ class EtcdStorage:
         self, prefix: Key, *, after: Version, previous: bool = True
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         await self._check_history(after)
-        watcher = Watcher(self._client, previous=previous, unreadable=self._unreadable, echoes=self._echoes)
+        watcher = Watcher(
+            self._client, previous=previous, unreadable=self._unreadable, own_writes=self._own_writes
+        )
         self._watchers.add(watcher)
         try:
             async with aclosing(watcher.events(prefix, after)) as batches:
@@ -301,7 +303,8 @@ class EtcdStorage:
         """Refuse to begin at a revision that is not newer than the compacted one, or behind one that does not
         exist yet.
 
-        etcd itself would serve the very revision of the compaction, but some releases of 3.5 drop its deletions.
+        etcd itself would serve the very revision of the compaction, but some releases of 3.5 drop its
+        deletions.
         """
         before = versions.start_revision(after) - 1
         if before > 0:

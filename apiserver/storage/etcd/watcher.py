@@ -13,8 +13,8 @@ from aetcd.rpc import rpc_pb2
 from apiserver.storage import versions
 from apiserver.storage.etcd.answers import WatchAnswer
 from apiserver.storage.etcd.client import EtcdClient, WatchCall, translated
-from apiserver.storage.etcd.echoes import Echoes
 from apiserver.storage.etcd.events import EventReader, OnUnreadable
+from apiserver.storage.etcd.own_writes import OwnWrites
 from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.keys import REGISTRY, range_end
 from apiserver.storage.paging import too_large
@@ -31,7 +31,7 @@ class Watcher:
     """One watch stream of everything below /registry/: positions need all events of a revision."""
 
     def __init__(
-        self, client: EtcdClient, *, previous: bool, unreadable: OnUnreadable, echoes: Echoes
+        self, client: EtcdClient, *, previous: bool, unreadable: OnUnreadable, own_writes: OwnWrites
     ) -> None:
         """Make a watcher; nothing is opened yet.
 
@@ -39,10 +39,10 @@ class Watcher:
             client: to etcd.
             previous: ask for the states before.
             unreadable: told of values that are no objects.
-            echoes: know what this process has written itself.
+            own_writes: know what this process has written itself.
         """
         self._client, self._previous, self._unreadable = client, previous, unreadable
-        self._echoes = echoes
+        self._own_writes = own_writes
         #: set once the stream is created, so that nobody writes before that
         self._call: WatchCall | None = None
         #: gRPC takes one message at a time; a second ends the call
@@ -56,7 +56,7 @@ class Watcher:
             Timeout: `after` does not exist yet, or no more: etcd lost data, or was restored
             (`vaina.errors.is_version_too_large`). Unavailable, Timeout: the stream broke.
         """
-        reader = EventReader(after, prefix, self._unreadable, self._echoes)
+        reader = EventReader(after, prefix, self._unreadable, self._own_writes)
         with self._client.watch() as call:
             await call.write(self._create(after))
             # The first thing to be heard is where the stream stands, even when nothing happens.

@@ -1,4 +1,4 @@
-"""What a write of the status does to the rest of an object: of every kind that has one, by each door."""
+"""What a write of the status does to the rest of an object: of every kind that has one, by each part."""
 
 import json
 from collections.abc import Mapping

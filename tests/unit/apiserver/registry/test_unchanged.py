@@ -1,4 +1,4 @@
-"""What was read and is written again as it is changes nothing, of any kind, through any door.
+"""What was read and is written again as it is changes nothing, of any kind, through any part.
 
 No version, no event, nobody wakes.
 """

@@ -1,4 +1,4 @@
-"""A value in the store that cannot be read, of any kind, through any door.
+"""A value in the store that cannot be read, of any kind, through any part.
 
 The others are served, and it can be deleted.
 """

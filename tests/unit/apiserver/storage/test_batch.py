@@ -19,7 +19,7 @@ from apiserver.storage.etcd.batch import (
     take_batch,
     transaction,
 )
-from apiserver.storage.etcd.echoes import Echoes
+from apiserver.storage.etcd.own_writes import OwnWrites
 from apiserver.storage.interface import Key
 from tests.support.txns import read_txn
 
@@ -54,7 +54,7 @@ def test_a_batch_stays_under_what_etcd_takes() -> None:
     batch = take_batch(pending)
     assert batch == writes[:3]
     assert (
-        transaction(batch, b"/vaina/writers/x", b"token", 7, Echoes()).ByteSize()
+        transaction(batch, b"/vaina/writers/x", b"token", 7, OwnWrites()).ByteSize()
         < MAX_BYTES
         < 1.5 * 1024 * 1024
     )
@@ -65,11 +65,11 @@ def test_the_largest_batch_of_the_smallest_writes_stays_under_what_etcd_takes() 
     size = 11_500
     writes = [put("a" * 200 + str(n), b"." * size) for n in range(200)]
     batch = take_batch(deque(writes))
-    assert transaction(batch, b"/vaina/writers/x", b"token", 7, Echoes()).ByteSize() < MAX_BYTES
+    assert transaction(batch, b"/vaina/writers/x", b"token", 7, OwnWrites()).ByteSize() < MAX_BYTES
 
 
 def test_each_write_is_a_transaction_of_its_own() -> None:
-    request = transaction([put("a", b"1"), put("b", b"2", expected=9)], b"writer", b"token", 7, Echoes())
+    request = transaction([put("a", b"1"), put("b", b"2", expected=9)], b"writer", b"token", 7, OwnWrites())
     assert [(c.key, c.mod_revision, c.target) for c in request.compare] == [
         (b"writer", 7, rpc_pb2.Compare.MOD)
     ]
@@ -85,13 +85,13 @@ def test_each_write_is_a_transaction_of_its_own() -> None:
 
 def test_flat_all_writes_stand_side_by_side_at_the_positions_that_they_have_nested() -> None:
     writes = [put("a", b"1"), put("b", b"2", expected=9)]
-    request = read_txn(flat_transaction(writes, b"writer", b"token", 7, Echoes()))
+    request = read_txn(flat_transaction(writes, b"writer", b"token", 7, OwnWrites()))
     assert [(c.key, c.mod_revision, c.target, c.result) for c in request.compare] == [
         (b"writer", 7, rpc_pb2.Compare.MOD, rpc_pb2.Compare.EQUAL),
         (b"/registry/pods/default/a", 0, rpc_pb2.Compare.MOD, rpc_pb2.Compare.EQUAL),
         (b"/registry/pods/default/b", 9, rpc_pb2.Compare.MOD, rpc_pb2.Compare.EQUAL),
     ]
-    nested = transaction(writes, b"writer", b"token", 7, Echoes())
+    nested = transaction(writes, b"writer", b"token", 7, OwnWrites())
     assert [item.request_put for item in request.success] == [
         nested.success[0].request_put,
         *(item.request_txn.success[0].request_put for item in nested.success[1:]),
@@ -113,7 +113,7 @@ def test_a_flat_transaction_is_written_as_protobuf_writes_it(
         put("b", b"y"),
         Write(Key(f"/registry/pods/default/{name}1"), expected, b"x" * size, ("v1", "Pod"), lease),
     ]
-    data = flat_transaction(writes, b"writer", b"token", 7, Echoes())
+    data = flat_transaction(writes, b"writer", b"token", 7, OwnWrites())
     request = read_txn(data)
     assert request.SerializeToString() == data
     assert [c.mod_revision for c in request.compare] == [7, expected, 0, expected]

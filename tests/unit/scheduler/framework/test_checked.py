@@ -9,7 +9,7 @@ import pytest
 from scheduler.configuration.third_party import PluginError, factory_of
 from scheduler.decide.cycle import ClassCycle
 from scheduler.decide.cycles import schedule_pod
-from scheduler.decide.glance import Glance
+from scheduler.decide.first_decision import FirstDecision
 from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.handle import Handle
 from scheduler.framework.interface import PreFilterResult, Reach
@@ -120,7 +120,7 @@ def test_wrong_pre_filters_name_their_plugin(answer: Any, words: str, *, reads: 
             return None
 
     profile = Profile("odd", filters=(Odd(),))
-    for ask in (decide, glanced):
+    for ask in (decide, decided_first):
         with pytest.raises(WrongAnswer) as raised:
             ask(profile)
         assert str(raised.value) == f'plugin "Odd" {words}'
@@ -137,18 +137,18 @@ def test_wrong_pre_scores_name_their_plugin(answer: Any) -> None:
         def score(self, state, pod, nodes, rows):
             return np.zeros(len(nodes.valid[rows]), np.int64)
 
-    for ask in (decide, glanced):
+    for ask in (decide, decided_first):
         with pytest.raises(WrongAnswer) as raised:
             ask(Profile("odd", scores=(Weighted(Odd(), 1),)))
         kind = type(answer).__name__
         assert str(raised.value) == f'plugin "Odd" answers pre_score with {kind}, it should be a bool'
 
 
-def glanced(profile: Profile) -> Scheduled | None:
+def decided_first(profile: Profile) -> Scheduled | None:
     """Decide for a class that nothing is kept of."""
     on = table(node("n1"), node("n2", cpu="1"), node("n3"))
     asked = pod_class(pod(requests={"cpu": "2"}))
-    return Glance(on, Framework(profile)).decide(asked, lambda _: 0)
+    return FirstDecision(on, Framework(profile)).decide(asked, lambda _: 0)
 
 
 class Roomy(Score):
@@ -191,7 +191,7 @@ def test_wrong_scores_of_room_name_their_plugin(said: Callable[[int], Any], word
         answer = staticmethod(said)
 
     with pytest.raises(WrongAnswer) as raised:
-        glanced(Profile("odd", filters=(NodeResourcesFit(),), scores=(Weighted(Odd(), 1),)))
+        decided_first(Profile("odd", filters=(NodeResourcesFit(),), scores=(Weighted(Odd(), 1),)))
     assert str(raised.value) == f'plugin "Odd" {words}'
 
 
@@ -200,7 +200,7 @@ def test_the_room_of_a_node_that_is_refused_may_score_anything(value: float) -> 
     class Odd(Roomy):
         answer = staticmethod(at_n2(value))
 
-    found = glanced(Profile("odd", filters=(NodeResourcesFit(),), scores=(Weighted(Odd(), 1),)))
+    found = decided_first(Profile("odd", filters=(NodeResourcesFit(),), scores=(Weighted(Odd(), 1),)))
     assert found is not None
     assert found.node_name == "n1"
 
@@ -227,7 +227,7 @@ def test_wrong_needs_of_room_name_their_plugin(answer: Any, words: str) -> None:
             return answer
 
     with pytest.raises(WrongAnswer) as raised:
-        glanced(Profile("odd", filters=(Odd(),)))
+        decided_first(Profile("odd", filters=(Odd(),)))
     assert str(raised.value).startswith(f'plugin "Odd" {words}')
 
 

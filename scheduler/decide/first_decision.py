@@ -9,7 +9,7 @@ Pods that differ in nothing else (a ground), and stays true until a node changes
 that do look at requests, asked about all rows at once. (The idea of signatures by plugin is upstream's,
 KEP-5598, which lets equal Pods share a decision.)
 
-A glance gives the decision that a cycle would give, or None when it cannot: no node will do, room is kept for
+It is the decision that a cycle would give, or None when it cannot: no node will do, room is kept for
 somebody, or a plugin looks beyond the node. Called by `scheduler.decide.cycles`.
 """
 
@@ -78,7 +78,7 @@ class Ground:
                 self.base += scores * item.weight
 
 
-class Glance:
+class FirstDecision:
     """Decisions for classes that nothing is kept of. Owned by the scheduling task."""
 
     def __init__(self, table: NodeTable, framework: Framework) -> None:
@@ -153,7 +153,7 @@ class Glance:
         self._grounds.clear()
 
     def _follow(self) -> Snapshot:
-        """Take in what has changed since the last glance."""
+        """Take in what has changed since the last one."""
         table = self._table
         nodes, position = table.snapshot(), table.journal.position
         if nodes is not self._nodes:

@@ -1,6 +1,6 @@
 """What this process has written, until its own watch brings it back.
 
-Nine of ten events are such echoes, and need not be read.
+Nine of ten events are own writes that come back, and need not be read.
 
 Whoever sends a value says so here; whoever reads the watch asks. A value is what was sent when its bytes are
 the same, whoever wrote them; so nothing here can be wrong, only missing. Owned by one event loop.
@@ -58,7 +58,7 @@ class Sent(NamedTuple):
     known: Known | None = None
 
 
-class Echoes:
+class OwnWrites:
     """The values that have been sent and not come back, by the encoded key."""
 
     def __init__(self) -> None:

@@ -18,9 +18,10 @@ _ROUNDS: Final = 8
 _NOT_STORED: Final = (BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests)
 
 
-async def paid(write: Callable[[], Awaitable[Stored]]) -> Stored:
-    """Write, and pay for it if that is asked for. Raises what the write raises, and why the charge is
-    refused.
+async def charged(write: Callable[[], Awaitable[Stored]]) -> Stored:
+    """Write, and have it charged if that is asked for.
+
+    Raises what the write raises, and why the charge is refused.
     """
     refund: Refund = nothing_to_refund
     for _ in range(_ROUNDS):

@@ -93,11 +93,13 @@ def draw_pod(draw: st.DataObject, number: int) -> pod_pb2.Pod:
 @given(
     draw=st.data(), seed=st.integers(0, 1 << 30), setting=st.sampled_from(sorted(SETTINGS)), odd=st.booleans()
 )
-def test_a_glance_decides_as_from_scratch(draw: st.DataObject, seed: int, setting: str, odd: bool) -> None:
+def test_a_first_decision_is_the_one_from_scratch(
+    draw: st.DataObject, seed: int, setting: str, odd: bool
+) -> None:
     cache, compiler, framework = Cache(), PodCompiler(), Framework(SETTINGS[setting])
     for number in range(draw.draw(st.integers(1, 8))):
         cache.upsert_node(node_info(draw_node(draw, number, odd=odd)))
-    # None of the classes is kept, so that each decision is a glance if that can be.
+    # None of the classes is kept, so that each decision is a first one if that can be.
     cycles, ours, theirs = Cycles(cache.table, framework, limit=1), random.Random(seed), random.Random(seed)
     for number in range(draw.draw(st.integers(1, 20))):
         made = compiler.compile(draw_pod(draw, number))
