@@ -332,6 +332,11 @@ class JobController(Controller):
     def _on_job_gone(self, job: job_pb2.Job) -> None:
         self.queue.add(object_key(job))
         self._look_for_orphans(job)
+        # Those that the collector took from it before it went: as long as it was there they were nobody's
+        # business (upstream: enqueueLabelSelector).
+        for pod in self._pods.lister.list(from_message(job.spec.selector), job.metadata.namespace):
+            if is_tracked(pod) and controller_of(pod.metadata) is None:
+                self.queue.add(f"{_ORPHAN}{object_key(pod)}")
 
     def _on_pod(self, pod: pod_pb2.Pod) -> None:
         self._metrics.seen(None, pod)

@@ -162,6 +162,27 @@ async def test_pods_that_a_job_leaves_behind_are_let_go():
         await plane.until(free)
 
 
+async def test_a_pod_that_lost_its_job_while_the_job_was_still_there_is_let_go_with_it():
+    # The collector takes the reference off the Pods before it lets the Job go: in between they match a Job that
+    # is not finished.
+    async with control_plane(ControllerConfig(controllers=("job",))) as plane:
+        await plane.client.jobs.create(make_job())
+        (pod,) = await plane.until(lambda: pods_of(plane))
+        await plane.client.jobs.delete("work", "default", propagation_policy="Orphan")
+        pod = await plane.client.pods.get(pod.metadata.name, "default")
+        del pod.metadata.owner_references[:]
+        await plane.client.pods.update(pod)
+        await plane.settle()
+        job = await job_of(plane)
+        del job.metadata.finalizers[:]
+        await plane.client.jobs.update(job)
+
+        async def released():
+            return not is_tracked(await plane.client.pods.get(pod.metadata.name, "default"))
+
+        await plane.until(released)
+
+
 async def test_a_job_that_somebody_else_manages_is_left_alone():
     async with control_plane(CONFIG) as plane:
         await plane.client.jobs.create(make_job(managed_by="example.com/mine"))
