@@ -16,13 +16,12 @@ import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 _START_SECONDS = 20
 _FIRST_PORT, _PORTS, _BLOCK = 20_000, 10_000, 100
 #: blocks of ports that are this process' own as long as it lives: the open files whose locks say so
-_blocks: list[IO[str]] = []
+_blocks: list[int] = []
 
 
 def find_etcd() -> str | None:
@@ -42,11 +41,11 @@ def _own_ports() -> Iterator[int]:
     numbers, given = [*range(_PORTS // _BLOCK)], list[int]()
     secrets.SystemRandom().shuffle(numbers)
     for number in numbers:
-        block = (folder / str(number)).open("w")
+        block = os.open(folder / str(number), os.O_CREAT | os.O_RDWR)
         try:
             fcntl.flock(block, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            block.close()
+            os.close(block)
             continue
         _blocks.append(block)
         mine = range(_FIRST_PORT + number * _BLOCK, _FIRST_PORT + (number + 1) * _BLOCK)
