@@ -8,6 +8,7 @@ import pytest
 from tests.support.cluster import DEPLOY, Cluster, CommandError, run, wait_until
 from tests.support.manifests import container, pod, web_server
 from tests.support.workspace import Workspace
+from vaina.errors import Unavailable
 
 #: a line for each that answers
 REACHED = "for to in {targets}; do nc -w 2 ${{to%:*}} ${{to##*:}} </dev/null >/dev/null 2>&1 && echo $to; done; true"
@@ -96,8 +97,18 @@ def test_what_is_closed_stays_closed_over_a_kill_of_the_kubelet(space: Workspace
     wait_until(lambda: cluster.process(node, "kubelet") not in (0, old), 30, "the kubelet runs again")
     wait_until(lambda: answers_the_node(space, node, [target]), 30, "it listens again")
     space.ready("tenant")
+    wait_until(lambda: is_served(space, "tenant"), 30, "the kubelet that comes back knows its Pods again")
     assert reached(space, "tenant", [target]) == set()
     assert set(space.logs("tenant").split()) == {"tried"}
+
+
+def is_served(space: Workspace, name: str) -> bool:
+    """Say whether the kubelet of a Pod runs commands in it."""
+    try:
+        space.shell(name, "true")
+    except Unavailable:
+        return False
+    return True
 
 
 #: prints the port that it listens on, then who sent each datagram
