@@ -14,30 +14,29 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics_listen: str = "127.0.0.1:8080"
     #: host:port of each etcd
     etcd_endpoints: tuple[str, ...] = ("127.0.0.1:2379",)
-    #: etcd, or memory: everything is gone at the end; for trying things out
+    #: etcd; or memory, for trying things out: everything is gone at the end
     storage: str = "etcd"
-    #: how often old revisions are dropped from etcd, in seconds; 0 never
+    #: seconds between two compactions of etcd; 0: never
     compaction_seconds: float = 300.0
-    #: whether debug containers may be added to running Pods (`vaina debug`); otherwise there is no such
-    #: sub-resource
+    #: whether `vaina debug` may add containers to running Pods
     ephemeral_containers: bool = True
-    #: Pods a second that have a trace of their steps without asking for one, and four seconds' worth at once;
-    #: 0: only those that ask
+    #: Pods a second that get a trace of their steps without asking for one; 0: only those that ask
     traces_per_second: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 50.0
-    #: connections at once; three quarters of the files that the process may open, where that is less
+    #: connections at once, at most; fewer where three quarters of the files that may be open are fewer
     max_connections: int = 16_000
-    #: watches, logs and exec at once: of all clients, and of one user or (as long as nobody is known) one
-    #: address
+    #: watches, logs and exec at once, at most
     max_streams: int = 20_000
+    #: the same of one user, or of one address as long as users are not known
     max_streams_per_client: int = 10_000
-    #: at the end: health says NOT_SERVING and everything is served for so long, until everybody who looks at
-    #: health has gone elsewhere
+    #: how long the apiserver still serves everything after it was asked to end, while health says NOT_SERVING
     shutdown_delay_seconds: float = 0.0
-    #: ... within which many watches end one after the other
+    #: the time over which it then ends the watches
     shutdown_watch_termination_seconds: float = 3.0
-    #: ... and how long calls under way have
+    #: how long calls under way have at the end
     shutdown_grace_seconds: float = 5.0
+    #: lines of this level and above are written: debug, info, warning, error
     log_level: str = "info"
+    #: json, or console for people
     log_format: str = "json"
     #: accelerators that are on: all, none, or names (docs/fast-paths.md)
     fast_paths: tuple[str, ...] = ("all",)

@@ -10,49 +10,57 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
 
     #: host:port of the apiserver
     apiserver: str = "127.0.0.1:6443"
+    #: where gRPC is served (health, reflection)
     listen: str = "127.0.0.1:10257"
+    #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10252"
+    #: lines of this level and above are written: debug, info, warning, error
     log_level: str = "info"
+    #: json, or console for people
     log_format: str = "json"
     #: accelerators that are on: all, none, or names (docs/fast-paths.md)
     fast_paths: tuple[str, ...] = ("all",)
-    #: names of controllers; "*" is all, "-name" all but that one
+    #: names of controllers that run; "*": all, "-name": all but that one
     controllers: tuple[str, ...] = ("*",)
-    #: addresses of Pods, and the prefix length of a node's share
+    #: addresses of Pods
     cluster_cidr: str = "10.244.0.0/16"
+    #: prefix length of a node's share of them
     node_cidr_mask: int = 24
-    #: the same for nodes with the label vaina.dev/hollow=true
+    #: addresses of Pods on nodes with the label vaina.dev/hollow=true
     hollow_cidr: str = "10.128.0.0/9"
+    #: prefix length of such a node's share of them
     hollow_cidr_mask: int = 24
-    #: after this time without a sign of life a node's status is Unknown
+    #: how long a node may be silent before its status is Unknown
     node_monitor_grace_seconds: float = 40.0
     #: the same for a node that has never reported
     node_startup_grace_seconds: float = 60.0
+    #: time between two looks at the nodes
     node_monitor_period_seconds: float = 5.0
-    #: how long Pods stay on a silent node, unless they bring tolerations other than the default ones of 300 s
+    #: how long Pods without tolerations of their own stay on a silent node
     pod_eviction_seconds: float = 300.0
-    #: share of silent nodes from which on nothing is evicted
+    #: share of silent nodes from which on a zone is disrupted; if it is that of all nodes, nothing is evicted
     unhealthy_node_threshold: float = 0.55
-    #: nodes of a zone that are driven empty in a second; of one that is partly disrupted; the size up to
-    #: which that is none
+    #: silent nodes of a zone whose Pods are evicted, a second
     node_eviction_rate: float = 0.1
+    #: the same in a disrupted zone that is large
     secondary_node_eviction_rate: float = 0.01
+    #: number of nodes above which a zone is large; nothing is evicted in a smaller one that is disrupted
     large_cluster_size_threshold: int = 50
-    #: ended Pods beyond this number are removed, oldest first
+    #: number of ended Pods beyond which the oldest are removed
     terminated_pod_threshold: int = 12500
     #: how long a node must be missing before its Pods are removed
     missing_node_quarantine_seconds: float = 40.0
-    #: how often autoscalers look; how long the highest recommendation holds; how far from its target a metric
-    #: may be
+    #: time between two looks of an autoscaler at its metrics
     horizontal_pod_autoscaler_sync_period_seconds: float = 15.0
+    #: how long the highest recommendation holds before an autoscaler scales down
     horizontal_pod_autoscaler_downscale_stabilization_seconds: float = 300.0
+    #: how far a metric may be from its target before anything is scaled
     horizontal_pod_autoscaler_tolerance: float = 0.1
-    #: how long after its start the CPU of an unready Pod does not count; how soon after it a Pod becomes
-    #: ready
+    #: how long after its start the CPU of an unready Pod does not count
     horizontal_pod_autoscaler_cpu_initialization_period_seconds: float = 300.0
+    #: how long after its start a change to unready counts as not yet ready
     horizontal_pod_autoscaler_initial_readiness_delay_seconds: float = 30.0
-    #: where the node-local provisioner has its volumes, on every node
+    #: folder of the node-local provisioner's volumes on every node
     local_path_directory: str = "/var/lib/vaina/local-path"
-    #: a StorageClass of the node-local provisioner that is made at the start unless it is there, for claims
-    #: that name none; empty: none
+    #: default StorageClass, made at the start if it is missing; empty: none
     default_storage_class: str = "standard"

@@ -15,102 +15,121 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:10250"
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10255"
-    #: empty: the host's name
+    #: name of the Node; empty: the host's name
     node_name: str = ""
-    #: empty: the address that leads to the apiserver
+    #: address of the node; empty: the one that leads to the apiserver
     node_ip: str = ""
     #: docker, cri or hollow
     runtime: str = "docker"
+    #: socket of the engine, with docker
     docker_socket: str = "/var/run/docker.sock"
-    #: with cri: the runtime's socket, and the directory that it reads its CNI configuration from
+    #: socket of the runtime, with cri
     cri_socket: str = "/run/containerd/containerd.sock"
+    #: folder from which that runtime reads its CNI configuration
     cni_conf_dir: str = "/etc/cni/net.d"
-    #: where Pods' files are
+    #: folder of Pods' files
     root_dir: str = "/var/lib/kubelet"
-    #: where the node-local provisioner has its volumes, as the controllers are told; nothing outside of it is
-    #: ever deleted
+    #: folder of the node-local provisioner's volumes, as the controllers have it; nothing outside is deleted
     local_path_directory: str = "/var/lib/vaina/local-path"
-    #: quantities; empty: what the machine has
+    #: CPU of the node; empty: what the machine has
     capacity_cpu: str = ""
+    #: memory of the node; empty: what the machine has
     capacity_memory: str = ""
+    #: how many Pods the node takes
     capacity_pods: int = 110
-    #: quantities that Pods do not get
+    #: CPU that Pods do not get
     system_reserved_cpu: str = ""
+    #: memory that Pods do not get
     system_reserved_memory: str = ""
-    #: the Pods of all nodes, as the controllers are told: no range of a node is believed that lies outside
+    #: addresses of the Pods of all nodes, as the controllers have it
     cluster_cidr: str = "10.244.0.0/16"
     #: TCP ports of nodes, and of what shares a network with them, that Pods do not reach
-    #: (`kubelet/network/rules.py`)
     closed_to_pods: tuple[int, ...] = CLOSED_TO_PODS
     #: addresses of the cluster's DNS; empty until there is one
     cluster_dns: tuple[str, ...] = ()
+    #: domain of the cluster's DNS
     cluster_domain: str = "cluster.local"
-    #: cgroup below which Pods are; empty: as the engine is configured
+    #: cgroup of all Pods; empty: as the engine is configured
     cgroup_parent: str = ""
-    #: process ids of each Pod; -1: no limit
+    #: how many processes a Pod may have; -1: no limit
     pod_pids_limit: int = -1
-    #: where a container's memory runs out, the kernel ends one process of it, not all (cgroup version 2)
+    #: a container whose memory runs out loses one process instead of all (cgroup version 2)
     single_process_oom_kill: bool = False
     #: sysctls that Pods may set besides the safe ones: kernel.msgmax, net.core.*
     allowed_unsafe_sysctls: tuple[str, ...] = ()
-    #: containers that ask for no seccomp profile get the runtime's own instead of none
+    #: containers that ask for no seccomp profile get the runtime's own
     seccomp_default: bool = False
-    #: of each container's log
+    #: size at which a container's log is rotated
     container_log_max_size: str = "10Mi"
+    #: how many files of a container's log are kept
     container_log_max_files: int = 5
-    #: node pressure: memory.available<100Mi,nodefs.available<10% (`kubelet/eviction/signals.py`); <0 and <0%
-    #: switch one off
+    #: thresholds below which Pods are evicted at once; memory.available<0 switches one off
     eviction_hard: str = DEFAULT_HARD
+    #: thresholds below which Pods are evicted after a while
     eviction_soft: str = ""
-    #: of each soft threshold: memory.available=1m30s
+    #: how long each soft threshold may be passed: memory.available=1m30s
     eviction_soft_grace_period: str = ""
+    #: how much is freed at least: nodefs.available=500Mi
     eviction_minimum_reclaim: str = ""
-    #: how long a condition stays after it was last seen
+    #: how long a node's pressure is reported after it was last seen
     eviction_pressure_transition_seconds: float = 300.0
-    #: what a Pod gets at a soft threshold, at most
+    #: grace period of a Pod evicted at a soft threshold, at most
     eviction_max_pod_grace_seconds: float = 0.0
-    #: between two looks at the node
+    #: time between two looks at the node's pressure
     eviction_interval_seconds: float = 10.0
-    #: between two looks at what containers use (`vaina top`)
+    #: time between two looks at what containers use (`vaina top`)
     sample_seconds: float = 15.0
-    #: of the disk: unused images go above the one, until it is at the other
+    #: share of the disk above which unused images are removed
     image_gc_high_threshold_percent: int = 85
+    #: share of the disk at which that ends
     image_gc_low_threshold_percent: int = 80
-    #: an image that came later does not go
+    #: age below which an image is not removed
     image_minimum_gc_age_seconds: float = 120.0
+    #: how long the node's Lease holds
     lease_seconds: int = 40
+    #: time between two renewals of it
     lease_renew_seconds: float = 10.0
+    #: time between two looks at the node's status, which is written when it has changed
     node_status_seconds: float = 10.0
+    #: time after which it is written even if nothing has changed
     node_report_seconds: float = 300.0
     #: folder with the manifests of static Pods; empty: there are none
     static_pod_path: str = ""
-    #: between two looks at that folder
+    #: time between two looks at that folder
     file_check_seconds: float = 1.0
-    #: between two lists of everything in the runtime
+    #: time between two lists of everything in the runtime
     relist_seconds: float = 10.0
-    #: a Pod is looked at after this time, even if nothing happened
+    #: time after which a Pod is looked at, even if nothing happened
     resync_seconds: float = 60.0
-    #: CrashLoopBackOff: the first delay, the longest, and the good run after which the record is clean
+    #: first delay of CrashLoopBackOff
     crash_backoff_seconds: float = 10.0
+    #: longest delay of CrashLoopBackOff
     crash_backoff_cap_seconds: float = 300.0
+    #: how long a container must run for CrashLoopBackOff to begin anew
     crash_reset_seconds: float = 600.0
-    #: ImagePullBackOff
+    #: first delay of ImagePullBackOff
     image_backoff_seconds: float = 10.0
+    #: longest delay of ImagePullBackOff
     image_backoff_cap_seconds: float = 300.0
+    #: how many images are pulled at once
     parallel_pulls: int = 5
-    #: a hollow process: how many nodes it is, and how they are called (hollow-0000, ...)
+    #: number of nodes that a hollow process is
     hollow_nodes: int = 0
+    #: first part of their names: hollow-0000
     hollow_prefix: str = "hollow"
     #: addresses of hollow Pods: each node gets a /24 of it
     hollow_cidr: str = "10.128.0.0/9"
+    #: seed of what hollow nodes draw by chance
     hollow_seed: int = 1
-    #: how long a hollow sandbox and container take to start
+    #: time that a hollow sandbox and a hollow container take to start
     hollow_start_seconds: float = 0.0
-    #: or each stage by itself: run_sandbox=0.1-0.5,start_container=0.5-2 (`kubelet/runtime/hollow/stages.py`)
+    #: time of each stage by itself: run_sandbox=0.1-0.5,start_container=0.5-2
     hollow_stages: tuple[str, ...] = ()
     #: whether hollow nodes report the steps of their Pods
     hollow_traces: bool = False
+    #: lines of this level and above are written: debug, info, warning, error
     log_level: str = "info"
+    #: json, or console for people
     log_format: str = "json"
     #: accelerators that are on: all, none, or names (docs/fast-paths.md)
     fast_paths: tuple[str, ...] = ("all",)

@@ -34,15 +34,15 @@ class SchedulerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=T
     listen: str = "127.0.0.1:10259"
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10251"
-    #: spec.schedulerName of the Pods that are ours; the profiles of a KubeSchedulerConfiguration say it
-    #: themselves
+    #: spec.schedulerName of the Pods to schedule; the profiles of a KubeSchedulerConfiguration name their own
     scheduler_name: str = DEFAULT_SCHEDULER_NAME
+    #: lines of this level and above are written: debug, info, warning, error
     log_level: str = "info"
+    #: json, or console for people
     log_format: str = "json"
-    #: a folder with plugins (docs/plugins.md); empty: those that are installed
+    #: folder with plugins (docs/plugins.md); empty: those that are installed
     plugins_dir: str = ""
-    #: hold plugins to what they say of themselves, and log which one does not: for trials, it costs full
-    #: passes (docs/plugins.md)
+    #: log plugins that decide otherwise than they declare (docs/plugins.md); slow, for trials
     check_plugins: bool = False
     #: accelerators that are on: all, none, or names (docs/fast-paths.md)
     fast_paths: tuple[str, ...] = ("all",)

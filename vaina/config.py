@@ -6,9 +6,11 @@ Struct.
 
 Read once by `__main__`, which hands in the environment and the arguments. An unknown key of the file and an
 unknown flag are errors. Of the environment only the fields' own names are read: services share one, and each
-takes what it knows.
+takes what it knows. `--help` lists the flags with the `#:` comments above their fields.
 """
 
+import inspect
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,10 @@ class ConfigError(Exception):
     """A configuration that cannot be used; the text names the key and where it came from."""
 
 
+class HelpRequested(Exception):
+    """The command line has `--help`; the text is the list of flags."""
+
+
 def load(
     struct: type[S],
     *,
@@ -45,9 +51,10 @@ def load(
 
     Raises:
         ConfigError: an unknown key, or a value of the wrong type.
+        HelpRequested: `--help` is among the flags.
     """
     fields = {field.name: field for field in msgspec.structs.fields(struct)}
-    flags = _flags(argv, fields)
+    flags = _flags(argv, struct)
     environ = environ or {}
     path = flags.pop("config", environ.get(PREFIX + "CONFIG", ""))
     given = _file(path) if path else {}
@@ -67,15 +74,57 @@ def load(
         raise ConfigError(f"configuration: {error}") from error
 
 
-def _flags(argv: Sequence[str], fields: Mapping[str, Any]) -> dict[str, str]:
+def help_text(struct: type[msgspec.Struct]) -> str:
+    """Return the flags of a service, one a line: what each is for, and its default."""
+    comments: dict[str, str] = {}
+    for base in reversed(struct.__mro__):
+        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            comments |= _field_comments(inspect.getsource(base))
+    rows = [("--config", "a YAML file with the keys below")]
+    for field in msgspec.structs.fields(struct):
+        default = field.default
+        if isinstance(default, tuple):
+            default = ",".join(str(part) for part in default)
+        elif isinstance(default, bool):
+            default = str(default).lower()
+        shown = "" if default in ("", msgspec.NODEFAULT) else f"(default {default})"
+        rows.append((_flag(field.name), f"{comments.get(field.name, '')} {shown}".strip()))
+    width = max(len(flag) for flag, _ in rows)
+    lines = (f"  {flag:{width}}  {text}" for flag, text in rows)
+    head = "Flags; --some-name is also VAINA_SOME_NAME in the environment, and some_name in the file:"
+    return "\n".join((head, *lines)) + "\n"
+
+
+def _field_comments(source: str) -> dict[str, str]:
+    """Return the `#:` comment above each field of a class."""
     found: dict[str, str] = {}
+    words: list[str] = []
+    for line in source.splitlines():
+        if comment := re.fullmatch(r"    #: (.*)", line):
+            words.append(comment[1])
+            continue
+        if words and (field := re.match(r"    (\w+):", line)):
+            found[field[1]] = " ".join(words)
+        words = []
+    return found
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _flags(argv: Sequence[str], struct: type[msgspec.Struct]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    fields = struct.__struct_fields__
     rest = list(argv)
     while rest:
         flag = rest.pop(0)
+        if flag in ("--help", "-h"):
+            raise HelpRequested(help_text(struct))
         name, equals, value = flag.removeprefix("--").partition("=")
         key = name.replace("-", "_")
         if not flag.startswith("--") or (key not in fields and key != "config"):
-            known = ", ".join("--" + field.replace("_", "-") for field in sorted(fields))
+            known = ", ".join(_flag(field) for field in sorted(fields))
             raise ConfigError(f'unknown flag "{flag}" (known: --config, {known})')
         if not equals:
             if not rest:

@@ -14,16 +14,17 @@ from vaina.leaderelection.elector import Times
 class LeaderElectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Fields of a service that may run several times; times in seconds."""
 
-    #: of several processes one works; without election each does
+    #: of several processes only an elected one works
     leader_elect: bool = True
-    #: how long the others wait after the leader's last sign of life
+    #: how long the others wait after the leader last renewed its Lease
     leader_elect_lease_duration_seconds: float = 15.0
-    #: a leader that could not renew for so long stops
+    #: a leader that could not renew its Lease for so long stops
     leader_elect_renew_deadline_seconds: float = 10.0
-    #: between two tries
+    #: time between two tries to get or renew the Lease
     leader_elect_retry_period_seconds: float = 2.0
-    #: the Lease
+    #: name of the Lease
     leader_elect_resource_name: str = ""
+    #: namespace of the Lease
     leader_elect_resource_namespace: str = "kube-system"
 
     def leader_election_times(self) -> Times:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from vaina.clock import SystemClock
-from vaina.config import ConfigError
+from vaina.config import ConfigError, HelpRequested
 from vaina.garbage import Freezer
 
 log = structlog.stdlib.get_logger(__name__)
@@ -33,6 +33,8 @@ def run_service(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     Freezer(SystemClock().monotonic).install()
     try:
         asyncio.run(_run(main))
+    except HelpRequested as text:
+        sys.stdout.write(str(text))
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

@@ -1,10 +1,12 @@
 import msgspec
 import pytest
 
-from vaina.config import ConfigError, load
+from vaina.config import ConfigError, HelpRequested, load
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    #: where the
+    #: service listens
     listen: str = "127.0.0.1:1"
     workers: int = 4
     period_seconds: float = 1.5
@@ -79,3 +81,24 @@ def test_a_file_is_read_strictly(file, text, words):
 
 def test_an_empty_file_says_nothing(file):
     assert load(Config, argv=["--config", file("")]) == Config()
+
+
+class OneMore(Config, frozen=True, forbid_unknown_fields=True):
+    #: how many at once
+    workers: int = 8
+    #: empty: none
+    node_name: str = ""
+
+
+def test_help_lists_each_flag_with_its_comment_and_its_default():
+    with pytest.raises(HelpRequested) as help_requested:
+        load(OneMore, argv=["--listen", "--help", "-h"])
+    assert str(help_requested.value).splitlines()[1:] == [
+        "  --config          a YAML file with the keys below",
+        "  --listen          where the service listens (default 127.0.0.1:1)",
+        "  --workers         how many at once (default 8)",
+        "  --period-seconds  (default 1.5)",
+        "  --enabled         (default true)",
+        "  --names           (default *)",
+        "  --node-name       empty: none",
+    ]
