@@ -45,7 +45,7 @@ _PLAIN_VOLUMES: Final = frozenset((
 ))  # fmt: skip
 _NODE_SPEC: Final = ("unschedulable", "taints")
 _NODE_SILENT: Final = frozenset(("podCIDR", "podCIDRs", "providerID", "configSource", "externalID"))
-_NODE_STATUS: Final = ("capacity", "allocatable")
+_NODE_STATUS: Final = ("capacity", "allocatable", "declaredFeatures")
 
 
 def reduce_object(tree: Mapping[str, Any], told: Told) -> Tree | None:
@@ -157,8 +157,6 @@ def _node(tree: Mapping[str, Any], _metadata: Tree, told: Told) -> Tree:
             told[f"Node: spec.{name} is not known here and left out"] += 1
     if not isinstance(status, Mapping):
         return {"status": status}
-    if status.get("declaredFeatures"):
-        told["Node: status.declaredFeatures are left out: no plugin here looks at them"] += 1
     taken = _only(status, _NODE_STATUS)
     taken["conditions"] = _each(
         status.get("conditions", []), lambda one, _: _only(one, ("type", "status", "reason"))

@@ -16,9 +16,14 @@ from vaina.objects.conditions import get_condition
 from vaina.version import GIT_VERSION
 
 #: the fields of a Node's status that are the kubelet's
-NODE_MASK = ("capacity", "allocatable", "conditions", "addresses", "daemon_endpoints", "node_info", "images")
+NODE_MASK = (
+    "capacity", "allocatable", "conditions", "addresses", "daemon_endpoints", "node_info", "images",
+    "declared_features",
+)  # fmt: skip
 #: those that nobody shares with it
 _REPLACED = NODE_MASK[3:]
+#: features that Pods may need of a node and that this kubelet has (KEP-5328), in order
+DECLARED_FEATURES = ("RestartAllContainersOnContainerExits",)
 
 #: condition -> (reason and message without it, the same with it); an event's reason is Node and what follows
 #: Kubelet
@@ -110,7 +115,7 @@ def compute_node_status(
         now: seconds since the epoch.
         seen: what it is under, and its images.
     """
-    status = node_pb2.NodeStatus(images=seen.images)
+    status = node_pb2.NodeStatus(images=seen.images, declared_features=DECLARED_FEATURES)
     for name, amount in facts.capacity.quantities().items():
         status.capacity[name].string = amount
     for name, amount in facts.allocatable.quantities().items():

@@ -30,6 +30,7 @@ _NODE_EVENTS = (
     (NodeChange.ALLOCATABLE, ClusterEvent.NODE_UPDATE_ALLOCATABLE),
     (NodeChange.LABELS, ClusterEvent.NODE_UPDATE_LABEL),
     (NodeChange.TAINTS, ClusterEvent.NODE_UPDATE_TAINT),
+    (NodeChange.FEATURES, ClusterEvent.NODE_UPDATE_FEATURES),
 )
 _TERMINAL = ("Succeeded", "Failed")
 

@@ -40,6 +40,8 @@ class NodeInfo:
     unschedulable: bool
     #: name with its tag -> bytes, of the images that are there (status.images)
     images: Mapping[str, int] = field(default_factory=dict)
+    #: features that the kubelet declares (status.declaredFeatures)
+    features: frozenset[str] = frozenset()
 
     @property
     def max_pods(self) -> int:
@@ -65,6 +67,7 @@ def compile_node(node: node_pb2.Node) -> NodeInfo:
             for image in node.status.images
             for name in image.names
         },
+        features=frozenset(node.status.declared_features),
     )
 
 

@@ -37,6 +37,8 @@ class NodeChange(Flag):
     #: taints, or whether it is unschedulable
     TAINTS = auto()
     IMAGES = auto()
+    #: what the kubelet declares that it can do
+    FEATURES = auto()
 
 
 class NodeTable:
@@ -422,7 +424,7 @@ class NodeTable:
     def _make_snapshot(self) -> Snapshot:
         size = self._size
         return Snapshot(
-            size=size, names=self.names, rows=self.rows, valid=_view(self._valid, size),
+            size=size, names=self.names, infos=self.infos, rows=self.rows, valid=_view(self._valid, size),
             allocatable=[_view(column, size) for column in self._allocatable],
             requested=[_view(column, size) for column in self._requested],
             nonzero_cpu=_view(self._nonzero_cpu, size), nonzero_memory=_view(self._nonzero_memory, size),
@@ -444,6 +446,8 @@ def _compare(before: NodeInfo, after: NodeInfo) -> NodeChange:
         change |= NodeChange.TAINTS
     if before.images != after.images:
         change |= NodeChange.IMAGES
+    if before.features != after.features:
+        change |= NodeChange.FEATURES
     return change
 
 

@@ -190,6 +190,26 @@ def disks_of(spec: pod_pb2.PodSpec) -> tuple[Disk, ...]:
     return tuple(found)
 
 
+def features_of(spec: pod_pb2.PodSpec) -> frozenset[str]:
+    """Return the features that a node must declare for the Pod (KEP-5328).
+
+    Follows InferForPodScheduling of component-helpers' `nodedeclaredfeatures` (k8s.io/component-helpers
+    v0.37.2): of the features that it knows only these three are needed for a Pod to be placed.
+    """
+    found: set[str] = set()
+    containers = (*spec.init_containers, *spec.containers)
+    if any(rule.action == "RestartAllContainers" for one in containers for rule in one.restart_policy_rules):
+        found.add("RestartAllContainersOnContainerExits")
+    if spec.host_network and spec.HasField("host_users") and not spec.host_users:
+        found.add("UserNamespacesHostNetworkSupport")
+    mounts = [mount for one in containers for mount in one.volume_mounts]
+    for one in spec.ephemeral_containers:
+        mounts += one.ephemeral_container_common.volume_mounts
+    if any(mount.bind_mount_options for mount in mounts):
+        found.add("VolumeBindMountOptions")
+    return frozenset(found)
+
+
 def images_of(spec: pod_pb2.PodSpec) -> tuple[str, ...]:
     """Return the names of all images it needs, as nodes list them."""
     names = [container.image for container in (*spec.init_containers, *spec.containers)]

@@ -20,6 +20,7 @@ from scheduler.columns.pod_asks import (
     Toleration,
     claims_of,
     disks_of,
+    features_of,
     host_ports_of,
     images_of,
     nonzero_requests,
@@ -69,6 +70,7 @@ class PodClass:
         "attached",
         "claims",
         "disks",
+        "features",
         "gates",
         "group",
         "host_ports",
@@ -139,11 +141,13 @@ class PodClass:
         self.disks = disks_of(spec)
         #: disks that its volumes name, and that take a place on the node
         self.attached = of_pod(spec)
+        #: features that a node must declare for it
+        self.features = features_of(spec)
         self.signature = (
             self.requests, self.nonzero_cpu, self.nonzero_memory, self.host_ports, self.tolerations,
             self.node_selector, self.node_affinity, self.preferred_nodes, self.priority, self.may_preempt,
             self.gates, wanted_node, self.scheduler_name, self.images, self.claims, self.disks,
-            self.attached,
+            self.attached, self.features,
         )  # fmt: skip
         #: what other Pods see of it
         self.group = NO_GROUP

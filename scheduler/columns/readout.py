@@ -59,6 +59,10 @@ def read_out(nodes: Snapshot) -> Readout:
         numbers={what: column.copy() for what, column in _numbers(nodes)},
         codes={
             "taints": (nodes.taints.copy(), [*nodes.taint_sets.values]),
+            "declaredFeatures": (
+                np.arange(nodes.size),
+                [None if node is None else sorted(node.features) for node in nodes.infos],
+            ),
             **{
                 f"labels[{key}]": (column.codes[: nodes.size].copy(), [*column.values.values])
                 for key, column in nodes.labels.items()

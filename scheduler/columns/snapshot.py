@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scheduler.columns.claim_use import ClaimUse
 from scheduler.columns.interner import ABSENT, Interner
 from scheduler.columns.labels import LabelColumn
-from scheduler.columns.node_info import Taint
+from scheduler.columns.node_info import NodeInfo, Taint
 from scheduler.columns.pod_asks import ANY_ADDRESS, HostPort
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.topology import Topology
@@ -45,6 +45,8 @@ class Snapshot:
     size: int
     #: by row; None where the row is free
     names: Sequence[str | None]
+    #: by row: the node without its Pods, as it was read
+    infos: Sequence[NodeInfo | None]
     rows: Mapping[str, int]
     #: bool[N]
     valid: NDArray[np.bool_]

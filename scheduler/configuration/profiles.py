@@ -34,7 +34,7 @@ from vaina.errors import FieldError
 from vaina.objects.field_path import Path, forbidden, invalid, not_supported
 
 #: upstream has them by default and we have not: they may be disabled, and that is all
-NOT_HERE: Final = ("DynamicResources", "GangScheduling", "NodeDeclaredFeatures")
+NOT_HERE: Final = ("DynamicResources", "GangScheduling")
 #: points of which a plugin that has both has both or none
 _TOGETHER: Final = ("filter", "reserve", "preBind")
 

@@ -257,6 +257,21 @@ def _ports_apart(asked: Asked) -> list[NDArray[np.int64]]:
     return columns
 
 
+def _features_words(asked: Asked, index: int) -> str:
+    node = asked.nodes.infos[int(asked.evaluation.rows[index])]
+    declared = frozenset[str]() if node is None else node.features
+    return f"does not declare {' and '.join(sorted(asked.pod.features - declared))} (status.declaredFeatures)"
+
+
+def _features_apart(asked: Asked) -> list[NDArray[np.int64]]:
+    needed = sorted(asked.pod.features)
+    nodes = [asked.nodes.infos[row] for row in asked.evaluation.rows.tolist()]
+    return [
+        np.array([node is not None and feature in node.features for node in nodes], np.int64)
+        for feature in needed
+    ]
+
+
 NODE_RESOURCES_FIT: Final = Describer(_resources_words, _resources_apart, _resources_relative)
 TAINT_TOLERATION: Final = Describer(
     _taints_words, lambda asked: [asked.nodes.taints[asked.evaluation.rows].astype(np.int64)]
@@ -265,3 +280,4 @@ NODE_AFFINITY: Final = Describer(_affinity_words, _affinity_apart)
 NODE_PORTS: Final = Describer(_ports_words, _ports_apart)
 NODE_UNSCHEDULABLE: Final = Describer(lambda _asked, _index: "is cordoned (spec.unschedulable)")
 NODE_NAME: Final = Describer(lambda asked, _index: f"is not node {asked.pod.wanted_node}")
+NODE_DECLARED_FEATURES: Final = Describer(_features_words, _features_apart)

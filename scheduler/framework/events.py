@@ -20,6 +20,7 @@ class ClusterEvent(StrEnum):
     NODE_UPDATE_LABEL = "NodeUpdateNodeLabel"
     #: taints, and whether the node is unschedulable
     NODE_UPDATE_TAINT = "NodeUpdateNodeTaint"
+    NODE_UPDATE_FEATURES = "NodeUpdateNodeDeclaredFeature"
     NODE_DELETE = "NodeDelete"
     ASSIGNED_POD_ADD = "AssignedPodAdd"
     ASSIGNED_POD_UPDATE_LABEL = "AssignedPodUpdatePodLabel"

@@ -27,6 +27,7 @@ from scheduler.plugins.default_preemption import DefaultPreemption, DefaultPreem
 from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.inter_pod_affinity import InterPodAffinity, InterPodAffinityArgs
 from scheduler.plugins.node_affinity import NodeAffinity, NodeAffinityArgs
+from scheduler.plugins.node_declared_features import NodeDeclaredFeatures
 from scheduler.plugins.node_name import NodeName
 from scheduler.plugins.node_ports import NodePorts
 from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
@@ -73,8 +74,8 @@ class DefaultBinder:
 IN_TREE: Final[tuple[Factory, ...]] = (
     Factory("SchedulingGates", lambda _args, _handle: SchedulingGates()),
     Factory("PrioritySort", lambda _args, _handle: PrioritySort()),
-    Factory("NodeUnschedulable", lambda _args, _handle: NodeUnschedulable()),
     Factory("NodeName", lambda _args, _handle: NodeName()),
+    Factory("NodeUnschedulable", lambda _args, _handle: NodeUnschedulable()),
     Factory("TaintToleration", lambda _args, _handle: TaintToleration(), weight=3),
     Factory("NodeAffinity", lambda args, _handle: NodeAffinity(args), NodeAffinityArgs, 2),
     Factory("NodePorts", lambda _args, _handle: NodePorts()),
@@ -100,6 +101,7 @@ IN_TREE: Final[tuple[Factory, ...]] = (
     ),
     Factory("ImageLocality", lambda _args, _handle: ImageLocality()),
     Factory("DefaultBinder", lambda _args, _handle: DefaultBinder()),
+    Factory("NodeDeclaredFeatures", lambda _args, _handle: NodeDeclaredFeatures()),
 )
 
 

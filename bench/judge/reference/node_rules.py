@@ -63,6 +63,33 @@ class Affinity(Rule):
         return to_hundred(wanted)
 
 
+class Features(Rule):
+    """Features that a kubelet declares (docs: *Node Declared Features*)."""
+
+    name = "NodeDeclaredFeatures"
+
+    def refuse(self, node: node_pb2.Node) -> Refusal | None:
+        if needed_features(self.pod.spec) <= {*node.status.declared_features}:
+            return None
+        return Refusal(("node(s) didn't match Pod's required features",), helpless=True)
+
+
+def needed_features(spec: pod_pb2.PodSpec) -> set[str]:
+    """Return the features without which a Pod cannot run as its spec says."""
+    needed = set()
+    for container in [*spec.init_containers, *spec.containers]:
+        if "RestartAllContainers" in {rule.action for rule in container.restart_policy_rules}:
+            needed.add("RestartAllContainersOnContainerExits")
+        if any(mount.bind_mount_options for mount in container.volume_mounts):
+            needed.add("VolumeBindMountOptions")
+    for late in spec.ephemeral_containers:
+        if any(mount.bind_mount_options for mount in late.ephemeral_container_common.volume_mounts):
+            needed.add("VolumeBindMountOptions")
+    if spec.host_network and spec.HasField("host_users") and not spec.host_users:
+        needed.add("UserNamespacesHostNetworkSupport")
+    return needed
+
+
 def named_nodes(pod: pod_pb2.Pod) -> set[str] | None:
     """Return the nodes that come into question when every alternative names some; None: any node."""
     terms = required_terms(pod)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bench.judge.reference.images import Images
 from bench.judge.reference.inter_pod import InterPod
-from bench.judge.reference.node_rules import Affinity, Taints, Unschedulable, named_nodes
+from bench.judge.reference.node_rules import Affinity, Features, Taints, Unschedulable, named_nodes
 from bench.judge.reference.preemption import NOT_HELPFUL, Candidate, candidate, is_being_left
 from bench.judge.reference.room import Balance, Fit, Ports
 from bench.judge.reference.rule import Refusal, Rule
@@ -22,7 +22,7 @@ from vaina.api.core.v1 import node_pb2, pod_pb2
 #: in the order in which they are asked, and how much their scores count (kube-scheduler's default configuration)
 RULES: Mapping[type[Rule], int] = {
     Unschedulable: 0, Taints: 3, Affinity: 2, Ports: 0, Fit: 1, Alone: 0, Limits: 0, Binding: 0, Zone: 0, Spread: 2, InterPod: 2,
-    Balance: 1, Images: 1,
+    Balance: 1, Images: 1, Features: 0,
 }  # fmt: skip
 
 

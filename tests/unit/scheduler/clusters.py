@@ -31,6 +31,12 @@ _IMAGES = {
     "registry.local/small:1": 30 * _MB,
     "registry.local/app:1": 300 * _MB,
 }
+#: what kubelets may declare, as the wire has it: in order
+FEATURES = (
+    "RestartAllContainersOnContainerExits",
+    "UserNamespacesHostNetworkSupport",
+    "VolumeBindMountOptions",
+)
 #: who makes Pods; those of the last are not spread by default
 _MAKERS = (
     ("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("v1", "ReplicationController"), ("batch/v1", "Job"),
@@ -145,6 +151,10 @@ class Storyteller:
         self._crowded = self._rng.random() < 0.25
         #: Pods want volumes
         self._stored = "VolumeBinding" in self._plugins and self._rng.random() < 0.3
+        #: dice of their own for what nodes declare and Pods need of that: all else of a story is as without
+        self._declared: random.Random | None = None
+        if "NodeDeclaredFeatures" in self._plugins and not self._stored and not self._crowded:
+            self._declared = random.Random(f"features of {seed}")
         self._keeper = Storekeeper(self._rng)
         features = {
             "NodeResourcesFit": self._large, "NodeAffinity": self._choosy, "TaintToleration": self._tolerant,
@@ -236,6 +246,9 @@ class Storyteller:
             pods=rng.choice(["4", "5", "3"] if self._crowded else ["110", "110", "3"]), labels=labels, taints=self._taints(),
             unschedulable=rng.random() < 0.05, extended={GPU: "2"} if rng.random() < 0.3 else None,
         )  # fmt: skip
+        if self._declared:
+            declared = [name for name in FEATURES if self._declared.random() < 0.6]
+            made.status.declared_features.extend(declared)
         for image, size in _IMAGES.items():
             if rng.random() < 0.4:
                 made.status.images.add(
@@ -261,6 +274,8 @@ class Storyteller:
         if self._features and rng.random() > 0.3:
             for add in rng.sample(self._features, rng.choice([1, 1, 2, 3])):
                 add(made)
+        if self._declared and self._declared.random() < 0.2:
+            self._with_features(self._declared, made)
         if self._crowded and "DefaultPreemption" in self._plugins and rng.random() < 0.6:
             self._important(made)
         if self._stored and rng.random() < 0.7:
@@ -339,6 +354,17 @@ class Storyteller:
             container_port=80, host_port=rng.choice([80, 81]), protocol=rng.choice(["TCP", "UDP"]),
             host_ip=rng.choice(["", "", "10.0.0.1", "10.0.0.2"]),
         )  # fmt: skip
+
+    def _with_features(self, rng: random.Random, made: pod_pb2.Pod) -> None:
+        spec = made.spec
+        if rng.random() < 0.5:
+            action = rng.choice(["RestartAllContainers", "RestartAllContainers", "Restart"])
+            spec.containers[0].restart_policy_rules.add(action=action)
+        if rng.random() < 0.3:
+            spec.host_network, spec.host_users = True, rng.random() < 0.3
+        if rng.random() < 0.4:
+            spec.init_containers.append(make_container("early"))
+            spec.init_containers[-1].volume_mounts.add(name="v", bind_mount_options=["noexec"])
 
     def _with_image(self, made: pod_pb2.Pod) -> None:
         made.spec.containers.append(

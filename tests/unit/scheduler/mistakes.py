@@ -1,6 +1,6 @@
 """The scheduler broken on purpose, each time in one place, as a plausible mistake would have it.
 
-Volumes, budgets, preemption.
+Volumes, budgets, preemption, features of nodes.
 
 The judge must find each (`tests/property/test_scheduler_judge_mistakes.py`).
 """
@@ -16,12 +16,14 @@ from scheduler.columns import pod_info
 from scheduler.framework.interface import UNRESOLVABLE
 from scheduler.plugins import node_volume_limits, volume_binding, volume_zone
 from scheduler.plugins.default_preemption import DefaultPreemption
+from scheduler.plugins.node_declared_features import NodeDeclaredFeatures
 from scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from scheduler.plugins.volume_restrictions import VolumeRestrictions
 from scheduler.preemption import budgets, search, victims
 from scheduler.preemption.dry_run import DryRun
 from scheduler.volumes import catalogue, matching
 from scheduler.volumes.catalogue import Catalogue
+from vaina.api.core.v1 import pod_pb2
 
 Patch = pytest.MonkeyPatch
 Mistake = Callable[[Patch], None]
@@ -348,6 +350,34 @@ def victims_are_looked_for_with_old_budgets(patch: Patch) -> None:
     patch.setattr(search.Search, "_forget", forget)
 
 
+@mistake
+def features_do_not_matter(patch: Patch) -> None:
+    patch.setattr(pod_info, "features_of", lambda _spec: frozenset())
+
+
+@mistake
+def one_of_the_features_is_enough(patch: Patch) -> None:
+    patch.setattr(
+        NodeDeclaredFeatures, "filter",
+        lambda _self, _state, pod, nodes, rows: np.array(
+            [0 if node is not None and pod.features & node.features else UNRESOLVABLE | 1 for node in nodes.infos], np.int64
+        )[rows],
+    )  # fmt: skip
+
+
+@mistake
+def init_containers_need_no_features(patch: Patch) -> None:
+    before = pod_info.features_of
+
+    def without(spec: Any) -> Any:
+        fewer = pod_pb2.PodSpec()
+        fewer.CopyFrom(spec)
+        fewer.ClearField("init_containers")
+        return before(fewer)
+
+    patch.setattr(pod_info, "features_of", without)
+
+
 #: a story that is known to show each
 SHOWN_BY: dict[str, int] = {
     "a_volume_is_everywhere": 4,
@@ -402,4 +432,7 @@ SHOWN_BY: dict[str, int] = {
     "room_is_kept_for_nobody": 1,
     "room_is_kept_against_everybody": 49,
     "victims_are_looked_for_with_old_budgets": 410,
+    "features_do_not_matter": 5,
+    "one_of_the_features_is_enough": 60,
+    "init_containers_need_no_features": 5,
 }

@@ -45,6 +45,7 @@ def test_a_node_says_what_it_has_and_is() -> None:
     assert status.daemon_endpoints.kubelet_endpoint.port == 10250
     assert status.node_info.container_runtime_version == "docker://26.1"
     assert status.node_info.kubelet_version.startswith("v1.37.2+vaina.")
+    assert status.declared_features == ["RestartAllContainersOnContainerExits"]
     assert {item.type: item.status for item in status.conditions} == {
         "MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False", "Ready": "True",
     }  # fmt: skip

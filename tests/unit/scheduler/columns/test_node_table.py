@@ -30,7 +30,9 @@ def test_an_update_says_what_changed_and_nothing_when_nothing_did() -> None:
     assert on.upsert(node_info(node("a", cpu="8", labels={"x": "y"})))[1] == NodeChange.LABELS
     changed = node("a", cpu="8", labels={"x": "y"}, taints=[("t", "", "NoSchedule")], unschedulable=True)
     assert on.upsert(node_info(changed))[1] == NodeChange.TAINTS
-    assert on.generation == generation + 3
+    changed.status.declared_features.append("RestartAllContainersOnContainerExits")
+    assert on.upsert(node_info(changed))[1] == NodeChange.FEATURES
+    assert on.generation == generation + 4
 
 
 def test_pods_are_counted_and_given_back() -> None:

@@ -5,7 +5,7 @@ What is true has no difference.
 
 import random
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -120,6 +120,12 @@ def bend_priority(world: World) -> None:
     world.cache.table._priorities[7][0] = 2
 
 
+def bend_features(world: World) -> None:
+    node = world.cache.table.infos[0]
+    assert node is not None
+    world.cache.table.infos[0] = replace(node, features=frozenset(["B", "A"]))
+
+
 def bend_group(world: World) -> None:
     world.cache.table.topology.count(1, info(world.pods["p1"]).pod_class, 1)
 
@@ -134,8 +140,9 @@ def bend_group(world: World) -> None:
         (bend_label, ("n1", "labels[zone]", "None", "a")),
         (bend_port, ("n2", "hostPort[80/TCP]", "1", "0")),
         (bend_priority, ("n1", "Pods of priority[7]", "2", "1")),
+        (bend_features, ("n1", "declaredFeatures", "['A', 'B']", "[]")),
     ],
-    ids=["requested", "count", "max", "scoring", "label", "port", "priority"],
+    ids=["requested", "count", "max", "scoring", "label", "port", "priority", "features"],
 )
 def test_a_bent_number_is_found(
     world: World, change: Callable[[World], None], expected: tuple[str, str, str, str]
@@ -202,7 +209,7 @@ def test_every_column_is_compared() -> None:
         "allocatable", "claims", "images", "labels", "max_pods", "nonzero_cpu", "nonzero_memory", "pod_count", "ports",
         "priorities", "requested", "taint_sets", "taints", "topology", "unschedulable", "valid",
         # These are the way to the others.
-        "all", "names", "resources", "rows", "size",
+        "all", "infos", "names", "resources", "rows", "size",
     }  # fmt: skip
 
 

@@ -95,8 +95,9 @@ def test_the_default_profile_has_upstreams_order_and_weights() -> None:
     profile = default_profile("mine")
     assert profile.name == "mine"
     assert [plugin.name for plugin in profile.filters] == [
-        "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
+        "NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
         "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread", "InterPodAffinity",
+        "NodeDeclaredFeatures",
     ]  # fmt: skip
     assert [(weighted.plugin.name, weighted.weight) for weighted in profile.scores] == [
         ("TaintToleration", 3),
