@@ -29,16 +29,6 @@ def term_matches(term: NodeTerm, name: str, labels: Mapping[str, str]) -> bool:
     )
 
 
-def labels_of(nodes: Snapshot, row: int) -> dict[str, str]:
-    """Return a node's labels out of their columns."""
-    found: dict[str, str] = {}
-    for key, column in nodes.labels.items():
-        value = column.values.values[column.codes.item(row)]
-        if value is not None:
-            found[key] = value
-    return found
-
-
 def matches(term: NodeTerm, nodes: Snapshot) -> NDArray[np.bool_]:
     """Say for each row whether its node fulfils a term (bool[N]); an empty term matches nothing."""
     if not term.expressions and not term.fields:

@@ -37,6 +37,15 @@ class NodeRequirement:
     operator: str
     values: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        match self.operator:
+            case "Exists" | "DoesNotExist":
+                return f"{self.key} {self.operator}"
+            case "Gt" | "Lt":
+                return f"{self.key} {self.operator} {' '.join(self.values)}"
+            case _:
+                return f"{self.key} {self.operator} [{', '.join(self.values)}]"
+
 
 @dataclass(frozen=True, slots=True)
 class NodeTerm:
@@ -45,6 +54,9 @@ class NodeTerm:
     expressions: tuple[NodeRequirement, ...] = ()
     #: conditions on metadata.name, the only field there is
     fields: tuple[NodeRequirement, ...] = ()
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, (*self.expressions, *self.fields)))
 
 
 @dataclass(frozen=True, slots=True)

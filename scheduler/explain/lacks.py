@@ -1,7 +1,8 @@
 """PURE: what is in the way on one node, in numbers and names; and which nodes are refused alike.
 
-A plugin's reason says what kind of thing is missing ("Insufficient cpu"); here it is said how much, or which.
-A plugin names its describer; one without is described by its reasons (`describers`).
+A plugin's reason says what kind of thing is missing ("Insufficient cpu"); here it is said how much, or which. A
+plugin of ours names its `describer`, which works on columns. One of others may have a method `describe(pod,
+nodes, row)`, which returns what is in the way on one node. A plugin without either is described by its reasons.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,15 +10,19 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
-from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE, Taint
+from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE, NodeInfo, Taint
 from scheduler.columns.node_selection import term_matches
-from scheduler.columns.pod_asks import NodeRequirement, NodeTerm
+from scheduler.columns.pod_asks import NodeTerm
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Snapshot
 from scheduler.explain.evaluate import Evaluation, FilterAnswer
+from scheduler.framework.checked import text
 from vaina.objects.quantity import format_bytes, format_count, format_millis
+
+log = structlog.stdlib.get_logger(__name__)
 
 _INSUFFICIENT: Final = "Insufficient "
 _BYTES: Final = ("memory", "ephemeral-storage")
@@ -25,26 +30,35 @@ _BYTES: Final = ("memory", "ephemeral-storage")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One filter's refusals, about to be described."""
+    """One filter's refusals, about to be described. An index is the place of a node in the evaluation."""
 
     evaluation: Evaluation
     answer: FilterAnswer
 
     @property
     def pod(self) -> PodClass:
-        """Who asks."""
         return self.evaluation.pod
 
     @property
     def nodes(self) -> Snapshot:
-        """The columns."""
         return self.evaluation.nodes
 
     @property
     def refused(self) -> NDArray[np.bool_]:
-        """Which nodes it refuses (bool[R])."""
+        """Which nodes the filter refuses (bool[R])."""
         refused: NDArray[np.bool_] = self.answer.codes != 0
         return refused
+
+    def row(self, index: int) -> int:
+        return int(self.evaluation.rows[index])
+
+    def code(self, index: int) -> int:
+        return int(self.answer.codes[index])
+
+    def node(self, index: int) -> NodeInfo:
+        found = self.nodes.infos[self.row(index)]
+        assert found is not None
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,63 @@ class Describer:
     relative: Callable[[Asked], NDArray[np.float64]] = lambda asked: asked.refused.astype(np.float64)
 
 
+def by_words(words: Callable[[Asked, int], str]) -> Describer:
+    """Return a describer that asks for the words of each refused node, to see which are the same."""
+
+    def apart(asked: Asked) -> list[NDArray[np.int64]]:
+        numbers: dict[str, int] = {}
+        told = np.zeros(asked.evaluation.count, np.int64)
+        for index in np.flatnonzero(asked.refused).tolist():
+            told[index] = numbers.setdefault(words(asked, index), len(numbers) + 1)
+        return [told]
+
+    return Describer(words, apart)
+
+
+def by_masks(lacks: Callable[[Asked], Sequence[tuple[NDArray[np.bool_], str]]]) -> Describer:
+    """Return a describer of what is lacking on which rows of the columns (bool[N]), each in words."""
+
+    def words(asked: Asked, index: int) -> str:
+        row = asked.row(index)
+        return " and ".join(what for mask, what in lacks(asked) if mask[row]) or by_reasons(asked, index)
+
+    return Describer(
+        words, lambda asked: [mask[asked.evaluation.rows].astype(np.int64) for mask, _ in lacks(asked)]
+    )
+
+
+def by_reasons(asked: Asked, index: int) -> str:
+    """Return the plugin's own reasons."""
+    return ", ".join(reason.removeprefix("node(s) ") for reason in asked.answer.words(index))
+
+
+BY_REASONS: Final = Describer(by_reasons)
+
+
+def describer_of(answer: FilterAnswer) -> Describer:
+    """Return how the refusals of a plugin are described."""
+    found = getattr(answer.plugin, "describer", None)
+    describe = getattr(answer.plugin, "describe", None)
+    if answer.rejected:
+        return BY_REASONS
+    if isinstance(found, Describer):
+        return found
+    return _by_method(answer.plugin.name, describe) if callable(describe) else BY_REASONS
+
+
+def _by_method(name: str, describe: Callable[[PodClass, Snapshot, int], str]) -> Describer:
+    def words(asked: Asked, index: int) -> str:
+        try:
+            said = text(name, "describe", describe(asked.pod, asked.nodes, asked.row(index)))
+        except Exception:
+            # It is about words alone: those of its reasons will do.
+            log.exception("describe failed", plugin=name)
+            said = ""
+        return said or by_reasons(asked, index)
+
+    return by_words(words)
+
+
 def format_amount(resource: str, amount: int) -> str:
     """Write an amount of a resource as a quantity: 250m, 1Gi, 2."""
     if resource == "cpu":
@@ -67,16 +138,8 @@ def format_amount(resource: str, amount: int) -> str:
     return format_bytes(amount) if is_bytes else format_count(amount)
 
 
-def by_reasons(asked: Asked, index: int) -> str:
-    """Return the plugin's own reasons."""
-    return ", ".join(reason.removeprefix("node(s) ") for reason in asked.answer.words(index))
-
-
-BY_REASONS: Final = Describer(words=by_reasons)
-
-
 def _lacking(asked: Asked) -> list[tuple[int, str]]:
-    """The bits of the reasons that speak of a resource, each with its name."""
+    """Return the bits of the reasons that speak of a resource, each with its name."""
     return [
         (bit, reason.removeprefix(_INSUFFICIENT))
         for bit, reason in enumerate(asked.answer.reasons)
@@ -89,11 +152,6 @@ def _free(nodes: Snapshot, resource: str, rows: NDArray[np.intp]) -> NDArray[np.
     if index is None:
         return np.zeros(len(rows), np.int64)
     return nodes.allocatable[index][rows] - nodes.requested[index][rows]
-
-
-def _has(nodes: Snapshot, resource: str, row: int) -> int:
-    index = nodes.resources.get(resource)
-    return 0 if index is None else int(nodes.allocatable[index][row])
 
 
 def _resources_relative(asked: Asked) -> NDArray[np.float64]:
@@ -115,131 +173,80 @@ def _resources_apart(asked: Asked) -> list[NDArray[np.int64]]:
 
 
 def _resources_words(asked: Asked, index: int) -> str:
-    code, row = int(asked.answer.codes[index]), int(asked.evaluation.rows[index])
-    parts: list[str] = []
-    if code & 1:
-        parts.append(f"takes no more than {int(asked.nodes.max_pods[row])} Pods")
+    code, node = asked.code(index), asked.node(index)
+    parts = [f"takes no more than {node.max_pods} Pods"] if code & 1 else []
     rows = asked.evaluation.rows[index : index + 1]
     for bit, resource in _lacking(asked):
         if not code >> bit & 1:
             continue
-        amount, free = asked.pod.request(resource), int(_free(asked.nodes, resource, rows)[0])
-        has = _has(asked.nodes, resource, row)
-        lack = format_amount(resource, amount - max(free, 0))
-        asks, left = format_amount(resource, amount), format_amount(resource, max(free, 0))
+        amount, has = asked.pod.request(resource), node.allocatable.get(resource, 0)
+        free = max(int(_free(asked.nodes, resource, rows)[0]), 0)
+        lack, asks, left = (format_amount(resource, number) for number in (amount - free, amount, free))
+        in_all = f", {format_amount(resource, has)} in all" if amount > has else ""
         if has == 0:
             parts.append(f"has no {resource} (asks {asks})")
-        elif amount > has:
-            parts.append(
-                f"lacks {lack} {resource} (asks {asks}, {left} free, {format_amount(resource, has)} in all)"
-            )
         else:
-            parts.append(f"lacks {lack} {resource} (asks {asks}, {left} free)")
+            parts.append(f"lacks {lack} {resource} (asks {asks}, {left} free{in_all})")
     return " and ".join(parts)
 
 
 def _taints_words(asked: Asked, index: int) -> str:
-    row = int(asked.evaluation.rows[index])
-    taints = asked.nodes.taint_sets.values[int(asked.nodes.taints[row])] or ()
-    found = [taint for taint in taints if _repels(asked.pod, taint)]
-    return f"untolerated taint {' and '.join(map(format_taint, found))}"
+    found = [
+        _format_taint(taint)
+        for taint in asked.node(index).taints
+        if taint.effect in (NO_SCHEDULE, NO_EXECUTE) and not asked.pod.tolerates(taint)
+    ]
+    return f"untolerated taint {' and '.join(found)}"
 
 
-def _repels(pod: PodClass, taint: Taint) -> bool:
-    return taint.effect in (NO_SCHEDULE, NO_EXECUTE) and not pod.tolerates(taint)
-
-
-def format_taint(taint: Taint) -> str:
+def _format_taint(taint: Taint) -> str:
     """Write a taint as kubectl does: {key=value:NoSchedule}."""
     value = f"={taint.value}" if taint.value else ""
     return f"{{{taint.key}{value}:{taint.effect}}}"
 
 
-def _looked_at(pod: PodClass) -> list[str]:
-    """The labels that the selector and the terms look at."""
-    keys = {key for key, _ in pod.node_selector}
-    for term in pod.node_affinity or ():
-        keys |= {item.key for item in term.expressions}
-    return sorted(keys)
-
-
-def _labels(asked: Asked, row: int) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key in _looked_at(asked.pod):
-        column = asked.nodes.label_codes(key)
-        value = None if column is None else column.values.values[column.codes.item(row)]
-        if value is not None:
-            found[key] = value
-    return found
-
-
-def _selector_misses(asked: Asked, row: int) -> list[str]:
-    pod, labels = asked.pod, _labels(asked, row)
-    missed = [f"nodeSelector {key}={value}" for key, value in pod.node_selector if labels.get(key) != value]
-    name = asked.nodes.names[row] or ""
-    terms = pod.node_affinity
-    if terms is not None and not any(term_matches(term, name, labels) for term in terms):
-        missed.append(_nearest_term(terms, name, labels))
-    return missed
-
-
-def _nearest_term(terms: Sequence[NodeTerm], name: str, labels: dict[str, str]) -> str:
-    """Return what fails of the term that fails in the fewest conditions."""
-    nearest: list[str] | None = None
-    for term in terms:
-        failing = [
-            _format_requirement(item)
-            for item in term.expressions
-            if not term_matches(NodeTerm(expressions=(item,)), name, labels)
-        ] + [
-            _format_requirement(item)
-            for item in term.fields
-            if not term_matches(NodeTerm(fields=(item,)), name, labels)
-        ]
-        if nearest is None or len(failing) < len(nearest):
-            nearest = failing
-    return (
-        f"required node affinity {' and '.join(nearest)}"
-        if nearest
-        else "required node affinity without a term"
-    )
-
-
-def _format_requirement(item: NodeRequirement) -> str:
-    match item.operator:
-        case "Exists" | "DoesNotExist":
-            return f"{item.key} {item.operator}"
-        case "Gt" | "Lt":
-            return f"{item.key} {item.operator} {' '.join(item.values)}"
-        case _:
-            return f"{item.key} {item.operator} [{', '.join(item.values)}]"
-
-
 def _affinity_words(asked: Asked, index: int) -> str:
-    missed = _selector_misses(asked, int(asked.evaluation.rows[index]))
+    pod, node = asked.pod, asked.node(index)
+    missed = [
+        f"nodeSelector {key}={value}" for key, value in pod.node_selector if node.labels.get(key) != value
+    ]
+    terms = pod.node_affinity
+    if terms is not None and not any(term_matches(term, node.name, node.labels) for term in terms):
+        missed.append(_nearest_term(terms, node))
     return " and ".join(f"remove {item}" for item in missed) if missed else by_reasons(asked, index)
+
+
+def _nearest_term(terms: Sequence[NodeTerm], node: NodeInfo) -> str:
+    """Return what fails of the term that fails in the fewest conditions."""
+    failing: list[list[NodeTerm]] = []
+    for term in terms:
+        alone = [NodeTerm(expressions=(item,)) for item in term.expressions]
+        alone += [NodeTerm(fields=(item,)) for item in term.fields]
+        failing.append([part for part in alone if not term_matches(part, node.name, node.labels)])
+    nearest = min(failing, key=len, default=[])
+    return f"required node affinity {' and '.join(map(str, nearest)) or 'without a term'}"
 
 
 def _affinity_apart(asked: Asked) -> list[NDArray[np.int64]]:
     """Number the words: nodes whose looked-at labels are the same get the same."""
-    rows, told = asked.evaluation.rows, np.zeros(asked.evaluation.count, np.int64)
-    columns = [asked.nodes.label_codes(key) for key in _looked_at(asked.pod)]
-    codes = [column.codes[rows].tolist() for column in columns if column is not None]
-    by_name = any(term.fields for term in asked.pod.node_affinity or ())
-    numbers: dict[tuple[int, ...], int] = {}
+    terms = asked.pod.node_affinity or ()
+    keys = {key for key, _ in asked.pod.node_selector}
+    keys |= {item.key for term in terms for item in term.expressions}
+    by_name = any(term.fields for term in terms)
+    told = np.zeros(asked.evaluation.count, np.int64)
+    numbers: dict[object, int] = {}
     words: dict[str, int] = {}
     for index in np.flatnonzero(asked.refused).tolist():
-        seen = (index,) if by_name else tuple(column[index] for column in codes)
-        number = numbers.get(seen)
-        if number is None:
-            text = _affinity_words(asked, index)
-            number = numbers[seen] = words.setdefault(text, len(words) + 1)
-        told[index] = number
+        labels = asked.node(index).labels
+        seen = index if by_name else tuple(labels.get(key) for key in keys)
+        if seen not in numbers:
+            numbers[seen] = words.setdefault(_affinity_words(asked, index), len(words) + 1)
+        told[index] = numbers[seen]
     return [told]
 
 
 def _ports_words(asked: Asked, index: int) -> str:
-    row = int(asked.evaluation.rows[index])
+    row = asked.row(index)
     taken = [
         f"{port.port}/{port.protocol}"
         for port in asked.pod.host_ports
@@ -249,27 +256,14 @@ def _ports_words(asked: Asked, index: int) -> str:
 
 
 def _ports_apart(asked: Asked) -> list[NDArray[np.int64]]:
-    columns: list[NDArray[np.int64]] = []
-    for port in asked.pod.host_ports:
-        taken = asked.nodes.port_conflicts(port, asked.evaluation.rows)
-        if taken is not None:
-            columns.append(taken.astype(np.int64))
-    return columns
+    rows = asked.evaluation.rows
+    found = [asked.nodes.port_conflicts(port, rows) for port in asked.pod.host_ports]
+    return [taken.astype(np.int64) for taken in found if taken is not None]
 
 
 def _features_words(asked: Asked, index: int) -> str:
-    node = asked.nodes.infos[int(asked.evaluation.rows[index])]
-    declared = frozenset[str]() if node is None else node.features
-    return f"does not declare {' and '.join(sorted(asked.pod.features - declared))} (status.declaredFeatures)"
-
-
-def _features_apart(asked: Asked) -> list[NDArray[np.int64]]:
-    needed = sorted(asked.pod.features)
-    nodes = [asked.nodes.infos[row] for row in asked.evaluation.rows.tolist()]
-    return [
-        np.array([node is not None and feature in node.features for node in nodes], np.int64)
-        for feature in needed
-    ]
+    lacking = sorted(asked.pod.features - asked.node(index).features)
+    return f"does not declare {' and '.join(lacking)} (status.declaredFeatures)"
 
 
 NODE_RESOURCES_FIT: Final = Describer(_resources_words, _resources_apart, _resources_relative)
@@ -280,4 +274,4 @@ NODE_AFFINITY: Final = Describer(_affinity_words, _affinity_apart)
 NODE_PORTS: Final = Describer(_ports_words, _ports_apart)
 NODE_UNSCHEDULABLE: Final = Describer(lambda _asked, _index: "is cordoned (spec.unschedulable)")
 NODE_NAME: Final = Describer(lambda asked, _index: f"is not node {asked.pod.wanted_node}")
-NODE_DECLARED_FEATURES: Final = Describer(_features_words, _features_apart)
+NODE_DECLARED_FEATURES: Final = by_words(_features_words)

@@ -12,9 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.explain.describers import describer_of
 from scheduler.explain.evaluate import Evaluation
-from scheduler.explain.lacks import Asked
+from scheduler.explain.lacks import Asked, describer_of
 from scheduler.framework.interface import UNRESOLVABLE
 
 #: nodes of a group that are named

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from scheduler.columns.node_info import NodeInfo
-from scheduler.columns.node_selection import NAME_FIELD, any_matches, holds, labels_of, matches, term_matches
+from scheduler.columns.node_selection import NAME_FIELD, any_matches, holds, matches, term_matches
 from scheduler.columns.pod_asks import (
     NodeRequirement,
     NodeTerm,
@@ -96,10 +96,10 @@ class NodeAffinity:
         return codes[rows]
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        name, labels = nodes.names[row] or "", labels_of(nodes, row)
-        if self._refuses(name, labels):
+        node = nodes.infos[row]
+        if node is None or self._refuses(node):
             return UNRESOLVABLE | 2
-        return 0 if selects(pod, name, labels) else UNRESOLVABLE | 1
+        return 0 if selects(pod, node) else UNRESOLVABLE | 1
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
         return bool(pod.preferred_nodes or self._preferred)
@@ -111,23 +111,22 @@ class NodeAffinity:
         return scores[rows]
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        name, labels = nodes.names[row] or "", labels_of(nodes, row)
-        return sum(
-            item.weight
-            for item in (*self._preferred, *pod.preferred_nodes)
-            if term_matches(item.term, name, labels)
-        )
+        node = nodes.infos[row]
+        if node is None:
+            return 0
+        wanted = (*self._preferred, *pod.preferred_nodes)
+        return sum(item.weight for item in wanted if term_matches(item.term, node.name, node.labels))
 
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
         return scale_to_max(raw, high)
 
-    def _refuses(self, name: str, labels: Mapping[str, str]) -> bool:
+    def _refuses(self, node: NodeInfo) -> bool:
         return self._enforced is not None and not any(
-            term_matches(term, name, labels) for term in self._enforced
+            term_matches(term, node.name, node.labels) for term in self._enforced
         )
 
     def _takes(self, pod: PodClass, node: NodeInfo) -> bool:
-        return not self._refuses(node.name, node.labels) and selects(pod, node.name, node.labels)
+        return not self._refuses(node) and selects(pod, node)
 
     def _helps(self, pod: PodClass, before: Changed, after: Changed) -> bool:
         if not isinstance(after, NodeInfo) or not self._takes(pod, after):
@@ -135,13 +134,13 @@ class NodeAffinity:
         return not isinstance(before, NodeInfo) or not self._takes(pod, before)
 
 
-def selects(pod: PodClass, name: str, labels: Mapping[str, str]) -> bool:
-    """Say whether the Pod may go to a node of this name with these labels."""
-    if any(labels.get(key) != value for key, value in pod.node_selector):
+def selects(pod: PodClass, node: NodeInfo) -> bool:
+    """Say whether the Pod's selector and required affinity take a node."""
+    if any(node.labels.get(key) != value for key, value in pod.node_selector):
         return False
     if pod.node_affinity is None:
         return True
-    return any(term_matches(term, name, labels) for term in pod.node_affinity)
+    return any(term_matches(term, node.name, node.labels) for term in pod.node_affinity)
 
 
 def _named(terms: Sequence[NodeTerm]) -> frozenset[str] | None:

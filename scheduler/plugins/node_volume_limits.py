@@ -18,6 +18,7 @@ import numpy as np
 from scheduler.columns.attachables import Attachable, read_key
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.lacks import Asked, by_reasons, by_words
 from scheduler.framework.events import (
     ClusterEvent,
     Hint,
@@ -36,12 +37,23 @@ REASON: Final = "node(s) exceed max volume count"
 _Attached = dict[tuple[str, str], set[str]]
 
 
+def _words(asked: Asked, index: int) -> str:
+    plugin = asked.answer.plugin
+    assert isinstance(plugin, NodeVolumeLimits)
+    found = plugin.too_many(asked.evaluation.state, asked.nodes, asked.row(index))
+    if found is None:
+        return by_reasons(asked, index)
+    driver, limit, there, new = found
+    return f"takes no more than {limit} volumes of {driver} ({there} there, asks {new} more)"
+
+
 class NodeVolumeLimits:
     """Refuses nodes that have as many volumes as they take."""
 
     name = "NodeVolumeLimits"
     reach = Reach.ROW
     reads_requests = False
+    describer = by_words(_words)
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or Catalogue()
@@ -75,6 +87,13 @@ class NodeVolumeLimits:
         return np.array([self.filter_row(state, pod, nodes, row) for row in every], np.int64)
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        return 0 if self.too_many(state, nodes, row) is None else 1
+
+    def too_many(self, state: CycleState, nodes: Snapshot, row: int) -> tuple[str, int, int, int] | None:
+        """Return a driver of which a row would have too many volumes; None: there is none.
+
+        With how many it takes and has, and how many more the Pod asks for.
+        """
         asked: _Attached = state.read(self.name, dict)
         name, wants = nodes.names[row] or "", 0
         limits = self._catalogue.limits(name)
@@ -83,7 +102,7 @@ class NodeVolumeLimits:
         # Most nodes have far fewer than they take: then nobody need find out which of them are of which driver.
         most = wants + len(nodes.claims.on(row)) + self._catalogue.attachments(name)
         if not limits or most <= min(limits.values()):
-            return 0
+            return None
         wanted = self._by_driver(name, asked)
         there: Mapping[str, set[str]] | None = None
         for driver, volumes in wanted.items():
@@ -93,9 +112,10 @@ class NodeVolumeLimits:
                 there = self._by_driver(name, self._on(nodes.claims.on(row)))
             used = there.get(driver, set())
             new = volumes - used
-            if new and len(new) + len(used | self._catalogue.attached(name, driver)) > limits[driver]:
-                return 1
-        return 0
+            has = len(used | self._catalogue.attached(name, driver)) if new else 0
+            if new and len(new) + has > limits[driver]:
+                return driver, limits[driver], has, len(new)
+        return None
 
     def _by_driver(self, node_name: str, volumes: _Attached) -> Mapping[str, set[str]]:
         """Leave out what a node does not attach by a driver."""

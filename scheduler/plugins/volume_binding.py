@@ -10,13 +10,17 @@ Follows `plugins/volumebinding`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.lacks import Asked, by_masks
 from scheduler.framework.events import ClusterEvent, Hint, always, of_its_claims, of_who_had_claims
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue, Plan
-from scheduler.volumes.matching import REASONS, Found, Need, find, needs
+from scheduler.volumes.matching import REASONS, Found, find, lacks, needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,12 @@ class VolumeBindingArgs:
     bind_timeout_seconds: int = 600
 
 
+def _lacks(asked: Asked) -> list[tuple[NDArray[np.bool_], str]]:
+    plugin = asked.answer.plugin
+    assert isinstance(plugin, VolumeBinding)
+    return lacks(plugin.catalogue, asked.evaluation.state.read(plugin.name, Found), asked.nodes)
+
+
 class VolumeBinding:
     """Refuses nodes that volumes cannot be had on."""
 
@@ -34,14 +44,15 @@ class VolumeBinding:
     reach = Reach.NONE
     reads_requests = False
     points = ("reserve", "preBind")
+    describer = by_masks(_lacks)
 
     def __init__(
         self, args: VolumeBindingArgs = VolumeBindingArgs(), catalogue: Catalogue | None = None
     ) -> None:
         self.timeout_seconds = float(args.bind_timeout_seconds)
-        self._catalogue = catalogue or Catalogue()
+        self.catalogue = catalogue or Catalogue()
         #: who was asked about last, and the answer: `plan` follows at once
-        self._last: tuple[PodClass, Need, Found] | None = None
+        self._last: tuple[PodClass, Found] | None = None
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
@@ -62,11 +73,11 @@ class VolumeBinding:
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.claims:
             return SKIP
-        need = needs(self._catalogue, pod)
+        need = needs(self.catalogue, pod)
         if need.rejected:
             return PreFilterResult(rejected=need.rejected)
-        found = find(self._catalogue, need, nodes)
-        self._last = pod, need, found
+        found = find(self.catalogue, need, nodes)
+        self._last = pod, found
         state.write(self.name, found)
         return RUN
 
@@ -86,8 +97,6 @@ class VolumeBinding:
         and is not looked for again.
         """
         last, self._last = self._last, None
-        if last is None or last[0] is not pod:
-            need = needs(self._catalogue, pod)
-            last = pod, need, find(self._catalogue, need, nodes)
-        _, need, found = last
-        return found.plan(need, nodes, row)
+        if last is not None and last[0] is pod:
+            return last[1].plan(nodes, row)
+        return find(self.catalogue, needs(self.catalogue, pod), nodes).plan(nodes, row)

@@ -10,8 +10,10 @@ from typing import Final
 
 import numpy as np
 
+from scheduler.columns.pod_asks import Disk
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.lacks import Asked, by_words
 from scheduler.framework.events import ClusterEvent, Hint, of_its_claims, of_who_had_storage
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
@@ -22,6 +24,19 @@ DISK_CONFLICT: Final = "node(s) had no available disk"
 MODE: Final = "ReadWriteOncePod"
 
 
+def _words(asked: Asked, index: int) -> str:
+    there, claims = asked.nodes.claims.on(asked.row(index)), asked.nodes.claims
+    disks = [disk.word for disk in asked.pod.disks if _is_taken(disk, there)]
+    if disks:
+        return f"disk {' and '.join(disks)} is used by another Pod there"
+    taken: list[str] = []
+    for key in asked.evaluation.state.read(VolumeRestrictions.name, tuple):
+        users = sorted(name for name, row in asked.nodes.rows.items() if key in claims.on(row))
+        if users:
+            taken.append(f"claim {key} (ReadWriteOncePod) is used by a Pod on {' and '.join(users)}")
+    return " and ".join(taken)
+
+
 class VolumeRestrictions:
     """Refuses every node while another Pod has the claim, and nodes where one has the disk."""
 
@@ -29,6 +44,7 @@ class VolumeRestrictions:
     #: a Pod anywhere may have it
     reach = Reach.GLOBAL
     reads_requests = False
+    describer = by_words(_words)
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or Catalogue()
@@ -72,14 +88,13 @@ class VolumeRestrictions:
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         # The disk is asked about first, and one reason is told (Filter).
-        if pod.disks and _conflict(pod, nodes.claims.on(row)):
-            return 2
+        if pod.disks:
+            there = nodes.claims.on(row)
+            if there and any(_is_taken(disk, there) for disk in pod.disks):
+                return 2
         return int(any(nodes.claims.users(key) for key in state.read(self.name, tuple)))
 
 
-def _conflict(pod: PodClass, there: Mapping[str, int]) -> bool:
-    """Say whether a disk of a Pod is there already: one that both only read does no harm."""
-    return bool(there) and any(
-        f"{disk.word}:rw" in there or (not disk.read_only and f"{disk.word}:ro" in there)
-        for disk in pod.disks
-    )
+def _is_taken(disk: Disk, there: Mapping[str, int]) -> bool:
+    """Say whether a disk is there already: one that both only read does no harm."""
+    return f"{disk.word}:rw" in there or (not disk.read_only and f"{disk.word}:ro" in there)

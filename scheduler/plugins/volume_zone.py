@@ -6,14 +6,17 @@ else with today's. Claims of ephemeral volumes are not looked at, as upstream.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.columns.node_selection import holds
 from scheduler.columns.pod_asks import NodeRequirement
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.explain.lacks import by_masks
 from scheduler.framework.events import ClusterEvent, Hint, always, of_its_claims
 from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
@@ -31,12 +34,21 @@ LABELS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Which rows are refused: by all volumes together (codes, int64[N]), and for which label (bool[N])."""
+
+    codes: Codes
+    lacks: list[tuple[NDArray[np.bool_], str]]
+
+
 class VolumeZone:
     """Refuses nodes of other zones."""
 
     name = "VolumeZone"
     reach = Reach.NONE
     reads_requests = False
+    describer = by_masks(lambda asked: asked.evaluation.state.read(VolumeZone.name, _Refused).lacks)
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or Catalogue()
@@ -54,7 +66,7 @@ class VolumeZone:
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.claims:
             return SKIP
-        wanted: list[tuple[str, tuple[str, ...]]] = []
+        wanted: list[tuple[str, str, tuple[str, ...]]] = []
         for claim in pod.claims:
             if claim.ephemeral:
                 continue
@@ -62,31 +74,32 @@ class VolumeZone:
             if isinstance(volume, str):
                 return PreFilterResult(rejected=volume)
             if volume is not None:
-                wanted += _zones(volume)
+                wanted += [(volume.name, label, values) for label, values in _zones(volume)]
         if not wanted:
             return SKIP
         placed = np.zeros(nodes.size, np.bool_)
         for label in LABELS:
             placed |= holds(NodeRequirement(label, "Exists"), nodes)
         refused = np.zeros(nodes.size, np.bool_)
-        for label, values in wanted:
+        lacks: list[tuple[NDArray[np.bool_], str]] = []
+        for volume_name, label, values in wanted:
             fits = holds(NodeRequirement(label, "In", values), nodes)
             if LABELS[label] != label:
                 unsaid = holds(NodeRequirement(label, "DoesNotExist"), nodes)
                 fits |= unsaid & holds(NodeRequirement(LABELS[label], "In", values), nodes)
+            lacks.append((placed & ~fits, f"volume {volume_name} is in {label}={' or '.join(values)}"))
             refused |= ~fits
-        state.write(self.name, (refused & placed) * np.int64(UNRESOLVABLE | 1))
+        state.write(self.name, _Refused((refused & placed) * np.int64(UNRESOLVABLE | 1), lacks))
         return RUN
 
     def reasons(self, pod: PodClass) -> Sequence[str]:
         return (REASON,)
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
-        codes: Codes = state.read(self.name, np.ndarray)
-        return codes[rows]
+        return state.read(self.name, _Refused).codes[rows]
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        return int(state.read(self.name, np.ndarray)[row])
+        return int(state.read(self.name, _Refused).codes[row])
 
     def _volume(self, name: str, namespace: str) -> VolumeInfo | str | None:
         """Return the volume of a claim; None: it waits for its first consumer.

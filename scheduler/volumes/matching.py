@@ -19,6 +19,7 @@ from scheduler.columns.snapshot import ABSENT, Snapshot
 from scheduler.framework.interface import UNRESOLVABLE, Codes
 from scheduler.volumes.catalogue import Catalogue, Plan
 from scheduler.volumes.objects import ClaimInfo, VolumeInfo
+from vaina.objects.quantity import format_bytes
 from vaina.quoting import go_quote
 
 BIND_CONFLICT: Final = "node(s) didn't find available persistent volumes to bind"
@@ -81,19 +82,20 @@ def needs(catalogue: Catalogue, pod: PodClass) -> Need:
 class Found:
     """What nodes allow."""
 
+    need: Need
     #: int64[N]: bits of REASONS
     codes: Codes
     volumes: list[VolumeInfo]
     #: for each waiting claim int32[N]: index into `volumes`; -1: its volume is to be made
     chosen: list[NDArray[np.int32]]
 
-    def plan(self, need: Need, nodes: Snapshot, row: int) -> Plan:
+    def plan(self, nodes: Snapshot, row: int) -> Plan:
         """Say what is to be done when the Pod goes to a row."""
         name = nodes.names[row]
         assert name is not None
         binds: list[tuple[str, str]] = []
         provisions: list[str] = []
-        for claim, chosen in zip(need.waiting, self.chosen, strict=True):
+        for claim, chosen in zip(self.need.waiting, self.chosen, strict=True):
             index = int(chosen[row])
             if index < 0:
                 provisions.append(claim.key)
@@ -168,18 +170,18 @@ def find(catalogue: Catalogue, need: Need, nodes: Snapshot) -> Found:
             codes[codes == 0] = UNRESOLVABLE | 4
         elif volume.terms is not None:
             codes[(codes == 0) & ~any_matches(volume.terms, nodes)] = UNRESOLVABLE | 2
-    found = Found(codes, [], [])
+    found = Found(need, codes, [], [])
     if need.waiting:
-        codes |= _give_all(catalogue, need, nodes, found)
+        codes |= _give_all(catalogue, nodes, found)
     return found
 
 
-def _give_all(catalogue: Catalogue, need: Need, nodes: Snapshot, found: Found) -> Codes:
+def _give_all(catalogue: Catalogue, nodes: Snapshot, found: Found) -> Codes:
     """Choose for the claims that wait.
 
     Return the first reason why one gets nothing (checkVolumeProvisions stops there), int64[N].
     """
-    lack = np.zeros(nodes.size, np.int64)
+    lack, need = np.zeros(nodes.size, np.int64), found.need
     selected = [catalogue.selected_node(claim) for claim in need.waiting]
     for name in selected:
         if name:
@@ -193,7 +195,7 @@ def _give_all(catalogue: Catalogue, need: Need, nodes: Snapshot, found: Found) -
     for claim, name in zip(need.waiting, selected, strict=True):
         if name:
             found.chosen.append(np.full(nodes.size, -1, np.int32))
-            lack = np.where(lack == 0, _provisions(catalogue, claim, nodes), lack)
+            lack = np.where(lack == 0, provisions(catalogue, claim, nodes), lack)
         else:
             later.append(_give(catalogue, claim, nodes, found))
     for other in later:
@@ -231,7 +233,7 @@ def _give(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found)
     found.chosen.append(chosen)
     if (chosen >= 0).all():
         return np.zeros(nodes.size, np.int64)
-    return np.where(chosen >= 0, np.int64(0), _provisions(catalogue, claim, nodes))
+    return np.where(chosen >= 0, np.int64(0), provisions(catalogue, claim, nodes))
 
 
 def _candidates(catalogue: Catalogue, claim: ClaimInfo) -> Sequence[VolumeInfo]:
@@ -262,7 +264,7 @@ def _candidates(catalogue: Catalogue, claim: ClaimInfo) -> Sequence[VolumeInfo]:
     return sorted(others, key=lambda volume: (volume.capacity, volume.name))
 
 
-def _provisions(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot) -> NDArray[np.int64]:
+def provisions(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot) -> NDArray[np.int64]:
     """Say for each row why no volume can be made there (checkVolumeProvisions); int64[N], 0: one can."""
     found = catalogue.classes.get(claim.class_name)
     if found is None or not found.provisioner:
@@ -276,6 +278,29 @@ def _provisions(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot) -> NDAr
     if claim.requested and catalogue.says_capacity(found.provisioner):
         codes[(codes == 0) & ~_has_room(catalogue, claim, nodes)] = _SPACE
     return codes
+
+
+def lacks(catalogue: Catalogue, found: Found, nodes: Snapshot) -> list[tuple[NDArray[np.bool_], str]]:
+    """Return what keeps the claims from having their volumes, in words, each with the rows (bool[N])."""
+    lacking: list[tuple[NDArray[np.bool_], str]] = []
+    for claim, volume in found.need.bound:
+        if volume is None:
+            words = f"claim {claim.key} is bound to volume {claim.volume_name}, which does not exist"
+            lacking.append((np.ones(nodes.size, np.bool_), words))
+        elif volume.terms is not None:
+            places = " or ".join(map(str, volume.terms)) or "no node"
+            words = f"volume {volume.name} of claim {claim.key} is reached from {places}"
+            lacking.append((~any_matches(volume.terms, nodes), words))
+    for claim, chosen in zip(found.need.waiting, found.chosen, strict=True):
+        node_name, elsewhere = catalogue.selected_node(claim), np.zeros(nodes.size, np.bool_)
+        if node_name:
+            elsewhere |= np.arange(nodes.size) != nodes.rows.get(node_name, -1)
+            lacking.append((elsewhere, f"the volume of claim {claim.key} is made for node {node_name}"))
+        codes = np.where((chosen >= 0) | elsewhere, np.int64(0), provisions(catalogue, claim, nodes))
+        asks = f"claim {claim.key} asks {format_bytes(claim.requested)} of class {claim.class_name}"
+        lacking.append((codes == _BIND, f"{asks}: no free volume will do, and none is made there"))
+        lacking.append((codes == _SPACE, f"{asks}: its driver has less left there"))
+    return lacking
 
 
 def _all_hold(conditions: Sequence[NodeRequirement], nodes: Snapshot) -> NDArray[np.bool_]:

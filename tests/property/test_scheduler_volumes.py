@@ -61,5 +61,5 @@ def test_volumes_are_found_as_by_one_node_at_a_time(
                 fits &= makes is not None and (not makes or zone in makes)
         assert decode(int(found.codes[row]), REASONS) == ([] if fits else [BIND_CONFLICT])
         if fits:
-            plan = found.plan(need, nodes, row)
+            plan = found.plan(nodes, row)
             assert (plan.binds, plan.provisions) == (tuple(binds), tuple(provisions))

@@ -11,6 +11,7 @@ from apiserver.services.descriptors import service_descriptor
 from apiserver.services.metrics import RequestMetrics
 from controller.build import build as build_controllers
 from controller.config import ControllerConfig
+from scheduler.explain.lacks import Describer
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import IN_TREE, Factory, default_profile, points_of
@@ -55,6 +56,11 @@ def test_a_plugin_has_points_and_a_test_that_names_it(factory: Factory) -> None:
 def test_a_filter_says_after_which_events_it_may_change_its_mind(plugin: object) -> None:
     hints = plugin.hints  # type: ignore[attr-defined]  # every filter has them
     assert set(hints) < set(ClusterEvent)
+
+
+@pytest.mark.parametrize("plugin", default_profile().filters, ids=lambda plugin: plugin.name)
+def test_a_filter_tells_explain_what_is_in_the_way(plugin: object) -> None:
+    assert isinstance(plugin.describer, Describer)  # type: ignore[attr-defined]  # the list asks for it
 
 
 def controllers() -> list[Controller]:

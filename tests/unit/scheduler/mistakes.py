@@ -105,7 +105,7 @@ def one_volume_for_two_claims(patch: Patch) -> None:
     before = matching._give
 
     def give(storage: Any, claim: Any, nodes: Any, found: Any) -> Any:
-        alone = matching.Found(found.codes, [], [])
+        alone = matching.Found(found.need, found.codes, [], [])
         fits = before(storage, claim, nodes, alone)
         [chosen] = alone.chosen
         found.chosen.append(np.where(chosen >= 0, chosen + len(found.volumes), chosen))
