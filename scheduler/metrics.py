@@ -1,11 +1,14 @@
 """The scheduler's metrics under upstream's names, units and buckets, and the observer around plugins."""
 
+import collections
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from scheduler.framework.events import ClusterEvent
+from scheduler.framework.runtime import Observer
 from scheduler.queue.queued_pod import Place
 from vaina.clock import Clock
 from vaina.metrics import exponential_buckets, observe_all
@@ -13,6 +16,8 @@ from vaina.metrics import exponential_buckets, observe_all
 _ATTEMPT_LABELS = 15
 #: share of the classes whose plugins are timed
 PLUGINS_TIMED: Final = 0.1
+#: extension points whose answers are counted (scheduler_plugin_evaluation_total)
+_EVALUATED: Final = frozenset({"PreFilter", "Filter", "PreScore", "Score"})
 
 
 class SchedulerMetrics:
@@ -184,12 +189,12 @@ class PluginMetrics:
         )  # fmt: skip
 
 
-class PluginTimes:
+class PluginTimes(Observer):
     """Observer of one profile's runtime.
 
     What plugins take is observed for one class of ten (`pluginMetricsSamplePercent` of upstream's
-    schedule_one.go); how often they are asked, and what extension points take, always. All of it is put into
-    the registry by `flush`, a series at once.
+    schedule_one.go); how often filters and scores are asked, and what extension points take, always. All of it
+    is put into the registry by `flush`, a series at once.
     """
 
     def __init__(self, metrics: PluginMetrics, clock: Clock, profile: str, draw: Callable[[], float]) -> None:
@@ -201,18 +206,15 @@ class PluginTimes:
             profile: name of the profile.
             draw: a number from 0 up to 1, with which it is drawn whether plugins are timed.
         """
-        self._clock, self._profile, self._draw = clock, profile, draw
-        self._plugins, self._points, self._evaluations = metrics.plugins, metrics.points, metrics.evaluations
+        self._metrics, self._clock, self._profile, self._draw = metrics, clock, profile, draw
         self._timed = False
-        #: by (plugin, extension point): how often it was asked, and the seconds that were taken of it
-        self._asked: dict[tuple[str, str], int] = {}
-        self._took: dict[tuple[str, str], list[float]] = {}
-        #: by (extension point, status)
+        #: (plugin, extension point) -> how often it was asked
+        self._asked: collections.Counter[tuple[str, str]] = collections.Counter()
+        #: by (plugin, extension point, status), and by (extension point, status): seconds
+        self._took: dict[tuple[str, str, str], list[float]] = {}
         self._points_took: dict[tuple[str, str], list[float]] = {}
-        #: series that have been written to, bound
-        self._counters: dict[tuple[str, str], Counter] = {}
-        self._histograms: dict[tuple[str, str], Histogram] = {}
-        self._point_histograms: dict[tuple[str, str], Histogram] = {}
+        #: the series of a metric with these labels: looked up once
+        self._series = cache(lambda metric, *labels: metric.labels(*labels))
 
     def begin(self) -> None:
         self._timed = self._draw() < PLUGINS_TIMED
@@ -220,31 +222,25 @@ class PluginTimes:
     def now(self) -> float:
         return self._clock.monotonic()
 
-    def plugin(self, plugin: str, extension_point: str, seconds: float) -> None:
-        key = plugin, extension_point
-        self._asked[key] = self._asked.get(key, 0) + 1
+    def plugin(self, plugin: str, extension_point: str, seconds: float, status: str = "Success") -> None:
+        if extension_point in _EVALUATED:
+            self._asked[plugin, extension_point] += 1
         if self._timed:
-            self._took.setdefault(key, []).append(seconds)
+            self._took.setdefault((plugin, extension_point, status), []).append(seconds)
 
-    def extension_point(self, name: str, *, success: bool, seconds: float) -> None:
-        self._points_took.setdefault((name, "Success" if success else "Unschedulable"), []).append(seconds)
+    def extension_point(
+        self, name: str, *, success: bool = True, seconds: float, failed: str = "Unschedulable"
+    ) -> None:
+        self._points_took.setdefault((name, "Success" if success else failed), []).append(seconds)
 
     def flush(self) -> None:
-        for key, count in self._asked.items():
-            counter = self._counters.get(key)
-            if counter is None:
-                counter = self._counters[key] = self._evaluations.labels(*key, self._profile)
-            counter.inc(count)
+        metrics, series = self._metrics, self._series
+        for asked, count in self._asked.items():
+            series(metrics.evaluations, *asked, self._profile).inc(count)
         for key, seconds in self._took.items():
-            histogram = self._histograms.get(key)
-            if histogram is None:
-                histogram = self._histograms[key] = self._plugins.labels(*key, "Success")
-            observe_all(histogram, seconds)
-        for key, seconds in self._points_took.items():
-            histogram = self._point_histograms.get(key)
-            if histogram is None:
-                histogram = self._point_histograms[key] = self._points.labels(*key, self._profile)
-            observe_all(histogram, seconds)
+            observe_all(series(metrics.plugins, *key), seconds)
+        for point, seconds in self._points_took.items():
+            observe_all(series(metrics.points, *point, self._profile), seconds)
         self._asked.clear()
         self._took.clear()
         self._points_took.clear()

@@ -417,7 +417,8 @@ class Scheduler:
             bind_volumes = partial(
                 self._volume_binder.begin, pending, plan, timeout_seconds=volumes.timeout_seconds
             )
-        self._binding.begin(pending, points, bind_volumes)
+        observer = self._frameworks.of(pending.pod.info.pod_class).observer
+        self._binding.begin(pending, points, bind_volumes, observer)
 
     def _tell_error(self, pod: QueuedPod, error: Exception, now: float) -> None:
         """Say that an attempt ended in an error (upstream: `handleSchedulingFailure`, SchedulerError)."""

@@ -11,7 +11,8 @@ nothing else.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -28,6 +29,7 @@ from scheduler.framework.binding_points import (
     PermitResult,
 )
 from scheduler.framework.checked import WrongAnswer, text, truth
+from scheduler.framework.runtime import UNOBSERVED, Observer
 from scheduler.framework.state import CycleState
 from scheduler.framework.waiting_pods import MAX_WAITING, WaitingPod, WaitingPods
 from vaina.clock import Clock
@@ -66,11 +68,39 @@ class _Job:
     points: BindingPoints
     #: what follows Permit: binding its volumes; None: it has none
     volumes: Callable[[], None] | None
+    observer: Observer
     state: CycleState = field(default_factory=CycleState)
 
     @property
     def node_name(self) -> str:
         return self.pending.where.node_name
+
+
+class _Point:
+    """Takes the times of one extension point for one Pod, and of its plugins."""
+
+    def __init__(self, observer: Observer, name: str) -> None:
+        self._observer, self._name = observer, name
+        #: the plugin that is asked, and what the last one answered
+        self.plugin, self.status = "", "Success"
+        self._began = self._asked = observer.now()
+
+    def ask(self, plugin: str) -> None:
+        """A plugin is asked now."""
+        self.plugin, self._asked = plugin, self._observer.now()
+
+    def answered(self, status: str = "Success") -> None:
+        """It has answered."""
+        self.status = status
+        self._observer.plugin(self.plugin, self._name, self._observer.now() - self._asked, status)
+
+    def end(self) -> None:
+        """Nobody else is asked."""
+        self._observer.extension_point(
+            self._name, success=self.status == "Success", seconds=self._observer.now() - self._began,
+            failed=self.status,
+        )  # fmt: skip
+        self._observer.flush()
 
 
 class BindingCycles:
@@ -110,36 +140,46 @@ class BindingCycles:
         pending: PendingBinding,
         points: BindingPoints,
         volumes: Callable[[], None] | None = None,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """Take a Pod that was assumed on its node: Reserve and Permit are asked at once."""
-        job = _Job(pending, pending.pod.info, points, volumes)
+        job = _Job(pending, pending.pod.info, points, volumes, observer)
         self._jobs[pending.uid] = job
-        point = name = ""
-        try:
+        with self._at(job, "Reserve") as point:
             for reserve in points.reserve:
-                point, name = "Reserve", reserve.name
-                why = text(name, "reserve", reserve.reserve(job.state, job.info, job.node_name))
+                point.ask(reserve.name)
+                why = text(reserve.name, "reserve", reserve.reserve(job.state, job.info, job.node_name))
+                point.answered("Unschedulable" if why else "Success")
                 if why:
-                    self._reject(job, name, why)
+                    self._reject(job, reserve.name, why)
                     return
-            waits: dict[str, tuple[float, float]] = {}
-            now = self._clock.monotonic()
-            for permit in points.permit:
-                point, name = "Permit", permit.name
+        if pending.uid in self._jobs:
+            self._permit(job)
+
+    def _permit(self, job: _Job) -> None:
+        waits: dict[str, tuple[float, float]] = {}
+        now = self._clock.monotonic()
+        with self._at(job, "Permit") as point:
+            for permit in job.points.permit:
+                point.ask(permit.name)
                 result = _ask_permit(permit, job)
                 if result.rejected:
-                    self._reject(job, name, result.rejected)
+                    point.answered("Unschedulable")
+                    self._reject(job, permit.name, result.rejected)
                     return
+                point.answered("Wait" if result.wait_seconds else "Success")
                 if result.wait_seconds:
                     seconds = min(result.wait_seconds, MAX_WAIT_SECONDS)
-                    waits[name] = (now + seconds, seconds)
-        except Exception as error:  # noqa: BLE001 - told with the name of the plugin
-            self._fail(job, point, name, error)
+                    waits[permit.name] = (now + seconds, seconds)
+            if waits:
+                point.status = "Wait"
+        if job.pending.uid not in self._jobs:
+            # It failed, which was told.
             return
         if not waits:
             self._go_on(job)
         elif len(self._waiting) >= MAX_WAITING:
-            self.refused(pending, TooManyRequests(f"{MAX_WAITING} pods are waiting at Permit"))
+            self.refused(job.pending, TooManyRequests(f"{MAX_WAITING} pods are waiting at Permit"))
         else:
             self._waiting.add(job.info, job.node_name, waits)
 
@@ -160,13 +200,8 @@ class BindingCycles:
         self._outcome.bound(bindings)
         for pending in bindings:
             job = self._jobs.pop(pending.uid, None)
-            if job is None:
-                continue
-            for plugin in job.points.post_bind:
-                try:
-                    plugin.post_bind(job.state, job.info, job.node_name)
-                except Exception:
-                    log.exception("plugin failed", plugin=plugin.name, point="PostBind", pod=job.info.key)
+            if job is not None:
+                self._tell(job, "PostBind", [(item.name, item.post_bind) for item in job.points.post_bind])
 
     def refused(self, pending: PendingBinding, error: ApiError) -> None:
         """This one failed: Unreserve."""
@@ -228,11 +263,33 @@ class BindingCycles:
             return
         if job.volumes is not None:
             self._forget_volumes(pending.uid)
-        for plugin in reversed(job.points.reserve):
+        reserved = reversed(job.points.reserve)
+        self._tell(job, "Unreserve", [(plugin.name, plugin.unreserve) for plugin in reserved])
+
+    def _tell(
+        self, job: _Job, name: str, tells: Iterable[tuple[str, Callable[[CycleState, PodInfo, str], None]]]
+    ) -> None:
+        """Tell plugins what has happened; one that fails at it keeps nobody else from hearing it."""
+        point = _Point(job.observer, name)
+        for plugin, tell in tells:
+            point.ask(plugin)
             try:
-                plugin.unreserve(job.state, job.info, job.node_name)
+                tell(job.state, job.info, job.node_name)
             except Exception:
-                log.exception("plugin failed", plugin=plugin.name, point="Unreserve", pod=job.info.key)
+                log.exception("plugin failed", plugin=plugin, point=name, pod=job.info.key)
+            point.answered()
+        point.end()
+
+    @contextmanager
+    def _at(self, job: _Job, name: str) -> Iterator[_Point]:
+        """Take the times of an extension point; what a plugin raises there fails the Pod's attempt."""
+        point = _Point(job.observer, name)
+        try:
+            yield point
+        except Exception as error:  # noqa: BLE001 - told with the name of the plugin
+            point.answered("Error")
+            self._fail(job, name, point.plugin, error)
+        point.end()
 
     async def _bind(self, job: _Job) -> None:
         try:
@@ -250,28 +307,25 @@ class BindingCycles:
             self.refused(job.pending, InternalError("no bind plugin took the pod"))
 
     async def _pre_bind(self, job: _Job) -> bool:
-        for plugin in job.points.pre_bind:
-            try:
+        with self._at(job, "PreBind") as point:
+            for plugin in job.points.pre_bind:
+                point.ask(plugin.name)
                 answer = await self._within(plugin, plugin.pre_bind(job.state, job.info, job.node_name))
-                why = text(plugin.name, "pre_bind", answer)
-            except Exception as error:  # noqa: BLE001 - told with the name of the plugin
-                self._fail(job, "PreBind", plugin.name, error)
-                return False
-            if why:
-                self._fail(job, "PreBind", plugin.name, InternalError(why))
-                return False
-        return True
+                if why := text(plugin.name, "pre_bind", answer):
+                    raise InternalError(why)
+                point.answered()
+        return point.status == "Success"
 
     async def _bind_by_plugin(self, job: _Job) -> bool:
         """Ask the binders in their order; say whether one of them bound the Pod."""
-        for plugin in job.points.bind:
-            try:
+        with self._at(job, "Bind") as point:
+            for plugin in job.points.bind:
+                point.ask(plugin.name)
                 answer = await self._within(plugin, plugin.bind(job.state, job.info, job.node_name))
-                if truth(plugin.name, "bind", answer):
+                bound = truth(plugin.name, "bind", answer)
+                point.answered("Success" if bound else "Skip")
+                if bound:
                     return True
-            except Exception as error:  # noqa: BLE001 - told with the name of the plugin
-                self._fail(job, "Bind", plugin.name, error)
-                return False
         return False
 
     def _fail(self, job: _Job, point: str, plugin: str, error: Exception) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.domains import CELLS
-from scheduler.columns.pod_info import PodClass
+from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.interface import (
     MAX_SCORE,
@@ -24,7 +24,10 @@ from scheduler.framework.interface import (
     Codes,
     FeasibleScore,
     FilterPlugin,
+    PostFilterPlugin,
+    PostFilterResult,
     PreFilterResult,
+    Refusals,
     RoomFilter,
     RoomScore,
     ScorePlugin,
@@ -64,6 +67,26 @@ def ask_pre_filter(
         for name in answer.names:
             if not isinstance(name, str):
                 raise _other_type(plugin.name, "names of pre_filter", name, "texts")
+    return answer
+
+
+def ask_post_filter(
+    plugin: PostFilterPlugin, state: CycleState, pod: PodClass, nodes: Snapshot, refusals: Refusals
+) -> PostFilterResult:
+    """Return what can be done for a Pod that fits nowhere. Raises WrongAnswer."""
+    answer = plugin.post_filter(state, pod, nodes, refusals)
+    if not isinstance(answer, PostFilterResult):
+        raise _other_type(plugin.name, "post_filter", answer, "a PostFilterResult")
+    text(plugin.name, "message of post_filter", answer.message)
+    if text(plugin.name, "nominated of post_filter", answer.nominated) and answer.nominated not in nodes.rows:
+        words = f'answers nominated of post_filter with "{answer.nominated}", there is no such node'
+        raise WrongAnswer(f'plugin "{plugin.name}" {words}')
+    if not isinstance(answer.victims, tuple):
+        raise _other_type(plugin.name, "victims of post_filter", answer.victims, "a tuple")
+    for victim in answer.victims:
+        if not isinstance(victim, PodInfo):
+            raise _other_type(plugin.name, "victims of post_filter", victim, "Pods")
+    truth(plugin.name, "waits of post_filter", answer.waits)
     return answer
 
 

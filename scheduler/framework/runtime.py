@@ -5,7 +5,7 @@ Called by `scheduler.decide.cycle`. The observer is handed in: what is pure read
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from scheduler.framework.binding_points import (
     QueueSortPlugin,
     ReservePlugin,
 )
-from scheduler.framework.checked import ask_pre_filter, ask_pre_score
+from scheduler.framework.checked import ask_post_filter, ask_pre_filter, ask_pre_score, text
 from scheduler.framework.events import ClusterEvent, Hint, always
 from scheduler.framework.interface import (
     RUN,
@@ -36,52 +36,29 @@ from scheduler.framework.interface import (
 from scheduler.framework.state import CycleState
 
 
-class Observer(Protocol):
-    """Takes times (scheduler_plugin_execution_duration_seconds and
-    scheduler_framework_extension_point_duration_seconds).
-    """
+class Observer:
+    """Is told the times of plugins and extension points. This one keeps none (`scheduler.metrics` does)."""
 
     def begin(self) -> None:
         """Plugins are about to be asked for a class."""
-        ...
 
     def now(self) -> float:
         """Return a moment in seconds."""
-        ...
+        return 0.0
 
-    def plugin(self, plugin: str, extension_point: str, seconds: float) -> None:
+    def plugin(self, plugin: str, extension_point: str, seconds: float, status: str = "Success") -> None:
         """A plugin has answered."""
-        ...
 
-    def extension_point(self, name: str, *, success: bool, seconds: float) -> None:
-        """All plugins of an extension point have answered."""
-        ...
+    def extension_point(
+        self, name: str, *, success: bool = True, seconds: float, failed: str = "Unschedulable"
+    ) -> None:
+        """All plugins of an extension point have answered; `failed` is the status without success."""
 
     def flush(self) -> None:
         """Some decisions have been made: let what was taken be read."""
-        ...
 
 
-class NullObserver:
-    """Takes no times."""
-
-    def begin(self) -> None:
-        pass
-
-    def now(self) -> float:
-        return 0.0
-
-    def plugin(self, plugin: str, extension_point: str, seconds: float) -> None:
-        pass
-
-    def extension_point(self, name: str, *, success: bool, seconds: float) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
-
-
-UNOBSERVED: Final = NullObserver()
+UNOBSERVED: Final = Observer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +163,7 @@ class Framework:
     def gate(self, pod: PodClass) -> str:
         """Return the name of the plugin that keeps the Pod out of the queue, or an empty text."""
         for plugin in self.profile.pre_enqueue:
-            if plugin.pre_enqueue(pod):
+            if text(plugin.name, "pre_enqueue", plugin.pre_enqueue(pod)):
                 return plugin.name
         return ""
 
@@ -231,7 +208,7 @@ class Framework:
         waits = False
         for plugin in self.profile.post_filters:
             started = observer.now()
-            result = plugin.post_filter(prepared.state, pod, nodes, refusals)
+            result = ask_post_filter(plugin, prepared.state, pod, nodes, refusals)
             observer.plugin(plugin.name, "PostFilter", observer.now() - started)
             if result.nominated:
                 observer.extension_point("PostFilter", success=True, seconds=observer.now() - began)

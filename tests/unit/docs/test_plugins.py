@@ -6,12 +6,15 @@ A profile is made of the plugin, and Pods are scheduled with it.
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from scheduler.columns.pod_info import PodClass
+from scheduler.columns.snapshot import Snapshot
 from scheduler.configuration.load import read_configuration
 from scheduler.configuration.profiles import make_profiles
 from scheduler.decide.cycles import Cycles, schedule_pod
@@ -100,3 +103,11 @@ def test_the_fields_of_the_page_are_there() -> None:
         named = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])]
         assert len(named) > 10
         assert [name for name in named if not hasattr(thing, name)] == []
+
+
+def test_the_page_lists_all_that_a_plugin_may_read() -> None:
+    table = PAGE[PAGE.index("| `nodes` (`Snapshot`, by row)") :]
+    listed = set(re.findall(r"`(\w+)`", table))
+    assert {field.name for field in fields(Snapshot)} <= listed
+    # Identities, which say nothing of a Pod.
+    assert {*PodClass.__slots__} - {"__weakref__", "kind", "shape", "signature"} <= listed

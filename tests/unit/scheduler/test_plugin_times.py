@@ -29,6 +29,21 @@ def test_every_answer_is_counted_and_one_of_ten_is_timed() -> None:
     assert value(f"{duration}_sum", {**LABELS, "status": "Success"}) == 0.002
 
 
+def test_what_is_called_beside_the_decision_is_timed_and_not_counted() -> None:
+    registry = CollectorRegistry()
+    times = PluginTimes(PluginMetrics(registry), FakeClock(), "default", lambda: 0.0)
+    times.begin()
+    times.plugin("Gang", "Permit", 0.001, "Wait")
+    times.extension_point("Permit", success=False, seconds=0.002, failed="Wait")
+    times.flush()
+    value, labels = registry.get_sample_value, {"extension_point": "Permit", "status": "Wait"}
+    assert value("scheduler_plugin_execution_duration_seconds_count", {"plugin": "Gang", **labels}) == 1
+    points = "scheduler_framework_extension_point_duration_seconds_count"
+    assert value(points, {"profile": "default", **labels}) == 1
+    counted = {"plugin": "Gang", "extension_point": "Permit", "profile": "default"}
+    assert value("scheduler_plugin_evaluation_total", counted) is None
+
+
 def test_extension_points_are_always_timed() -> None:
     value = observed([0.5, 0.5]).get_sample_value
     labels = {"extension_point": "Filter", "status": "Success", "profile": "default"}

@@ -17,7 +17,7 @@ from scheduler.framework.plugin import Plugin
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Profile
 from tests.unit.scheduler.objects import node, pod
-from tests.unit.scheduler.test_scheduler import running
+from tests.unit.scheduler.test_scheduler import World, running
 
 
 class Told(Plugin):
@@ -224,3 +224,38 @@ async def test_what_fails_after_the_binding_harms_nobody() -> None:
         await world.create(pod("a"), pod("b"))
         await world.advance(1)
         assert {await world.node_of(name) for name in "ab"} == {"n1"}
+
+
+def figures(world: World, point: str) -> dict[str, float]:
+    """Return how often an extension point was timed, by the status that it ended with."""
+    return {
+        status: count
+        for status in ("Success", "Unschedulable", "Wait", "Skip", "Error")
+        if (
+            count := world.registry.get_sample_value(
+                "scheduler_framework_extension_point_duration_seconds_count",
+                {"extension_point": point, "status": status, "profile": "default-scheduler"},
+            )
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("answers", "want"),
+    [
+        ({}, {"Reserve": "Success", "Permit": "Success", "PreBind": "Success", "Bind": "Skip", "PostBind": "Success"}),
+        ({"reserve": "no"}, {"Reserve": "Unschedulable", "Unreserve": "Success"}),
+        ({"permit": PermitResult(rejected="no")}, {"Reserve": "Success", "Permit": "Unschedulable", "Unreserve": "Success"}),
+        ({"permit": PermitResult(wait_seconds=60)}, {"Reserve": "Success", "Permit": "Wait"}),
+        ({"pre_bind": RuntimeError("boom")}, {"Reserve": "Success", "Permit": "Success", "PreBind": "Error", "Unreserve": "Success"}),
+    ],
+)  # fmt: skip
+async def test_each_point_has_its_figures(answers: dict[str, object], want: dict[str, str]) -> None:
+    calls: list[str] = []
+    async with running(node("n1"), profiles=[with_plugins(Told("A", calls, **answers))]) as world:
+        await world.create(pod("web"))
+        points = ("Reserve", "Permit", "PreBind", "Bind", "PostBind", "Unreserve")
+        found = {point: figures(world, point) for point in points}
+        assert {point: said for point, said in found.items() if said} == {
+            point: {status: 1.0} for point, status in want.items()
+        }

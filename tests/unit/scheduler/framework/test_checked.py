@@ -12,12 +12,12 @@ from scheduler.decide.cycles import schedule_pod
 from scheduler.decide.first_decision import FirstDecision
 from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.handle import Handle
-from scheduler.framework.interface import PreFilterResult, Reach
+from scheduler.framework.interface import PostFilterResult, PreFilterResult, Reach
 from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.runtime import Framework, Profile, Weighted
 from scheduler.framework.status import Scheduled
 from scheduler.plugins.node_resources_fit import NodeResourcesFit
-from tests.unit.scheduler.objects import node, pod, pod_class, table
+from tests.unit.scheduler.objects import info, node, pod, pod_class, table
 
 #: as many as there are places in a table of three nodes
 ROWS = 3
@@ -405,3 +405,48 @@ def test_a_plugin_that_would_never_be_called_is_refused(kind: type, words: str) 
     with pytest.raises(PluginError) as raised:
         factory_of(kind.__name__, kind).build(None, Handle())
     assert str(raised.value) == words
+
+
+VICTIM = info(pod("victim", node="n1"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (None, "answers post_filter with NoneType, it should be a PostFilterResult"),
+        (PostFilterResult(message=1), "answers message of post_filter with int, it should be a text"),
+        (PostFilterResult(nominated=None), "answers nominated of post_filter with NoneType, it should be a text"),
+        (PostFilterResult(nominated="n9"), 'answers nominated of post_filter with "n9", there is no such node'),
+        (PostFilterResult(victims=[VICTIM]), "answers victims of post_filter with list, it should be a tuple"),
+        (PostFilterResult(victims=("p",)), "answers victims of post_filter with str, it should be Pods"),
+        (PostFilterResult(waits=1), "answers waits of post_filter with int, it should be a bool"),
+    ],
+)  # fmt: skip
+def test_wrong_post_filters_name_their_plugin(answer: Any, words: str) -> None:
+    class Odd:
+        name = "Odd"
+
+        def post_filter(self, state, pod, nodes, refusals):
+            return answer
+
+    class Never(Filter):
+        def filter(self, state, pod, nodes, rows):
+            return nodes.valid[rows]
+
+    with pytest.raises(WrongAnswer) as raised:
+        decide(Profile("odd", filters=(Never(),), post_filters=(Odd(),)))
+    assert str(raised.value) == f'plugin "Odd" {words}'
+
+
+@pytest.mark.parametrize("answer", [None, True, ["gate"]])
+def test_a_wrong_gate_names_its_plugin(answer: Any) -> None:
+    class Odd:
+        name = "Odd"
+
+        def pre_enqueue(self, pod):
+            return answer
+
+    with pytest.raises(WrongAnswer) as raised:
+        Framework(Profile("odd", pre_enqueue=(Odd(),))).gate(pod_class(pod()))
+    kind = type(answer).__name__
+    assert str(raised.value) == f'plugin "Odd" answers pre_enqueue with {kind}, it should be a text'
