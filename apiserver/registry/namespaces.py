@@ -5,11 +5,13 @@ out of spec.finalizers through the sub-resource `finalize`, and with the last on
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from apiserver.registry import metadata
 from apiserver.registry.strategy import Strategy, Subresource, copy_field
 from apiserver.validation import namespaces
+from apiserver.validation.place import find_violations
 from vaina.api.core.v1 import namespace_pb2
 
 ACTIVE, TERMINATING = "Active", "Terminating"
@@ -37,7 +39,7 @@ class NamespaceStrategy(Strategy[namespace_pb2.Namespace]):
     ends_in_two_steps = True
     #: upstream's FinalizeREST has no Get, and so no patches
     subresources: Mapping[str, Subresource[namespace_pb2.Namespace]] = {
-        FINALIZE: Subresource(finalized, namespaces.check_finalize, has_get=False)
+        FINALIZE: Subresource(finalized, partial(find_violations, namespaces.check_finalize), has_get=False)
     }
 
     def prepare_for_create(self, obj: namespace_pb2.Namespace, now: float) -> None:

@@ -6,10 +6,12 @@ Called by the store, by way of `PodStrategy`. Follows `pkg/registry/core/pod/str
 not an error.
 """
 
+from functools import partial
 from typing import Final
 
 from apiserver.registry.strategy import Subresource
 from apiserver.validation import pod_subresources
+from apiserver.validation.place import find_violations
 from vaina.api.core.v1 import pod_pb2
 
 EPHEMERAL_CONTAINERS: Final = "ephemeralcontainers"
@@ -49,6 +51,6 @@ def with_resources(sent: pod_pb2.Pod, old: pod_pb2.Pod) -> pod_pb2.Pod:
 
 
 POD_EPHEMERAL_CONTAINERS: Final = Subresource(
-    with_ephemeral_containers, pod_subresources.check_ephemeral_containers_update
+    with_ephemeral_containers, partial(find_violations, pod_subresources.check_ephemeral_containers_update)
 )
-POD_RESIZE: Final = Subresource(with_resources, pod_subresources.check_resize)
+POD_RESIZE: Final = Subresource(with_resources, partial(find_violations, pod_subresources.check_resize))

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from apiserver import refusals
 from apiserver.registry.pods import TERMINAL
 from apiserver.registry.store import Store
+from apiserver.validation.place import find_violations
 from apiserver.validation.requests import check_log_options
 from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
 from vaina.client.transport import Transport
@@ -104,7 +105,7 @@ class PodStreams:
             Invalid: the options mean nothing.
             Unavailable: the node is away.
         """
-        wrong = check_log_options(request.options)
+        wrong = find_violations(check_log_options, request.options)
         if wrong:
             raise Invalid.of("PodLogOptions", request.name, wrong)
         place = await self._place(request.namespace, request.name, request.uid, request.options.container)

@@ -38,21 +38,21 @@ from apiserver.validation import (
     warnings,
     workloads,
 )
+from apiserver.validation.place import Place, find_violations
 from vaina import kinds
 from vaina.errors import FieldError
 from vaina.kinds import Kind
-from vaina.objects.field_path import Path
 
-_Create = Callable[[Any], list[FieldError]]
-_Update = Callable[[Any, Any], list[FieldError]]
-
-
-def _event_update(new: Any, _: Any) -> list[FieldError]:
-    return records.check_event(new)
+_Create = Callable[[Place, Any], None]
+_Update = Callable[[Place, Any, Any], None]
 
 
-def _metadata_update(new: Any, old: Any) -> list[FieldError]:
-    return metadata.check_update(new.metadata, old.metadata)
+def _event_update(root: Place, new: Any, _: Any) -> None:
+    records.check_event(root, new)
+
+
+def _metadata_update(root: Place, new: Any, old: Any) -> None:
+    metadata.check_update(root, new.metadata, old.metadata)
 
 
 #: kind -> (create, update, status update)
@@ -95,7 +95,7 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
         daemon_sets.check_status_update,
     ),
     kinds.JOB.kind: (jobs.check_create, jobs.check_update, job_status.check_status_update),
-    kinds.CRON_JOB.kind: (cron_jobs.check_create, cron_jobs.check_update, cron_jobs.check_status_update),
+    kinds.CRON_JOB.kind: (cron_jobs.check_create, cron_jobs.check_update, _metadata_update),
     kinds.HORIZONTAL_POD_AUTOSCALER.kind: (
         autoscalers.check_create,
         autoscalers.check_update,
@@ -117,7 +117,7 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
     kinds.PERSISTENT_VOLUME.kind: (
         persistent_volumes.check_volume,
         persistent_volumes.check_volume_update,
-        persistent_volumes.check_volume_status_update,
+        _metadata_update,
     ),
     kinds.PERSISTENT_VOLUME_CLAIM.kind: (
         persistent_volumes.check_claim,
@@ -149,24 +149,19 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
 _SETS = (kinds.STATEFUL_SET, kinds.DAEMON_SET)
 
 
-def _each_once(errors: list[FieldError]) -> list[FieldError]:
-    """Drop repetitions: an update is checked as a whole and as a change, and both may find the same."""
-    return list(dict.fromkeys(errors)) if len(errors) > 1 else errors
-
-
 def validate_create(kind: Kind[Any], message: Message) -> list[FieldError]:
     """Return every violation of a new object, whose defaults and name are set."""
-    return _each_once(_RULES[kind.kind][0](message))
+    return find_violations(_RULES[kind.kind][0], message)
 
 
 def validate_update(kind: Kind[Any], new: Message, old: Message) -> list[FieldError]:
     """Return every violation of a changed object, its status apart."""
-    return _each_once(_RULES[kind.kind][1](new, old))
+    return find_violations(_RULES[kind.kind][1], new, old)
 
 
 def validate_status_update(kind: Kind[Any], new: Message, old: Message) -> list[FieldError]:
     """Return every violation of a changed status."""
-    return _each_once(_RULES[kind.kind][2](new, old))
+    return find_violations(_RULES[kind.kind][2], new, old)
 
 
 def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
@@ -174,18 +169,18 @@ def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
     found: Any = message
     if kind is kinds.POD:
         named = warnings.warnings_for_name(found.metadata)
-        return named + warnings.warnings_for_pod(Path(), found.metadata, found.spec)
+        return named + warnings.warnings_for_pod(Place(), found.metadata, found.spec)
     if kind in (kinds.REPLICA_SET, kinds.REPLICATION_CONTROLLER, kinds.DEPLOYMENT, *_SETS):
         template = found.spec.template
-        return warnings.warnings_for_pod(Path("spec", "template"), template.metadata, template.spec)
+        return warnings.warnings_for_pod(Place("spec.template"), template.metadata, template.spec)
     if kind is kinds.POD_TEMPLATE:
-        return warnings.warnings_for_pod(Path("template"), found.template.metadata, found.template.spec)
+        return warnings.warnings_for_pod(Place("template"), found.template.metadata, found.template.spec)
     if kind is kinds.JOB:
         return job_warnings.warnings_for_name(found.metadata) + job_warnings.warnings_for_job(
-            Path("spec"), found.spec
+            Place("spec"), found.spec
         )
     if kind is kinds.CRON_JOB:
         return job_warnings.warnings_for_name(found.metadata) + job_warnings.warnings_for_job(
-            Path("spec", "jobTemplate", "spec"), found.spec.job_template.spec
+            Place("spec.jobTemplate.spec"), found.spec.job_template.spec
         )
     return []

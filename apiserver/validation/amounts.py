@@ -6,9 +6,8 @@ Follows `pkg/apis/apps/validation`.
 import re
 from typing import Final
 
-from apiserver.validation.metadata import Errors, check_non_negative
+from apiserver.validation.place import Place, check_non_negative
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects.field_path import Path, invalid
 
 _STRING: Final = 1
 _PERCENT = re.compile("[0-9]+%", re.ASCII).fullmatch
@@ -18,15 +17,15 @@ _NO_PERCENT: Final = (
 )
 
 
-def check_amount(errors: Errors, path: Path, amount: meta_pb2.IntOrString) -> None:
+def check_amount(path: Place, amount: meta_pb2.IntOrString) -> None:
     """Report a negative number, and a text that is no share."""
     if amount.type != _STRING:
-        check_non_negative(errors, path, amount.int_val)
+        check_non_negative(path, amount.int_val)
     elif not _PERCENT(amount.str_val):
-        errors.append(invalid(path, amount.str_val, _NO_PERCENT))
+        path.invalid(amount.str_val, _NO_PERCENT)
 
 
-def check_at_most_all(errors: Errors, path: Path, amount: meta_pb2.IntOrString) -> None:
+def check_at_most_all(path: Place, amount: meta_pb2.IntOrString) -> None:
     """Report a share of more than all."""
     text = amount.str_val
     if amount.type != _STRING or not _PERCENT(text):
@@ -34,7 +33,7 @@ def check_at_most_all(errors: Errors, path: Path, amount: meta_pb2.IntOrString) 
     # Zeros before it change nothing, as upstream. Not read when it is long: int() of thousands of digits raises.
     digits = text[:-1].lstrip("0") or "0"
     if len(digits) > len("100") or int(digits) > 100:
-        errors.append(invalid(path, text, "must not be greater than 100%"))
+        path.invalid(text, "must not be greater than 100%")
 
 
 def is_zero(amount: meta_pb2.IntOrString) -> bool:

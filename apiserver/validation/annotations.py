@@ -7,11 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from apiserver.validation.metadata import Errors, check_text
+from apiserver.validation.place import Place, check_value
 from apiserver.validation.windows import visit_containers
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, forbidden, invalid
 from vaina.objects.integers import parse_int
 from vaina.objects.pods import MIRROR
 from vaina.quoting import go_quote
@@ -45,58 +44,54 @@ def have_meaning(annotations: Annotations) -> bool:
     )
 
 
-def check_annotations(errors: Errors, path: Path, annotations: Annotations, spec: pod_pb2.PodSpec) -> None:
+def check_annotations(path: Place, annotations: Annotations, spec: pod_pb2.PodSpec) -> None:
     """Check the annotations of a Pod or template that Kubernetes gives a meaning."""
     if MIRROR in annotations and not spec.node_name:
         detail = "must set spec.nodeName if mirror pod annotation is set"
-        errors.append(invalid(path.key(MIRROR), annotations[MIRROR], detail))
+        path.key(MIRROR).invalid(annotations[MIRROR], detail)
     if _DELETION_COST in annotations:
         cost = annotations[_DELETION_COST]
         if not _INTEGER.fullmatch(cost) or parse_int(cost, bits=32) is None:
-            errors.append(invalid(path.key(_DELETION_COST), cost, "must be a 32bit integer"))
+            path.key(_DELETION_COST).invalid(cost, "must be a 32bit integer")
     for key in sorted(annotations):
         if key == _SECCOMP_POD or key.startswith(_SECCOMP_CONTAINER):
-            _check_seccomp(errors, path.child(key), annotations[key])
+            _check_seccomp(path.child(key), annotations[key])
     armored = [key for key in sorted(annotations) if key.startswith(_APP_ARMOR)]
     containers = {container.name for container, _ in visit_containers(spec, path)} if armored else set()
     for key in armored:
         container, profile = key.removeprefix(_APP_ARMOR), annotations[key]
         if container not in containers:
-            errors.append(invalid(path.key(key), container, "container not found"))
+            path.key(key).invalid(container, "container not found")
         if profile and profile not in _APP_ARMOR_TYPES and not profile.startswith(_LOCALHOST):
-            detail = f"invalid AppArmor profile name: {go_quote(profile)}"
-            errors.append(invalid(path.key(key), profile, detail))
+            path.key(key).invalid(profile, f"invalid AppArmor profile name: {go_quote(profile)}")
 
 
-def _check_seccomp(errors: Errors, path: Path, profile: str) -> None:
+def _check_seccomp(path: Place, profile: str) -> None:
     if profile in _SECCOMP_TYPES:
         return
     if profile.startswith(_LOCALHOST):
-        check_text(errors, path, profile.removeprefix(_LOCALHOST), names.local_descending_path)
+        check_value(path, profile.removeprefix(_LOCALHOST), names.local_descending_path)
     else:
-        errors.append(invalid(path, profile, "must be a valid seccomp profile"))
+        path.invalid(profile, "must be a valid seccomp profile")
 
 
-def check_profiles_match(errors: Errors, path: Path, annotations: Annotations, spec: pod_pb2.PodSpec) -> None:
+def check_profiles_match(path: Place, annotations: Annotations, spec: pod_pb2.PodSpec) -> None:
     """Check that old annotations and the fields that replaced them say the same; `path` is the spec's."""
     if not any(key.startswith((_SECCOMP_POD, _SECCOMP_CONTAINER, _APP_ARMOR)) for key in annotations):
         return
     if _SECCOMP_POD in annotations and spec.security_context.HasField("seccomp_profile"):
         at, profile = path.child("securityContext", "seccompProfile"), spec.security_context.seccomp_profile
-        _check_match(errors, at, annotations[_SECCOMP_POD], profile, _SECCOMP_TYPES)
+        _check_match(at, annotations[_SECCOMP_POD], profile, _SECCOMP_TYPES)
     for container, at in visit_containers(spec, path):
         annotation = annotations.get(_SECCOMP_CONTAINER + container.name)
         if annotation is not None and container.security_context.HasField("seccomp_profile"):
             profile = container.security_context.seccomp_profile
-            where = at.child("securityContext", "seccompProfile")
-            _check_match(errors, where, annotation, profile, _SECCOMP_TYPES)
+            _check_match(at.child("securityContext", "seccompProfile"), annotation, profile, _SECCOMP_TYPES)
     if spec.os.name != "windows":
-        _check_app_armor_match(errors, path, annotations, spec)
+        _check_app_armor_match(path, annotations, spec)
 
 
-def _check_app_armor_match(
-    errors: Errors, path: Path, annotations: Annotations, spec: pod_pb2.PodSpec
-) -> None:
+def _check_app_armor_match(path: Place, annotations: Annotations, spec: pod_pb2.PodSpec) -> None:
     for container, at in visit_containers(spec, path):
         annotation = annotations.get(_APP_ARMOR + container.name)
         if annotation is None:
@@ -104,34 +99,29 @@ def _check_app_armor_match(
         for context in (container.security_context, spec.security_context):
             if context.HasField("app_armor_profile"):
                 where = at.child("securityContext", "appArmorProfile")
-                _check_match(errors, where, annotation, context.app_armor_profile, _APP_ARMOR_TYPES)
+                _check_match(where, annotation, context.app_armor_profile, _APP_ARMOR_TYPES)
                 break
 
 
-def _check_match(
-    errors: Errors, path: Path, annotation: str, profile: Profile, types: Mapping[str, str]
-) -> None:
+def _check_match(path: Place, annotation: str, profile: Profile, types: Mapping[str, str]) -> None:
     system = "seccomp" if isinstance(profile, pod_pb2.SeccompProfile) else "apparmor"
     if profile.type in {"Unconfined", "RuntimeDefault"}:
         if types.get(annotation) != profile.type:
-            detail = f"{system} type in annotation and field must match"
-            errors.append(forbidden(path.child("type"), detail))
+            path.child("type").forbidden(f"{system} type in annotation and field must match")
     elif profile.type == "Localhost":
         if not annotation.startswith(_LOCALHOST):
-            detail = f"{system} type in annotation and field must match"
-            errors.append(forbidden(path.child("type"), detail))
+            path.child("type").forbidden(f"{system} type in annotation and field must match")
         elif annotation.removeprefix(_LOCALHOST) != profile.localhost_profile:
-            detail = f"{system} profile in annotation and field must match"
-            errors.append(forbidden(path.child("localhostProfile"), detail))
+            path.child("localhostProfile").forbidden(f"{system} profile in annotation and field must match")
 
 
-def check_annotation_updates(errors: Errors, path: Path, new: Annotations, old: Annotations) -> None:
+def check_annotation_updates(path: Place, new: Annotations, old: Annotations) -> None:
     """Check that an update leaves the annotations that nobody may change."""
     for key in sorted(set(new) | set(old)):
         if new.get(key) == old.get(key):
             continue
         verb = "remove or update" if key in old else "add"
         if key.startswith(_APP_ARMOR):
-            errors.append(forbidden(path.key(key), f"may not {verb} AppArmor annotations"))
+            path.key(key).forbidden(f"may not {verb} AppArmor annotations")
         if key == MIRROR:
-            errors.append(forbidden(path.key(key), f"may not {verb} mirror pod annotation"))
+            path.key(key).forbidden(f"may not {verb} mirror pod annotation")

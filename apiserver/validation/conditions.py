@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from apiserver.validation.metadata import Errors, check_label_name
+from apiserver.validation.metadata import check_label_name
+from apiserver.validation.place import Place, check_supported, check_unique
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects.field_path import Path, duplicate, invalid, not_supported, required, too_long
 
 _STATUSES: Final = ("False", "True", "Unknown")
 _MAX_REASON: Final = 1024
@@ -23,32 +23,29 @@ _RULE: Final = (
 )
 
 
-def check_conditions(errors: Errors, path: Path, conditions: Iterable[meta_pb2.Condition]) -> None:
+def check_conditions(path: Place, conditions: Iterable[meta_pb2.Condition]) -> None:
     """Check conditions, and that there is one of each type."""
     seen: set[str] = set()
     for index, condition in enumerate(conditions):
         at = path.index(index)
-        if condition.type in seen:
-            errors.append(duplicate(at.child("type"), condition.type))
-        seen.add(condition.type)
-        _check_condition(errors, at, condition)
+        check_unique(at.child("type"), condition.type, seen)
+        _check_condition(at, condition)
 
 
-def _check_condition(errors: Errors, path: Path, condition: meta_pb2.Condition) -> None:
-    check_label_name(errors, path.child("type"), condition.type)
-    if condition.status not in _STATUSES:
-        errors.append(not_supported(path.child("status"), condition.status, _STATUSES))
+def _check_condition(path: Place, condition: meta_pb2.Condition) -> None:
+    check_label_name(path.child("type"), condition.type)
+    check_supported(path.child("status"), condition.status, _STATUSES)
     if condition.observed_generation < 0:
         words = "must be greater than or equal to zero"
-        errors.append(invalid(path.child("observedGeneration"), condition.observed_generation, words))
+        path.child("observedGeneration").invalid(condition.observed_generation, words)
     if not condition.HasField("last_transition_time"):
-        errors.append(required(path.child("lastTransitionTime"), "must be set"))
+        path.child("lastTransitionTime").required("must be set")
     if not condition.reason:
-        errors.append(required(path.child("reason"), "must be set"))
+        path.child("reason").required("must be set")
     else:
         if not _REASON(condition.reason):
-            errors.append(invalid(path.child("reason"), condition.reason, _RULE))
+            path.child("reason").invalid(condition.reason, _RULE)
         if len(condition.reason.encode()) > _MAX_REASON:
-            errors.append(too_long(path.child("reason"), _MAX_REASON))
+            path.child("reason").too_long(_MAX_REASON)
     if len(condition.message.encode()) > _MAX_MESSAGE:
-        errors.append(too_long(path.child("message"), _MAX_MESSAGE))
+        path.child("message").too_long(_MAX_MESSAGE)

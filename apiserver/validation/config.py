@@ -8,94 +8,90 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from apiserver.validation import metadata
-from apiserver.validation.metadata import METADATA, Errors
+from apiserver.validation.place import Place, check_immutable, check_value
 from vaina.api.core.v1 import config_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, forbidden, invalid, required, too_long
 
 _MAX_BYTES: Final = 1024 * 1024
 _LOCKED: Final = "field is immutable when `immutable` is set"
-_DATA: Final = Path("data")
 _ACCOUNT_NAME: Final = "kubernetes.io/service-account.name"
 
 ConfigMap = config_pb2.ConfigMap
 Secret = config_pb2.Secret
 
 
-def check_config_map(new: ConfigMap) -> Errors:
+def check_config_map(root: Place, new: ConfigMap) -> None:
     """Check a new ConfigMap."""
-    errors = metadata.check_create(new.metadata, names.dns_1123_subdomain, namespaced=True)
+    metadata.check_create(root, new.metadata, names.dns_1123_subdomain, namespaced=True)
     for key in sorted(new.data):
-        _check_key(errors, _DATA, key)
+        _check_key(root.child("data"), key)
         if key in new.binary_data:
-            errors.append(invalid(_DATA.key(key), key, "duplicate of key present in binaryData"))
+            root.child("data").key(key).invalid(key, "duplicate of key present in binaryData")
     for key in sorted(new.binary_data):
-        _check_key(errors, Path("binaryData"), key)
+        _check_key(root.child("binaryData"), key)
     size = sum(names.size(value) for value in new.data.values())
     if size + sum(map(len, new.binary_data.values())) > _MAX_BYTES:
         # Upstream's path of the whole object: ConfigMap "c" is invalid: []: Too long: ...
-        errors.append(too_long("[]", _MAX_BYTES))
-    return errors
+        Place("[]", root.errors).too_long(_MAX_BYTES)
 
 
-def _check_key(errors: Errors, path: Path, key: str) -> None:
-    errors.extend(invalid(path.key(key), key, problem) for problem in names.config_key(key))
+def _check_key(path: Place, key: str) -> None:
+    check_value(path.key(key), key, names.config_key)
 
 
-def check_config_map_update(new: ConfigMap, old: ConfigMap) -> Errors:
+def check_config_map_update(root: Place, new: ConfigMap, old: ConfigMap) -> None:
     """Check a changed ConfigMap; one that is immutable stays so."""
-    errors = metadata.check_update(new.metadata, old.metadata)
+    metadata.check_update(root, new.metadata, old.metadata)
     if old.immutable:
         if not new.immutable:
-            errors.append(forbidden(Path("immutable"), _LOCKED))
+            root.child("immutable").forbidden(_LOCKED)
         if new.data != old.data:
-            errors.append(forbidden(_DATA, _LOCKED))
+            root.child("data").forbidden(_LOCKED)
         if new.binary_data != old.binary_data:
-            errors.append(forbidden(Path("binaryData"), _LOCKED))
-    errors.extend(check_config_map(new))
-    return errors
+            root.child("binaryData").forbidden(_LOCKED)
+    check_config_map(root, new)
 
 
-def check_secret(new: Secret) -> Errors:
+def check_secret(root: Place, new: Secret) -> None:
     """Check a new Secret; `stringData` is in `data` already."""
-    errors = metadata.check_create(new.metadata, names.dns_1123_subdomain, namespaced=True)
+    metadata.check_create(root, new.metadata, names.dns_1123_subdomain, namespaced=True)
     for key in sorted(new.data):
-        _check_key(errors, _DATA, key)
+        _check_key(root.child("data"), key)
     if sum(map(len, new.data.values())) > _MAX_BYTES:
-        errors.append(too_long(_DATA, _MAX_BYTES))
-    _check_type(errors, new)
-    return errors
+        root.child("data").too_long(_MAX_BYTES)
+    _check_type(root, new)
 
 
-def _check_type(errors: Errors, secret: Secret) -> None:
+def _check_type(root: Place, secret: Secret) -> None:
     """Check that a Secret has what its type promises."""
     match secret.type:
         case "kubernetes.io/service-account-token":
             if not secret.metadata.annotations.get(_ACCOUNT_NAME):
-                errors.append(required(METADATA.child("annotations").key(_ACCOUNT_NAME)))
+                root.child("metadata", "annotations").key(_ACCOUNT_NAME).required()
         case "kubernetes.io/dockercfg":
-            _check_json(errors, secret.data, ".dockercfg")
+            _check_json(root.child("data"), secret.data, ".dockercfg")
         case "kubernetes.io/dockerconfigjson":
-            _check_json(errors, secret.data, ".dockerconfigjson")
+            _check_json(root.child("data"), secret.data, ".dockerconfigjson")
         case "kubernetes.io/basic-auth":
             if "username" not in secret.data and "password" not in secret.data:
-                _require(errors, ("username", "password"))
+                _require(root.child("data"), ("username", "password"))
         case "kubernetes.io/ssh-auth":
             if not secret.data.get("ssh-privatekey"):
-                _require(errors, ("ssh-privatekey",))
+                _require(root.child("data"), ("ssh-privatekey",))
         case "kubernetes.io/tls":
-            _require(errors, (key for key in ("tls.crt", "tls.key") if key not in secret.data))
+            _require(root.child("data"), (key for key in ("tls.crt", "tls.key") if key not in secret.data))
         case _:
             pass
 
 
-def _require(errors: Errors, keys: Iterable[str]) -> None:
-    errors.extend(required(_DATA.key(key)) for key in keys)
+def _require(path: Place, keys: Iterable[str]) -> None:
+    for key in keys:
+        path.key(key).required()
 
 
-def _check_json(errors: Errors, data: Mapping[str, bytes], key: str) -> None:
+def _check_json(path: Place, data: Mapping[str, bytes], key: str) -> None:
     if key not in data:
-        _require(errors, (key,))
+        _require(path, (key,))
         return
     try:
         fine = json.loads(data[key]) is None or isinstance(json.loads(data[key]), dict)
@@ -105,17 +101,16 @@ def _check_json(errors: Errors, data: Mapping[str, bytes], key: str) -> None:
             "unexpected end of JSON input" if not data[key].strip() else "invalid character in JSON input"
         )
     if problem:
-        errors.append(invalid(_DATA.key(key), "<secret contents redacted>", problem))
+        path.key(key).invalid("<secret contents redacted>", problem)
 
 
-def check_secret_update(new: Secret, old: Secret) -> Errors:
+def check_secret_update(root: Place, new: Secret, old: Secret) -> None:
     """Check a changed Secret; its type stays, and one that is immutable stays so."""
-    errors = metadata.check_update(new.metadata, old.metadata)
-    metadata.check_immutable(errors, Path("type"), new.type, old.type)
+    metadata.check_update(root, new.metadata, old.metadata)
+    check_immutable(root.child("type"), new.type, old.type)
     if old.immutable:
         if not new.immutable:
-            errors.append(forbidden(Path("immutable"), _LOCKED))
+            root.child("immutable").forbidden(_LOCKED)
         if new.data != old.data:
-            errors.append(forbidden(_DATA, _LOCKED))
-    errors.extend(check_secret(new))
-    return errors
+            root.child("data").forbidden(_LOCKED)
+    check_secret(root, new)

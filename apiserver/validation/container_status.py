@@ -7,10 +7,9 @@ validateVolumeStatus, validatePodExtendedResourceClaimStatus, validateNodeAlloca
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from apiserver.validation.metadata import Errors, check_text
+from apiserver.validation.place import Place, check_required, check_supported, check_unique, check_value
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required, too_long
 
 _HEALTH: Final = ("Healthy", "Unhealthy", "Unknown")
 _MAX_MESSAGE: Final = 1024
@@ -28,13 +27,13 @@ _NO_RESOURCE: Final = (
 _NO_CONTAINER: Final = "must match the name of an entry in spec.initContainers.name or spec.containers.name"
 
 
-def check(errors: Errors, path: Path, pod: pod_pb2.Pod) -> None:
+def check(path: Place, pod: pod_pb2.Pod) -> None:
     """Check the status of a Pod; `path` is its status."""
     status, spec = pod.status, pod.spec
     if status.HasField("extended_resource_claim_status"):
-        _check_extended(errors, path.child("extendedResourceClaimStatus"), pod)
+        _check_extended(path.child("extendedResourceClaimStatus"), pod)
     if status.node_allocatable_resource_claim_statuses:
-        _check_allocatable(errors, path.child("nodeAllocatableResourceClaimStatuses"), pod)
+        _check_allocatable(path.child("nodeAllocatableResourceClaimStatuses"), pod)
     for shown, statuses, containers in (
         ("containerStatuses", status.container_statuses, spec.containers),
         ("initContainerStatuses", status.init_container_statuses, spec.init_containers),
@@ -42,57 +41,53 @@ def check(errors: Errors, path: Path, pod: pod_pb2.Pod) -> None:
         known = {container.name: container for container in containers}
         for index, one in enumerate(statuses):
             at = path.child(shown).index(index).child("allocatedResourcesStatus")
-            _check_allocated(errors, at, one.allocated_resources_status, known.get(one.name))
+            _check_allocated(at, one.allocated_resources_status, known.get(one.name))
     for index, one in enumerate(status.ephemeral_container_statuses):
         if one.allocated_resources_status:
             at = path.child("ephemeralContainerStatuses").index(index).child("allocatedResourcesStatus")
-            errors.append(forbidden(at, "must not be specified in container status"))
-    _check_volumes(errors, path.child("containerStatuses"), status.container_statuses)
-    _check_volumes(errors, path.child("initContainerStatuses"), status.init_container_statuses)
-    _check_volumes(errors, path.child("ephemeralContainerStatuses"), status.ephemeral_container_statuses)
+            at.forbidden("must not be specified in container status")
+    _check_volumes(path.child("containerStatuses"), status.container_statuses)
+    _check_volumes(path.child("initContainerStatuses"), status.init_container_statuses)
+    _check_volumes(path.child("ephemeralContainerStatuses"), status.ephemeral_container_statuses)
 
 
 def _check_allocated(
-    errors: Errors,
-    path: Path,
+    path: Place,
     statuses: Iterable[pod_pb2.ResourceStatus],
     container: pod_pb2.Container | None,
 ) -> None:
     for index, status in enumerate(statuses):
         if container is not None:
-            _check_resource_name(errors, path.index(index).child("name"), status.name, container)
+            _check_resource_name(path.index(index).child("name"), status.name, container)
         seen: set[str] = set()
         for position, health in enumerate(status.resources):
             at = path.index(index).child("resources").index(position)
-            if health.health not in _HEALTH:
-                errors.append(not_supported(at.child("health"), health.health, _HEALTH))
+            check_supported(at.child("health"), health.health, _HEALTH)
             if health.HasField("message"):
-                _check_message(errors, at.child("message"), health.message)
-            if health.resource_id in seen:
-                errors.append(duplicate(at.child("resourceID"), health.resource_id))
-            seen.add(health.resource_id)
+                _check_message(at.child("message"), health.message)
+            check_unique(at.child("resourceID"), health.resource_id, seen)
 
 
-def _check_message(errors: Errors, path: Path, message: str) -> None:
+def _check_message(path: Place, message: str) -> None:
     if not message:
-        errors.append(required(path, "must be non-empty if specified"))
+        path.required("must be non-empty if specified")
     elif names.size(message) > _MAX_MESSAGE:
-        errors.append(too_long(path, _MAX_MESSAGE))
+        path.too_long(_MAX_MESSAGE)
 
 
-def _check_resource_name(errors: Errors, path: Path, name: str, container: pod_pb2.Container) -> None:
+def _check_resource_name(path: Place, name: str, container: pod_pb2.Container) -> None:
     if name.startswith(_CLAIM):
         claims = {
             f"{_CLAIM}{claim.name}/{claim.request}" if claim.request else f"{_CLAIM}{claim.name}"
             for claim in container.resources.claims
         }
         if name not in claims:
-            errors.append(invalid(path, name, _NO_CLAIM))
+            path.invalid(name, _NO_CLAIM)
     elif name not in container.resources.requests:
-        errors.append(invalid(path, name, _NO_REQUEST))
+        path.invalid(name, _NO_REQUEST)
 
 
-def _check_volumes(errors: Errors, path: Path, statuses: Sequence[pod_pb2.ContainerStatus]) -> None:
+def _check_volumes(path: Place, statuses: Sequence[pod_pb2.ContainerStatus]) -> None:
     for index, status in enumerate(statuses):
         for position, mount in enumerate(status.volume_mounts):
             if not mount.volume_status.HasField("image"):
@@ -101,51 +96,45 @@ def _check_volumes(errors: Errors, path: Path, statuses: Sequence[pod_pb2.Contai
             at = at.child("imageVolumeStatus", "imageRef")
             reference = mount.volume_status.image.image_ref
             if not reference:
-                errors.append(required(at, "imageRef must not be empty"))
+                at.required("imageRef must not be empty")
             elif names.size(reference) > _MAX_IMAGE_REF:
-                errors.append(too_long(at, _MAX_IMAGE_REF))
+                at.too_long(_MAX_IMAGE_REF)
 
 
-def _check_extended(errors: Errors, path: Path, pod: pod_pb2.Pod) -> None:
+def _check_extended(path: Place, pod: pod_pb2.Pod) -> None:
     """Check the claim that was made for extended resources (KEP-5004)."""
     status = pod.status.extended_resource_claim_status
     known = {one.name: one for one in (*pod.spec.init_containers, *pod.spec.containers)}
     at = path.child("requestMappings")
     if not status.request_mappings:
-        errors.append(required(at, "at least one request mapping is required"))
+        at.required("at least one request mapping is required")
     seen: set[tuple[str, str, str]] = set()
     for index, mapping in enumerate(status.request_mappings):
         where, container = at.index(index), known.get(mapping.container_name)
         if container is None:
-            errors.append(invalid(where.child("containerName"), mapping.container_name, _NO_CONTAINER))
+            where.child("containerName").invalid(mapping.container_name, _NO_CONTAINER)
         elif mapping.resource_name not in container.resources.requests:
-            errors.append(invalid(where.child("resourceName"), mapping.resource_name, _NO_RESOURCE))
+            where.child("resourceName").invalid(mapping.resource_name, _NO_RESOURCE)
         # Upstream's path of the request carries no index.
-        check_text(errors, path.child("requestName"), mapping.request_name, names.dns_1123_label)
+        check_value(path.child("requestName"), mapping.request_name, names.dns_1123_label)
         key = (mapping.container_name, mapping.resource_name, mapping.request_name)
         if key in seen:
             shown = ("containerName", "resourceName", "requestName")
-            errors.extend(
-                duplicate(where.child(field), value) for field, value in zip(shown, key, strict=True)
-            )
+            for field, value in zip(shown, key, strict=True):
+                where.child(field).duplicate(value)
         seen.add(key)
-    if not status.resource_claim_name:
-        errors.append(required(path.child("resourceClaimName")))
-    else:
-        check_text(
-            errors, path.child("resourceClaimName"), status.resource_claim_name, names.dns_1123_subdomain
-        )
+    check_required(path.child("resourceClaimName"), status.resource_claim_name, names.dns_1123_subdomain)
 
 
-def _check_allocatable(errors: Errors, path: Path, pod: pod_pb2.Pod) -> None:
+def _check_allocatable(path: Place, pod: pod_pb2.Pod) -> None:
     """Check claims of what a node itself has (KEP-5517)."""
     known = {claim.resource_claim_name for claim in pod.spec.resource_claims}
     known |= {claim.resource_claim_name for claim in pod.status.resource_claim_statuses}
     for index, status in enumerate(pod.status.node_allocatable_resource_claim_statuses):
         at, name = path.index(index), status.resource_claim_name
         if not name:
-            errors.append(required(at.child("resourceClaimName"), "must not be empty"))
+            at.child("resourceClaimName").required("must not be empty")
         if name not in known - {""}:
-            errors.append(invalid(at.child("resourceClaimName"), name, "no mapping found in pod reference"))
+            at.child("resourceClaimName").invalid(name, "no mapping found in pod reference")
         if not status.containers:
-            errors.append(required(at.child("containers"), "must not be empty"))
+            at.child("containers").required("must not be empty")

@@ -7,11 +7,10 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from apiserver.validation.metadata import Errors, check_text
+from apiserver.validation.place import Place, check_required, check_value
 from apiserver.validation.windows import visit_containers
 from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.objects import names, quantity
-from vaina.objects.field_path import Path, invalid, not_found, not_supported, required
 
 ENV_FIELDS: Final = frozenset({
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
@@ -42,65 +41,59 @@ _ONE_SOURCE: Final = (
 _TWO_SOURCES: Final = "may not have more than one field specified at a time"
 
 
-def check_env(errors: Errors, path: Path, variables: Iterable[pod_pb2.EnvVar]) -> None:
+def check_env(path: Place, variables: Iterable[pod_pb2.EnvVar]) -> None:
     """Check variables and where their values come from."""
     for index, variable in enumerate(variables):
-        if not variable.name:
-            errors.append(required(path.index(index).child("name")))
-        elif names.env_name(variable.name):
-            check_text(errors, path.index(index).child("name"), variable.name, names.env_name)
+        check_required(path.index(index).child("name"), variable.name, names.env_name)
         if variable.HasField("value_from"):
-            _check_source(errors, path.index(index).child("valueFrom"), variable)
+            _check_source(path.index(index).child("valueFrom"), variable)
 
 
-def _check_source(errors: Errors, path: Path, variable: pod_pb2.EnvVar) -> None:
+def _check_source(path: Place, variable: pod_pb2.EnvVar) -> None:
     source = variable.value_from
     count = 0
     if source.HasField("field_ref"):
         count += 1
-        check_field_ref(errors, path.child("fieldRef"), source.field_ref, ENV_FIELDS)
+        check_field_ref(path.child("fieldRef"), source.field_ref, ENV_FIELDS)
     if source.HasField("resource_field_ref"):
         count += 1
-        check_resource_ref(errors, path.child("resourceFieldRef"), source.resource_field_ref, in_volume=False)
+        check_resource_ref(path.child("resourceFieldRef"), source.resource_field_ref, in_volume=False)
     if source.HasField("config_map_key_ref"):
         count += 1
-        _check_key_ref(errors, path.child("configMapKeyRef"), source.config_map_key_ref)
+        _check_key_ref(path.child("configMapKeyRef"), source.config_map_key_ref)
     if source.HasField("secret_key_ref"):
         count += 1
-        _check_key_ref(errors, path.child("secretKeyRef"), source.secret_key_ref)
+        _check_key_ref(path.child("secretKeyRef"), source.secret_key_ref)
     if source.HasField("file_key_ref"):
         count += 1
-        _check_file_key_ref(errors, path.child("fileKeyRef"), source.file_key_ref)
+        _check_file_key_ref(path.child("fileKeyRef"), source.file_key_ref)
     if count == 0:
-        errors.append(invalid(path, "", _ONE_SOURCE))
+        path.invalid("", _ONE_SOURCE)
     elif variable.value:
-        errors.append(invalid(path, "", "may not be specified when `value` is not empty"))
+        path.invalid("", "may not be specified when `value` is not empty")
     elif count > 1:
-        errors.append(invalid(path, "", _TWO_SOURCES))
+        path.invalid("", _TWO_SOURCES)
 
 
-def check_field_ref(
-    errors: Errors, path: Path, ref: reference_pb2.ObjectFieldSelector, allowed: Collection[str]
-) -> None:
+def check_field_ref(path: Place, ref: reference_pb2.ObjectFieldSelector, allowed: Collection[str]) -> None:
     """Check a field of the Pod that the downward API is to give."""
     if not ref.api_version:
-        errors.append(required(path.child("apiVersion")))
+        path.child("apiVersion").required()
         return
     if not ref.field_path:
-        errors.append(required(path.child("fieldPath")))
+        path.child("fieldPath").required()
         return
     match = _SUBSCRIPT.fullmatch(ref.field_path)
     field = match[1] if match else ref.field_path
     field = "spec.nodeName" if field == "spec.host" else field  # the name before v1
     problem = _unknown_field(ref, field, subscripted=match is not None)
     if problem:
-        detail = f"error converting fieldPath: {problem}"
-        errors.append(invalid(path.child("fieldPath"), ref.field_path, detail))
+        path.child("fieldPath").invalid(ref.field_path, f"error converting fieldPath: {problem}")
     elif match:
         subscript = match[2].lower() if field == "metadata.annotations" else match[2]
-        check_text(errors, path, subscript, names.qualified_name)
+        check_value(path, subscript, names.qualified_name)
     elif field not in allowed:
-        errors.append(not_supported(path.child("fieldPath"), field, sorted(allowed)))
+        path.child("fieldPath").not_supported(field, sorted(allowed))
 
 
 def _unknown_field(ref: reference_pb2.ObjectFieldSelector, field: str, *, subscripted: bool) -> str:
@@ -116,27 +109,25 @@ def _unknown_field(ref: reference_pb2.ObjectFieldSelector, field: str, *, subscr
     return f"field label not supported: {field}"
 
 
-def check_resource_ref(
-    errors: Errors, path: Path, ref: reference_pb2.ResourceFieldSelector, *, in_volume: bool
-) -> None:
+def check_resource_ref(path: Place, ref: reference_pb2.ResourceFieldSelector, *, in_volume: bool) -> None:
     """Check a container's request or limit that the downward API is to give."""
     if in_volume and not ref.container_name:
-        errors.append(required(path.child("containerName")))
+        path.child("containerName").required()
     elif not ref.resource:
-        errors.append(required(path.child("resource")))
+        path.child("resource").required()
     elif ref.resource not in _RESOURCE_FIELDS and not ref.resource.startswith(_HUGE_PAGES_FIELDS):
-        errors.append(not_supported(path.child("resource"), ref.resource, sorted(_RESOURCE_FIELDS)))
-    _check_divisor(errors, path.child("divisor"), ref)
+        path.child("resource").not_supported(ref.resource, sorted(_RESOURCE_FIELDS))
+    _check_divisor(path.child("divisor"), ref)
 
 
-def _check_divisor(errors: Errors, path: Path, ref: reference_pb2.ResourceFieldSelector) -> None:
+def _check_divisor(path: Place, ref: reference_pb2.ResourceFieldSelector) -> None:
     text = ref.divisor.string
     if not text:
         return
     try:
         amount = quantity.parse(text)
     except quantity.QuantityError as error:
-        errors.append(invalid(path, text, str(error)))
+        path.invalid(text, str(error))
         return
     if not amount.nanos:
         return
@@ -153,20 +144,17 @@ def _check_divisor(errors: Errors, path: Path, ref: reference_pb2.ResourceFieldS
         return
     if str(amount) not in allowed:
         detail = f"only divisor's values {shown} are supported with the {resource} resource"
-        errors.append(invalid(path, ref.resource, detail))
+        path.invalid(ref.resource, detail)
 
 
 def _check_key_ref(
-    errors: Errors, path: Path, ref: reference_pb2.ConfigMapKeySelector | reference_pb2.SecretKeySelector
+    path: Place, ref: reference_pb2.ConfigMapKeySelector | reference_pb2.SecretKeySelector
 ) -> None:
-    check_text(errors, path.child("name"), ref.local_object_reference.name, names.dns_1123_subdomain)
-    if not ref.key:
-        errors.append(required(path.child("key")))
-    else:
-        check_text(errors, path.child("key"), ref.key, names.config_key)
+    check_value(path.child("name"), ref.local_object_reference.name, names.dns_1123_subdomain)
+    check_required(path.child("key"), ref.key, names.config_key)
 
 
-def _check_file_key_ref(errors: Errors, path: Path, ref: reference_pb2.FileKeySelector) -> None:
+def _check_file_key_ref(path: Place, ref: reference_pb2.FileKeySelector) -> None:
     """Check a variable from a file (KEP-3721).
 
     That its volume is there is checked last of all (`check_file_volumes`).
@@ -175,13 +163,10 @@ def _check_file_key_ref(errors: Errors, path: Path, ref: reference_pb2.FileKeySe
         ("key", ref.key, names.env_name), ("volumeName", ref.volume_name, names.dns_1123_label),
         ("path", ref.path, names.no_backsteps),
     ):  # fmt: skip
-        if not value:
-            errors.append(required(path.child(shown)))
-        else:
-            check_text(errors, path.child(shown), value, rule)
+        check_required(path.child(shown), value, rule)
 
 
-def check_file_volumes(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+def check_file_volumes(path: Place, spec: pod_pb2.PodSpec) -> None:
     """Check that variables from files name volumes of the Pod that containers write to: emptyDirs."""
     sources = {volume.name: volume.volume_source for volume in spec.volumes}
     for container, at in visit_containers(spec, path):
@@ -191,35 +176,36 @@ def check_file_volumes(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> Non
             where = at.child("env").index(index).child("valueFrom", "fileKeyRef", "volumeName")
             name = variable.value_from.file_key_ref.volume_name
             if name not in sources:
-                errors.append(not_found(where, name))
+                where.not_found(name)
             elif not sources[name].HasField("empty_dir"):
-                errors.append(invalid(where, name, "referenced volume must be of type emptyDir"))
+                where.invalid(name, "referenced volume must be of type emptyDir")
 
 
-def check_env_from(errors: Errors, path: Path, sources: Iterable[pod_pb2.EnvFromSource]) -> None:
+def check_env_from(path: Place, sources: Iterable[pod_pb2.EnvFromSource]) -> None:
     """Check ConfigMaps and Secrets that become variables as a whole."""
     for index, source in enumerate(sources):
         at = path.index(index)
         if source.prefix:
-            check_text(errors, at.child("prefix"), source.prefix, names.env_name)
+            check_value(at.child("prefix"), source.prefix, names.env_name)
         count = 0
         if source.HasField("config_map_ref"):
             count += 1
-            _check_object_name(errors, at.child("configMapRef"), source.config_map_ref.local_object_reference)
+            _check_object_name(at.child("configMapRef"), source.config_map_ref.local_object_reference)
         if source.HasField("secret_ref"):
             count += 1
-            _check_object_name(errors, at.child("secretRef"), source.secret_ref.local_object_reference)
+            _check_object_name(at.child("secretRef"), source.secret_ref.local_object_reference)
         if count == 0:
-            errors.append(invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
+            path.invalid("", "must specify one of: `configMapRef` or `secretRef`")
         elif count > 1:
-            errors.append(invalid(path, "", _TWO_SOURCES))
+            path.invalid("", _TWO_SOURCES)
 
 
-def _check_object_name(errors: Errors, path: Path, ref: reference_pb2.LocalObjectReference) -> None:
+def _check_object_name(path: Place, ref: reference_pb2.LocalObjectReference) -> None:
     at = path.child("name")
     if not ref.name:
-        errors.append(required(at))
+        at.required()
         return
     # Upstream checks this name as a prefix, so that a trailing dash passes.
     problems = names.dns_1123_subdomain(names.generated(ref.name))
-    errors.extend(invalid(at, ref.name, problem) for problem in problems)
+    for problem in problems:
+        at.invalid(ref.name, problem)

@@ -8,20 +8,10 @@ Called by `jobs`. Follows `pkg/apis/batch/validation`.
 from collections.abc import Collection
 from typing import Final
 
-from apiserver.validation.metadata import Errors, check_non_negative, check_text
+from apiserver.validation.place import Place, check_non_negative, check_supported, check_unique, check_value
 from vaina.api.batch.v1 import job_pb2
 from vaina.objects import names
 from vaina.objects.completion_indexes import IndexesError, parse_strict
-from vaina.objects.field_path import (
-    Path,
-    duplicate,
-    invalid,
-    not_supported,
-    required,
-    too_long,
-    too_many,
-    wrong,
-)
 from vaina.objects.jobs import FAILED_PODS_ONLY, TERMINATING_OR_FAILED
 from vaina.quoting import go_quote
 
@@ -34,129 +24,122 @@ _MAX_VALUES: Final = 255
 _MAX_INDEXES_BYTES: Final = 64 * 1024
 
 
-def check_failure_policy(errors: Errors, path: Path, spec: job_pb2.JobSpec) -> None:
+def check_failure_policy(path: Place, spec: job_pb2.JobSpec) -> None:
     """Check what is done about Pods that failed."""
     rules = spec.pod_failure_policy.rules
     at = path.child("rules")
     if len(rules) > _MAX_RULES:
-        errors.append(too_many(at, len(rules), _MAX_RULES))
+        at.too_many(len(rules), _MAX_RULES)
     pod = spec.template.spec
     containers = {container.name for container in (*pod.containers, *pod.init_containers)}
     for index, rule in enumerate(rules):
-        _check_failure_rule(errors, at.index(index), rule, spec, containers)
+        _check_failure_rule(at.index(index), rule, spec, containers)
 
 
 def _check_failure_rule(
-    errors: Errors, path: Path, rule: job_pb2.PodFailurePolicyRule, spec: job_pb2.JobSpec, containers: Collection[str]
+    path: Place, rule: job_pb2.PodFailurePolicyRule, spec: job_pb2.JobSpec, containers: Collection[str]
 ) -> None:  # fmt: skip
     at = path.child("action")
     if not rule.action:
-        errors.append(required(at, f"valid values: {_listed(_ACTIONS)}"))
+        at.required(f"valid values: {_listed(_ACTIONS)}")
     elif rule.action == "FailIndex":
         if not spec.HasField("backoff_limit_per_index"):
-            errors.append(invalid(at, rule.action, "requires the backoffLimitPerIndex to be set"))
-    elif rule.action not in _ACTIONS:
-        errors.append(not_supported(at, rule.action, _ACTIONS))
+            at.invalid(rule.action, "requires the backoffLimitPerIndex to be set")
+    else:
+        check_supported(at, rule.action, _ACTIONS)
     by_code, by_condition = rule.HasField("on_exit_codes"), bool(rule.on_pod_conditions)
     if by_code:
-        _check_exit_codes(errors, path.child("onExitCodes"), rule.on_exit_codes, containers)
+        _check_exit_codes(path.child("onExitCodes"), rule.on_exit_codes, containers)
     if by_condition:
-        _check_conditions(errors, path.child("onPodConditions"), rule.on_pod_conditions)
+        _check_conditions(path.child("onPodConditions"), rule.on_pod_conditions)
     if by_code and by_condition:
-        errors.append(wrong(path, "specifying both OnExitCodes and OnPodConditions is not supported"))
+        path.wrong("specifying both OnExitCodes and OnPodConditions is not supported")
     if not by_code and not by_condition:
-        errors.append(wrong(path, "specifying one of OnExitCodes and OnPodConditions is required"))
+        path.wrong("specifying one of OnExitCodes and OnPodConditions is required")
 
 
 def _check_conditions(
-    errors: Errors, path: Path, patterns: Collection[job_pb2.PodFailurePolicyOnPodConditionsPattern]
+    path: Place, patterns: Collection[job_pb2.PodFailurePolicyOnPodConditionsPattern]
 ) -> None:
     if len(patterns) > _MAX_PATTERNS:
-        errors.append(too_many(path, len(patterns), _MAX_PATTERNS))
+        path.too_many(len(patterns), _MAX_PATTERNS)
     for index, pattern in enumerate(patterns):
         at = path.index(index)
-        check_text(errors, at.child("type"), pattern.type, names.qualified_name)
+        check_value(at.child("type"), pattern.type, names.qualified_name)
         if not pattern.status:
-            errors.append(required(at.child("status"), f"valid values: {_listed(_STATUSES)}"))
-        elif pattern.status not in _STATUSES:
-            errors.append(not_supported(at.child("status"), pattern.status, _STATUSES))
+            at.child("status").required(f"valid values: {_listed(_STATUSES)}")
+        else:
+            check_supported(at.child("status"), pattern.status, _STATUSES)
 
 
 def _check_exit_codes(
-    errors: Errors,
-    path: Path,
+    path: Place,
     codes: job_pb2.PodFailurePolicyOnExitCodesRequirement,
     containers: Collection[str],
 ) -> None:
     operator, values = codes.operator, list(codes.values)
     if not operator:
-        errors.append(required(path.child("operator"), f"valid values: {_listed(_OPERATORS)}"))
-    elif operator not in _OPERATORS:
-        errors.append(not_supported(path.child("operator"), operator, _OPERATORS))
+        path.child("operator").required(f"valid values: {_listed(_OPERATORS)}")
+    else:
+        check_supported(path.child("operator"), operator, _OPERATORS)
     if codes.HasField("container_name") and codes.container_name not in containers:
         detail = "must be one of the container or initContainer names in the pod template"
-        errors.append(invalid(path.child("containerName"), codes.container_name, detail))
+        path.child("containerName").invalid(codes.container_name, detail)
     at = path.child("values")
     if not values:
-        errors.append(invalid(at, values, "at least one value is required"))
+        at.invalid(values, "at least one value is required")
     elif len(values) > _MAX_VALUES:
-        errors.append(too_many(at, len(values), _MAX_VALUES))
+        at.too_many(len(values), _MAX_VALUES)
     seen: set[int] = set()
     for index, value in enumerate(values):
         if operator == "In" and value == 0:
-            errors.append(invalid(at.index(index), value, "must not be 0 for the In operator"))
-        if value in seen:
-            errors.append(duplicate(at.index(index), value))
-        seen.add(value)
+            at.index(index).invalid(value, "must not be 0 for the In operator")
+        check_unique(at.index(index), value, seen)
     if values != sorted(values):
-        errors.append(invalid(at, values, "must be ordered"))
+        at.invalid(values, "must be ordered")
 
 
-def check_success_policy(errors: Errors, path: Path, spec: job_pb2.JobSpec) -> None:
+def check_success_policy(path: Place, spec: job_pb2.JobSpec) -> None:
     """Check which indexes suffice. For indexed Jobs only."""
     rules = spec.success_policy.rules
     at = path.child("rules")
     if not rules:
-        errors.append(
-            required(at, "at least one rules must be specified when the successPolicy is specified")
-        )
+        at.required("at least one rules must be specified when the successPolicy is specified")
     if len(rules) > _MAX_RULES:
-        errors.append(too_many(at, len(rules), _MAX_RULES))
+        at.too_many(len(rules), _MAX_RULES)
     for index, rule in enumerate(rules):
-        _check_success_rule(errors, at.index(index), rule, spec.completions)
+        _check_success_rule(at.index(index), rule, spec.completions)
 
 
-def _check_success_rule(
-    errors: Errors, path: Path, rule: job_pb2.SuccessPolicyRule, completions: int
-) -> None:
+def _check_success_rule(path: Place, rule: job_pb2.SuccessPolicyRule, completions: int) -> None:
     counted, listed = rule.HasField("succeeded_count"), rule.HasField("succeeded_indexes")
     if not counted and not listed:
-        errors.append(required(path, "at least one of succeededCount or succeededIndexes must be specified"))
+        path.required("at least one of succeededCount or succeededIndexes must be specified")
     total = 0
     if listed:
         at = path.child("succeededIndexes")
         if names.size(rule.succeeded_indexes) > _MAX_INDEXES_BYTES:
-            errors.append(too_long(at, _MAX_INDEXES_BYTES))
+            at.too_long(_MAX_INDEXES_BYTES)
         try:
             total = len(parse_strict(rule.succeeded_indexes, completions))
         except IndexesError as error:
-            errors.append(invalid(at, rule.succeeded_indexes, f"error parsing succeededIndexes: {error}"))
+            at.invalid(rule.succeeded_indexes, f"error parsing succeededIndexes: {error}")
     if not counted:
         return
     at, count = path.child("succeededCount"), rule.succeeded_count
-    check_non_negative(errors, at, count)
+    check_non_negative(at, count)
     if count > completions:
         detail = f"must be less than or equal to {completions} (the number of specified completions)"
-        errors.append(invalid(at, count, detail))
+        at.invalid(count, detail)
     if listed and count > total:
         detail = (
             f"must be less than or equal to {total} "
             "(the number of indexes in the specified succeededIndexes field)"
         )
-        errors.append(invalid(at, count, detail))
+        at.invalid(count, detail)
 
 
-def check_replacement_policy(errors: Errors, path: Path, spec: job_pb2.JobSpec) -> None:
+def check_replacement_policy(path: Place, spec: job_pb2.JobSpec) -> None:
     """Check when a Pod is replaced. Where a failure policy looks at Pods, they must have failed first."""
     if not spec.HasField("pod_replacement_policy"):
         return
@@ -164,8 +147,7 @@ def check_replacement_policy(errors: Errors, path: Path, spec: job_pb2.JobSpec) 
     allowed: tuple[str, ...] = (FAILED_PODS_ONLY, TERMINATING_OR_FAILED)
     if spec.HasField("pod_failure_policy"):
         allowed = (FAILED_PODS_ONLY,)
-    if policy not in allowed:
-        errors.append(not_supported(path, policy, allowed))
+    check_supported(path, policy, allowed)
 
 
 def _listed(values: Collection[str]) -> str:

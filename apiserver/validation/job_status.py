@@ -5,14 +5,13 @@ elsewhere. Follows `pkg/apis/batch/validation`: validateJobStatus, ValidateJobSt
 getStatusValidationOptions of `pkg/registry/batch/job/strategy.go`.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from apiserver.validation import metadata
-from apiserver.validation.metadata import Errors, check_non_negative
+from apiserver.validation.place import Place, check_non_negative
 from vaina.api.batch.v1 import job_pb2
 from vaina.clock import seconds_of
 from vaina.objects.completion_indexes import IndexesError, first_overlap, parse, parse_strict
-from vaina.objects.field_path import Path, duplicate, invalid, required, wrong
 from vaina.objects.jobs import (
     COMPLETE,
     FAILED,
@@ -24,23 +23,19 @@ from vaina.objects.jobs import (
 )
 from vaina.objects.times import format_time
 
-_STATUS: Final = Path("status")
-_CONDITIONS: Final = _STATUS.child("conditions")
-
 Job = job_pb2.Job
 
 
-def check_status_update(new: Job, old: Job) -> Errors:
+def check_status_update(root: Place, new: Job, old: Job) -> None:
     """Check a changed status."""
-    errors = metadata.check_update(new.metadata, old.metadata)
-    _check_numbers(errors, new.status)
-    _check_uncounted(errors, new.status)
-    _check_conditions(errors, new, old)
-    _check_times(errors, new, old)
-    _check_finished(errors, new, old)
-    _check_indexes(errors, new, old)
-    _check_counters(errors, new, old)
-    return errors
+    metadata.check_update(root, new.metadata, old.metadata)
+    _check_numbers(root.child("status"), new.status)
+    _check_uncounted(root.child("status"), new.status)
+    _check_conditions(root.child("status"), new, old)
+    _check_times(root.child("status"), new, old)
+    _check_finished(root.child("status"), new, old)
+    _check_indexes(root.child("status"), new, old)
+    _check_counters(root.child("status"), new, old)
 
 
 def _changed(new: Job, old: Job, field: str) -> bool:
@@ -53,24 +48,24 @@ def _value(job: Job, field: str) -> Any:
     return getattr(status, field) if not descriptor.has_presence or status.HasField(field) else None
 
 
-def _check_numbers(errors: Errors, status: job_pb2.JobStatus) -> None:
+def _check_numbers(path: Place, status: job_pb2.JobStatus) -> None:
     for name in ("active", "succeeded", "failed", "ready", "terminating"):
-        check_non_negative(errors, _STATUS.child(name), getattr(status, name))
+        check_non_negative(path.child(name), getattr(status, name))
 
 
-def _check_uncounted(errors: Errors, status: job_pb2.JobStatus) -> None:
+def _check_uncounted(path: Place, status: job_pb2.JobStatus) -> None:
     seen: set[str] = set()
     for name in ("succeeded", "failed"):
         for index, uid in enumerate(getattr(status.uncounted_terminated_pods, name)):
-            at = _STATUS.child("uncountedTerminatedPods", name).index(index)
+            at = path.child("uncountedTerminatedPods", name).index(index)
             if not uid:
-                errors.append(invalid(at, uid, "must not be empty"))
+                at.invalid(uid, "must not be empty")
             elif uid in seen:
-                errors.append(duplicate(at, uid))
+                at.duplicate(uid)
             seen.add(uid)
 
 
-def _check_conditions(errors: Errors, new: Job, old: Job) -> None:
+def _check_conditions(path: Place, new: Job, old: Job) -> None:
     def has(kind: str) -> bool:
         return is_true(new.status.conditions, kind)
 
@@ -101,13 +96,15 @@ def _check_conditions(errors: Errors, new: Job, old: Job) -> None:
         (had(COMPLETE) and not had(SUCCESS_CRITERIA_MET) and met,
          "cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions"),
     )  # fmt: skip
-    errors.extend(wrong(_CONDITIONS, detail) for broken, detail in rules if broken)
+    for broken, detail in rules:
+        if broken:
+            path.child("conditions").wrong(detail)
 
 
-def _check_times(errors: Errors, new: Job, old: Job) -> None:
+def _check_times(path: Place, new: Job, old: Job) -> None:
     status, before = new.status, old.status
     complete, was_complete = is_true(status.conditions, COMPLETE), is_true(before.conditions, COMPLETE)
-    at, shown = _STATUS.child("completionTime"), format_time(status.completion_time)
+    at, shown = path.child("completionTime"), format_time(status.completion_time)
     ended, started = status.HasField("completion_time"), status.HasField("start_time")
     completion_changed, start_changed = (
         _changed(new, old, "completion_time"),
@@ -115,20 +112,19 @@ def _check_times(errors: Errors, new: Job, old: Job) -> None:
     )
     if completion_changed or complete != was_complete:
         if ended and not complete:
-            detail = "cannot set completionTime when there is no Complete=True condition"
-            errors.append(invalid(at, shown, detail))
+            at.invalid(shown, "cannot set completionTime when there is no Complete=True condition")
         if complete and not ended:
-            errors.append(required(at, "completionTime is required for Complete jobs"))
+            at.required("completionTime is required for Complete jobs")
     earlier = ended and started and seconds_of(status.completion_time) < seconds_of(status.start_time)
     if earlier and (completion_changed or start_changed):
-        errors.append(invalid(at, shown, "completionTime cannot be set before startTime"))
+        at.invalid(shown, "completionTime cannot be set before startTime")
     if ended and before.HasField("completion_time") and completion_changed:
-        errors.append(invalid(at, shown, "completionTime cannot be mutated"))
+        at.invalid(shown, "completionTime cannot be mutated")
     if before.HasField("start_time") and start_changed and not new.spec.suspend:
-        errors.append(required(_STATUS.child("startTime"), "startTime cannot be removed for unsuspended job"))
+        path.child("startTime").required("startTime cannot be removed for unsuspended job")
 
 
-def _check_finished(errors: Errors, new: Job, old: Job) -> None:
+def _check_finished(path: Place, new: Job, old: Job) -> None:
     """What is still under way may not be told of a Job that has ended."""
     status, finished = new.status, is_finished(new)
     ended_now = finished and not is_finished(old)
@@ -137,62 +133,60 @@ def _check_finished(errors: Errors, new: Job, old: Job) -> None:
         return finished and (ended_now or _changed(new, old, field))
 
     if asked("active") and status.active > 0:
-        errors.append(invalid(_STATUS.child("active"), status.active, "active>0 is invalid for finished job"))
+        path.child("active").invalid(status.active, "active>0 is invalid for finished job")
     if asked("start_time") and not status.HasField("start_time"):
-        errors.append(required(_STATUS.child("startTime"), "startTime is required for finished job"))
+        path.child("startTime").required("startTime is required for finished job")
     uncounted = status.uncounted_terminated_pods
     if asked("uncounted_terminated_pods") and (uncounted.succeeded or uncounted.failed):
         detail = "uncountedTerminatedPods needs to be empty for finished job"
-        errors.append(invalid(_STATUS.child("uncountedTerminatedPods"), uncounted, detail))
+        path.child("uncountedTerminatedPods").invalid(uncounted, detail)
     if asked("terminating") and status.terminating > 0:
-        detail = "terminating>0 is invalid for finished job"
-        errors.append(invalid(_STATUS.child("terminating"), status.terminating, detail))
+        path.child("terminating").invalid(status.terminating, "terminating>0 is invalid for finished job")
 
 
-def _check_indexes(errors: Errors, new: Job, old: Job) -> None:
+def _check_indexes(path: Place, new: Job, old: Job) -> None:
     spec, status = new.spec, new.status
-    completed, failed = _STATUS.child("completedIndexes"), _STATUS.child("failedIndexes")
+    completed, failed = path.child("completedIndexes"), path.child("failedIndexes")
     completed_changed = _changed(new, old, "completed_indexes")
     failed_changed = _changed(new, old, "failed_indexes")
     per_index, told = spec.HasField("backoff_limit_per_index"), status.HasField("failed_indexes")
     if completed_changed and spec.HasField("completions"):
-        _check_format(errors, completed, status.completed_indexes, spec.completions)
+        _check_format(completed, status.completed_indexes, spec.completions)
     if failed_changed and spec.HasField("completions") and per_index and told:
-        _check_format(errors, failed, status.failed_indexes, spec.completions)
+        _check_format(failed, status.failed_indexes, spec.completions)
     if completed_changed and status.completed_indexes and not is_indexed(spec):
         detail = "cannot set non-empty completedIndexes when non-indexed completion mode"
-        errors.append(invalid(completed, status.completed_indexes, detail))
+        completed.invalid(status.completed_indexes, detail)
     if failed_changed and told and not per_index:
         detail = "cannot set non-null failedIndexes when backoffLimitPerIndex is null"
-        errors.append(invalid(failed, status.failed_indexes, detail))
+        failed.invalid(status.failed_indexes, detail)
     if (completed_changed or failed_changed) and spec.HasField("completions") and told:
         both = [parse(text, spec.completions) for text in (status.completed_indexes, status.failed_indexes)]
         overlap = first_overlap(*both)
         if overlap is not None:
             detail = f"failedIndexes and completedIndexes overlap at index: {overlap}"
-            errors.append(invalid(failed, status.failed_indexes, detail))
+            failed.invalid(status.failed_indexes, detail)
 
 
-def _check_format(errors: Errors, path: Path, text: str, completions: int) -> None:
+def _check_format(path: Place, text: str, completions: int) -> None:
     try:
         parse_strict(text, completions)
     except IndexesError as error:
         field = str(path).removeprefix("status.")
-        errors.append(invalid(path, text, f"error parsing {field}: {error}"))
+        path.invalid(text, f"error parsing {field}: {error}")
 
 
-def _check_counters(errors: Errors, new: Job, old: Job) -> None:
+def _check_counters(path: Place, new: Job, old: Job) -> None:
     spec, status, before = new.spec, new.status, old.status
     if status.failed < before.failed:
-        errors.append(invalid(_STATUS.child("failed"), status.failed, "cannot decrease the failed counter"))
+        path.child("failed").invalid(status.failed, "cannot decrease the failed counter")
     # The completions of an indexed Job may have been lowered together with its parallelism.
     elastic = is_indexed(spec) and spec.completions == spec.parallelism
     if status.succeeded < before.succeeded and not elastic:
-        detail = "cannot decrease the succeeded counter"
-        errors.append(invalid(_STATUS.child("succeeded"), status.succeeded, detail))
+        path.child("succeeded").invalid(status.succeeded, "cannot decrease the succeeded counter")
     if (
         status.HasField("ready")
         and status.ready > status.active
         and (_changed(new, old, "ready") or _changed(new, old, "active"))
     ):
-        errors.append(invalid(_STATUS.child("ready"), status.ready, "cannot set more ready pods than active"))
+        path.child("ready").invalid(status.ready, "cannot set more ready pods than active")

@@ -6,10 +6,10 @@ Follows `pkg/api/job/warnings.go` and the strategies.
 from typing import Final
 
 from apiserver.validation import warnings
+from apiserver.validation.place import Place
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path
 from vaina.objects.jobs import is_indexed
 
 _MANY_COMPLETIONS: Final = 100_000
@@ -26,7 +26,7 @@ def warnings_for_name(meta: meta_pb2.ObjectMeta) -> list[str]:
     ]
 
 
-def warnings_for_job(path: Path, spec: job_pb2.JobSpec) -> list[str]:
+def warnings_for_job(path: Place, spec: job_pb2.JobSpec) -> list[str]:
     """Warn of what is odd about a Job's spec."""
     found: list[str] = []
     if is_indexed(spec) and spec.completions > _MANY_COMPLETIONS and spec.parallelism > _MANY_AT_A_TIME:

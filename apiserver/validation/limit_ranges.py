@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from apiserver.validation import metadata, resources
-from apiserver.validation.metadata import Errors, check_text
+from apiserver.validation.place import Place, check_unique, check_value
 from vaina.api.core.v1 import limit_range_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, duplicate, forbidden, invalid, required
 from vaina.objects.quantity import MAX_INT64, Amount, parse
 
-_LIMITS: Final = Path("spec", "limits")
 _TYPES: Final = frozenset({"Pod", "Container", "PersistentVolumeClaim"})
 _ONE: Final = parse("1").nanos
 #: larger amounts have no thousandths in 64 bits
@@ -21,85 +19,78 @@ Item = limit_range_pb2.LimitRangeItem
 _Amounts = Mapping[str, Amount]
 
 
-def check_create(limit_range: LimitRange) -> Errors:
+def check_create(root: Place, limit_range: LimitRange) -> None:
     """Check a new LimitRange."""
-    errors = metadata.check_create(limit_range.metadata, names.dns_1123_subdomain, namespaced=True)
-    _check_limits(errors, limit_range)
-    return errors
+    metadata.check_create(root, limit_range.metadata, names.dns_1123_subdomain, namespaced=True)
+    _check_limits(root.child("spec"), limit_range)
 
 
-def check_update(new: LimitRange, old: LimitRange) -> Errors:
+def check_update(root: Place, new: LimitRange, old: LimitRange) -> None:
     """Check a changed LimitRange, as a new one; upstream does so too."""
-    errors = metadata.check_update(new.metadata, old.metadata)
-    errors.extend(check_create(new))
-    return errors
+    metadata.check_update(root, new.metadata, old.metadata)
+    check_create(root, new)
 
 
-def _check_limits(errors: Errors, limit_range: LimitRange) -> None:
+def _check_limits(path: Place, limit_range: LimitRange) -> None:
     seen: set[str] = set()
     for index, item in enumerate(limit_range.spec.limits):
-        path = _LIMITS.index(index)
-        _check_type(errors, path.child("type"), item.type)
-        if item.type in seen:
-            errors.append(duplicate(path.child("type"), item.type))
-        seen.add(item.type)
-        _check_item(errors, path, item)
+        at = path.child("limits").index(index)
+        _check_type(at.child("type"), item.type)
+        check_unique(at.child("type"), item.type, seen)
+        _check_item(at, item)
 
 
-def _check_type(errors: Errors, path: Path, value: str) -> None:
-    before = len(errors)
-    check_text(errors, path, value, names.qualified_name)
-    if len(errors) == before and "/" not in value and value not in _TYPES:
-        errors.append(invalid(path, value, "must be a standard limit type or fully qualified"))
+def _check_type(path: Place, value: str) -> None:
+    if check_value(path, value, names.qualified_name) and "/" not in value and value not in _TYPES:
+        path.invalid(value, "must be a standard limit type or fully qualified")
 
 
-def _read(errors: Errors, path: Path, item: Item, amounts: resources.Quantities) -> _Amounts:
+def _read(path: Place, item: Item, amounts: resources.Quantities) -> _Amounts:
     """Check names and amounts; return those that can be read."""
     found: dict[str, Amount] = {}
     for name in sorted(amounts):
         at = path.key(name)
         if item.type in ("Pod", "Container"):
-            resources.check_container_name(errors, at, name)
+            resources.check_container_name(at, name)
         else:
-            resources.check_name(errors, at, name)
-        if resources.check_readable(errors, at, amounts[name].string):
+            resources.check_name(at, name)
+        if resources.check_readable(at, amounts[name].string):
             found[name] = parse(amounts[name].string)
     return found
 
 
-def _check_item(errors: Errors, path: Path, item: Item) -> None:
-    highest = _read(errors, path.child("max"), item, item.max)
-    lowest = _read(errors, path.child("min"), item, item.min)
-    limits, requests = _check_defaults(errors, path, item)
+def _check_item(path: Place, item: Item) -> None:
+    highest = _read(path.child("max"), item, item.max)
+    lowest = _read(path.child("min"), item, item.min)
+    limits, requests = _check_defaults(path, item)
     if item.type == "PersistentVolumeClaim" and "storage" not in item.min and "storage" not in item.max:
         words = "either minimum or maximum storage value is required, but neither was provided"
-        errors.append(required(path.child("limits"), words))
-    ratios = _read(errors, path.child("maxLimitRequestRatio"), item, item.max_limit_request_ratio)
+        path.child("limits").required(words)
+    ratios = _read(path.child("maxLimitRequestRatio"), item, item.max_limit_request_ratio)
     for name in sorted({*highest, *lowest, *limits, *requests, *ratios}):
         low, request, limit, high = (amounts.get(name) for amounts in (lowest, requests, limits, highest))
-        _check_order(errors, path, name, low, request, limit, high)
+        _check_order(path, name, low, request, limit, high)
         if name in ratios:
-            _check_ratio(errors, path, name, ratios[name], low, high)
+            _check_ratio(path, name, ratios[name], low, high)
         if not resources.may_overcommit(name) and limit and request and limit.nanos != request.nanos:
             words = f"default value {limit} must equal to defaultRequest value {request} in {name}"
-            errors.append(invalid(path.child("defaultRequest").key(name), str(request), words))
+            path.child("defaultRequest").key(name).invalid(str(request), words)
 
 
-def _check_defaults(errors: Errors, path: Path, item: Item) -> tuple[_Amounts, _Amounts]:
+def _check_defaults(path: Place, item: Item) -> tuple[_Amounts, _Amounts]:
     """Return the default limits and requests. A Pod has none: they are its containers'."""
     fields = (("default", item.default), ("defaultRequest", item.default_request))
     if item.type == "Pod":
         for field, amounts in fields:
             if amounts:
-                errors.append(forbidden(path.child(field), "may not be specified when `type` is 'Pod'"))
+                path.child(field).forbidden("may not be specified when `type` is 'Pod'")
         return {}, {}
-    limits, requests = (_read(errors, path.child(field), item, amounts) for field, amounts in fields)
+    limits, requests = (_read(path.child(field), item, amounts) for field, amounts in fields)
     return limits, requests
 
 
 def _check_order(
-    errors: Errors,
-    path: Path,
+    path: Place,
     name: str,
     low: Amount | None,
     request: Amount | None,
@@ -117,7 +108,7 @@ def _check_order(
     ) -> None:
         if small is not None and large is not None and small.nanos > large.nanos:
             words = f"{small_words} value {small} is greater than {large_words} value {large}"
-            errors.append(invalid(path.child(field).key(name), str(shown), words))
+            path.child(field).key(name).invalid(str(shown), words)
 
     ordered("min", low, "min", high, "max", shown=low)
     ordered("defaultRequest", low, "min", request, "default request", shown=request)
@@ -127,12 +118,10 @@ def _check_order(
     ordered("default", limit, "default", high, "max", shown=high)
 
 
-def _check_ratio(
-    errors: Errors, path: Path, name: str, ratio: Amount, low: Amount | None, high: Amount | None
-) -> None:
+def _check_ratio(path: Place, name: str, ratio: Amount, low: Amount | None, high: Amount | None) -> None:
     at = path.child("maxLimitRequestRatio").key(name)
     if ratio.nanos < _ONE:
-        errors.append(invalid(at, str(ratio), f"ratio {ratio} is less than 1"))
+        at.invalid(str(ratio), f"ratio {ratio} is less than 1")
     if low is None or high is None:
         return
     values = (ratio.value(), low.value(), high.value())
@@ -143,4 +132,4 @@ def _check_ratio(
     if not small:
         return  # any ratio is possible
     if wanted > large / small:
-        errors.append(invalid(at, str(ratio), f"ratio {ratio} is greater than max/min = {large / small:f}"))
+        at.invalid(str(ratio), f"ratio {ratio} is greater than max/min = {large / small:f}")

@@ -6,19 +6,17 @@ Follows `pkg/apis/core/validation`: ValidateVolumeMounts, ValidateVolumeDevices.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from apiserver.validation.metadata import Errors, check_text
+from apiserver.validation.place import Place, check_supported, check_unique, check_value
 from apiserver.validation.volumes import Sources
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_found, not_supported, required
 
 _PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")
 _RECURSIVE: Final = ("Disabled", "Enabled", "IfPossible")
 
 
 def check_mounts(
-    errors: Errors,
-    path: Path,
+    path: Place,
     mounts: Iterable[pod_pb2.VolumeMount],
     devices: Mapping[str, str],
     volumes: Sources,
@@ -30,79 +28,67 @@ def check_mounts(
     for index, mount in enumerate(mounts):
         at = path.index(index)
         if not mount.name:
-            errors.append(required(at.child("name")))
+            at.child("name").required()
         if mount.name not in volumes:
-            errors.append(not_found(at.child("name"), mount.name))
+            at.child("name").not_found(mount.name)
         if not mount.mount_path:
-            errors.append(required(at.child("mountPath")))
+            at.child("mountPath").required()
         if mount.mount_path in seen:
-            errors.append(invalid(at.child("mountPath"), mount.mount_path, "must be unique"))
+            at.child("mountPath").invalid(mount.mount_path, "must be unique")
         seen.add(mount.mount_path)
         if devices:
-            _check_against_devices(errors, at, mount, devices)
-        _check_sub_path(errors, path, at, mount)
+            _check_against_devices(at, mount, devices)
+        _check_sub_path(path, at, mount)
         if mount.HasField("mount_propagation"):
-            _check_propagation(
-                errors, path.child("mountPropagation"), mount.mount_propagation, privileged=privileged
-            )
+            _check_propagation(path.child("mountPropagation"), mount.mount_propagation, privileged=privileged)
         if mount.HasField("recursive_read_only"):
-            _check_recursive(errors, path.child("recursiveReadOnly"), mount)
+            _check_recursive(path.child("recursiveReadOnly"), mount)
         if len(set(mount.bind_mount_options)) < len(mount.bind_mount_options):
-            _check_options(errors, at.child("bindMountOptions"), mount.bind_mount_options)
+            _check_options(at.child("bindMountOptions"), mount.bind_mount_options)
 
 
-def _check_against_devices(
-    errors: Errors, at: Path, mount: pod_pb2.VolumeMount, devices: Mapping[str, str]
-) -> None:
+def _check_against_devices(at: Place, mount: pod_pb2.VolumeMount, devices: Mapping[str, str]) -> None:
     if mount.name in devices:
-        errors.append(invalid(at.child("name"), mount.name, "must not already exist in volumeDevices"))
+        at.child("name").invalid(mount.name, "must not already exist in volumeDevices")
     if mount.mount_path in devices.values():
-        detail = "must not already exist as a path in volumeDevices"
-        errors.append(invalid(at.child("mountPath"), mount.mount_path, detail))
+        at.child("mountPath").invalid(mount.mount_path, "must not already exist as a path in volumeDevices")
 
 
-def _check_sub_path(errors: Errors, path: Path, at: Path, mount: pod_pb2.VolumeMount) -> None:
+def _check_sub_path(path: Place, at: Place, mount: pod_pb2.VolumeMount) -> None:
     """Check where in the volume a mount begins. Upstream's paths of the two fields carry no index."""
     if not mount.sub_path and not mount.sub_path_expr:
         return
-    check_text(errors, path.child("subPath"), mount.sub_path, names.local_descending_path)
+    check_value(path.child("subPath"), mount.sub_path, names.local_descending_path)
     if mount.sub_path and mount.sub_path_expr:
-        detail = "subPathExpr and subPath are mutually exclusive"
-        errors.append(invalid(at.child("subPathExpr"), mount.sub_path_expr, detail))
-    check_text(errors, path.child("subPathExpr"), mount.sub_path_expr, names.local_descending_path)
+        at.child("subPathExpr").invalid(mount.sub_path_expr, "subPathExpr and subPath are mutually exclusive")
+    check_value(path.child("subPathExpr"), mount.sub_path_expr, names.local_descending_path)
 
 
-def _check_propagation(errors: Errors, path: Path, mode: str, *, privileged: bool) -> None:
-    if mode not in _PROPAGATIONS:
-        errors.append(not_supported(path, mode, _PROPAGATIONS))
+def _check_propagation(path: Place, mode: str, *, privileged: bool) -> None:
+    check_supported(path, mode, _PROPAGATIONS)
     if mode == "Bidirectional" and not privileged:
-        detail = "Bidirectional mount propagation is available only to privileged containers"
-        errors.append(forbidden(path, detail))
+        path.forbidden("Bidirectional mount propagation is available only to privileged containers")
 
 
-def _check_recursive(errors: Errors, path: Path, mount: pod_pb2.VolumeMount) -> None:
+def _check_recursive(path: Place, mount: pod_pb2.VolumeMount) -> None:
     mode = mount.recursive_read_only
     if mode not in _RECURSIVE:
-        errors.append(not_supported(path, mode, _RECURSIVE))
+        path.not_supported(mode, _RECURSIVE)
     elif mode != "Disabled":
         if not mount.read_only:
-            errors.append(forbidden(path, "may only be specified when readOnly is true"))
+            path.forbidden("may only be specified when readOnly is true")
         if mount.mount_propagation not in {"", "None"}:
-            detail = "may only be specified when mountPropagation is None or not specified"
-            errors.append(forbidden(path, detail))
+            path.forbidden("may only be specified when mountPropagation is None or not specified")
 
 
-def _check_options(errors: Errors, path: Path, options: Iterable[str]) -> None:
+def _check_options(path: Place, options: Iterable[str]) -> None:
     seen: set[str] = set()
     for index, option in enumerate(options):
-        if option in seen:
-            errors.append(duplicate(path.index(index), option))
-        seen.add(option)
+        check_unique(path.index(index), option, seen)
 
 
 def check_devices(
-    errors: Errors,
-    path: Path,
+    path: Place,
     devices: Iterable[pod_pb2.VolumeDevice],
     mounts: Mapping[str, str],
     volumes: Sources,
@@ -112,33 +98,32 @@ def check_devices(
     taken: set[str] = set()
     for index, device in enumerate(devices):
         at = path.index(index)
-        _check_device_name(errors, at.child("name"), device.name, taken, volumes)
+        _check_device_name(at.child("name"), device.name, taken, volumes)
         at_path = at.child("devicePath")
         if not device.device_path:
-            errors.append(required(at_path))
+            at_path.required()
         if device.device_path in paths:
-            errors.append(invalid(at_path, device.device_path, "must be unique"))
+            at_path.invalid(device.device_path, "must be unique")
         if names.no_backsteps(device.device_path):
-            errors.append(invalid(at_path, device.device_path, "can not contain backsteps ('..')"))
+            at_path.invalid(device.device_path, "can not contain backsteps ('..')")
         else:
             paths.add(device.device_path)
         if device.name in mounts:
-            errors.append(invalid(at.child("name"), device.name, "must not already exist in volumeMounts"))
+            at.child("name").invalid(device.name, "must not already exist in volumeMounts")
         if device.device_path in mounts.values():
-            detail = "must not already exist as a path in volumeMounts"
-            errors.append(invalid(at_path, device.device_path, detail))
+            at_path.invalid(device.device_path, "must not already exist as a path in volumeMounts")
         if device.name:
             taken.add(device.name)
 
 
-def _check_device_name(errors: Errors, path: Path, name: str, taken: set[str], volumes: Sources) -> None:
+def _check_device_name(path: Place, name: str, taken: set[str], volumes: Sources) -> None:
     if not name:
-        errors.append(required(path))
+        path.required()
     if name in taken:
-        errors.append(invalid(path, name, "must be unique"))
+        path.invalid(name, "must be unique")
     source = volumes.get(name)
     if source is None:
-        errors.append(not_found(path, name))
+        path.not_found(name)
     elif not source.HasField("persistent_volume_claim") and not source.HasField("ephemeral"):
         detail = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
-        errors.append(invalid(path, name, detail))
+        path.invalid(name, detail)

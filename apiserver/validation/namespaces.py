@@ -4,55 +4,46 @@ Follows `pkg/apis/core/validation`: ValidateNamespace, ValidateNamespaceUpdate, 
 ValidateNamespaceFinalizeUpdate.
 """
 
-from typing import Final
-
 from apiserver.validation import metadata
-from apiserver.validation.metadata import Errors, check_text
+from apiserver.validation.place import Place, check_value
 from vaina.api.core.v1 import namespace_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, invalid
-
-_FINALIZERS: Final = Path("spec", "finalizers")
 
 
-def check_create(namespace: namespace_pb2.Namespace) -> Errors:
+def check_create(root: Place, namespace: namespace_pb2.Namespace) -> None:
     """Check a new Namespace."""
-    errors = metadata.check_create(namespace.metadata, names.dns_1123_label, namespaced=False)
+    metadata.check_create(root, namespace.metadata, names.dns_1123_label, namespaced=False)
     for name in namespace.spec.finalizers:
-        _check_finalizer(errors, _FINALIZERS, name)
-    return errors
+        _check_finalizer(root.child("spec", "finalizers"), name)
 
 
-def _check_finalizer(errors: Errors, at: Path, name: str) -> None:
-    check_text(errors, at, name, names.qualified_name)
-    metadata.check_finalizer_name(errors, at, name)
+def _check_finalizer(at: Place, name: str) -> None:
+    check_value(at, name, names.qualified_name)
+    metadata.check_finalizer_name(at, name)
 
 
-def check_update(new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> Errors:
+def check_update(root: Place, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> None:
     """Check a changed Namespace."""
-    errors = check_create(new)
-    errors.extend(metadata.check_update(new.metadata, old.metadata))
-    return errors
+    check_create(root, new)
+    metadata.check_update(root, new.metadata, old.metadata)
 
 
-def check_status_update(new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> Errors:
+def check_status_update(root: Place, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> None:
     """Check a changed status: the phase says whether the Namespace is being deleted."""
-    errors = metadata.check_update(new.metadata, old.metadata)
-    at, phase = Path("status", "Phase"), new.status.phase
+    metadata.check_update(root, new.metadata, old.metadata)
+    at, phase = root.child("status", "Phase"), new.status.phase
     if not new.metadata.HasField("deletion_timestamp"):
         if phase != "Active":
-            errors.append(invalid(at, phase, "may only be 'Active' if `deletionTimestamp` is empty"))
+            at.invalid(phase, "may only be 'Active' if `deletionTimestamp` is empty")
     elif phase != "Terminating":
-        errors.append(invalid(at, phase, "may only be 'Terminating' if `deletionTimestamp` is not empty"))
-    return errors
+        at.invalid(phase, "may only be 'Terminating' if `deletionTimestamp` is not empty")
 
 
-def check_finalize(new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> Errors:
+def check_finalize(root: Place, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> None:
     """Check what `finalize` makes of a Namespace.
 
     Here, and not in an update, the path has the place of a finalizer.
     """
-    errors = metadata.check_update(new.metadata, old.metadata)
+    metadata.check_update(root, new.metadata, old.metadata)
     for index, name in enumerate(new.spec.finalizers):
-        _check_finalizer(errors, _FINALIZERS.index(index), name)
-    return errors
+        _check_finalizer(root.child("spec", "finalizers").index(index), name)

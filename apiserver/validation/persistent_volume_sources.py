@@ -7,54 +7,53 @@ namespaces, the Pod's rule is used.
 
 from typing import Any, Final
 
-from apiserver.validation.metadata import Errors, check_text
+from apiserver.validation.place import Place, check_required, check_value
 from apiserver.validation.volume_legacy import LEGACY, Check, check_csi_driver
 from apiserver.validation.volumes import check_host_path
 from vaina.api.core.v1 import persistent_volume_pb2 as pv
 from vaina.objects import names
-from vaina.objects.field_path import Path, forbidden, invalid, required
 
 
-def _check_glusterfs(errors: Errors, path: Path, source: pv.GlusterfsPersistentVolumeSource) -> None:
-    LEGACY["glusterfs"][2](errors, path, source)
+def _check_glusterfs(path: Place, source: pv.GlusterfsPersistentVolumeSource) -> None:
+    LEGACY["glusterfs"][2](path, source)
     if source.HasField("endpoints_namespace"):
         at = path.child("endpointsNamespace")
         if not source.endpoints_namespace:
             words = "if the endpointnamespace is set, it must be a valid namespace name"
-            errors.append(invalid(at, source.endpoints_namespace, words))
+            at.invalid(source.endpoints_namespace, words)
         else:
-            check_text(errors, at, source.endpoints_namespace, names.dns_1123_label)
+            check_value(at, source.endpoints_namespace, names.dns_1123_label)
 
 
-def _check_iscsi(errors: Errors, path: Path, source: pv.ISCSIPersistentVolumeSource) -> None:
-    LEGACY["iscsi"][2](errors, path, source)
+def _check_iscsi(path: Place, source: pv.ISCSIPersistentVolumeSource) -> None:
+    LEGACY["iscsi"][2](path, source)
     if source.HasField("secret_ref") and not source.secret_ref.name:
-        errors.append(required(path.child("secretRef", "name")))
+        path.child("secretRef", "name").required()
 
 
-def _check_cinder(errors: Errors, path: Path, source: pv.CinderPersistentVolumeSource) -> None:
-    LEGACY["cinder"][2](errors, path, source)
+def _check_cinder(path: Place, source: pv.CinderPersistentVolumeSource) -> None:
+    LEGACY["cinder"][2](path, source)
     if source.HasField("secret_ref") and not source.secret_ref.namespace:
-        errors.append(required(path.child("secretRef", "namespace")))
+        path.child("secretRef", "namespace").required()
 
 
-def _check_azure_file(errors: Errors, path: Path, source: pv.AzureFilePersistentVolumeSource) -> None:
-    LEGACY["azure_file"][2](errors, path, source)
+def _check_azure_file(path: Place, source: pv.AzureFilePersistentVolumeSource) -> None:
+    LEGACY["azure_file"][2](path, source)
     if source.HasField("secret_namespace") and not source.secret_namespace:
-        errors.append(required(path.child("secretNamespace")))
+        path.child("secretNamespace").required()
 
 
-def _check_storage_os(errors: Errors, path: Path, source: pv.StorageOSPersistentVolumeSource) -> None:
-    LEGACY["storageos"][2](errors, path, source)
+def _check_storage_os(path: Place, source: pv.StorageOSPersistentVolumeSource) -> None:
+    LEGACY["storageos"][2](path, source)
     if source.HasField("secret_ref") and not source.secret_ref.namespace:
-        errors.append(required(path.child("secretRef", "namespace")))
+        path.child("secretRef", "namespace").required()
 
 
-def _check_local(errors: Errors, path: Path, source: pv.LocalVolumeSource) -> None:
+def _check_local(path: Place, source: pv.LocalVolumeSource) -> None:
     if not source.path:
-        errors.append(required(path.child("path")))
+        path.child("path").required()
         return
-    check_text(errors, path.child("path"), source.path, names.no_backsteps)
+    check_value(path.child("path"), source.path, names.no_backsteps)
 
 
 _CSI_SECRETS: Final = (
@@ -63,25 +62,22 @@ _CSI_SECRETS: Final = (
 )  # fmt: skip
 
 
-def _check_csi(errors: Errors, path: Path, source: pv.CSIPersistentVolumeSource) -> None:
-    check_csi_driver(errors, path.child("driver"), source.driver)
+def _check_csi(path: Place, source: pv.CSIPersistentVolumeSource) -> None:
+    check_csi_driver(path.child("driver"), source.driver)
     if not source.volume_handle:
-        errors.append(required(path.child("volumeHandle")))
+        path.child("volumeHandle").required()
     for field in _CSI_SECRETS:
         if source.HasField(field):
             shown = source.DESCRIPTOR.fields_by_name[field].json_name
-            _check_secret(errors, path.child(shown), getattr(source, field))
+            _check_secret(path.child(shown), getattr(source, field))
 
 
-def _check_secret(errors: Errors, path: Path, secret: pv.SecretReference) -> None:
+def _check_secret(path: Place, secret: pv.SecretReference) -> None:
     for field, text, rule in (
         ("name", secret.name, names.dns_1123_subdomain),
         ("namespace", secret.namespace, names.dns_1123_label),
     ):
-        if not text:
-            errors.append(required(path.child(field)))
-        else:
-            check_text(errors, path.child(field), text, rule)
+        check_required(path.child(field), text, rule)
 
 
 #: field -> check; what is not named here is as in a Pod's volume
@@ -103,21 +99,21 @@ _ORDER: Final = (
 )  # fmt: skip
 
 
-def check_source(errors: Errors, path: Path, source: pv.PersistentVolumeSource, *, placed: bool) -> None:
+def check_source(path: Place, source: pv.PersistentVolumeSource, *, placed: bool) -> None:
     """Check where the storage is; `placed`: the volume says which nodes can reach it."""
     given: list[tuple[str, Any]] = [
         (field, getattr(source, field)) for field in _ORDER if source.HasField(field)
     ]
     if not given:
-        errors.append(required(path, "must specify a volume type"))
+        path.required("must specify a volume type")
     for number, (field, found) in enumerate(given):
         shown = source.DESCRIPTOR.fields_by_name[field].json_name
         in_path, in_excess, check = LEGACY.get(field, (shown, shown, _OWN.get(field)))
         check = _OWN.get(field, check)
         assert check is not None
         if number == 0:
-            check(errors, path.child(in_path), found)
+            check(path.child(in_path), found)
             if field == "local" and not placed:
-                errors.append(required(path.child("nodeAffinity"), "Local volume requires node affinity"))
+                path.child("nodeAffinity").required("Local volume requires node affinity")
         else:
-            errors.append(forbidden(path.child(in_excess), "may not specify more than 1 volume type"))
+            path.child(in_excess).forbidden("may not specify more than 1 volume type")

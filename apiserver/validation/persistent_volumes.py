@@ -11,14 +11,13 @@ from typing import Final
 from google.protobuf.message import Message
 
 from apiserver.validation import metadata
-from apiserver.validation.metadata import NOT_POSITIVE, Errors, check_immutable, check_text
 from apiserver.validation.persistent_volume_sources import check_source
+from apiserver.validation.place import NOT_POSITIVE, Place, check_immutable, check_required, check_value
 from apiserver.validation.scheduling import check_node_selector
 from apiserver.validation.volume_legacy import check_access_modes, check_claim_spec
 from vaina.api.core.v1 import persistent_volume_pb2, volume_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects import names, quantity
-from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
 
 PersistentVolume = persistent_volume_pb2.PersistentVolume
 PersistentVolumeClaim = persistent_volume_pb2.PersistentVolumeClaim
@@ -32,50 +31,48 @@ _SPEC_STAYS: Final = "spec is immutable after creation except resources.requests
 _SOURCE_STAYS: Final = "spec.persistentvolumesource is immutable after creation"
 
 
-def check_volume(volume: PersistentVolume) -> Errors:
+def check_volume(root: Place, volume: PersistentVolume) -> None:
     """Check a new PersistentVolume."""
-    errors = metadata.check_create(volume.metadata, names.dns_1123_subdomain, namespaced=False)
-    _check_spec(errors, Path("spec"), volume.spec)
-    return errors
+    metadata.check_create(root, volume.metadata, names.dns_1123_subdomain, namespaced=False)
+    _check_spec(root.child("spec"), volume.spec)
 
 
-def _check_spec(errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+def _check_spec(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
     if not spec.access_modes:
-        errors.append(required(path.child("accessModes")))
-    check_access_modes(errors, path.child("accessModes"), spec.access_modes)
-    _check_capacity(errors, path.child("capacity"), spec)
+        path.child("accessModes").required()
+    check_access_modes(path.child("accessModes"), spec.access_modes)
+    _check_capacity(path.child("capacity"), spec)
     policy = spec.persistent_volume_reclaim_policy
     if policy and policy not in _POLICIES:
-        errors.append(not_supported(path.child("persistentVolumeReclaimPolicy"), policy, _POLICIES))
-    placed = _check_node_affinity(errors, path.child("nodeAffinity"), spec)
-    check_source(errors, path, spec.persistent_volume_source, placed=placed)
+        path.child("persistentVolumeReclaimPolicy").not_supported(policy, _POLICIES)
+    placed = _check_node_affinity(path.child("nodeAffinity"), spec)
+    check_source(path, spec.persistent_volume_source, placed=placed)
     if policy == "Recycle" and _is_root(spec.persistent_volume_source):
         words = "may not be 'recycle' for a hostPath mount of '/'"
-        errors.append(forbidden(path.child("persistentVolumeReclaimPolicy"), words))
+        path.child("persistentVolumeReclaimPolicy").forbidden(words)
     if spec.storage_class_name:
-        at = path.child("storageClassName")
-        check_text(errors, at, spec.storage_class_name, names.dns_1123_subdomain)
+        check_value(path.child("storageClassName"), spec.storage_class_name, names.dns_1123_subdomain)
     if spec.HasField("volume_mode") and spec.volume_mode not in _MODES:
-        errors.append(not_supported(path.child("volumeMode"), spec.volume_mode, _MODES))
+        path.child("volumeMode").not_supported(spec.volume_mode, _MODES)
     if spec.HasField("volume_attributes_class_name"):
-        _check_attributes_class(errors, path, spec)
+        _check_attributes_class(path, spec)
 
 
-def check_inline_spec(errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+def check_inline_spec(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
     """Check the spec of a volume that is no object of its own.
 
     It names a driver's volume, and has nothing that only such an object has.
     """
     elsewhere = "may not be specified in the context of inline volumes"
     if spec.HasField("claim_ref"):
-        errors.append(forbidden(path.child("claimRef"), elsewhere))
+        path.child("claimRef").forbidden(elsewhere)
     if spec.capacity:
-        errors.append(forbidden(path.child("capacity"), elsewhere))
+        path.child("capacity").forbidden(elsewhere)
     if not spec.persistent_volume_source.HasField("csi"):
-        errors.append(required(path.child("csi"), "has to be specified in the context of inline volumes"))
+        path.child("csi").required("has to be specified in the context of inline volumes")
     if not spec.access_modes:
-        errors.append(required(path.child("accessModes")))
-    check_access_modes(errors, path.child("accessModes"), spec.access_modes)
+        path.child("accessModes").required()
+    check_access_modes(path.child("accessModes"), spec.access_modes)
     for name, given in (
         ("persistentVolumeReclaimPolicy", bool(spec.persistent_volume_reclaim_policy)),
         ("nodeAffinity", spec.HasField("node_affinity")),
@@ -83,37 +80,35 @@ def check_inline_spec(errors: Errors, path: Path, spec: persistent_volume_pb2.Pe
         ("volumeMode", spec.HasField("volume_mode")),
     ):
         if given:
-            errors.append(forbidden(path.child(name), elsewhere))
-    check_source(errors, path, spec.persistent_volume_source, placed=False)
+            path.child(name).forbidden(elsewhere)
+    check_source(path, spec.persistent_volume_source, placed=False)
     if spec.HasField("volume_attributes_class_name"):
-        errors.append(forbidden(path.child(_CLASS), elsewhere))
+        path.child(_CLASS).forbidden(elsewhere)
 
 
-def _check_capacity(errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+def _check_capacity(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
     if not spec.capacity:
-        errors.append(required(path))
+        path.required()
     if list(spec.capacity) != ["storage"]:
         shown = {name: spec.capacity[name].string for name in spec.capacity}
-        errors.append(not_supported(path, shown, ("storage",)))
+        path.not_supported(shown, ("storage",))
     for name in sorted(spec.capacity):
         text = spec.capacity[name].string
         try:
             if quantity.parse(text).nanos <= 0:
-                errors.append(invalid(path.key(name), text, NOT_POSITIVE))
+                path.key(name).invalid(text, NOT_POSITIVE)
         except quantity.QuantityError as error:
-            errors.append(invalid(path.key(name), text, str(error)))
+            path.key(name).invalid(text, str(error))
 
 
-def _check_node_affinity(
-    errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec
-) -> bool:
+def _check_node_affinity(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> bool:
     """Check which nodes can reach the storage; say whether anything is said of it."""
     if not spec.HasField("node_affinity"):
         return False
     if not spec.node_affinity.HasField("required"):
-        errors.append(required(path.child("required"), "must specify required node constraints"))
+        path.child("required").required("must specify required node constraints")
     else:
-        check_node_selector(errors, path.child("required"), spec.node_affinity.required)
+        check_node_selector(path.child("required"), spec.node_affinity.required)
     return True
 
 
@@ -121,33 +116,32 @@ def _is_root(source: persistent_volume_pb2.PersistentVolumeSource) -> bool:
     return source.HasField("host_path") and str(PurePosixPath(source.host_path.path)) in ("/", "//")
 
 
-def _check_attributes_class(
-    errors: Errors, path: Path, spec: persistent_volume_pb2.PersistentVolumeSpec
-) -> None:
-    if not spec.volume_attributes_class_name:
-        errors.append(required(path.child(_CLASS), "an empty string is disallowed"))
-    else:
-        check_text(errors, path.child(_CLASS), spec.volume_attributes_class_name, names.dns_1123_subdomain)
+def _check_attributes_class(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+    check_required(
+        path.child(_CLASS),
+        spec.volume_attributes_class_name,
+        names.dns_1123_subdomain,
+        "an empty string is disallowed",
+    )
     if not spec.persistent_volume_source.HasField("csi"):
-        words = "has to be specified when using volumeAttributesClassName"
-        errors.append(required(path.child("csi"), words))
+        path.child("csi").required("has to be specified when using volumeAttributesClassName")
 
 
-def check_volume_update(new: PersistentVolume, old: PersistentVolume) -> Errors:
+def check_volume_update(root: Place, new: PersistentVolume, old: PersistentVolume) -> None:
     """Check a changed PersistentVolume: its storage stays where it is."""
-    errors = check_volume(new) + metadata.check_update(new.metadata, old.metadata)
+    check_volume(root, new)
+    metadata.check_update(root, new.metadata, old.metadata)
     if _source_bytes(new, old) != _source_bytes(old, old):
-        errors.append(forbidden(Path("spec", "persistentvolumesource"), _SOURCE_STAYS))
+        root.child("spec", "persistentvolumesource").forbidden(_SOURCE_STAYS)
     check_immutable(
-        errors, Path("volumeMode"), _given(new.spec, "volume_mode"), _given(old.spec, "volume_mode")
+        root.child("volumeMode"), _given(new.spec, "volume_mode"), _given(old.spec, "volume_mode")
     )
     if old.spec.HasField("node_affinity"):
-        check_immutable(errors, Path("nodeAffinity"), new.spec.node_affinity, old.spec.node_affinity)
-    at = Path("spec", _CLASS)
+        check_immutable(root.child("nodeAffinity"), new.spec.node_affinity, old.spec.node_affinity)
+    at = root.child("spec", _CLASS)
     field = "volume_attributes_class_name"
     if old.spec.HasField(field) and not new.spec.HasField(field):
-        errors.append(forbidden(at, "update from non-nil value to nil is forbidden"))
-    return errors
+        at.forbidden("update from non-nil value to nil is forbidden")
 
 
 def _source_bytes(volume: PersistentVolume, old: PersistentVolume) -> bytes:
@@ -167,38 +161,31 @@ def _source_bytes(volume: PersistentVolume, old: PersistentVolume) -> bytes:
     return source.SerializeToString(deterministic=True)
 
 
-def check_volume_status_update(new: PersistentVolume, old: PersistentVolume) -> Errors:
-    """Check a changed status of a PersistentVolume."""
-    return metadata.check_update(new.metadata, old.metadata)
-
-
-def check_claim(claim: PersistentVolumeClaim) -> Errors:
+def check_claim(root: Place, claim: PersistentVolumeClaim) -> None:
     """Check a new PersistentVolumeClaim."""
-    errors = metadata.check_create(claim.metadata, names.dns_1123_subdomain, namespaced=True)
-    check_claim_spec(errors, Path("spec"), claim.spec)
-    return errors
+    metadata.check_create(root, claim.metadata, names.dns_1123_subdomain, namespaced=True)
+    check_claim_spec(root.child("spec"), claim.spec)
 
 
-def check_claim_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> Errors:
+def check_claim_update(root: Place, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
     """Check a changed PersistentVolumeClaim.
 
     The volume may be named once, and a bound claim may ask for more.
     """
-    errors = metadata.check_update(new.metadata, old.metadata) + check_claim(new)
+    metadata.check_update(root, new.metadata, old.metadata)
+    check_claim(root, new)
     if not _is_class_moved(new, old):
         said, before = (claim.metadata.annotations.get(CLASS_ANNOTATION, "") for claim in (new, old))
-        check_immutable(errors, metadata.METADATA.child("annotations", CLASS_ANNOTATION), said, before)
+        check_immutable(root.child("metadata", "annotations", CLASS_ANNOTATION), said, before)
     if _spec_bytes(new, new, old) != _spec_bytes(old, new, old):
-        errors.append(forbidden(Path("spec"), _SPEC_STAYS))
-    _check_size(errors, new, old)
+        root.child("spec").forbidden(_SPEC_STAYS)
+    _check_size(root.child("spec"), new, old)
     check_immutable(
-        errors, Path("volumeMode"), _given(new.spec, "volume_mode"), _given(old.spec, "volume_mode")
+        root.child("volumeMode"), _given(new.spec, "volume_mode"), _given(old.spec, "volume_mode")
     )
     field = "volume_attributes_class_name"
     if old.spec.volume_attributes_class_name and not new.spec.HasField(field):
-        words = "update from non-nil value to nil is forbidden"
-        errors.append(forbidden(Path("spec", _CLASS), words))
-    return errors
+        root.child("spec", _CLASS).forbidden("update from non-nil value to nil is forbidden")
 
 
 def _is_class_moved(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> bool:
@@ -230,15 +217,14 @@ def _spec_bytes(
     return spec.SerializeToString(deterministic=True)
 
 
-def _check_size(errors: Errors, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
+def _check_size(path: Place, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
     """A claim may shrink again when growing failed, but never to less than it has."""
     sizes = [_nanos(claim.spec.resources.requests) for claim in (new, old)]
     if None in sizes:
         return
     has = _nanos(old.status.capacity) or 0
     if (sizes[0] or 0) < (sizes[1] or 0) and (sizes[0] or 0) <= has:
-        at = Path("spec", "resources", "requests", "storage")
-        errors.append(forbidden(at, "field can not be less than status.capacity"))
+        path.child("resources", "requests", "storage").forbidden("field can not be less than status.capacity")
 
 
 def _nanos(amounts: Mapping[str, meta_pb2.Quantity]) -> int | None:
@@ -250,23 +236,22 @@ def _nanos(amounts: Mapping[str, meta_pb2.Quantity]) -> int | None:
         return None
 
 
-def check_claim_status_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> Errors:
+def check_claim_status_update(root: Place, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
     """Check a changed status of a PersistentVolumeClaim."""
-    errors = metadata.check_update(new.metadata, old.metadata)
+    metadata.check_update(root, new.metadata, old.metadata)
     if not new.spec.access_modes:
-        errors.append(required(Path("Spec", "accessModes")))
+        root.child("Spec", "accessModes").required()
     for field, amounts in (
         ("capacity", new.status.capacity),
         ("allocatedResources", new.status.allocated_resources),
     ):
         for name in sorted(amounts):
-            text, at = amounts[name].string, Path("status", field).key(name)
+            text, at = amounts[name].string, root.child("status", field).key(name)
             try:
                 if quantity.parse(text).nanos < 0:
-                    errors.append(invalid(at, text, "must be greater than or equal to 0"))
+                    at.invalid(text, "must be greater than or equal to 0")
             except quantity.QuantityError as error:
-                errors.append(invalid(at, text, str(error)))
-    return errors
+                at.invalid(text, str(error))
 
 
 def _given(message: Message, field: str) -> object:

@@ -6,32 +6,31 @@ Follows `pkg/apis/core/validation`: validatePodResources, validatePodResourceCon
 from collections.abc import Collection
 
 from apiserver.validation import resources
-from apiserver.validation.metadata import Errors
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.objects import quantity
-from vaina.objects.field_path import Path, forbidden, invalid
 
 
-def check_overhead(errors: Errors, path: Path, overhead: resources.Quantities) -> None:
+def check_overhead(path: Place, overhead: resources.Quantities) -> None:
     """Check what running a Pod costs besides its containers; upstream checks it as limits."""
     made = reference_pb2.ResourceRequirements()
     for name in overhead:
         made.limits[name].CopyFrom(overhead[name])
-    resources.check_requirements(errors, path, made, ())
+    resources.check_requirements(path, made, ())
 
 
-def check_pod_resources(errors: Errors, path: Path, spec: pod_pb2.PodSpec, claims: Collection[str]) -> None:
+def check_pod_resources(path: Place, spec: pod_pb2.PodSpec, claims: Collection[str]) -> None:
     """Check the Pod's own requests and limits, also against those of its containers."""
     own = spec.resources
     if spec.os.name == "windows":
-        errors.append(forbidden(path, "may not be set for a windows pod"))
+        path.forbidden("may not be set for a windows pod")
         return
     if own.claims:
-        errors.append(forbidden(path.child("claims"), "claims may not be set for Resources at pod-level"))
-    before = len(errors)
-    resources.check_requirements(errors, path, own, claims, resources.check_pod_name)
-    if len(errors) == before:
-        _check_consistency(errors, path, spec)
+        path.child("claims").forbidden("claims may not be set for Resources at pod-level")
+    before = len(path.errors)
+    resources.check_requirements(path, own, claims, resources.check_pod_name)
+    if len(path.errors) == before:
+        _check_consistency(path, spec)
 
 
 def _nanos(amounts: resources.Quantities, name: str) -> int:
@@ -58,14 +57,14 @@ def _aggregate(spec: pod_pb2.PodSpec, side: str, name: str) -> int:
     return max(peak, regular + sidecars)
 
 
-def _check_consistency(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+def _check_consistency(path: Place, spec: pod_pb2.PodSpec) -> None:
     """Check that the Pod has what its containers ask for.
 
     Huge pages cannot be promised twice, so their limits count too.
     """
-    _check_covers(errors, path, spec, "requests", sorted(spec.resources.requests))
+    _check_covers(path, spec, "requests", sorted(spec.resources.requests))
     huge = [name for name in sorted(spec.resources.limits) if resources.is_huge_pages(name)]
-    _check_covers(errors, path, spec, "limits", huge)
+    _check_covers(path, spec, "limits", huge)
     for index, container in enumerate(spec.containers):
         for name in sorted(container.resources.limits):
             if name not in spec.resources.limits:
@@ -74,11 +73,10 @@ def _check_consistency(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> Non
             if _nanos(container.resources.limits, name) > quantity.parse(limit).nanos:
                 at = path.child("containers").index(index).key(name).child("limits")
                 shown = quantity.canonical(container.resources.limits[name].string)
-                detail = f"must be less than or equal to pod limits of {quantity.canonical(limit)}"
-                errors.append(invalid(at, shown, detail))
+                at.invalid(shown, f"must be less than or equal to pod limits of {quantity.canonical(limit)}")
 
 
-def _check_covers(errors: Errors, path: Path, spec: pod_pb2.PodSpec, side: str, asked: list[str]) -> None:
+def _check_covers(path: Place, spec: pod_pb2.PodSpec, side: str, asked: list[str]) -> None:
     own = getattr(spec.resources, side)
     for name in asked:
         total = _aggregate(spec, side, name)
@@ -86,4 +84,4 @@ def _check_covers(errors: Errors, path: Path, spec: pod_pb2.PodSpec, side: str, 
             form: quantity.Format = "DecimalSI" if name == "cpu" else "BinarySI"
             shown = str(quantity.Amount(total, form))
             detail = f"must be greater than or equal to aggregate container {side} of {shown}"
-            errors.append(invalid(path.child(side).key(name), quantity.canonical(own[name].string), detail))
+            path.child(side).key(name).invalid(quantity.canonical(own[name].string), detail)

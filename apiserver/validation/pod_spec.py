@@ -19,17 +19,17 @@ from apiserver.validation import (
     spread,
     windows,
 )
-from apiserver.validation.metadata import Errors, check_labels, check_text
+from apiserver.validation.metadata import check_labels
+from apiserver.validation.place import Place, check_choice, check_required, check_unique, check_value
 from apiserver.validation.volumes import check_volumes
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, duplicate, invalid, not_supported, required
 
 _RESTART_POLICIES: Final = ("Always", "OnFailure", "Never")
 _PREEMPTION_POLICIES: Final = ("PreemptLowerPriority", "Never")
 
 
-def check_pod_spec(errors: Errors, path: Path, spec: pod_pb2.PodSpec, *, pod_name: str, is_pod: bool) -> None:
+def check_pod_spec(path: Place, spec: pod_pb2.PodSpec, *, pod_name: str, is_pod: bool) -> None:
     """Check a Pod's spec after defaulting.
 
     Args:
@@ -40,10 +40,10 @@ def check_pod_spec(errors: Errors, path: Path, spec: pod_pb2.PodSpec, *, pod_nam
         is_pod: a Pod rather than a template.
     """
     if not spec.HasField("termination_grace_period_seconds"):
-        errors.append(required(path.child("terminationGracePeriodSeconds")))
-    sources = check_volumes(errors, path.child("volumes"), spec.volumes, pod_name) if spec.volumes else {}
+        path.child("terminationGracePeriodSeconds").required()
+    sources = check_volumes(path.child("volumes"), spec.volumes, pod_name) if spec.volumes else {}
     if spec.resource_claims:
-        _check_claims(errors, path.child("resourceClaims"), spec.resource_claims)
+        _check_claims(path.child("resourceClaims"), spec.resource_claims)
     scope = containers.Scope(
         volumes=sources,
         claims={claim.name for claim in spec.resource_claims if claim.name},
@@ -57,37 +57,37 @@ def check_pod_spec(errors: Errors, path: Path, spec: pod_pb2.PodSpec, *, pod_nam
         os=spec.os.name,
         is_pod=is_pod,
     )
-    _check_containers(errors, path, spec, scope)
-    _check_policies(errors, path, spec)
-    _check_placement(errors, path, spec)
-    _check_names_and_limits(errors, path, spec)
-    _check_last(errors, path, spec)
+    _check_containers(path, spec, scope)
+    _check_policies(path, spec)
+    _check_placement(path, spec)
+    _check_names_and_limits(path, spec)
+    _check_last(path, spec)
 
 
-def _check_containers(errors: Errors, path: Path, spec: pod_pb2.PodSpec, scope: containers.Scope) -> None:
-    containers.check_containers(errors, path.child("containers"), spec.containers, scope)
+def _check_containers(path: Place, spec: pod_pb2.PodSpec, scope: containers.Scope) -> None:
+    containers.check_containers(path.child("containers"), spec.containers, scope)
     if spec.init_containers:
         at = path.child("initContainers")
-        containers.check_init_containers(errors, at, spec.init_containers, spec.containers, scope)
+        containers.check_init_containers(at, spec.init_containers, spec.containers, scope)
     if spec.ephemeral_containers:
-        containers.check_ephemeral_containers(errors, path.child("ephemeralContainers"), spec, scope)
+        containers.check_ephemeral_containers(path.child("ephemeralContainers"), spec, scope)
     if spec.HasField("resources"):
-        pod_resources.check_pod_resources(errors, path.child("resources"), spec, scope.claims)
+        pod_resources.check_pod_resources(path.child("resources"), spec, scope.claims)
     if spec.host_network:
-        ports.check_host_network(errors, path.child("containers"), spec.containers, is_pod=scope.is_pod)
+        ports.check_host_network(path.child("containers"), spec.containers, is_pod=scope.is_pod)
 
 
-def _check_claims(errors: Errors, path: Path, claims: Iterable[pod_pb2.PodResourceClaim]) -> None:
+def _check_claims(path: Place, claims: Iterable[pod_pb2.PodResourceClaim]) -> None:
     """Check devices that the Pod claims (KEP-4381)."""
     seen: set[str] = set()
     for index, claim in enumerate(claims):
         at = path.index(index)
         if not claim.name:
-            errors.append(required(at.child("name")))
+            at.child("name").required()
         elif claim.name in seen:
-            errors.append(duplicate(at.child("name"), claim.name))
+            at.child("name").duplicate(claim.name)
         else:
-            check_text(errors, at.child("name"), claim.name, names.dns_1123_label)
+            check_value(at.child("name"), claim.name, names.dns_1123_label)
             seen.add(claim.name)
         given = (
             ("resourceClaimName", "resource_claim_name"),
@@ -96,107 +96,92 @@ def _check_claims(errors: Errors, path: Path, claims: Iterable[pod_pb2.PodResour
         set_fields = [(shown, getattr(claim, field)) for shown, field in given if claim.HasField(field)]
         if len(set_fields) > 1:
             detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
-            errors.append(invalid(at, claim, detail))
+            at.invalid(claim, detail)
         if not set_fields:
-            detail = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
-            errors.append(invalid(at, claim, detail))
+            at.invalid(claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
         for shown, name in set_fields:
-            check_text(errors, at.child(shown), name, names.dns_1123_subdomain)
+            check_value(at.child(shown), name, names.dns_1123_subdomain)
 
 
-def _check_policies(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
-    if not spec.restart_policy:
-        errors.append(required(path.child("restartPolicy")))
-    elif spec.restart_policy not in _RESTART_POLICIES:
-        errors.append(not_supported(path.child("restartPolicy"), spec.restart_policy, _RESTART_POLICIES))
-    pod_network.check_dns_policy(errors, path.child("dnsPolicy"), spec.dns_policy)
+def _check_policies(path: Place, spec: pod_pb2.PodSpec) -> None:
+    check_choice(path.child("restartPolicy"), spec.restart_policy, _RESTART_POLICIES)
+    pod_network.check_dns_policy(path.child("dnsPolicy"), spec.dns_policy)
     if spec.node_selector:
-        check_labels(errors, path.child("nodeSelector"), spec.node_selector)
+        check_labels(path.child("nodeSelector"), spec.node_selector)
     if spec.HasField("security_context"):
-        security.check_pod(errors, path.child("securityContext"), spec)
+        security.check_pod(path.child("securityContext"), spec)
     if spec.share_process_namespace and spec.host_pid:
         detail = "ShareProcessNamespace and HostPID cannot both be enabled"
-        errors.append(invalid(path.child("shareProcessNamespace"), True, detail))
+        path.child("shareProcessNamespace").invalid(True, detail)
 
 
-def _check_placement(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+def _check_placement(path: Place, spec: pod_pb2.PodSpec) -> None:
     if spec.HasField("affinity"):
-        scheduling.check_affinity(errors, path.child("affinity"), spec.affinity)
+        scheduling.check_affinity(path.child("affinity"), spec.affinity)
     if spec.HasField("dns_config") or spec.dns_policy == "None":
-        pod_network.check_dns_config(errors, path.child("dnsConfig"), spec)
+        pod_network.check_dns_config(path.child("dnsConfig"), spec)
     for index, gate in enumerate(spec.readiness_gates):
         at = path.child("readinessGates").index(index).child("conditionType")
-        check_text(errors, at, gate.condition_type, names.qualified_name)
+        check_value(at, gate.condition_type, names.qualified_name)
     if spec.scheduling_gates:
-        scheduling.check_gates(errors, path.child("schedulingGates"), spec.scheduling_gates)
+        scheduling.check_gates(path.child("schedulingGates"), spec.scheduling_gates)
     if spec.topology_spread_constraints:
-        at = path.child("topologySpreadConstraints")
-        spread.check_constraints(errors, at, spec.topology_spread_constraints)
-    windows.check_host_process(errors, path, spec)
+        spread.check_constraints(path.child("topologySpreadConstraints"), spec.topology_spread_constraints)
+    windows.check_host_process(path, spec)
     if spec.HasField("host_users"):
-        security.check_host_users(errors, path, spec)
-    pod_network.check_hostname_override(errors, path, spec)
+        security.check_host_users(path, spec)
+    pod_network.check_hostname_override(path, spec)
 
 
-def _check_names_and_limits(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+def _check_names_and_limits(path: Place, spec: pod_pb2.PodSpec) -> None:
     for shown, name in (("serviceAccountName", spec.service_account_name), ("nodeName", spec.node_name)):
         if name:
-            check_text(errors, path.child(shown), name, names.dns_1123_subdomain)
+            check_value(path.child(shown), name, names.dns_1123_subdomain)
     if spec.HasField("active_deadline_seconds"):
         seconds = spec.active_deadline_seconds
         if not 1 <= seconds <= names.MAX_INT32:
-            detail = names.in_range(1, names.MAX_INT32)
-            errors.append(invalid(path.child("activeDeadlineSeconds"), seconds, detail))
-    pod_network.check_names(errors, path, spec)
+            path.child("activeDeadlineSeconds").invalid(seconds, names.in_range(1, names.MAX_INT32))
+    pod_network.check_names(path, spec)
     if spec.tolerations:
-        scheduling.check_tolerations(errors, path.child("tolerations"), spec.tolerations)
+        scheduling.check_tolerations(path.child("tolerations"), spec.tolerations)
     if spec.host_aliases:
-        pod_network.check_host_aliases(errors, path.child("hostAliases"), spec.host_aliases)
+        pod_network.check_host_aliases(path.child("hostAliases"), spec.host_aliases)
 
 
-def _check_last(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+def _check_last(path: Place, spec: pod_pb2.PodSpec) -> None:
     if spec.priority_class_name:
-        at = path.child("priorityClassName")
-        check_text(errors, at, spec.priority_class_name, names.dns_1123_subdomain)
+        check_value(path.child("priorityClassName"), spec.priority_class_name, names.dns_1123_subdomain)
     if spec.HasField("runtime_class_name"):
-        check_text(errors, path.child("runtimeClassName"), spec.runtime_class_name, names.dns_1123_subdomain)
+        check_value(path.child("runtimeClassName"), spec.runtime_class_name, names.dns_1123_subdomain)
     if spec.HasField("preemption_policy"):
         policy, at = spec.preemption_policy, path.child("preemptionPolicy")
-        if not policy:
-            errors.append(required(at))
-        elif policy not in _PREEMPTION_POLICIES:
-            errors.append(not_supported(at, policy, _PREEMPTION_POLICIES))
+        check_choice(at, policy, _PREEMPTION_POLICIES)
     if spec.overhead:
-        pod_resources.check_overhead(errors, path.child("overhead"), spec.overhead)
+        pod_resources.check_overhead(path.child("overhead"), spec.overhead)
     if spec.HasField("os"):
-        windows.check_os(errors, path, spec)
+        windows.check_os(path, spec)
     if spec.HasField("scheduling_group"):
-        _check_group(errors, path.child("schedulingGroup"), spec.scheduling_group)
+        _check_group(path.child("schedulingGroup"), spec.scheduling_group)
     if spec.eviction_responders:
-        _check_responders(errors, path.child("evictionResponders"), spec.eviction_responders)
-    env.check_file_volumes(errors, path, spec)
+        _check_responders(path.child("evictionResponders"), spec.eviction_responders)
+    env.check_file_volumes(path, spec)
 
 
-def _check_group(errors: Errors, path: Path, group: pod_pb2.PodSchedulingGroup) -> None:
+def _check_group(path: Place, group: pod_pb2.PodSchedulingGroup) -> None:
     """Check the group that a Pod is scheduled with (KEP-4671)."""
     at = path.child("podGroupName")
     if not group.HasField("pod_group_name"):
-        errors.append(invalid(at, None, "must specify one of: `podGroupName`"))
+        at.invalid(None, "must specify one of: `podGroupName`")
     else:
-        check_text(errors, at, group.pod_group_name, names.dns_1123_subdomain)
+        check_value(at, group.pod_group_name, names.dns_1123_subdomain)
 
 
-def _check_responders(errors: Errors, path: Path, responders: Iterable[pod_pb2.EvictionResponder]) -> None:
+def _check_responders(path: Place, responders: Iterable[pod_pb2.EvictionResponder]) -> None:
     """Check who answers when the Pod is to be evicted (KEP-4563)."""
     seen: set[str] = set()
     for index, responder in enumerate(responders):
         at = path.index(index)
-        if not responder.name:
-            errors.append(required(at.child("name")))
-        else:
-            check_text(errors, at.child("name"), responder.name, names.qualified_name)
-        if responder.name in seen:
-            errors.append(duplicate(at, responder.name))
-        seen.add(responder.name)
+        check_required(at.child("name"), responder.name, names.qualified_name)
+        check_unique(at, responder.name, seen)
         if not responder.HasField("priority"):
-            errors.append(required(at.child("priority")))
+            at.child("priority").required()

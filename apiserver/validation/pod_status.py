@@ -8,12 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from apiserver.validation import annotations, container_status, metadata
-from apiserver.validation.metadata import METADATA, Errors, check_text
+from apiserver.validation.place import Place, check_immutable, check_unique, check_value
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, duplicate, forbidden, invalid
 
-_STATUS: Final = Path("status")
 _SYSTEM_CONDITIONS: Final = frozenset({"PodScheduled", "Ready", "Initialized"})
 _BOUND: Final = "may not be set on pods that are already bound to a node"
 _NOT_BACK: Final = "may not be transitioned to non-terminated state"
@@ -22,32 +20,29 @@ _ONE_PER_FAMILY: Final = "may specify no more than one IP for each IP family"
 Statuses = Sequence[pod_pb2.ContainerStatus]
 
 
-def check_status_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
+def check_status_update(root: Place, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
     """Check a change of a Pod's status."""
-    errors = metadata.check_update(new.metadata, old.metadata)
+    metadata.check_update(root, new.metadata, old.metadata)
     before, after = old.metadata.annotations, new.metadata.annotations
     if before or after:
-        at = METADATA.child("annotations")
-        annotations.check_annotation_updates(errors, at, after, before)
-    _check_conditions(errors, _STATUS.child("conditions"), new.status.conditions)
+        annotations.check_annotation_updates(root.child("metadata", "annotations"), after, before)
+    _check_conditions(root.child("status", "conditions"), new.status.conditions)
     if new.spec.node_name != old.spec.node_name:
-        errors.append(forbidden(_STATUS.child("nodeName"), "may not be changed directly"))
+        root.child("status", "nodeName").forbidden("may not be changed directly")
     nominated = new.status.nominated_node_name
     if nominated and nominated != old.status.nominated_node_name:
-        check_text(errors, _STATUS.child("nominatedNodeName"), nominated, names.dns_1123_subdomain)
+        check_value(root.child("status", "nominatedNodeName"), nominated, names.dns_1123_subdomain)
         if old.spec.node_name:
-            errors.append(forbidden(_STATUS.child("nominatedNodeName"), _BOUND))
-    _check_observed(errors, _STATUS, new.status.observed_generation)
+            root.child("status", "nominatedNodeName").forbidden(_BOUND)
+    _check_observed(root.child("status"), new.status.observed_generation)
     if new.status.qos_class:  # a status without one keeps that of old, as upstream's strategy does
-        at = _STATUS.child("qosClass")
-        metadata.check_immutable(errors, at, new.status.qos_class, old.status.qos_class)
-    _check_transitions(errors, new, old)
-    _check_claims(errors, _STATUS.child("resourceClaimStatuses"), new)
-    _check_addresses(errors, new.status)
+        check_immutable(root.child("status", "qosClass"), new.status.qos_class, old.status.qos_class)
+    _check_transitions(root.child("status"), new, old)
+    _check_claims(root.child("status", "resourceClaimStatuses"), new)
+    _check_addresses(root.child("status"), new.status)
     for shown, statuses in _all_statuses(new.status):
-        _check_users(errors, _STATUS.child(shown), statuses, new.spec.os.name)
-    container_status.check(errors, _STATUS, new)
-    return errors
+        _check_users(root.child("status", shown), statuses, new.spec.os.name)
+    container_status.check(root.child("status"), new)
 
 
 def _all_statuses(status: pod_pb2.PodStatus) -> Iterable[tuple[str, Statuses]]:
@@ -58,19 +53,19 @@ def _all_statuses(status: pod_pb2.PodStatus) -> Iterable[tuple[str, Statuses]]:
     )
 
 
-def _check_conditions(errors: Errors, path: Path, conditions: Iterable[pod_pb2.PodCondition]) -> None:
+def _check_conditions(path: Place, conditions: Iterable[pod_pb2.PodCondition]) -> None:
     for index, condition in enumerate(conditions):
-        _check_observed(errors, path.index(index), condition.observed_generation)
+        _check_observed(path.index(index), condition.observed_generation)
         if condition.type not in _SYSTEM_CONDITIONS:
-            check_text(errors, path.index(index).child("Type"), condition.type, names.qualified_name)
+            check_value(path.index(index).child("Type"), condition.type, names.qualified_name)
 
 
-def _check_observed(errors: Errors, path: Path, generation: int) -> None:
+def _check_observed(path: Place, generation: int) -> None:
     if generation < 0:
-        errors.append(invalid(path.child("observedGeneration"), generation, "must be a non-negative integer"))
+        path.child("observedGeneration").invalid(generation, "must be a non-negative integer")
 
 
-def _check_transitions(errors: Errors, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
+def _check_transitions(path: Place, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
     if _all_may_restart(old.spec):
         return
     policy = old.spec.restart_policy
@@ -87,7 +82,7 @@ def _check_transitions(errors: Errors, new: pod_pb2.Pod, old: pod_pb2.Pod) -> No
                 continue
             exit_code = status.state.terminated.exit_code
             if not may_restart(known.get(status.name), default, exit_code):
-                errors.append(forbidden(_STATUS.child(shown).index(index).child("state"), _NOT_BACK))
+                path.child(shown).index(index).child("state").forbidden(_NOT_BACK)
 
 
 def _all_may_restart(spec: pod_pb2.PodSpec) -> bool:
@@ -114,57 +109,53 @@ def may_restart(container: pod_pb2.Container | None, policy: str, exit_code: int
     return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
 
 
-def _check_claims(errors: Errors, path: Path, pod: pod_pb2.Pod) -> None:
+def _check_claims(path: Place, pod: pod_pb2.Pod) -> None:
     declared = {claim.name for claim in pod.spec.resource_claims}
     seen: set[str] = set()
     for index, status in enumerate(pod.status.resource_claim_statuses):
         at = path.index(index).child("name")
         if status.name not in declared:
-            errors.append(
-                invalid(at, status.name, "must match the name of an entry in `spec.resourceClaims`")
-            )
-        if status.name in seen:
-            errors.append(duplicate(at, status.name))
-        seen.add(status.name)
+            at.invalid(status.name, "must match the name of an entry in `spec.resourceClaims`")
+        check_unique(at, status.name, seen)
         if status.HasField("resource_claim_name"):
             at = path.index(index).child("resourceClaimName")
-            check_text(errors, at, status.resource_claim_name, names.dns_1123_subdomain)
+            check_value(at, status.resource_claim_name, names.dns_1123_subdomain)
 
 
-def _check_addresses(errors: Errors, status: pod_pb2.PodStatus) -> None:
-    at, addresses = _STATUS.child("podIPs"), [each.ip for each in status.pod_ips]
+def _check_addresses(path: Place, status: pod_pb2.PodStatus) -> None:
+    at, addresses = path.child("podIPs"), [each.ip for each in status.pod_ips]
     for index, address in enumerate(addresses):
-        check_text(errors, at.index(index), address, names.ip)
+        check_value(at.index(index), address, names.ip)
     if len(addresses) > 1:
-        _check_families(errors, at, addresses)
+        _check_families(at, addresses)
     hosts = [each.ip for each in status.host_ips]
     if not hosts:
         return
-    at = _STATUS.child("hostIPs")
+    at = path.child("hostIPs")
     if status.host_ip != hosts[0]:
-        errors.append(invalid(at.index(0).child("ip"), hosts[0], "must be equal to `hostIP`"))
+        at.index(0).child("ip").invalid(hosts[0], "must be equal to `hostIP`")
     for index, address in enumerate(hosts):
-        check_text(errors, at.index(index), address, names.ip)
+        check_value(at.index(index), address, names.ip)
     if len(hosts) > 1:
-        _check_families(errors, at, hosts)
+        _check_families(at, hosts)
 
 
-def _check_families(errors: Errors, path: Path, addresses: list[str]) -> None:
+def _check_families(path: Place, addresses: list[str]) -> None:
     families = {found.version for address in addresses if (found := names.parse_ip(address))}
     if len(families) < 2 or len(addresses) > 2:
-        errors.append(invalid(path, [{"ip": address} for address in addresses], _ONE_PER_FAMILY))
+        path.invalid([{"ip": address} for address in addresses], _ONE_PER_FAMILY)
 
 
-def _check_users(errors: Errors, path: Path, statuses: Statuses, os: str) -> None:
+def _check_users(path: Place, statuses: Statuses, os: str) -> None:
     for index, status in enumerate(statuses):
         if not status.user.HasField("linux"):
             continue
         at, user = path.index(index).child("user", "linux"), status.user.linux
         if os == "windows":
-            errors.append(forbidden(at, "cannot be set for a windows pod"))
+            at.forbidden("cannot be set for a windows pod")
             continue
         numbers = [(at.child("uid"), user.uid), (at.child("gid"), user.gid)]
         groups = at.child("supplementalGroups")
         numbers += [(groups.index(place), group) for place, group in enumerate(user.supplemental_groups)]
         for where, number in numbers:
-            errors.extend(invalid(where, number, problem) for problem in names.user_or_group_id(number))
+            check_value(where, number, names.user_or_group_id)

@@ -9,66 +9,63 @@ from collections.abc import Sequence
 from typing import Final
 
 from apiserver.validation import metadata, pods
-from apiserver.validation.metadata import Errors
+from apiserver.validation.place import Place
 from apiserver.validation.pod_updates import changed_fields
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.field_path import Path, forbidden, invalid
 from vaina.objects.pods import is_mirror, is_restartable_init, qos_class
 from vaina.quoting import go_quote
 
-_SPEC: Final = Path("spec")
-#: upstream's path of what concerns the whole object
-_WHOLE: Final = Path()
 _RESIZABLE: Final = ("cpu", "memory")
 _OTHER_CONTAINERS: Final = "containers may not be added, removed, renamed or reordered on resize"
 
 
-def check_ephemeral_containers_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
+def check_ephemeral_containers_update(root: Place, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
     """Check a change of ephemeral containers: they are added, never changed and never taken away."""
     if is_mirror(old):
-        return [forbidden(_WHOLE, "static pods do not support ephemeral containers")]
-    errors = metadata.check_update(new.metadata, old.metadata)
-    errors.extend(pods.check_pod(new))
-    at = _SPEC.child("ephemeralContainers")
+        root.forbidden("static pods do not support ephemeral containers")
+        return
+    metadata.check_update(root, new.metadata, old.metadata)
+    pods.check_pod(root, new)
+    at = root.child("spec", "ephemeralContainers")
     # A patch keeps no order: each is looked for by its name.
     wanted = {item.ephemeral_container_common.name: item for item in new.spec.ephemeral_containers}
     for item in old.spec.ephemeral_containers:
         name = item.ephemeral_container_common.name
         found = wanted.get(name)
         if found is None:
-            errors.append(
-                forbidden(at, f"existing ephemeral containers {go_quote(name)} may not be removed\n")
-            )
+            at.forbidden(f"existing ephemeral containers {go_quote(name)} may not be removed\n")
         elif found != item:
             # The common part stands in line with the rest in text.
             fields = ", ".join(changed_fields(at, found, item)).replace(".ephemeralContainerCommon", "")
             detail = f"existing ephemeral containers {go_quote(name)} may not be changed\nchanged: {fields}"
-            errors.append(forbidden(at, detail))
-    return errors
+            at.forbidden(detail)
 
 
-def check_resize(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
+def check_resize(root: Place, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
     """Check a change of resources: CPU and memory of containers and sidecars, within the Pod's class of
     service.
     """
     refusal = _cannot_be_resized(new, old)
     if refusal:
-        return [forbidden(_WHOLE, refusal)]
-    errors = metadata.check_update(new.metadata, old.metadata)
-    errors.extend(pods.check_pod(new))
+        root.forbidden(refusal)
+        return
+    metadata.check_update(root, new.metadata, old.metadata)
+    pods.check_pod(root, new)
     for field, shown in (("init_containers", "initContainers"), ("containers", "containers")):
         if _names(getattr(new.spec, field)) != _names(getattr(old.spec, field)):
-            errors.append(forbidden(_SPEC.child(shown), _OTHER_CONTAINERS))
-            return errors
-    if errors:
+            root.child("spec", shown).forbidden(_OTHER_CONTAINERS)
+            return
+    if root.errors:
         # Of amounts that are none no class follows.
-        return errors
+        return
     before = old.status.qos_class or qos_class(old)
     if before != qos_class(new):
-        errors.append(invalid(_SPEC, before, "Pod QOS Class may not change as a result of resizing"))
+        root.child("spec").invalid(before, "Pod QOS Class may not change as a result of resizing")
     for field, shown in (("init_containers", "initContainers"), ("containers", "containers")):
-        _check_containers(errors, _SPEC.child(shown), getattr(new.spec, field), getattr(old.spec, field))
-    return errors
+        pairs = zip(getattr(new.spec, field), getattr(old.spec, field), strict=True)
+        for index, (container, was) in enumerate(pairs):
+            at = root.child("spec", shown).index(index).child("resources")
+            _check_container(root.child("spec"), at, container, was, regular=field == "containers")
 
 
 def _names(containers: Sequence[pod_pb2.Container]) -> list[str]:
@@ -86,23 +83,20 @@ def _cannot_be_resized(new: pod_pb2.Pod, old: pod_pb2.Pod) -> str:
     return ""
 
 
-def _check_containers(
-    errors: Errors, path: Path, new: Sequence[pod_pb2.Container], old: Sequence[pod_pb2.Container]
+def _check_container(
+    spec: Place, resources: Place, new: pod_pb2.Container, old: pod_pb2.Container, *, regular: bool
 ) -> None:
-    regular = path == _SPEC.child("containers")
-    for index, (container, was) in enumerate(zip(new, old, strict=True)):
-        if not regular and not is_restartable_init(was):
-            if container != was:
-                errors.append(forbidden(_SPEC, "resources for non-sidecar init containers are immutable"))
-            continue
-        at = path.index(index).child("resources")
-        if was.resources.requests.keys() - container.resources.requests.keys():
-            errors.append(forbidden(at.child("requests"), "resource requests cannot be removed"))
-        if was.resources.limits.keys() - container.resources.limits.keys():
-            errors.append(forbidden(at.child("limits"), "resource limits cannot be removed"))
-        if _rest(container) != _rest(was):
-            whose = "" if regular else " for sidecar containers"
-            errors.append(forbidden(_SPEC, f"only cpu and memory resources{whose} are mutable"))
+    if not regular and not is_restartable_init(old):
+        if new != old:
+            spec.forbidden("resources for non-sidecar init containers are immutable")
+        return
+    if old.resources.requests.keys() - new.resources.requests.keys():
+        resources.child("requests").forbidden("resource requests cannot be removed")
+    if old.resources.limits.keys() - new.resources.limits.keys():
+        resources.child("limits").forbidden("resource limits cannot be removed")
+    if _rest(new) != _rest(old):
+        whose = "" if regular else " for sidecar containers"
+        spec.forbidden(f"only cpu and memory resources{whose} are mutable")
 
 
 def _rest(container: pod_pb2.Container) -> pod_pb2.Container:

@@ -9,13 +9,11 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from apiserver.validation import annotations, metadata, pods, scheduling
-from apiserver.validation.metadata import METADATA, Errors
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, forbidden, invalid, required
 from vaina.objects.pods import MIRROR
 
-_SPEC: Final = Path("spec")
 _MUTABLE: Final = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -28,71 +26,58 @@ _OF_NODE: Final = "a mirror pod shows a static pod, which is changed by its mani
 _MAX_CHANGES: Final = 16
 
 
-def check_update(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
+def check_update(root: Place, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
     """Check a change of a Pod by a user."""
-    errors = metadata.check_update(new.metadata, old.metadata)
-    errors.extend(pods.check_pod(new))
-    at, before, after = METADATA.child("annotations"), old.metadata.annotations, new.metadata.annotations
+    metadata.check_update(root, new.metadata, old.metadata)
+    pods.check_pod(root, new)
+    before, after = old.metadata.annotations, new.metadata.annotations
     if before or after:
-        annotations.check_annotation_updates(errors, at, after, before)
+        annotations.check_annotation_updates(root.child("metadata", "annotations"), after, before)
     if MIRROR in before and new.spec != old.spec:
-        changed = ", ".join([*changed_fields(_SPEC, new.spec, old.spec)][:_MAX_CHANGES])
-        errors.append(forbidden(_SPEC, f"{_OF_NODE}\nchanged: {changed}"))
-        return errors
+        changed = ", ".join([*changed_fields(root.child("spec"), new.spec, old.spec)][:_MAX_CHANGES])
+        root.child("spec").forbidden(f"{_OF_NODE}\nchanged: {changed}")
+        return
     for field, shown in (("containers", "containers"), ("init_containers", "initContainers")):
         listed, was = getattr(new.spec, field), getattr(old.spec, field)
-        if not _check_containers(errors, _SPEC.child(shown), listed, was):
-            return errors
-    if not _check_deadline(errors, new.spec, old.spec):
-        return errors
-    _check_tolerations(errors, _SPEC.child("tolerations"), new.spec, old.spec)
-    _check_gates(errors, _SPEC.child("schedulingGates"), new.spec, old.spec)
+        if not _check_containers(root.child("spec", shown), listed, was):
+            return
+    if not _check_deadline(root.child("spec"), new.spec, old.spec):
+        return
+    _check_tolerations(root.child("spec", "tolerations"), new.spec, old.spec)
+    _check_gates(root.child("spec", "schedulingGates"), new.spec, old.spec)
     if new.spec != old.spec:
-        _check_rest(errors, new.spec, old.spec)
-    return errors
-
-
-def check_update_of_metadata(new: pod_pb2.Pod, old: pod_pb2.Pod) -> Errors:
-    """Check a change of a Pod whose spec stays as it is, and was found in order before.
-
-    Its annotations say nothing of the spec.
-    """
-    errors = metadata.check_update(new.metadata, old.metadata)
-    rule = names.dns_1123_subdomain
-    if metadata.check_create(new.metadata, rule, namespaced=True, at=metadata.NOWHERE):
-        errors.extend(metadata.check_create(new.metadata, rule, namespaced=True))
-    return list(dict.fromkeys(errors))
+        _check_rest(root.child("spec"), new.spec, old.spec)
 
 
 def _check_containers(
-    errors: Errors, path: Path, new: Sequence[pod_pb2.Container], old: Sequence[pod_pb2.Container]
+    path: Place, new: Sequence[pod_pb2.Container], old: Sequence[pod_pb2.Container]
 ) -> bool:
     """Check the only thing that may change in containers; say whether the rest can be compared."""
     if len(new) != len(old):
-        errors.append(forbidden(path, "pod updates may not add or remove containers"))
+        path.forbidden("pod updates may not add or remove containers")
         return False
     for index, container in enumerate(new):
         at = path.index(index).child("image")
         if not container.image:
-            errors.append(required(at))
+            at.required()
         if container.image != container.image.strip():
-            errors.append(invalid(at, container.image, "must not have leading or trailing whitespace"))
+            at.invalid(container.image, "must not have leading or trailing whitespace")
     return True
 
 
-def _check_deadline(errors: Errors, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> bool:
+def _check_deadline(path: Place, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> bool:
     """Check that the deadline is set, or comes nearer; say whether to go on."""
-    at = _SPEC.child("activeDeadlineSeconds")
+    at = path.child("activeDeadlineSeconds")
     if not new.HasField("active_deadline_seconds"):
         if old.HasField("active_deadline_seconds"):
-            errors.append(invalid(at, None, "must not update from a positive integer to nil value"))
+            at.invalid(None, "must not update from a positive integer to nil value")
         return True
     seconds = new.active_deadline_seconds
     if not 0 <= seconds <= names.MAX_INT32:
-        errors.append(invalid(at, seconds, names.in_range(0, names.MAX_INT32)))
+        at.invalid(seconds, names.in_range(0, names.MAX_INT32))
         return False
     if old.HasField("active_deadline_seconds") and old.active_deadline_seconds < seconds:
-        errors.append(invalid(at, seconds, "must be less than or equal to previous value"))
+        at.invalid(seconds, "must be less than or equal to previous value")
         return False
     return True
 
@@ -101,25 +86,25 @@ def _without_seconds(toleration: pod_pb2.Toleration) -> tuple[str, str, str, str
     return toleration.key, toleration.operator, toleration.value, toleration.effect
 
 
-def _check_tolerations(errors: Errors, path: Path, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> None:
+def _check_tolerations(path: Place, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> None:
     """Check that tolerations are only added, or change how long they last."""
     kept = {_without_seconds(toleration) for toleration in new.tolerations}
     if any(_without_seconds(toleration) not in kept for toleration in old.tolerations):
-        errors.append(forbidden(path, "existing toleration can not be modified except its tolerationSeconds"))
+        path.forbidden("existing toleration can not be modified except its tolerationSeconds")
         return
-    scheduling.check_tolerations(errors, path, new.tolerations)
+    scheduling.check_tolerations(path, new.tolerations)
 
 
-def _check_gates(errors: Errors, path: Path, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> None:
+def _check_gates(path: Place, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> None:
     """Check that gates only go."""
     known = {gate.name for gate in old.scheduling_gates}
     for index, gate in enumerate(new.scheduling_gates):
         if gate.name not in known:
             detail = f"only deletion is allowed, but found new scheduling gate '{gate.name}'"
-            errors.append(forbidden(path.index(index).child("name"), detail))
+            path.index(index).child("name").forbidden(detail)
 
 
-def _check_rest(errors: Errors, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> None:
+def _check_rest(path: Place, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> None:
     """Check that nothing else differs."""
     rest = pod_pb2.PodSpec()
     rest.CopyFrom(new)
@@ -135,27 +120,27 @@ def _check_rest(errors: Errors, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> N
     if old.termination_grace_period_seconds < 0 and rest.termination_grace_period_seconds == 1:
         rest.termination_grace_period_seconds = old.termination_grace_period_seconds
     if old.scheduling_gates:
-        _check_gated(errors, rest, old)
+        _check_gated(path, rest, old)
     if rest != old:
-        changed = [*changed_fields(_SPEC, rest, old)]
+        changed = [*changed_fields(path, rest, old)]
         named = ", ".join(changed[:_MAX_CHANGES])
         more = f" and {len(changed) - _MAX_CHANGES} more" if len(changed) > _MAX_CHANGES else ""
-        errors.append(forbidden(_SPEC, f"{_MUTABLE}\nchanged: {named}{more}"))
+        path.forbidden(f"{_MUTABLE}\nchanged: {named}{more}")
 
 
-def _check_gated(errors: Errors, rest: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> None:
+def _check_gated(path: Place, rest: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> None:
     """Check what may become narrower while a Pod is gated (KEP-3838), and take it out of the comparison."""
     if rest.node_selector != old.node_selector:
-        at = _SPEC.child("nodeSelector")
+        at = path.child("nodeSelector")
         for key in sorted(old.node_selector):
             if key not in rest.node_selector or rest.node_selector[key] != old.node_selector[key]:
-                errors.append(invalid(at, dict(rest.node_selector), _NARROWER))
+                at.invalid(dict(rest.node_selector), _NARROWER)
                 break
         rest.ClearField("node_selector")
         rest.node_selector.update(old.node_selector)
     if rest.affinity.node_affinity != old.affinity.node_affinity:
-        at = _SPEC.child("affinity", "nodeAffinity")
-        _check_node_affinity(errors, at, rest.affinity.node_affinity, old.affinity.node_affinity)
+        at = path.child("affinity", "nodeAffinity")
+        _check_node_affinity(at, rest.affinity.node_affinity, old.affinity.node_affinity)
         if old.affinity.HasField("node_affinity"):
             rest.affinity.node_affinity.CopyFrom(old.affinity.node_affinity)
         else:
@@ -164,9 +149,7 @@ def _check_gated(errors: Errors, rest: pod_pb2.PodSpec, old: pod_pb2.PodSpec) ->
                 rest.ClearField("affinity")
 
 
-def _check_node_affinity(
-    errors: Errors, path: Path, new: pod_pb2.NodeAffinity, old: pod_pb2.NodeAffinity
-) -> None:
+def _check_node_affinity(path: Place, new: pod_pb2.NodeAffinity, old: pod_pb2.NodeAffinity) -> None:
     """Check that the required terms of the node affinity only grow longer."""
     field = "required_during_scheduling_ignored_during_execution"
     if not old.HasField(field):
@@ -176,7 +159,7 @@ def _check_node_affinity(
     was = old.required_during_scheduling_ignored_during_execution.node_selector_terms
     if len(terms) != len(was):
         detail = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
-        errors.append(invalid(at, [_shown(term) for term in terms], detail))
+        at.invalid([_shown(term) for term in terms], detail)
         return
     detail = "only additions are allowed (no mutations or deletions)"
     for index, (term, old_term) in enumerate(zip(terms, was, strict=True)):
@@ -185,7 +168,7 @@ def _check_node_affinity(
             for part in ("match_expressions", "match_fields")
         )
         if not grown or (not old_term.ByteSize() and term.ByteSize()):
-            errors.append(invalid(at.index(index), term, detail))
+            at.index(index).invalid(term, detail)
 
 
 def _shown(term: reference_pb2.NodeSelectorTerm) -> dict[str, Any]:
@@ -199,7 +182,7 @@ def _shown(term: reference_pb2.NodeSelectorTerm) -> dict[str, Any]:
     }
 
 
-def changed_fields(path: Path, new: Message, old: Message) -> Iterator[str]:
+def changed_fields(path: Place, new: Message, old: Message) -> Iterator[str]:
     """Yield the paths of the fields in which two messages of one type differ, as deep as they can be told
     apart.
     """

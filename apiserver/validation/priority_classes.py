@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from apiserver.validation import metadata
-from apiserver.validation.metadata import Errors, check_immutable
+from apiserver.validation.place import Place, check_choice, check_immutable
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, forbidden, not_supported, required
 
 PREFIX: Final = "system-"
 HIGHEST_USER_VALUE: Final = 1_000_000_000
@@ -31,23 +30,19 @@ _POLICIES: Final = ("PreemptLowerPriority", "Never")
 PriorityClass = priority_class_pb2.PriorityClass
 
 
-def check_create(priority_class: PriorityClass) -> Errors:
+def check_create(root: Place, priority_class: PriorityClass) -> None:
     """Check a new PriorityClass."""
-    errors = metadata.check_create(priority_class.metadata, names.dns_1123_subdomain, namespaced=False)
+    metadata.check_create(root, priority_class.metadata, names.dns_1123_subdomain, namespaced=False)
     if priority_class.metadata.name.startswith(PREFIX):
         if problem := _not_systems_own(priority_class):
             words = f"priority class names with '{PREFIX}' prefix are reserved for system use only. error: {problem}"
-            errors.append(forbidden(Path("metadata", "name"), words))
+            root.child("metadata", "name").forbidden(words)
     elif priority_class.value > HIGHEST_USER_VALUE:
         words = f"maximum allowed value of a user defined priority is {HIGHEST_USER_VALUE}"
-        errors.append(forbidden(Path("value"), words))
+        root.child("value").forbidden(words)
     if priority_class.HasField("preemption_policy"):
-        policy, at = priority_class.preemption_policy, Path("preemptionPolicy")
-        if not policy:
-            errors.append(required(at))
-        elif policy not in _POLICIES:
-            errors.append(not_supported(at, policy, _POLICIES))
-    return errors
+        policy, at = priority_class.preemption_policy, root.child("preemptionPolicy")
+        check_choice(at, policy, _POLICIES)
 
 
 def _not_systems_own(priority_class: PriorityClass) -> str:
@@ -63,10 +58,9 @@ def _not_systems_own(priority_class: PriorityClass) -> str:
     return ""
 
 
-def check_update(new: PriorityClass, old: PriorityClass) -> Errors:
+def check_update(root: Place, new: PriorityClass, old: PriorityClass) -> None:
     """Check a changed PriorityClass: Pods have its value and policy already, so both stay."""
-    errors = metadata.check_update(new.metadata, old.metadata)
+    metadata.check_update(root, new.metadata, old.metadata)
     if new.value != old.value:
-        errors.append(forbidden(Path("value"), "may not be changed in an update."))
-    check_immutable(errors, Path("preemptionPolicy"), new.preemption_policy, old.preemption_policy)
-    return errors
+        root.child("value").forbidden("may not be changed in an update.")
+    check_immutable(root.child("preemptionPolicy"), new.preemption_policy, old.preemption_policy)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from apiserver.validation import ports
-from apiserver.validation.metadata import Errors, check_non_negative, check_text
+from apiserver.validation.place import Place, check_non_negative, check_supported, check_value
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
 
 _SCHEMES: Final = ("HTTP", "HTTPS")
 _TWO_HANDLERS: Final = "may not specify more than 1 handler type"
@@ -36,67 +35,62 @@ _STOP_SIGNALS_LINUX: Final = tuple(sorted((
 Handler = pod_pb2.ProbeHandler | pod_pb2.LifecycleHandler
 
 
-def check_liveness(errors: Errors, path: Path, probe: pod_pb2.Probe, grace: int | None) -> None:
+def check_liveness(path: Place, probe: pod_pb2.Probe, grace: int | None) -> None:
     """Check a liveness or startup probe: one success must be enough."""
-    _check_probe(errors, path, probe, grace)
+    _check_probe(path, probe, grace)
     if probe.success_threshold != 1:
-        errors.append(invalid(path.child("successThreshold"), probe.success_threshold, "must be 1"))
+        path.child("successThreshold").invalid(probe.success_threshold, "must be 1")
 
 
-def check_readiness(errors: Errors, path: Path, probe: pod_pb2.Probe, grace: int | None) -> None:
+def check_readiness(path: Place, probe: pod_pb2.Probe, grace: int | None) -> None:
     """Check a readiness probe: it ends no container, so it has no grace period."""
-    _check_probe(errors, path, probe, grace)
+    _check_probe(path, probe, grace)
     if probe.HasField("termination_grace_period_seconds"):
-        errors.append(
-            invalid(
-                path.child("terminationGracePeriodSeconds"),
-                probe.termination_grace_period_seconds,
-                "must not be set for readinessProbes",
-            )
+        path.child("terminationGracePeriodSeconds").invalid(
+            probe.termination_grace_period_seconds, "must not be set for readinessProbes"
         )
 
 
-def _check_probe(errors: Errors, path: Path, probe: pod_pb2.Probe, grace: int | None) -> None:
-    _check_handler(errors, path, probe.handler, grace)
+def _check_probe(path: Place, probe: pod_pb2.Probe, grace: int | None) -> None:
+    _check_handler(path, probe.handler, grace)
     for field, shown in _NUMBERS:
         if (value := getattr(probe, field)) < 0:
-            check_non_negative(errors, path.child(shown), value)
+            check_non_negative(path.child(shown), value)
     if probe.HasField("termination_grace_period_seconds") and probe.termination_grace_period_seconds <= 0:
         value = probe.termination_grace_period_seconds
-        errors.append(invalid(path.child("terminationGracePeriodSeconds"), value, "must be greater than 0"))
+        path.child("terminationGracePeriodSeconds").invalid(value, "must be greater than 0")
 
 
-def _check_exec(errors: Errors, path: Path, action: pod_pb2.ExecAction, _: int | None) -> None:
+def _check_exec(path: Place, action: pod_pb2.ExecAction, _: int | None) -> None:
     if not action.command:
-        errors.append(required(path.child("command")))
+        path.child("command").required()
 
 
-def _check_http_get(errors: Errors, path: Path, action: pod_pb2.HTTPGetAction, _: int | None) -> None:
+def _check_http_get(path: Place, action: pod_pb2.HTTPGetAction, _: int | None) -> None:
     if not action.path:
-        errors.append(required(path.child("path")))
-    ports.check_number_or_name(errors, path.child("port"), action.port)
-    if action.scheme not in _SCHEMES:
-        errors.append(not_supported(path.child("scheme"), action.scheme, _SCHEMES))
+        path.child("path").required()
+    ports.check_number_or_name(path.child("port"), action.port)
+    check_supported(path.child("scheme"), action.scheme, _SCHEMES)
     for header in action.http_headers:
-        check_text(errors, path.child("httpHeaders"), header.name, names.http_header)
+        check_value(path.child("httpHeaders"), header.name, names.http_header)
 
 
-def _check_tcp_socket(errors: Errors, path: Path, action: pod_pb2.TCPSocketAction, _: int | None) -> None:
-    ports.check_number_or_name(errors, path.child("port"), action.port)
+def _check_tcp_socket(path: Place, action: pod_pb2.TCPSocketAction, _: int | None) -> None:
+    ports.check_number_or_name(path.child("port"), action.port)
 
 
-def _check_grpc(errors: Errors, path: Path, action: pod_pb2.GRPCAction, _: int | None) -> None:
-    ports.check_port_number(errors, path.child("port"), action.port)
+def _check_grpc(path: Place, action: pod_pb2.GRPCAction, _: int | None) -> None:
+    ports.check_port_number(path.child("port"), action.port)
 
 
-def _check_sleep(errors: Errors, path: Path, action: pod_pb2.SleepAction, grace: int | None) -> None:
+def _check_sleep(path: Place, action: pod_pb2.SleepAction, grace: int | None) -> None:
     if grace is not None and not 0 <= action.seconds <= grace:
         detail = f"must be non-negative and less than terminationGracePeriodSeconds ({grace})"
-        errors.append(invalid(path, action.seconds, detail))
+        path.invalid(action.seconds, detail)
 
 
 #: (field, name in manifests, check) in the order in which upstream looks at them
-_ACTIONS: Final[tuple[tuple[str, str, Callable[[Errors, Path, Any, int | None], None]], ...]] = (
+_ACTIONS: Final[tuple[tuple[str, str, Callable[[Place, Any, int | None], None]], ...]] = (
     ("exec", "exec", _check_exec),
     ("http_get", "httpGet", _check_http_get),
     ("tcp_socket", "tcpSocket", _check_tcp_socket),
@@ -105,37 +99,34 @@ _ACTIONS: Final[tuple[tuple[str, str, Callable[[Errors, Path, Any, int | None], 
 )
 
 
-def _check_handler(errors: Errors, path: Path, handler: Handler, grace: int | None) -> None:
+def _check_handler(path: Place, handler: Handler, grace: int | None) -> None:
     given = {field.name: value for field, value in handler.ListFields()}
     first = True
     for field, shown, check in _ACTIONS:
         if field not in given:
             continue
         if first:
-            check(errors, path.child(shown), given[field], grace)
+            check(path.child(shown), given[field], grace)
             first = False
         else:
-            errors.append(forbidden(path.child(shown), _TWO_HANDLERS))
+            path.child(shown).forbidden(_TWO_HANDLERS)
     if first:
-        errors.append(required(path, "must specify a handler type"))
+        path.required("must specify a handler type")
 
 
-def check_lifecycle(
-    errors: Errors, path: Path, lifecycle: pod_pb2.Lifecycle, grace: int | None, os: str
-) -> None:
+def check_lifecycle(path: Place, lifecycle: pod_pb2.Lifecycle, grace: int | None, os: str) -> None:
     """Check the hooks and the stop signal of a container; `os` is the Pod's spec.os.name."""
     if lifecycle.HasField("post_start"):
-        _check_handler(errors, path.child("postStart"), lifecycle.post_start, grace)
+        _check_handler(path.child("postStart"), lifecycle.post_start, grace)
     if lifecycle.HasField("pre_stop"):
-        _check_handler(errors, path.child("preStop"), lifecycle.pre_stop, grace)
+        _check_handler(path.child("preStop"), lifecycle.pre_stop, grace)
     if lifecycle.HasField("stop_signal"):
-        _check_stop_signal(errors, path.child("stopSignal"), lifecycle.stop_signal, os)
+        _check_stop_signal(path.child("stopSignal"), lifecycle.stop_signal, os)
 
 
-def _check_stop_signal(errors: Errors, path: Path, signal: str, os: str) -> None:
+def _check_stop_signal(path: Place, signal: str, os: str) -> None:
     if not os:
-        errors.append(forbidden(path, "may not be set for containers with empty `spec.os.name`"))
+        path.forbidden("may not be set for containers with empty `spec.os.name`")
         return
     allowed = _STOP_SIGNALS_WINDOWS if os == "windows" else _STOP_SIGNALS_LINUX
-    if signal not in allowed:
-        errors.append(not_supported(path, signal, allowed))
+    check_supported(path, signal, allowed)

@@ -7,134 +7,126 @@ Follows `pkg/apis/core/validation/events.go` (of the core group: the legacy rule
 from typing import Final
 
 from apiserver.validation import metadata
-from apiserver.validation.metadata import NEGATIVE, Errors, check_text
+from apiserver.validation.place import (
+    Place,
+    check_immutable,
+    check_non_negative,
+    check_supported,
+    check_value,
+)
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import event_pb2
 from vaina.api.trace.v1 import trace_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required
 from vaina.steps import PodStep
 
-_SPEC: Final = Path("spec")
 _MAX_SHORT: Final = 128
 _MAX_NOTE: Final = 1024
 _STRATEGIES: Final = ("OldestEmulationVersion",)
 _OTHER_NAMESPACE: Final = "does not match event.namespace"
 
 
-def check_event(event: event_pb2.Event) -> Errors:
+def check_event(root: Place, event: event_pb2.Event) -> None:
     """Check an Event, new or changed: those with an eventTime are of the newer kind."""
-    errors: Errors = []
     if not event.metadata.name:
-        errors.append(required(metadata.METADATA.child("name"), "name or generateName is required"))
+        root.child("metadata", "name").required("name or generateName is required")
     else:
         # Those that clients make are called `<pod>.<hash>`.
-        check_text(errors, metadata.METADATA.child("name"), event.metadata.name, names.path_segment)
+        check_value(root.child("metadata", "name"), event.metadata.name, names.path_segment)
     if event.event_time.ByteSize():
-        _check_new_event(errors, event)
+        _check_new_event(root, event)
     else:
-        _check_old_event(errors, event)
-    check_text(errors, Path("namespace"), event.metadata.namespace, names.dns_1123_subdomain)
-    return errors
+        _check_old_event(root.child("involvedObject"), event)
+    check_value(root.child("namespace"), event.metadata.namespace, names.dns_1123_subdomain)
 
 
-def _check_old_event(errors: Errors, event: event_pb2.Event) -> None:
+def _check_old_event(path: Place, event: event_pb2.Event) -> None:
     namespace, concerned = event.metadata.namespace, event.involved_object.namespace
     fits = namespace == concerned if concerned else namespace in {"", "default"}
     if not fits:
-        errors.append(invalid(Path("involvedObject", "namespace"), concerned, _OTHER_NAMESPACE))
+        path.child("namespace").invalid(concerned, _OTHER_NAMESPACE)
 
 
-def _check_new_event(errors: Errors, event: event_pb2.Event) -> None:
+def _check_new_event(root: Place, event: event_pb2.Event) -> None:
     concerned = event.involved_object.namespace
     if not concerned and event.metadata.namespace not in {"default", "kube-system"}:
-        errors.append(invalid(Path("involvedObject", "namespace"), concerned, _OTHER_NAMESPACE))
+        root.child("involvedObject", "namespace").invalid(concerned, _OTHER_NAMESPACE)
     # Upstream's names of the two are those of the newer group: reportingController is reportingComponent here.
     if not event.reporting_component:
-        errors.append(required(Path("reportingController")))
-    check_text(errors, Path("reportingController"), event.reporting_component, names.qualified_name)
+        root.child("reportingController").required()
+    check_value(root.child("reportingController"), event.reporting_component, names.qualified_name)
     for shown, value in (
         ("reportingInstance", event.reporting_instance), ("action", event.action), ("reason", event.reason),
     ):  # fmt: skip
         if not value:
-            errors.append(required(Path(shown)))
+            root.child(shown).required()
         elif names.size(value) > _MAX_SHORT:
-            errors.append(invalid(Path(shown), "", f"can have at most {_MAX_SHORT} characters"))
+            root.child(shown).invalid("", f"can have at most {_MAX_SHORT} characters")
     if names.size(event.message) > _MAX_NOTE:
-        errors.append(invalid(Path("message"), "", f"can have at most {_MAX_NOTE} characters"))
+        root.child("message").invalid("", f"can have at most {_MAX_NOTE} characters")
 
 
-def check_lease(lease: lease_pb2.Lease) -> Errors:
+def check_lease(root: Place, lease: lease_pb2.Lease) -> None:
     """Check a new Lease."""
-    errors = metadata.check_create(lease.metadata, names.dns_1123_subdomain, namespaced=True)
-    _check_lease_spec(errors, lease.spec)
-    return errors
+    metadata.check_create(root, lease.metadata, names.dns_1123_subdomain, namespaced=True)
+    _check_lease_spec(root.child("spec"), lease.spec)
 
 
-def check_lease_update(new: lease_pb2.Lease, old: lease_pb2.Lease) -> Errors:
+def check_lease_update(root: Place, new: lease_pb2.Lease, old: lease_pb2.Lease) -> None:
     """Check a changed Lease."""
-    errors = metadata.check_update(new.metadata, old.metadata)
-    _check_lease_spec(errors, new.spec)
-    return errors
+    metadata.check_update(root, new.metadata, old.metadata)
+    _check_lease_spec(root.child("spec"), new.spec)
 
 
-def _check_lease_spec(errors: Errors, spec: lease_pb2.LeaseSpec) -> None:
+def _check_lease_spec(path: Place, spec: lease_pb2.LeaseSpec) -> None:
     if spec.HasField("lease_duration_seconds") and spec.lease_duration_seconds <= 0:
-        at = _SPEC.child("leaseDurationSeconds")
-        errors.append(invalid(at, spec.lease_duration_seconds, "must be greater than 0"))
-    if spec.lease_transitions < 0:
-        errors.append(invalid(_SPEC.child("leaseTransitions"), spec.lease_transitions, NEGATIVE))
+        path.child("leaseDurationSeconds").invalid(spec.lease_duration_seconds, "must be greater than 0")
+    check_non_negative(path.child("leaseTransitions"), spec.lease_transitions)
     if spec.HasField("strategy"):
-        _check_strategy(errors, spec.strategy)
+        _check_strategy(path, spec.strategy)
     if spec.preferred_holder and not spec.strategy:
-        at = _SPEC.child("preferredHolder")
-        errors.append(forbidden(at, "may only be specified if `strategy` is defined"))
+        path.child("preferredHolder").forbidden("may only be specified if `strategy` is defined")
 
 
-def _check_strategy(errors: Errors, strategy: str) -> None:
+def _check_strategy(path: Place, strategy: str) -> None:
     # Upstream adds the field's name to the path twice.
-    at = _SPEC.child("strategy", "strategy")
+    at = path.child("strategy", "strategy")
     if "/" in strategy:
-        check_text(errors, at, strategy, names.qualified_name)
-    elif strategy not in _STRATEGIES:
-        errors.append(not_supported(at, strategy, _STRATEGIES))
+        check_value(at, strategy, names.qualified_name)
+    else:
+        check_supported(at, strategy, _STRATEGIES)
 
 
-def check_trace(trace: trace_pb2.PodTrace) -> Errors:
+def check_trace(root: Place, trace: trace_pb2.PodTrace) -> None:
     """Check a PodTrace: it names its Pod, and each step once."""
-    errors = metadata.check_create(trace.metadata, names.dns_1123_subdomain, namespaced=True)
+    metadata.check_create(root, trace.metadata, names.dns_1123_subdomain, namespaced=True)
     if not trace.spec.pod_name:
-        errors.append(required(_SPEC.child("podName")))
+        root.child("spec", "podName").required()
     if not trace.spec.pod_uid:
-        errors.append(required(_SPEC.child("podUID")))
+        root.child("spec", "podUID").required()
     elif trace.spec.pod_uid != trace.metadata.name:
-        errors.append(invalid(_SPEC.child("podUID"), trace.spec.pod_uid, "must be equal to metadata.name"))
-    _check_steps(errors, trace)
-    return errors
+        root.child("spec", "podUID").invalid(trace.spec.pod_uid, "must be equal to metadata.name")
+    _check_steps(root.child("status"), trace)
 
 
-def check_trace_update(new: trace_pb2.PodTrace, old: trace_pb2.PodTrace) -> Errors:
+def check_trace_update(root: Place, new: trace_pb2.PodTrace, old: trace_pb2.PodTrace) -> None:
     """Check a changed PodTrace, spec or status: it stays that of its Pod."""
-    errors = metadata.check_update(new.metadata, old.metadata)
-    metadata.check_immutable(errors, _SPEC, new.spec, old.spec)
-    _check_steps(errors, new)
-    return errors
+    metadata.check_update(root, new.metadata, old.metadata)
+    check_immutable(root.child("spec"), new.spec, old.spec)
+    _check_steps(root.child("status"), new)
 
 
-def _check_steps(errors: Errors, trace: trace_pb2.PodTrace) -> None:
+def _check_steps(path: Place, trace: trace_pb2.PodTrace) -> None:
     known = [step.name for step in PodStep]
     seen: set[str] = set()
     for index, record in enumerate(trace.status.steps):
-        at = Path("status", "steps").index(index).child("step")
+        at = path.child("steps").index(index).child("step")
         if not record.step:
-            errors.append(required(at))
+            at.required()
         elif record.step not in known:
-            errors.append(not_supported(at, record.step, known))
+            at.not_supported(record.step, known)
         elif record.step in seen:
-            errors.append(duplicate(at, record.step))
+            at.duplicate(record.step)
         seen.add(record.step)
     for index, record in enumerate(trace.status.waits):
-        if record.step not in known:
-            errors.append(
-                not_supported(Path("status", "waits").index(index).child("step"), record.step, known)
-            )
+        check_supported(path.child("waits").index(index).child("step"), record.step, known)

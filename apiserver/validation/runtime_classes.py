@@ -1,43 +1,37 @@
 """Rules for RuntimeClasses. Follows `pkg/apis/node/validation`."""
 
 from apiserver.validation import metadata, pod_resources, scheduling
-from apiserver.validation.metadata import Errors, check_immutable, check_labels
+from apiserver.validation.metadata import check_labels
+from apiserver.validation.place import Place, check_immutable, check_required
 from vaina.api.node.v1 import runtime_class_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, duplicate, invalid, required
 
 RuntimeClass = runtime_class_pb2.RuntimeClass
 
 
-def check_create(found: RuntimeClass) -> Errors:
+def check_create(root: Place, found: RuntimeClass) -> None:
     """Check a new RuntimeClass."""
-    errors = metadata.check_create(found.metadata, names.dns_1123_subdomain, namespaced=False)
-    return errors + _check(found)
+    metadata.check_create(root, found.metadata, names.dns_1123_subdomain, namespaced=False)
+    _check(root, found)
 
 
-def check_update(new: RuntimeClass, old: RuntimeClass) -> Errors:
+def check_update(root: Place, new: RuntimeClass, old: RuntimeClass) -> None:
     """Check a changed RuntimeClass: its handler stays."""
-    errors = metadata.check_update(new.metadata, old.metadata) + _check(new)
-    check_immutable(errors, Path("handler"), new.handler, old.handler)
-    return errors
+    metadata.check_update(root, new.metadata, old.metadata)
+    _check(root, new)
+    check_immutable(root.child("handler"), new.handler, old.handler)
 
 
-def _check(found: RuntimeClass) -> Errors:
-    errors: Errors = []
-    if not found.handler:
-        errors.append(required(Path("handler")))
-    else:
-        problems = names.dns_1123_label(found.handler)
-        errors += [invalid(Path("handler"), found.handler, problem) for problem in problems]
-    pod_resources.check_overhead(errors, Path("overhead"), found.overhead.pod_fixed)
-    at = Path("scheduling")
-    check_labels(errors, at.child("nodeSelector"), found.scheduling.node_selector)
+def _check(root: Place, found: RuntimeClass) -> None:
+    check_required(root.child("handler"), found.handler, names.dns_1123_label)
+    pod_resources.check_overhead(root.child("overhead"), found.overhead.pod_fixed)
+    at = root.child("scheduling")
+    check_labels(at.child("nodeSelector"), found.scheduling.node_selector)
     tolerations = found.scheduling.tolerations
-    scheduling.check_tolerations(errors, at.child("tolerations"), tolerations)
+    scheduling.check_tolerations(at.child("tolerations"), tolerations)
     seen = set()
     for index, one in enumerate(tolerations):
         key = (one.key, one.operator, one.value, one.effect)
         if key in seen:
-            errors.append(duplicate(at.child("tolerations").index(index), one))
+            at.child("tolerations").index(index).duplicate(one)
         seen.add(key)
-    return errors

@@ -8,21 +8,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from apiserver.validation.labels import check_label_selector
-from apiserver.validation.metadata import Errors, check_label_name, check_text
+from apiserver.validation.metadata import check_label_name
+from apiserver.validation.place import Place, check_supported, check_unique, check_value
 from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
 from vaina.objects import names
-from vaina.objects.field_path import (
-    DUPLICATE,
-    Path,
-    duplicate,
-    forbidden,
-    invalid,
-    not_supported,
-    required,
-    show_value,
-)
+from vaina.objects.field_path import DUPLICATE, show_value
 
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _OPERATORS: Final = ("Equal", "Exists")
@@ -35,51 +27,49 @@ KEY_IN_SELECTOR: Final = "exists in both matchLabelKeys and labelSelector"
 WITHOUT_SELECTOR: Final = "must not be specified when labelSelector is not set"
 
 
-def check_affinity(errors: Errors, path: Path, affinity: pod_pb2.Affinity) -> None:
+def check_affinity(path: Place, affinity: pod_pb2.Affinity) -> None:
     """Check all affinities of a Pod."""
     if affinity.HasField("node_affinity"):
-        _check_node_affinity(errors, path.child("nodeAffinity"), affinity.node_affinity)
+        _check_node_affinity(path.child("nodeAffinity"), affinity.node_affinity)
     if affinity.HasField("pod_affinity"):
-        _check_pod_affinity(errors, path.child("podAffinity"), affinity.pod_affinity)
+        _check_pod_affinity(path.child("podAffinity"), affinity.pod_affinity)
     if affinity.HasField("pod_anti_affinity"):
-        _check_pod_affinity(errors, path.child("podAntiAffinity"), affinity.pod_anti_affinity)
+        _check_pod_affinity(path.child("podAntiAffinity"), affinity.pod_anti_affinity)
 
 
-def _check_node_affinity(errors: Errors, path: Path, affinity: pod_pb2.NodeAffinity) -> None:
+def _check_node_affinity(path: Place, affinity: pod_pb2.NodeAffinity) -> None:
     if affinity.HasField("required_during_scheduling_ignored_during_execution"):
         selector = affinity.required_during_scheduling_ignored_during_execution
-        check_node_selector(errors, path.child(_REQUIRED), selector)
+        check_node_selector(path.child(_REQUIRED), selector)
     for index, preferred in enumerate(affinity.preferred_during_scheduling_ignored_during_execution):
         at = path.child(_PREFERRED).index(index)
-        _check_weight(errors, at, preferred.weight)
-        _check_node_term(errors, at.child("preference"), preferred.preference, strict=False)
+        _check_weight(at, preferred.weight)
+        _check_node_term(at.child("preference"), preferred.preference, strict=False)
 
 
-def check_node_selector(errors: Errors, path: Path, selector: reference_pb2.NodeSelector) -> None:
+def check_node_selector(path: Place, selector: reference_pb2.NodeSelector) -> None:
     """Check the terms of which a node must match one."""
     at = path.child("nodeSelectorTerms")
     if not selector.node_selector_terms:
-        errors.append(required(at, "must have at least one node selector term"))
+        at.required("must have at least one node selector term")
     for index, term in enumerate(selector.node_selector_terms):
-        _check_node_term(errors, at.index(index), term, strict=True)
+        _check_node_term(at.index(index), term, strict=True)
 
 
-def _check_weight(errors: Errors, path: Path, weight: int) -> None:
+def _check_weight(path: Place, weight: int) -> None:
     if not 0 < weight <= 100:
-        errors.append(invalid(path.child("weight"), weight, _WEIGHT))
+        path.child("weight").invalid(weight, _WEIGHT)
 
 
-def _check_node_term(
-    errors: Errors, path: Path, term: reference_pb2.NodeSelectorTerm, *, strict: bool
-) -> None:
+def _check_node_term(path: Place, term: reference_pb2.NodeSelectorTerm, *, strict: bool) -> None:
     for index, expression in enumerate(term.match_expressions):
-        _check_node_expression(errors, path.child("matchExpressions").index(index), expression, strict=strict)
+        _check_node_expression(path.child("matchExpressions").index(index), expression, strict=strict)
     for index, expression in enumerate(term.match_fields):
-        _check_node_field(errors, path.child("matchFields").index(index), expression)
+        _check_node_field(path.child("matchFields").index(index), expression)
 
 
 def _check_node_expression(
-    errors: Errors, path: Path, expression: reference_pb2.NodeSelectorRequirement, *, strict: bool
+    path: Place, expression: reference_pb2.NodeSelectorRequirement, *, strict: bool
 ) -> None:
     """Check one expression on a node's labels.
 
@@ -89,156 +79,147 @@ def _check_node_expression(
     match expression.operator:
         case "In" | "NotIn":
             if not expression.values:
-                errors.append(required(at, "must be specified when `operator` is 'In' or 'NotIn'"))
+                at.required("must be specified when `operator` is 'In' or 'NotIn'")
         case "Exists" | "DoesNotExist":
             if expression.values:
-                detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                errors.append(forbidden(at, detail))
+                at.forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
         case "Gt" | "Lt":
             if len(expression.values) != 1:
-                errors.append(required(at, "must be specified single value when `operator` is 'Lt' or 'Gt'"))
+                at.required("must be specified single value when `operator` is 'Lt' or 'Gt'")
         case _:
-            errors.append(invalid(path.child("operator"), expression.operator, _BAD_OPERATOR))
-    check_label_name(errors, path.child("key"), expression.key)
+            path.child("operator").invalid(expression.operator, _BAD_OPERATOR)
+    check_label_name(path.child("key"), expression.key)
     if strict:
         for index, value in enumerate(expression.values):
-            check_text(errors, at.index(index), value, names.label_value)
+            check_value(at.index(index), value, names.label_value)
 
 
-def _check_node_field(errors: Errors, path: Path, expression: reference_pb2.NodeSelectorRequirement) -> None:
+def _check_node_field(path: Place, expression: reference_pb2.NodeSelectorRequirement) -> None:
     if expression.operator not in {"In", "NotIn"}:
-        errors.append(invalid(path.child("operator"), expression.operator, _BAD_OPERATOR))
+        path.child("operator").invalid(expression.operator, _BAD_OPERATOR)
     elif len(expression.values) != 1:
         detail = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
-        errors.append(required(path.child("values"), detail))
+        path.child("values").required(detail)
     if expression.key != "metadata.name":
-        errors.append(invalid(path.child("key"), expression.key, "not a valid field selector key"))
+        path.child("key").invalid(expression.key, "not a valid field selector key")
         return
     for index, value in enumerate(expression.values):
-        check_text(errors, path.child("values").index(index), value, names.dns_1123_subdomain)
+        check_value(path.child("values").index(index), value, names.dns_1123_subdomain)
 
 
-def _check_pod_affinity(
-    errors: Errors, path: Path, affinity: pod_pb2.PodAffinity | pod_pb2.PodAntiAffinity
-) -> None:
+def _check_pod_affinity(path: Place, affinity: pod_pb2.PodAffinity | pod_pb2.PodAntiAffinity) -> None:
     for index, term in enumerate(affinity.required_during_scheduling_ignored_during_execution):
-        _check_pod_term(errors, path.child(_REQUIRED).index(index), term)
+        _check_pod_term(path.child(_REQUIRED).index(index), term)
     for index, weighted in enumerate(affinity.preferred_during_scheduling_ignored_during_execution):
         at = path.child(_PREFERRED).index(index)
-        _check_weight(errors, at, weighted.weight)
-        _check_pod_term(errors, at.child("podAffinityTerm"), weighted.pod_affinity_term)
+        _check_weight(at, weighted.weight)
+        _check_pod_term(at.child("podAffinityTerm"), weighted.pod_affinity_term)
 
 
-def _check_pod_term(errors: Errors, path: Path, term: pod_pb2.PodAffinityTerm) -> None:
+def _check_pod_term(path: Place, term: pod_pb2.PodAffinityTerm) -> None:
     if term.HasField("label_selector"):
-        check_label_selector(errors, path.child("labelSelector"), term.label_selector)
+        check_label_selector(path.child("labelSelector"), term.label_selector)
     if term.HasField("namespace_selector"):
-        check_label_selector(errors, path.child("namespaceSelector"), term.namespace_selector)
+        check_label_selector(path.child("namespaceSelector"), term.namespace_selector)
     for namespace in term.namespaces:
-        check_text(errors, path.child("namespace"), namespace, names.dns_1123_label)
+        check_value(path.child("namespace"), namespace, names.dns_1123_label)
     if term.match_label_keys or term.mismatch_label_keys:
-        _check_label_keys(errors, path, term)
+        _check_label_keys(path, term)
     if not term.topology_key:
-        errors.append(required(path.child("topologyKey"), "can not be empty"))
-    check_label_name(errors, path.child("topologyKey"), term.topology_key)
+        path.child("topologyKey").required("can not be empty")
+    check_label_name(path.child("topologyKey"), term.topology_key)
 
 
-def _check_label_keys(errors: Errors, path: Path, term: pod_pb2.PodAffinityTerm) -> None:
+def _check_label_keys(path: Place, term: pod_pb2.PodAffinityTerm) -> None:
     """Check the keys whose values are taken from the Pod itself (KEP-3633)."""
     lists: tuple[tuple[str, Sequence[str]], ...] = (
         ("matchLabelKeys", term.match_label_keys), ("mismatchLabelKeys", term.mismatch_label_keys),
     )  # fmt: skip
     for shown, keys in lists:
         if keys and not term.HasField("label_selector"):
-            errors.append(forbidden(path.child(shown), WITHOUT_SELECTOR))
+            path.child(shown).forbidden(WITHOUT_SELECTOR)
             continue
         for index, key in enumerate(keys):
-            check_label_name(errors, path.child(shown).index(index), key)
-    _check_keys_in_selector(errors, path, list(term.match_label_keys), term.label_selector)
+            check_label_name(path.child(shown).index(index), key)
+    _check_keys_in_selector(path, list(term.match_label_keys), term.label_selector)
     mismatched = set(term.mismatch_label_keys)
     for index, key in enumerate(term.match_label_keys):
         if key in mismatched:
-            errors.append(invalid(path.child("matchLabelKeys").index(index), key, _BOTH_LISTS))
+            path.child("matchLabelKeys").index(index).invalid(key, _BOTH_LISTS)
 
 
-def _check_keys_in_selector(
-    errors: Errors, path: Path, keys: list[str], selector: meta_pb2.LabelSelector
-) -> None:
+def _check_keys_in_selector(path: Place, keys: list[str], selector: meta_pb2.LabelSelector) -> None:
     """Report keys that the selector names a second time: the first is what the apiserver itself adds."""
     named = set(selector.match_labels)
     first = {key: index for index, key in reversed([*enumerate(keys)])}
     for expression in selector.match_expressions:
         if expression.key in named and expression.key in first:
-            errors.append(invalid(path.index(first[expression.key]), expression.key, KEY_IN_SELECTOR))
+            path.index(first[expression.key]).invalid(expression.key, KEY_IN_SELECTOR)
         named.add(expression.key)
 
 
-def check_tolerations(errors: Errors, path: Path, tolerations: Iterable[pod_pb2.Toleration]) -> None:
+def check_tolerations(path: Place, tolerations: Iterable[pod_pb2.Toleration]) -> None:
     """Check tolerations."""
     for index, toleration in enumerate(tolerations):
         at = path.index(index)
         if toleration.key:
             if names.qualified_name(toleration.key):
-                check_label_name(errors, at.child("key"), toleration.key)
+                check_label_name(at.child("key"), toleration.key)
         elif toleration.operator != "Exists":
             detail = (
                 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
             )
-            errors.append(invalid(at.child("operator"), toleration.operator, detail))
+            at.child("operator").invalid(toleration.operator, detail)
         if toleration.effect != "NoExecute" and toleration.HasField("toleration_seconds"):
             detail = "effect must be 'NoExecute' when `tolerationSeconds` is set"
-            errors.append(invalid(at.child("effect"), toleration.effect, detail))
-        _check_toleration_value(errors, at.child("operator"), toleration)
+            at.child("effect").invalid(toleration.effect, detail)
+        _check_toleration_value(at.child("operator"), toleration)
         if toleration.effect:
-            check_effect(errors, at.child("effect"), toleration.effect)
+            check_effect(at.child("effect"), toleration.effect)
 
 
-def _check_toleration_value(errors: Errors, path: Path, toleration: pod_pb2.Toleration) -> None:
+def _check_toleration_value(path: Place, toleration: pod_pb2.Toleration) -> None:
     """Check the value against the operator. Upstream names the operator, not the value, as the place."""
     match toleration.operator:
         case "" | "Equal":
             if problems := names.label_value(toleration.value):
-                errors.append(invalid(path, toleration.value, ";".join(problems)))
+                path.invalid(toleration.value, ";".join(problems))
         case "Exists":
             if toleration.value:
-                detail = "value must be empty when `operator` is 'Exists'"
-                errors.append(invalid(path, toleration.value, detail))
+                path.invalid(toleration.value, "value must be empty when `operator` is 'Exists'")
         case _:
             # Lt and Gt too: upstream has them behind TaintTolerationComparisonOperators, alpha and off in
             # 1.36, and refuses them in these words. The scheduler knows them, for tolerations that were
             # stored elsewhere.
-            errors.append(not_supported(path, toleration.operator, _OPERATORS))
+            path.not_supported(toleration.operator, _OPERATORS)
 
 
-def check_effect(errors: Errors, path: Path, effect: str) -> None:
+def check_effect(path: Place, effect: str) -> None:
     """Check a taint's effect."""
-    if effect not in _EFFECTS:
-        errors.append(not_supported(path, effect, _EFFECTS))
+    check_supported(path, effect, _EFFECTS)
 
 
-def check_taints(errors: Errors, path: Path, taints: Iterable[node_pb2.Taint]) -> None:
+def check_taints(path: Place, taints: Iterable[node_pb2.Taint]) -> None:
     """Check the taints of a node: no two with the same key and effect."""
     seen: set[tuple[str, str]] = set()
     for index, taint in enumerate(taints):
         at = path.index(index)
-        check_label_name(errors, at.child("key"), taint.key)
+        check_label_name(at.child("key"), taint.key)
         if problems := names.label_value(taint.value):
-            errors.append(invalid(at.child("value"), taint.value, ";".join(problems)))
+            at.child("value").invalid(taint.value, ";".join(problems))
         if not taint.effect:
-            errors.append(required(at.child("effect")))
+            at.child("effect").required()
         else:
-            check_effect(errors, at.child("effect"), taint.effect)
+            check_effect(at.child("effect"), taint.effect)
         if (taint.key, taint.effect) in seen:
             shown = f"Duplicate value: {show_value(taint)}: taints must be unique by key and effect pair"
-            errors.append(FieldError(DUPLICATE, str(at), shown))
+            at.errors.append(FieldError(DUPLICATE, str(at), shown))
         seen.add((taint.key, taint.effect))
 
 
-def check_gates(errors: Errors, path: Path, gates: Iterable[pod_pb2.PodSchedulingGate]) -> None:
+def check_gates(path: Place, gates: Iterable[pod_pb2.PodSchedulingGate]) -> None:
     """Check what holds a Pod back from scheduling (KEP-3521)."""
     seen: set[str] = set()
     for index, gate in enumerate(gates):
-        check_text(errors, path.index(index), gate.name, names.qualified_name)
-        if gate.name in seen:
-            errors.append(duplicate(path.index(index), gate.name))
-        seen.add(gate.name)
+        check_value(path.index(index), gate.name, names.qualified_name)
+        check_unique(path.index(index), gate.name, seen)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from apiserver.validation.labels import check_label_selector
-from apiserver.validation.metadata import NOT_POSITIVE, Errors, check_annotations, check_labels, check_text
+from apiserver.validation.metadata import check_annotations, check_labels
+from apiserver.validation.place import NOT_POSITIVE, Place, check_required, check_supported, check_value
 from vaina.api.core.v1 import reference_pb2, volume_pb2
 from vaina.objects import names, quantity
-from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required, too_long
 
 _IQN: Final = re.compile(r"iqn\.\d{4}-\d{2}\.([A-Za-z0-9.-]+)(:[^,;*&$|\s]+)$", re.ASCII)
 _EUI: Final = re.compile(r"^eui.[A-Za-z0-9]{16}$", re.ASCII)
@@ -21,90 +21,90 @@ _ISCSI_FORMATS: Final = {"iqn": _IQN, "eui": _EUI, "naa": _NAA}
 _HOST_PORTS: Final = "must be a host:port pair or multiple pairs separated by commas"
 ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 
-Check = Callable[[Errors, Path, Any], None]
+Check = Callable[[Place, Any], None]
 
 
 def _needs(*fields: tuple[str, str]) -> Check:
     """Return the check of a source that only has fields which must not be empty: (field, name in manifests)."""
 
-    def check(errors: Errors, path: Path, source: Any) -> None:
-        errors.extend(required(path.child(shown)) for field, shown in fields if not getattr(source, field))
+    def check(path: Place, source: Any) -> None:
+        for field, shown in fields:
+            if not getattr(source, field):
+                path.child(shown).required()
 
     return check
 
 
-def _check_git_repo(errors: Errors, path: Path, source: volume_pb2.GitRepoVolumeSource) -> None:
+def _check_git_repo(path: Place, source: volume_pb2.GitRepoVolumeSource) -> None:
     if not source.repository:
-        errors.append(required(path.child("repository")))
-    check_text(errors, path.child("directory"), source.directory, names.local_descending_path)
+        path.child("repository").required()
+    check_value(path.child("directory"), source.directory, names.local_descending_path)
 
 
-def _check_partition(errors: Errors, path: Path, partition: int) -> None:
+def _check_partition(path: Place, partition: int) -> None:
     if not 0 <= partition <= 255:
-        errors.append(invalid(path.child("partition"), partition, names.in_range(1, 255)))
+        path.child("partition").invalid(partition, names.in_range(1, 255))
 
 
-def _check_gce_disk(errors: Errors, path: Path, source: volume_pb2.GCEPersistentDiskVolumeSource) -> None:
+def _check_gce_disk(path: Place, source: volume_pb2.GCEPersistentDiskVolumeSource) -> None:
     if not source.pd_name:
-        errors.append(required(path.child("pdName")))
-    _check_partition(errors, path, source.partition)
+        path.child("pdName").required()
+    _check_partition(path, source.partition)
 
 
-def _check_aws_disk(errors: Errors, path: Path, source: volume_pb2.AWSElasticBlockStoreVolumeSource) -> None:
+def _check_aws_disk(path: Place, source: volume_pb2.AWSElasticBlockStoreVolumeSource) -> None:
     if not source.volume_id:
-        errors.append(required(path.child("volumeID")))
-    _check_partition(errors, path, source.partition)
+        path.child("volumeID").required()
+    _check_partition(path, source.partition)
 
 
-def _check_nfs(errors: Errors, path: Path, source: volume_pb2.NFSVolumeSource) -> None:
+def _check_nfs(path: Place, source: volume_pb2.NFSVolumeSource) -> None:
     if not source.server:
-        errors.append(required(path.child("server")))
+        path.child("server").required()
     if not source.path:
-        errors.append(required(path.child("path")))
+        path.child("path").required()
     if not source.path.startswith("/"):
-        errors.append(invalid(path.child("path"), source.path, "must be an absolute path"))
+        path.child("path").invalid(source.path, "must be an absolute path")
 
 
-def _check_iscsi_name(errors: Errors, path: Path, name: str) -> None:
+def _check_iscsi_name(path: Place, name: str) -> None:
     expected = _ISCSI_FORMATS.get(name[:3])
     if expected is None:
-        errors.append(invalid(path, name, "must be valid format starting with iqn, eui, or naa"))
+        path.invalid(name, "must be valid format starting with iqn, eui, or naa")
     elif not expected.search(name):
-        errors.append(invalid(path, name, "must be valid format"))
+        path.invalid(name, "must be valid format")
 
 
-def _check_iscsi(errors: Errors, path: Path, source: volume_pb2.ISCSIVolumeSource) -> None:
+def _check_iscsi(path: Place, source: volume_pb2.ISCSIVolumeSource) -> None:
     if not source.target_portal:
-        errors.append(required(path.child("targetPortal")))
+        path.child("targetPortal").required()
     if not source.iqn:
-        errors.append(required(path.child("iqn")))
+        path.child("iqn").required()
     else:
-        _check_iscsi_name(errors, path.child("iqn"), source.iqn)
+        _check_iscsi_name(path.child("iqn"), source.iqn)
     if not 0 <= source.lun <= 255:
-        errors.append(invalid(path.child("lun"), source.lun, names.in_range(0, 255)))
+        path.child("lun").invalid(source.lun, names.in_range(0, 255))
     chap = source.chap_auth_discovery or source.chap_auth_session
     if chap and not source.HasField("secret_ref"):
-        errors.append(required(path.child("secretRef")))
+        path.child("secretRef").required()
     if source.HasField("initiator_name"):
-        _check_iscsi_name(errors, path.child("initiatorname"), source.initiator_name)
+        _check_iscsi_name(path.child("initiatorname"), source.initiator_name)
 
 
-def _check_flocker(errors: Errors, path: Path, source: volume_pb2.FlockerVolumeSource) -> None:
+def _check_flocker(path: Place, source: volume_pb2.FlockerVolumeSource) -> None:
     if not source.dataset_name and not source.dataset_uuid:
-        errors.append(required(path, "one of datasetName and datasetUUID is required"))
+        path.required("one of datasetName and datasetUUID is required")
     if source.dataset_name and source.dataset_uuid:
-        errors.append(
-            invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously")
-        )
+        path.invalid("resource", "datasetName and datasetUUID can not be specified simultaneously")
     if "/" in source.dataset_name:
-        errors.append(invalid(path.child("datasetName"), source.dataset_name, "must not contain '/'"))
+        path.child("datasetName").invalid(source.dataset_name, "must not contain '/'")
 
 
-def _check_cinder(errors: Errors, path: Path, source: volume_pb2.CinderVolumeSource) -> None:
+def _check_cinder(path: Place, source: volume_pb2.CinderVolumeSource) -> None:
     if not source.volume_id:
-        errors.append(required(path.child("volumeID")))
+        path.child("volumeID").required()
     if source.HasField("secret_ref") and not source.secret_ref.name:
-        errors.append(required(path.child("secretRef", "name")))
+        path.child("secretRef", "name").required()
 
 
 def _is_host_port(text: str) -> bool:
@@ -113,45 +113,41 @@ def _is_host_port(text: str) -> bool:
     return bool(colon) and (bracketed or ":" not in host) and "]" not in port
 
 
-def _check_quobyte(errors: Errors, path: Path, source: volume_pb2.QuobyteVolumeSource) -> None:
+def _check_quobyte(path: Place, source: volume_pb2.QuobyteVolumeSource) -> None:
     if not source.registry:
-        errors.append(required(path.child("registry"), _HOST_PORTS))
+        path.child("registry").required(_HOST_PORTS)
     elif names.size(source.tenant) >= 65:
-        detail = "must be a UUID and may not exceed a length of 64 characters"
-        errors.append(required(path.child("tenant"), detail))
+        path.child("tenant").required("must be a UUID and may not exceed a length of 64 characters")
     else:
-        errors.extend(
-            invalid(path.child("registry"), source.registry, _HOST_PORTS)
-            for pair in source.registry.split(",")
-            if not _is_host_port(pair)
-        )
+        for pair in source.registry.split(","):
+            if not _is_host_port(pair):
+                path.child("registry").invalid(source.registry, _HOST_PORTS)
     if not source.volume:
-        errors.append(required(path.child("volume")))
+        path.child("volume").required()
 
 
-def _check_fc(errors: Errors, path: Path, source: volume_pb2.FCVolumeSource) -> None:
+def _check_fc(path: Place, source: volume_pb2.FCVolumeSource) -> None:
     names_path = path.child("targetWWNs")
     if not source.target_wwns and not source.wwids:
-        errors.append(required(names_path, "must specify either targetWWNs or wwids, but not both"))
+        names_path.required("must specify either targetWWNs or wwids, but not both")
     if source.target_wwns and source.wwids:
         detail = "targetWWNs and wwids can not be specified simultaneously"
-        errors.append(invalid(names_path, list(source.target_wwns), detail))
+        names_path.invalid(list(source.target_wwns), detail)
     if not source.target_wwns:
         return
     if not source.HasField("lun"):
-        errors.append(required(path.child("lun"), "lun is required if targetWWNs is specified"))
+        path.child("lun").required("lun is required if targetWWNs is specified")
     elif not 0 <= source.lun <= 255:
-        errors.append(invalid(path.child("lun"), source.lun, names.in_range(0, 255)))
+        path.child("lun").invalid(source.lun, names.in_range(0, 255))
 
 
-def _check_flex(errors: Errors, path: Path, source: volume_pb2.FlexVolumeSource) -> None:
+def _check_flex(path: Place, source: volume_pb2.FlexVolumeSource) -> None:
     if not source.driver:
-        errors.append(required(path.child("driver")))
+        path.child("driver").required()
     for key in sorted(source.options):
         domain = "." + key.partition("/")[0].lower()
         if domain.endswith((".kubernetes.io", ".k8s.io")):
-            detail = "kubernetes.io and k8s.io namespaces are reserved"
-            errors.append(invalid(path.child("options").key(key), key, detail))
+            path.child("options").key(key).invalid(key, "kubernetes.io and k8s.io namespaces are reserved")
 
 
 _CACHING: Final = ("None", "ReadOnly", "ReadWrite")
@@ -162,144 +158,139 @@ _MANAGED_URI: Final = (
 _BLOB_URI: Final = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
 
 
-def _check_azure_disk(errors: Errors, path: Path, source: volume_pb2.AzureDiskVolumeSource) -> None:
+def _check_azure_disk(path: Place, source: volume_pb2.AzureDiskVolumeSource) -> None:
     if not source.disk_name:
-        errors.append(required(path.child("diskName")))
+        path.child("diskName").required()
     if not source.disk_uri:
-        errors.append(required(path.child("diskURI")))
+        path.child("diskURI").required()
     if source.HasField("caching_mode") and source.caching_mode not in _CACHING:
-        errors.append(not_supported(path.child("cachingMode"), source.caching_mode, _CACHING))
+        path.child("cachingMode").not_supported(source.caching_mode, _CACHING)
     if not source.HasField("kind"):
         return
-    if source.kind not in _DISK_KINDS:
-        errors.append(not_supported(path.child("kind"), source.kind, _DISK_KINDS))
+    check_supported(path.child("kind"), source.kind, _DISK_KINDS)
     managed = source.kind == "Managed"
     if not source.disk_uri.startswith("/subscriptions/" if managed else "https://"):
         allowed = _MANAGED_URI if managed else _BLOB_URI
-        errors.append(not_supported(path.child("diskURI"), source.disk_uri, [allowed]))
+        path.child("diskURI").not_supported(source.disk_uri, [allowed])
 
 
-def _check_storage_os(errors: Errors, path: Path, source: volume_pb2.StorageOSVolumeSource) -> None:
-    if not source.volume_name:
-        errors.append(required(path.child("volumeName")))
-    else:
-        check_text(errors, path.child("volumeName"), source.volume_name, names.dns_1123_label)
+def _check_storage_os(path: Place, source: volume_pb2.StorageOSVolumeSource) -> None:
+    check_required(path.child("volumeName"), source.volume_name, names.dns_1123_label)
     if source.volume_namespace:
-        check_text(errors, path.child("volumeNamespace"), source.volume_namespace, names.dns_1123_label)
+        check_value(path.child("volumeNamespace"), source.volume_namespace, names.dns_1123_label)
     if source.HasField("secret_ref") and not source.secret_ref.name:
-        errors.append(required(path.child("secretRef", "name")))
+        path.child("secretRef", "name").required()
 
 
-def check_csi_driver(errors: Errors, path: Path, driver: str) -> None:
+def check_csi_driver(path: Place, driver: str) -> None:
     """Check the name of a storage driver."""
     if not driver:
-        errors.append(required(path))
+        path.required()
         return
     if names.size(driver) > 63:
-        errors.append(too_long(path, 63))
-    errors.extend(invalid(path, driver, problem) for problem in names.dns_1123_subdomain(driver.lower()))
+        path.too_long(63)
+    for problem in names.dns_1123_subdomain(driver.lower()):
+        path.invalid(driver, problem)
 
 
-def _check_csi(errors: Errors, path: Path, source: volume_pb2.CSIVolumeSource) -> None:
-    check_csi_driver(errors, path.child("driver"), source.driver)
+def _check_csi(path: Place, source: volume_pb2.CSIVolumeSource) -> None:
+    check_csi_driver(path.child("driver"), source.driver)
     if not source.HasField("node_publish_secret_ref"):
         return
     if not source.node_publish_secret_ref.name:
-        errors.append(required(path.child("nodePublishSecretRef", "name")))
+        path.child("nodePublishSecretRef", "name").required()
     else:
         name = source.node_publish_secret_ref.name
-        check_text(errors, path.child("name"), name, names.dns_1123_subdomain)
+        check_value(path.child("name"), name, names.dns_1123_subdomain)
 
 
-def _check_ephemeral(errors: Errors, path: Path, source: volume_pb2.EphemeralVolumeSource) -> None:
+def _check_ephemeral(path: Place, source: volume_pb2.EphemeralVolumeSource) -> None:
     at = path.child("volumeClaimTemplate")
     if not source.HasField("volume_claim_template"):
-        errors.append(required(at))
+        at.required()
         return
     meta, spec = source.volume_claim_template.metadata, source.volume_claim_template.spec
-    check_annotations(errors, at.child("metadata", "annotations"), meta.annotations)
-    check_labels(errors, at.child("metadata", "labels"), meta.labels)
+    check_annotations(at.child("metadata", "annotations"), meta.annotations)
+    check_labels(at.child("metadata", "labels"), meta.labels)
     for field, value in meta.ListFields():
         if field.name not in {"annotations", "labels"} and not (field.message_type and not value):
-            errors.append(forbidden(at.child("metadata").child(field.json_name), "cannot be set"))
-    check_claim_spec(errors, at.child("spec"), spec)
+            at.child("metadata").child(field.json_name).forbidden("cannot be set")
+    check_claim_spec(at.child("spec"), spec)
 
 
-def check_claim_spec(errors: Errors, path: Path, spec: volume_pb2.PersistentVolumeClaimSpec) -> None:
+def check_claim_spec(path: Place, spec: volume_pb2.PersistentVolumeClaimSpec) -> None:
     """Check what a claim asks for."""
     modes = path.child("accessModes")
     if not spec.access_modes:
-        errors.append(required(modes, "at least 1 access mode is required"))
+        modes.required("at least 1 access mode is required")
     if spec.HasField("selector"):
-        check_label_selector(errors, path.child("selector"), spec.selector)
-    check_access_modes(errors, modes, spec.access_modes)
-    _check_storage(errors, path.child("resources"), spec.resources)
+        check_label_selector(path.child("selector"), spec.selector)
+    check_access_modes(modes, spec.access_modes)
+    _check_storage(path.child("resources"), spec.resources)
     if spec.HasField("storage_class_name") and spec.storage_class_name:
-        at = path.child("storageClassName")
-        check_text(errors, at, spec.storage_class_name, names.dns_1123_subdomain)
+        check_value(path.child("storageClassName"), spec.storage_class_name, names.dns_1123_subdomain)
     if spec.HasField("volume_mode") and spec.volume_mode not in {"Block", "Filesystem"}:
-        at = path.child("volumeMode")
-        errors.append(not_supported(at, spec.volume_mode, ["Block", "Filesystem"]))
-    _check_data_sources(errors, path, spec)
+        path.child("volumeMode").not_supported(spec.volume_mode, ["Block", "Filesystem"])
+    _check_data_sources(path, spec)
     if spec.volume_attributes_class_name:
         at = path.child("volumeAttributesClassName")
-        check_text(errors, at, spec.volume_attributes_class_name, names.dns_1123_subdomain)
+        check_value(at, spec.volume_attributes_class_name, names.dns_1123_subdomain)
 
 
-def check_access_modes(errors: Errors, path: Path, modes: Iterable[str]) -> None:
+def check_access_modes(path: Place, modes: Iterable[str]) -> None:
     """Check the ways in which storage may be used."""
     given = list(modes)
-    errors.extend(not_supported(path, mode, ACCESS_MODES) for mode in given if mode not in ACCESS_MODES)
+    for mode in given:
+        check_supported(path, mode, ACCESS_MODES)
     if "ReadWriteOncePod" in given and len(set(given) & set(ACCESS_MODES)) > 1:
-        errors.append(forbidden(path, "may not use ReadWriteOncePod with other access modes"))
+        path.forbidden("may not use ReadWriteOncePod with other access modes")
 
 
-def _check_data_sources(errors: Errors, path: Path, spec: volume_pb2.PersistentVolumeClaimSpec) -> None:
+def _check_data_sources(path: Place, spec: volume_pb2.PersistentVolumeClaimSpec) -> None:
     """Check both ways of naming what fills a claim: the older one may only repeat the newer one."""
     source, ref = spec.data_source, spec.data_source_ref
     at = path.child("dataSource")
     if spec.HasField("data_source"):
-        _check_data_source(errors, at, source)
+        _check_data_source(at, source)
     if not spec.HasField("data_source_ref"):
         return
-    _check_data_source(errors, path.child("dataSourceRef"), ref)
+    _check_data_source(path.child("dataSourceRef"), ref)
     if ref.namespace:
-        check_text(errors, path.child("dataSourceRef", "namespace"), ref.namespace, names.dns_1123_label)
+        check_value(path.child("dataSourceRef", "namespace"), ref.namespace, names.dns_1123_label)
     if not spec.HasField("data_source"):
         return
     if ref.namespace:
-        detail = "may not be specified when dataSourceRef.namespace is specified"
-        errors.append(invalid(path, str(at), detail))
+        path.invalid(str(at), "may not be specified when dataSourceRef.namespace is specified")
     elif (source.api_group, source.kind, source.name) != (ref.api_group, ref.kind, ref.name):
-        errors.append(invalid(path, str(at), "must match dataSourceRef"))
+        path.invalid(str(at), "must match dataSourceRef")
 
 
 def _check_data_source(
-    errors: Errors,
-    path: Path,
+    path: Place,
     source: reference_pb2.TypedLocalObjectReference | reference_pb2.TypedObjectReference,
 ) -> None:
-    errors.extend(required(path.child(field)) for field in ("name", "kind") if not getattr(source, field))
+    for field in ("name", "kind"):
+        if not getattr(source, field):
+            path.child(field).required()
     if source.api_group:
-        check_text(errors, path.child("apiGroup"), source.api_group, names.dns_1123_subdomain)
+        check_value(path.child("apiGroup"), source.api_group, names.dns_1123_subdomain)
     elif source.kind != "PersistentVolumeClaim":
-        detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
-        errors.append(invalid(path, source.kind, detail))
+        path.invalid(source.kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup")
 
 
-def _check_storage(errors: Errors, path: Path, resources: reference_pb2.VolumeResourceRequirements) -> None:
+def _check_storage(path: Place, resources: reference_pb2.VolumeResourceRequirements) -> None:
     if "storage" not in resources.requests:
-        errors.append(required(path.key("storage")))
+        path.key("storage").required()
         return
     text = resources.requests["storage"].string
     at = path.key("storage")
     try:
         amount = quantity.parse(text)
     except quantity.QuantityError as error:
-        errors.append(invalid(at, text, str(error)))
+        at.invalid(text, str(error))
         return
     if amount.nanos <= 0:
-        errors.append(invalid(at, str(amount), NOT_POSITIVE))
+        at.invalid(str(amount), NOT_POSITIVE)
 
 
 #: (field, name in manifests, name in upstream's "more than 1 volume type", check)

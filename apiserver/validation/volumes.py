@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from apiserver.validation import volume_files
-from apiserver.validation.metadata import Errors, check_text
+from apiserver.validation.place import Place, check_required, check_value
 from apiserver.validation.volume_legacy import LEGACY, Check
 from vaina.api.core.v1 import volume_pb2
 from vaina.objects import names, quantity
-from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required
 
 Sources = dict[str, volume_pb2.VolumeSource]
 
@@ -22,37 +21,37 @@ _PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
 _ISCSI_TOO_LONG: Final = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified."
 
 
-def _check_empty_dir(errors: Errors, path: Path, source: volume_pb2.EmptyDirVolumeSource) -> None:
+def _check_empty_dir(path: Place, source: volume_pb2.EmptyDirVolumeSource) -> None:
     if source.HasField("size_limit"):
-        _check_size_limit(errors, path.child("sizeLimit"), source.size_limit.string)
-    volume_files.check_mode(errors, path.child("mode"), source, "mode")
+        _check_size_limit(path.child("sizeLimit"), source.size_limit.string)
+    volume_files.check_mode(path.child("mode"), source, "mode")
 
 
-def _check_size_limit(errors: Errors, path: Path, text: str) -> None:
+def _check_size_limit(path: Place, text: str) -> None:
     try:
         negative = quantity.parse(text).nanos < 0
     except quantity.QuantityError as error:
-        errors.append(invalid(path, text, str(error)))
+        path.invalid(text, str(error))
         return
     if negative:
-        errors.append(forbidden(path, "SizeLimit field must be a valid resource quantity"))
+        path.forbidden("SizeLimit field must be a valid resource quantity")
 
 
-def check_host_path(errors: Errors, path: Path, source: volume_pb2.HostPathVolumeSource) -> None:
+def check_host_path(path: Place, source: volume_pb2.HostPathVolumeSource) -> None:
     """Check a path of the node."""
     if not source.path:
-        errors.append(required(path.child("path")))
+        path.child("path").required()
         return
-    check_text(errors, path.child("path"), source.path, names.no_backsteps)
+    check_value(path.child("path"), source.path, names.no_backsteps)
     if source.HasField("type") and source.type not in _HOST_PATH_TYPES:
-        errors.append(not_supported(path.child("type"), source.type, _HOST_PATH_TYPES))
+        path.child("type").not_supported(source.type, _HOST_PATH_TYPES)
 
 
-def _check_image(errors: Errors, path: Path, source: volume_pb2.ImageVolumeSource) -> None:
+def _check_image(path: Place, source: volume_pb2.ImageVolumeSource) -> None:
     if not source.reference:
-        errors.append(required(path.child("reference")))
+        path.child("reference").required()
     if source.pull_policy and source.pull_policy not in _PULL_POLICIES:
-        errors.append(not_supported(path.child("pullPolicy"), source.pull_policy, _PULL_POLICIES))
+        path.child("pullPolicy").not_supported(source.pull_policy, _PULL_POLICIES)
 
 
 #: field -> (name in paths, name in "may not specify more than 1 volume type", check)
@@ -78,9 +77,7 @@ _ORDER: Final = (
 _RANK: Final = {field: rank for rank, field in enumerate(_ORDER)}
 
 
-def check_volumes(
-    errors: Errors, path: Path, volumes: Iterable[volume_pb2.Volume], pod_name: str = ""
-) -> Sources:
+def check_volumes(path: Place, volumes: Iterable[volume_pb2.Volume], pod_name: str = "") -> Sources:
     """Check all volumes of a Pod; return the sources of those that are in order, by name.
 
     `pod_name` is empty in a template: the names of claims that will be made cannot be checked there.
@@ -89,23 +86,17 @@ def check_volumes(
     listed = list(volumes)
     made = _claims_made(listed, pod_name)
     for index, volume in enumerate(listed):
-        found: Errors = []
-        at = path.index(index)
-        _check_source(found, at, volume, pod_name)
-        if not volume.name:
-            found.append(required(at.child("name")))
-        else:
-            check_text(found, at.child("name"), volume.name, names.dns_1123_label)
+        at, before = path.index(index), len(path.errors)
+        _check_source(at, volume, pod_name)
+        check_required(at.child("name"), volume.name, names.dns_1123_label)
         if volume.name in sources:
-            found.append(duplicate(at.child("name"), volume.name))
-        if found:
-            errors.extend(found)
-        else:
+            at.child("name").duplicate(volume.name)
+        if len(path.errors) == before:
             sources[volume.name] = volume.volume_source
         claim = volume.volume_source.persistent_volume_claim.claim_name if made else ""
         if claim in made:
             detail = "must not reference a PVC that gets created for an ephemeral volume"
-            errors.append(invalid(at.child("persistentVolumeClaim", "claimName"), claim, detail))
+            at.child("persistentVolumeClaim", "claimName").invalid(claim, detail)
     return sources
 
 
@@ -116,33 +107,32 @@ def _claims_made(volumes: Sequence[volume_pb2.Volume], pod_name: str) -> set[str
     return {f"{pod_name}-{volume.name}" for volume in volumes if volume.volume_source.HasField("ephemeral")}
 
 
-def _check_source(errors: Errors, path: Path, volume: volume_pb2.Volume, pod_name: str) -> None:
+def _check_source(path: Place, volume: volume_pb2.Volume, pod_name: str) -> None:
     given: list[tuple[str, Any]] = [
         (field.name, value) for field, value in volume.volume_source.ListFields() if field.name in _SOURCES
     ]
     if not given:
-        errors.append(required(path, "must specify a volume type"))
+        path.required("must specify a volume type")
         return
     given.sort(key=lambda pair: _RANK[pair[0]])
     for number, (field, source) in enumerate(given):
         shown, shown_in_excess, check = _SOURCES[field]
         if number == 0:
-            check(errors, path.child(shown), source)
+            check(path.child(shown), source)
         else:
-            errors.append(forbidden(path.child(shown_in_excess), "may not specify more than 1 volume type"))
+            path.child(shown_in_excess).forbidden("may not specify more than 1 volume type")
         if field == "iscsi":
-            _check_iscsi_length(errors, path, volume.name, source)
+            _check_iscsi_length(path, volume.name, source)
         elif field == "ephemeral" and number == 0 and pod_name and volume.name:
-            _check_claim_name(errors, path.child("name"), volume.name, pod_name)
+            _check_claim_name(path.child("name"), volume.name, pod_name)
 
 
-def _check_iscsi_length(errors: Errors, path: Path, name: str, source: volume_pb2.ISCSIVolumeSource) -> None:
+def _check_iscsi_length(path: Place, name: str, source: volume_pb2.ISCSIVolumeSource) -> None:
     if source.HasField("initiator_name") and names.size(f"{name}:{source.target_portal}") > 64:
-        errors.append(invalid(path.child("name"), name, _ISCSI_TOO_LONG))
+        path.child("name").invalid(name, _ISCSI_TOO_LONG)
 
 
-def _check_claim_name(errors: Errors, path: Path, name: str, pod_name: str) -> None:
+def _check_claim_name(path: Place, name: str, pod_name: str) -> None:
     claim = f"{pod_name}-{name}"
-    errors.extend(
-        invalid(path, name, f'PVC name "{claim}": {problem}') for problem in names.dns_1123_subdomain(claim)
-    )
+    for problem in names.dns_1123_subdomain(claim):
+        path.invalid(name, f'PVC name "{claim}": {problem}')

@@ -8,13 +8,13 @@ out. The other texts follow `pkg/api/pod/warnings.go`.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from apiserver.validation.place import Place
 from apiserver.validation.resources import Quantities
 from apiserver.validation.volume_legacy import LEGACY
 from apiserver.validation.windows import AnyContainer, visit_containers
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects import names, quantity
-from vaina.objects.field_path import Path
 from vaina.quoting import go_quote
 
 _NOT_YET: Final = "accepted, but vaina does not act on it yet"
@@ -84,7 +84,7 @@ _ANNOTATIONS: Final = {
 _BYTES: Final = ("memory", "ephemeral-storage")
 
 
-def warnings_for_pod(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpec) -> list[str]:
+def warnings_for_pod(path: Place, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpec) -> list[str]:
     """Return the warnings for a Pod or template; `path` is empty, or spec.template."""
     at = path.child("spec")
     warnings = [f"{at.child(*field.split('.'))}: {_NOT_YET}" for field, used in _POD_FEATURES if used(spec)]
@@ -109,7 +109,7 @@ def warnings_for_pod(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpe
     return warnings
 
 
-def _labels_and_annotations(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpec) -> Iterator[str]:
+def _labels_and_annotations(path: Place, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpec) -> Iterator[str]:
     at = path.child("spec")
     for key in sorted(spec.node_selector):
         if key in _NODE_LABELS:
@@ -126,7 +126,7 @@ def _labels_and_annotations(path: Path, meta: meta_pb2.ObjectMeta, spec: pod_pb2
             yield f"{path.child('metadata', 'annotations').key(key)}: {words}"
 
 
-def _volume(path: Path, source: volume_pb2.VolumeSource) -> Iterator[str]:
+def _volume(path: Place, source: volume_pb2.VolumeSource) -> Iterator[str]:
     for field, value in source.ListFields():
         at = path.child(field.json_name)
         if field.name in _CLAIMED:
@@ -144,7 +144,7 @@ def _volume(path: Path, source: volume_pb2.VolumeSource) -> Iterator[str]:
                 yield from _item_users(at, value.items)
 
 
-def _empty_dir(path: Path, source: volume_pb2.EmptyDirVolumeSource) -> Iterator[str]:
+def _empty_dir(path: Place, source: volume_pb2.EmptyDirVolumeSource) -> Iterator[str]:
     if source.medium not in {"", "Memory"}:
         yield f"{path.child('medium')}: {_NOT_YET}"
     if source.HasField("mode"):
@@ -152,14 +152,14 @@ def _empty_dir(path: Path, source: volume_pb2.EmptyDirVolumeSource) -> Iterator[
 
 
 def _item_users(
-    path: Path, items: Iterable[volume_pb2.KeyToPath | volume_pb2.DownwardAPIVolumeFile]
+    path: Place, items: Iterable[volume_pb2.KeyToPath | volume_pb2.DownwardAPIVolumeFile]
 ) -> Iterator[str]:
     for index, item in enumerate(items):
         if item.HasField("user"):
             yield f"{path.child('items').index(index).child('user')}: {_NOT_YET}"
 
 
-def _projected(path: Path, source: volume_pb2.ProjectedVolumeSource) -> Iterator[str]:
+def _projected(path: Place, source: volume_pb2.ProjectedVolumeSource) -> Iterator[str]:
     for index, projection in enumerate(source.sources):
         for field, value in projection.ListFields():
             at = path.index(index).child(field.json_name)
@@ -169,7 +169,7 @@ def _projected(path: Path, source: volume_pb2.ProjectedVolumeSource) -> Iterator
                 yield f"{at}: {_NOT_YET}"
 
 
-def _duplicates(path: Path, spec: pod_pb2.PodSpec) -> Iterator[str]:
+def _duplicates(path: Place, spec: pod_pb2.PodSpec) -> Iterator[str]:
     seen: set[str] = set()
     for index, alias in enumerate(spec.host_aliases):
         if alias.ip in seen:
@@ -185,7 +185,7 @@ def _duplicates(path: Path, spec: pod_pb2.PodSpec) -> Iterator[str]:
         seen.add(secret.name)
 
 
-def _fractions(path: Path, lists: dict[str, Quantities]) -> Iterator[str]:
+def _fractions(path: Place, lists: dict[str, Quantities]) -> Iterator[str]:
     """Warn of parts of bytes."""
     for side, amounts in lists.items():
         for name in _BYTES:
@@ -201,7 +201,7 @@ def _fractions(path: Path, lists: dict[str, Quantities]) -> Iterator[str]:
                 yield f"{at}: fractional byte value {go_quote(quantity.canonical(text))} is invalid, must be an integer"
 
 
-def _container(path: Path, container: AnyContainer) -> Iterator[str]:
+def _container(path: Place, container: AnyContainer) -> Iterator[str]:
     for field, used in _CONTAINER_FEATURES:
         if used(container):
             yield f"{path.child(*field.split('.'))}: {_NOT_YET}"
@@ -226,13 +226,13 @@ def _container(path: Path, container: AnyContainer) -> Iterator[str]:
         seen.add(variable.name)
 
 
-def _mounts(path: Path, container: AnyContainer) -> Iterator[str]:
+def _mounts(path: Place, container: AnyContainer) -> Iterator[str]:
     for index, mount in enumerate(container.volume_mounts):
         if mount.bind_mount_options:
             yield f"{path.index(index).child('bindMountOptions')}: {_NOT_YET}"
 
 
-def _probes(path: Path, container: AnyContainer) -> Iterator[str]:
+def _probes(path: Place, container: AnyContainer) -> Iterator[str]:
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         handler = getattr(container, f"{name.removesuffix('Probe')}_probe").handler
         if handler.http_get.HasField("protocol"):
@@ -241,8 +241,8 @@ def _probes(path: Path, container: AnyContainer) -> Iterator[str]:
             yield f"{path.child(name, 'grpc', 'mode')}: {_NOT_YET}"
 
 
-def _port_overlaps(path: Path, spec: pod_pb2.PodSpec) -> Iterator[str]:
-    seen: dict[tuple[int, str], list[tuple[Path, pod_pb2.ContainerPort]]] = {}
+def _port_overlaps(path: Place, spec: pod_pb2.PodSpec) -> Iterator[str]:
+    seen: dict[tuple[int, str], list[tuple[Place, pod_pb2.ContainerPort]]] = {}
     for container, place in visit_containers(spec, path):
         for index, port in enumerate(container.ports):
             at = place.child("ports").index(index)

@@ -11,10 +11,9 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from apiserver.validation.metadata import Errors
+from apiserver.validation.place import Place, check_value
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
-from vaina.objects.field_path import Path, forbidden, invalid, not_supported, required
 
 AnyContainer = pod_pb2.Container | pod_pb2.EphemeralContainerCommon
 
@@ -32,21 +31,21 @@ NOT_ON_WINDOWS: Final = "cannot be set for a windows pod"
 NOT_ON_LINUX: Final = "windows options cannot be set for a linux pod"
 
 
-def check_options(errors: Errors, path: Path, options: pod_pb2.WindowsSecurityContextOptions) -> None:
+def check_options(path: Place, options: pod_pb2.WindowsSecurityContextOptions) -> None:
     """Check the options of one security context."""
     if options.HasField("gmsa_credential_spec_name"):
         name = options.gmsa_credential_spec_name
-        at = path.child("gmsaCredentialSpecName")
-        errors.extend(invalid(at, name, problem) for problem in names.dns_1123_subdomain(name))
+        check_value(path.child("gmsaCredentialSpecName"), name, names.dns_1123_subdomain)
     if options.HasField("gmsa_credential_spec"):
         spec, at = options.gmsa_credential_spec, path.child("gmsaCredentialSpec")
         if not spec:
-            errors.append(invalid(at, spec, "gmsaCredentialSpec cannot be an empty string"))
+            at.invalid(spec, "gmsaCredentialSpec cannot be an empty string")
         elif names.size(spec) > _MAX_SPEC_KIB * 1024:
-            errors.append(invalid(at, spec, f"gmsaCredentialSpec size must be under {_MAX_SPEC_KIB} KiB"))
+            at.invalid(spec, f"gmsaCredentialSpec size must be under {_MAX_SPEC_KIB} KiB")
     if options.HasField("run_as_user_name"):
         name, at = options.run_as_user_name, path.child("runAsUserName")
-        errors.extend(invalid(at, name, f"runAsUserName{problem}") for problem in _user_name(name))
+        for problem in _user_name(name):
+            at.invalid(name, f"runAsUserName{problem}")
 
 
 def _user_name(name: str) -> Iterator[str]:
@@ -74,7 +73,7 @@ def _user_name(name: str) -> Iterator[str]:
         yield "'s User cannot contain the following characters: \"/\\:;|=,+*?<>@[]"
 
 
-def visit_containers(spec: pod_pb2.PodSpec, path: Path) -> Iterator[tuple[AnyContainer, Path]]:
+def visit_containers(spec: pod_pb2.PodSpec, path: Place) -> Iterator[tuple[AnyContainer, Place]]:
     """Yield all containers of a Pod with their paths: init, regular, ephemeral."""
     for index, container in enumerate(spec.init_containers):
         yield container, path.child("initContainers").index(index)
@@ -92,7 +91,7 @@ def _host_process(message: Message | None) -> bool | None:
     return options.host_process if options.HasField("host_process") else None
 
 
-def check_host_process(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+def check_host_process(path: Place, spec: pod_pb2.PodSpec) -> None:
     """Check that either all containers are processes of a Windows host, or none."""
     containers = (*spec.containers, *spec.init_containers)
     contexts = [spec.security_context, *(container.security_context for container in containers)]
@@ -106,7 +105,7 @@ def check_host_process(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> Non
         if of_pod is not None and own is not None and of_pod != own:
             was = "true" if of_pod else "false"
             detail = f"pod hostProcess value must be identical if both are specified, was {was}"
-            errors.append(invalid(at.child("securityContext", "windowsOptions", "hostProcess"), own, detail))
+            at.child("securityContext", "windowsOptions", "hostProcess").invalid(own, detail)
         host_processes += bool(own if own is not None else of_pod)
     if not host_processes:
         return
@@ -114,10 +113,10 @@ def check_host_process(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> Non
         detail = (
             "If pod contains any hostProcess containers then all containers must be HostProcess containers"
         )
-        errors.append(invalid(path, "", detail))
+        path.invalid("", detail)
     if not spec.host_network:
         detail = "hostNetwork must be true if pod contains any hostProcess containers"
-        errors.append(invalid(path.child("hostNetwork"), False, detail))
+        path.child("hostNetwork").invalid(False, detail)
 
 
 #: (field, name in manifests) of a security context that Windows does not know
@@ -141,44 +140,46 @@ _CONTAINER_FIELDS: Final = (
 )  # fmt: skip
 
 
-def _forbid(errors: Errors, path: Path, message: Message, fields: tuple[tuple[str, str], ...]) -> None:
+def _forbid(path: Place, message: Message, fields: tuple[tuple[str, str], ...]) -> None:
     given = {field.name for field, _ in message.ListFields()}
-    errors.extend(forbidden(path.child(shown), NOT_ON_WINDOWS) for field, shown in fields if field in given)
+    for field, shown in fields:
+        if field in given:
+            path.child(shown).forbidden(NOT_ON_WINDOWS)
 
 
-def check_os(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+def check_os(path: Place, spec: pod_pb2.PodSpec) -> None:
     """Check the operating system that a Pod names, and that nothing of the other one is set."""
     at = path.child("os")
     if not spec.os.name:
-        errors.append(required(at.child("name")))
+        at.child("name").required()
     elif spec.os.name == "linux":
-        _check_linux(errors, path, spec)
+        _check_linux(path, spec)
     elif spec.os.name == "windows":
-        _check_windows(errors, path, spec)
+        _check_windows(path, spec)
     else:
-        errors.append(not_supported(at, spec.os.name, ["linux", "windows"]))
+        at.not_supported(spec.os.name, ["linux", "windows"])
 
 
-def _check_linux(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+def _check_linux(path: Place, spec: pod_pb2.PodSpec) -> None:
     if spec.security_context.HasField("windows_options"):
-        errors.append(forbidden(path.child("securityContext", "windowsOptions"), NOT_ON_LINUX))
+        path.child("securityContext", "windowsOptions").forbidden(NOT_ON_LINUX)
     for container, at in visit_containers(spec, path):
         if container.security_context.HasField("windows_options"):
-            errors.append(forbidden(at.child("securityContext", "windowsOptions"), NOT_ON_LINUX))
+            at.child("securityContext", "windowsOptions").forbidden(NOT_ON_LINUX)
 
 
-def _check_windows(errors: Errors, path: Path, spec: pod_pb2.PodSpec) -> None:
+def _check_windows(path: Place, spec: pod_pb2.PodSpec) -> None:
     at, context = path.child("securityContext"), spec.security_context
-    _forbid(errors, at, context, _POD_FIELDS)
+    _forbid(at, context, _POD_FIELDS)
     hosts = (
         ("hostUsers", spec.HasField("host_users")), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc),
     )  # fmt: skip
-    errors.extend(forbidden(path.child(shown), NOT_ON_WINDOWS) for shown, given in hosts if given)
-    _forbid(errors, at, context, _POD_FIELDS_AFTER_HOST)
+    for shown, given in hosts:
+        if given:
+            path.child(shown).forbidden(NOT_ON_WINDOWS)
+    _forbid(at, context, _POD_FIELDS_AFTER_HOST)
     if spec.HasField("share_process_namespace"):
-        errors.append(forbidden(path.child("shareProcessNamespace"), NOT_ON_WINDOWS))
-    _forbid(errors, at, context, _POD_FIELDS_LAST)
+        path.child("shareProcessNamespace").forbidden(NOT_ON_WINDOWS)
+    _forbid(at, context, _POD_FIELDS_LAST)
     for container, container_path in visit_containers(spec, path):
-        _forbid(
-            errors, container_path.child("securityContext"), container.security_context, _CONTAINER_FIELDS
-        )
+        _forbid(container_path.child("securityContext"), container.security_context, _CONTAINER_FIELDS)

@@ -12,12 +12,11 @@ from apiserver.admission.limit_range import LIMIT_RANGER_ANNOTATION
 from apiserver.registry.create.new import Preparation
 from apiserver.registry.label_keys import has_label_keys
 from apiserver.registry.strategy import Strategy
-from apiserver.validation import annotations, metadata, warnings
+from apiserver.validation import annotations, pods, warnings
+from apiserver.validation.place import Place, find_violations
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import FieldError
 from vaina.kinds import POD
-from vaina.objects import names
-from vaina.objects.field_path import Path
 from vaina.objects.normalise import normalise
 
 #: specs in the memo; the one that was not used for longest goes first
@@ -59,7 +58,7 @@ class PodSpecMemo:
     def keep(self, key: bytes, pod: pod_pb2.Pod, spec: pod_pb2.PodSpec) -> None:
         """Keep what became of a spec: `spec` is the defaulted one, before admission."""
         normalise(spec)
-        found = warnings.warnings_for_pod(Path(), pod.metadata, spec)
+        found = warnings.warnings_for_pod(Place(), pod.metadata, spec)
         status = None
         if not spec.scheduling_gates:
             status = pod_pb2.PodStatus()
@@ -134,10 +133,7 @@ class _FromMemo(Preparation[pod_pb2.Pod]):
     def errors(self) -> list[FieldError]:
         if _is_limited(self._obj):
             return super().errors()
-        meta, rule = self._obj.metadata, names.dns_1123_subdomain
-        if not metadata.check_create(meta, rule, namespaced=True, at=metadata.NOWHERE):
-            return []
-        return metadata.check_create(meta, rule, namespaced=True)
+        return find_violations(pods.check_metadata, self._obj)
 
     def warnings(self) -> list[str]:
         return [*warnings.warnings_for_name(self._obj.metadata), *self._known.warnings]

@@ -1,6 +1,9 @@
 """Metadata of every kind: names, labels, annotations, owners, finalizers, and what an update may not change."""
 
+from functools import partial
+
 from apiserver.validation import metadata
+from apiserver.validation.place import find_violations
 from tests.unit.apiserver.validation.cases import (
     LABEL,
     QUALIFIED,
@@ -70,12 +73,15 @@ METADATA = (
 )  # fmt: skip
 
 
+def _created(meta: meta_pb2.ObjectMeta, *, namespaced: bool) -> list[FieldError]:
+    check = partial(metadata.check_create, rule=names.dns_1123_subdomain, namespaced=namespaced)
+    return find_violations(check, meta)
+
+
 @each(METADATA)
 def test_metadata_of_a_new_object(case: Case) -> None:
     made = read(f"apiVersion: v1\nkind: Pod\nmetadata: {{{case.given}}}")
-    assert metadata.check_create(made.metadata, names.dns_1123_subdomain, namespaced=True) == violations(
-        *case.want
-    )
+    assert _created(made.metadata, namespaced=True) == violations(*case.want)
 
 
 def test_annotations_are_at_most_256_kibibytes_together() -> None:
@@ -94,13 +100,14 @@ def test_a_generation_is_not_negative() -> None:
 
 def test_a_kind_without_namespaces_refuses_one() -> None:
     meta = meta_pb2.ObjectMeta(name="a", namespace="b")
-    found = metadata.check_create(meta, names.dns_1123_subdomain, namespaced=False)
-    assert found == violations("metadata.namespace: Forbidden: not allowed on this type")
+    assert _created(meta, namespaced=False) == violations(
+        "metadata.namespace: Forbidden: not allowed on this type"
+    )
 
 
 def changed(old: str, new: str) -> list[FieldError]:
     first, second = (read(f"apiVersion: v1\nkind: Pod\nmetadata: {{{text}}}").metadata for text in (old, new))
-    return metadata.check_update(second, first)
+    return find_violations(metadata.check_update, second, first)
 
 
 UPDATES = (

@@ -1,6 +1,7 @@
 """The rest of a Pod's spec: what is refused, in which words."""
 
 from apiserver.validation import warnings_for
+from apiserver.validation.place import Place
 from apiserver.validation.pod_spec import check_pod_spec
 from tests.unit.apiserver.validation.cases import (
     IP,
@@ -16,9 +17,7 @@ from tests.unit.apiserver.validation.cases import (
     violations,
 )
 from vaina.api.core.v1 import pod_pb2
-from vaina.errors import FieldError
 from vaina.kinds import POD
-from vaina.objects.field_path import Path
 
 SPEC = (
     case(
@@ -154,9 +153,9 @@ def test_a_spec_without_defaults_says_what_is_missing() -> None:
     container.ports.add(container_port=80)
     container.env.add(name="A").value_from.field_ref.field_path = "metadata.name"
     bare.volumes.add(name="data")
-    found: list[FieldError] = []
-    check_pod_spec(found, Path("spec"), bare, pod_name="web", is_pod=True)
-    assert found == violations(
+    path = Place("spec")
+    check_pod_spec(path, bare, pod_name="web", is_pod=True)
+    assert path.errors == violations(
         "spec.terminationGracePeriodSeconds: Required value",
         "spec.volumes[0]: Required value: must specify a volume type",
         "spec.containers[0].terminationMessagePolicy: Required value",

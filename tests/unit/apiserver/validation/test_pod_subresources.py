@@ -3,6 +3,7 @@
 import textwrap
 from typing import Any
 
+from apiserver.validation.place import find_violations
 from apiserver.validation.pod_subresources import check_ephemeral_containers_update, check_resize
 from tests.unit.apiserver.validation.cases import Case, case, each, pod, read_default, violations
 from vaina.kinds import POD
@@ -47,13 +48,13 @@ ADDITIONS = (
 
 @each(ADDITIONS)
 def test_additions(case: Case) -> None:
-    errors = check_ephemeral_containers_update(pod(case.spec), pod(case.given))
+    errors = find_violations(check_ephemeral_containers_update, pod(case.spec), pod(case.given))
     assert errors == violations(*case.want)
 
 
 def test_a_mirror_pod_takes_none() -> None:
     mirror = pod("", "annotations: {kubernetes.io/config.mirror: x}")
-    (error,) = check_ephemeral_containers_update(mirror, mirror)
+    (error,) = find_violations(check_ephemeral_containers_update, mirror, mirror)
     assert error.detail == "Forbidden: static pods do not support ephemeral containers"
 
 
@@ -120,7 +121,7 @@ RESIZES = (
 def test_resizes(case: Case) -> None:
     new, old = sized(case.spec), sized(case.given)
     new.status.CopyFrom(old.status)
-    assert check_resize(new, old) == violations(*case.want)
+    assert find_violations(check_resize, new, old) == violations(*case.want)
 
 
 def test_resources_other_than_cpu_and_memory_stay() -> None:
@@ -129,7 +130,7 @@ def test_resources_other_than_cpu_and_memory_stay() -> None:
     new.spec.containers[0].resources.requests["example.com/thing"].string = "1"
     new.spec.containers[0].resources.limits["example.com/thing"].string = "1"
     new.spec.init_containers[0].resources.requests["ephemeral-storage"].string = "1Gi"
-    assert [str(error) for error in check_resize(new, old)] == [
+    assert [str(error) for error in find_violations(check_resize, new, old)] == [
         "spec: Forbidden: only cpu and memory resources for sidecar containers are mutable",
         "spec: Forbidden: only cpu and memory resources are mutable",
     ]
@@ -140,7 +141,10 @@ def test_some_pods_cannot_be_resized() -> None:
     whole = pod("resources: {requests: {cpu: 1}}")
     mirror = pod("", "annotations: {kubernetes.io/config.mirror: x}")
     windows = pod("os: {name: windows}")
-    said = [[error.detail for error in check_resize(each, each)] for each in (plain, whole, mirror, windows)]
+    said = [
+        [error.detail for error in find_violations(check_resize, each, each)]
+        for each in (plain, whole, mirror, windows)
+    ]
     assert said == [
         [], ["Forbidden: pods with pod-level resources cannot be resized"],
         ["Forbidden: static pods cannot be resized"], ["Forbidden: windows pods cannot be resized"],

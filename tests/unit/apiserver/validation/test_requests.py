@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from apiserver.validation.place import find_violations
 from apiserver.validation.requests import check_log_options
 from tests.unit.apiserver.validation.cases import violations
 from vaina.api.core.v1 import pod_pb2
@@ -37,4 +38,4 @@ from vaina.api.core.v1 import pod_pb2
     ],
 )
 def test_which_part_of_a_log_is_wished(options: dict[str, Any], want: tuple[str, ...]) -> None:
-    assert check_log_options(pod_pb2.PodLogOptions(**options)) == violations(*want)
+    assert find_violations(check_log_options, pod_pb2.PodLogOptions(**options)) == violations(*want)

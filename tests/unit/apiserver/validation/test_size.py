@@ -9,6 +9,7 @@ from time import thread_time
 import pytest
 
 from apiserver.validation import pods
+from apiserver.validation.place import find_violations
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_pod
 
@@ -54,7 +55,7 @@ def seconds_of(pod: pod_pb2.Pod) -> float:
     times = []
     for _ in range(3):
         begun = thread_time()
-        pods.check_create(pod)
+        find_violations(pods.check_create, pod)
         times.append(thread_time() - begun)
     return min(times)
 
@@ -66,5 +67,5 @@ def test_a_large_object_is_judged_in_linear_time(make: Callable[[int], pod_pb2.P
 
 @pytest.mark.parametrize("make", [owned, spread, affine])
 def test_a_large_object_is_judged_in_linear_space(make: Callable[[int], pod_pb2.Pod]) -> None:
-    violations = pods.check_create(make(MANY))
+    violations = find_violations(pods.check_create, make(MANY))
     assert sum(len(str(violation)) for violation in violations) < 500 * MANY

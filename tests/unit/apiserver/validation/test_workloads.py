@@ -3,6 +3,7 @@
 import pytest
 
 from apiserver.validation import validate_create, validate_status_update, validate_update
+from apiserver.validation.place import Place
 from apiserver.validation.templates import check_finite_template
 from tests.unit.apiserver.validation.cases import (
     LABEL,
@@ -18,7 +19,6 @@ from tests.unit.apiserver.validation.cases import (
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import FieldError
 from vaina.kinds import REPLICA_SET, REPLICATION_CONTROLLER
-from vaina.objects.field_path import Path
 
 TEMPLATE = "template: {metadata: {labels: {app: a}}, spec: {containers: [{name: main, image: busybox}]}}"
 SELECTOR = "selector: {matchLabels: {app: a}}"
@@ -157,9 +157,9 @@ def test_counts_in_a_status(
 
 
 def finite(spec: str) -> list[FieldError]:
-    found: list[FieldError] = []
-    check_finite_template(found, Path("spec", "template"), pod_pb2.PodTemplateSpec(spec=pod(spec).spec))
-    return found
+    path = Place("spec.template")
+    check_finite_template(path, pod_pb2.PodTemplateSpec(spec=pod(spec).spec))
+    return path.errors
 
 
 @pytest.mark.requirement("D2")
@@ -184,11 +184,11 @@ def test_a_job_whose_pods_end_is_in_order(policy: str) -> None:
 
 
 def test_a_job_without_any_policy_is_told_the_valid_ones() -> None:
-    found: list[FieldError] = []
+    path = Place("spec.template")
     template = pod_pb2.PodTemplateSpec(spec=pod().spec)
     template.spec.restart_policy = ""
-    check_finite_template(found, Path("spec", "template"), template)
-    assert found == violations(
+    check_finite_template(path, template)
+    assert path.errors == violations(
         "spec.template.spec.restartPolicy: Required value",
         'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"',
     )

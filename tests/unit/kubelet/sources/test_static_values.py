@@ -4,10 +4,11 @@ for it.
 
 import pytest
 
-from apiserver.validation import pods
+from apiserver.validation import validate_create
 from kubelet.sources import static_files
 from kubelet.sources.static_checks import field_errors
 from kubelet.sources.static_files import ManifestError
+from vaina.kinds import POD
 from vaina.objects.defaults.pods import default_pod
 from vaina.objects.manifest import read_documents
 
@@ -98,7 +99,7 @@ def test_a_bad_value_is_refused_in_the_apiservers_words(text: str, field: str) -
     [found] = read_documents(manifest.encode(), strict=False)
     pod = found.message  # type: ignore[union-attr] # it can be read
     default_pod(pod)
-    errors = {(error.field, error.detail) for error in pods.check_create(pod)}
+    errors = {(error.field, error.detail) for error in validate_create(POD, pod)}
     told = [(error.field, error.detail) for error in field_errors(pod)]
     assert field in {where for where, _ in told}
     assert set(told) <= errors

@@ -1,0 +1,152 @@
+"""Where in an object a rule looks, and the violations that it finds there. PURE.
+
+A rule is a function of a `Place` and a value; it reports a violation with a method of the place:
+`path.child("replicas").invalid(-1, NEGATIVE)`. All places of one object add to one list, in upstream's order.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+from vaina.errors import FieldError
+from vaina.objects import field_path, names
+from vaina.objects.field_path import Path
+
+V = TypeVar("V", str, int)
+Errors = list[FieldError]
+
+NEGATIVE: Final = "must be greater than or equal to 0"
+NOT_POSITIVE: Final = "must be greater than zero"
+IMMUTABLE: Final = "field is immutable"
+
+
+class Place(Path):
+    """A field path that collects violations; every method but `child`, `index` and `key` reports one."""
+
+    __slots__ = ("errors",)
+
+    def __init__(self, text: str = "", errors: Errors | None = None) -> None:
+        """Make the place of an object, or of what is at a path in it."""
+        super().__init__(text)
+        self.errors: Errors = [] if errors is None else errors
+
+    def child(self, *names: str) -> "Place":
+        return Place(".".join((self._text, *names) if self._text else names), self.errors)
+
+    def index(self, index: int) -> "Place":
+        return Place(f"{self._text}[{index}]", self.errors)
+
+    def key(self, key: str) -> "Place":
+        return Place(f"{self._text}[{key}]", self.errors)
+
+    def required(self, detail: str = "") -> None:
+        self.errors.append(field_path.required(self, detail))
+
+    def invalid(self, value: object, detail: str) -> None:
+        self.errors.append(field_path.invalid(self, value, detail))
+
+    def wrong(self, detail: str) -> None:
+        self.errors.append(field_path.wrong(self, detail))
+
+    def duplicate(self, value: object) -> None:
+        self.errors.append(field_path.duplicate(self, value))
+
+    def not_found(self, value: object) -> None:
+        self.errors.append(field_path.not_found(self, value))
+
+    def not_supported(self, value: object, allowed: Iterable[str]) -> None:
+        self.errors.append(field_path.not_supported(self, value, allowed))
+
+    def forbidden(self, detail: str) -> None:
+        self.errors.append(field_path.forbidden(self, detail))
+
+    def too_long(self, max_bytes: int) -> None:
+        self.errors.append(field_path.too_long(self, max_bytes))
+
+    def too_many(self, actual: int, maximum: int) -> None:
+        self.errors.append(field_path.too_many(self, actual, maximum))
+
+    def internal(self, detail: str) -> None:
+        self.errors.append(field_path.internal(self, detail))
+
+
+class _Nowhere(Place):
+    """A place without a path, for finding out whether there is anything to report at all."""
+
+    __slots__ = ()
+
+    def child(self, *names: str) -> Place:
+        return self
+
+    def index(self, index: int) -> Place:
+        return self
+
+    def key(self, key: str) -> Place:
+        return self
+
+
+def find_violations(rule: Callable[..., None], *objects: Any) -> Errors:
+    """Return what a rule finds in an object, or in a new and an old one; each violation once.
+
+    An update is checked as a whole and as a change, and both may find the same.
+
+    Nearly all objects are in order, and a third of the time of a check would go into paths that nobody reads
+    (a rich Pod has 93). So a rule is tried without paths, and asked again with paths if it finds anything:
+    30 instead of 41 us for a small Pod, 139 instead of 200 us for a rich one (CPython 3.11).
+    """
+    trial = _Nowhere()
+    rule(trial, *objects)
+    if not trial.errors:
+        return []
+    place = Place()
+    rule(place, *objects)
+    return list(dict.fromkeys(place.errors))
+
+
+def check_value(path: Place, value: V, rule: Callable[[V], names.Problems]) -> bool:
+    """Report every problem that a rule finds with a value; say whether there is none."""
+    if problems := rule(value):
+        for problem in problems:
+            path.invalid(value, problem)
+        return False
+    return True
+
+
+def check_required(path: Place, value: str, rule: Callable[[str], names.Problems], detail: str = "") -> None:
+    """Report a text that is missing, or breaks a rule."""
+    if value:
+        check_value(path, value, rule)
+    else:
+        path.required(detail)
+
+
+def check_supported(path: Place, value: str, allowed: Iterable[str]) -> None:
+    """Report a text that is none of those allowed."""
+    if value not in allowed:
+        path.not_supported(value, allowed)
+
+
+def check_choice(path: Place, value: str, allowed: Iterable[str]) -> None:
+    """Report a text that is missing, or none of those allowed."""
+    if value:
+        check_supported(path, value, allowed)
+    else:
+        path.required()
+
+
+def check_unique(path: Place, value: V, seen: set[V]) -> None:
+    """Report a value that was seen before, and remember it."""
+    if value in seen:
+        path.duplicate(value)
+    seen.add(value)
+
+
+def check_non_negative(path: Place, value: int) -> None:
+    """Report a negative number."""
+    if value < 0:
+        path.invalid(value, NEGATIVE)
+
+
+def check_immutable(path: Place, new: object, old: object) -> None:
+    """Report a value that an update may not change; messages are compared by their fields."""
+    if new != old:
+        path.invalid(new, IMMUTABLE)
