@@ -6,7 +6,7 @@ Called by what makes tables of reports and of raw data.
 import html
 from collections.abc import Sequence
 
-from cli.printers.visible import visible
+from cli.printers.style import visible
 
 
 def plain(text: str) -> str:

@@ -19,7 +19,7 @@ from bench.load.report import Report, ReportError
 from bench.markdown import plain, row
 from bench.reference.kept import reference_rates
 from bench.reference.raw import RawError
-from cli.printers.visible import visible
+from cli.printers.style import visible
 
 BEGIN, END = "<!-- table of loads: begin -->", "<!-- table of loads: end -->"
 _HEAD = (

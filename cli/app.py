@@ -6,10 +6,11 @@ from importlib.util import find_spec
 import click
 from click.exceptions import Exit
 
+from cli.failures import Failure
 from cli.flags import default_namespace, server
 from cli.shell import Shell
 
-#: verb -> module of cli.commands; each has a click command of the verb's name with _command behind it
+#: verb -> module of cli.commands, which adds it to `cli`
 VERBS = {
     "apply": "apply",
     "create": "create",
@@ -28,7 +29,7 @@ VERBS = {
     "scale": "scale",
     "autoscale": "autoscale",
     "edit": "edit",
-    "replace": "replace",
+    "replace": "apply",
     "diff": "diff",
     "label": "label",
     "annotate": "label",
@@ -46,7 +47,7 @@ VERBS = {
     "fit": "explain",
     "scheduler": "scheduler",
     "load": "load",
-    "completion": "completion",
+    "completion": "info",
     "api-resources": "info",
     "version": "info",
     "top": "top",
@@ -56,23 +57,32 @@ _NEEDS = {"load": "bench"}
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-class VerbGroup(click.Group):
-    """A group whose verbs are found by name."""
+class LazyGroup(click.Group):
+    """A group whose commands are in modules, each imported when its command is asked for."""
+
+    #: command -> its module in cli.commands
+    modules: dict[str, str]
+    #: other names of commands
+    short: dict[str, str]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return [verb for verb in VERBS if verb not in _NEEDS or find_spec(_NEEDS[verb]) is not None]
+        return [name for name in self.modules if name not in _NEEDS or find_spec(_NEEDS[name]) is not None]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+        name = self.short.get(cmd_name, cmd_name)
+        if name not in self.list_commands(ctx):
             return None
-        module = import_module(f"cli.commands.{VERBS[cmd_name]}")
-        command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
-        assert isinstance(command, click.Command)
-        return command
+        import_module(f"cli.commands.{self.modules[name]}")
+        return super().get_command(ctx, name)
 
 
-@click.group(cls=VerbGroup, context_settings=_CONTEXT)
+class _Verbs(LazyGroup):
+    modules = VERBS
+    short: dict[str, str] = {}  # noqa: RUF012
+
+
+@click.group(cls=_Verbs, context_settings=_CONTEXT)
 @default_namespace
 @server
 def cli() -> None:
@@ -92,6 +102,9 @@ def invoke(shell: Shell, arguments: list[str]) -> int:
             cli.invoke(context)
     except Exit as ended:
         return ended.exit_code
+    except Failure as error:
+        shell.err(f"error: {error}")
+        return 1
     except click.exceptions.NoArgsIsHelpError as usage:
         shell.out(f"{usage.format_message()}\n")
         return 0

@@ -1,6 +1,6 @@
 """Manifests that are named on a command line: files, folders, standard input."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def read_sources(shell: Shell, names: Sequence[str], *, recursive: bool = False)
     return sources
 
 
-def into_namespace(shell: Shell, found: Decoded, flag: str) -> None:
+def into_namespace(shell: Shell, found: Decoded) -> None:
     """Put an object into the namespace of the command line, unless it names its own.
 
     As RequireNamespace and SetNamespace in `cli-runtime/pkg/resource/visitor.go`.
@@ -72,17 +72,17 @@ def into_namespace(shell: Shell, found: Decoded, flag: str) -> None:
     if not found.kind.namespaced:
         return
     meta: Any = found.message.metadata  # type: ignore[attr-defined]  # every kind has metadata
-    wanted = shell.given_namespace(flag)
+    wanted = shell.given_namespace
     if wanted and meta.namespace and meta.namespace != wanted:
         raise Failure(
             f"the namespace from the provided object {go_quote(meta.namespace)} does not match the namespace "
             f"{go_quote(wanted)}. You must pass '--namespace={meta.namespace}' to perform this operation."
         )
-    meta.namespace = meta.namespace or wanted or shell.namespace
+    meta.namespace = meta.namespace or shell.namespace
 
 
-def checked_text(shell: Shell, source: Source, flag: str, *, strict: bool = True) -> str:
-    """Return a text that is to be applied, without objects of other namespaces than the flag's.
+def checked_text(shell: Shell, source: Source, *, strict: bool = True) -> str:
+    """Return a text that is to be applied, without the objects that name another namespace than a flag does.
 
     Those are told.
 
@@ -93,14 +93,14 @@ def checked_text(shell: Shell, source: Source, flag: str, *, strict: bool = True
         text = source.text.decode()
     except UnicodeDecodeError as error:
         raise Failure(f"error parsing {source.name}: invalid UTF-8 at byte {error.start}") from error
-    if not shell.given_namespace(flag):
+    if not shell.given_namespace:
         return text
     try:
         objects = read_documents(text, strict=strict)
     except ApiError:
-        # What is wrong with it, the apiserver says.
+        # The apiserver says what is wrong with it.
         return text
-    kept, refused = _within(shell, objects, flag)
+    kept, refused = _within(shell, objects)
     if not refused:
         return text
     for words in refused:
@@ -111,14 +111,14 @@ def checked_text(shell: Shell, source: Source, flag: str, *, strict: bool = True
     return "\n".join(kept)
 
 
-def _within(shell: Shell, objects: Sequence[Decoded | ApiError], flag: str) -> tuple[list[str], list[str]]:
-    """Return the objects that may be in a namespace as JSON, and why the others may not."""
+def _within(shell: Shell, objects: Sequence[Decoded | ApiError]) -> tuple[list[str], list[str]]:
+    """Return the objects that may be in the namespace as JSON, and why the others may not."""
     kept: list[str] = []
     refused: list[str] = []
     for found in objects:
         if isinstance(found, Decoded):
             try:
-                into_namespace(shell, found, flag)
+                into_namespace(shell, found)
             except Failure as error:
                 refused.append(str(error))
             else:
@@ -135,3 +135,24 @@ def read_objects(sources: Sequence[Source]) -> list[tuple[Source, Decoded | ApiE
         except ApiError as error:
             found.append((source, BadRequest(f"error parsing {source.name}: {error.message}")))
     return found
+
+
+async def each_object(
+    shell: Shell, sources: Sequence[Source], act: Callable[[Decoded], Awaitable[None]], doing: str = ""
+) -> int:
+    """Do something with each object of the sources, in its namespace; return how many there are.
+
+    What is wrong with one is told, as of `doing` its file, and does not hold up the others.
+    """
+    objects = read_objects(sources)
+    for source, found in objects:
+        with shell.reporting(f'{doing} "{source.name}"' if doing else ""):
+            if isinstance(found, ApiError):
+                raise found
+            try:
+                into_namespace(shell, found)
+            except Failure as error:
+                shell.complain(str(error))
+            else:
+                await act(found)
+    return len(objects)

@@ -1,13 +1,17 @@
-"""Flags that several verbs share, spelled as kubectl's, and the way from a verb to its coroutine."""
+"""Flags that several verbs share, spelled as kubectl's, and what makes a verb of a coroutine."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import update_wrapper
 from typing import Any, TypeVar
 
 import click
 
 from cli.shell import Command, Shell, run
+from cli.targets import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
+#: a coroutine of a shell, clients, and the values of flags
+Act = TypeVar("Act", bound=Callable[..., Awaitable[None]])
 
 
 def shell_of(context: click.Context) -> Shell:
@@ -15,6 +19,37 @@ def shell_of(context: click.Context) -> Shell:
     shell = context.find_object(Shell)
     assert shell is not None, "the command is started with a Shell as its object"
     return shell
+
+
+def start(command: Command) -> None:
+    """Run a command's coroutine in the shell of this call, and end with its exit code."""
+    context = click.get_current_context()
+    context.exit(run(shell_of(context), command))
+
+
+def verb(group: click.Group, name: str, options: Callable[..., Any] | None = None) -> Callable[[Act], Act]:
+    """Make a coroutine a command of a group; its docstring is the help. The coroutine stays as it is.
+
+    It gets a shell, clients, and the values of its flags: as keywords, or as one object that `options` makes.
+    """
+
+    def decorate(act: Act) -> Act:
+        def callback(**given: Any) -> None:
+            if options is None:
+                start(lambda shell, clients: act(shell, clients, **given))
+            else:
+                asked = options(**given)
+                start(lambda shell, clients: act(shell, clients, asked))
+
+        group.command(name)(update_wrapper(callback, act))
+        return act
+
+    return decorate
+
+
+def seconds(_: click.Context, __: click.Parameter, text: str) -> float:
+    """Read the duration that a flag was given: the `callback` of such a flag."""
+    return parse_duration(text)
 
 
 def _use_server(context: click.Context, _: click.Parameter, value: str | None) -> None:
@@ -30,12 +65,9 @@ def _use_namespace(context: click.Context, _: click.Parameter, value: str | None
 def default_namespace(command: F) -> F:
     """Add the flag that says which namespace, before the verb."""
     return click.option(
-        "-n",
-        "--namespace",
-        expose_value=False,
-        callback=_use_namespace,
+        "-n", "--namespace", expose_value=False, callback=_use_namespace,
         help="Namespace of the objects (VAINA_NAMESPACE).",
-    )(command)
+    )(command)  # fmt: skip
 
 
 def server(command: F) -> F:
@@ -47,8 +79,11 @@ def server(command: F) -> F:
 
 
 def namespace(command: F) -> F:
-    """Add the flags that say which apiserver and which namespace."""
-    return server(click.option("-n", "--namespace", default="", help="Namespace of the objects.")(command))
+    """Add the flags that say which apiserver and which namespace; the shell knows them then."""
+    named = click.option(
+        "-n", "--namespace", expose_value=False, callback=_use_namespace, help="Namespace of the objects."
+    )
+    return server(named(command))
 
 
 def files(command: F) -> F:
@@ -56,38 +91,55 @@ def files(command: F) -> F:
     command = click.option("-R", "--recursive", is_flag=True, help="Look into folders inside folders too.")(
         command
     )
+    help_text = "A file, a folder, or - for standard input; may be repeated."
+    return click.option("-f", "--filename", "files", multiple=True, help=help_text)(command)
+
+
+def dry_run(command: F) -> F:
+    """Add the flag of verbs that can try a change here and at the server."""
     return click.option(
-        "-f",
-        "--filename",
-        "files",
-        multiple=True,
-        help="A file, a folder, or - for standard input; may be repeated.",
-    )(command)
+        "--dry-run", type=click.Choice(["none", "client", "server"]), default="none", is_flag=False,
+        flag_value="client", help="Check, but store nothing: here, or at the server.",
+    )(command)  # fmt: skip
+
+
+def server_dry_run(command: F) -> F:
+    """Add the flag of verbs that can try a change at the server alone."""
+    choice = click.Choice(["none", "server"])
+    return click.option("--dry-run", type=choice, default="none", help="Check, but store nothing.")(command)
 
 
 def writing(command: F) -> F:
     """Add the flags of verbs that write objects."""
-    command = click.option(
-        "--dry-run", type=click.Choice(["none", "client", "server"]), default="none", is_flag=False,
-        flag_value="client", help="Check, but store nothing: here, or at the server.",
-    )(command)  # fmt: skip
-    return click.option(
-        "-o", "--output", default="", type=click.Choice(["", "name", "json", "yaml"]), show_choices=True
-    )(command)
+    choice = click.Choice(["", "name", "json", "yaml"])
+    return click.option("-o", "--output", default="", type=choice, show_choices=True)(dry_run(command))
 
 
 def selecting(command: F) -> F:
     """Add the flags that choose objects."""
-    command = click.option(
-        "-l", "--selector", "label_selector", default="", help="Labels: a=b,c!=d,e in (x,y)."
-    )(command)
-    command = click.option(
-        "--field-selector", default="", help="Fields: spec.nodeName=a,status.phase!=Running."
-    )(command)
+    for names, help_text in (
+        (("-l", "--selector", "label_selector"), "Labels: a=b,c!=d,e in (x,y)."),
+        (("--field-selector",), "Fields: spec.nodeName=a,status.phase!=Running."),
+    ):
+        command = click.option(*names, default="", help=help_text)(command)
     return click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")(command)
 
 
-def start(command: Command) -> None:
-    """Run a command's coroutine in the shell of this call, and end with its exit code."""
-    context = click.get_current_context()
-    context.exit(run(shell_of(context), command))
+def no_headers(command: F) -> F:
+    """Add the flag that leaves the headers of a table out."""
+    return click.option(
+        "--no-headers", "headers", is_flag=True, flag_value=False, default=True, help="Leave the headers out."
+    )(command)
+
+
+def container(command: F) -> F:
+    """Add the flag that says which container of a Pod."""
+    return click.option("-c", "--container", default="", help="Which container; the first one otherwise.")(
+        command
+    )
+
+
+def answer_output(command: F) -> F:
+    """Add the flag that writes a whole answer for programs."""
+    choice = click.Choice(["", "json", "yaml"])
+    return click.option("-o", "--output", type=choice, default="", help="The whole answer.")(command)

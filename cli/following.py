@@ -1,4 +1,6 @@
-"""Following objects until they are as wished for: what they say, and what their Pods wait for, as it changes."""
+"""Objects as they change: waiting until one is gone, has ended or is as wanted, telling how far it is, and
+changing one that others change too.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -9,13 +11,14 @@ from typing import Any
 from google.protobuf.message import Message
 
 from cli.failures import Failure
-from cli.printers.progress import Progress
-from cli.printers.rollout import reasons
+from cli.printers.rollout import Progress, reasons
 from cli.shell import Shell
+from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
-from vaina.client.resource import ResourceClient
-from vaina.errors import ApiError, Conflict, Unavailable
+from vaina.client.resource import M, ResourceClient, WatchBatch, WatchEvent
+from vaina.errors import ApiError, Conflict, NotFound, Unavailable
 from vaina.kinds import Kind
+from vaina.objects import pods
 from vaina.objects.selectors import SelectorError, from_labels, from_message
 from vaina.objects.watch import BOOKMARK, DELETED
 
@@ -23,6 +26,91 @@ from vaina.objects.watch import BOOKMARK, DELETED
 LOOK_SECONDS = 2.0
 #: how often a change is made again because somebody else was faster
 CHANGE_TRIES = 5
+
+
+async def changes(stream: AsyncGenerator[WatchBatch[M], None]) -> AsyncGenerator[WatchEvent[M], None]:
+    """Yield the events of a watch, one by one, without its bookmarks."""
+    async with aclosing(stream) as batches:
+        async for batch in batches:
+            for event in batch.events:
+                if event.type != BOOKMARK:
+                    yield event
+
+
+async def states(
+    client: ResourceClient[M], namespace: str, name: str, *, absent: bool = False
+) -> AsyncGenerator[M | None, None]:
+    """Yield an object as it is, and after each change; None when it is deleted. Ends with its watch.
+
+    Raises:
+        NotFound: it is not there; with `absent` it may come later.
+    """
+    version = ""
+    try:
+        found: Any = await client.get(name, namespace)
+    except NotFound:
+        if not absent:
+            raise
+    else:
+        yield found
+        version = found.metadata.resource_version
+    stream = client.watch(namespace, field_selector=f"metadata.name={name}", resource_version=version)
+    async with aclosing(changes(stream)) as events:
+        async for event in events:
+            yield None if event.type == DELETED else event.object
+
+
+async def wait_gone(shell: Shell, client: ResourceClient[Any], namespace: str, name: str, uid: str) -> None:
+    """Return when the object with this uid is gone; another one of its name does not count."""
+    while True:
+        try:
+            async with aclosing(states(client, namespace, name)) as seen:
+                async for found in seen:
+                    if found is None or found.metadata.uid != uid:
+                        return
+        except NotFound:
+            return
+        except Unavailable:
+            await shell.clock.sleep(1.0)
+
+
+async def wait_over(shell: Shell, clients: Clientset, pod: pod_pb2.Pod) -> None:
+    """Return when a Pod has ended or is gone; when the server cannot say so now, ask again: streams go on."""
+    meta = pod.metadata
+    while True:
+        try:
+            async with aclosing(states(clients.pods, meta.namespace, meta.name)) as seen:
+                async for found in seen:
+                    if found is None or found.metadata.uid != meta.uid or pods.is_terminal(found):
+                        return
+        except NotFound:
+            return
+        except ApiError:
+            await shell.clock.sleep(1.0)
+
+
+async def wait_pod(
+    clients: Clientset, pod: pod_pb2.Pod, accept: Callable[[pod_pb2.Pod], bool], seconds: float
+) -> pod_pb2.Pod:
+    """Return a Pod once it is as wanted; 0 seconds are without end.
+
+    Raises:
+        Failure: it is not in time, or the Pod is gone.
+    """
+    meta = pod.metadata
+    try:
+        async with asyncio.timeout(seconds or None):
+            while True:
+                async with aclosing(states(clients.pods, meta.namespace, meta.name)) as seen:
+                    async for found in seen:
+                        if found is None:
+                            raise Failure(f'pods "{meta.name}" was deleted')
+                        if found.metadata.uid != meta.uid:
+                            raise Failure(f'pods "{meta.name}" was replaced')
+                        if accept(found):
+                            return found
+    except TimeoutError as error:
+        raise Failure("timed out waiting for the condition") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +123,7 @@ class Wanted:
     judge: Callable[[Any], Progress]
 
 
-async def follow(
-    shell: Shell, clients: Clientset, wanted: Wanted, *, seconds: float = 0.0, why: bool = True
-) -> None:
+async def follow(shell: Shell, clients: Clientset, wanted: Wanted, *, seconds: float = 0.0) -> None:
     """Tell how far an object is until it is done; 0 seconds are without end.
 
     Raises:
@@ -47,14 +133,13 @@ async def follow(
     problem: Exception | None = None
     try:
         async with asyncio.timeout(seconds or None), asyncio.TaskGroup() as group:
-            beside = group.create_task(_tell_reasons(shell, clients, wanted)) if why else None
+            beside = group.create_task(_tell_reasons(shell, clients, wanted))
             try:
                 last = await _until_over(shell, clients, wanted)
             except (Failure, ApiError) as error:
                 # Raised below: out of a group it would come as a group.
                 problem = error
-            if beside is not None:
-                beside.cancel()
+            beside.cancel()
     except TimeoutError as error:
         raise Failure(await _with_reasons(clients, wanted, "timed out waiting for the condition")) from error
     if problem is not None:
@@ -65,11 +150,13 @@ async def follow(
 
 async def _until_over(shell: Shell, clients: Clientset, wanted: Wanted) -> Progress:
     line = ""
-    client = clients.kind(wanted.kind)
     while True:
         try:
-            async with aclosing(_states(client, wanted)) as states:
-                async for state in states:
+            found = states(clients.kind(wanted.kind), wanted.namespace, wanted.name)
+            async with aclosing(found) as seen:
+                async for state in seen:
+                    if state is None:
+                        raise Failure("object has been deleted")
                     progress = wanted.judge(state)
                     if progress.text != line and not progress.failed:
                         line = progress.text
@@ -80,46 +167,29 @@ async def _until_over(shell: Shell, clients: Clientset, wanted: Wanted) -> Progr
             await shell.clock.sleep(1.0)
 
 
-async def _states(client: ResourceClient[Message], wanted: Wanted) -> AsyncGenerator[Any]:
-    """Yield the object as it is, and each time it changes, until the watch ends."""
-    found: Any = await client.get(wanted.name, wanted.namespace)
-    yield found
-    stream = client.watch(
-        wanted.namespace, field_selector=f"metadata.name={wanted.name}",
-        resource_version=found.metadata.resource_version,
-    )  # fmt: skip
-    async with aclosing(stream) as batches:
-        async for batch in batches:
-            for event in batch.events:
-                if event.type == DELETED:
-                    raise Failure("object has been deleted")
-                if event.type != BOOKMARK:
-                    yield event.object
-
-
 async def _tell_reasons(shell: Shell, clients: Clientset, wanted: Wanted) -> None:
     """Tell what Pods wait for, each reason once."""
     told: set[str] = set()
     while True:
         await shell.clock.sleep(LOOK_SECONDS)
-        for reason in await find_reasons(clients, wanted):
+        for reason in await _find_reasons(clients, wanted):
             if reason not in told:
                 told.add(reason)
                 shell.out(f"  {reason}\n")
 
 
 async def _with_reasons(clients: Clientset, wanted: Wanted, words: str) -> str:
-    return "".join([words, *(f"\n  {reason}" for reason in await find_reasons(clients, wanted))])
+    return "".join([words, *(f"\n  {reason}" for reason in await _find_reasons(clients, wanted))])
 
 
-async def find_reasons(clients: Clientset, wanted: Wanted) -> Sequence[str]:
-    """Return what keeps an object from being as wished for, as far as its parts say.
+async def _find_reasons(clients: Clientset, wanted: Wanted) -> Sequence[str]:
+    """Return what keeps an object from being as wanted, as far as its Pods and ReplicaSets say.
 
-    Nothing where they cannot be asked.
+    Nothing where the server cannot be asked.
     """
     with suppress(ApiError, SelectorError):
         obj: Any = await clients.kind(wanted.kind).get(wanted.name, wanted.namespace)
-        pods: Sequence[Any] = [obj]
+        found: Sequence[Any] = [obj]
         owners: list[Any] = []
         if wanted.kind.kind != "Pod":
             selector = obj.spec.selector
@@ -129,25 +199,25 @@ async def find_reasons(clients: Clientset, wanted: Wanted) -> Sequence[str]:
                 owners += (await clients.replica_sets.list(wanted.namespace, label_selector=text)).items
             uids = {owner.metadata.uid for owner in owners}
             listed = (await clients.pods.list(wanted.namespace, label_selector=text)).items
-            pods = [pod for pod in listed if any(ref.uid in uids for ref in pod.metadata.owner_references)]
+            found = [pod for pod in listed if any(ref.uid in uids for ref in pod.metadata.owner_references)]
         events = (await clients.events.list(wanted.namespace, field_selector="involvedObject.kind=Pod")).items
-        return reasons(pods, owners, events)
+        return reasons(found, owners, events)
     return ()
 
 
 async def change(
-    client: ResourceClient[Message],
+    client: ResourceClient[Any],
     namespace: str,
     name: str,
     mutate: Callable[[Any], None],
     *,
     dry_run: bool = False,
-) -> tuple[Any, bool]:
-    """Change an object by compare-and-swap, again where somebody was faster.
+) -> bool:
+    """Change an object by compare-and-swap, again where somebody was faster; say whether it was changed.
 
-    Returns it, and whether it was changed.
-
-    Raises NotFound, Invalid, or what `mutate` raises.
+    Raises:
+        ApiError: as the server does; Conflict after too many tries.
+        Failure: as `mutate` does.
     """
     tries = CHANGE_TRIES
     while True:
@@ -156,10 +226,12 @@ async def change(
         wanted.CopyFrom(found)
         mutate(wanted)
         if wanted == found:
-            return found, False
+            return False
         try:
-            return await client.update(wanted, dry_run=dry_run, field_manager="vaina"), True
+            await client.update(wanted, dry_run=dry_run, field_manager="vaina")
         except Conflict:
             tries -= 1
             if not tries:
                 raise
+        else:
+            return True

@@ -10,13 +10,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
+from cli.following import states
 from cli.printers.style import for_terminal
 from cli.shell import Shell
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound
 from vaina.objects import pods
-from vaina.objects.watch import BOOKMARK, DELETED
 
 #: bytes of a line that is written before its end came, so that one without an end fills no memory
 _LONGEST_LINE: Final = 64 * 1024
@@ -71,24 +71,13 @@ async def _lives_again(clients: Clientset, source: Source, attempt: int) -> bool
     meta = source.pod.metadata
     while True:
         try:
-            pod = await clients.pods.get(meta.name, meta.namespace)
-        except NotFound:
-            return False
-        said = _outlook(pod, source, attempt)
-        if said is not None:
-            return said
-        stream = clients.pods.watch(
-            meta.namespace, field_selector=f"metadata.name={meta.name}",
-            resource_version=pod.metadata.resource_version,
-        )  # fmt: skip
-        async with aclosing(stream) as batches:
-            async for batch in batches:
-                for event in batch.events:
-                    if event.type == DELETED:
-                        return False
-                    said = None if event.type == BOOKMARK else _outlook(event.object, source, attempt)
+            async with aclosing(states(clients.pods, meta.namespace, meta.name)) as seen:
+                async for pod in seen:
+                    said = False if pod is None else _outlook(pod, source, attempt)
                     if said is not None:
                         return said
+        except NotFound:
+            return False
 
 
 def _outlook(pod: pod_pb2.Pod, source: Source, attempt: int) -> bool | None:
@@ -141,10 +130,7 @@ async def write_lines(shell: Shell, clients: Clientset, source: Source, prefix: 
 
 
 def prefixes(shell: Shell, sources: Sequence[Source], *, wanted: bool | None) -> list[str]:
-    """Return what stands before each source's lines.
-
-    A colour a Pod on a terminal, where it is the default with several sources.
-    """
+    """Return what stands before each source's lines; by default something on a terminal with several sources."""
     if not (wanted if wanted is not None else shell.interactive and len(sources) > 1):
         return ["" for _ in sources]
     colours: dict[str, str] = {}

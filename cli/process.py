@@ -9,7 +9,7 @@ import click
 from click.shell_completion import shell_complete
 
 from cli.app import cli, invoke
-from cli.commands.completion import VARIABLE
+from cli.commands.info import COMPLETION_VARIABLE
 from cli.printers.style import Paint
 from cli.shell import DEFAULT_SCHEDULER, INTERRUPTED, Shell
 from cli.terminal import ProcessTerminal, colours_wanted
@@ -45,8 +45,9 @@ def run_process(environment: dict[str, str]) -> int:
         # Without one of its own, click looks for VISUAL and EDITOR, then for an editor that is there.
         edit=lambda text: click.edit(text, editor=environment.get("KUBE_EDITOR"), extension=".yaml"),
     )
-    if VARIABLE in environment:
-        return shell_complete(cli, {"obj": shell}, "vaina", VARIABLE, environment[VARIABLE])
+    if COMPLETION_VARIABLE in environment:
+        asked = environment[COMPLETION_VARIABLE]
+        return shell_complete(cli, {"obj": shell}, "vaina", COMPLETION_VARIABLE, asked)
     try:
         code = invoke(shell, sys.argv[1:])
         sys.stdout.flush()

@@ -1,11 +1,11 @@
 """The way from a command to a scheduler: its address, and manifests that become the Pods it is asked about.
 
-The command talks to the scheduler itself (decision 099); a manifest goes through the apiserver first, as a
-dry run, so that the question is about the Pod that would really be stored: defaulted, admitted, with its
-priority, or refused in the usual words.
+The command talks to the scheduler itself (decision 099). A manifest goes through the apiserver first, as a
+dry run: the scheduler is asked about the Pod that would really be stored, with its defaults and priority.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import click
@@ -24,7 +24,6 @@ from vaina.objects.manifest import Decoded
 MAX_PODS = 100
 #: nothing is created, and the Pod of a template has a controller
 _UNWANTED = (" has no controller: ",)
-Ask = Callable[[Shell, Clientset, SchedulerClient], Awaitable[None]]
 
 
 def _use_scheduler(context: click.Context, _: click.Parameter, value: str | None) -> None:
@@ -40,31 +39,26 @@ def scheduler_flag(command: flags.F) -> flags.F:
     )(command)  # fmt: skip
 
 
-def start(ask: Ask) -> None:
-    """Run a command that asks the scheduler."""
+@asynccontextmanager
+async def scheduler_client(shell: Shell) -> AsyncIterator[SchedulerClient]:
+    """Give a client of the scheduler.
 
-    async def command(shell: Shell, clients: Clientset) -> None:
-        asked = shell.connect_scheduler(shell.scheduler)
-        try:
-            await ask(shell, clients, asked)
-        finally:
-            await asked.close()
-
-    flags.start(command)
-
-
-async def ask_scheduler(shell: Shell, call: Awaitable[Any]) -> Any:
-    """Wait for the scheduler's answer. Raises Failure when nobody is there."""
+    Raises:
+        Failure: nobody answers there.
+    """
+    client = shell.connect_scheduler(shell.scheduler)
     try:
-        return await call
+        yield client
     except Unavailable as error:
         raise Failure(
             f"the scheduler at {shell.scheduler} did not answer: {error.message} (--scheduler, VAINA_SCHEDULER)"
         ) from error
+    finally:
+        await client.close()
 
 
 async def read_pods(
-    shell: Shell, clients: Clientset, files: Sequence[str], *, recursive: bool, namespace: str
+    shell: Shell, clients: Clientset, files: Sequence[str], *, recursive: bool
 ) -> list[pod_pb2.Pod]:
     """Read the Pods of manifests, and those of templates, as the apiserver would store them.
 
@@ -78,7 +72,7 @@ async def read_pods(
     for source, decoded in objects:
         if isinstance(decoded, ApiError):
             raise decoded
-        into_namespace(shell, decoded, namespace)
+        into_namespace(shell, decoded)
         pod = _pod_of(decoded)
         if pod is None:
             without.append(f"{source.name}: {decoded.kind.kind} has no Pod template")

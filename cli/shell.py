@@ -5,9 +5,10 @@ that get a `Shell` and a `Clientset`; `run` gives them both, and turns errors in
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from cli.failures import Exit, Failure
 from cli.printers.errors import explain_error
@@ -18,6 +19,7 @@ from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock
 from vaina.errors import ApiError
+from vaina.kinds import Kind
 from vaina.objects.quantity import QuantityError
 from vaina.objects.selectors import SelectorError
 
@@ -55,7 +57,7 @@ class Shell:
     width: Callable[[], int] = lambda: 160
     #: for objects that name none
     namespace: str = "default"
-    #: a flag before the verb named it
+    #: a flag named it
     namespace_given: bool = False
     #: opens a text in the user's editor; None: it was left without saving
     edit: Callable[[str], str | None] = lambda _: None
@@ -105,12 +107,14 @@ class Shell:
             return
         self.err(f"{self.paint('yellow', 'Warning:')} {text}")
 
-    def given_namespace(self, flag: str) -> str:
-        """Return the namespace that a flag named, at the verb or before it.
+    @property
+    def given_namespace(self) -> str:
+        """The namespace that a flag named; empty when none did, and objects may name their own."""
+        return self.namespace if self.namespace_given else ""
 
-        Empty when none did, and objects may say their own.
-        """
-        return flag or (self.namespace if self.namespace_given else "")
+    def place(self, kind: Kind[Any], *, everywhere: bool = False) -> str:
+        """Return the namespace to ask for a kind; empty for all namespaces, and for kinds without one."""
+        return self.namespace if kind.namespaced and not everywhere else ""
 
     def complain(self, words: str) -> None:
         """Tell what is wrong and go on; the command will end with 1."""
@@ -121,6 +125,14 @@ class Shell:
         """Tell an error and go on; the command will end with 1."""
         self.failures += 1
         self.err(explain_error(error, server=self.server, doing=doing))
+
+    @contextmanager
+    def reporting(self, doing: str = "") -> Iterator[None]:
+        """Tell an ApiError that is raised inside, and go on."""
+        try:
+            yield
+        except ApiError as error:
+            self.report(error, doing)
 
 
 def _write_bytes(stream: TextIO, data: bytes) -> None:

@@ -13,6 +13,8 @@ from vaina.quoting import go_quote
 
 #: characters of a duration: beyond them it is no time that anybody waits
 _MAX_DURATION = 64
+#: what is said where a kind is named and no object of it
+NO_NAME = "resource(s) were provided, but no name was specified"
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
@@ -74,6 +76,18 @@ def parse_targets(words: Sequence[str], verb: str) -> list[Target]:
     if not names:
         return [Target(kind) for kind in kinds]
     return [Target(kind, name) for kind in kinds for name in names]
+
+
+def parse_named(words: Sequence[str], verb: str) -> list[Target]:
+    """Read words that name objects, as `parse_targets` does.
+
+    Raises:
+        Failure: they make no sense, or name a kind alone.
+    """
+    targets = parse_targets(words, verb)
+    if not all(target.name for target in targets):
+        raise Failure(NO_NAME)
+    return targets
 
 
 def _parse_pair(word: str) -> Target:

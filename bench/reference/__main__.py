@@ -29,7 +29,7 @@ from bench.reference.raw import Raw, RawError, encode, table
 from bench.table import put_into
 from cli.commands.load_target import terminable
 from cli.failures import Exit
-from cli.printers.visible import visible
+from cli.printers.style import visible
 from vaina.errors import ApiError
 
 BEGIN, END = "<!-- table of the reference: begin -->", "<!-- table of the reference: end -->"

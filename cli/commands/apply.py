@@ -1,4 +1,4 @@
-"""`vaina apply` and `vaina create -f`: manifests into the cluster."""
+"""`vaina apply`, `vaina create -f` and `vaina replace`: manifests into the cluster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,44 +8,43 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
-from cli.files import Source, checked_text, into_namespace, read_objects, read_sources
+from cli.files import Source, checked_text, each_object, into_namespace, read_sources
 from cli.following import Wanted, follow
-from cli.printers.objects import object_name, print_json, print_names, print_yaml
+from cli.printers.objects import dry_run_suffix, object_name, print_names, print_objects
 from cli.printers.rollout import PROGRESS
 from cli.shell import Shell
-from cli.targets import parse_duration
 from vaina.api.core.v1 import manifest_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, from_status
 from vaina.kinds import KINDS_BY_GVK, Kind
 from vaina.objects.manifest import Decoded, decode_json, read_documents
 
-FIELD_MANAGER = "vaina"
+FIELD_MANAGER: Final = "vaina"
 #: what the apiserver says of a text without objects; other files may have some
-NOTHING = "no objects passed to apply"
+NOTHING: Final = "no objects passed to apply"
+_VALIDATIONS: Final = {
+    "strict": "Strict", "warn": "Warn", "ignore": "Ignore", "true": "Strict", "false": "Ignore",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """What apply and create have in common."""
+    """What apply, create and replace have in common."""
 
     files: Sequence[str]
-    namespace: str = ""
     recursive: bool = False
     #: none, client or server
     dry_run: str = "none"
     #: empty, name, json or yaml
     output: str = ""
-    validate: str = "Strict"
+    #: strict, warn, ignore, true or false
+    validate: str = "strict"
     #: until what was applied is ready
     wait: bool = False
     #: seconds; 0 waits without end
     timeout: float = 0.0
-
-
-def _suffix(dry_run: str) -> str:
-    return "" if dry_run == "none" else f" ({'server ' if dry_run == 'server' else ''}dry run)"
 
 
 class _Written:
@@ -57,57 +56,70 @@ class _Written:
         #: what can be waited for
         self.wanted: list[Wanted] = []
 
-    def add(self, kind: Kind[Any], message: Message, action: str) -> None:
-        fields: Any = message
+    def add(self, kind: Kind[Any], message: Any, action: str) -> None:
+        meta, options = message.metadata, self._options
         if kind.kind in PROGRESS:
-            meta = fields.metadata
             self.wanted.append(Wanted(kind, meta.namespace, meta.name, PROGRESS[kind.kind]))
-        if self._options.output in ("json", "yaml"):
+        if options.output in ("json", "yaml"):
             self._items.append((kind, message))
-        elif self._options.output == "name":
+        elif options.output == "name":
             self._shell.out(print_names([(kind, message)]))
         else:
-            name = object_name(kind, fields.metadata.name)
-            self._shell.out(f"{name} {action}{_suffix(self._options.dry_run)}\n")
+            self._shell.out(f"{object_name(kind, meta.name)} {action}{dry_run_suffix(options.dry_run)}\n")
 
     def finish(self) -> None:
         if self._items:
-            write = print_json if self._options.output == "json" else print_yaml
-            self._shell.out_data(write(self._items, single=True))
+            self._shell.out_data(print_objects(self._items, self._options.output))
 
 
+@flags.verb(cli, "apply", WriteOptions)
+@flags.files
+@flags.writing
+@flags.namespace
+@click.option(
+    "--validate",
+    type=click.Choice([*_VALIDATIONS]),
+    default="strict",
+    is_flag=False,
+    flag_value="strict",
+    help="Unknown and duplicate fields; true is strict, false is ignore.",
+)
+@click.option(
+    "--wait", is_flag=True, help="Until Deployments, ReplicaSets and Pods are ready; tell why they are not."
+)
+@click.option(
+    "--timeout", default="0s", callback=flags.seconds, help="How long to wait: 30s; 0 waits without end."
+)
 async def apply(shell: Shell, clients: Clientset, options: WriteOptions) -> None:
-    """Apply manifests: a request a file, each object's outcome as it comes."""
-    sources = read_sources(shell, options.files, recursive=options.recursive)
+    """Bring objects to what manifests say: create them, or change what is different."""
     written = _Written(shell, options)
     count = 0
-    for source in sources:
-        count += await _apply_source(shell, clients, source, options, written)
+    for source in read_sources(shell, options.files, recursive=options.recursive):
+        if options.dry_run == "client":
+            count += _show_only(shell, source, written)
+        else:
+            count += await _apply_source(shell, clients, source, options, written)
     written.finish()
     if not count and not shell.failures:
         raise Failure(NOTHING)
-    if options.wait and options.dry_run == "none":
-        await _wait(shell, clients, written.wanted, options.timeout)
-
-
-async def _wait(shell: Shell, clients: Clientset, wanted: Sequence[Wanted], seconds: float) -> None:
-    """Tell how far each object is, one after the other; the time is for all of them."""
-    end = shell.clock.monotonic() + seconds
-    for item in wanted:
-        left = max(end - shell.clock.monotonic(), 0.001) if seconds else 0.0
+    if not options.wait or options.dry_run != "none":
+        return
+    # One object after the other; the time is for all of them.
+    end = shell.clock.monotonic() + options.timeout
+    for item in written.wanted:
+        left = max(end - shell.clock.monotonic(), 0.001) if options.timeout else 0.0
         await follow(shell, clients, item, seconds=left)
 
 
 async def _apply_source(
     shell: Shell, clients: Clientset, source: Source, options: WriteOptions, written: _Written
 ) -> int:
-    doing = f'applying "{source.name}"'
-    if options.dry_run == "client":
-        return _show_only(shell, source, options, written)
-    text = checked_text(shell, source, options.namespace, strict=options.validate == "Strict")
+    """Apply a file in one request, and tell each object's outcome; return how many there are."""
+    doing, validation = f'applying "{source.name}"', _VALIDATIONS[options.validate]
+    text = checked_text(shell, source, strict=validation == "Strict")
     request = manifest_service_pb2.ApplyRequest(
-        manifest=text, namespace=options.namespace or shell.namespace, field_manager=FIELD_MANAGER,
-        dry_run=["All"] if options.dry_run == "server" else [], field_validation=options.validate,
+        manifest=text, namespace=shell.namespace, field_manager=FIELD_MANAGER,
+        dry_run=["All"] if options.dry_run == "server" else [], field_validation=validation,
     )  # fmt: skip
     try:
         answer = await clients.manifests.apply(request)
@@ -126,15 +138,15 @@ async def _apply_source(
     return len(answer.results)
 
 
-def _show_only(shell: Shell, source: Source, options: WriteOptions, written: _Written) -> int:
-    """Read the manifests and tell what would be applied; the server is not asked."""
+def _show_only(shell: Shell, source: Source, written: _Written) -> int:
+    """Tell what of a file would be applied, without asking the server; return how many objects there are."""
     results = read_documents(source.text)
     for result in results:
         if isinstance(result, ApiError):
             shell.report(result, f'applying "{source.name}"')
             continue
         try:
-            into_namespace(shell, result, options.namespace)
+            into_namespace(shell, result)
         except Failure as error:
             shell.complain(str(error))
         else:
@@ -144,65 +156,38 @@ def _show_only(shell: Shell, source: Source, options: WriteOptions, written: _Wr
 
 async def create(shell: Shell, clients: Clientset, options: WriteOptions) -> None:
     """Create objects from manifests; each must be new."""
-    objects = read_objects(read_sources(shell, options.files, recursive=options.recursive))
     written = _Written(shell, options)
-    for source, found in objects:
-        doing = f'creating "{source.name}"'
-        if isinstance(found, ApiError):
-            shell.report(found, doing)
-            continue
-        try:
-            await create_one(shell, clients, found, options, written)
-        except ApiError as error:
-            shell.report(error, doing)
-        except Failure as error:
-            shell.complain(str(error))
+
+    async def one(found: Decoded) -> None:
+        message = found.message
+        if options.dry_run != "client":
+            message = await clients.kind(found.kind).create(
+                message, dry_run=options.dry_run == "server", field_manager=FIELD_MANAGER
+            )
+        written.add(found.kind, message, "created")
+
+    sources = read_sources(shell, options.files, recursive=options.recursive)
+    count = await each_object(shell, sources, one, "creating")
     written.finish()
-    if not objects:
+    if not count:
         raise Failure("no objects passed to create")
 
 
-async def create_one(
-    shell: Shell, clients: Clientset, found: Decoded, options: WriteOptions, written: _Written
-) -> None:
-    """Create one object, in the namespace that it or the command line names."""
-    into_namespace(shell, found, options.namespace)
-    message = found.message
-    if options.dry_run != "client":
-        client = clients.kind(found.kind)
-        message = await client.create(
+@flags.verb(cli, "replace", WriteOptions)
+@flags.files
+@flags.namespace
+@flags.server_dry_run
+async def replace(shell: Shell, clients: Clientset, options: WriteOptions) -> None:
+    """Replace objects by what manifests say."""
+
+    async def one(found: Decoded) -> None:
+        message: Any = found.message
+        await clients.kind(found.kind).update(
             message, dry_run=options.dry_run == "server", field_manager=FIELD_MANAGER
         )
-    written.add(found.kind, message, "created")
+        name = object_name(found.kind, message.metadata.name)
+        shell.out(f"{name} replaced{dry_run_suffix(options.dry_run)}\n")
 
-
-_VALIDATIONS: Final = {
-    "strict": "Strict", "warn": "Warn", "ignore": "Ignore", "true": "Strict", "false": "Ignore",
-}  # fmt: skip
-
-
-@click.command("apply")
-@flags.files
-@flags.writing
-@flags.namespace
-@click.option(
-    "--validate",
-    type=click.Choice(["strict", "warn", "ignore", "true", "false"]),
-    default="strict",
-    is_flag=False,
-    flag_value="strict",
-    help="Unknown and duplicate fields; true is strict, false is ignore.",
-)
-@click.option(
-    "--wait", is_flag=True, help="Until Deployments, ReplicaSets and Pods are ready; tell why they are not."
-)
-@click.option("--timeout", default="0s", help="How long to wait: 30s; 0 waits without end.")
-def apply_command(**options: Any) -> None:
-    """Bring objects to what manifests say: create them, or change what is different."""
-    options["validate"] = _VALIDATIONS[options["validate"]]
-
-    async def command(shell: Shell, clients: Clientset) -> None:
-        options["timeout"] = parse_duration(options["timeout"])
-        await apply(shell, clients, WriteOptions(**options))
-
-    flags.start(command)
+    sources = read_sources(shell, options.files, recursive=options.recursive)
+    if not await each_object(shell, sources, one, "replacing"):
+        raise Failure("no objects passed to replace")

@@ -7,15 +7,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.commands.logs import choose_container, resolve_pod
 from cli.failures import Exit, Failure
+from cli.following import wait_over
+from cli.log_streams import Source, write_one
 from cli.shell import INTERRUPTED, Shell
-from cli.waiting import wait_over
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
@@ -37,7 +39,6 @@ class AttachOptions:
 
     word: str
     container: str = ""
-    namespace: str = ""
     stdin: bool = False
     tty: bool = False
     quiet: bool = False
@@ -45,23 +46,44 @@ class AttachOptions:
     from_start: bool = False
 
 
+@flags.verb(cli, "attach", AttachOptions)
+@click.argument("word", metavar="POD")
+@flags.namespace
+@flags.container
+@click.option("-i", "--stdin", is_flag=True, help="Pass standard input on.")
+@click.option("-t", "--tty", is_flag=True, help="As a terminal, if the container has one.")
+@click.option("-q", "--quiet", is_flag=True, help="Only print output from the remote session.")
 async def attach(shell: Shell, clients: Clientset, options: AttachOptions) -> None:
-    """Join a container's streams until it ends, or the input does.
-
-    Raises:
-        Failure: the Pod has ended.
-    """
-    pod = await resolve_pod(shell, clients, options.word, options.namespace or shell.namespace)
+    """Attach to the process of a container that runs."""
+    pod = await resolve_pod(shell, clients, options.word, shell.namespace)
     if pods.is_terminal(pod):
         raise Failure(f"cannot attach a container in a completed pod; current phase is {pod.status.phase}")
     container = choose_container(shell, pod, options.container)
     await attach_to(shell, clients, pod, container, options)
 
 
+async def attach_or_log(
+    shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: AttachOptions, *, follow: bool
+) -> None:
+    """Join the streams of the container that `options` name; where that fails show its log, as kubectl does."""
+    name, container = pod.metadata.name, options.container
+    try:
+        await attach_to(shell, clients, pod, container, options)
+    except ApiError as error:
+        shell.err(f"warning: couldn't attach to pod/{name}, falling back to streaming logs: {error.message}")
+        request = pod_pb2.PodLogOptions(container=container, follow=follow)
+        await write_one(shell, clients, Source(pod, container, request))
+
+
 async def attach_to(
     shell: Shell, clients: Clientset, pod: pod_pb2.Pod, container: str, options: AttachOptions
 ) -> None:
-    """Join the streams of a container that is known."""
+    """Join the streams of a container.
+
+    Raises:
+        ApiError: they could not be joined, or broke.
+        Exit: Ctrl-C was typed before they were joined.
+    """
     tty = _wants_terminal(shell, pod, container, options)
     start = pod_stream_pb2.PodAttachStart(
         namespace=pod.metadata.namespace, name=pod.metadata.name, uid=pod.metadata.uid,
@@ -107,8 +129,8 @@ def _wants_terminal(shell: Shell, pod: pod_pb2.Pod, container: str, options: Att
 class _Joined:
     """A container's streams and ours, joined. Owned by the command's task.
 
-    Nothing keeps the command once the Pod has ended, and until the streams are joined Ctrl-C ends it: in raw
-    mode the key is a byte like any other, which nobody else would act on.
+    The command ends when the Pod has ended. Until the streams are joined Ctrl-C ends it too: in raw mode the
+    key is a byte like any other, on which nothing else would act.
     """
 
     def __init__(
@@ -126,12 +148,7 @@ class _Joined:
         self._joined, self._finished, self._interrupted = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
-        """Pass on what comes, both ways, until the container ends.
-
-        Raises:
-            ApiError: the streams could not be joined, or broke.
-            Exit: Ctrl-C was typed before they were joined.
-        """
+        """Pass on what comes, both ways, until the container ends. Raises as `attach_to` does."""
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(self._read())
             guards = [
@@ -169,7 +186,7 @@ class _Joined:
         reading.cancel()
 
     async def _over(self) -> None:
-        """Return when the Pod has ended, and its stream has had the time to."""
+        """Return a while after the Pod has ended: its stream ends first, if it does."""
         await wait_over(self._shell, self._clients, self._pod)
         await self._shell.clock.sleep(_LAST_WORDS_SECONDS)
 
@@ -190,16 +207,3 @@ class _Joined:
                     case (width, height):
                         size = pod_stream_pb2.TerminalSize(width=width, height=height)
                         yield pod_stream_pb2.PodAttachRequest(resize=size)
-
-
-@click.command("attach")
-@click.argument("word", metavar="POD")
-@flags.namespace
-@click.option("-c", "--container", default="", help="Which container; the first one otherwise.")
-@click.option("-i", "--stdin", is_flag=True, help="Pass standard input on.")
-@click.option("-t", "--tty", is_flag=True, help="As a terminal, if the container has one.")
-@click.option("-q", "--quiet", is_flag=True, help="Only print output from the remote session.")
-def attach_command(**options: Any) -> None:
-    """Attach to the process of a container that runs."""
-    given = AttachOptions(**options)
-    flags.start(lambda shell, clients: attach(shell, clients, given))

@@ -1,7 +1,4 @@
-"""`vaina autoscale`: a HorizontalPodAutoscaler from the command line, as kubectl makes it.
-
-Follows `pkg/cmd/autoscale`.
-"""
+"""`vaina autoscale`: a HorizontalPodAutoscaler from the command line, as `kubectl/pkg/cmd/autoscale`."""
 
 import re
 from collections.abc import Sequence
@@ -11,14 +8,14 @@ from typing import Any
 import click
 
 from cli import flags
-from cli.commands.making import make
+from cli.app import cli
+from cli.commands.create import make
 from cli.failures import Failure
 from cli.shell import Shell
-from cli.targets import Target, parse_targets
+from cli.targets import Target, parse_named
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.client.clientset import Clientset
 from vaina.client.verbs import ScalableClient
-from vaina.errors import ApiError
 from vaina.kinds import HORIZONTAL_POD_AUTOSCALER
 from vaina.objects import quantity
 
@@ -37,17 +34,11 @@ class AutoscaleOptions:
     cpu: str = ""
     memory: str = ""
     name: str = ""
-    namespace: str = ""
     dry_run: str = "none"
     output: str = ""
 
 
-def make_autoscaler(options: AutoscaleOptions, target: Target, namespace: str) -> v2.HorizontalPodAutoscaler:
-    """Make the autoscaler of a target.
-
-    Raises:
-        Failure: the options make no sense.
-    """
+def _make_autoscaler(options: AutoscaleOptions, target: Target, namespace: str) -> v2.HorizontalPodAutoscaler:
     made = v2.HorizontalPodAutoscaler(
         metadata={"name": options.name or target.name, "namespace": namespace},
         spec={
@@ -70,10 +61,7 @@ def make_autoscaler(options: AutoscaleOptions, target: Target, namespace: str) -
 
 
 def _add(made: v2.HorizontalPodAutoscaler, resource: str, text: str) -> None:
-    """Add a target: 70% of what is asked for, or an amount.
-
-    A number alone is of milliCPU, or of mebibytes.
-    """
+    """Add a target: 70% of what is asked for, or an amount; a number alone is of milliCPU, or of mebibytes."""
     text = text.strip()
     target = made.spec.metrics.add(type="Resource", resource={"name": resource}).resource.target
     if text.endswith("%"):
@@ -101,33 +89,7 @@ def _check(options: AutoscaleOptions) -> None:
         raise Failure("--cpu-percent and --cpu are mutually exclusive")
 
 
-async def autoscale(shell: Shell, clients: Clientset, options: AutoscaleOptions) -> None:
-    """Make an autoscaler for each target."""
-    _check(options)
-    for target in parse_targets(options.words, "autoscale"):
-        if not target.name:
-            raise Failure("resource(s) were provided, but no name was specified")
-        if not target.kind.has_scale:
-            raise Failure(
-                f"cannot autoscale a {target.kind.kind}: the server could not find the requested resource"
-            )
-        try:
-            await _autoscale_one(shell, clients, target, options)
-        except ApiError as error:
-            shell.report(error)
-
-
-async def _autoscale_one(shell: Shell, clients: Clientset, target: Target, options: AutoscaleOptions) -> None:
-    namespace = options.namespace or shell.namespace
-    scalable: ScalableClient[Any] = ScalableClient(clients.transport, target.kind)
-    await scalable.get_scale(target.name, namespace)
-    made = make_autoscaler(options, target, namespace)
-    await make(
-        shell, clients, HORIZONTAL_POD_AUTOSCALER, made, options, did="autoscaled", field_manager="vaina-autoscale"
-    )  # fmt: skip
-
-
-@click.command("autoscale")
+@flags.verb(cli, "autoscale", AutoscaleOptions)
 @click.argument("words", nargs=-1, metavar="TYPE/NAME...")
 @flags.writing
 @flags.namespace
@@ -137,7 +99,18 @@ async def _autoscale_one(shell: Shell, clients: Clientset, target: Target, optio
 @click.option("--cpu", default="", help="CPU: 70% of what the Pods ask for, or 500m of each.")
 @click.option("--memory", default="", help="Memory: 60% of what the Pods ask for, or 200Mi of each.")
 @click.option("--name", default="", help="Of the autoscaler; the target's without this.")
-def autoscale_command(**options: Any) -> None:
+async def autoscale(shell: Shell, clients: Clientset, options: AutoscaleOptions) -> None:
     """Keep as many replicas as what they use calls for."""
-    given = AutoscaleOptions(**options)
-    flags.start(lambda shell, clients: autoscale(shell, clients, given))
+    _check(options)
+    for target in parse_named(options.words, "autoscale"):
+        if not target.kind.has_scale:
+            raise Failure(
+                f"cannot autoscale a {target.kind.kind}: the server could not find the requested resource"
+            )
+        with shell.reporting():
+            scalable: ScalableClient[Any] = ScalableClient(clients.transport, target.kind)
+            await scalable.get_scale(target.name, shell.namespace)
+            await make(
+                shell, clients, HORIZONTAL_POD_AUTOSCALER, _make_autoscaler(options, target, shell.namespace),
+                dry_run=options.dry_run, output=options.output, did=("autoscaled", "vaina-autoscale"),
+            )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.archive import ArchiveError, pack, prefix_of, unpack
 from cli.commands.logs import choose_container
 from cli.failures import Exit, Failure
@@ -42,7 +43,6 @@ class CopyOptions:
     source: str
     target: str
     container: str = ""
-    namespace: str = ""
     no_preserve: bool = False
 
 
@@ -63,13 +63,19 @@ def parse_place(text: str) -> Place:
     return Place(path, name if slash else namespace, namespace if slash else "")
 
 
+@flags.verb(cli, "cp", CopyOptions)
+@click.argument("source", metavar="<file-spec-src>")
+@click.argument("target", metavar="<file-spec-dest>")
+@flags.namespace
+@flags.container
+@click.option("--no-preserve", is_flag=True, help="Do not keep owner and permissions in the container.")
 async def cp(shell: Shell, clients: Clientset, options: CopyOptions) -> None:
-    """Copy one way or the other.
+    """Copy files and folders to and from containers; one side is POD:PATH, and the container needs tar.
 
-    Raises:
-        Failure: there is nothing to copy, or what came back is not what was asked for.
-        Exit: the container's tar ended with an error.
-    """
+    \b
+      vaina cp ./site web:/www           a file or folder into a container
+      vaina cp web:/var/log ./log        and out of one
+    """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
     source, target = parse_place(options.source), parse_place(options.target)
     if not options.source or not options.target:
         raise Failure("filepath can not be empty")
@@ -78,7 +84,7 @@ async def cp(shell: Shell, clients: Clientset, options: CopyOptions) -> None:
     if not source.pod and not target.pod:
         raise Failure("one of src or dest must be a remote file specification")
     remote = source if source.pod else target
-    namespace = remote.namespace or options.namespace or shell.namespace
+    namespace = remote.namespace or shell.namespace
     pod = await clients.pods.get(remote.pod, namespace)
     session = _Container(shell, clients, pod, choose_container(shell, pod, options.container))
     if source.pod:
@@ -231,20 +237,3 @@ def _end(session: _Container, code: int, said: str) -> None:
         session.shell.err(said.rstrip())
     if code:
         raise Exit(code, f"command terminated with exit code {code}")
-
-
-@click.command("cp")
-@click.argument("source", metavar="<file-spec-src>")
-@click.argument("target", metavar="<file-spec-dest>")
-@flags.namespace
-@click.option("-c", "--container", default="", help="Which container; the first one otherwise.")
-@click.option("--no-preserve", is_flag=True, help="Do not keep owner and permissions in the container.")
-def cp_command(**options: Any) -> None:
-    """Copy files and folders to and from containers; one side is POD:PATH, and the container needs tar.
-
-    \b
-      vaina cp ./site web:/www           a file or folder into a container
-      vaina cp web:/var/log ./log        and out of one
-    """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
-    given = CopyOptions(**options)
-    flags.start(lambda shell, clients: cp(shell, clients, given))

@@ -1,60 +1,47 @@
-"""`vaina create configmap` and `vaina create secret generic`.
-
-Data from the command line and from files, as kubectl takes them.
+"""`vaina create configmap` and `vaina create secret generic`: data from the command line and from files, as
+kubectl takes them.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from cli import flags
-from cli.commands.making import make
+from cli.commands.create import create_command, creates
 from cli.failures import Failure
 from vaina.api.core.v1 import config_pb2
 from vaina.kinds import CONFIG_MAP, SECRET
 
-
-@dataclass(frozen=True, slots=True)
-class ConfigOptions:
-    """What `create configmap` or `create secret generic` was asked for."""
-
-    name: str
-    literals: Sequence[str] = ()
-    #: [key=]path of a file, or of a folder
-    files: Sequence[str] = ()
-    env_files: Sequence[str] = ()
-    type: str = ""
-    namespace: str = ""
-    dry_run: str = "none"
-    output: str = ""
+#: a key and its value
+_Pair = tuple[str, bytes]
 
 
-def read_data(options: ConfigOptions, kind: str) -> dict[str, bytes]:
-    """Return the keys and values that were given.
-
-    Args:
-        options: where they are.
-        kind: whose data they become, for words of errors.
+def _read_data(
+    made: config_pb2.ConfigMap | config_pb2.Secret,
+    literals: Sequence[str],
+    files: Sequence[str],
+    env_files: Sequence[str],
+) -> dict[str, bytes]:
+    """Return the keys and values that were given for an object.
 
     Raises:
         Failure: one of them cannot be read, or a key comes twice.
     """
-    if options.env_files and (options.files or options.literals):
+    if env_files and (files or literals):
         raise Failure("from-env-file cannot be combined with from-file or from-literal")
     data: dict[str, bytes] = {}
-    for key, value in (*_from_files(options.files), *_literals(options.literals), *_env(options.env_files)):
+    for key, value in (*_from_files(files), *_literals(literals), *_env(env_files)):
         if key in data:
             raise Failure(
-                f'cannot add key "{key}", another key by that name already exists in Data for {kind} "{options.name}"'
+                f'cannot add key "{key}", another key by that name already exists in Data for '
+                f'{made.DESCRIPTOR.name} "{made.metadata.name}"'
             )
         data[key] = value
     return data
 
 
-def _literals(given: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _literals(given: Sequence[str]) -> Iterator[_Pair]:
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key:
@@ -62,7 +49,8 @@ def _literals(given: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         yield key, value.encode()
 
 
-def _from_files(given: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _from_files(given: Sequence[str]) -> Iterator[_Pair]:
+    """Read [key=]path of files and folders."""
     for text in given:
         key, equals, name = text.rpartition("=")
         path = Path(name)
@@ -76,7 +64,7 @@ def _from_files(given: Sequence[str]) -> Iterator[tuple[str, bytes]]:
             yield from ((file.name, _read(file)) for file in sorted(path.iterdir()) if file.is_file())
 
 
-def _env(given: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _env(given: Sequence[str]) -> Iterator[_Pair]:
     for name in given:
         for line in _read(Path(name)).decode(errors="replace").splitlines():
             text = line.lstrip()
@@ -92,60 +80,36 @@ def _read(path: Path) -> bytes:
         raise Failure(f"error reading {path}: {error.strerror}") from error
 
 
-def make_config_map(options: ConfigOptions, namespace: str) -> config_pb2.ConfigMap:
-    """Make the ConfigMap; what is not text becomes binary data. Raises Failure."""
-    made = config_pb2.ConfigMap(metadata={"name": options.name, "namespace": namespace})
-    for key, value in read_data(options, "ConfigMap").items():
+def _sources(command: flags.F) -> flags.F:
+    for name, field, metavar, help_text in (
+        ("--from-literal", "literals", "KEY=VALUE", "A key and its value."),
+        ("--from-file", "files", "[KEY=]PATH", "A file, or those of a folder."),
+        ("--from-env-file", "env_files", "PATH", "A file of KEY=VALUE lines."),
+    ):
+        command = click.option(name, field, multiple=True, metavar=metavar, help=help_text)(command)
+    return command
+
+
+@creates(CONFIG_MAP, "configmap")
+@_sources
+def fill_config_map(made: config_pb2.ConfigMap, **sources: Sequence[str]) -> None:
+    """Make a ConfigMap."""
+    for key, value in _read_data(made, **sources).items():
         try:
             made.data[key] = value.decode()
         except UnicodeDecodeError:
             made.binary_data[key] = value
-    return made
 
 
-def make_secret(options: ConfigOptions, namespace: str) -> config_pb2.Secret:
-    """Make the Secret. Raises Failure."""
-    made = config_pb2.Secret(metadata={"name": options.name, "namespace": namespace}, type=options.type)
-    made.data.update(read_data(options, "Secret"))
-    return made
-
-
-def _sources(command: Any) -> Any:
-    for decorate in (
-        click.argument("name"), flags.writing, flags.namespace,
-        click.option("--from-literal", "literals", multiple=True, metavar="KEY=VALUE", help="A key and its value."),
-        click.option("--from-file", "files", multiple=True, metavar="[KEY=]PATH", help="A file, or those of a folder."),
-        click.option("--from-env-file", "env_files", multiple=True, metavar="PATH", help="A file of KEY=VALUE lines."),
-    ):  # fmt: skip
-        command = decorate(command)
-    return command
-
-
-@click.command("configmap")
-@_sources
-def create_configmap_command(**options: Any) -> None:
-    """Make a ConfigMap."""
-    given = ConfigOptions(**options)
-    flags.start(
-        lambda shell, clients: make(
-            shell, clients, CONFIG_MAP, make_config_map(given, given.namespace or shell.namespace), given
-        )
-    )
-
-
-@click.group("secret")
+@create_command.group("secret")
 def create_secret_command() -> None:
     """Make a Secret: vaina create secret generic NAME."""
 
 
-@create_secret_command.command("generic")
+@creates(SECRET, "generic", create_secret_command)
 @_sources
 @click.option("--type", default="", help="Type of the Secret: Opaque where nothing is said.")
-def create_generic_secret_command(**options: Any) -> None:
+def fill_secret(made: config_pb2.Secret, type: str, **sources: Sequence[str]) -> None:
     """Make a Secret of data that is given."""
-    given = ConfigOptions(**options)
-    flags.start(
-        lambda shell, clients: make(
-            shell, clients, SECRET, make_secret(given, given.namespace or shell.namespace), given
-        )
-    )
+    made.type = type
+    made.data.update(_read_data(made, **sources))

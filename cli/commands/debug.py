@@ -1,7 +1,5 @@
 """`vaina debug`: a container with tools beside a Pod's own, or in a copy of the Pod (row B12).
 
-Words as kubectl debug has them.
-
 Follows `staging/src/k8s.io/kubectl/pkg/cmd/debug` (debug.go, profiles.go). Nodes are not debugged: the jump
 Pod of the examples is for that.
 """
@@ -10,19 +8,20 @@ import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from cli import flags
-from cli.commands.attach import AttachOptions, attach_to
-from cli.commands.logs import LogOptions, logs, resolve_pod
+from cli.app import cli
+from cli.commands.attach import AttachOptions, attach_or_log
+from cli.commands.logs import resolve_pod
 from cli.failures import Failure
+from cli.following import wait_pod
 from cli.shell import Shell
-from cli.waiting import wait_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
-from vaina.errors import ApiError, NotFound
+from vaina.errors import NotFound
 from vaina.objects.encode import message_to_dict
 from vaina.objects.normalise import normalise
 
@@ -45,7 +44,6 @@ class DebugOptions:
     image: str = ""
     container: str = ""
     target: str = ""
-    namespace: str = ""
     stdin: bool = False
     tty: bool = False
     attach: bool | None = None
@@ -99,19 +97,37 @@ def check_options(options: DebugOptions) -> None:
             raise Failure(words)
 
 
+@flags.verb(cli, "debug", DebugOptions)
+@click.argument("word", metavar="POD")
+@click.argument("command", nargs=-1, metavar="-- COMMAND [ARGS]...")
+@flags.namespace
+@click.option("--image", default="", help="Image with the tools.")
+@click.option("-c", "--container", default="", help="Name of the debug container; one is made up otherwise.")
+@click.option("--target", default="", help="See the processes of this container.")
+@click.option("-i", "--stdin", is_flag=True, help="Keep stdin open, and attach.")
+@click.option("-t", "--tty", is_flag=True, help="As a terminal.")
+@click.option("--attach/--no-attach", default=None, help="Attach; as -i says otherwise.")
+@click.option("-q", "--quiet", is_flag=True, help="Say less.")
+@click.option("--env", multiple=True, help="NAME=VALUE of the environment; may be repeated.")
+@click.option("--image-pull-policy", "pull_policy", default="", help="Always, IfNotPresent or Never.")
+@click.option(
+    "--arguments-only", is_flag=True, help="What follows -- is arguments of the image's own command."
+)
+@click.option("--profile", type=click.Choice(_PROFILES), default="general", help="Rights of the container.")
+@click.option("--copy-to", default="", help="Make a copy of the Pod with this name instead.")
+@click.option("--replace", is_flag=True, help="With --copy-to: delete the original.")
+@click.option("--same-node", is_flag=True, help="With --copy-to: on the node of the original.")
+@click.option("--set-image", multiple=True, help="With --copy-to: container=image pairs; * is all of them.")
+@click.option("--share-processes/--no-share-processes", default=None, help="With --copy-to; yes by default.")
 async def debug(shell: Shell, clients: Clientset, options: DebugOptions) -> None:
-    """Add a debug container to a Pod, or make a copy of the Pod with one; with -i, attach to it once it runs.
-
-    Raises:
-        Failure: the options make no sense, or the cluster does not allow it.
-    """
+    """Add a container with tools to a Pod that runs, or make a copy of the Pod with one."""
     check_options(options)
     if options.target and not options.quiet:
         shell.out(
             f'Targeting container "{options.target}". If you don\'t see processes from this container it may be because '
             "the container runtime doesn't support this feature.\n"
         )
-    pod = await resolve_pod(shell, clients, options.word, options.namespace or shell.namespace)
+    pod = await resolve_pod(shell, clients, options.word, shell.namespace)
     if options.copy_to:
         made, name = await _copy(shell, clients, pod, options)
     else:
@@ -129,10 +145,9 @@ async def _add(
     container.name = name
     _fill(container, options)
     apply_profile(options.profile, container)
-    patch = {"spec": {"ephemeralContainers": [message_to_dict(ephemeral)]}}
     meta = pod.metadata
-    # Another Pod of that name may stand there by now.
-    patch["metadata"] = {"uid": meta.uid}  # type: ignore[dict-item]  # a patch is any JSON
+    # With the uid: another Pod of that name may be there by now.
+    patch = {"metadata": {"uid": meta.uid}, "spec": {"ephemeralContainers": [message_to_dict(ephemeral)]}}
     try:
         made = await clients.pods.patch(
             meta.name, json.dumps(patch), namespace=meta.namespace, subresource="ephemeralcontainers"
@@ -178,10 +193,7 @@ async def _copy(
 
 
 def _debugged(shell: Shell, copied: pod_pb2.Pod, options: DebugOptions) -> str:
-    """Change or add the container that the copy is made for.
-
-    Return its name, or "" where only images change.
-    """
+    """Change or add the container that the copy is made for; return its name, "" where only images change."""
     found = next((item for item in copied.spec.containers if item.name == options.container), None)
     if found is None:
         if not options.image:
@@ -282,47 +294,7 @@ def _is_there(shell: Shell, name: str, *, quiet: bool) -> Callable[[pod_pb2.Pod]
 
 
 async def _join(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, name: str, options: DebugOptions) -> None:
-    """Attach once it runs; what has ended before that is told by its log."""
+    """Attach once it runs, or has ended."""
     now = await wait_pod(clients, pod, _is_there(shell, name, quiet=options.quiet), 0)
-    meta, found = now.metadata, _status(now, name)
-    if found is not None:
-        wanted = AttachOptions(
-            meta.name, name, meta.namespace, options.stdin, options.tty, options.quiet, from_start=True
-        )
-        try:
-            await attach_to(shell, clients, now, name, wanted)
-        except ApiError as error:
-            shell.err(
-                f"warning: couldn't attach to pod/{meta.name}, falling back to streaming logs: {error.message}"
-            )
-        else:
-            return
-    await logs(shell, clients, LogOptions(meta.name, name, meta.namespace))
-
-
-@click.command("debug")
-@click.argument("word", metavar="POD")
-@click.argument("command", nargs=-1, metavar="-- COMMAND [ARGS]...")
-@flags.namespace
-@click.option("--image", default="", help="Image with the tools.")
-@click.option("-c", "--container", default="", help="Name of the debug container; one is made up otherwise.")
-@click.option("--target", default="", help="See the processes of this container.")
-@click.option("-i", "--stdin", is_flag=True, help="Keep stdin open, and attach.")
-@click.option("-t", "--tty", is_flag=True, help="As a terminal.")
-@click.option("--attach/--no-attach", default=None, help="Attach; as -i says otherwise.")
-@click.option("-q", "--quiet", is_flag=True, help="Say less.")
-@click.option("--env", multiple=True, help="NAME=VALUE of the environment; may be repeated.")
-@click.option("--image-pull-policy", "pull_policy", default="", help="Always, IfNotPresent or Never.")
-@click.option(
-    "--arguments-only", is_flag=True, help="What follows -- is arguments of the image's own command."
-)
-@click.option("--profile", type=click.Choice(_PROFILES), default="general", help="Rights of the container.")
-@click.option("--copy-to", default="", help="Make a copy of the Pod with this name instead.")
-@click.option("--replace", is_flag=True, help="With --copy-to: delete the original.")
-@click.option("--same-node", is_flag=True, help="With --copy-to: on the node of the original.")
-@click.option("--set-image", multiple=True, help="With --copy-to: container=image pairs; * is all of them.")
-@click.option("--share-processes/--no-share-processes", default=None, help="With --copy-to; yes by default.")
-def debug_command(**options: Any) -> None:
-    """Add a container with tools to a Pod that runs, or make a copy of the Pod with one."""
-    given = DebugOptions(**options)
-    flags.start(lambda shell, clients: debug(shell, clients, given))
+    wanted = AttachOptions(options.word, name, options.stdin, options.tty, options.quiet, from_start=True)
+    await attach_or_log(shell, clients, now, wanted, follow=False)

@@ -9,42 +9,50 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
-from cli.files import into_namespace, read_objects, read_sources
+from cli.files import each_object, read_sources
+from cli.following import wait_gone
 from cli.printers.columns import resource_name
-from cli.printers.objects import object_name
+from cli.printers.objects import dry_run_suffix, object_name
+from cli.selecting import Selection, find
 from cli.shell import Shell
-from cli.targets import Target, parse_duration, parse_targets
-from cli.waiting import wait_gone
+from cli.targets import NO_NAME, parse_targets
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound
 from vaina.kinds import Kind
-
-_PROPAGATION = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan", "": ""}
+from vaina.objects.manifest import Decoded
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteOptions:
+class DeleteOptions(Selection):
     """What `delete` was asked for."""
 
-    words: Sequence[str]
     files: Sequence[str] = ()
     recursive: bool = False
-    namespace: str = ""
-    all_namespaces: bool = False
-    label_selector: str = ""
-    field_selector: str = ""
     all: bool = False
-    grace_seconds: int | None = None
+    #: below 0: what each object says
+    grace_seconds: int = -1
+    now: bool = False
     force: bool = False
     wait: bool = True
     #: seconds; 0 waits without end
     timeout: float = 0.0
     ignore_not_found: bool = False
-    cascade: str = ""
-    dry_run: bool = False
+    cascade: str = "background"
+    #: none or server
+    dry_run: str = "none"
     #: empty or name
     output: str = ""
+
+    @property
+    def grace(self) -> int | None:
+        """Seconds that containers get to end; None: what each object says."""
+        if self.now:
+            return 1
+        if self.grace_seconds >= 0:
+            return self.grace_seconds
+        return 0 if self.force else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,105 +64,7 @@ class _Doomed:
     name: str
 
 
-async def delete(shell: Shell, clients: Clientset, options: DeleteOptions) -> None:
-    """Delete objects, and wait until they are gone."""
-    doomed = await _find(shell, clients, options)
-    if options.force:
-        shell.warn(
-            "Immediate deletion does not wait for confirmation that the running resource has been terminated. "
-            "The resource may continue to run on the cluster indefinitely."
-        )
-    if not doomed and not shell.failures:
-        shell.out("No resources found\n")
-    waiting: list[tuple[_Doomed, str]] = []
-    for item in doomed:
-        try:
-            uid = await _delete_one(shell, clients, item, options)
-        except ApiError as error:
-            if not (isinstance(error, NotFound) and options.ignore_not_found):
-                shell.report(error)
-            continue
-        waiting.append((item, uid))
-    if options.wait and not options.force and not options.dry_run:
-        await _wait_all(clients, waiting, shell, options.timeout)
-
-
-async def _find(shell: Shell, clients: Clientset, options: DeleteOptions) -> list[_Doomed]:
-    namespace = options.namespace or shell.namespace
-    if options.files:
-        return _in_files(shell, options)
-    targets = parse_targets(options.words, "delete")
-    selecting = options.all or options.label_selector or options.field_selector
-    doomed: list[_Doomed] = []
-    for target in targets:
-        place = namespace if target.kind.namespaced else ""
-        if target.name:
-            if options.label_selector or options.all:
-                raise Failure("name cannot be provided when a selector is specified")
-            doomed.append(_Doomed(target.kind, place, target.name))
-        elif not selecting:
-            raise Failure("resource(s) were provided, but no name was specified")
-        else:
-            doomed.extend(await _selected(clients, target, "" if options.all_namespaces else place, options))
-    return doomed
-
-
-async def _selected(clients: Clientset, target: Target, place: str, options: DeleteOptions) -> list[_Doomed]:
-    listed = await clients.kind(target.kind).list(
-        place, label_selector=options.label_selector, field_selector=options.field_selector
-    )
-    found: list[_Doomed] = []
-    for item in listed.items:
-        fields: Any = item
-        found.append(_Doomed(target.kind, fields.metadata.namespace, fields.metadata.name))
-    return found
-
-
-def _in_files(shell: Shell, options: DeleteOptions) -> list[_Doomed]:
-    doomed: list[_Doomed] = []
-    for _, found in read_objects(read_sources(shell, options.files, recursive=options.recursive)):
-        if isinstance(found, ApiError):
-            shell.report(found)
-            continue
-        try:
-            into_namespace(shell, found, options.namespace)
-        except Failure as error:
-            shell.complain(str(error))
-            continue
-        message: Any = found.message
-        place = message.metadata.namespace if found.kind.namespaced else ""
-        doomed.append(_Doomed(found.kind, place, message.metadata.name))
-    return doomed
-
-
-async def _delete_one(shell: Shell, clients: Clientset, item: _Doomed, options: DeleteOptions) -> str:
-    """Ask for the deletion, say so, and return the object's uid."""
-    grace = 0 if options.force and options.grace_seconds is None else options.grace_seconds
-    deleted: Any = await clients.kind(item.kind).delete(
-        item.name, item.namespace, grace_period_seconds=grace, dry_run=options.dry_run,
-        propagation_policy=_PROPAGATION[options.cascade],
-    )  # fmt: skip
-    if options.output == "name":
-        shell.out(f"{object_name(item.kind, item.name)}\n")
-    else:
-        how = "force deleted" if options.force else "deleted"
-        suffix = " (server dry run)" if options.dry_run else ""
-        shell.out(f'{resource_name(item.kind)} "{item.name}" {how}{suffix}\n')
-    return str(deleted.metadata.uid)
-
-
-async def _wait_all(
-    clients: Clientset, waiting: Sequence[tuple[_Doomed, str]], shell: Shell, timeout: float
-) -> None:
-    try:
-        async with asyncio.timeout(timeout or None):
-            for item, uid in waiting:
-                await wait_gone(shell, clients.kind(item.kind), item.namespace, item.name, uid)
-    except TimeoutError as error:
-        raise Failure("timed out waiting for the condition") from error
-
-
-@click.command("delete")
+@flags.verb(cli, "delete", DeleteOptions)
 @click.argument("words", nargs=-1, metavar="TYPE NAME...")
 @flags.files
 @flags.selecting
@@ -168,21 +78,77 @@ async def _wait_all(
 @click.option(
     "--wait", type=bool, default=True, is_flag=False, flag_value=True, help="Wait until they are gone (true)."
 )
-@click.option("--timeout", default="0", help="How long to wait: 30s; 0 waits without end.")
+@click.option(
+    "--timeout", default="0", callback=flags.seconds, help="How long to wait: 30s; 0 waits without end."
+)
 @click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no error.")
 @click.option("--cascade", type=click.Choice(["background", "foreground", "orphan"]), default="background")
-@click.option("--dry-run", type=click.Choice(["none", "server"]), default="none")
+@flags.server_dry_run
 @click.option("-o", "--output", type=click.Choice(["", "name"]), default="")
-def delete_command(**options: Any) -> None:
+async def delete(shell: Shell, clients: Clientset, options: DeleteOptions) -> None:
     """Delete objects, by name, file or label."""
-    grace = options["grace_seconds"]
-    if options.pop("now"):
-        grace = 1
-    options["grace_seconds"] = grace if grace >= 0 else None
-    options["dry_run"] = options["dry_run"] == "server"
+    doomed = await (_in_files if options.files else _named)(shell, clients, options)
+    if options.force:
+        shell.warn(
+            "Immediate deletion does not wait for confirmation that the running resource has been terminated. "
+            "The resource may continue to run on the cluster indefinitely."
+        )
+    if not doomed and not shell.failures:
+        shell.out("No resources found\n")
+    waiting: list[tuple[_Doomed, str]] = []
+    for item in doomed:
+        try:
+            waiting.append((item, await _delete_one(shell, clients, item, options)))
+        except ApiError as error:
+            if not (isinstance(error, NotFound) and options.ignore_not_found):
+                shell.report(error)
+    if not options.wait or options.force or options.dry_run != "none":
+        return
+    try:
+        async with asyncio.timeout(options.timeout or None):
+            for item, uid in waiting:
+                await wait_gone(shell, clients.kind(item.kind), item.namespace, item.name, uid)
+    except TimeoutError as error:
+        raise Failure("timed out waiting for the condition") from error
 
-    async def command(shell: Shell, clients: Clientset) -> None:
-        options["timeout"] = parse_duration(options["timeout"])
-        await delete(shell, clients, DeleteOptions(**options))
 
-    flags.start(command)
+async def _named(shell: Shell, clients: Clientset, options: DeleteOptions) -> list[_Doomed]:
+    doomed: list[_Doomed] = []
+    for target in parse_targets(options.words, "delete"):
+        kind = target.kind
+        if target.name:
+            if options.label_selector or options.all:
+                raise Failure("name cannot be provided when a selector is specified")
+            doomed.append(_Doomed(kind, shell.place(kind), target.name))
+        elif not (options.all or options.label_selector or options.field_selector):
+            raise Failure(NO_NAME)
+        else:
+            found = await find(shell, clients, kind, "", options)
+            doomed.extend(_Doomed(kind, obj.metadata.namespace, obj.metadata.name) for obj in found)
+    return doomed
+
+
+async def _in_files(shell: Shell, _: Clientset, options: DeleteOptions) -> list[_Doomed]:
+    doomed: list[_Doomed] = []
+
+    async def one(found: Decoded) -> None:
+        message: Any = found.message
+        place = message.metadata.namespace if found.kind.namespaced else ""
+        doomed.append(_Doomed(found.kind, place, message.metadata.name))
+
+    await each_object(shell, read_sources(shell, options.files, recursive=options.recursive), one)
+    return doomed
+
+
+async def _delete_one(shell: Shell, clients: Clientset, item: _Doomed, options: DeleteOptions) -> str:
+    """Ask for the deletion, say so, and return the object's uid."""
+    deleted: Any = await clients.kind(item.kind).delete(
+        item.name, item.namespace, grace_period_seconds=options.grace, dry_run=options.dry_run == "server",
+        propagation_policy=options.cascade.capitalize(),
+    )  # fmt: skip
+    if options.output == "name":
+        shell.out(f"{object_name(item.kind, item.name)}\n")
+    else:
+        how = "force deleted" if options.force else "deleted"
+        shell.out(f'{resource_name(item.kind)} "{item.name}" {how}{dry_run_suffix(options.dry_run)}\n')
+    return str(deleted.metadata.uid)

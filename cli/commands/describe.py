@@ -8,10 +8,12 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
+from cli.app import cli
 from cli.printers.columns import sort_items
 from cli.printers.describe import render_description
+from cli.selecting import Selection, find
 from cli.shell import Shell
-from cli.targets import Target, parse_targets
+from cli.targets import parse_targets
 from vaina.client.clientset import Clientset
 from vaina.client.resource import ResourceClient
 from vaina.errors import ApiError
@@ -21,43 +23,29 @@ from vaina.objects.pods import MIRROR
 
 
 @dataclass(frozen=True, slots=True)
-class DescribeOptions:
+class DescribeOptions(Selection):
     """What `describe` was asked for."""
 
-    words: Sequence[str]
-    namespace: str = ""
-    all_namespaces: bool = False
-    label_selector: str = ""
-    field_selector: str = ""
     events: bool = True
 
 
+@flags.verb(cli, "describe", DescribeOptions)
+@click.argument("words", nargs=-1, metavar="TYPE [NAME]...")
+@flags.selecting
+@flags.namespace
+@click.option("--show-events", "events", type=bool, default=True, help="End with the events (true).")
 async def describe(shell: Shell, clients: Clientset, options: DescribeOptions) -> None:
-    """Describe objects, two empty lines between them."""
+    """Describe objects for people: their fields in words, their events last."""
     pages: list[str] = []
     for target in parse_targets(options.words, "describe"):
-        try:
-            found = await _find(shell, clients, target, options)
-            pages.extend([await _describe_one(shell, clients, target.kind, obj, options) for obj in found])
-        except ApiError as error:
-            shell.report(error)
+        with shell.reporting():
+            found = await find(shell, clients, target.kind, target.name, options)
+            ordered = sort_items(target.kind, found)
+            pages.extend([await _describe_one(shell, clients, target.kind, obj, options) for obj in ordered])
     if pages:
         shell.out("\n\n".join(pages))
     elif not shell.failures:
-        shell.err(f"No resources found in {options.namespace or shell.namespace} namespace.")
-
-
-async def _find(shell: Shell, clients: Clientset, target: Target, options: DescribeOptions) -> list[Message]:
-    client = clients.kind(target.kind)
-    place = options.namespace or shell.namespace
-    if not target.kind.namespaced or options.all_namespaces:
-        place = ""
-    if target.name:
-        return [await client.get(target.name, place)]
-    listed = await client.list(
-        place, label_selector=options.label_selector, field_selector=options.field_selector
-    )
-    return sort_items(target.kind, listed.items)
+        shell.err(f"No resources found in {shell.namespace} namespace.")
 
 
 async def _describe_one(
@@ -103,14 +91,3 @@ async def _related(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequenc
     listed = await client.list(obj.metadata.namespace, label_selector=str(wanted))
     uid = obj.metadata.uid
     return [obj for obj in listed.items if any(owner.uid == uid for owner in obj.metadata.owner_references)]
-
-
-@click.command("describe")
-@click.argument("words", nargs=-1, metavar="TYPE [NAME]...")
-@flags.selecting
-@flags.namespace
-@click.option("--show-events", "events", type=bool, default=True, help="End with the events (true).")
-def describe_command(**options: Any) -> None:
-    """Describe objects for people: their fields in words, their events last."""
-    given = DescribeOptions(**options)
-    flags.start(lambda shell, clients: describe(shell, clients, given))

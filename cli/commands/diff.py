@@ -1,7 +1,4 @@
-"""`vaina diff`.
-
-What applying manifests would change, as kubectl shows it (`k8s.io/kubectl/pkg/cmd/diff/diff.go`).
-"""
+"""`vaina diff`: what applying manifests would change, as kubectl shows it (`kubectl/pkg/cmd/diff/diff.go`)."""
 
 import difflib
 from dataclasses import dataclass
@@ -10,6 +7,7 @@ from typing import Any, Final
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.commands.apply import FIELD_MANAGER, NOTHING
 from cli.failures import Exit, Failure
 from cli.files import checked_text, read_sources
@@ -39,16 +37,19 @@ class DiffOptions:
 
     files: tuple[str, ...]
     recursive: bool = False
-    namespace: str = ""
     show_secrets: bool = False
 
 
+@flags.verb(cli, "diff", DiffOptions)
+@flags.files
+@flags.namespace
+@click.option("--show-secrets", is_flag=True, help="Show the values of Secrets.")
 async def diff(shell: Shell, clients: Clientset, options: DiffOptions) -> None:
-    """Show what `apply` would change as `diff -u -N` does of two folders, in the order of names.
+    """Show what applying manifests would change.
 
-    Raises:
-        Exit: with 1 when there are differences, with 2 when something is wrong.
+    Ends with 1 when that is something, with 2 when it cannot be told.
     """
+    # As `diff -u -N` shows two folders: in the order of names.
     try:
         found = await _compare(shell, clients, options)
     except ApiError as error:
@@ -63,15 +64,11 @@ async def diff(shell: Shell, clients: Clientset, options: DiffOptions) -> None:
 
 
 async def _compare(shell: Shell, clients: Clientset, options: DiffOptions) -> dict[str, str]:
-    """Return the differences of each object by its name.
-
-    Nothing is told of them when one cannot be compared.
-    """
+    """Return the differences of each object by its name."""
     found: dict[str, str] = {}
     for source in read_sources(shell, options.files, recursive=options.recursive):
         request = manifest_service_pb2.ApplyRequest(
-            manifest=checked_text(shell, source, options.namespace),
-            namespace=options.namespace or shell.namespace, field_manager=FIELD_MANAGER, dry_run=["All"],
+            manifest=checked_text(shell, source), namespace=shell.namespace, field_manager=FIELD_MANAGER, dry_run=["All"],
             field_validation="Strict",
         )  # fmt: skip
         try:
@@ -133,16 +130,3 @@ def _lines(values: dict[str, Any]) -> list[str]:
 def _unified(name: str, before: list[str], after: list[str]) -> str:
     lines = list(difflib.unified_diff(before, after, f"LIVE/{name}", f"MERGED/{name}"))
     return "".join([f"diff -u -N LIVE/{name} MERGED/{name}\n", *lines]) if lines else ""
-
-
-@click.command("diff")
-@flags.files
-@flags.namespace
-@click.option("--show-secrets", is_flag=True, help="Show the values of Secrets.")
-def diff_command(**options: Any) -> None:
-    """Show what applying manifests would change.
-
-    Ends with 1 when that is something, with 2 when it cannot be told.
-    """
-    given = DiffOptions(**options)
-    flags.start(lambda shell, clients: diff(shell, clients, given))

@@ -1,27 +1,27 @@
-"""`vaina drain`, `cordon` and `uncordon`: take a node out of service, and back.
-
-Words as kubectl's (`pkg/drain`).
-"""
+"""`vaina drain`, `cordon` and `uncordon`: take a node out of service, and back (`kubectl/pkg/drain`)."""
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.drain_filters import DrainFilters, plan_drain
 from cli.failures import Failure
+from cli.following import wait_gone
+from cli.printers.objects import dry_run_suffix
 from cli.shell import Shell
-from cli.targets import parse_duration, parse_targets
-from cli.waiting import wait_gone
+from cli.targets import parse_targets
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, Conflict, NotFound, TooManyRequests
-from vaina.kinds import KINDS_BY_GVK, NODE
+from vaina.kinds import DAEMON_SET, NODE
 from vaina.objects.meta import controller_of
+from vaina.objects.patching import MERGE_PATCH
 
 #: between two tries of an eviction that a budget refused
 RETRY_SECONDS: Final = 5.0
@@ -31,32 +31,76 @@ _AT_ONCE: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class DrainOptions:
-    """What `drain` was asked for."""
+    """What `cordon`, `uncordon` or `drain` was asked for."""
 
     words: Sequence[str] = ()
     label_selector: str = ""
+    #: none or server
+    dry_run: str = "none"
     pod_selector: str = ""
-    filters: DrainFilters = field(default_factory=DrainFilters)
+    ignore_daemonsets: bool = False
+    delete_emptydir_data: bool = False
+    force: bool = False
     #: negative: what each Pod says
     grace_seconds: int = -1
     #: seconds for all; 0: no end
     timeout: float = 0.0
     #: delete without asking budgets
     disable_eviction: bool = False
-    dry_run: bool = False
+    skip_wait_for_delete_timeout: int = 0
 
 
-async def cordon(shell: Shell, clients: Clientset, options: DrainOptions, *, wanted: bool = True) -> None:
-    """Let no more Pods come to some nodes, or let them come again."""
+def _node_flags(command: flags.F) -> flags.F:
+    for decorate in (
+        flags.server_dry_run,
+        click.option("-l", "--selector", "label_selector", default="", help="Nodes by labels."),
+        flags.server,
+        click.argument("words", nargs=-1, metavar="NODE..."),
+    ):
+        command = decorate(command)
+    return command
+
+
+@flags.verb(cli, "cordon", DrainOptions)
+@_node_flags
+async def cordon(shell: Shell, clients: Clientset, options: DrainOptions) -> None:
+    """Mark nodes as unschedulable: no new Pods come to them."""
     for node in await _nodes(shell, clients, options):
-        await _cordon_one(shell, clients, node, wanted, dry_run=options.dry_run)
+        await _cordon_one(shell, clients, node, True, options.dry_run)
 
 
+@flags.verb(cli, "uncordon", DrainOptions)
+@_node_flags
+async def uncordon(shell: Shell, clients: Clientset, options: DrainOptions) -> None:
+    """Mark nodes as schedulable again."""
+    for node in await _nodes(shell, clients, options):
+        await _cordon_one(shell, clients, node, False, options.dry_run)
+
+
+@flags.verb(cli, "drain", DrainOptions)
+@_node_flags
+@click.option("--pod-selector", default="", help="Only Pods with these labels.")
+@click.option("--ignore-daemonsets", is_flag=True, help="Leave Pods of DaemonSets where they are.")
+@click.option("--delete-emptydir-data", is_flag=True, help="Also Pods that use emptyDir: their data is lost.")
+@click.option("--force", is_flag=True, help="Also Pods that no controller makes again.")
+@click.option(
+    "--grace-period", "grace_seconds", type=int, default=-1, help="Seconds that containers get to end."
+)
+@click.option(
+    "--timeout", default="0s", callback=flags.seconds, help="How long to try: 5m; 0s tries without end."
+)
+@click.option("--disable-eviction", is_flag=True, help="Delete, without asking PodDisruptionBudgets.")
+@click.option(
+    "--skip-wait-for-delete-timeout",
+    type=int,
+    default=0,
+    help="Do not wait for Pods that have been ending for longer (s).",
+)
 async def drain(shell: Shell, clients: Clientset, options: DrainOptions) -> None:
-    """Cordon nodes, and evict their Pods; a node that cannot be drained does not hold up the others."""
+    """Drain nodes: no new Pods, and those that are there are evicted, as their PodDisruptionBudgets allow."""
     nodes = await _nodes(shell, clients, options)
     for node in nodes:
-        await _cordon_one(shell, clients, node, wanted=True, dry_run=options.dry_run)
+        await _cordon_one(shell, clients, node, True, options.dry_run)
     pending: list[str] = []
     words = ""
     for node in nodes:
@@ -69,8 +113,9 @@ async def drain(shell: Shell, clients: Clientset, options: DrainOptions) -> None
         except TimeoutError:
             words = f"global timeout reached: {options.timeout:g}s"
         else:
-            shell.out(f"node/{name} drained{_suffix(options.dry_run)}\n")
+            shell.out(f"node/{name} drained{dry_run_suffix(options.dry_run)}\n")
             continue
+        # A node that cannot be drained does not hold up the others.
         pending.append(name)
         shell.err(f'error: unable to drain node "{name}" due to error: {words}, continuing command...')
     if pending:
@@ -104,20 +149,15 @@ async def _nodes(shell: Shell, clients: Clientset, options: DrainOptions) -> lis
 
 
 async def _cordon_one(
-    shell: Shell, clients: Clientset, node: node_pb2.Node, wanted: bool, *, dry_run: bool
+    shell: Shell, clients: Clientset, node: node_pb2.Node, wanted: bool, dry_run: str
 ) -> None:
     name, did = node.metadata.name, "cordoned" if wanted else "uncordoned"
     if node.spec.unschedulable == wanted:
-        shell.out(f"node/{name} already {did}{_suffix(dry_run)}\n")
-        return
-    value = "true" if wanted else "null"
-    await clients.nodes.patch(
-        name,
-        f'{{"spec":{{"unschedulable":{value}}}}}',
-        patch_type="application/merge-patch+json",
-        dry_run=dry_run,
-    )
-    shell.out(f"node/{name} {did}{_suffix(dry_run)}\n")
+        did = f"already {did}"
+    else:
+        patch = f'{{"spec":{{"unschedulable":{"true" if wanted else "null"}}}}}'
+        await clients.nodes.patch(name, patch, patch_type=MERGE_PATCH, dry_run=dry_run == "server")
+    shell.out(f"node/{name} {did}{dry_run_suffix(dry_run)}\n")
 
 
 async def _drain_one(shell: Shell, clients: Clientset, node: str, options: DrainOptions) -> None:
@@ -125,9 +165,13 @@ async def _drain_one(shell: Shell, clients: Clientset, node: str, options: Drain
     listed = await clients.pods.list(
         "", field_selector=f"spec.nodeName={node}", label_selector=options.pod_selector
     )
-    plan = plan_drain(
-        listed.items, options.filters, await _daemon_sets(clients, listed.items), shell.clock.now()
+    filters = DrainFilters(
+        ignore_daemon_sets=options.ignore_daemonsets,
+        delete_empty_dir_data=options.delete_emptydir_data,
+        force=options.force,
+        skip_wait_seconds=float(options.skip_wait_for_delete_timeout),
     )
+    plan = plan_drain(listed.items, filters, await _daemon_sets(clients, listed.items), shell.clock.now())
     if plan.error:
         raise Failure(plan.error)
     if plan.warning:
@@ -150,22 +194,21 @@ async def _drain_one(shell: Shell, clients: Clientset, node: str, options: Drain
 async def _evict(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: DrainOptions) -> None:
     meta = pod.metadata
     name, verb = meta.name, "deleting" if options.disable_eviction else "evicting"
+    dry_run = options.dry_run == "server"
     given = meta_pb2.DeleteOptions()
     given.preconditions.uid = meta.uid
     if options.grace_seconds >= 0:
         given.grace_period_seconds = options.grace_seconds
     while True:
-        shell.out(f"{verb} pod {meta.namespace}/{name}{_suffix(options.dry_run)}\n")
+        shell.out(f"{verb} pod {meta.namespace}/{name}{dry_run_suffix(options.dry_run)}\n")
         try:
             if options.disable_eviction:
                 await clients.pods.delete(
-                    name, meta.namespace, uid=meta.uid, dry_run=options.dry_run,
+                    name, meta.namespace, uid=meta.uid, dry_run=dry_run,
                     grace_period_seconds=options.grace_seconds if options.grace_seconds >= 0 else None,
                 )  # fmt: skip
             else:
-                await clients.pods.evict(
-                    name, namespace=meta.namespace, options=given, dry_run=options.dry_run
-                )
+                await clients.pods.evict(name, namespace=meta.namespace, options=given, dry_run=dry_run)
         except (NotFound, Conflict):
             # Gone, or another Pod has its name by now.
             return
@@ -177,16 +220,13 @@ async def _evict(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: Dr
             await shell.clock.sleep(RETRY_SECONDS)
         else:
             break
-    if not options.dry_run:
-        await wait_gone(shell, clients.pods, meta.namespace, name, meta.uid)  # type: ignore[arg-type]  # Pods are Messages
+    if not dry_run:
+        await wait_gone(shell, clients.pods, meta.namespace, name, meta.uid)
         shell.out(f"pod/{name} {'deleted' if options.disable_eviction else 'evicted'}\n")
 
 
-async def _daemon_sets(clients: Clientset, pods: Sequence[pod_pb2.Pod]) -> dict[str, bool] | None:
-    """Return which DaemonSets of those that Pods name exist; None where that cannot be asked."""
-    kind = KINDS_BY_GVK.get(("apps/v1", "DaemonSet"))
-    if kind is None:
-        return None
+async def _daemon_sets(clients: Clientset, pods: Sequence[pod_pb2.Pod]) -> dict[str, bool]:
+    """Return which DaemonSets of those that Pods name exist."""
     found: dict[str, bool] = {}
     for pod in pods:
         owner = controller_of(pod.metadata)
@@ -195,75 +235,8 @@ async def _daemon_sets(clients: Clientset, pods: Sequence[pod_pb2.Pod]) -> dict[
         key = f"{pod.metadata.namespace}/{owner.name}"
         if key not in found:
             try:
-                await clients.kind(kind).get(owner.name, pod.metadata.namespace)
+                await clients.kind(DAEMON_SET).get(owner.name, pod.metadata.namespace)
                 found[key] = True
             except NotFound:
                 found[key] = False
     return found
-
-
-def _suffix(dry_run: bool) -> str:
-    return " (server dry run)" if dry_run else ""
-
-
-_selector = click.option("-l", "--selector", "label_selector", default="", help="Nodes by labels.")
-_dry_run = click.option("--dry-run", type=click.Choice(["none", "server"]), default="none")
-
-
-@click.command("cordon")
-@click.argument("words", nargs=-1, metavar="NODE...")
-@flags.server
-@_selector
-@_dry_run
-def cordon_command(words: Sequence[str], label_selector: str, dry_run: str) -> None:
-    """Mark nodes as unschedulable: no new Pods come to them."""
-    options = DrainOptions(words=words, label_selector=label_selector, dry_run=dry_run == "server")
-    flags.start(lambda shell, clients: cordon(shell, clients, options))
-
-
-@click.command("uncordon")
-@click.argument("words", nargs=-1, metavar="NODE...")
-@flags.server
-@_selector
-@_dry_run
-def uncordon_command(words: Sequence[str], label_selector: str, dry_run: str) -> None:
-    """Mark nodes as schedulable again."""
-    options = DrainOptions(words=words, label_selector=label_selector, dry_run=dry_run == "server")
-    flags.start(lambda shell, clients: cordon(shell, clients, options, wanted=False))
-
-
-@click.command("drain")
-@click.argument("words", nargs=-1, metavar="NODE...")
-@flags.server
-@_selector
-@click.option("--pod-selector", default="", help="Only Pods with these labels.")
-@click.option("--ignore-daemonsets", is_flag=True, help="Leave Pods of DaemonSets where they are.")
-@click.option("--delete-emptydir-data", is_flag=True, help="Also Pods that use emptyDir: their data is lost.")
-@click.option("--force", is_flag=True, help="Also Pods that no controller makes again.")
-@click.option(
-    "--grace-period", "grace_seconds", type=int, default=-1, help="Seconds that containers get to end."
-)
-@click.option("--timeout", default="0s", help="How long to try: 5m; 0s tries without end.")
-@click.option("--disable-eviction", is_flag=True, help="Delete, without asking PodDisruptionBudgets.")
-@click.option(
-    "--skip-wait-for-delete-timeout",
-    type=int,
-    default=0,
-    help="Do not wait for Pods that have been ending for longer (s).",
-)
-@_dry_run
-def drain_command(**options: Any) -> None:
-    """Drain nodes: no new Pods, and those that are there are evicted, as their PodDisruptionBudgets allow."""
-    filters = DrainFilters(
-        ignore_daemon_sets=options.pop("ignore_daemonsets"),
-        delete_empty_dir_data=options.pop("delete_emptydir_data"),
-        force=options.pop("force"),
-        skip_wait_seconds=float(options.pop("skip_wait_for_delete_timeout")),
-    )
-    options["dry_run"] = options["dry_run"] == "server"
-
-    async def command(shell: Shell, clients: Clientset) -> None:
-        options["timeout"] = parse_duration(options["timeout"])
-        await drain(shell, clients, DrainOptions(filters=filters, **options))
-
-    flags.start(command)

@@ -2,21 +2,23 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
-from cli.merge_diff import merge_diff, untouched
 from cli.printers.errors import explain_error
-from cli.printers.objects import object_name, print_json, print_yaml
+from cli.printers.objects import object_name, print_objects
 from cli.shell import Shell
-from cli.targets import Target, parse_targets
+from cli.targets import Target, parse_named
 from vaina.client.clientset import Clientset
-from vaina.errors import ApiError, BadRequest, Conflict, Invalid
+from vaina.errors import BadRequest, Conflict, Invalid
 from vaina.objects.manifest import decode_documents, to_dict
+from vaina.objects.patching import MERGE_PATCH
 from vaina.objects.tree import compact_json
 
 _HEAD: Final = (
@@ -24,7 +26,6 @@ _HEAD: Final = (
     "# and an empty file will abort the edit. If an error occurs while saving this file will be\n"
     "# reopened with the relevant failures.\n#\n"
 )
-_MERGE: Final = "application/merge-patch+json"
 #: how often the editor is opened for one object
 _TRIES: Final = 20
 
@@ -34,31 +35,24 @@ class EditOptions:
     """What `edit` was asked for."""
 
     words: Sequence[str]
-    namespace: str = ""
     output: str = "yaml"
 
 
+@flags.verb(cli, "edit", EditOptions)
+@click.argument("words", nargs=-1, metavar="TYPE/NAME...")
+@flags.namespace
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml")
 async def edit(shell: Shell, clients: Clientset, options: EditOptions) -> None:
-    """Open objects in the editor, one after the other, and store what was changed.
-
-    Raises:
-        Failure: no object is named, or its text was given up with mistakes in it.
-    """
-    for target in parse_targets(options.words, "edit"):
-        if not target.name:
-            raise Failure("resource(s) were provided, but no name was specified")
-        try:
-            await _edit_one(shell, clients, target, options)
-        except ApiError as error:
-            shell.report(error)
+    """Edit objects in your editor (KUBE_EDITOR, EDITOR)."""
+    for target in parse_named(options.words, "edit"):
+        with shell.reporting():
+            await _edit_one(shell, clients, target, options.output)
 
 
-async def _edit_one(shell: Shell, clients: Clientset, target: Target, options: EditOptions) -> None:
-    kind, client = target.kind, clients.kind(target.kind)
-    namespace = (options.namespace or shell.namespace) if kind.namespaced else ""
-    original: Any = await client.get(target.name, namespace)
-    write = print_json if options.output == "json" else print_yaml
-    shown = write([(kind, original)], single=True)
+async def _edit_one(shell: Shell, clients: Clientset, target: Target, output: str) -> None:
+    kind, namespace = target.kind, shell.place(target.kind)
+    original: Any = await clients.kind(kind).get(target.name, namespace)
+    shown = print_objects([(kind, original)], output)
     text, problem = shown, ""
     for _ in range(_TRIES):
         given = f"{_HEAD}{problem}{text}"
@@ -87,9 +81,11 @@ def _without_comments(text: str) -> str:
 
 
 async def _store(clients: Clientset, target: Target, namespace: str, original: Any, text: str) -> None:
-    """Store an edited object; what others changed meanwhile elsewhere in it stays.
+    """Store an edited object; what others have changed elsewhere in it meanwhile stays.
 
-    Raises Conflict when it is in the same place.
+    Raises:
+        Conflict: they have changed the same place.
+        ApiError: as the server does.
     """
     kind, client = target.kind, clients.kind(target.kind)
     decoded = decode_documents(text)
@@ -100,8 +96,8 @@ async def _store(clients: Clientset, target: Target, namespace: str, original: A
         raise BadRequest("At least one of apiVersion, kind and name was changed")
     before, after = to_dict(kind, original), to_dict(kind, obj)
     patch = merge_diff(before, after)
-    patch.get("metadata", {}).pop("resourceVersion", None)
     while True:
+        patch.get("metadata", {}).pop("resourceVersion", None)
         now: Any = await client.get(target.name, namespace)
         if not untouched(before, to_dict(kind, now), patch):
             raise Conflict(
@@ -109,28 +105,39 @@ async def _store(clients: Clientset, target: Target, namespace: str, original: A
                 kind=kind.plural, name=target.name,
             )  # fmt: skip
         # The version makes sure that it is still so when it is stored.
-        versioned = {
-            **patch,
-            "metadata": {**patch.get("metadata", {}), "resourceVersion": now.metadata.resource_version},
-        }
-        try:
+        patch.setdefault("metadata", {})["resourceVersion"] = now.metadata.resource_version
+        text = compact_json(patch).decode()
+        with suppress(Conflict):
             await client.patch(
-                target.name,
-                compact_json(versioned).decode(),
-                namespace=namespace,
-                patch_type=_MERGE,
-                field_manager="vaina",
+                target.name, text, namespace=namespace, patch_type=MERGE_PATCH, field_manager="vaina"
             )
-        except Conflict:
-            continue
-        return
+            return
 
 
-@click.command("edit")
-@click.argument("words", nargs=-1, metavar="TYPE/NAME...")
-@flags.namespace
-@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml")
-def edit_command(**options: Any) -> None:
-    """Edit objects in your editor (KUBE_EDITOR, EDITOR)."""
-    given = EditOptions(**options)
-    flags.start(lambda shell, clients: edit(shell, clients, given))
+def merge_diff(before: Any, after: Any) -> dict[str, Any]:
+    """Return the merge patch (RFC 7396) that makes `after` of `before`; lists are values."""
+    patch: dict[str, Any] = {}
+    for key in before.keys() - after.keys():
+        patch[key] = None
+    for key, value in after.items():
+        if key not in before:
+            patch[key] = value
+        elif isinstance(value, dict) and isinstance(before[key], dict):
+            inner = merge_diff(before[key], value)
+            if inner:
+                patch[key] = inner
+        elif before[key] != value:
+            patch[key] = value
+    return patch
+
+
+def untouched(before: Any, now: Any, patch: dict[str, Any]) -> bool:
+    """Say whether what a patch changes is still as it was."""
+    for key, value in patch.items():
+        was, is_now = before.get(key), now.get(key)
+        if isinstance(value, dict) and isinstance(was, dict) and isinstance(is_now, dict):
+            if not untouched(was, is_now, value):
+                return False
+        elif was != is_now:
+            return False
+    return True

@@ -2,11 +2,11 @@
 
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
 from cli.printers.columns import Shown, make_table
 from cli.printers.table import render_table
@@ -25,7 +25,6 @@ _TYPES = {"normal": "Normal", "warning": "Warning"}
 class EventsOptions:
     """What `events` was asked for."""
 
-    namespace: str = ""
     all_namespaces: bool = False
     #: TYPE/NAME
     about: str = ""
@@ -34,9 +33,16 @@ class EventsOptions:
     headers: bool = True
 
 
+@flags.verb(cli, "events", EventsOptions)
+@flags.namespace
+@click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")
+@click.option("--for", "about", default="", metavar="TYPE/NAME", help="About one object.")
+@click.option("--types", default="", help="Of these types: Normal, Warning.")
+@click.option("-w", "--watch", is_flag=True, help="Then show those that come.")
+@flags.no_headers
 async def events(shell: Shell, clients: Clientset, options: EventsOptions) -> None:
-    """Show events, and then each that comes, when that is asked for."""
-    place = "" if options.all_namespaces else options.namespace or shell.namespace
+    """Show events, the oldest first."""
+    place = "" if options.all_namespaces else shell.namespace
     fields = _fields(options.about)
     wanted = _types(options.types)
     listed = await clients.events.list(place, field_selector=fields)
@@ -63,10 +69,10 @@ async def events(shell: Shell, clients: Clientset, options: EventsOptions) -> No
 def _fields(about: str) -> str:
     if not about:
         return ""
-    (target,) = parse_targets([about], "events")
-    if not target.name:
+    targets = parse_targets([about], "events")
+    if len(targets) != 1 or not targets[0].name:
         raise Failure("--for must be in resource/name form")
-    return f"involvedObject.kind={target.kind.kind},involvedObject.name={target.name}"
+    return f"involvedObject.kind={targets[0].kind.kind},involvedObject.name={targets[0].name}"
 
 
 def _types(text: str) -> set[str]:
@@ -81,18 +87,3 @@ def _types(text: str) -> set[str]:
 def _show(shell: Shell, found: list[event_pb2.Event], options: EventsOptions, *, headers: bool) -> None:
     table = make_table(EVENT, found, shell.clock.now(), Shown(with_namespace=options.all_namespaces))
     shell.out(render_table(table, paint=shell.paint, show_headers=headers))
-
-
-@click.command("events")
-@flags.namespace
-@click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")
-@click.option("--for", "about", default="", metavar="TYPE/NAME", help="About one object.")
-@click.option("--types", default="", help="Of these types: Normal, Warning.")
-@click.option("-w", "--watch", is_flag=True, help="Then show those that come.")
-@click.option(
-    "--no-headers", "headers", is_flag=True, flag_value=False, default=True, help="Leave the headers out."
-)
-def events_command(**options: Any) -> None:
-    """Show events, the oldest first."""
-    given = EventsOptions(**options)
-    flags.start(lambda shell, clients: events(shell, clients, given))

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.commands.logs import choose_container, resolve_pod
 from cli.failures import Exit, Failure
 from cli.shell import Shell
@@ -24,20 +24,22 @@ class ExecOptions:
     word: str
     command: Sequence[str]
     container: str = ""
-    namespace: str = ""
     stdin: bool = False
     tty: bool = False
 
 
+@flags.verb(cli, "exec", ExecOptions)
+@click.argument("word", metavar="POD")
+@click.argument("command", nargs=-1, metavar="-- COMMAND [ARGS]...")
+@flags.namespace
+@flags.container
+@click.option("-i", "--stdin", is_flag=True, help="Pass standard input on.")
+@click.option("-t", "--tty", is_flag=True, help="As a terminal.")
 async def exec_in(shell: Shell, clients: Clientset, options: ExecOptions) -> None:
-    """Run a command in a container.
-
-    Raises:
-        Exit: with the command's exit code, when it is not 0.
-    """
+    """Run a command in a container."""
     if not options.command:
         raise Failure("you must specify at least one command for the container")
-    namespace = options.namespace or shell.namespace
+    namespace = shell.namespace
     pod = await resolve_pod(shell, clients, options.word, namespace)
     if pods.is_terminal(pod):
         raise Failure(f"cannot exec into a container in a completed pod; current phase is {pod.status.phase}")
@@ -102,16 +104,3 @@ async def _inputs(
                 width, height = event
                 size = pod_stream_pb2.TerminalSize(width=width, height=height)
                 yield pod_stream_pb2.PodExecRequest(resize=size)
-
-
-@click.command("exec")
-@click.argument("word", metavar="POD")
-@click.argument("command", nargs=-1, metavar="-- COMMAND [ARGS]...")
-@flags.namespace
-@click.option("-c", "--container", default="", help="Which container; the first one otherwise.")
-@click.option("-i", "--stdin", is_flag=True, help="Pass standard input on.")
-@click.option("-t", "--tty", is_flag=True, help="As a terminal.")
-def exec_command(**options: Any) -> None:
-    """Run a command in a container."""
-    given = ExecOptions(**options)
-    flags.start(lambda shell, clients: exec_in(shell, clients, given))

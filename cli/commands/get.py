@@ -3,22 +3,22 @@
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
 import click
 from google.protobuf.message import Message
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
 from cli.printers.columns import Shown, make_table, sort_items
 from cli.printers.custom_columns import PREFIX, ColumnsError, make_custom_table
 from cli.printers.jsonpath import JsonPathError, render
-from cli.printers.objects import Item, as_values, print_json, print_names, print_yaml
+from cli.printers.objects import Item, as_values, print_names, print_objects
 from cli.printers.table import Table, column_widths, render_table
+from cli.selecting import Selection, find
 from cli.shell import Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset
-from vaina.client.resource import WatchEvent
 from vaina.errors import ApiError, Unavailable
 from vaina.kinds import Kind
 from vaina.objects.manifest import to_dict, write_json
@@ -29,15 +29,10 @@ _JSONPATH = "jsonpath="
 
 
 @dataclass(frozen=True, slots=True)
-class GetOptions:
+class GetOptions(Selection):
     """What `get` was asked for."""
 
-    words: Sequence[str]
-    namespace: str = ""
-    all_namespaces: bool = False
     output: str = ""
-    label_selector: str = ""
-    field_selector: str = ""
     watch: bool = False
     watch_only: bool = False
     output_watch_events: bool = False
@@ -48,12 +43,6 @@ class GetOptions:
     ignore_not_found: bool = False
     #: objects that one answer of the server has
     chunk_size: int = 500
-
-    def place(self, kind: Kind[Any], shell: Shell) -> str:
-        """Return the namespace to ask for a kind; empty for all, and for kinds without one."""
-        if not kind.namespaced or self.all_namespaces:
-            return ""
-        return self.namespace or shell.namespace
 
     def table(
         self, kind: Kind[Message], items: Sequence[Message], now: float, *, with_kind: bool = False
@@ -87,8 +76,43 @@ def _check(options: GetOptions, targets: Sequence[Target]) -> None:
         raise Failure("you may only specify a single resource type or name with --watch")
 
 
+@flags.verb(cli, "get", GetOptions)
+@click.argument("words", nargs=-1, metavar="TYPE [NAME]...")
+@flags.selecting
+@flags.namespace
+@click.option(
+    "-o",
+    "--output",
+    default="",
+    metavar="FORMAT",
+    help="wide, name, json, yaml, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,....",
+)
+@click.option("-w", "--watch", is_flag=True, help="Then show changes as they happen.")
+@click.option("--watch-only", is_flag=True, help="Show changes only.")
+@click.option(
+    "--output-watch-events",
+    is_flag=True,
+    help="With -w: what happened to each object, ADDED, MODIFIED or DELETED.",
+)
+@flags.no_headers
+@click.option("--show-labels", is_flag=True, help="Show labels as the last column.")
+@click.option(
+    "-L",
+    "--label-columns",
+    multiple=True,
+    metavar="KEY,...",
+    help="Labels that have a column each; may be given again.",
+)
+@click.option(
+    "--sort-by", default="", metavar="JSONPATH", help="Sort by a field: .metadata.creationTimestamp."
+)
+@click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no error.")
+@click.option(
+    "--chunk-size", type=click.IntRange(0), default=500, show_default=True,
+    help="Objects that one answer has; 0 asks for all at once.",
+)  # fmt: skip
 async def get(shell: Shell, clients: Clientset, options: GetOptions) -> None:
-    """Show objects."""
+    """Show objects: pods, pod NAME, pods,rs, all, pod/a rs/b."""
     targets = parse_targets(options.words, "get")
     _check(options, targets)
     if options.watch or options.watch_only:
@@ -118,21 +142,14 @@ async def _collect(
     errors: list[ApiError],
 ) -> None:
     """Fetch what a target names; what is not there is told in the end, after what is."""
-    client = clients.kind(target.kind)
-    place = options.place(target.kind, shell)
     try:
-        if target.name:
-            found = [await client.get(target.name, place)]
-        else:
-            listed = await client.list(
-                place, label_selector=options.label_selector, field_selector=options.field_selector,
-                page=options.chunk_size,
-            )  # fmt: skip
-            found = _sorted(target.kind, listed.items, options)
+        found = await find(shell, clients, target.kind, target.name, options, page=options.chunk_size)
     except ApiError as error:
         if not (options.ignore_not_found and error.reason == "NotFound"):
             errors.append(error)
         return
+    if not target.name:
+        found = _sorted(target.kind, found, options)
     if groups and groups[-1][0] is target.kind:
         groups[-1][1].extend(found)
     else:
@@ -159,10 +176,8 @@ def _writer(shell: Shell, output: str) -> Callable[[str], None]:
 
 def _format(items: Sequence[Item], output: str, *, single: bool, headers: bool = True) -> str:
     match output:
-        case "json":
-            return print_json(items, single=single)
-        case "yaml":
-            return print_yaml(items, single=single)
+        case "json" | "yaml":
+            return print_objects(items, output, single=single)
         case "name":
             return print_names(items)
         case _ if output.startswith(PREFIX):
@@ -196,7 +211,7 @@ def _print_tables(
         shell.out(blank + render_table(table, paint=shell.paint, show_headers=options.headers))
     if not shown and not silent and not options.ignore_not_found:
         everywhere = options.all_namespaces or not any(target.kind.namespaced for target in targets)
-        place = "" if everywhere else f" in {options.namespace or shell.namespace} namespace."
+        place = "" if everywhere else f" in {shell.namespace} namespace."
         shell.err(f"No resources found{place}")
 
 
@@ -246,12 +261,9 @@ class _WatchPrinter:
 
 
 async def _watch(shell: Shell, clients: Clientset, target: Target, options: GetOptions) -> None:
-    """Show the objects that there are, then each change, until interrupted.
-
-    A broken watch goes on where it was.
-    """
+    """Show the objects, then each change, until interrupted; a broken watch goes on where it was."""
     client = clients.kind(target.kind)
-    place = options.place(target.kind, shell)
+    place = shell.place(target.kind, everywhere=options.all_namespaces)
     fields = f"metadata.name={target.name}" if target.name else options.field_selector
     if target.name:
         await client.get(target.name, place)
@@ -269,55 +281,10 @@ async def _watch(shell: Shell, clients: Clientset, target: Target, options: GetO
         try:
             async with aclosing(stream) as batches:
                 async for batch in batches:
-                    printer.show([(event.type, event.object) for event in batch.events if _is_change(event)])
+                    printer.show(
+                        [(event.type, event.object) for event in batch.events if event.type != BOOKMARK]
+                    )
                     version = batch.resource_version or version
         except Unavailable:
             # The server is away or restarts: nothing is lost, the version says where to go on.
             await shell.clock.sleep(1.0)
-
-
-def _is_change(event: WatchEvent[Message]) -> bool:
-    return event.type != BOOKMARK
-
-
-@click.command("get")
-@click.argument("words", nargs=-1, metavar="TYPE [NAME]...")
-@flags.selecting
-@flags.namespace
-@click.option(
-    "-o",
-    "--output",
-    default="",
-    metavar="FORMAT",
-    help="wide, name, json, yaml, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,....",
-)
-@click.option("-w", "--watch", is_flag=True, help="Then show changes as they happen.")
-@click.option("--watch-only", is_flag=True, help="Show changes only.")
-@click.option(
-    "--output-watch-events",
-    is_flag=True,
-    help="With -w: what happened to each object, ADDED, MODIFIED or DELETED.",
-)
-@click.option(
-    "--no-headers", "headers", is_flag=True, flag_value=False, default=True, help="Leave the headers out."
-)
-@click.option("--show-labels", is_flag=True, help="Show labels as the last column.")
-@click.option(
-    "-L",
-    "--label-columns",
-    multiple=True,
-    metavar="KEY,...",
-    help="Labels that have a column each; may be given again.",
-)
-@click.option(
-    "--sort-by", default="", metavar="JSONPATH", help="Sort by a field: .metadata.creationTimestamp."
-)
-@click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no error.")
-@click.option(
-    "--chunk-size", type=click.IntRange(0), default=500, show_default=True,
-    help="Objects that one answer has; 0 asks for all at once.",
-)  # fmt: skip
-def get_command(**options: Any) -> None:
-    """Show objects: pods, pod NAME, pods,rs, all, pod/a rs/b."""
-    given = GetOptions(**options)
-    flags.start(lambda shell, clients: get(shell, clients, given))

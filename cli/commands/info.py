@@ -1,18 +1,28 @@
-"""`vaina api-resources` and `vaina version`: what there is to talk about, and with whom."""
+"""`vaina api-resources`, `version` and `completion`: what there is to talk about, with whom, in which words."""
 
 import click
+from click.shell_completion import get_completion_class
 
 from cli import flags
+from cli.app import cli
+from cli.failures import Failure
 from cli.printers.table import Table, render_table
 from cli.shell import Shell
 from vaina.client.clientset import Clientset
-from vaina.errors import ApiError
 from vaina.kinds import KINDS
 from vaina.version import GIT_VERSION
 
+#: set by the user's shell when it asks for words
+COMPLETION_VARIABLE = "_VAINA_COMPLETE"
 
-def api_resources(shell: Shell, *, headers: bool = True, output: str = "") -> None:
-    """Show all kinds."""
+
+@cli.command("api-resources")
+@flags.no_headers
+@click.option("-o", "--output", type=click.Choice(["", "name", "wide"]), default="")
+@click.pass_context
+def api_resources(context: click.Context, *, headers: bool, output: str) -> None:
+    """Show all kinds of objects."""
+    shell = flags.shell_of(context)
     if output == "name":
         shell.out("".join(f"{kind.resource}\n" for kind in KINDS))
         return
@@ -24,32 +34,26 @@ def api_resources(shell: Shell, *, headers: bool = True, output: str = "") -> No
     shell.out(render_table(table, paint=shell.paint, show_headers=headers))
 
 
-async def version(shell: Shell, clients: Clientset, *, client_only: bool) -> None:
-    """Show the version of this command, and that of the apiserver."""
-    shell.out(f"Client Version: {GIT_VERSION}\n")
-    if client_only:
-        return
-    try:
-        server = await clients.version()
-    except ApiError as error:
-        shell.report(error)
-    else:
-        shell.out(f"Server Version: {server.git_version}\n")
-
-
-@click.command("api-resources")
-@click.option("--no-headers", "headers", is_flag=True, flag_value=False, default=True)
-@click.option("-o", "--output", type=click.Choice(["", "name", "wide"]), default="")
-def api_resources_command(*, headers: bool, output: str) -> None:
-    """Show all kinds of objects."""
-    api_resources(flags.shell_of(click.get_current_context()), headers=headers, output=output)
-
-
-@click.command("version")
+@flags.verb(cli, "version")
 @click.option("--client", "client_only", is_flag=True, help="Do not ask the apiserver.")
 @flags.server
-def version_command(*, client_only: bool) -> None:
+async def version(shell: Shell, clients: Clientset, *, client_only: bool) -> None:
     """Show the Kubernetes version that is followed, and vaina's own behind it, of this command and of the
     apiserver.
     """
-    flags.start(lambda shell, clients: version(shell, clients, client_only=client_only))
+    shell.out(f"Client Version: {GIT_VERSION}\n")
+    if not client_only:
+        with shell.reporting():
+            shell.out(f"Server Version: {(await clients.version()).git_version}\n")
+
+
+@cli.command("completion")
+@click.argument("shell_name", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell_name: str) -> None:
+    """Write the shell's completion code: source <(vaina completion bash)."""
+    found = get_completion_class(shell_name)
+    if found is None:
+        raise Failure(f'unsupported shell type "{shell_name}"')
+    source = found(context.find_root().command, {}, "vaina", COMPLETION_VARIABLE).source()
+    flags.shell_of(context).out(source)

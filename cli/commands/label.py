@@ -2,38 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
-from cli.printers.objects import object_name
+from cli.printers.objects import dry_run_suffix, object_name
+from cli.selecting import Selection, find
 from cli.shell import Shell
-from cli.targets import Target, parse_targets
+from cli.targets import NO_NAME, parse_targets
 from vaina.client.clientset import Clientset
-from vaina.errors import ApiError
 from vaina.kinds import Kind
+from vaina.objects.patching import MERGE_PATCH
 from vaina.objects.tree import compact_json
-
-_MERGE: Final = "application/merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True)
-class LabelOptions:
+class LabelOptions(Selection):
     """What `label` or `annotate` was asked for."""
 
-    words: Sequence[str]
     #: labels or annotations
     field: str = "labels"
-    namespace: str = ""
-    all_namespaces: bool = False
-    label_selector: str = ""
-    field_selector: str = ""
     all: bool = False
     overwrite: bool = False
     show: bool = False
-    dry_run: bool = False
+    #: none or server
+    dry_run: str = "none"
 
     @property
     def verb(self) -> str:
@@ -63,7 +60,7 @@ def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]
     return objects, changes
 
 
-async def label(shell: Shell, clients: Clientset, options: LabelOptions) -> None:
+async def _change_all(shell: Shell, clients: Clientset, options: LabelOptions) -> None:
     """Change the labels or annotations of some objects, or show them."""
     words, changes = split_words(options.words)
     if not changes and not options.show:
@@ -72,24 +69,10 @@ async def label(shell: Shell, clients: Clientset, options: LabelOptions) -> None
         )
     for target in parse_targets(words, options.verb):
         if not target.name and not (options.all or options.label_selector or options.field_selector):
-            raise Failure("resource(s) were provided, but no name was specified")
-        for obj in await _find(shell, clients, target, options):
-            try:
+            raise Failure(NO_NAME)
+        for obj in await find(shell, clients, target.kind, target.name, options):
+            with shell.reporting():
                 await _change(shell, clients, target.kind, obj, changes, options)
-            except ApiError as error:
-                shell.report(error)
-
-
-async def _find(shell: Shell, clients: Clientset, target: Target, options: LabelOptions) -> Sequence[Any]:
-    client = clients.kind(target.kind)
-    namespace = (options.namespace or shell.namespace) if target.kind.namespaced else ""
-    if target.name:
-        return [await client.get(target.name, namespace)]
-    listed = await client.list(
-        "" if options.all_namespaces else namespace, label_selector=options.label_selector,
-        field_selector=options.field_selector,
-    )  # fmt: skip
-    return listed.items
 
 
 async def _change(
@@ -114,14 +97,14 @@ async def _change(
     if after != before:
         patch = compact_json({"metadata": {options.field: dict(changes)}}).decode()
         await clients.kind(kind).patch(
-            meta.name, patch, namespace=meta.namespace, patch_type=_MERGE, dry_run=options.dry_run,
-            field_manager="vaina",
+            meta.name, patch, namespace=meta.namespace, patch_type=MERGE_PATCH,
+            dry_run=options.dry_run == "server", field_manager="vaina",
         )  # fmt: skip
     if options.show:
         shell.out(f"Listing {options.field} for {kind.kind}.{kind.api_version}/{meta.name}:\n")
         shell.out("".join(f" {key}={value}\n" for key, value in sorted(after.items())))
         return
-    suffix = " (server dry run)" if options.dry_run else ""
+    suffix = dry_run_suffix(options.dry_run)
     if options.field == "annotations":
         shell.out(f"{name} annotated{suffix}\n")
         return
@@ -143,33 +126,29 @@ def _check(before: Mapping[str, str], changes: Mapping[str, str | None], options
         )
 
 
-def _options(command: Any) -> Any:
+def _options(command: flags.F) -> flags.F:
     for decorate in (
-        click.argument("words", nargs=-1, metavar="TYPE NAME KEY=VALUE... KEY-..."), flags.selecting, flags.namespace,
-        click.option("--all", is_flag=True, help="All objects of the type."),
-        click.option("--overwrite", is_flag=True, help="Change what has another value."),
+        flags.server_dry_run,
         click.option("--list", "show", is_flag=True, help="Show them."),
-        click.option("--dry-run", type=click.Choice(["none", "server"]), default="none"),
-    ):  # fmt: skip
+        click.option("--overwrite", is_flag=True, help="Change what has another value."),
+        click.option("--all", is_flag=True, help="All objects of the type."),
+        flags.namespace,
+        flags.selecting,
+        click.argument("words", nargs=-1, metavar="TYPE NAME KEY=VALUE... KEY-..."),
+    ):
         command = decorate(command)
     return command
 
 
-def _start(field: str, options: dict[str, Any]) -> None:
-    options["dry_run"] = options["dry_run"] == "server"
-    given = LabelOptions(**options, field=field)
-    flags.start(lambda shell, clients: label(shell, clients, given))
-
-
-@click.command("label")
+@flags.verb(cli, "label", partial(LabelOptions, field="labels"))
 @_options
-def label_command(**options: Any) -> None:
+async def label(shell: Shell, clients: Clientset, options: LabelOptions) -> None:
     """Change the labels of objects: KEY=VALUE sets, KEY- takes away."""
-    _start("labels", options)
+    await _change_all(shell, clients, options)
 
 
-@click.command("annotate")
+@flags.verb(cli, "annotate", partial(LabelOptions, field="annotations"))
 @_options
-def annotate_command(**options: Any) -> None:
+async def annotate(shell: Shell, clients: Clientset, options: LabelOptions) -> None:
     """Change the annotations of objects: KEY=VALUE sets, KEY- takes away."""
-    _start("annotations", options)
+    await _change_all(shell, clients, options)

@@ -27,6 +27,7 @@ from bench.load.settings import Settings
 from bench.load.slo import failed
 from bench.load.workload import Workload
 from cli import flags
+from cli.app import cli
 from cli.commands.load_agent import agent_command
 from cli.commands.load_configs import configs_command
 from cli.commands.load_import import import_command
@@ -193,7 +194,7 @@ def load_list(shell: Shell, files: tuple[str, ...], label_filter: str) -> None:
         shell.out(f"{workload.name:52} {counts:60} {','.join(sorted(workload.labels))}".rstrip() + "\n")
 
 
-@click.group("load", no_args_is_help=True)
+@cli.group("load", no_args_is_help=True)
 def load_command() -> None:
     """Load tests of the scheduler's throughput."""
 

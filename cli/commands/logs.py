@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
 from cli.log_streams import Source, prefixes, write_lines, write_one, write_side_by_side
 from cli.shell import Shell
@@ -26,8 +27,9 @@ class LogOptions:
     """What `logs` was asked for."""
 
     word: str = ""
+    #: the container, as kubectl takes it too: behind the Pod
+    name: str = ""
     container: str = ""
-    namespace: str = ""
     follow: bool = False
     previous: bool = False
     timestamps: bool = False
@@ -132,13 +134,34 @@ def _request(options: LogOptions, container: str) -> pod_pb2.PodLogOptions:
     return request
 
 
+@flags.verb(cli, "logs", LogOptions)
+@click.argument("word", default="", metavar="POD")
+@click.argument("name", default="", metavar="[CONTAINER]")
+@flags.namespace
+@flags.container
+@click.option("-f", "--follow", is_flag=True, help="Go on as more is written.")
+@click.option("-p", "--previous", is_flag=True, help="Of the container's life before this one.")
+@click.option("--timestamps", is_flag=True, help="With the time of each line.")
+@click.option("--tail", type=int, default=-1, help="The last lines only.")
+@click.option("--since", default="", help="Not older than: 5s, 2m, 3h.")
+@click.option("--since-time", default="", help="Not older than a time: 2026-11-21T08:00:00Z.")
+@click.option("--limit-bytes", type=int, default=0, help="At most so many bytes.")
+@click.option("--all-containers", is_flag=True, help="Of all containers.")
+@click.option(
+    "-l", "--selector", "label_selector", default="", help="Of all Pods with these labels: a=b,c!=d."
+)
+@click.option("--all-pods", is_flag=True, help="Of all Pods of TYPE/NAME.")
+@click.option(
+    "--prefix",
+    type=bool,
+    is_flag=False,
+    flag_value=True,
+    default=None,
+    help="Each line after [pod/POD/CONTAINER].",
+)
+@click.option("--max-log-requests", type=int, default=5, help="How many are followed at once (5).")
 async def logs(shell: Shell, clients: Clientset, options: LogOptions) -> None:
-    """Write logs to standard output: of one container byte for byte, of several one after the other, or side
-    by side.
-
-    Raises:
-        Failure: the options make no sense, or there would be too many streams.
-    """
+    """Show what a container wrote."""
     sources = await _sources(shell, clients, options)
     before = prefixes(shell, sources, wanted=options.prefix or (True if options.all_pods else options.prefix))
     if options.follow and len(sources) > 1:
@@ -157,7 +180,7 @@ async def logs(shell: Shell, clients: Clientset, options: LogOptions) -> None:
 
 
 async def _sources(shell: Shell, clients: Clientset, options: LogOptions) -> list[Source]:
-    namespace = options.namespace or shell.namespace
+    namespace = shell.namespace
     if options.word and options.label_selector:
         raise Failure("only a selector (-l) or a POD name is allowed")
     if options.label_selector:
@@ -181,39 +204,6 @@ async def _sources(shell: Shell, clients: Clientset, options: LogOptions) -> lis
             names = [item.name for item in order]
             names += [item.ephemeral_container_common.name for item in pod.spec.ephemeral_containers]
         else:
-            names = [choose_container(shell, pod, options.container)]
+            names = [choose_container(shell, pod, options.container or options.name)]
         sources.extend(Source(pod, name, _request(options, name)) for name in names)
     return sources
-
-
-@click.command("logs")
-@click.argument("word", default="", metavar="POD")
-@click.argument("name", default="", metavar="[CONTAINER]")
-@flags.namespace
-@click.option("-c", "--container", default="", help="Which container; the first one otherwise.")
-@click.option("-f", "--follow", is_flag=True, help="Go on as more is written.")
-@click.option("-p", "--previous", is_flag=True, help="Of the container's life before this one.")
-@click.option("--timestamps", is_flag=True, help="With the time of each line.")
-@click.option("--tail", type=int, default=-1, help="The last lines only.")
-@click.option("--since", default="", help="Not older than: 5s, 2m, 3h.")
-@click.option("--since-time", default="", help="Not older than a time: 2026-11-21T08:00:00Z.")
-@click.option("--limit-bytes", type=int, default=0, help="At most so many bytes.")
-@click.option("--all-containers", is_flag=True, help="Of all containers.")
-@click.option(
-    "-l", "--selector", "label_selector", default="", help="Of all Pods with these labels: a=b,c!=d."
-)
-@click.option("--all-pods", is_flag=True, help="Of all Pods of TYPE/NAME.")
-@click.option(
-    "--prefix",
-    type=bool,
-    is_flag=False,
-    flag_value=True,
-    default=None,
-    help="Each line after [pod/POD/CONTAINER].",
-)
-@click.option("--max-log-requests", type=int, default=5, help="How many are followed at once (5).")
-def logs_command(name: str, **options: Any) -> None:
-    """Show what a container wrote."""
-    options["container"] = options["container"] or name
-    given = LogOptions(**options)
-    flags.start(lambda shell, clients: logs(shell, clients, given))

@@ -1,7 +1,4 @@
-"""`vaina patch`: change a part of an object, or of one of its sub-resources.
-
-Words as kubectl patch has them.
-"""
+"""`vaina patch`: change a part of an object, or of one of its sub-resources. Words as kubectl patch has them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +8,22 @@ from typing import Any, Final
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
-from cli.printers.objects import object_name, print_json, print_yaml
+from cli.printers.objects import dry_run_suffix, object_name, print_objects
 from cli.shell import Shell
-from cli.targets import Target, parse_targets
+from cli.targets import Target, parse_named
 from vaina.client.clientset import Clientset
 from vaina.client.verbs import ScalableClient
-from vaina.errors import ApiError, NotFound
+from vaina.errors import NotFound
 from vaina.kinds import Kind
+from vaina.objects.patching import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from vaina.objects.scale import SCALE
 from vaina.objects.tree import TextError, compact_json
 from vaina.objects.yaml_text import parse_yaml
 
-_TYPES: Final = {
-    "json": "application/json-patch+json",
-    "merge": "application/merge-patch+json",
-    "strategic": "application/strategic-merge-patch+json",
-}
+#: types of patches, as flags name them
+PATCH_TYPES: Final = {"json": JSON_PATCH, "merge": MERGE_PATCH, "strategic": STRATEGIC_MERGE_PATCH}
 _SUBRESOURCES: Final = ("", "status", "scale", "resize", "ephemeralcontainers")
 
 
@@ -40,25 +36,29 @@ class PatchOptions:
     patch_file: str = ""
     type: str = "strategic"
     subresource: str = ""
-    namespace: str = ""
     dry_run: str = "none"
     output: str = ""
 
 
+@flags.verb(cli, "patch", PatchOptions)
+@click.argument("words", nargs=-1, metavar="TYPE NAME | TYPE/NAME...")
+@flags.namespace
+@click.option("-p", "--patch", default="", help="The patch, as JSON or YAML.")
+@click.option("--patch-file", default="", help="A file with the patch.")
+@click.option(
+    "--type", type=click.Choice([*PATCH_TYPES]), default="strategic", help="Which kind of patch it is."
+)
+@click.option(
+    "--subresource", type=click.Choice([*_SUBRESOURCES]), default="", help="Patch a part of the object."
+)
+@flags.server_dry_run
+@click.option("-o", "--output", default="", type=click.Choice(["", "name", "json", "yaml"]))
 async def patch(shell: Shell, clients: Clientset, options: PatchOptions) -> None:
-    """Change some objects by a patch.
-
-    Raises:
-        Failure: the options make no sense.
-    """
+    """Change fields of an object."""
     text = _read(options)
-    for target in parse_targets(options.words, "patch"):
-        if not target.name:
-            raise Failure("resource(s) were provided, but no name was specified")
-        try:
+    for target in parse_named(options.words, "patch"):
+        with shell.reporting():
             await _patch_one(shell, clients, target, text, options)
-        except ApiError as error:
-            shell.report(error)
 
 
 def _read(options: PatchOptions) -> str:
@@ -78,26 +78,24 @@ def _read(options: PatchOptions) -> str:
 async def _patch_one(
     shell: Shell, clients: Clientset, target: Target, text: str, options: PatchOptions
 ) -> None:
-    namespace = (options.namespace or shell.namespace) if target.kind.namespaced else ""
-    kind, before, after = await _patched(clients, target, namespace, text, options)
+    kind, before, after = await _patched(clients, target, shell.place(target.kind), text, options)
     if options.output in {"json", "yaml"}:
-        write = print_json if options.output == "json" else print_yaml
-        shell.out_data(write([(kind, after)], single=True))
+        shell.out_data(print_objects([(kind, after)], options.output))
         return
     name = object_name(kind, target.name)
     if options.output == "name":
         shell.out(f"{name}\n")
         return
     after.metadata.resource_version = before.metadata.resource_version
-    suffix = " (server dry run)" if options.dry_run == "server" else ""
-    shell.out(f"{name} patched{' (no change)' if after == before else ''}{suffix}\n")
+    change = " (no change)" if after == before else ""
+    shell.out(f"{name} patched{change}{dry_run_suffix(options.dry_run)}\n")
 
 
 async def _patched(
     clients: Clientset, target: Target, namespace: str, text: str, options: PatchOptions
 ) -> tuple[Kind[Any], Any, Any]:
     """Return what was patched, before and afterwards, and its kind: that of a Scale is its own."""
-    patch_type, dry_run = _TYPES[options.type], options.dry_run == "server"
+    patch_type, dry_run = PATCH_TYPES[options.type], options.dry_run == "server"
     if options.subresource == "scale":
         if not target.kind.has_scale:
             raise NotFound("the server could not find the requested resource")
@@ -114,22 +112,3 @@ async def _patched(
         dry_run=dry_run, field_manager="vaina",
     )  # fmt: skip
     return target.kind, before, after
-
-
-@click.command("patch")
-@click.argument("words", nargs=-1, metavar="TYPE NAME | TYPE/NAME...")
-@flags.namespace
-@click.option("-p", "--patch", default="", help="The patch, as JSON or YAML.")
-@click.option("--patch-file", default="", help="A file with the patch.")
-@click.option("--type", type=click.Choice([*_TYPES]), default="strategic", help="Which kind of patch it is.")
-@click.option(
-    "--subresource", type=click.Choice([*_SUBRESOURCES]), default="", help="Patch a part of the object."
-)
-@click.option(
-    "--dry-run", type=click.Choice(["none", "server"]), default="none", help="Check, but store nothing."
-)
-@click.option("-o", "--output", default="", type=click.Choice(["", "name", "json", "yaml"]))
-def patch_command(**options: Any) -> None:
-    """Change fields of an object."""
-    given = PatchOptions(**options)
-    flags.start(lambda shell, clients: patch(shell, clients, given))

@@ -5,15 +5,16 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.commands.logs import resolve_pod
 from cli.failures import Failure
+from cli.following import wait_over
 from cli.shell import Shell
-from cli.waiting import wait_over
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
@@ -27,17 +28,6 @@ _READ_AHEAD: Final = 64 * 1024
 _BACKLOG: Final = 128
 _MAX_PORT: Final = 65_535
 _FAMILIES: Final = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
-
-
-@dataclass(frozen=True, slots=True)
-class PortForwardOptions:
-    """What `port-forward` was asked for."""
-
-    word: str
-    ports: Sequence[str]
-    namespace: str = ""
-    #: where to listen: localhost stands for both loopbacks
-    addresses: Sequence[str] = ("localhost",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +76,25 @@ def _remote_port(text: str, pod: pod_pb2.Pod) -> int:
     return number
 
 
-async def port_forward(shell: Shell, clients: Clientset, options: PortForwardOptions) -> None:
-    """Forward connections until the Pod ends or the command is interrupted.
-
-    Raises:
-        Failure: the Pod does not run, nothing can be listened on, or the Pod has ended.
-    """
-    pod = await resolve_pod(shell, clients, options.word, options.namespace or shell.namespace)
+@flags.verb(cli, "port-forward")
+@click.argument("word", metavar="TYPE/NAME")
+@click.argument("ports", nargs=-1, required=True, metavar="[LOCAL_PORT:]REMOTE_PORT...")
+@flags.namespace
+@click.option(
+    "--address", "addresses", default="localhost", help="Addresses to listen on, separated by commas."
+)
+async def port_forward(
+    shell: Shell, clients: Clientset, *, word: str, ports: Sequence[str], addresses: str
+) -> None:
+    """Forward one or more local ports to a Pod."""
+    pod = await resolve_pod(shell, clients, word, shell.namespace)
     if pod.status.phase != "Running":
         raise Failure(f"unable to forward port because pod is not running. Current status={pod.status.phase}")
-    pairs = parse_ports(options.ports, pod)
+    pairs = parse_ports(ports, pod)
     with ExitStack() as stack:
         listening: list[tuple[socket.socket, PortPair]] = []
         for pair in pairs:
-            for listener, found in _listen(shell, pair, options.addresses):
+            for listener, found in _listen(shell, pair, addresses.split(",")):
                 listening.append((stack.enter_context(listener), found))
         slots = asyncio.Semaphore(_CONNECTIONS)
         async with asyncio.TaskGroup() as group:
@@ -198,25 +193,9 @@ async def _forward(
 
 
 async def _read(reader: asyncio.StreamReader, carrier: "asyncio.Task[None]") -> AsyncIterator[bytes]:
-    """Give what the local side sends, until it has no more.
-
-    When it breaks, end the task that carries the connection.
-    """
+    """Give what the local side sends, until it has no more; when it breaks, end the task that carries it."""
     try:
         while data := await reader.read(_PIECE):
             yield data
     except OSError:
         carrier.cancel()
-
-
-@click.command("port-forward")
-@click.argument("word", metavar="TYPE/NAME")
-@click.argument("ports", nargs=-1, required=True, metavar="[LOCAL_PORT:]REMOTE_PORT...")
-@flags.namespace
-@click.option(
-    "--address", "addresses", default="localhost", help="Addresses to listen on, separated by commas."
-)
-def port_forward_command(addresses: str, **options: Any) -> None:
-    """Forward one or more local ports to a Pod."""
-    given = PortForwardOptions(**options, addresses=addresses.split(","))
-    flags.start(lambda shell, clients: port_forward(shell, clients, given))

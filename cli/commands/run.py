@@ -2,32 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import cast
 
 import click
 
 from cli import flags
-from cli.commands.attach import AttachOptions, attach_to
-from cli.commands.logs import LogOptions, logs
-from cli.commands.making import make
+from cli.app import cli
+from cli.commands.attach import AttachOptions, attach_or_log
+from cli.commands.create import make
+from cli.commands.patch import PATCH_TYPES
 from cli.failures import Exit, Failure
+from cli.following import wait_gone, wait_pod
 from cli.shell import Shell
-from cli.targets import parse_duration
-from cli.waiting import wait_gone, wait_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
-from vaina.errors import ApiError
 from vaina.kinds import POD
 from vaina.objects import pods
 from vaina.objects.conditions import get_condition
 from vaina.objects.normalise import normalise
-from vaina.objects.patching import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, apply_patch, read_patch
+from vaina.objects.patching import apply_patch, read_patch
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
-#: of --overrides (`staging/src/k8s.io/kubectl/pkg/cmd/util/override_options.go`)
-_OVERRIDE_TYPES: Final = {
-    "json": JSON_PATCH, "merge": MERGE_PATCH, "strategic": STRATEGIC_MERGE_PATCH,
-}  # fmt: skip
 #: how long a Pod may take until it can be attached to, as kubectl has it
 _RUNNING_SECONDS = 60.0
 
@@ -45,7 +40,6 @@ class RunOptions:
     port: int = 0
     labels: str = ""
     pull_policy: str = ""
-    namespace: str = ""
     dry_run: str = "none"
     output: str = ""
     stdin: bool = False
@@ -55,7 +49,7 @@ class RunOptions:
     attach: bool | None = None
     leave_stdin_open: bool = False
     quiet: bool = False
-    #: a patch of the Pod that was made, and of which type it is: one of _OVERRIDE_TYPES
+    #: a patch of the Pod that is made, and its type (`kubectl/pkg/cmd/util/override_options.go`)
     overrides: str = ""
     override_type: str = "merge"
     #: seconds
@@ -110,35 +104,61 @@ def make_pod(options: RunOptions, namespace: str) -> pod_pb2.Pod:
 def _overridden(shell: Shell, pod: pod_pb2.Pod, options: RunOptions) -> pod_pb2.Pod:
     if not options.overrides:
         return pod
-    patch = read_patch(POD, _OVERRIDE_TYPES[options.override_type], options.overrides, shell.warn)
+    patch = read_patch(POD, PATCH_TYPES[options.override_type], options.overrides, shell.warn)
     return cast(pod_pb2.Pod, apply_patch(POD, patch, pod, shell.warn))
 
 
+@flags.verb(cli, "run", RunOptions)
+@click.argument("name")
+@click.argument("arguments", nargs=-1, metavar="-- [ARGS]...")
+@flags.writing
+@flags.namespace
+@click.option("--image", required=True, help="Image of the container.")
+@click.option("--command", is_flag=True, help="The arguments replace the image's command, not its arguments.")
+@click.option("--restart", type=click.Choice(RESTART_POLICIES), default="Always", help="Restart policy.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable; may be repeated.")
+@click.option("--port", type=int, default=0, help="A port that the container serves.")
+@click.option("--overrides", default="", metavar="JSON", help="A patch of the Pod that is made.")
+@click.option("--override-type", type=click.Choice([*PATCH_TYPES]), default="merge", help="Of --overrides.")
+@click.option("--labels", "-l", default="", metavar="A=B,...", help="Labels, instead of run=NAME.")
+@click.option("--image-pull-policy", "pull_policy", default="", help="Always, IfNotPresent or Never.")
+@click.option("-i", "--stdin", is_flag=True, help="Keep standard input open, and attach.")
+@click.option("-t", "--tty", is_flag=True, help="Give the container a terminal, and attach.")
+@click.option(
+    "--attach", is_flag=True, default=None, flag_value=True, help="Attach to the container once it runs."
+)
+@click.option("--leave-stdin-open", is_flag=True, help="After the first attach, standard input stays open.")
+@click.option("-q", "--quiet", is_flag=True, help="Only print output from the container.")
+@click.option(
+    "--pod-running-timeout",
+    "timeout",
+    default="1m",
+    callback=flags.seconds,
+    help="How long the Pod may take to run.",
+)
+@click.option("--rm", "remove", is_flag=True, help="Delete the Pod when the command has ended.")
 async def run(shell: Shell, clients: Clientset, options: RunOptions) -> None:
-    """Create the Pod; with -it, attach to it once it runs; with --rm, delete it in the end.
-
-    Raises:
-        Exit: with the container's code, when it was waited for and is not 0.
-    """
+    """Make a Pod with one container."""
     if options.remove and not options.attaches:
         raise Failure("--rm should only be used for attached containers")
     if options.attaches and options.dry_run != "none":
         raise Failure(
             "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)"
         )
-    pod = _overridden(shell, make_pod(options, options.namespace or shell.namespace), options)
+    pod = _overridden(shell, make_pod(options, shell.namespace), options)
     if options.attaches:
         pod = await clients.pods.create(pod, field_manager="vaina")
         await _enter(shell, clients, pod, options)
     else:
-        await make(shell, clients, POD, pod, options)
+        await make(shell, clients, POD, pod, dry_run=options.dry_run, output=options.output)
 
 
 async def _enter(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: RunOptions) -> None:
     place, name = pod.metadata.namespace, pod.metadata.name
     try:
         now = await wait_pod(clients, pod, _is_up, options.timeout)
-        await _join(shell, clients, now, options)
+        wanted = AttachOptions(name, options.name, options.stdin, options.tty, options.quiet, from_start=True)
+        await attach_or_log(shell, clients, now, wanted, follow=True)
         if not options.leave_stdin_open and options.restart != "Always":
             # OnFailure is tried until it succeeds.
             over = pods.is_terminal if options.restart == "Never" else _has_succeeded
@@ -146,26 +166,8 @@ async def _enter(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: Ru
     finally:
         if options.remove:
             gone = await clients.pods.delete(name, place, uid=pod.metadata.uid)
-            await wait_gone(shell, clients.kind(POD), place, name, gone.metadata.uid)  # type: ignore[arg-type]  # read as Messages
+            await wait_gone(shell, clients.pods, place, name, gone.metadata.uid)
             shell.err(f'pod "{name}" deleted')
-
-
-async def _join(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: RunOptions) -> None:
-    """Attach, also to what has ended: nothing that it wrote is lost.
-
-    Should that not work its log is shown, as by kubectl.
-    """
-    place, name = pod.metadata.namespace, pod.metadata.name
-    wanted = AttachOptions(
-        name, options.name, place, options.stdin, options.tty, options.quiet, from_start=True
-    )
-    try:
-        await attach_to(shell, clients, pod, options.name, wanted)
-    except ApiError as error:
-        shell.err(f"warning: couldn't attach to pod/{name}, falling back to streaming logs: {error.message}")
-    else:
-        return
-    await logs(shell, clients, LogOptions(name, options.name, place, follow=True))
 
 
 def _is_up(pod: pod_pb2.Pod) -> bool:
@@ -189,38 +191,3 @@ def _tell_end(pod: pod_pb2.Pod) -> None:
         raise Failure(f"{where} failed with unknown exit code")
     ended = states[0].terminated
     raise Exit(ended.exit_code, f"{where} terminated ({ended.reason})\n{ended.message}".rstrip())
-
-
-@click.command("run")
-@click.argument("name")
-@click.argument("arguments", nargs=-1, metavar="-- [ARGS]...")
-@flags.writing
-@flags.namespace
-@click.option("--image", required=True, help="Image of the container.")
-@click.option("--command", is_flag=True, help="The arguments replace the image's command, not its arguments.")
-@click.option("--restart", type=click.Choice(RESTART_POLICIES), default="Always", help="Restart policy.")
-@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable; may be repeated.")
-@click.option("--port", type=int, default=0, help="A port that the container serves.")
-@click.option("--overrides", default="", metavar="JSON", help="A patch of the Pod that is made.")
-@click.option(
-    "--override-type", type=click.Choice([*_OVERRIDE_TYPES]), default="merge", help="Of --overrides."
-)
-@click.option("--labels", "-l", default="", metavar="A=B,...", help="Labels, instead of run=NAME.")
-@click.option("--image-pull-policy", "pull_policy", default="", help="Always, IfNotPresent or Never.")
-@click.option("-i", "--stdin", is_flag=True, help="Keep standard input open, and attach.")
-@click.option("-t", "--tty", is_flag=True, help="Give the container a terminal, and attach.")
-@click.option(
-    "--attach", is_flag=True, default=None, flag_value=True, help="Attach to the container once it runs."
-)
-@click.option("--leave-stdin-open", is_flag=True, help="After the first attach, standard input stays open.")
-@click.option("-q", "--quiet", is_flag=True, help="Only print output from the container.")
-@click.option("--pod-running-timeout", "timeout", default="1m", help="How long the Pod may take to run.")
-@click.option("--rm", "remove", is_flag=True, help="Delete the Pod when the command has ended.")
-def run_command(**options: Any) -> None:
-    """Make a Pod with one container."""
-
-    async def command(shell: Shell, clients: Clientset) -> None:
-        options["timeout"] = parse_duration(options["timeout"])
-        await run(shell, clients, RunOptions(**options))
-
-    flags.start(command)

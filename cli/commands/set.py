@@ -1,7 +1,4 @@
-"""`vaina set image|env|resources`: changes of containers, in templates and Pods.
-
-Words are kubectl's (`pkg/cmd/set`).
-"""
+"""`vaina set image|env|resources`: changes of containers in templates and Pods, as `kubectl/pkg/cmd/set`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,26 +6,22 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
 from cli.following import change
 from cli.printers.columns import resource_name
-from cli.printers.objects import object_name
+from cli.printers.objects import dry_run_suffix, object_name
 from cli.shell import Shell
-from cli.targets import Target, parse_targets
+from cli.targets import parse_named
 from vaina.client.clientset import Clientset
-from vaina.errors import ApiError
 from vaina.objects.normalise import normalise
 
 #: changes a PodSpec in place
 Mutate = Callable[[Any], None]
 
 
-def pod_spec(obj: Any) -> Any:
-    """Return the PodSpec of a Pod, or of what makes Pods.
-
-    Raises:
-        Failure: it has none.
-    """
+def _pod_spec(obj: Any) -> Any:
+    """Return the PodSpec of a Pod, or of what makes Pods."""
     spec = getattr(obj, "spec", None)
     while spec is not None and "containers" not in spec.DESCRIPTOR.fields_by_name:
         inner = next(
@@ -40,14 +33,21 @@ def pod_spec(obj: Any) -> Any:
     return spec
 
 
-def containers_of(spec: Any, name: str = "*") -> list[Any]:
+def _containers_of(spec: Any, name: str) -> list[Any]:
     """Return the containers of a name; `*` is all that are no init containers."""
     if name == "*":
         return list(spec.containers)
     return [item for item in (*spec.containers, *spec.init_containers) if item.name == name]
 
 
-def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def _found(spec: Any, name: str) -> list[Any]:
+    found = _containers_of(spec, name)
+    if not found:
+        raise Failure(f'unable to find container named "{name}"')
+    return found
+
+
+def _split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Tell what is to be changed from how: `deployment/web main=busybox:2 A-`."""
     at = next(
         (index for index, word in enumerate(words) if "=" in word or (word.endswith("-") and index)),
@@ -57,36 +57,34 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 async def _change_all(
-    shell: Shell, clients: Clientset, words: Sequence[str], what: str, mutate: Mutate, *, dry_run: bool
+    shell: Shell, clients: Clientset, words: Sequence[str], what: str, mutate: Mutate, dry_run: str
 ) -> None:
-    for target in _named(words):
+    def inside(obj: Any) -> None:
+        mutate(_pod_spec(obj))
+        normalise(obj)
 
-        def inside(obj: Any) -> None:
-            mutate(pod_spec(obj))
-            normalise(obj)
-
-        try:
-            _, changed = await change(
-                clients.kind(target.kind), shell.namespace, target.name, inside, dry_run=dry_run
-            )
-        except ApiError as error:
-            shell.report(error)
-            continue
-        if changed:
-            suffix = " (server dry run)" if dry_run else ""
-            shell.out(f"{object_name(target.kind, target.name)} {what} updated{suffix}\n")
+    for target in parse_named(words, "change"):
+        with shell.reporting():
+            client = clients.kind(target.kind)
+            if await change(client, shell.namespace, target.name, inside, dry_run=dry_run == "server"):
+                name = object_name(target.kind, target.name)
+                shell.out(f"{name} {what} updated{dry_run_suffix(dry_run)}\n")
 
 
-def _named(words: Sequence[str]) -> list[Target]:
-    targets = parse_targets(words, "change")
-    if any(not target.name for target in targets):
-        raise Failure("resource(s) were provided, but no name was specified")
-    return targets
+@cli.group("set")
+@flags.default_namespace
+@flags.server
+def set_command() -> None:
+    """Change containers of templates and Pods: image, env, resources."""
 
 
-async def set_image(shell: Shell, clients: Clientset, words: Sequence[str], *, dry_run: bool = False) -> None:
-    """Give containers other images: `deployment/web main=busybox:2`, `*=busybox:2`."""
-    targets, pairs = split_words(words)
+@flags.verb(set_command, "image")
+@click.argument("words", nargs=-1, metavar="TYPE/NAME... CONTAINER=IMAGE...")
+@flags.namespace
+@flags.server_dry_run
+async def set_image(shell: Shell, clients: Clientset, *, words: Sequence[str], dry_run: str) -> None:
+    """Give containers other images; `*` stands for all containers."""
+    targets, pairs = _split_words(words)
     if not pairs:
         raise Failure("at least one image update is required")
 
@@ -95,20 +93,23 @@ async def set_image(shell: Shell, clients: Clientset, words: Sequence[str], *, d
             name, equals, image = pair.partition("=")
             if not equals or not image:
                 raise Failure(f"invalid image update: {pair}")
-            found = containers_of(spec, name)
-            if not found:
-                raise Failure(f'unable to find container named "{name}"')
-            for container in found:
+            for container in _found(spec, name):
                 container.image = image
 
-    await _change_all(shell, clients, targets, "image", mutate, dry_run=dry_run)
+    await _change_all(shell, clients, targets, "image", mutate, dry_run)
 
 
+@flags.verb(set_command, "env")
+@click.argument("words", nargs=-1, metavar="TYPE/NAME... NAME=VALUE... NAME-...")
+@flags.namespace
+@flags.server_dry_run
+@click.option("-c", "--containers", "container", default="*", help="The container; all by default.")
+@click.option("--list", "show", is_flag=True, help="Show them.")
 async def set_env(
-    shell: Shell, clients: Clientset, words: Sequence[str], *, container: str = "*", show: bool = False, dry_run: bool = False
-) -> None:  # fmt: skip
-    """Set, and with `NAME-` remove, variables of containers; or show them."""
-    targets, pairs = split_words(words)
+    shell: Shell, clients: Clientset, *, words: Sequence[str], container: str, show: bool, dry_run: str
+) -> None:
+    """Set variables of containers, and remove them: NAME=VALUE, NAME-."""
+    targets, pairs = _split_words(words)
     if show:
         await _show_env(shell, clients, targets, container)
         return
@@ -116,14 +117,11 @@ async def set_env(
         raise Failure("at least one environment variable must be provided")
 
     def mutate(spec: Any) -> None:
-        found = containers_of(spec, container)
-        if not found:
-            raise Failure(f'unable to find container named "{container}"')
-        for item in found:
+        for item in _found(spec, container):
             for pair in pairs:
                 _apply_env(item, pair)
 
-    await _change_all(shell, clients, targets, "env", mutate, dry_run=dry_run)
+    await _change_all(shell, clients, targets, "env", mutate, dry_run)
 
 
 def _apply_env(container: Any, pair: str) -> None:
@@ -141,9 +139,9 @@ def _apply_env(container: Any, pair: str) -> None:
 
 
 async def _show_env(shell: Shell, clients: Clientset, words: Sequence[str], name: str) -> None:
-    for target in _named(words):
+    for target in parse_named(words, "change"):
         obj = await clients.kind(target.kind).get(target.name, shell.namespace)
-        for container in containers_of(pod_spec(obj), name):
+        for container in _containers_of(_pod_spec(obj), name):
             shell.out(f"# {resource_name(target.kind)} {target.name}, container {container.name}\n")
             for item in container.env:
                 if item.HasField("value_from"):
@@ -153,12 +151,8 @@ async def _show_env(shell: Shell, clients: Clientset, words: Sequence[str], name
                     shell.out(f"{item.name}={item.value}\n")
 
 
-def read_amounts(text: str) -> dict[str, str]:
-    """Read `cpu=200m,memory=512Mi`.
-
-    Raises:
-        Failure: it is none.
-    """
+def _read_amounts(text: str) -> dict[str, str]:
+    """Read `cpu=200m,memory=512Mi`."""
     found: dict[str, str] = {}
     for pair in filter(None, text.split(",")):
         name, equals, amount = pair.partition("=")
@@ -168,19 +162,30 @@ def read_amounts(text: str) -> dict[str, str]:
     return found
 
 
+@flags.verb(set_command, "resources")
+@click.argument("words", nargs=-1, metavar="TYPE/NAME...")
+@flags.namespace
+@flags.server_dry_run
+@click.option("-c", "--containers", "container", default="*", help="The container; all by default.")
+@click.option("--limits", default="", metavar="cpu=1,memory=64Mi")
+@click.option("--requests", default="", metavar="cpu=1,memory=64Mi")
 async def set_resources(
-    shell: Shell, clients: Clientset, words: Sequence[str], *, limits: str, requests: str, container: str = "*", dry_run: bool = False
-) -> None:  # fmt: skip
-    """Set requests and limits of containers; 0 removes one."""
+    shell: Shell,
+    clients: Clientset,
+    *,
+    words: Sequence[str],
+    limits: str,
+    requests: str,
+    container: str,
+    dry_run: str,
+) -> None:
+    """Set requests and limits of containers."""
     if not limits and not requests:
         raise Failure("you must specify an update to requests or limits (in the form of --requests/--limits)")
-    wanted = {"limits": read_amounts(limits), "requests": read_amounts(requests)}
+    wanted = {"limits": _read_amounts(limits), "requests": _read_amounts(requests)}
 
     def mutate(spec: Any) -> None:
-        found = containers_of(spec, container)
-        if not found:
-            raise Failure(f'unable to find container named "{container}"')
-        for item in found:
+        for item in _found(spec, container):
             for field, amounts in wanted.items():
                 target = getattr(item.resources, field)
                 for name, amount in amounts.items():
@@ -189,72 +194,4 @@ async def set_resources(
                     else:
                         target[name].string = amount
 
-    await _change_all(shell, clients, words, "resource requirements", mutate, dry_run=dry_run)
-
-
-def _start(namespace: str, command: Callable[[Shell, Clientset], Any]) -> None:
-    async def inside(shell: Shell, clients: Clientset) -> None:
-        shell.namespace = namespace or shell.namespace
-        await command(shell, clients)
-
-    flags.start(inside)
-
-
-@click.group("set")
-@flags.default_namespace
-@flags.server
-def set_command() -> None:
-    """Change containers of templates and Pods: image, env, resources."""
-
-
-_dry_run = click.option("--dry-run", type=click.Choice(["none", "server"]), default="none")
-
-
-@set_command.command("image")
-@click.argument("words", nargs=-1, metavar="TYPE/NAME... CONTAINER=IMAGE...")
-@flags.namespace
-@_dry_run
-def image_command(words: Sequence[str], namespace: str, dry_run: str) -> None:
-    """Give containers other images; `*` stands for all containers."""
-    _start(namespace, lambda shell, clients: set_image(shell, clients, words, dry_run=dry_run == "server"))
-
-
-@set_command.command("env")
-@click.argument("words", nargs=-1, metavar="TYPE/NAME... NAME=VALUE... NAME-...")
-@flags.namespace
-@_dry_run
-@click.option("-c", "--containers", "container", default="*", help="The container; all by default.")
-@click.option("--list", "show", is_flag=True, help="Show them.")
-def env_command(words: Sequence[str], namespace: str, dry_run: str, container: str, show: bool) -> None:
-    """Set variables of containers, and remove them: NAME=VALUE, NAME-."""
-    _start(
-        namespace,
-        lambda shell, clients: set_env(
-            shell, clients, words, container=container, show=show, dry_run=dry_run == "server"
-        ),
-    )
-
-
-@set_command.command("resources")
-@click.argument("words", nargs=-1, metavar="TYPE/NAME...")
-@flags.namespace
-@_dry_run
-@click.option("-c", "--containers", "container", default="*", help="The container; all by default.")
-@click.option("--limits", default="", metavar="cpu=1,memory=64Mi")
-@click.option("--requests", default="", metavar="cpu=1,memory=64Mi")
-def resources_command(
-    words: Sequence[str], namespace: str, dry_run: str, container: str, limits: str, requests: str
-) -> None:
-    """Set requests and limits of containers."""
-    _start(
-        namespace,
-        lambda shell, clients: set_resources(
-            shell,
-            clients,
-            words,
-            limits=limits,
-            requests=requests,
-            container=container,
-            dry_run=dry_run == "server",
-        ),
-    )
+    await _change_all(shell, clients, words, "resource requirements", mutate, dry_run)

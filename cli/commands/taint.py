@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
 from cli.following import change
 from cli.printers.objects import dry_run_suffix
@@ -30,8 +31,19 @@ class TaintOptions:
     dry_run: str = "none"
 
 
+@flags.verb(cli, "taint", TaintOptions)
+@click.argument(
+    "words", nargs=-1, metavar="nodes NAME... KEY=VALUE:EFFECT... KEY:EFFECT-... KEY-...", required=True
+)
+@flags.server
+@click.option("-l", "--selector", "label_selector", default="", help="Nodes with these labels.")
+@click.option("--all", is_flag=True, help="All nodes.")
+@click.option("--overwrite", is_flag=True, help="Give a taint that is there another value.")
+@flags.dry_run
 async def taint(shell: Shell, clients: Clientset, options: TaintOptions) -> None:
-    """Change the taints of nodes; a node that cannot be changed does not hold up the others."""
+    """Change the taints of nodes: NoSchedule, PreferNoSchedule or NoExecute for Pods that do not tolerate
+    them.
+    """
     (kind, *names), words = split_words(options.words)
     changes = parse_changes(words)
     if find_kind(kind) is not NODE:
@@ -72,23 +84,3 @@ async def _taint_one(
     else:
         await change(client, "", name, mutate, dry_run=options.dry_run == "server")
     shell.out(f"node/{name} {said}{dry_run_suffix(options.dry_run)}\n")
-
-
-@click.command("taint")
-@click.argument(
-    "words", nargs=-1, metavar="nodes NAME... KEY=VALUE:EFFECT... KEY:EFFECT-... KEY-...", required=True
-)
-@flags.server
-@click.option("-l", "--selector", "label_selector", default="", help="Nodes with these labels.")
-@click.option("--all", is_flag=True, help="All nodes.")
-@click.option("--overwrite", is_flag=True, help="Give a taint that is there another value.")
-@click.option(
-    "--dry-run", type=click.Choice(["none", "client", "server"]), default="none", is_flag=False,
-    flag_value="client", help="Check, but store nothing: here, or at the server.",
-)  # fmt: skip
-def taint_command(**options: Any) -> None:
-    """Change the taints of nodes: NoSchedule, PreferNoSchedule or NoExecute for Pods that do not tolerate
-    them.
-    """
-    given = TaintOptions(**options)
-    flags.start(lambda shell, clients: taint(shell, clients, given))

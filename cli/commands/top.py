@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
 from cli.printers.table import Table, render_table
 from cli.printers.usage import Usage, node_rows, pod_rows
@@ -22,7 +22,6 @@ class TopOptions:
     """What `top` was asked for."""
 
     name: str = ""
-    namespace: str = ""
     all_namespaces: bool = False
     selector: str = ""
     sort_by: str = ""
@@ -30,8 +29,25 @@ class TopOptions:
     headers: bool = True
 
 
+@cli.group("top")
+@flags.default_namespace
+@flags.server
+def top_command() -> None:
+    """Show what nodes and Pods use now (measured every 15 s)."""
+
+
+def _shared(command: flags.F) -> flags.F:
+    command = click.option("-l", "--selector", default="", help="Only those with these labels.")(command)
+    command = click.option("--sort-by", type=click.Choice(["", "cpu", "memory"]), default="")(command)
+    return flags.no_headers(command)
+
+
+@flags.verb(top_command, "nodes", TopOptions)
+@click.argument("name", default="")
+@flags.server
+@_shared
 async def top_nodes(shell: Shell, clients: Clientset, options: TopOptions) -> None:
-    """Show what nodes use, as a share of what is allocatable; <unknown> where nothing was measured."""
+    """Show what nodes use."""
     if options.name:
         nodes = [await clients.nodes.get(options.name)]
         measured: Sequence[metrics_pb2.NodeMetrics] = [await clients.metrics.node(options.name)]
@@ -45,9 +61,15 @@ async def top_nodes(shell: Shell, clients: Clientset, options: TopOptions) -> No
     _show(shell, _NODE_HEADERS, rows, options)
 
 
+@flags.verb(top_command, "pods", TopOptions)
+@click.argument("name", default="")
+@flags.namespace
+@click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces.")
+@click.option("--containers", is_flag=True, help="Show each container.")
+@_shared
 async def top_pods(shell: Shell, clients: Clientset, options: TopOptions) -> None:
-    """Show what Pods, or their containers, use."""
-    namespace = "" if options.all_namespaces else options.namespace or shell.namespace
+    """Show what Pods use."""
+    namespace = "" if options.all_namespaces else shell.namespace
     if options.name:
         measured: Sequence[metrics_pb2.PodMetrics] = [await clients.metrics.pod(options.name, namespace)]
     else:
@@ -60,12 +82,8 @@ async def top_pods(shell: Shell, clients: Clientset, options: TopOptions) -> Non
         shell.err(f"No resources found in {namespace} namespace." if namespace else "No resources found")
         return
     headers = [*(["NAMESPACE"] if options.all_namespaces else []), *(["POD"] if options.containers else [])]
-    rows = pod_rows(
-        measured,
-        _order(options.sort_by),
-        with_namespace=options.all_namespaces,
-        containers=options.containers,
-    )
+    order, with_namespace = _order(options.sort_by), options.all_namespaces
+    rows = pod_rows(measured, order, with_namespace=with_namespace, containers=options.containers)
     _show(shell, (*headers, "NAME", "CPU(cores)", "MEMORY(bytes)"), rows, options)
 
 
@@ -79,42 +97,7 @@ def _show(shell: Shell, headers: Sequence[str], rows: Sequence[Sequence[str]], o
     shell.out(render_table(Table(headers, rows), paint=shell.paint, show_headers=options.headers))
 
 
-@click.group("top")
-@flags.default_namespace
-@flags.server
-def top_command() -> None:
-    """Show what nodes and Pods use now (measured every 15 s)."""
-
-
-def _shared(command: Callable[..., None]) -> Callable[..., None]:
-    command = click.option("-l", "--selector", default="", help="Only those with these labels.")(command)
-    command = click.option("--sort-by", type=click.Choice(["", "cpu", "memory"]), default="")(command)
-    return click.option("--no-headers", "headers", is_flag=True, flag_value=False, default=True)(command)
-
-
-@click.command("nodes")
-@click.argument("name", default="")
-@flags.server
-@_shared
-def _nodes_command(**options: Any) -> None:
-    """Show what nodes use."""
-    given = TopOptions(**options)
-    flags.start(lambda shell, clients: top_nodes(shell, clients, given))
-
-
-@click.command("pods")
-@click.argument("name", default="")
-@flags.namespace
-@click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces.")
-@click.option("--containers", is_flag=True, help="Show each container.")
-@_shared
-def _pods_command(**options: Any) -> None:
-    """Show what Pods use."""
-    given = TopOptions(**options)
-    flags.start(lambda shell, clients: top_pods(shell, clients, given))
-
-
-for _name in ("nodes", "node", "no"):
-    top_command.add_command(_nodes_command, _name)
-for _name in ("pods", "pod", "po"):
-    top_command.add_command(_pods_command, _name)
+for _name in ("node", "no"):
+    top_command.add_command(top_command.commands["nodes"], _name)
+for _name in ("pod", "po"):
+    top_command.add_command(top_command.commands["pods"], _name)

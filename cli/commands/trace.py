@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import click
 from rich.console import Console
@@ -12,8 +12,10 @@ from rich.live import Live
 from rich.text import Text
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
-from cli.printers.objects import print_json, print_yaml
+from cli.following import changes
+from cli.printers.objects import print_objects
 from cli.printers.step_gaps import lasting
 from cli.printers.steps import (
     is_complete,
@@ -28,7 +30,7 @@ from cli.printers.steps import (
 )
 from cli.printers.style import for_terminal
 from cli.shell import Shell
-from cli.targets import parse_duration, parse_pod
+from cli.targets import parse_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.trace.v1 import trace_pb2
 from vaina.client.clientset import Clientset
@@ -44,7 +46,6 @@ class TraceOptions:
     """What `trace` was asked for."""
 
     word: str
-    namespace: str = ""
     watch: bool = False
     #: seconds that --watch waits for the last step; 0 waits without end
     timeout: float = 0.0
@@ -88,10 +89,7 @@ async def _find_pod(clients: Clientset, name: str, namespace: str) -> pod_pb2.Po
 async def find_trace(
     clients: Clientset, name: str, namespace: str, pod: pod_pb2.Pod | None
 ) -> trace_pb2.PodTrace | None:
-    """Return the trace of the Pod that is there.
-
-    Otherwise of the newest one that had the name, or the uid.
-    """
+    """Return the trace of the Pod that is there, otherwise of the newest one that had the name, or the uid."""
     listed = await clients.pod_traces.list(namespace, field_selector=f"spec.podName={name}")
     found = listed.items
     if pod is not None:
@@ -107,16 +105,30 @@ def _begin(trace: trace_pb2.PodTrace) -> float:
     return min((row.start for row in step_rows(trace) if row.done), default=0.0)
 
 
+@flags.verb(cli, "trace", TraceOptions)
+@click.argument("word", metavar="POD")
+@flags.namespace
+@click.option("-w", "--watch", is_flag=True, help="Show the steps as they happen, until the last one.")
+@click.option(
+    "--timeout", default="0", callback=flags.seconds, help="How long --watch waits: 60s; 0 waits without end."
+)
+@click.option(
+    "-o", "--output", type=click.Choice(["", "json", "yaml"]), default="", help="The record itself."
+)
 async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None:
-    """Show the seven steps of a Pod."""
-    name, namespace = parse_pod(options.word), options.namespace or shell.namespace
+    """Show the seven steps of a Pod's creation, who did each, how long it took, and what it waited for in
+    between.
+
+    Also of a Pod that is gone. Where many Pods come at once some have no trace: the annotation
+    vaina.dev/trace: "true" on a Pod that is about to be made asks for one.
+    """
+    name, namespace = parse_pod(options.word), shell.namespace
     pod = await _find_pod(clients, name, namespace)
     found = await find_trace(clients, name, namespace, pod)
     if found is None and pod is None and not options.watch:
         raise NotFound(f'podtraces "{name}" not found', kind="podtraces", name=name)
     if found is not None and options.output:
-        write = print_yaml if options.output == "yaml" else print_json
-        shell.out_data(write([(POD_TRACE, found)], single=True))
+        shell.out_data(print_objects([(POD_TRACE, found)], options.output))
         return
     seen = _Seen(found, pod)
     if not options.watch or seen.finished:
@@ -153,22 +165,20 @@ class _Follower:
     async def traces(self) -> None:
         """Watch the trace until cancelled."""
         watch = self._clients.pod_traces.watch(self._namespace, field_selector=f"spec.podName={self._name}")
-        async with aclosing(watch) as batches:
-            async for batch in batches:
-                for event in batch.events:
-                    if event.type != DELETED and self._is_ours(event.object.spec.pod_uid):
-                        self._seen.trace = event.object
-                        self.changed.set()
+        async with aclosing(changes(watch)) as events:
+            async for event in events:
+                if event.type != DELETED and self._is_ours(event.object.spec.pod_uid):
+                    self._seen.trace = event.object
+                    self.changed.set()
 
     async def pods(self) -> None:
         """Watch the Pod until cancelled."""
         watch = self._clients.pods.watch(self._namespace, field_selector=f"metadata.name={self._name}")
-        async with aclosing(watch) as batches:
-            async for batch in batches:
-                for event in batch.events:
-                    if self._is_ours(event.object.metadata.uid):
-                        self._seen.pod, self._seen.gone = event.object, event.type == DELETED
-                        self.changed.set()
+        async with aclosing(changes(watch)) as events:
+            async for event in events:
+                if self._is_ours(event.object.metadata.uid):
+                    self._seen.pod, self._seen.gone = event.object, event.type == DELETED
+                    self.changed.set()
 
     async def news(self, patience: float) -> bool:
         """Wait for a change; give up, and say so, when the Pod has started or ended and nothing more is
@@ -186,18 +196,12 @@ class _Follower:
         return True
 
     def _is_ours(self, uid: str) -> bool:
-        """Say whether an event is about the Pod that is followed.
-
-        As long as none is followed, the first event is.
-        """
+        """Say whether an event is about the Pod that is followed: the first one seen, if none was there."""
         self._uid = self._uid or uid
         return bool(uid) and uid == self._uid
 
     async def keep(self, watch: Callable[[], Awaitable[None]]) -> None:
-        """Begin a watch again whenever it ends.
-
-        The apiserver may be away for a while, and what it recorded stays.
-        """
+        """Begin a watch again whenever it ends: the apiserver may be away, and what it recorded stays."""
         while True:
             with suppress(Unavailable):
                 await watch()
@@ -284,26 +288,3 @@ class _LineView:
     def finish(self, seen: _Seen) -> None:
         if seen.trace is not None and self._told:
             self._shell.out(f"{total_line(step_rows(seen.trace), self._shell.paint)}\n")
-
-
-@click.command("trace")
-@click.argument("word", metavar="POD")
-@flags.namespace
-@click.option("-w", "--watch", is_flag=True, help="Show the steps as they happen, until the last one.")
-@click.option("--timeout", default="0", help="How long --watch waits: 60s; 0 waits without end.")
-@click.option(
-    "-o", "--output", type=click.Choice(["", "json", "yaml"]), default="", help="The record itself."
-)
-def trace_command(**options: Any) -> None:
-    """Show the seven steps of a Pod's creation, who did each, how long it took, and what it waited for in
-    between.
-
-    Also of a Pod that is gone. Where many Pods come at once some have no trace: the annotation
-    vaina.dev/trace: "true" on a Pod that is about to be made asks for one.
-    """
-
-    async def command(shell: Shell, clients: Clientset) -> None:
-        options["timeout"] = parse_duration(options["timeout"])
-        await trace(shell, clients, TraceOptions(**options))
-
-    flags.start(command)

@@ -7,6 +7,7 @@ import click
 from google.protobuf.message import Message
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
 from cli.printers.columns import make_table
 from cli.printers.objects import object_name
@@ -26,11 +27,11 @@ _STATE: Final = ("STATUS", "PHASE")
 Item = tuple[Kind[Any], Any]
 
 
-async def tree(shell: Shell, clients: Clientset, words: Sequence[str]) -> None:
-    """Show the objects that are named with all that they own.
-
-    Without a name those of a kind that nobody owns.
-    """
+@flags.verb(cli, "tree")
+@click.argument("words", nargs=-1, metavar="[TYPE/NAME]...")
+@flags.namespace
+async def tree(shell: Shell, clients: Clientset, *, words: Sequence[str]) -> None:
+    """Show objects with all that they own, and how each of them is."""
     targets = parse_targets(words or ["all"], "show")
     children = await _by_owner(clients, shell.namespace)
     roots: list[Item] = []
@@ -102,16 +103,3 @@ def _state(kind: Kind[Message], obj: Any, now: float) -> tuple[str, str, str, st
 
 def _can_fail(obj: Any) -> bool:
     return "conditions" in obj.status.DESCRIPTOR.fields_by_name
-
-
-@click.command("tree")
-@click.argument("words", nargs=-1, metavar="[TYPE/NAME]...")
-@flags.namespace
-def tree_command(words: Sequence[str], namespace: str) -> None:
-    """Show objects with all that they own, and how each of them is."""
-
-    async def command(shell: Shell, clients: Clientset) -> None:
-        shell.namespace = namespace or shell.namespace
-        await tree(shell, clients, words)
-
-    flags.start(command)

@@ -1,10 +1,7 @@
-"""`vaina wait`: until objects are gone, have a condition, or a field a value.
-
-Words as kubectl wait has them.
-"""
+"""`vaina wait`: until objects are gone, have a condition, or a field a value. Words as kubectl wait has them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -12,33 +9,31 @@ from typing import Any
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.failures import Failure
+from cli.following import states
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.objects import object_name
+from cli.selecting import Selection, find
 from cli.shell import Shell
-from cli.targets import parse_duration, parse_targets
+from cli.targets import NO_NAME, parse_targets
 from vaina.client.clientset import Clientset
+from vaina.client.resource import ResourceClient
 from vaina.errors import NotFound, Unavailable
 from vaina.kinds import Kind
 from vaina.objects.manifest import to_dict
-from vaina.objects.watch import BOOKMARK, DELETED
 
 #: an object as plain values -> it is as wanted
 Accept = Callable[[dict[str, Any]], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class WaitOptions:
+class WaitOptions(Selection):
     """What `wait` was asked for."""
 
-    words: Sequence[str]
-    wanted: str
-    namespace: str = ""
-    all_namespaces: bool = False
-    label_selector: str = ""
-    field_selector: str = ""
+    wanted: str = ""
     all: bool = False
-    #: seconds for all of them; below 0: a week, as kubectl has it
+    #: seconds for all of them
     timeout: float = 30.0
 
 
@@ -93,102 +88,12 @@ def _jsonpath(text: str) -> Accept:
     return accept
 
 
-async def wait(shell: Shell, clients: Clientset, options: WaitOptions) -> None:
-    """Wait for some objects, one after the other, all within the timeout.
-
-    Raises:
-        Failure: there is nothing to wait for, or it did not come in time.
-    """
-    accept = parse_wanted(options.wanted)
-    seconds = options.timeout if options.timeout >= 0 else 7 * 86400.0
-    found = await _find(shell, clients, options)
-    if not found and accept is not None:
-        raise Failure("no matching resources found")
-    at = ""
-    try:
-        async with asyncio.timeout(seconds) if seconds else asyncio.timeout(0):
-            for kind, namespace, name in found:
-                at = f"{kind.plural}/{name}"
-                await _wait_one(
-                    shell, clients, kind, namespace, name, accept, create=options.wanted == "create"
-                )
-                shell.out(f"{object_name(kind, name)} condition met\n")
-    except TimeoutError as error:
-        raise Failure(f"timed out waiting for the condition on {at}") from error
+def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> float:
+    """Read the duration; one below 0 is a week, as kubectl has it."""
+    return 7 * 86400.0 if text.startswith("-") else flags.seconds(context, parameter, text)
 
 
-async def _find(shell: Shell, clients: Clientset, options: WaitOptions) -> list[tuple[Kind[Any], str, str]]:
-    found: list[tuple[Kind[Any], str, str]] = []
-    for target in parse_targets(options.words, "wait"):
-        namespace = (options.namespace or shell.namespace) if target.kind.namespaced else ""
-        if target.name:
-            found.append((target.kind, namespace, target.name))
-            continue
-        if not (options.all or options.label_selector or options.field_selector):
-            raise Failure("resource(s) were provided, but no name was specified")
-        listed = await clients.kind(target.kind).list(
-            "" if options.all_namespaces else namespace, label_selector=options.label_selector,
-            field_selector=options.field_selector,
-        )  # fmt: skip
-        for item in listed.items:
-            fields: Any = item
-            found.append((target.kind, fields.metadata.namespace, fields.metadata.name))
-    return found
-
-
-async def _wait_one(
-    shell: Shell,
-    clients: Clientset,
-    kind: Kind[Any],
-    namespace: str,
-    name: str,
-    accept: Accept | None,
-    *,
-    create: bool,
-) -> None:
-    client = clients.kind(kind)
-    uid = ""
-    while True:
-        version = ""
-        try:
-            now: Any = await client.get(name, namespace)
-            uid = uid or now.metadata.uid
-            if (accept is None and now.metadata.uid != uid) or (
-                accept is not None and accept(to_dict(kind, now))
-            ):
-                return
-            version = now.metadata.resource_version
-        except NotFound:
-            if accept is None:
-                return
-            if not create:
-                raise
-        except Unavailable:
-            await shell.clock.sleep(1.0)
-            continue
-        if await _saw(clients, kind, namespace, name, version, accept):
-            return
-
-
-async def _saw(
-    clients: Clientset, kind: Kind[Any], namespace: str, name: str, version: str, accept: Accept | None
-) -> bool:
-    """Watch an object; say whether it was seen as wanted before the stream ended."""
-    stream = clients.kind(kind).watch(
-        namespace, field_selector=f"metadata.name={name}", resource_version=version
-    )
-    async with aclosing(stream) as batches:
-        async for batch in batches:
-            for event in batch.events:
-                if accept is None:
-                    if event.type == DELETED:
-                        return True
-                elif event.type not in (BOOKMARK, DELETED) and accept(to_dict(kind, event.object)):
-                    return True
-    return False
-
-
-@click.command("wait")
+@flags.verb(cli, "wait", WaitOptions)
 @click.argument("words", nargs=-1, metavar="TYPE/NAME...")
 @flags.selecting
 @flags.namespace
@@ -200,14 +105,67 @@ async def _saw(
 )
 @click.option("--all", is_flag=True, help="All objects of the type.")
 @click.option(
-    "--timeout", default="30s", help="How long to wait for all of them (30s); 0 looks once, -1s is a week."
+    "--timeout",
+    default="30s",
+    callback=_seconds,
+    help="How long to wait for all of them (30s); 0 looks once, -1s is a week.",
 )
-def wait_command(**options: Any) -> None:
+async def wait(shell: Shell, clients: Clientset, options: WaitOptions) -> None:
     """Wait until objects are as wanted, or gone."""
+    accept = parse_wanted(options.wanted)
+    found = await _find(shell, clients, options)
+    if not found and accept is not None:
+        raise Failure("no matching resources found")
+    at = ""
+    try:
+        async with asyncio.timeout(options.timeout):
+            for kind, namespace, name in found:
+                at = f"{kind.plural}/{name}"
+                create = options.wanted == "create"
+                await _wait_one(shell, clients.kind(kind), namespace, name, accept, create=create)
+                shell.out(f"{object_name(kind, name)} condition met\n")
+    except TimeoutError as error:
+        raise Failure(f"timed out waiting for the condition on {at}") from error
 
-    async def command(shell: Shell, clients: Clientset) -> None:
-        text = options["timeout"]
-        options["timeout"] = -1.0 if text.startswith("-") else parse_duration(text)
-        await wait(shell, clients, WaitOptions(**options))
 
-    flags.start(command)
+async def _find(shell: Shell, clients: Clientset, options: WaitOptions) -> list[tuple[Kind[Any], str, str]]:
+    found: list[tuple[Kind[Any], str, str]] = []
+    for target in parse_targets(options.words, "wait"):
+        kind = target.kind
+        if target.name:
+            found.append((kind, shell.place(kind), target.name))
+            continue
+        if not (options.all or options.label_selector or options.field_selector):
+            raise Failure(NO_NAME)
+        selected = await find(shell, clients, kind, "", options)
+        found.extend((kind, obj.metadata.namespace, obj.metadata.name) for obj in selected)
+    return found
+
+
+async def _wait_one(
+    shell: Shell,
+    client: ResourceClient[Any],
+    namespace: str,
+    name: str,
+    accept: Accept | None,
+    *,
+    create: bool,
+) -> None:
+    """Return when an object is as wanted; without `accept`, when it is gone."""
+    uid = ""
+    while True:
+        try:
+            async with aclosing(states(client, namespace, name, absent=create)) as seen:
+                async for found in seen:
+                    if accept is None:
+                        if found is None or (uid and found.metadata.uid != uid):
+                            return
+                        uid = found.metadata.uid
+                    elif found is not None and accept(to_dict(client.kind, found)):
+                        return
+        except NotFound:
+            if accept is None:
+                return
+            raise
+        except Unavailable:
+            await shell.clock.sleep(1.0)

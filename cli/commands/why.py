@@ -5,12 +5,12 @@ Gathers what is known; `cli.why` judges it.
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from cli import flags
+from cli.app import cli
 from cli.commands.trace import find_trace
 from cli.shell import Shell
 from cli.targets import parse_pod
@@ -30,21 +30,12 @@ _LOG_SECONDS: Final = 5.0
 _LOG_BYTES: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class WhyOptions:
-    """What `why` was asked for."""
-
-    word: str
-    namespace: str = ""
-
-
-async def why(shell: Shell, clients: Clientset, options: WhyOptions) -> None:
-    """Say what is wrong with a Pod, or with one that is gone.
-
-    Raises:
-        NotFound: neither the Pod, nor its trace, nor an event about it is there.
-    """
-    evidence = await gather(shell, clients, parse_pod(options.word), options.namespace or shell.namespace)
+@flags.verb(cli, "why")
+@click.argument("word", metavar="POD")
+@flags.namespace
+async def why(shell: Shell, clients: Clientset, *, word: str) -> None:
+    """Say what is wrong with a Pod, and what to look at next."""
+    evidence = await gather(shell, clients, parse_pod(word), shell.namespace)
     shell.out(render_diagnosis(diagnose(evidence), shell.paint))
 
 
@@ -120,12 +111,3 @@ async def _log(clients: Clientset, pod: pod_pb2.Pod, container: str, *, previous
         async for part in parts:
             data += part
     return data.decode(errors="replace").splitlines()
-
-
-@click.command("why")
-@click.argument("word", metavar="POD")
-@flags.namespace
-def why_command(**options: Any) -> None:
-    """Say what is wrong with a Pod, and what to look at next."""
-    given = WhyOptions(**options)
-    flags.start(lambda shell, clients: why(shell, clients, given))

@@ -15,27 +15,19 @@ Item = tuple[Kind[Any], Message]
 
 
 def as_values(items: Sequence[Item], *, single: bool) -> dict[str, Any]:
-    """Return one object, or a List of all, as plain values."""
-    found = [_ordered(to_dict(kind, message)) for kind, message in items]
+    """Return one object, or a List of all, as plain values; the owners of fields are left out, as by kubectl."""
+    found = [to_dict(kind, message) for kind, message in items]
+    for value in found:
+        value.get("metadata", {}).pop("managedFields", None)
     if single and len(found) == 1:
         return found[0]
     return {"apiVersion": "v1", "items": found, "kind": "List", "metadata": {"resourceVersion": ""}}
 
 
-def _ordered(value: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the bookkeeping of fields, as kubectl does."""
-    value.get("metadata", {}).pop("managedFields", None)
-    return value
-
-
-def print_json(items: Sequence[Item], *, single: bool) -> str:
-    """Write objects as JSON, indented by four."""
-    return write_json(as_values(items, single=single), indent=4) + "\n"
-
-
-def print_yaml(items: Sequence[Item], *, single: bool) -> str:
-    """Write objects as YAML."""
-    return write_yaml(as_values(items, single=single))
+def print_objects(items: Sequence[Item], output: str, *, single: bool = True) -> str:
+    """Write objects as YAML, or as JSON indented by four; `single`: one object is no List."""
+    values = as_values(items, single=single)
+    return write_yaml(values) if output == "yaml" else write_json(values, indent=4) + "\n"
 
 
 def object_name(kind: Kind[Any], name: str) -> str:
@@ -44,10 +36,7 @@ def object_name(kind: Kind[Any], name: str) -> str:
 
 
 def dry_run_suffix(dry_run: str) -> str:
-    """Return what stands behind "created" and its like.
-
-    Nothing, or where it was only tried (none, client or server).
-    """
+    """Return what stands behind "created" and its like where it was only tried: none, client or server."""
     return {"none": "", "client": " (dry run)", "server": " (server dry run)"}[dry_run]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from cli.printers.visible import visible
+from cli.printers.style import visible
 from vaina.objects.times import format_time
 
 NONE: Final = "<none>"

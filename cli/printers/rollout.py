@@ -1,18 +1,26 @@
-"""PURE: how far a rollout is, in kubectl's words (`pkg/polymorphichelpers`: rollout_status.go, history.go).
-
-And what its Pods wait for.
+"""PURE: how far a rollout is, in kubectl's words (`pkg/polymorphichelpers/rollout_status.go`), and what its Pods
+wait for.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from cli.printers.progress import Progress
-from cli.printers.set_progress import daemon_set_progress, stateful_set_progress
+from cli.failures import Failure
 from cli.printers.steps import waiting_for
 from cli.printers.table import one_line
 from vaina.objects.conditions import get_condition
 from vaina.objects.pods import is_terminal
 from vaina.objects.rollouts import replicas_of, revision_of
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far something is: a line, and whether it is over, well or not."""
+
+    text: str
+    done: bool = False
+    failed: bool = False
 
 
 def deployment_progress(found: Any, revision: int = 0) -> Progress:
@@ -65,6 +73,57 @@ def pod_progress(found: Any, revision: int = 0) -> Progress:
             f'pod "{name}" is {"ready" if found.status.phase != "Succeeded" else "done"}', done=True
         )
     return Progress(f'Waiting for pod "{name}" to be ready...')
+
+
+def stateful_set_progress(found: Any, revision: int = 0) -> Progress:
+    """Say how far a StatefulSet is. Raises Failure when nothing is rolled out by itself."""
+    del revision
+    spec, status = found.spec, found.status
+    if spec.update_strategy.type != "RollingUpdate":
+        raise Failure("rollout status is only available for RollingUpdate strategy type")
+    if not status.observed_generation or found.metadata.generation > status.observed_generation:
+        return Progress("Waiting for statefulset spec update to be observed...")
+    wished = spec.replicas if spec.HasField("replicas") else 1
+    if status.ready_replicas < wished:
+        return Progress(f"Waiting for {wished - status.ready_replicas} pods to be ready...")
+    partition = spec.update_strategy.rolling_update.partition
+    if partition:
+        if status.updated_replicas < wished - partition:
+            return Progress(
+                f"Waiting for partitioned roll out to finish: {status.updated_replicas} out of {wished - partition} new pods "
+                "have been updated..."
+            )
+        return Progress(
+            f"partitioned roll out complete: {status.updated_replicas} new pods have been updated...",
+            done=True,
+        )
+    if status.update_revision != status.current_revision:
+        return Progress(
+            f"waiting for statefulset rolling update to complete {status.updated_replicas} pods at revision "
+            f"{status.update_revision}..."
+        )
+    return Progress(
+        f"statefulset rolling update complete {status.current_replicas} pods at revision {status.current_revision}...",
+        done=True,
+    )
+
+
+def daemon_set_progress(found: Any, revision: int = 0) -> Progress:
+    """Say how far a DaemonSet is. Raises Failure when nothing is rolled out by itself."""
+    del revision
+    name, status = found.metadata.name, found.status
+    if found.spec.update_strategy.type != "RollingUpdate":
+        raise Failure("rollout status is only available for RollingUpdate strategy type")
+    if found.metadata.generation > status.observed_generation:
+        return Progress("Waiting for daemon set spec update to be observed...")
+    begin, wished = f'Waiting for daemon set "{name}" rollout to finish:', status.desired_number_scheduled
+    if status.updated_number_scheduled < wished:
+        return Progress(
+            f"{begin} {status.updated_number_scheduled} out of {wished} new pods have been updated..."
+        )
+    if status.number_available < wished:
+        return Progress(f"{begin} {status.number_available} of {wished} updated pods are available...")
+    return Progress(f'daemon set "{name}" successfully rolled out', done=True)
 
 
 #: kinds that can be waited for

@@ -1,15 +1,17 @@
-"""Colour as an option: a `Paint` that colours, or one that leaves text as it is (pipes, NO_COLOR).
+"""Texts for a terminal: our colours, and nothing that an object could do to it. PURE.
 
-A style stands in a text as marks, and becomes escapes when the text is written (`for_terminal`): so every
-escape that comes from an object can be made harmless there, and ours are told from it. A mark begins with
-half of a surrogate pair, which no text of an object can hold: protobuf carries UTF-8.
+Whoever may write an object, or a container's last words, decides what its texts hold: escapes that move the
+cursor, hide lines or type into the terminal's answer, marks that turn the direction of writing. `Shell` sends
+all that it prints through `for_terminal`; what draws columns calls `visible` before it measures.
+
+A style stands in a text as marks, which become escapes in `for_terminal`: so our escapes are told from those
+of objects. A mark begins with half of a surrogate pair, which no text of an object holds: protobuf carries
+UTF-8.
 """
 
 import re
 from dataclasses import dataclass
 from typing import Final
-
-from cli.printers.visible import visible
 
 _MARK: Final = "\ud800"
 _CODES: Final = {
@@ -19,6 +21,27 @@ _CODES: Final = {
 _MARKS: Final = re.compile(rf"({_MARK}(?:0|{'|'.join(_CODES.values())})m|{_MARK}K)")
 #: begins a line that is written over the one before
 OVER: Final = f"{_MARK}K"
+
+
+#: ESC and carriage return as kubectl shows them (`k8s.io/cli-runtime/pkg/printers/terminal.go`); it lets the
+#: other control characters through
+_AS_KUBECTL: Final = {"\x1b": "^[", "\r": "\\r"}
+#: controls of both sets but newline and tab, what turns the direction or cannot be seen, and halves of
+#: surrogate pairs, which no stream takes
+_UNSAFE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"
+    "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def _show(match: "re.Match[str]") -> str:
+    char = match[0]
+    return _AS_KUBECTL.get(char) or (f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}")
+
+
+def visible(text: str) -> str:
+    """Return a text with all that could act on a terminal written out; newlines and tabs stay."""
+    return _UNSAFE.sub(_show, text)
 
 
 @dataclass(frozen=True, slots=True)

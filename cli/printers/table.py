@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cli.printers.style import PLAIN, Paint
-from cli.printers.visible import visible
+from cli.printers.style import PLAIN, Paint, visible
 
 _PADDING: Final = 3
 _MIN_WIDTH: Final = 6

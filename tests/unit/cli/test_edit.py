@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.commands.edit import EditOptions, edit
+from cli.commands.edit import EditOptions, edit, merge_diff, untouched
 from cli.failures import Failure
-from cli.merge_diff import merge_diff, untouched
 from tests.support.command import CommandLine, text_of
 from vaina.api.core.v1 import config_pb2
 from vaina.client.clientset import Clientset

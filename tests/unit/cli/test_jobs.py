@@ -48,6 +48,7 @@ def test_create_cronjob_and_a_job_from_it(vaina: CommandLine) -> None:
         (("--image", "a", "--from", "cronjob/b"), "either --image or --from must be specified"),
         (("--from", "cronjob/b", "--", "date"), "cannot specify --from and command"),
         (("--from", "pod/b"), "from must be an existing cronjob"),
+        (("--from", "all"), "from must be an existing cronjob"),
     ],
 )
 def test_what_create_job_cannot_make(vaina: CommandLine, arguments: tuple[str, ...], words: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from cli.failures import Failure
-from cli.printers.set_progress import daemon_set_progress, stateful_set_progress
+from cli.printers.rollout import daemon_set_progress, stateful_set_progress
 from tests.support.command import CommandLine
 from vaina.api.apps.v1 import controller_revision_pb2, daemon_set_pb2, stateful_set_pb2
 from vaina.client.clientset import Clientset

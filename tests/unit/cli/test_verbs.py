@@ -121,6 +121,8 @@ def test_events_are_shown_the_oldest_first(vaina: CommandLine) -> None:
     assert "R1" not in vaina.run("events", "--for", "pod/a").out
     assert "R1" not in vaina.run("events", "--types=warning").out
     assert vaina.run("events", "--types=odd").err == "error: valid --types are Normal or Warning\n"
+    for words in ("pods", "pods,rs", "all"):
+        assert vaina.run("events", "--for", words).err == "error: --for must be in resource/name form\n"
 
 
 async def world() -> tuple[CommandLine, Clientset]:
@@ -134,7 +136,7 @@ async def test_wait_for_a_condition() -> None:
     vaina, clients = await world()
     shell = vaina.shell()
     async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(wait(shell, clients, WaitOptions(["pod/a"], "condition=Ready")))
+        waiting = group.create_task(wait(shell, clients, WaitOptions(["pod/a"], wanted="condition=Ready")))
         await settle(20)
         assert not waiting.done()
         pod = await clients.pods.get("a", "default")
@@ -147,19 +149,23 @@ async def test_wait_for_an_end() -> None:
     vaina, clients = await world()
     shell = vaina.shell()
     async with asyncio.TaskGroup() as group:
-        group.create_task(wait(shell, clients, WaitOptions(["pods"], "delete", label_selector="app=shop")))
+        group.create_task(
+            wait(shell, clients, WaitOptions(["pods"], wanted="delete", label_selector="app=shop"))
+        )
         await settle(20)
         await clients.pods.delete("a", "default", grace_period_seconds=0)
     assert text_of(shell.stdout) == "pod/a condition met\n"
-    await wait(shell, clients, WaitOptions(["pods"], "delete", all=True))
+    await wait(shell, clients, WaitOptions(["pods"], wanted="delete", all=True))
 
 
 async def test_wait_for_a_field_and_for_something_to_be_made() -> None:
     vaina, clients = await world()
     shell = vaina.shell()
     async with asyncio.TaskGroup() as group:
-        group.create_task(wait(shell, clients, WaitOptions(["pod/a"], "jsonpath={.status.phase}=Running")))
-        group.create_task(wait(shell, clients, WaitOptions(["pod/new"], "create")))
+        group.create_task(
+            wait(shell, clients, WaitOptions(["pod/a"], wanted="jsonpath={.status.phase}=Running"))
+        )
+        group.create_task(wait(shell, clients, WaitOptions(["pod/new"], wanted="create")))
         await settle(20)
         pod = await clients.pods.get("a", "default")
         pod.status.phase = "Running"
@@ -172,12 +178,15 @@ async def test_wait_for_a_field_and_for_something_to_be_made() -> None:
     ("options", "words"),
     [
         (
-            WaitOptions(["pod/a"], "condition=Ready", timeout=0.05),
+            WaitOptions(["pod/a"], wanted="condition=Ready", timeout=0.05),
             "timed out waiting for the condition on pods/a",
         ),
-        (WaitOptions(["pods"], "condition=Ready", label_selector="app=none"), "no matching resources found"),
-        (WaitOptions(["pod/a"], "spring"), 'unrecognized condition: "spring"'),
-        (WaitOptions(["pods"], "delete"), "resource(s) were provided, but no name was specified"),
+        (
+            WaitOptions(["pods"], wanted="condition=Ready", label_selector="app=none"),
+            "no matching resources found",
+        ),
+        (WaitOptions(["pod/a"], wanted="spring"), 'unrecognized condition: "spring"'),
+        (WaitOptions(["pods"], wanted="delete"), "resource(s) were provided, but no name was specified"),
     ],
 )
 async def test_waiting_in_vain(options: WaitOptions, words: str) -> None:
@@ -190,4 +199,4 @@ async def test_waiting_in_vain(options: WaitOptions, words: str) -> None:
 async def test_waiting_for_what_is_not_there() -> None:
     vaina, clients = await world()
     with pytest.raises(NotFound, match='pods "none" not found'):
-        await wait(vaina.shell(), clients, WaitOptions(["pod/none"], "condition=Ready"))
+        await wait(vaina.shell(), clients, WaitOptions(["pod/none"], wanted="condition=Ready"))

@@ -6,7 +6,7 @@ import pytest
 
 from cli.printers.columns import Shown, make_table, sort_items
 from cli.printers.describe import render_description
-from cli.printers.objects import print_json, print_names, print_yaml
+from cli.printers.objects import print_names, print_objects
 from cli.printers.steps import render_trace
 from cli.printers.style import Paint, for_terminal
 from cli.printers.table import render_table
@@ -286,8 +286,8 @@ def test_colours_change_nothing_but_colours() -> None:
 
 def test_objects_as_yaml_json_and_names() -> None:
     items = [(NODE_KIND, read(NODE)[0])]
-    check_golden(GOLDEN / "node.yaml.txt", print_yaml(items, single=True))
-    check_golden(GOLDEN / "nodes.json.txt", print_json(items, single=False))
+    check_golden(GOLDEN / "node.yaml.txt", print_objects(items, "yaml"))
+    check_golden(GOLDEN / "nodes.json.txt", print_objects(items, "json", single=False))
     assert (
         print_names([*items, (REPLICA_SET_KIND, read(REPLICA_SET)[0])])
         == "node/node-1\nreplicaset.apps/shop\n"
