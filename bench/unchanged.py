@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 
 from controller.deployment.reconcile import reconcile as plan_deployment
-from controller.replicaset.owner import of_replica_set
+from controller.replicaset.owner import owner_of
 from controller.replicaset.reconcile import observe, reconcile
 from controller.replicaset.status import compute_status
 from controller.rest import AtRest
+from vaina.kinds import REPLICA_SET
 from vaina.testing.builders import make_deployment, make_pod, make_replica_set, owner_ref
 from vaina.testing.clock import EPOCH
 
@@ -22,14 +23,14 @@ def costs() -> dict[str, float]:
         for number in range(PODS)
     ]
     replica_set = make_replica_set("web", replicas=PODS)
-    owner = of_replica_set(replica_set)
+    owner = owner_of(REPLICA_SET, replica_set)
     told = compute_status(owner, observe(owner, pods), failure=None, now=EPOCH).status
     assert told is not None
     replica_set.status.CopyFrom(told)
 
     def keep() -> None:
         observed = observe(owner, pods)
-        assert not reconcile(owner, observed, may_act=True, now=EPOCH).create
+        assert not reconcile(owner, observed, now=EPOCH).create
         assert compute_status(owner, observed, failure=None, now=EPOCH).status is None
 
     deployment = make_deployment("web", replicas=PODS)

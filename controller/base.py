@@ -1,14 +1,21 @@
-"""The library's Controller with the state that ListControllers shows.
+"""What the cluster's own controllers share: the library's loop (`vaina/controller.py`) with its state shown."""
 
-The loop itself is in `vaina/controller.py`.
-"""
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 from vaina import controller
 from vaina.api.controller.v1 import controller_service_pb2
 from vaina.clock import timestamp
 from vaina.controller import SYNC_TIMEOUT_SECONDS, SyncRecord, Tools
+from vaina.errors import ApiError
 
-__all__ = ["SYNC_TIMEOUT_SECONDS", "Controller", "SyncRecord", "Tools"]
+__all__ = ["SYNC_TIMEOUT_SECONDS", "Controller", "SyncRecord", "Tools", "for_each"]
+
+T = TypeVar("T")
+
+#: calls under way at once, of those that a sync makes side by side
+PARALLEL = 32
 
 
 class Controller(controller.Controller):
@@ -27,3 +34,23 @@ class Controller(controller.Controller):
         if record.last_error_time:
             state.last_error_time.CopyFrom(timestamp(record.last_error_time))
         return state
+
+
+async def for_each(
+    items: Iterable[T], act: Callable[[T], Awaitable[None]], *, parallel: int = PARALLEL
+) -> ApiError | None:
+    """Act on every item, so many at once; return the first failure."""
+    gate = asyncio.Semaphore(parallel)
+    errors: list[ApiError] = []
+
+    async def one(item: T) -> None:
+        async with gate:
+            try:
+                await act(item)
+            except ApiError as error:
+                errors.append(error)
+
+    async with asyncio.TaskGroup() as group:
+        for item in items:
+            group.create_task(one(item))
+    return errors[0] if errors else None

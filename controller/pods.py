@@ -1,33 +1,20 @@
-"""What all controllers of Pods share.
-
-Which Pods count, finding them by their controller, making one from a template.
-"""
+"""PURE: what controllers of Pods share: which Pods count, making one from a template, and names in use."""
 
 from collections.abc import Container
 
-from controller.ownership import BY_CONTROLLER
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.lister import Lister
-from vaina.clock import seconds_of
+from vaina.clock import seconds_of, timestamp
 from vaina.objects.pods import get_condition, is_terminal
-
-
-def candidates(pods: Lister[pod_pb2.Pod], owner: meta_pb2.ObjectMeta) -> list[pod_pb2.Pod]:
-    """Return the Pods that name a controller as theirs, and the orphans of its namespace.
-
-    Needs the index `BY_CONTROLLER`.
-    """
-    orphans = pods.by_index(BY_CONTROLLER, f"orphan/{owner.namespace}")
-    return [*pods.by_index(BY_CONTROLLER, owner.uid), *orphans]
 
 
 def is_active(pod: pod_pb2.Pod) -> bool:
     """Say whether a Pod counts as a replica: it has neither ended nor begun to end.
 
     A Pod on a node that does not answer (phase Unknown, reason NodeLost) counts until the node life-cycle
-    controller marks it for deletion: only then is it replaced. Otherwise a control plane that has lost sight
-    of most nodes would double every ReplicaSet at once (I13).
+    controller marks it for deletion. Otherwise a control plane that has lost sight of most nodes would
+    double every ReplicaSet at once (I13).
     """
     return not is_terminal(pod) and not pod.metadata.HasField("deletion_timestamp")
 
@@ -58,6 +45,24 @@ def pod_from_template(
     pod.metadata.finalizers.extend(template.metadata.finalizers)
     pod.metadata.owner_references.append(reference)
     return pod
+
+
+def with_target_condition(
+    pod: pod_pb2.Pod, status: str, now: float, *, reason: str = "", message: str = ""
+) -> pod_pb2.Pod:
+    """Return what to write of a Pod's status so that its DisruptionTarget condition says this; no more."""
+    made = status_of(pod)
+    made.status.conditions.add(
+        type="DisruptionTarget", status=status, reason=reason, message=message, last_transition_time=timestamp(now)
+    )  # fmt: skip
+    return made
+
+
+def status_of(pod: pod_pb2.Pod) -> pod_pb2.Pod:
+    """Return a Pod of the same name and uid with an empty status, which is filled in and written by a mask."""
+    made, meta = pod_pb2.Pod(), pod.metadata
+    made.metadata.name, made.metadata.namespace, made.metadata.uid = meta.name, meta.namespace, meta.uid
+    return made
 
 
 class RecentNames:

@@ -1,18 +1,18 @@
 """The shell of CronJobs: informers in, plan out.
 
-A Job has the name of its time: it is made once, whoever dies in between.
-
+A Job has the name of its time, so that it is made once whatever dies in between.
 Follows upstream's `pkg/controller/cronjob/cronjob_controllerv2.go`.
 """
 
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
 
-from controller.base import Controller, Tools
+from controller.base import Tools
 from controller.cronjob.reconcile import CronPlan, reconcile
 from controller.cronjob.timing import seconds_to_next
-from controller.ownership import BY_CONTROLLER, by_controller
-from controller.pod_control import NAMESPACE_TERMINATING
+from controller.owning import RECHECK_SECONDS, OwningController
+from controller.plans import copy_of
+from controller.pod_control import is_namespace_ending
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import reference_pb2
 from vaina.cache.factory import InformerFactory
@@ -25,60 +25,46 @@ from vaina.objects.schedules import ScheduleError, parse
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: index of CronJobs by uid
-BY_UID = "uid"
-#: look again after this time when the cache does not show what was written
-RECHECK_SECONDS = 15.0
 
-
-class CronJobController(Controller):
+class CronJobController(OwningController):
     """CronJobs."""
 
     name = "cronjob"
+    kind = CRON_JOB
+    dependent_kind = JOB
+    confirmed_by = "resource_version"
 
     def __init__(
         self, tools: Tools, factory: InformerFactory, recorder: EventRecorder, registry: CollectorRegistry
     ) -> None:
-        self._cron_jobs, self._jobs = factory.informer(CRON_JOB), factory.informer(JOB)
-        super().__init__(tools, (self._cron_jobs, self._jobs))
-        self._client, self._recorder = factory.clientset, recorder
-        #: key -> the version that this process wrote last
-        self._written: dict[str, int] = {}
+        super().__init__(tools, factory, recorder)
         self._skew = Histogram(
             "cronjob_controller_job_creation_skew_duration_seconds",
             "Time between when a cronjob is scheduled to be run, and when the corresponding job is created",
             registry=registry, buckets=tuple(2.0**power for power in range(10)),
         )  # fmt: skip
-        self._jobs.ensure_indexer(BY_CONTROLLER, by_controller)
-        self._cron_jobs.ensure_indexer(BY_UID, lambda obj: (obj.metadata.uid,))
-        self._cron_jobs.add_handler(
+        self._owners.add_handler(
             on_add=lambda obj: self.queue.add(object_key(obj)),
             on_update=self._on_update,
             on_delete=lambda obj: self.queue.add(object_key(obj)),
         )
-        self._jobs.add_handler(
-            on_add=self._look_at, on_update=lambda _, new: self._look_at(new), on_delete=self._look_at
-        )
+        self.watch(self._dependents, self._keys_of_owners)
 
     async def sync(self, key: str) -> float | None:
-        cron_job = self._cron_jobs.lister.get(key)
+        cron_job = self._owners.lister.get(key)
         if cron_job is None:
-            self._written.pop(key, None)
+            self._forget(key)
             return None
-        if self._written.get(key, 0) > int(cron_job.metadata.resource_version):
+        if not self._is_up_to_date(key):
             # The event that brings the cache up to date comes back here.
             return RECHECK_SECONDS
         jobs = await self._jobs_of(cron_job)
         plan = reconcile(cron_job, jobs, self.clock.now())
         for note in plan.notes:
-            self._recorder.event(cron_job, note.type, note.reason, note.message)
+            self._recorder.event(cron_job, *note)
         status, error = await self._act(cron_job, plan)
         if status != cron_job.status:
-            changed = job_pb2.CronJob()
-            changed.CopyFrom(cron_job)
-            changed.status.CopyFrom(status)
-            stored = await self._client.cron_jobs.update_status(changed)
-            self._written[key] = int(stored.metadata.resource_version)
+            self._note(key, await self._write_status(cron_job, status), of=self._owner_writes)
         for job in plan.delete:
             await self._delete(cron_job, job.metadata.name, job.metadata.uid)
         if error is not None:
@@ -86,12 +72,9 @@ class CronJobController(Controller):
         return plan.wake_seconds
 
     async def _jobs_of(self, cron_job: job_pb2.CronJob) -> list[job_pb2.Job]:
-        """Return the Jobs that a CronJob made.
-
-        Those that it thinks active are asked for when the cache has none of them.
-        """
+        """Return the Jobs that a CronJob made; those of its status that the cache has not are asked for."""
         meta = cron_job.metadata
-        found = {job.metadata.uid: job for job in self._jobs.lister.by_index(BY_CONTROLLER, meta.uid)}
+        found = {job.metadata.uid: job for job in self._own(meta)}
         for reference in cron_job.status.active:
             if reference.uid not in found:
                 try:
@@ -106,8 +89,7 @@ class CronJobController(Controller):
         self, cron_job: job_pb2.CronJob, plan: CronPlan
     ) -> tuple[job_pb2.CronJobStatus, ApiError | None]:
         """Replace and create; returns the status as it is then."""
-        status = job_pb2.CronJobStatus()
-        status.CopyFrom(plan.status)
+        status = copy_of(plan.status)
         if plan.create is None:
             return status, None
         try:
@@ -125,19 +107,6 @@ class CronJobController(Controller):
             status.last_schedule_time.CopyFrom(timestamp(plan.scheduled))
         return status, None
 
-    async def _confirm(self, cron_job: job_pb2.CronJob) -> None:
-        """No Job is made on the word of the cache alone.
-
-        Raises Conflict when the CronJob has changed, or is gone.
-        """
-        meta = cron_job.metadata
-        try:
-            fresh = (await self._client.cron_jobs.get(meta.name, meta.namespace)).metadata
-        except NotFound as error:
-            raise Conflict(f"CronJob {meta.name} is gone") from error
-        if (fresh.uid, fresh.resource_version) != (meta.uid, meta.resource_version):
-            raise Conflict(f"CronJob {meta.name} has changed meanwhile")
-
     async def _create(
         self, cron_job: job_pb2.CronJob, job: job_pb2.Job, scheduled: float
     ) -> job_pb2.Job | None:
@@ -151,7 +120,7 @@ class CronJobController(Controller):
             there = await self._client.jobs.get(job.metadata.name, job.metadata.namespace)
             return there if is_controlled_by(there.metadata, cron_job.metadata.uid) else None
         except ApiError as error:
-            if not any(cause.type == NAMESPACE_TERMINATING for cause in error.causes):
+            if not is_namespace_ending(error):
                 message = f"Error creating job: {error.message}"
                 self._recorder.event(cron_job, WARNING, "FailedCreate", message)
             raise
@@ -188,11 +157,9 @@ class CronJobController(Controller):
             return
         self.queue.add_after(key, seconds_to_next(new, schedule, self.clock.now()) or 0.0)
 
-    def _look_at(self, job: job_pb2.Job) -> None:
-        reference = controller_of(job.metadata)
-        if reference is not None and reference.kind == CRON_JOB.kind:
-            for cron_job in self._cron_jobs.lister.by_index(BY_UID, reference.uid):
-                self.queue.add(object_key(cron_job))
+    def _owners_of(self, dependent: job_pb2.Job) -> list[job_pb2.CronJob]:
+        # CronJobs adopt nothing.
+        return [] if controller_of(dependent.metadata) is None else super()._owners_of(dependent)
 
 
 def _reference(job: job_pb2.Job) -> reference_pb2.ObjectReference:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.cronjob.timing import MANY_MISSED, NeverDue, due, rfc1123, seconds_to_next
+from controller.plans import NORMAL, WARNING, Note, copy_of
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import reference_pb2
 from vaina.clock import seconds_of
@@ -16,17 +17,6 @@ from vaina.objects.jobs import COMPLETE, FAILED, SCHEDULED_TIMESTAMP, finished_a
 from vaina.objects.meta import new_controller_ref
 from vaina.objects.schedules import Schedule, ScheduleError, format_time, parse, time_zone
 from vaina.quoting import go_quote
-
-NORMAL, WARNING = "Normal", "Warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """An Event to write."""
-
-    type: str
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +130,7 @@ def _at(
         notes.append(Note(NORMAL, "JobAlreadyActive", message))
         return plan(wake)
     replace = tuple(status.active) if spec.concurrency_policy == "Replace" else ()
-    done = job_pb2.CronJob()
-    done.CopyFrom(cron_job)
+    done = copy_of(cron_job)
     done.status.last_schedule_time.seconds = int(scheduled)
     return CronPlan(
         status, tuple(notes), replace, make_job(cron_job, scheduled), scheduled, seen.delete,
@@ -160,8 +149,7 @@ def _look_at_jobs(
     cron_job: job_pb2.CronJob, jobs: Sequence[job_pb2.Job]
 ) -> tuple[job_pb2.CronJobStatus, list[Note]]:
     """Return the status as the Jobs have it, and what is to be told of them."""
-    status, notes = job_pb2.CronJobStatus(), list[Note]()
-    status.CopyFrom(cron_job.status)
+    status, notes = copy_of(cron_job.status), list[Note]()
     there = {job.metadata.uid: job for job in jobs}
     listed = {reference.uid for reference in status.active}
     kept: list[reference_pb2.ObjectReference] = []

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from controller.daemonset.daemons import DaemonSet, fit, node_of
+from controller.plans import copy_of, sooner
 from controller.pods import available_in
 from vaina.api.apps.v1 import daemon_set_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
@@ -214,14 +215,12 @@ class _Step:
             return False
         left = available_in(pod, self.set.spec.min_ready_seconds, self.now)
         if left > 0:
-            wake = self.plan.wake_seconds
-            self.plan.wake_seconds = left if wake is None else min(wake, left)
+            self.plan.wake_seconds = sooner(self.plan.wake_seconds, left)
         return left <= 0
 
     def status(self) -> Status:
         """Return what the status should say."""
-        status = Status()
-        status.CopyFrom(self.set.status)
+        status = copy_of(self.set.status)
         current = misplaced = ready = available = updated = 0
         for name, found in self.fits.items():
             pods = self.by_node.get(name, ())

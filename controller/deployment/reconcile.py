@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from controller.deployment import rollout, status
 from controller.deployment.new_set import keep_in_step, make_replica_set, note_scale
 from controller.ownership import claim
+from controller.plans import copy_of
 from vaina.api.apps.v1.deployment_pb2 import DeploymentStatus
 from vaina.objects.conditions import get_condition
 from vaina.objects.rollouts import (
@@ -165,8 +166,7 @@ class _Step:
     def _copy(self, rs: ReplicaSet) -> ReplicaSet:
         name = rs.metadata.name
         if name not in self.copies:
-            self.copies[name] = ReplicaSet()
-            self.copies[name].CopyFrom(rs)
+            self.copies[name] = copy_of(rs)
         return self.copies[name]
 
     def _resize(self, name: str, size: int) -> None:

@@ -7,6 +7,7 @@ and messages.
 from collections.abc import Sequence
 from typing import Any, Final
 
+from controller.plans import copy_of
 from vaina.api.apps.v1 import deployment_pb2
 from vaina.clock import seconds_of, timestamp
 from vaina.objects.conditions import get_condition
@@ -52,8 +53,7 @@ def remove_condition(status: Status, kind: str) -> None:
 
 def begin(deployment: Deployment, now: float) -> Status:
     """Return the status as it is stored, and that the Deployment was paused or resumed since."""
-    status = Status()
-    status.CopyFrom(deployment.status)
+    status = copy_of(deployment.status)
     if not has_deadline(deployment):
         return status
     known = get_condition(status, PROGRESSING)

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from controller.plans import copy_of
+from controller.pods import with_target_condition
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
-from vaina.clock import seconds_of, timestamp
+from vaina.clock import seconds_of
 from vaina.objects.conditions import get_condition
 from vaina.objects.disruption_budgets import (
     DELETION_TIMEOUT_SECONDS,
@@ -80,8 +82,7 @@ def reconcile(budget: Budget, pods: Iterable[pod_pb2.Pod], scale_of: ScaleOf, no
         and pod.metadata.name not in disrupted
         and is_ready(pod)
     )
-    wanted = Budget()
-    wanted.CopyFrom(budget)
+    wanted = copy_of(budget)
     status = wanted.status
     # A budget without Pods allows nothing: the first of them may come before they are counted.
     status.disruptions_allowed = max(0, healthy - desired) if expected > 0 else 0
@@ -95,8 +96,7 @@ def reconcile(budget: Budget, pods: Iterable[pod_pb2.Pod], scale_of: ScaleOf, no
 
 def failed(budget: Budget, message: str, now: float) -> Budget | None:
     """Return the budget that allows nothing, because nobody knows; None when it says so already."""
-    wanted = Budget()
-    wanted.CopyFrom(budget)
+    wanted = copy_of(budget)
     set_sync_failed(wanted, message, now)
     return None if wanted == budget else wanted
 
@@ -173,12 +173,4 @@ def stale_in(pod: pod_pb2.Pod, now: float) -> float | None:
 
 def no_longer_target(pod: pod_pb2.Pod, now: float) -> pod_pb2.Pod:
     """Return what to write of a Pod's status so that it is no longer said to be about to end."""
-    cleared = pod_pb2.Pod()
-    meta = pod.metadata
-    cleared.metadata.name, cleared.metadata.namespace, cleared.metadata.uid = (
-        meta.name,
-        meta.namespace,
-        meta.uid,
-    )
-    cleared.status.conditions.add(type=DISRUPTION_TARGET, status="False", last_transition_time=timestamp(now))
-    return cleared
+    return with_target_condition(pod, "False", now)

@@ -1,34 +1,33 @@
-"""The shell of Jobs: informers in, plan out, and the writes in the order in which each may be the last.
+"""The shell of Jobs: informers in, plan out, and writes in an order in which each may be the last.
 
-Step by step for one key: settle creations whose outcome is unknown, look at the Pods, decide (`reconcile`),
-create and delete, write what has ended (`tracking.before_release`), let those Pods go, write the counts
+A sync settles creations whose outcome is unknown, looks at the Pods, decides (`reconcile`), creates and
+deletes, writes what has ended (`tracking.before_release`), releases those Pods, and writes the counts
 (`tracking.after_release`). Follows upstream's `pkg/controller/job/job_controller.go`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-from controller.base import Controller, Tools
-from controller.expectations import Expectations
+from controller.base import Tools
 from controller.job.failures import remembered
 from controller.job.metrics import JobMetrics
-from controller.job.owner import JobOwner
+from controller.job.owner import new_pod
 from controller.job.reconcile import JobPlan, reconcile
 from controller.job.release import release, release_one
 from controller.job.state import JobState
 from controller.job.tracking import Done, after_release, before_release
 from controller.job.view import View, observe
-from controller.ownership import BY_CONTROLLER, Claims, by_controller, claim, with_controller, without_owner
-from controller.pod_control import PodControl
-from controller.pods import RecentNames, Taken, candidates
+from controller.ownership import Claims, claim, with_controller, without_owner
+from controller.owning import RECHECK_SECONDS, GatheringController
+from controller.pods import Taken
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
-from vaina.errors import ApiError, Conflict, NotFound
-from vaina.kinds import JOB, POD
+from vaina.errors import ApiError, NotFound
+from vaina.kinds import JOB
 from vaina.objects.jobs import (
     COMPLETE,
     SUSPENDED,
@@ -42,54 +41,46 @@ from vaina.objects.jobs import (
 )
 from vaina.objects.meta import controller_of, is_controlled_by, object_key, remove_finalizer
 from vaina.objects.pods import is_ready
-from vaina.objects.selectors import LabelSelector, from_message
+from vaina.objects.selectors import LabelSelector
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: index of Jobs by uid
-BY_UID = "uid"
-#: look again after this time when the cache does not show what was done
-RECHECK_SECONDS = 15.0
-#: Jobs of more Pods at a time than this gather their reports, for so long for each Pod
-GATHER_FROM, GATHER_SECONDS_EACH = 100, 0.0002
 #: a key of this form is a Pod that may have lost its Job
 _ORPHAN = "pod:"
 
 
-class JobController(Controller):
-    """Jobs."""
+class JobController(GatheringController):
+    """Keys are `namespace/name` of Jobs, or `pod:namespace/name` of a Pod that may have lost its Job."""
 
     name = "job"
+    kind = JOB
+    confirmed_by = "resource_version"
 
     def __init__(
         self, tools: Tools, factory: InformerFactory, recorder: EventRecorder, registry: CollectorRegistry
     ) -> None:
-        self._jobs, self._pods = factory.informer(JOB), factory.informer(POD)
-        super().__init__(tools, (self._jobs, self._pods))
-        self._client, self._recorder = factory.clientset, recorder
-        self._expectations, self._recent = Expectations(), RecentNames()
-        self._control = PodControl(factory.clientset.pods, recorder, self._expectations, tools.clock)
+        super().__init__(tools, factory, recorder)
         self._metrics = JobMetrics(registry)
         self._states: dict[str, JobState] = {}
-        self._pods.ensure_indexer(BY_CONTROLLER, by_controller)
-        self._jobs.ensure_indexer(BY_UID, lambda job: (job.metadata.uid,))
-        self._jobs.add_handler(
+        self._owners.add_handler(
             on_add=self._on_job,
             on_update=lambda _, job: self.queue.add(object_key(job)),
             on_delete=self._on_job_gone,
         )
-        self._pods.add_handler(
-            on_add=self._on_pod, on_update=self._on_pod_update, on_delete=self._on_pod_gone
+        self._dependents.add_handler(
+            on_add=lambda pod: self._metrics.seen(None, pod),
+            on_update=self._metrics.seen,
+            on_delete=lambda pod: self._metrics.seen(pod, None),
         )
 
     async def sync(self, key: str) -> float | None:
         if key.startswith(_ORPHAN):
             await self._sync_orphan(key.removeprefix(_ORPHAN))
             return None
-        job = self._jobs.lister.get(key)
+        job = self._owners.lister.get(key)
         if job is None or managed_by_other(job.spec) or is_finished(job):
             self._states.pop(key, None)
-            self._expectations.forget(key)
+            self._forget(key)
             if job is not None and not managed_by_other(job.spec):
                 self._look_for_orphans(job)
             return None
@@ -103,22 +94,23 @@ class JobController(Controller):
 
     async def _sync_job(self, key: str, job: job_pb2.Job) -> tuple[str, float | None]:
         state = self._state(key, job)
-        owner = JobOwner(job, state.asked)
-        self._settle_seen(key, owner, state)
+        self._settle_seen(key, job.metadata)
+        unknown = self._writes.unknown(key)
+        state.asked = {name: new for name, new in state.asked.items() if name in unknown}
         if not job.metadata.HasField("deletion_timestamp"):
-            await self._control.settle_unknown(key, owner)
-        cached = candidates(self._pods.lister, job.metadata)
+            await self._control.settle_unknown(key, job, lambda name: new_pod(job, state.asked[name]))
+        cached = self._candidates(job.metadata)
         state.see(cached)
-        if not self._is_caught_up(key, job, state, cached):
-            # The event that brings the cache up to date comes back here; until then nothing can be said or
-            # done.
+        late = state.version and int(state.version) > int(job.metadata.resource_version)
+        if late or not self._is_up_to_date(key, cached):
+            # The event that brings the cache up to date comes back here.
             return "tracking", RECHECK_SECONDS
         pods = await self._owned(key, job, state, cached)
         view = observe(job, pods, state.released)
         if state.backoff is None:
             state.backoff = remembered(pods, job.spec)
         now = self.clock.now()
-        taken = Taken(self._pods.lister, self._recent, job.metadata.namespace)
+        taken = Taken(self._dependents.lister, self._recent, job.metadata.namespace)
         plan = reconcile(view, backoff=state.backoff, now=now, taken=taken)
         done, error = await self._act(key, view, plan, state)
         await self._track(view, plan, done, state)
@@ -130,39 +122,15 @@ class JobController(Controller):
     def _state(self, key: str, job: job_pb2.Job) -> JobState:
         state = self._states.get(key)
         if state is None or state.uid != job.metadata.uid:
-            self._expectations.forget(key)
+            self._forget(key)
             state = self._states[key] = JobState(job.metadata.uid)
         return state
-
-    def _settle_seen(self, key: str, owner: JobOwner, state: JobState) -> None:
-        """What the cache shows has happened, whatever became of the answer."""
-        for name in self._expectations.unknown(key):
-            pod = self._pods.lister.get(f"{owner.meta.namespace}/{name}")
-            if pod is not None and is_controlled_by(pod.metadata, owner.meta.uid):
-                self._expectations.settled(key, name)
-        unknown = self._expectations.unknown(key)
-        for name in [name for name in state.asked if name not in unknown]:
-            del state.asked[name]
-
-    def _is_caught_up(
-        self, key: str, job: job_pb2.Job, state: JobState, cached: Sequence[pod_pb2.Pod]
-    ) -> bool:
-        """Say whether the caches show all that this process did."""
-        if state.version and int(state.version) > int(job.metadata.resource_version):
-            return False
-        there = {pod.metadata.uid for pod in cached if not pod.metadata.HasField("deletion_timestamp")}
-        return self._expectations.fulfilled(
-            key, version=self._pods.resource_version, is_ending=lambda uid: uid not in there,
-            now=self.clock.monotonic(),
-        )  # fmt: skip
 
     async def _owned(
         self, key: str, job: job_pb2.Job, state: JobState, cached: Sequence[pod_pb2.Pod]
     ) -> list[pod_pb2.Pod]:
-        """Return the Pods of a Job: live, when another process may have counted some that the cache still
-        shows.
-        """
-        selector = from_message(job.spec.selector)
+        """Return a Job's Pods; from the apiserver when another process may have counted some of the cache's."""
+        selector = self._selector_of(job)
         found = cached
         if state.version != job.metadata.resource_version:
             if job.status.ByteSize():
@@ -181,8 +149,8 @@ class JobController(Controller):
             int(p.metadata.resource_version) for p in listed.items if is_controlled_by(p.metadata, uid)
         ]
         if versions:
-            # What was seen here the cache must show before it is asked again.
-            self._expectations.created(key, "", max(versions), self.clock.monotonic())
+            # The cache must show these before it is asked again.
+            self._writes.created(key, "", max(versions), self.clock.monotonic())
         return listed.items
 
     async def _claim(self, job: job_pb2.Job, claims: Claims[pod_pb2.Pod]) -> list[pod_pb2.Pod]:
@@ -190,7 +158,7 @@ class JobController(Controller):
         if claims.adopt:
             await self._confirm(job)
         adopted: list[pod_pb2.Pod] = []
-        reference = JobOwner(job, {}).reference
+        reference = self._reference_to(job)
         for pod in claims.adopt:
             mine = with_controller(pod, reference)
             if not is_tracked(mine):
@@ -204,35 +172,19 @@ class JobController(Controller):
             log.info("pod released", controller=self.name, pod=object_key(pod), owner=job.metadata.name)
         return adopted
 
-    async def _confirm(self, job: job_pb2.Job) -> None:
-        """Nothing is made, taken or deleted on the word of the cache alone: the status decides what is needed.
-
-        Raises Conflict when the Job has changed, or is another one of its name by now.
-        """
-        meta = job.metadata
-        try:
-            fresh = (await self._client.jobs.get(meta.name, meta.namespace)).metadata
-        except NotFound as error:
-            raise Conflict(f"Job {meta.name} is gone") from error
-        if (fresh.uid, fresh.resource_version) != (meta.uid, meta.resource_version):
-            raise Conflict(f"Job {meta.name} has changed meanwhile")
-
     async def _act(
         self, key: str, view: View, plan: JobPlan, state: JobState
     ) -> tuple[Done, ApiError | None]:
-        """Create and delete Pods; says what became of it."""
+        """Create and delete Pods; return what became of it."""
         if not (plan.create or plan.remove or plan.terminate):
             return Done(), None
         await self._confirm(view.job)
-        owner = JobOwner(view.job, state.asked)
         if plan.create:
             state.asked.update((new.name, new) for new in plan.create)
             error = await self._control.create(
-                key,
-                owner,
-                [new.name for new in plan.create],
+                key, view.job, lambda name: new_pod(view.job, state.asked[name]), [new.name for new in plan.create],
                 tell=lambda ok: self._metrics.created(view, ok=ok),
-            )
+            )  # fmt: skip
             # After a failure it is not known how many there are: the cache will say.
             return Done(created=0 if error is not None else len(plan.create)), error
         victims: Sequence[pod_pb2.Pod] = plan.remove or plan.terminate
@@ -242,7 +194,7 @@ class JobController(Controller):
             victims = [pod for pod in plan.remove if pod.metadata.uid in gone]
             if error is not None:
                 return Done(incomplete=True), error
-        error = await self._control.delete(key, owner, victims)
+        error = await self._control.delete(key, view.job, victims)
         if error is not None:
             return Done(incomplete=True), error
         return Done(deleted=len(victims), deleted_ready=sum(map(is_ready, victims))), None
@@ -269,10 +221,7 @@ class JobController(Controller):
         """Store a status, if it is another one; returns the Job as it is then. Raises Conflict."""
         if status == job.status:
             return job
-        changed = job_pb2.Job()
-        changed.CopyFrom(job)
-        changed.status.CopyFrom(status)
-        stored = await self._client.jobs.update_status(changed)
+        stored: job_pb2.Job = await self._write_status(job, status)
         state.version = stored.metadata.resource_version
         self._metrics.status_written(job.spec, job.status, status)
         self._tell(job, status)
@@ -301,7 +250,7 @@ class JobController(Controller):
 
     async def _sync_orphan(self, key: str) -> None:
         """Let a Pod go whose Job is gone or has ended: nobody counts it any more."""
-        pod = self._pods.lister.get(key)
+        pod = self._dependents.lister.get(key)
         if pod is None or not is_tracked(pod):
             return
         reference = controller_of(pod.metadata)
@@ -320,7 +269,7 @@ class JobController(Controller):
         log.info("orphan pod released", controller=self.name, pod=key, uid=pod.metadata.uid)
 
     def _look_for_orphans(self, job: job_pb2.Job) -> None:
-        for pod in self._pods.lister.by_index(BY_CONTROLLER, job.metadata.uid):
+        for pod in self._own(job.metadata):
             if is_tracked(pod):
                 self.queue.add(f"{_ORPHAN}{object_key(pod)}")
 
@@ -332,48 +281,24 @@ class JobController(Controller):
     def _on_job_gone(self, job: job_pb2.Job) -> None:
         self.queue.add(object_key(job))
         self._look_for_orphans(job)
-        # Those that the collector took from it before it went: as long as it was there they were nobody's
-        # business (upstream: enqueueLabelSelector).
-        for pod in self._pods.lister.list(from_message(job.spec.selector), job.metadata.namespace):
+        # Also the Pods that the garbage collector took from the Job before it went (upstream:
+        # enqueueLabelSelector).
+        for pod in self._dependents.lister.list(self._selector_of(job), job.metadata.namespace):
             if is_tracked(pod) and controller_of(pod.metadata) is None:
                 self.queue.add(f"{_ORPHAN}{object_key(pod)}")
 
-    def _on_pod(self, pod: pod_pb2.Pod) -> None:
-        self._metrics.seen(None, pod)
-        self._look_at(pod)
+    def _owners_of(self, dependent: pod_pb2.Pod) -> list[job_pb2.Job]:
+        if controller_of(dependent.metadata) is None and not dependent.metadata.labels:
+            return []
+        return [job for job in super()._owners_of(dependent) if not is_finished(job)]
 
-    def _on_pod_gone(self, pod: pod_pb2.Pod) -> None:
-        self._metrics.seen(pod, None)
-        reference = controller_of(pod.metadata)
-        if reference is not None and reference.kind == JOB.kind:
-            self._recent.add(object_key(pod), self.clock.monotonic())
-        self._look_at(pod)
-
-    def _on_pod_update(self, old: pod_pb2.Pod, new: pod_pb2.Pod) -> None:
-        self._metrics.seen(old, new)
-        before, after = controller_of(old.metadata), controller_of(new.metadata)
-        if before is not None and (after is None or after.uid != before.uid):
-            self._look_at(old)
-        self._look_at(new, gather=not new.metadata.HasField("deletion_timestamp"))
+    def _size_of(self, owner: job_pb2.Job) -> int:
+        return owner.spec.parallelism
 
     def _look_at(self, pod: pod_pb2.Pod, *, gather: bool = False) -> None:
         """Queue the Job of a Pod, or every one that might adopt it, or the Pod when it is held for nobody."""
-        reference = controller_of(pod.metadata)
-        if reference is not None and reference.kind != JOB.kind:
-            return
-        jobs: Iterable[job_pb2.Job] = ()
-        if reference is not None:
-            jobs = self._jobs.lister.by_index(BY_UID, reference.uid)
-        elif pod.metadata.labels:
-            jobs = (
-                job
-                for job in self._jobs.lister.list(namespace=pod.metadata.namespace)
-                if from_message(job.spec.selector).matches(pod.metadata.labels)
-            )
-        unfinished = [job for job in jobs if not is_finished(job)]
-        for job in unfinished:
-            many = gather and job.spec.parallelism > GATHER_FROM
-            delay = min(job.spec.parallelism * GATHER_SECONDS_EACH, 1.0) if many else 0.0
-            self.queue.add_after(object_key(job), delay)
-        if not unfinished and is_tracked(pod):
-            self.queue.add(f"{_ORPHAN}{object_key(pod)}")
+        super()._look_at(pod, gather=gather)
+        if is_tracked(pod) and not self._owners_of(pod):
+            reference = controller_of(pod.metadata)
+            if reference is None or reference.kind == JOB.kind:
+                self.queue.add(f"{_ORPHAN}{object_key(pod)}")

@@ -12,6 +12,7 @@ from controller.job.failures import finished_at as ended_at
 from controller.job.indexes import all_failures, counts_for_next, indexes_of, success_rule, superfluous
 from controller.job.view import View
 from controller.naming import MAX_BASE, pod_names
+from controller.plans import sooner
 from controller.victims import choose_victims
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
@@ -96,12 +97,7 @@ def reconcile(view: View, *, backoff: Backoff, now: float, taken: Container[str]
         reason, message = "CompletionsReached", "Reached expected number of succeeded pods"
         return JobPlan(ending=Ending(SUCCESS_CRITERIA_MET, reason, message), backoff=known)
     create, wait = _missing(view, wanted, known, now, taken)
-    return JobPlan(create=create, backoff=known, wake_seconds=_sooner(deadline, wait))
-
-
-def _sooner(one: float | None, other: float | None) -> float | None:
-    times = [seconds for seconds in (one, other) if seconds is not None]
-    return min(times) if times else None
+    return JobPlan(create=create, backoff=known, wake_seconds=sooner(deadline, wait))
 
 
 def _ending(view: View, now: float) -> Ending | None:

@@ -18,6 +18,7 @@ from controller.job.failures import is_failed, judge
 from controller.job.indexes import valid_index
 from controller.job.reconcile import JobPlan
 from controller.job.view import View
+from controller.plans import copy_of
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
@@ -79,8 +80,7 @@ def set_condition(
 
 def before_release(view: View, plan: JobPlan, done: Done, now: float) -> Counting:
     """Return the status in which everything that has ended is noted. `view.job` stays as it is."""
-    status = job_pb2.JobStatus()
-    status.CopyFrom(view.job.status)
+    status = copy_of(view.job.status)
     status.uncounted_terminated_pods.SetInParent()
     if not status.HasField("start_time") and (plan.ending is not None or not view.spec.suspend):
         status.start_time.CopyFrom(timestamp(now))
@@ -184,8 +184,7 @@ def after_release(
         now: seconds since the epoch.
         may_end: all that was planned has happened.
     """
-    status = job_pb2.JobStatus()
-    status.CopyFrom(counted)
+    status = copy_of(counted)
     drop_released(status, held)
     uncounted = status.uncounted_terminated_pods
     open_ends = uncounted.succeeded or uncounted.failed or status.terminating or status.active

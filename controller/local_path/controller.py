@@ -20,6 +20,7 @@ from controller.local_path.reconcile import (
     volume_name,
     without_node,
 )
+from controller.plans import copy_of
 from controller.volumes import (
     DEFAULT_CLASS,
     WAIT_FOR_FIRST_CONSUMER,
@@ -196,8 +197,7 @@ class LocalPathController(Controller):
             return None
         meta = volume.metadata
         if FINALIZER in meta.finalizers:
-            changed = Volume()
-            changed.CopyFrom(volume)
+            changed = copy_of(volume)
             remove_finalizer(changed.metadata, FINALIZER)
             await self._client.persistent_volumes.update(changed)
         with suppress(NotFound):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from controller.plans import copy_of
 from controller.volumes import (
     FILESYSTEM,
     SELECTED_NODE,
@@ -145,8 +146,7 @@ def _any_node(claim: Claim, nodes: Sequence[node_pb2.Node]) -> node_pb2.Node:
 
 def without_node(claim: Claim) -> Claim:
     """Return a claim for which the scheduler has to choose a node again."""
-    changed = Claim()
-    changed.CopyFrom(claim)
+    changed = copy_of(claim)
     del changed.metadata.annotations[SELECTED_NODE]
     return changed
 
@@ -159,13 +159,11 @@ def grown(volume: Volume, claim: Claim) -> Volume | Claim | None:
     if not is_ours(volume) or claim.status.phase != "Bound" or claim.spec.volume_name != volume.metadata.name:
         return None
     if requested(claim) > storage(volume.spec.capacity):
-        larger = Volume()
-        larger.CopyFrom(volume)
+        larger = copy_of(volume)
         larger.spec.capacity["storage"].CopyFrom(claim.spec.resources.requests["storage"])
         return larger
     if storage(volume.spec.capacity) > storage(claim.status.capacity):
-        told = Claim()
-        told.CopyFrom(claim)
+        told = copy_of(claim)
         told.status.capacity["storage"].CopyFrom(volume.spec.capacity["storage"])
         return told
     return None

@@ -18,6 +18,7 @@ import structlog
 
 from controller.base import Controller, Tools
 from controller.namespace.reconcile import FINALIZER, Remaining, reconcile
+from controller.plans import copy_of
 from vaina.api.core.v1 import namespace_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.errors import ApiError, Conflict, NotFound
@@ -72,8 +73,7 @@ class NamespaceController(Controller):
                 await self._finalize(key, namespace.metadata.uid)
                 return None
             if plan.status is not None:
-                changed = namespace_pb2.Namespace()
-                changed.CopyFrom(namespace)
+                changed = copy_of(namespace)
                 changed.status.CopyFrom(plan.status)
                 await self._client.namespaces.update_status(changed)
         except NotFound:

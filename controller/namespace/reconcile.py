@@ -6,6 +6,7 @@ Follows `pkg/controller/namespace/deletion` (namespaced_resources_deleter.go, st
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controller.plans import copy_of
 from vaina.api.core.v1 import namespace_pb2
 from vaina.clock import timestamp
 from vaina.objects.conditions import find_condition
@@ -51,8 +52,7 @@ def reconcile(
         now: seconds since the epoch.
     """
     left = [item for item in remaining if item.count]
-    status = namespace_pb2.NamespaceStatus()
-    status.CopyFrom(namespace.status)
+    status = copy_of(namespace.status)
     status.phase = "Terminating"
     # Nothing is discovered here, kinds are a table: these two never fail, and are said because clients look
     # for them.

@@ -4,17 +4,17 @@ The record is a ConfigMap, kube-system/pod-cidrs: a key a range ("10.244.3.0_24"
 It is read from the apiserver, not from a cache, and written by compare-and-swap before any node is.
 """
 
-import asyncio
 from collections.abc import Mapping
 
 import structlog
 
-from controller.base import Controller, Tools
+from controller.base import Controller, Tools, for_each
 from controller.node_ipam.allocate import Allocation, NodeNeed, Range, allocate
+from controller.plans import copy_of
 from vaina.api.core.v1 import config_pb2, node_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, EventRecorder
-from vaina.errors import ApiError, NotFound
+from vaina.errors import NotFound
 from vaina.kinds import NODE
 from vaina.objects.pod_ranges import kept_ranges
 
@@ -26,8 +26,6 @@ HOLLOW_LABEL = "vaina.dev/hollow"
 #: and so do those whose runtime is the hollow one
 HOLLOW_RUNTIME = "hollow://"
 _KEY = "nodes"
-#: nodes written at once
-PARALLEL_WRITES = 32
 
 
 class NodeIpamController(Controller):
@@ -96,8 +94,7 @@ class NodeIpamController(Controller):
         data = {cidr.replace("/", "_"): name for cidr, name in claims.items()}
         if data == dict(stored.data):
             return
-        changed = config_pb2.ConfigMap()
-        changed.CopyFrom(stored)
+        changed = copy_of(stored)
         changed.data.clear()
         changed.data.update(data)
         if stored.metadata.resource_version:
@@ -106,32 +103,23 @@ class NodeIpamController(Controller):
             await self._client.config_maps.create(changed)
 
     async def _assign(self, allocation: Allocation) -> None:
-        gate = asyncio.Semaphore(PARALLEL_WRITES)
-        errors: list[ApiError] = []
-
-        async def one(name: str, cidr: str) -> None:
+        async def one(pair: tuple[str, str]) -> None:
+            name, cidr = pair
             node = self._nodes.lister.get(name)
             if node is None:
                 return
-            changed = node_pb2.Node()
-            changed.CopyFrom(node)
+            changed = copy_of(node)
             changed.spec.pod_cidr = cidr
             changed.spec.pod_cidrs[:] = [cidr]
-            async with gate:
-                try:
-                    await self._client.nodes.update(changed)
-                except NotFound:
-                    return
-                except ApiError as error:
-                    errors.append(error)
-                    return
+            try:
+                await self._client.nodes.update(changed)
+            except NotFound:
+                return
             log.info("pod cidr assigned", node=name, cidr=cidr)
 
-        async with asyncio.TaskGroup() as group:
-            for name, cidr in allocation.assign.items():
-                group.create_task(one(name, cidr))
-        if errors:
-            raise errors[0]
+        error = await for_each(allocation.assign.items(), one)
+        if error is not None:
+            raise error
 
 
 def _is_hollow(node: node_pb2.Node) -> bool:

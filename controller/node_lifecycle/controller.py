@@ -6,15 +6,15 @@ A monitor looks every few seconds for nodes whose time is up, and judges how man
 silent the control plane suspects itself, NoExecute taints are taken back and nothing is evicted (I13).
 """
 
-import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-from controller.base import Controller, Tools
+from controller.base import Controller, Tools, for_each
 from controller.node_lifecycle.heartbeats import Heartbeats
 from controller.node_lifecycle.metrics import NodeMetrics
 from controller.node_lifecycle.reconcile import (
@@ -27,12 +27,13 @@ from controller.node_lifecycle.reconcile import (
 )
 from controller.node_lifecycle.taints import NO_EXECUTE, FirstSeen, eviction_of, wants_no_execute
 from controller.node_lifecycle.zones import Rates, Tokens, count_zones, rate_of, state_of, zone_of
+from controller.plans import copy_of
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.clock import seconds_of
-from vaina.errors import ApiError, Conflict, NotFound
+from vaina.errors import Conflict, NotFound
 from vaina.kinds import LEASE, NODE, POD
 from vaina.objects.nodes import get_condition, set_condition
 
@@ -134,8 +135,7 @@ class NodeLifecycleController(Controller):
     async def _write_node(self, node: node_pb2.Node, plan: NodePlan) -> None:
         name, current = node.metadata.name, node
         if plan.conditions:
-            changed = node_pb2.Node()
-            changed.CopyFrom(node)
+            changed = copy_of(node)
             for condition in plan.conditions:
                 set_condition(changed.status, condition, self.clock.now())
             # Whole, with the version that was judged: a kubelet that has reported since is not overruled.
@@ -143,33 +143,25 @@ class NodeLifecycleController(Controller):
             log.info("node is silent", node=name, reason=plan.conditions[0].reason)
             self._recorder.event(node, NORMAL, "NodeNotReady", f"Node {name} status is now: NodeNotReady")
         if plan.taints is not None:
-            tainted = node_pb2.Node()
-            tainted.CopyFrom(current)
+            tainted = copy_of(current)
             del tainted.spec.taints[:]
             tainted.spec.taints.extend(plan.taints)
             await self._client.nodes.update(tainted)
             log.info("node taints written", node=name, taints=[f"{t.key}:{t.effect}" for t in plan.taints])
 
     async def _write_pods(self, node: node_pb2.Node, plan: NodePlan) -> None:
-        gate = asyncio.Semaphore(PARALLEL_WRITES)
-        errors: list[ApiError] = []
+        async def lose(pod: pod_pb2.Pod) -> None:
+            with suppress(NotFound):
+                await self._lose(node, pod)
 
-        async def one(write: Coroutine[Any, Any, None]) -> None:
-            async with gate:
-                try:
-                    await write
-                except NotFound:
-                    return
-                except ApiError as error:
-                    errors.append(error)
+        async def evict(pod: pod_pb2.Pod) -> None:
+            with suppress(NotFound):
+                await self._evict(node, pod, plan.taints or node.spec.taints)
 
-        async with asyncio.TaskGroup() as group:
-            for pod in plan.lost:
-                group.create_task(one(self._lose(node, pod)))
-            for pod in plan.evict:
-                group.create_task(one(self._evict(node, pod, plan.taints or node.spec.taints)))
-        if errors:
-            raise errors[0]
+        lost = await for_each(plan.lost, lose, parallel=PARALLEL_WRITES)
+        evicted = await for_each(plan.evict, evict, parallel=PARALLEL_WRITES)
+        if error := lost or evicted:
+            raise error
 
     async def _lose(self, node: node_pb2.Node, pod: pod_pb2.Pod) -> None:
         await self._client.pods.update_status(pod)

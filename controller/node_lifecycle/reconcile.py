@@ -10,6 +10,8 @@ from enum import Enum
 from typing import Final
 
 from controller.node_lifecycle.taints import compute_taints, eviction_of
+from controller.plans import copy_of, sooner
+from controller.pods import with_target_condition
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import timestamp
 from vaina.objects.conditions import find_condition, set_condition
@@ -75,8 +77,7 @@ def reconcile(  # noqa: PLR0913 - what is known of a node, each by its name
     conditions = _silence(node, life, now)
     after = node
     if conditions:
-        after = node_pb2.Node()
-        after.CopyFrom(node)
+        after = copy_of(node)
         for condition in conditions:
             set_condition(after.status, condition, now)
     taints = compute_taints(after, may_evict=may_evict, now=now, may_begin=may_begin)
@@ -96,7 +97,7 @@ def reconcile(  # noqa: PLR0913 - what is known of a node, each by its name
             if at <= now:
                 evict.append(pod)
             else:
-                wake = at - now if wake is None else min(wake, at - now)
+                wake = sooner(wake, at - now)
     return NodePlan(conditions=conditions, taints=taints, lost=lost, evict=tuple(evict), wake_seconds=wake)
 
 
@@ -131,8 +132,7 @@ def _can_be_lost(pod: pod_pb2.Pod) -> bool:
 
 def _lost(pod: pod_pb2.Pod, node: str, now: float) -> pod_pb2.Pod:
     """The Pod with the status that says where it was lost."""
-    lost = pod_pb2.Pod()
-    lost.CopyFrom(pod)
+    lost = copy_of(pod)
     lost.status.phase, lost.status.reason = "Unknown", NODE_LOST
     lost.status.message = f"Node {node} which was running pod {pod.metadata.name} is unresponsive"
     ready = get_condition(lost.status, "Ready")
@@ -144,13 +144,8 @@ def _lost(pod: pod_pb2.Pod, node: str, now: float) -> pod_pb2.Pod:
 
 def driven_away(pod: pod_pb2.Pod, now: float) -> pod_pb2.Pod:
     """Return what to write of a Pod's status before it is deleted for a NoExecute taint."""
-    meta, driven = pod.metadata, pod_pb2.Pod()
-    driven.metadata.name, driven.metadata.namespace, driven.metadata.uid = meta.name, meta.namespace, meta.uid
-    driven.status.conditions.add(
-        type="DisruptionTarget", status="True", reason="DeletionByTaintManager",
-        message="Taint manager: deleting due to NoExecute taint", last_transition_time=timestamp(now),
-    )  # fmt: skip
-    return driven
+    message = "Taint manager: deleting due to NoExecute taint"
+    return with_target_condition(pod, "True", now, reason="DeletionByTaintManager", message=message)
 
 
 def is_written_off(node: node_pb2.Node) -> bool:

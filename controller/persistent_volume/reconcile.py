@@ -11,9 +11,10 @@ given away by one compare-and-swap, the first write; so it never has two claims.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from controller.persistent_volume.match import find_match, why_not
+from controller.plans import NORMAL, WARNING, copy_of
 from controller.volumes import (
     AVAILABLE,
     BETA_STORAGE_PROVISIONER,
@@ -40,10 +41,6 @@ from controller.volumes import (
     reference_key,
     waits_for_consumer,
 )
-
-T = TypeVar("T", Claim, Volume)
-
-NORMAL, WARNING = "Normal", "Warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,7 @@ def next_for_claim(claim: Claim, world: World) -> Step:
         return _bind(volume, claim)
     if has_no_class(claim) and (name := default_class(classes.values())):
         # A default class that came after the claim (RetroactiveDefaultStorageClass).
-        changed = _copy(claim)
+        changed = copy_of(claim)
         changed.spec.storage_class_name = name
         return Step(Write(Verb.UPDATE, changed))
     if waits and SELECTED_NODE not in claim.metadata.annotations:
@@ -153,7 +150,7 @@ def _provision(claim: Claim, found: StorageClass | None) -> Step:
         return _pending(claim, Said(claim, WARNING, "ProvisioningFailed", words))
     annotations = claim.metadata.annotations
     if any(annotations.get(key) != name for key in (STORAGE_PROVISIONER, BETA_STORAGE_PROVISIONER)):
-        changed = _copy(claim)
+        changed = copy_of(claim)
         changed.metadata.annotations[STORAGE_PROVISIONER] = name
         changed.metadata.annotations[BETA_STORAGE_PROVISIONER] = name
         return Step(Write(Verb.UPDATE, changed))
@@ -201,7 +198,7 @@ def _bind(volume: Volume, claim: Claim) -> Step:
     """Return the first write of a binding that is missing."""
     reference, meta = volume.spec.claim_ref, claim.metadata
     if not volume.spec.HasField("claim_ref") or reference.uid != meta.uid:
-        given = _copy(volume)
+        given = copy_of(volume)
         if not is_meant_for(volume, claim):
             given.metadata.annotations[BOUND_BY_CONTROLLER] = "yes"
         reference = given.spec.claim_ref
@@ -212,14 +209,14 @@ def _bind(volume: Volume, claim: Claim) -> Step:
     if volume.status.phase != BOUND:
         return _phase(volume, BOUND)
     if claim.spec.volume_name != volume.metadata.name or BIND_COMPLETED not in meta.annotations:
-        taken = _copy(claim)
+        taken = copy_of(claim)
         if claim.spec.volume_name != volume.metadata.name:
             taken.spec.volume_name = volume.metadata.name
             taken.metadata.annotations[BOUND_BY_CONTROLLER] = "yes"
         taken.metadata.annotations[BIND_COMPLETED] = "yes"
         return Step(Write(Verb.UPDATE, taken))
     if claim.status.phase != BOUND:
-        bound = _copy(claim)
+        bound = copy_of(claim)
         status = bound.status
         status.phase = BOUND
         status.ClearField("access_modes")
@@ -253,7 +250,7 @@ def next_for_volume(volume: Volume, world: World) -> Step:
 
 
 def _unbind(volume: Volume) -> Step:
-    free = _copy(volume)
+    free = copy_of(volume)
     if BOUND_BY_CONTROLLER in volume.metadata.annotations:
         free.spec.ClearField("claim_ref")
         del free.metadata.annotations[BOUND_BY_CONTROLLER]
@@ -286,13 +283,13 @@ def _reclaim(volume: Volume) -> Step:
 
 
 def _failed(volume: Volume, reason: str, words: str) -> Step:
-    failed = _copy(volume)
+    failed = copy_of(volume)
     failed.status.phase, failed.status.message = FAILED, words
     return Step(Write(Verb.STATUS, failed), (Said(volume, WARNING, reason, words),))
 
 
 def _phase(volume: Volume, phase: str) -> Step:
-    changed = _copy(volume)
+    changed = copy_of(volume)
     changed.status.phase, changed.status.message = phase, ""
     return Step(Write(Verb.STATUS, changed))
 
@@ -300,7 +297,7 @@ def _phase(volume: Volume, phase: str) -> Step:
 def _pending(claim: Claim, *says: Said) -> Step:
     if claim.status.phase == PENDING:
         return Step(None, says)
-    changed = _copy(claim)
+    changed = copy_of(claim)
     changed.status.phase = PENDING
     changed.status.ClearField("access_modes")
     changed.status.ClearField("capacity")
@@ -310,14 +307,8 @@ def _pending(claim: Claim, *says: Said) -> Step:
 def _lost(claim: Claim, reason: str, words: str) -> Step:
     if claim.status.phase == LOST:
         return Step()
-    changed = _copy(claim)
+    changed = copy_of(claim)
     changed.status.phase = LOST
     changed.status.ClearField("access_modes")
     changed.status.ClearField("capacity")
     return Step(Write(Verb.STATUS, changed), (Said(claim, WARNING, reason, words),))
-
-
-def _copy(message: T) -> T:
-    made = type(message)()
-    made.CopyFrom(message)
-    return made

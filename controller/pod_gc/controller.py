@@ -8,9 +8,9 @@ from prometheus_client import CollectorRegistry, Counter
 
 from controller.base import Controller, Tools
 from controller.pod_gc.reconcile import AbsentNodes, is_out_of_service, reconcile
+from controller.pods import status_of, with_target_condition
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
-from vaina.clock import timestamp
 from vaina.errors import ApiError, Conflict, NotFound
 from vaina.kinds import NODE, POD
 from vaina.objects.pods import is_terminal
@@ -110,13 +110,8 @@ class PodGcController(Controller):
 
 
 def _failed(pod: pod_pb2.Pod, because: str, now: float) -> pod_pb2.Pod:
-    failed = pod_pb2.Pod()
-    failed.metadata.name, failed.metadata.namespace = pod.metadata.name, pod.metadata.namespace
-    failed.metadata.uid = pod.metadata.uid
-    failed.status.phase = "Failed"
+    failed = status_of(pod)
     if because:
-        failed.status.conditions.add(
-            type="DisruptionTarget", status="True", reason="DeletionByPodGC", message=because,
-            last_transition_time=timestamp(now),
-        )  # fmt: skip
+        failed = with_target_condition(pod, "True", now, reason="DeletionByPodGC", message=because)
+    failed.status.phase = "Failed"
     return failed

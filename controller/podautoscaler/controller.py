@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from controller.base import Controller, Tools
+from controller.plans import copy_of
 from controller.podautoscaler.behavior import History
 from controller.podautoscaler.reconcile import (
     Autoscaler,
@@ -116,7 +117,7 @@ class PodAutoscalerController(Controller):
         plan, word = await self._plan(key, autoscaler)
         self._histories[key] = plan.history
         for note in plan.notes:
-            self._recorder.event(autoscaler, note.type, note.reason, note.message)
+            self._recorder.event(autoscaler, *note)
         labels = (word, "internal" if plan.error else "none")
         self._count.labels(*labels).inc()
         self._seconds.labels(*labels).observe(self.clock.monotonic() - started)
@@ -196,8 +197,7 @@ class PodAutoscalerController(Controller):
     async def _write(self, autoscaler: Autoscaler, plan: Plan) -> None:
         if plan.status == autoscaler.status:
             return
-        changed = v2.HorizontalPodAutoscaler()
-        changed.CopyFrom(autoscaler)
+        changed = copy_of(autoscaler)
         changed.status.CopyFrom(plan.status)
         try:
             await self._clients.horizontal_pod_autoscalers.update_status(changed)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from controller.plans import NORMAL, WARNING, Note, copy_of
 from controller.podautoscaler.behavior import History, Wish, changed, normalise, start
 from controller.podautoscaler.measure import Answer, Measured, NoAnswer, measure
 from controller.podautoscaler.replicas import Readiness, Tolerances
@@ -19,22 +20,12 @@ from vaina.clock import timestamp
 from vaina.objects import quantity
 from vaina.objects.conditions import set_condition
 
-NORMAL, WARNING = "Normal", "Warning"
 ABLE, ACTIVE, LIMITED = "AbleToScale", "ScalingActive", "ScalingLimited"
 _GOT_SCALE: Final = "the HPA controller was able to get the target's current scale"
 _DISABLED: Final = "scaling is disabled since the replica count of the target is zero"
 _NO_SELECTOR: Final = "the HPA target's scale is missing a selector"
 
 Autoscaler = v2.HorizontalPodAutoscaler
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """An Event to write."""
-
-    type: str
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +95,7 @@ def least(spec: v2.HorizontalPodAutoscalerSpec) -> int:
 
 def no_scale(autoscaler: Autoscaler, history: History, why: str, now: float) -> Plan:
     """Return what is said when the target, or its scale, cannot be had."""
-    status = _copy(autoscaler)
+    status = _status_of(autoscaler)
     message = f"the HPA controller was unable to get the target's current scale: {why}"
     _set(status, ABLE, "False", "FailedGetScale", message, now)
     return Plan(status, history, (Note(WARNING, "FailedGetScale", why),), error=why)
@@ -112,7 +103,7 @@ def no_scale(autoscaler: Autoscaler, history: History, why: str, now: float) -> 
 
 def reconcile(autoscaler: Autoscaler, seen: Seen, history: History, rules: Rules, now: float) -> Plan:
     """Return what to do about the target."""
-    spec, status = autoscaler.spec, _copy(autoscaler)
+    spec, status = autoscaler.spec, _status_of(autoscaler)
     current = seen.scale.spec.replicas
     history = start(history, current, now)
     _set(status, ABLE, "True", "SucceededGetScale", _GOT_SCALE, now)
@@ -263,9 +254,8 @@ def not_rescaled(autoscaler: Autoscaler, plan: Plan, why: str, now: float) -> Pl
     return replace(plan, notes=(*plan.notes, note), error=why)
 
 
-def _copy(autoscaler: Autoscaler) -> v2.HorizontalPodAutoscalerStatus:
-    status = v2.HorizontalPodAutoscalerStatus()
-    status.CopyFrom(autoscaler.status)
+def _status_of(autoscaler: Autoscaler) -> v2.HorizontalPodAutoscalerStatus:
+    status = copy_of(autoscaler.status)
     status.observed_generation = autoscaler.metadata.generation
     return status
 

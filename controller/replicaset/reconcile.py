@@ -1,7 +1,6 @@
 """PURE: what to do so that a controller has the Pods it should have.
 
-Follows upstream's pkg/controller/replicaset (manageReplicas). Called by `controller.replicaset.controller`
-for ReplicaSets and ReplicationControllers alike.
+Follows upstream's pkg/controller/replicaset (manageReplicas).
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -72,24 +71,22 @@ def reconcile(
     owner: Owner,
     observed: Observed,
     *,
-    may_act: bool,
     now: float,
     related: Sequence[pod_pb2.Pod] = (),
     taken: Container[str] = frozenset(),
 ) -> ReplicaPlan:
-    """Decide what to do for a controller.
+    """Decide what to do for a controller, once the cache shows all that was done before.
 
     Args:
         owner: the controller.
         observed: its Pods.
-        may_act: whether the cache shows all that was done before; otherwise nothing is created or deleted.
         now: seconds since the epoch.
         related: Pods of controllers with the same owner, for the choice of victims.
         taken: names of Pods of the namespace, and of those that went lately.
     """
     create: tuple[str, ...] = ()
     delete: tuple[pod_pb2.Pod, ...] = ()
-    if may_act and not owner.meta.HasField("deletion_timestamp"):
+    if not owner.meta.HasField("deletion_timestamp"):
         missing = owner.replicas - len(observed.active)
         if missing > 0:
             meta = owner.meta
@@ -97,6 +94,6 @@ def reconcile(
         elif missing < 0:
             adopted = {pod.metadata.uid for pod in observed.adopt}
             victims = choose_victims(observed.active, min(-missing, BURST), now=now, related=related)
-            # What is only about to be adopted is not ours to delete yet: the next sync sees to it.
+            # A Pod that is only about to be adopted is left to the next sync.
             delete = tuple(pod for pod in victims if pod.metadata.uid not in adopted)
     return ReplicaPlan(adopt=observed.adopt, release=observed.release, create=create, delete=delete)

@@ -7,6 +7,7 @@ the condition ReplicaFailure while creating or deleting fails.
 from dataclasses import dataclass
 from typing import Any
 
+from controller.plans import copy_of, sooner
 from controller.pod_control import Failure
 from controller.pods import available_in
 from controller.replicaset.owner import Owner
@@ -39,11 +40,11 @@ def compute_status(owner: Owner, observed: Observed, *, failure: Failure | None,
         now: seconds since the epoch.
     """
     old = owner.object.status
-    new = type(old)()
-    new.CopyFrom(old)
+    new = copy_of(old)
     wake: float | None = None
+    wait = owner.object.spec.min_ready_seconds
     ready = available = labelled = 0
-    template_labels = tuple(owner.template.metadata.labels.items())
+    template_labels = tuple(owner.object.spec.template.metadata.labels.items())
     for pod in observed.active:
         labels = pod.metadata.labels
         for key, value in template_labels:
@@ -54,11 +55,11 @@ def compute_status(owner: Owner, observed: Observed, *, failure: Failure | None,
         if not is_ready(pod):
             continue
         ready += 1
-        left = available_in(pod, owner.min_ready_seconds, now)
+        left = available_in(pod, wait, now)
         if left <= 0:
             available += 1
         else:
-            wake = left if wake is None else min(wake, left)
+            wake = sooner(wake, left)
     new.replicas, new.fully_labeled_replicas = len(observed.active), labelled
     new.ready_replicas, new.available_replicas = ready, available
     new.observed_generation = owner.meta.generation

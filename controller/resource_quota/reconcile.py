@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from controller.plans import copy_of, sooner
 from controller.resource_quota.charges import bounded
 from vaina.api.core.v1 import resource_quota_pb2
 from vaina.clock import seconds_of
@@ -51,8 +52,7 @@ def count(quota: Quota, objects: Iterable[tuple[Kind[Any], Iterable[Any]]], now:
                 continue
             used = amounts.plus(used, amounts.only(usage_of(kind, item, now), hard))
             left = _seconds_left(item, now) if kind is POD else None
-            if left is not None:
-                next_change = left if next_change is None else min(next_change, left)
+            next_change = sooner(next_change, left)
     return Count(used, next_change)
 
 
@@ -77,8 +77,7 @@ def reconcile(quota: Quota, actual: Amounts, outstanding: dict[str, int]) -> Quo
     used = amounts.only(bounded(before, actual, outstanding, [name for name in actual if name in hard]), hard)
     if amounts.equal(amounts.read(quota.status.hard), hard) and amounts.equal(before, used):
         return None
-    wanted = Quota()
-    wanted.CopyFrom(quota)
+    wanted = copy_of(quota)
     amounts.write(hard, wanted.status.hard)
     amounts.write(used, wanted.status.used)
     return wanted

@@ -1,8 +1,7 @@
 """The shell of StatefulSets: informers in, plan out.
 
-Pods have names that follow from the set, and are deleted by uid: whatever is done again after a crash finds
-itself done. Nothing is decided before the caches show what was written last (I7), nor on their word alone:
-the set is read again before anything is made or deleted.
+Pods have names that follow from the set, and are deleted by uid: what is done again after a crash finds
+itself done. The set is read again before anything is made or deleted.
 """
 
 from collections.abc import Coroutine, Iterable
@@ -13,9 +12,10 @@ import structlog
 
 from controller.base import Tools
 from controller.ownership import BY_CONTROLLER
-from controller.revisioned import RECHECK_SECONDS, RevisionedController
+from controller.owning import RECHECK_SECONDS
+from controller.revisioned import RevisionedController
 from controller.revisions import History, look_back
-from controller.statefulset.identity import Claim, StatefulSet, claim_keys, ordinal_of, reference
+from controller.statefulset.identity import Claim, StatefulSet, claim_keys, ordinal_of
 from controller.statefulset.reconcile import Plan, Version, reconcile
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
@@ -24,7 +24,6 @@ from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM, STATEFUL_SET
 from vaina.objects.meta import is_controlled_by, object_key
 from vaina.objects.revisions import REVISION_HASH, Revision, template_of
-from vaina.objects.selectors import from_message
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -40,13 +39,13 @@ class StatefulSetController(RevisionedController[StatefulSet]):
         super().__init__(tools, factory, recorder, (self._claims,))
 
     async def sync(self, key: str) -> float | None:
-        stateful_set = self._sets.lister.get(key)
+        stateful_set = self._owners.lister.get(key)
         if stateful_set is None:
             self._forget(key)
             return None
-        if not self._is_up_to_date(key, stateful_set):
+        if not self._is_up_to_date(key, self._own(stateful_set.metadata)):
             return RECHECK_SECONDS
-        selector = from_message(stateful_set.spec.selector)
+        selector = self._selector_of(stateful_set)
         pods = await self._claim(
             key,
             stateful_set,
@@ -69,17 +68,17 @@ class StatefulSetController(RevisionedController[StatefulSet]):
         try:
             await self._act(key, stateful_set, plan)
         except ApiError as error:
-            # What was seen is told all the same, as upstream does.
+            # The status is written all the same, as upstream does.
             failure = error
         if plan.status is not None:
-            await self._write_status(key, stateful_set, plan.status)
+            await self._tell(key, stateful_set, plan.status)
         if failure is not None:
             raise failure
         return plan.wake_seconds
 
     async def _look_back(self, stateful_set: StatefulSet, pods: Iterable[pod_pb2.Pod]) -> History:
         return look_back(
-            stateful_set.metadata, reference(stateful_set), stateful_set.spec.template,
+            stateful_set.metadata, self._reference_to(stateful_set), stateful_set.spec.template,
             await self._revisions_of(stateful_set),
             current_name=stateful_set.status.current_revision,
             live={pod.metadata.labels.get(REVISION_HASH, "") for pod in pods},
@@ -87,10 +86,7 @@ class StatefulSetController(RevisionedController[StatefulSet]):
         )  # fmt: skip
 
     async def _revisions_of(self, stateful_set: StatefulSet) -> list[Revision]:
-        """Return the revisions of a set, with the one that was rolled out last.
-
-        A cache that is late would have the newest taken for it.
-        """
+        """Return the revisions of a set, with the one that was rolled out last: the cache may be late."""
         meta, current = stateful_set.metadata, stateful_set.status.current_revision
         found = self._revisions.lister.by_index(BY_CONTROLLER, meta.uid)
         if current and all(revision.metadata.name != current for revision in found):
@@ -102,39 +98,27 @@ class StatefulSetController(RevisionedController[StatefulSet]):
 
     async def _act(self, key: str, stateful_set: StatefulSet, plan: Plan) -> None:
         for wanted in plan.claims:
-            await self._told(
-                stateful_set,
-                "Create",
-                f"Claim {wanted.metadata.name}",
-                self._make_claim(wanted),
-            )
+            what = f"Claim {wanted.metadata.name}"
+            await self._report(stateful_set, "Create", what, self._make_claim(wanted))
         for wanted in plan.retain:
             await self._client.persistent_volume_claims.update(wanted)
         for pod in plan.create:
-            await self._told(
-                stateful_set,
-                "Create",
-                f"Pod {pod.metadata.name}",
-                self._create(key, stateful_set, pod),
-            )
+            what, write = f"Pod {pod.metadata.name}", self._create(key, stateful_set, pod)
+            await self._report(stateful_set, "Create", what, write)
         for pod in plan.repair:
-            await self._told(
-                stateful_set,
-                "Update",
-                f"Pod {pod.metadata.name}",
-                self._update_pod(key, pod),
-            )
+            what, write = f"Pod {pod.metadata.name}", self._update_pod(key, pod)
+            await self._report(stateful_set, "Update", what, write)
         for pod in plan.delete:
             if pod in plan.ended:
                 phase = "Failed" if pod.status.phase == "Failed" else "Terminated"
                 words = f"StatefulSet {key} is recreating {phase.lower()} Pod {pod.metadata.name}"
                 self._recorder.event(stateful_set, WARNING, f"Recreating{phase}Pod", words)
-            await self._told(stateful_set, "Delete", f"Pod {pod.metadata.name}", self._delete(key, pod))
+            await self._report(stateful_set, "Delete", f"Pod {pod.metadata.name}", self._delete(key, pod))
 
-    async def _told(
+    async def _report(
         self, stateful_set: StatefulSet, verb: str, what: str, write: Coroutine[Any, Any, None]
     ) -> None:
-        """Write, and tell what became of it, in upstream's words."""
+        """Write, and report what became of it, in upstream's words."""
         words = f"{verb.lower()} {what} in StatefulSet {stateful_set.metadata.name}"
         try:
             await write
@@ -147,10 +131,8 @@ class StatefulSetController(RevisionedController[StatefulSet]):
         log.info(words, stateful_set=object_key(stateful_set), uid=stateful_set.metadata.uid)
 
     async def _make_claim(self, wanted: Claim) -> None:
-        try:
+        with suppress(AlreadyExists):
             await self._client.persistent_volume_claims.create(wanted)
-        except AlreadyExists:
-            return
 
     async def _create(self, key: str, stateful_set: StatefulSet, pod: pod_pb2.Pod) -> None:
         try:
@@ -168,7 +150,7 @@ class StatefulSetController(RevisionedController[StatefulSet]):
         except (NotFound, Conflict):
             # Gone, or another Pod by now.
             return
-        self._pod_writes.deleted(key, meta.uid, self.clock.monotonic())
+        self._writes.deleted(key, meta.uid, self.clock.monotonic())
 
 
 def _version(revision: Revision) -> Version:

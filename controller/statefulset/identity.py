@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from controller.plans import copy_of
 from controller.pods import pod_from_template
 from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
@@ -114,8 +115,7 @@ def new_claims(stateful_set: StatefulSet, ordinal: int, there: Mapping[str, Clai
         name = claim_name(stateful_set, template, ordinal)
         if name in there:
             continue
-        claim = Claim()
-        claim.CopyFrom(template)
+        claim = copy_of(template)
         claim.ClearField("status")
         claim.metadata.name, claim.metadata.namespace = name, stateful_set.metadata.namespace
         claim.metadata.labels.update(stateful_set.spec.selector.match_labels)
@@ -148,8 +148,7 @@ def owned_as_wished(stateful_set: StatefulSet, claim: Claim, condemned: pod_pb2.
         claim: as it is.
         condemned: its Pod, when the Pod goes because there are to be fewer.
     """
-    wanted = Claim()
-    wanted.CopyFrom(claim)
+    wanted = copy_of(claim)
     _set_owners(stateful_set, wanted, condemned)
     return None if wanted.metadata.owner_references == claim.metadata.owner_references else wanted
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from controller.plans import copy_of, sooner
 from controller.pods import available_in
 from controller.statefulset.identity import (
     Claim,
@@ -22,7 +23,6 @@ from controller.statefulset.identity import (
     new_pod,
     ordinal_of,
     owned_as_wished,
-    pod_name,
     replicas_of,
     start_of,
 )
@@ -143,8 +143,7 @@ class _Step:
         if self.ordered and not self._is_available(pod):
             return False
         if not is_identified(self.set, pod, ordinal) and not _is_ending(pod):
-            repaired = pod_pb2.Pod()
-            repaired.CopyFrom(pod)
+            repaired = copy_of(pod)
             volumes = [*pod.spec.volumes]
             identify(self.set, repaired, ordinal)
             repaired.spec.ClearField("volumes")
@@ -254,8 +253,7 @@ class _Step:
         return available_in(pod, self.set.spec.min_ready_seconds, self.now) <= 0
 
     def _wake_in(self, seconds: float) -> None:
-        wake = self.plan.wake_seconds
-        self.plan.wake_seconds = seconds if wake is None else min(wake, seconds)
+        self.plan.wake_seconds = sooner(self.plan.wake_seconds, seconds)
 
 
 def _is_ending(pod: pod_pb2.Pod) -> bool:
@@ -270,8 +268,7 @@ def compute_status(
     stateful_set: StatefulSet, pods: Sequence[pod_pb2.Pod], current: Version, update: Version, now: float
 ) -> Status:
     """Return what the status should say. Follows computeReplicaStatus and completeRollingUpdate."""
-    status = Status()
-    status.CopyFrom(stateful_set.status)
+    status = copy_of(stateful_set.status)
     created = [pod for pod in pods if ordinal_of(stateful_set, pod.metadata.name) is not None]
     ready = [pod for pod in created if _is_running_and_ready(pod)]
     steady = [pod for pod in created if not _is_ending(pod)]
@@ -292,11 +289,3 @@ def compute_status(
 
 def _count(pods: Sequence[pod_pb2.Pod], revision: str) -> int:
     return sum(1 for pod in pods if pod.metadata.labels.get(REVISION_HASH) == revision)
-
-
-def missing_names(stateful_set: StatefulSet, pods: Sequence[pod_pb2.Pod]) -> list[str]:
-    """Return the names of Pods that there should be and are not."""
-    there = {pod.metadata.name for pod in pods}
-    first = start_of(stateful_set)
-    names = (pod_name(stateful_set, ordinal) for ordinal in range(first, first + replicas_of(stateful_set)))
-    return [name for name in names if name not in there]

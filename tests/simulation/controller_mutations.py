@@ -115,7 +115,7 @@ def forces_its_pods(patch: Patch) -> None:
             await self._client.pods.delete(meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
         except (NotFound, Conflict):
             return
-        self._pod_writes.deleted(key, meta.uid, self.clock.monotonic())
+        self._writes.deleted(key, meta.uid, self.clock.monotonic())
 
     patch.setattr(StatefulSetController, "_delete", delete)
 
@@ -155,7 +155,7 @@ def counts_the_unready(patch: Patch) -> None:
 def lets_used_claims_go(patch: Patch) -> None:
     """volume: a claim that ends is not held for the Pods that use it."""
 
-    async def unused(self: ClaimProtectionController, key: str) -> bool:
+    async def unused(self: ClaimProtectionController, key: str, obj: Any) -> bool:
         return False
 
     patch.setattr(ClaimProtectionController, "_is_used", unused)

@@ -3,11 +3,12 @@ from dataclasses import dataclass
 import pytest
 
 from controller.pod_control import Failure
-from controller.replicaset.owner import of_replica_set, of_replication_controller
+from controller.replicaset.owner import owner_of
 from controller.replicaset.reconcile import observe
 from controller.replicaset.status import compute_status
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
+from vaina.kinds import REPLICA_SET, REPLICATION_CONTROLLER
 from vaina.testing.builders import make_pod, make_replica_set, make_replication_controller, owner_ref
 from vaina.testing.clock import EPOCH
 
@@ -52,7 +53,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_counts(case):
     replica_set = make_replica_set("web", min_ready_seconds=case.min_ready_seconds, generation=4)
-    owner = of_replica_set(replica_set)
+    owner = owner_of(REPLICA_SET, replica_set)
     plan = compute_status(owner, observe(owner, case.pods), failure=None, now=NOW)
     status = plan.status
     assert plan.wake_seconds == case.wake
@@ -62,21 +63,23 @@ def test_counts(case):
         status.terminating_replicas,
     )  # fmt: skip
     replica_set.status.CopyFrom(status)
-    again = compute_status(of_replica_set(replica_set), observe(owner, case.pods), failure=None, now=NOW)
+    again = compute_status(
+        owner_of(REPLICA_SET, replica_set), observe(owner, case.pods), failure=None, now=NOW
+    )
     assert again.status is None
 
 
 def test_a_pod_that_lacks_a_label_of_the_template_is_not_fully_labelled():
     replica_set = make_replica_set("web")
     replica_set.spec.template.metadata.labels["tier"] = "front"
-    owner = of_replica_set(replica_set)
+    owner = owner_of(REPLICA_SET, replica_set)
     status = compute_status(owner, observe(owner, (mine("a"),)), failure=None, now=NOW).status
     assert (status.replicas, status.fully_labeled_replicas) == (1, 0)
 
 
 def test_a_failure_is_told_once_and_taken_back_when_it_is_over():
     replica_set = make_replica_set("web")
-    owner = of_replica_set(replica_set)
+    owner = owner_of(REPLICA_SET, replica_set)
     nothing = observe(owner, ())
     replica_set.status.CopyFrom(
         compute_status(owner, nothing, failure=Failure("FailedCreate", "quota"), now=NOW).status
@@ -94,7 +97,7 @@ def test_a_failure_is_told_once_and_taken_back_when_it_is_over():
 
 def test_a_replication_controller_has_the_same_counts():
     controller = make_replication_controller("web")
-    owner = of_replication_controller(controller)
+    owner = owner_of(REPLICATION_CONTROLLER, controller)
     ref = owner_ref("ReplicationController", "web", "uid-default-web", api_version="v1")
     pods = (make_pod("a", labels={"app": "web"}, owner=ref, phase="Running", ready=True),)
     status = compute_status(owner, observe(owner, pods), failure=None, now=NOW).status
