@@ -68,20 +68,10 @@ def build(  # noqa: PLR0913 - all but three by keyword
     rng: random.Random | None = None,
     metrics: MetricsSource | None = None,
 ) -> Manager:
-    """Construct the controllers over any clientset.
+    """Construct the controllers over any clientset, of the apiserver over gRPC or in process.
 
-    Args:
-        clientset: to the apiserver, over gRPC or in process.
-        clock: the machine's, or a test's.
-        config: times, ranges, and which controllers.
-        registry: where metrics go.
-        instance: this process, in Events.
-        detector: finds who changes cached objects; for tests.
-        rng: for jitter.
-        metrics: who knows what Pods use; None: the apiserver.
-
-    Raises:
-        ValueError: a range or a controller's name is wrong.
+    `detector` finds what changes cached objects; `metrics` knows what Pods use, by default the apiserver.
+    Raises ValueError when a range or a controller's name is wrong.
     """
     registry = registry or CollectorRegistry()
     factory = InformerFactory(clientset, clock, detector=detector, rng=rng)

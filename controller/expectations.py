@@ -1,15 +1,11 @@
 """PURE: a guard against acting on a stale cache (I7, I10).
 
-A controller that has written remembers what its cache must show before it decides again:
+A controller that has written remembers what its cache must show before it decides again: of creations the
+newest version, of deletions that the object is gone or ending. Creations whose answer was lost are remembered
+by name, and asked for again under the same name until the answer is clear; meanwhile nothing else is created.
 
-    creations   the cache has reached the version that the newest of them got
-    deletions   the object is gone from the cache, or is marked as ending
-    unknown     creations whose answer was lost, by name: they may have happened. They are asked for again
-                under the same name,
-                until the answer is clear; meanwhile nothing else is created
-
-Versions are ordered over all objects, so no counting of events is needed (upstream's expectations count, and
-expire after five minutes; here the same time is the last resort).
+Versions are ordered over all objects, so that no events are counted, as upstream's expectations do. Theirs
+expire after five minutes too.
 """
 
 from collections.abc import Callable, Collection
@@ -43,7 +39,6 @@ class Expectations:
         expected.unknown.pop(name, None)
 
     def create_unknown(self, key: str, name: str, now: float) -> None:
-        """Note a creation whose outcome is not known."""
         self._note(key, now).unknown[name] = None
 
     def settled(self, key: str, name: str) -> None:
@@ -61,13 +56,9 @@ class Expectations:
         return tuple(expected.unknown) if expected else ()
 
     def fulfilled(self, key: str, *, version: int, is_ending: Callable[[str], bool], now: float) -> bool:
-        """Say whether the cache shows everything that was done for a key.
+        """Say whether the cache, of this version, shows everything that was done for a key.
 
-        Args:
-            key: of the controller.
-            version: of the cache of what is created and deleted.
-            is_ending: whether the cache shows the object of a uid as gone or ending.
-            now: seconds, of the clock that the notes were made with.
+        `is_ending` says whether it shows the object of a uid as gone or ending; `now` is monotonic seconds.
         """
         expected = self._by_key.get(key)
         if expected is None:
@@ -82,7 +73,6 @@ class Expectations:
         return True
 
     def forget(self, key: str) -> None:
-        """Drop everything about a key whose object is gone."""
         self._by_key.pop(key, None)
 
     def _note(self, key: str, now: float) -> Expected:

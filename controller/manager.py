@@ -17,15 +17,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def selected(names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Return which of the known controllers should run.
-
-    Args:
-        names: as configured: "*", names, and names with a minus before them.
-        known: all there are, in order.
-
-    Raises:
-        ValueError: a name is none of the known.
-    """
+    """Return which known controllers run: "*" is all, "-name" all but that one. Raises ValueError."""
     unknown = [name for name in names if name != "*" and name.removeprefix("-") not in known]
     if unknown:
         raise ValueError(f"unknown controllers: {', '.join(unknown)} (known: {', '.join(known)})")
@@ -50,11 +42,9 @@ class Manager:
 
     @property
     def synced(self) -> bool:
-        """Whether all caches have been filled."""
         return self._factory.synced
 
     async def wait_synced(self) -> None:
-        """Return when all caches have been filled."""
         await self._factory.wait_synced()
 
     async def run(self) -> None:

@@ -1,10 +1,9 @@
 """PURE: the names of new Pods.
 
-A name follows from the controller's uid and a number, the smallest ones first whose names are not taken, not
-from chance: whoever decides on the same state gives the same names. So a creation whose answer was lost can
-be asked for again without making two Pods (I10), and two processes that both think they lead, or one that
-died in the middle and its successor, make one set of Pods (I18). Names of Pods that went lately count as
-taken, so that a Pod is not followed by another of its name.
+A name follows from the controller's uid and the smallest free number, not from chance: processes that decide
+on the same state give the same names. So a creation whose answer was lost can be asked for again without
+making two Pods (I10), and two processes that both think they lead make one set of Pods (I18). Names of Pods
+that went lately count as taken, so that a Pod is not followed by another of its name.
 """
 
 import hashlib
@@ -18,19 +17,12 @@ MAX_BASE = 58
 
 
 def pod_names(owner: str, uid: str, count: int, taken: Container[str] = frozenset()) -> tuple[str, ...]:
-    """Return names for `count` new Pods.
-
-    Args:
-        owner: name of the controller's object.
-        uid: its uid.
-        count: how many.
-        taken: names in use in the namespace, or lately so.
-    """
+    """Return names for `count` new Pods of an owner; `taken` are names in use in the namespace, or lately so."""
     base = f"{owner}-"[:MAX_BASE]
     names: dict[str, None] = {}
     number = 0
     while len(names) < count:
-        name = base + _suffix(f"{uid}/{number}")
+        name = base + hash_letters(f"{uid}/{number}".encode(), SUFFIX_LENGTH)
         number += 1
         if name not in taken:
             names[name] = None
@@ -39,13 +31,14 @@ def pod_names(owner: str, uid: str, count: int, taken: Container[str] = frozense
 
 def suffixed(owner: str, seed: str) -> str:
     """Return the name of a Pod that follows from a seed: always the same."""
-    return f"{owner}-"[:MAX_BASE] + _suffix(seed)
+    return f"{owner}-"[:MAX_BASE] + hash_letters(seed.encode(), SUFFIX_LENGTH)
 
 
-def _suffix(seed: str) -> str:
-    value = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
+def hash_letters(data: bytes, count: int) -> str:
+    """Return the hash of some bytes in so many letters."""
+    value = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
     letters = []
-    for _ in range(SUFFIX_LENGTH):
+    for _ in range(count):
         value, index = divmod(value, len(ALPHABET))
         letters.append(ALPHABET[index])
     return "".join(letters)

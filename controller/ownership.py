@@ -1,9 +1,7 @@
-"""PURE: which objects a controller owns, may adopt, and must release.
+"""PURE: which objects a controller owns, may adopt, and must release, by controller reference and uid (I10).
 
-By controller reference and uid, never by name (I10).
-
-Follows upstream's controller_ref_manager: an orphan that matches is adopted; what is owned and matches no
-longer is released; what somebody else owns is never touched; a controller that is being deleted neither
+Follows upstream's controller_ref_manager: an orphan that matches is adopted, an owned object that matches no
+longer is released, and other owners' objects are left alone. A controller that is being deleted neither
 adopts nor releases.
 """
 
@@ -39,13 +37,7 @@ class Claims(Generic[M]):
 
 
 def claim(owner: meta_pb2.ObjectMeta, candidates: Iterable[M], matches: Callable[[M], bool]) -> Claims[M]:
-    """Sort candidates by what the owner may do with them.
-
-    Args:
-        owner: metadata of the controller's object.
-        candidates: objects of its namespace; those of other owners are left alone.
-        matches: whether the owner's selector selects an object.
-    """
+    """Sort candidates by what the owner may do with them; `matches` asks its selector."""
     owned: list[M] = []
     adopt: list[M] = []
     release: list[M] = []

@@ -60,7 +60,6 @@ class OwningController(Controller):
         self._owners.ensure_indexer(BY_UID, lambda obj: (obj.metadata.uid,))
 
     def _forget(self, key: str) -> None:
-        """Drop everything about an owner that is gone."""
         self._owner_writes.forget(key)
         self._writes.forget(key)
 
@@ -177,7 +176,7 @@ class GatheringController(OwningController):
         self._look_at(new, gather=not ends)
 
     def _look_at(self, pod: pod_pb2.Pod, *, gather: bool = False) -> None:
-        """Queue the owner of a Pod, or every one that might adopt it; later with `gather`, if it has many."""
+        """Queue the owner of a Pod, or all that might adopt it; later with `gather`, if it has many."""
         for owner in self._owners_of(pod):
             size = self._size_of(owner)
             delay = min(size * GATHER_SECONDS_EACH, 1.0) if gather and size > GATHER_FROM else 0.0

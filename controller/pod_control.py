@@ -103,7 +103,7 @@ class PodControl:
         return await for_each(batches, delete)
 
     async def confirm(self, pods: Sequence[pod_pb2.Pod]) -> None:
-        """Raise Conflict when one of these Pods is no longer as the cache has it. Raises ApiError."""
+        """Raise Conflict when one of these Pods has changed since the cache saw it. Raises ApiError."""
 
         async def check(pod: pod_pb2.Pod) -> None:
             meta = pod.metadata
@@ -186,7 +186,7 @@ class PodControl:
         return [result if isinstance(result, ApiError) else None for result in results]
 
     def _deleted(self, key: str, owner: Any, pod: pod_pb2.Pod, error: ApiError | None) -> ApiError | None:
-        """Note what became of a deletion; return why it failed."""
+        """Note the outcome of a deletion; return why it failed."""
         meta = pod.metadata
         if isinstance(error, NotFound | Conflict):
             # Gone, another Pod by now, or in another state: the cache will show it.

@@ -73,7 +73,6 @@ class RecentNames:
         self._gone: dict[str, float] = {}
 
     def add(self, key: str, now: float) -> None:
-        """Note a Pod that has gone."""
         self._gone.pop(key, None)
         self._gone[key] = now
         while self._gone:

@@ -1,8 +1,7 @@
-"""PURE: what needed nothing when it was looked at last. The same objects again need nothing again.
+"""PURE: what needed nothing when it was looked at last; for decisions that do not depend on the time.
 
-Caches put a new object in the place of one that changed, so "the same" is "the very same objects": to compare
-a thousand Pods takes some 30 µs, to sort and count them milliseconds. Only for decisions that do not depend
-on the time.
+Caches put a new object in the place of one that changed, so "the same" means "the very same objects": to
+compare a thousand Pods takes some 30 µs, to sort and count them milliseconds.
 """
 
 from collections.abc import Sequence
@@ -20,17 +19,13 @@ class AtRest:
         self._seen: dict[str, tuple[Any, Sequence[Any]]] = {}
 
     def is_same(self, key: str, owner: object, objects: Sequence[object]) -> bool:
-        """Say whether an owner and its objects are those that needed nothing."""
         known = self._seen.get(key)
         if known is None or known[0] is not owner or len(known[1]) != len(objects):
             return False
         return all(map(is_, known[1], objects))
 
     def note(self, key: str, owner: object, objects: Sequence[object]) -> None:
-        """Remember that these need nothing, now and later.
-
-        They are kept alive, so that no other object is taken for one of them.
-        """
+        """Remember that these need nothing. They are kept alive, so that none is taken for another."""
         self._seen.pop(key, None)
         self._seen[key] = owner, objects
         if len(self._seen) > MAX_KEYS:

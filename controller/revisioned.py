@@ -1,8 +1,4 @@
-"""What StatefulSets and DaemonSets share in their shells: claiming Pods, and keeping revisions.
-
-Both write Pods themselves, and keep what their template was as ControllerRevisions
-(`controller/revisions.py`).
-"""
+"""What the shells of StatefulSets and DaemonSets share: claiming Pods, and keeping ControllerRevisions."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar

@@ -1,16 +1,15 @@
 """PURE: the history of a template as ControllerRevisions, for StatefulSets and DaemonSets.
 
 A revision keeps the template as a patch of its owner (`vaina/objects/revisions.py`); its name is the owner's
-with a hash of that. The same template again is the same revision, with a new number. Follows
-`pkg/controller/history`. The hash is ours: it differs from upstream's.
+with a hash of that, which differs from upstream's. The same template again is the same revision, with a new
+number. Follows `pkg/controller/history`.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from controller.naming import ALPHABET
+from controller.naming import hash_letters
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects.revisions import REVISION_HASH, Revision, template_data
@@ -36,16 +35,6 @@ class History:
     surplus: tuple[Revision, ...] = ()
 
 
-def hash_of(data: bytes, collisions: int) -> str:
-    """Return the hash of a revision's data; with other collisions another one."""
-    value = int.from_bytes(hashlib.sha256(data + str(collisions).encode()).digest()[:8], "big")
-    letters = []
-    for _ in range(_HASH_LENGTH):
-        value, index = divmod(value, len(ALPHABET))
-        letters.append(ALPHABET[index])
-    return "".join(letters)
-
-
 def look_back(  # noqa: PLR0913 - what a history depends on, by keyword
     owner: meta_pb2.ObjectMeta,
     reference: meta_pb2.OwnerReference,
@@ -59,15 +48,8 @@ def look_back(  # noqa: PLR0913 - what a history depends on, by keyword
 ) -> History:
     """Return what is to become of an owner's revisions.
 
-    Args:
-        owner: metadata of the StatefulSet or DaemonSet.
-        reference: by which a revision names it as its controller.
-        template: of Pods, as it is wished for now.
-        revisions: that the owner has.
-        current_name: of the revision that was rolled out last; empty: the newest is.
-        live: names of revisions that Pods have.
-        limit: how many that nobody has any more are kept.
-        collisions: how often a hash was taken by another template.
+    `current_name` is the revision that was rolled out last (empty: the newest), `live` are the revisions that
+    Pods have; `limit` of the others are kept. `collisions` says how often a hash was another template's.
     """
     known = sorted(revisions, key=_age)
     data, create, renumber = template_data(template), False, False
@@ -99,7 +81,7 @@ def _new(
     number: int,
     collisions: int,
 ) -> Revision:
-    found = hash_of(data, collisions)
+    found = hash_letters(data + str(collisions).encode(), _HASH_LENGTH)
     made = Revision(revision=number)
     made.metadata.name, made.metadata.namespace = f"{owner.name[:_MAX_BASE]}-{found}", owner.namespace
     made.metadata.labels.update(template.metadata.labels)

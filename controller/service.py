@@ -25,5 +25,4 @@ class ControllerService:
         return pb.ListControllersResponse(controllers=states)
 
     def handlers(self) -> Handlers:
-        """Return the methods by path."""
         return {f"/{SERVICE}/ListControllers": typed(self.ListControllers, pb.ListControllersRequest)}

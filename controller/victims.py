@@ -2,8 +2,7 @@
 
 Unassigned before assigned; Pending before Unknown before Running; not ready before ready; lower deletion
 cost; nodes with more replicas; ready for a shorter time; more restarts; newer. Times count by the power of
-two of their age, so that not only the newest go; the uid breaks ties, so that the choice is the same for
-everybody who sees the same Pods.
+two of their age, so that not only the newest go. The uid breaks ties, so that the choice is always the same.
 """
 
 from collections import Counter
@@ -22,13 +21,9 @@ _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 def choose_victims(
     pods: Sequence[pod_pb2.Pod], count: int, *, now: float, related: Iterable[pod_pb2.Pod] = ()
 ) -> tuple[pod_pb2.Pod, ...]:
-    """Return the `count` Pods to delete.
+    """Return the `count` Pods to delete of a controller's active ones.
 
-    Args:
-        pods: the active Pods of the controller.
-        count: how many are too many.
-        now: seconds since the epoch.
-        related: active Pods of controllers with the same owner; they count for how crowded a node is.
+    `related` are active Pods of controllers with the same owner; they count for how crowded a node is.
     """
     if count >= len(pods):
         return tuple(pods)
@@ -44,8 +39,9 @@ def choose_victims(
 
 
 def age_ratios(pods: Sequence[pod_pb2.Pod], victims: Sequence[pod_pb2.Pod], now: float) -> list[float]:
-    """Return how many times as old as the youngest ready Pod each ready victim is, in whole numbers as
-    upstream; none when all go.
+    """Return the age of each ready victim by that of the youngest ready Pod, in whole numbers.
+
+    Upstream's are whole too; there are none when all Pods go.
     """
     if len(victims) >= len(pods):
         return []
@@ -65,7 +61,6 @@ def _coarse_rank(pod: pod_pb2.Pod, crowd: Counter[str]) -> tuple[int, ...]:
 
 
 def _fine_rank(pod: pod_pb2.Pod, now: float) -> tuple[object, ...]:
-    """Return what decides among Pods of the same coarse rank."""
     restarts = 0
     for status in pod.status.container_statuses:
         restarts = max(restarts, status.restart_count)
@@ -80,13 +75,13 @@ def _fine_rank(pod: pod_pb2.Pod, now: float) -> tuple[object, ...]:
 
 
 def _age_rank(since: float, now: float) -> int:
-    """The power of two of an age in nanoseconds; -1 for an age that is none."""
+    """Return the power of two of an age in nanoseconds; -1 for an age of 0 or less."""
     nanoseconds = round((now - since) * 1e9)
     return nanoseconds.bit_length() - 1 if nanoseconds > 0 else -1
 
 
 def _deletion_cost(pod: pod_pb2.Pod) -> int:
-    """Return what its going costs; a text that the apiserver would not take is nothing, as upstream."""
+    """Return a Pod's deletion cost; 0 for a text that the apiserver would not take, as upstream."""
     text = pod.metadata.annotations.get(DELETION_COST, "")
     cost = parse_int(text, bits=32)
     return cost if cost is not None and str(cost) == text else 0

@@ -1,4 +1,4 @@
-"""PURE: what a PersistentVolume or claim says of itself: class, size, whose it is.
+"""PURE: class, size and owner of PersistentVolumes and claims.
 
 Names follow `component-helpers/storage/volume`.
 """
@@ -62,10 +62,7 @@ def volume_class(volume: Volume) -> str:
 
 
 def has_no_class(claim: Claim) -> bool:
-    """Say whether a claim names no class at all: then it may get the default one, later too.
-
-    An empty name is a name.
-    """
+    """Say whether a claim names no class (an empty name is one): it may get the default one, later too."""
     return (
         not claim.spec.HasField("storage_class_name") and CLASS_ANNOTATION not in claim.metadata.annotations
     )
@@ -87,10 +84,7 @@ def requested(claim: Claim) -> int:
 
 
 def is_meant_for(volume: Volume, claim: Claim) -> bool:
-    """Say whether a volume is this claim's.
-
-    It names it, and no other that had the same name (IsVolumeBoundToClaim).
-    """
+    """Say whether a volume names this claim, and no other that had the same name (IsVolumeBoundToClaim)."""
     if reference_key(volume) != claim_key(claim):
         return False
     return volume.spec.claim_ref.uid in ("", claim.metadata.uid)

@@ -1,7 +1,6 @@
-"""The shell of CronJobs: informers in, plan out.
+"""The shell of CronJobs (upstream's `pkg/controller/cronjob/cronjob_controllerv2.go`).
 
 A Job has the name of its time, so that it is made once whatever dies in between.
-Follows upstream's `pkg/controller/cronjob/cronjob_controllerv2.go`.
 """
 
 import structlog
@@ -88,7 +87,7 @@ class CronJobController(OwningController):
     async def _act(
         self, cron_job: job_pb2.CronJob, plan: CronPlan
     ) -> tuple[job_pb2.CronJobStatus, ApiError | None]:
-        """Replace and create; returns the status as it is then."""
+        """Delete and create Jobs as planned; return the status as it is then."""
         status = copy_of(plan.status)
         if plan.create is None:
             return status, None
@@ -110,10 +109,7 @@ class CronJobController(OwningController):
     async def _create(
         self, cron_job: job_pb2.CronJob, job: job_pb2.Job, scheduled: float
     ) -> job_pb2.Job | None:
-        """Create a Job, or find the one that an earlier, unanswered call made.
-
-        None when it is somebody else's.
-        """
+        """Create a Job, or find the one that an earlier call made; None when the name is another owner's."""
         try:
             made = await self._client.jobs.create(job)
         except AlreadyExists:

@@ -1,7 +1,6 @@
 """PURE: what to do for a CronJob at this time.
 
-Follows upstream's `pkg/controller/cronjob/cronjob_controllerv2.go` (syncCronJob, cleanupFinishedJobs). Called
-by `controller.cronjob.controller`.
+Follows `pkg/controller/cronjob/cronjob_controllerv2.go` (syncCronJob, cleanupFinishedJobs).
 """
 
 from collections.abc import Sequence
@@ -60,13 +59,7 @@ def make_job(cron_job: job_pb2.CronJob, scheduled: float) -> job_pb2.Job:
 
 
 def reconcile(cron_job: job_pb2.CronJob, jobs: Sequence[job_pb2.Job], now: float) -> CronPlan:
-    """Decide what to do for a CronJob.
-
-    Args:
-        cron_job: the CronJob.
-        jobs: those that it made and that are there.
-        now: seconds since the epoch.
-    """
+    """Decide what to do for a CronJob; `jobs` are those that it made and that are there."""
     status, notes = _look_at_jobs(cron_job, jobs)
     delete = _history(cron_job.spec, jobs)
     seen = CronPlan(status, tuple(notes), delete=delete)
@@ -79,7 +72,7 @@ def reconcile(cron_job: job_pb2.CronJob, jobs: Sequence[job_pb2.Job], now: float
 
 
 def _schedule(cron_job: job_pb2.CronJob, notes: list[Note]) -> Schedule | None:
-    """Return the schedule; None for one that cannot be kept, which is told."""
+    """Return the schedule; None, and a note, for one that cannot be kept."""
     spec = cron_job.spec
     zone = spec.time_zone if spec.HasField("time_zone") else None
     try:
@@ -99,7 +92,6 @@ def _schedule(cron_job: job_pb2.CronJob, notes: list[Note]) -> Schedule | None:
 def _at(
     cron_job: job_pb2.CronJob, status: job_pb2.CronJobStatus, schedule: Schedule, now: float, seen: CronPlan
 ) -> CronPlan:
-    """Decide whether a Job is due now."""
     spec, notes = cron_job.spec, list(seen.notes)
 
     def plan(wake: float | None) -> CronPlan:
@@ -148,7 +140,7 @@ def _is_processed(cron_job: job_pb2.CronJob, status: job_pb2.CronJobStatus, sche
 def _look_at_jobs(
     cron_job: job_pb2.CronJob, jobs: Sequence[job_pb2.Job]
 ) -> tuple[job_pb2.CronJobStatus, list[Note]]:
-    """Return the status as the Jobs have it, and what is to be told of them."""
+    """Return the status as the Jobs have it, and the Events about them."""
     status, notes = copy_of(cron_job.status), list[Note]()
     there = {job.metadata.uid: job for job in jobs}
     listed = {reference.uid for reference in status.active}

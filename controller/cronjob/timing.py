@@ -5,14 +5,15 @@ Follows upstream's `pkg/controller/cronjob/utils.go` (mostRecentScheduleTime, ne
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from vaina.api.batch.v1 import job_pb2
 from vaina.clock import seconds_of
 from vaina.objects.schedules import Schedule
 
-#: looked at so much later than the time itself, seconds: clocks are not quite equal
+#: seconds after its time when a schedule is looked at: clocks are not quite equal
 DELTA_SECONDS = 0.1
-#: more missed times than these are told as too many
+#: more missed times than these are reported as too many
 MANY_MISSED = 100
 
 
@@ -57,9 +58,7 @@ def due(cron_job: job_pb2.CronJob, schedule: Schedule, now: float, *, with_deadl
 
 
 def _latest(schedule: Schedule, first: float, between: float, missed: int, now: float) -> float:
-    """Return the last time up to `now`.
-
-    Every time from two intervals back is tried: they need not be equally long.
+    """Return the last time up to `now`, trying every time from two intervals back: they differ in length.
 
     Upstream finds none when it begins in a longer gap; here the search begins further back then.
     """
@@ -89,7 +88,4 @@ def seconds_to_next(cron_job: job_pb2.CronJob, schedule: Schedule, now: float) -
 
 def rfc1123(seconds: float) -> str:
     """Write a time as upstream's events do: Thu, 01 Jan 2026 09:00:00 +0000."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
-    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-    return f"{day}, {moment.day:02d} {months[moment.month - 1]} {moment:%Y %H:%M:%S} +0000"
+    return format_datetime(datetime.fromtimestamp(seconds, UTC))

@@ -1,7 +1,7 @@
 """PURE: how long a node waits for a new Pod after one has ended there: 1 s, doubling to 15 min.
 
-A DaemonSet that was changed begins anew: what ended may have been mended. Follows upstream's
-failedPodsBackoff and its key (`failedPodsBackoffKey` in `pkg/controller/daemon/daemon_controller.go`).
+A DaemonSet that was changed begins anew. Follows upstream's failedPodsBackoff and its key
+(`failedPodsBackoffKey` in `pkg/controller/daemon/daemon_controller.go`).
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class EndedPods:
         self._ends: dict[tuple[str, int, str], _Ends] = {}
 
     def note(self, uid: str, generation: int, node: str, now: float) -> None:
-        """A Pod has ended, and was taken away."""
+        """Note a Pod that has ended, and was deleted."""
         known = self._ends.pop((uid, generation, node), None)
         count = known.count + 1 if known is not None and now - known.last < _FORGET_SECONDS else 1
         self._ends[uid, generation, node] = _Ends(count, now)
@@ -37,7 +37,7 @@ class EndedPods:
             del self._ends[next(iter(self._ends))]
 
     def wait(self, uid: str, generation: int, node: str, now: float) -> float:
-        """Return the seconds until the next one may be taken away; 0: now."""
+        """Return the seconds until the next one may be deleted; 0: now."""
         known = self._ends.get((uid, generation, node))
         if known is None or now - known.last >= _FORGET_SECONDS:
             return 0.0

@@ -1,7 +1,4 @@
-"""The shell of DaemonSets: informers in, plan out.
-
-Names of Pods follow from the node, so that a creation can be asked for twice.
-"""
+"""The shell of DaemonSets. Names of Pods follow from the node, so that a creation can be asked for twice."""
 
 from controller.base import Tools
 from controller.daemonset.backoff import EndedPods
@@ -95,7 +92,7 @@ class DaemonSetController(RevisionedController[DaemonSet]):
         )  # fmt: skip
 
     def _waits(self, daemon_set: DaemonSet, pods: list[pod_pb2.Pod]) -> dict[str, float]:
-        """Return the nodes on which a Pod has ended and must lie a while, with the seconds."""
+        """Return the nodes on which an ended Pod may not be replaced yet, with the seconds."""
         now, meta = self.clock.monotonic(), daemon_set.metadata
         nodes = {node_of(pod) for pod in pods if is_terminal(pod)}
         found = {node: self._ended.wait(meta.uid, meta.generation, node, now) for node in nodes}

@@ -39,7 +39,6 @@ class Plan:
 
     @property
     def acts(self) -> bool:
-        """Say whether Pods come or go."""
         return bool(self.create or self.delete)
 
 
@@ -53,13 +52,8 @@ def reconcile(
 ) -> Plan:
     """Decide for one DaemonSet.
 
-    Args:
-        daemon_set: as it is known.
-        nodes: all of them, in any order.
-        pods: that it controls.
-        revision_hash: of its template now.
-        now: seconds since the epoch.
-        held_back: nodes on which a Pod that ended may not be replaced yet.
+    `pods` are those that it controls, `revision_hash` is of its template now, `held_back` are nodes on which
+    a Pod that ended may not be replaced yet.
     """
     by_node: dict[str, list[pod_pb2.Pod]] = {}
     for pod in sorted(pods, key=_order):
@@ -77,7 +71,7 @@ def reconcile(
 
 
 def _order(pod: pod_pb2.Pod) -> tuple[bool, float, str]:
-    """Of a node's Pods: those that are bound first, then the oldest (podByCreationTimestampAndPhase)."""
+    """Sort a node's Pods: bound ones first, then the oldest (podByCreationTimestampAndPhase)."""
     return not pod.spec.node_name, seconds_of(pod.metadata.creation_timestamp), pod.metadata.name
 
 
@@ -108,7 +102,7 @@ class _Step:
             self.away = 1
 
     def manage(self, held_back: Collection[str]) -> None:
-        """See that each node has the Pods that it should have."""
+        """Plan so that each node has the Pods that it should have."""
         for name, found in self.fits.items():
             pods = self.by_node.get(name, ())
             if found.runs and not pods:
@@ -126,7 +120,7 @@ class _Step:
                 self.plan.delete.extend(pod for pod in pods if not _is_ending(pod) and not pod.spec.node_name)
 
     def _clear(self, node: str, pods: Pods, held_back: Collection[str]) -> None:
-        """Take away what ended, and what is one too many."""
+        """Delete the Pods that have ended, and those that are too many."""
         running: list[pod_pb2.Pod] = []
         for pod in pods:
             if _is_ending(pod):
@@ -151,7 +145,6 @@ class _Step:
             self.plan.delete.append(old[0])
 
     def roll(self) -> None:
-        """Bring in a new template, node by node."""
         if self.surge:
             self._roll_with_surge()
         else:
@@ -219,7 +212,6 @@ class _Step:
         return left <= 0
 
     def status(self) -> Status:
-        """Return what the status should say."""
         status = copy_of(self.set.status)
         current = misplaced = ready = available = updated = 0
         for name, found in self.fits.items():

@@ -1,3 +1,1 @@
-"""Deployments: ReplicaSets that follow one another, so that Pods of a new template take the place of older
-ones.
-"""
+"""Deployments: ReplicaSets of one template after the other."""

@@ -1,7 +1,7 @@
-"""The shell of Deployments: informers in, plan out. Writes ReplicaSets, never Pods.
+"""The shell of Deployments. It writes ReplicaSets, never Pods.
 
-Every write carries the version that was read, or has a name that follows from the template: done again after
-a crash, it is refused or finds itself done.
+Every write carries the version that was read, or has a name that follows from the template: repeated after a
+crash, it is refused or finds itself done.
 """
 
 import structlog
@@ -89,7 +89,7 @@ class DeploymentController(OwningController):
             self._recorder.event(deployment, NORMAL, SCALING, words)
 
     async def _meet(self, key: str, deployment: Deployment, wanted: ReplicaSet, error: ApiError) -> None:
-        """See who has the name: an earlier, unanswered call of ours, or a template whose hash is the same."""
+        """Find out whether an earlier call made what has the name, or another template has the same hash."""
         meta = wanted.metadata
         found = await self._client.replica_sets.get(meta.name, meta.namespace)
         mine = is_controlled_by(found.metadata, deployment.metadata.uid)

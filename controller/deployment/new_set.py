@@ -1,8 +1,7 @@
 """PURE: the ReplicaSet of a Deployment's template: its name, its labels, its annotations.
 
-Follows upstream's getNewReplicaSet and SetNewReplicaSetAnnotations. The hash is not upstream's, which is one
-of Go's memory; it only has to differ where templates do, and templates are compared, never hashes (decision
-133).
+Follows upstream's getNewReplicaSet and SetNewReplicaSetAnnotations, but for the hash, which is over Go's
+memory there. It must differ where templates do; templates are compared, never hashes (decision 133).
 """
 
 import hashlib
@@ -30,10 +29,7 @@ MAX_HISTORY: Final = 2000
 
 
 def template_hash(deployment: Deployment) -> str:
-    """Return what tells the Pods of this template apart: a number of 32 bits in letters.
-
-    Another after each collision.
-    """
+    """Return the hash of a template, 32 bits in letters; another one after each collision."""
     digest = hashlib.sha256(deployment.spec.template.SerializeToString(deterministic=True))
     if deployment.status.HasField("collision_count"):
         digest.update(deployment.status.collision_count.to_bytes(8, "little"))
@@ -61,10 +57,7 @@ def make_replica_set(deployment: Deployment, replicas: int, revision: int) -> Re
 
 
 def keep_in_step(deployment: Deployment, rs: ReplicaSet, revision: int) -> None:
-    """Bring the new ReplicaSet up to date with its Deployment.
-
-    Annotations, the highest revision, minReadySeconds.
-    """
+    """Bring annotations, revision and minReadySeconds of the new ReplicaSet up to date."""
     annotations = rs.metadata.annotations
     for key, value in deployment.metadata.annotations.items():
         if key not in OWN_ANNOTATIONS and annotations.get(key) != value:
@@ -78,7 +71,7 @@ def keep_in_step(deployment: Deployment, rs: ReplicaSet, revision: int) -> None:
 
 
 def _remember(rs: ReplicaSet, revision: str) -> None:
-    """Note that a ReplicaSet that is used again has been an earlier revision; the oldest are forgotten."""
+    """Note that a ReplicaSet that is used again was an earlier revision; the oldest are forgotten."""
     known = rs.metadata.annotations.get(REVISION_HISTORY, "")
     history = [*(known.split(",") if known else ()), revision]
     while len(history) > 1 and len(",".join(history)) > MAX_HISTORY:

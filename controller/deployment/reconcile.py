@@ -1,8 +1,6 @@
-"""PURE: what to do next for a Deployment.
+"""PURE: what to do next for a Deployment, one step a call: the answers to its writes bring the next one.
 
-One step a call: each step changes ReplicaSets, and their answers bring the next one. Follows upstream's
-syncDeployment (`pkg/controller/deployment/deployment_controller.go`). `rollout` has the arithmetic, `new_set`
-the new ReplicaSet, `status` what is said of it all.
+Follows upstream's syncDeployment (`pkg/controller/deployment/deployment_controller.go`).
 """
 
 from collections.abc import Sequence
@@ -57,17 +55,14 @@ class Plan:
 
     @property
     def acts(self) -> bool:
-        """Whether it changes more than what is said of the Deployment."""
+        """Whether ReplicaSets are written."""
         return bool(self.adopt or self.release or self.create or self.changes or self.delete)
 
 
 def reconcile(deployment: Deployment, candidates: Sequence[ReplicaSet], now: float) -> Plan:
     """Decide what to do for a Deployment.
 
-    Args:
-        deployment: as it is wished for; its status is what is stored.
-        candidates: the ReplicaSets that name it as their controller, and the orphans of its namespace.
-        now: seconds since the epoch.
+    `candidates` are the ReplicaSets that name it as their controller, and the orphans of its namespace.
     """
     selector = from_message(deployment.spec.selector)
     claims = claim(deployment.metadata, candidates, lambda rs: selector.matches(rs.metadata.labels))
@@ -177,7 +172,7 @@ class _Step:
             note_scale(self.deployment, copy)
 
     def _changes(self) -> tuple[Change, ...]:
-        """Growing comes last: what goes makes room, if a write in between fails."""
+        """Return what changes; ReplicaSets that grow come last, so that others make room if a write fails."""
         pairs = [(rs, self.copies[rs.metadata.name]) for rs in self.sets if rs.metadata.name in self.copies]
         changes = [Change(copy, replicas_of(rs)) for rs, copy in pairs if copy != rs]
         return tuple(
@@ -189,7 +184,7 @@ class _Step:
         return "" if found is None else found.metadata.name
 
     def _noted_revision(self) -> str:
-        """The revision of the Deployment is that of its new ReplicaSet."""
+        """Return the Deployment's revision, which is that of its new ReplicaSet."""
         if self.create is not None:
             return self.create.metadata.annotations[REVISION]
         if self.new is None:
@@ -197,10 +192,7 @@ class _Step:
         return self.copies[self.new.metadata.name].metadata.annotations.get(REVISION, "")
 
     def _beyond_history(self) -> tuple[ReplicaSet, ...]:
-        """Old ones beyond the limit go, the earliest revisions first, when nothing is rolled out.
-
-        Never one that has Pods.
-        """
+        """Return the ReplicaSets without Pods beyond the limit, the earliest first; none in a rollout."""
         spec = self.deployment.spec
         limit = spec.revision_history_limit if spec.HasField("revision_history_limit") else UNLIMITED
         if limit == UNLIMITED or not (

@@ -1,8 +1,8 @@
 """PURE: how large each ReplicaSet of a Deployment should be next.
 
-Follows upstream's `pkg/controller/deployment`: rolling.go, recreate.go, and `scale` in sync.go. Where
-upstream trusts that a status is as new as the spec it belongs to, a ReplicaSet counts for no more available
-replicas than it is to have: a status that lags behind a scale-down must not be the reason of the next one.
+Follows rolling.go, recreate.go and `scale` of sync.go in upstream's `pkg/controller/deployment`. Upstream
+trusts that a status is as new as its spec; here a ReplicaSet counts for no more available replicas than it is
+to have, so that a status that lags behind a scale-down is not the reason of the next one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,6 @@ class Size:
 
     @property
     def unavailable(self) -> int:
-        """Replicas that it is to have and that are not available."""
         return self.replicas - self.available
 
 
@@ -45,13 +44,7 @@ def size_of(rs: ReplicaSet) -> Size:
 
 
 def new_size(deployment: Deployment, replicas: int, total: int) -> int:
-    """Return the next size of the new ReplicaSet.
-
-    Args:
-        deployment: whose it is.
-        replicas: its size now; 0 when it is not there yet.
-        total: the sizes of all together.
-    """
+    """Return the next size of the new ReplicaSet, which has `replicas` now, while all together have `total`."""
     wished = replicas_of(deployment)
     if replicas > wished or not is_rolling(deployment):
         return wished
@@ -61,15 +54,7 @@ def new_size(deployment: Deployment, replicas: int, total: int) -> int:
 
 
 def roll(deployment: Deployment, new: Size, old: Sequence[Size]) -> Sizes:
-    """Return the next step of a rolling update.
-
-    Up with the new one while there is room, otherwise down with old ones.
-
-    Args:
-        deployment: whose they are.
-        new: the ReplicaSet of the template.
-        old: the others, the oldest first.
-    """
+    """Return the next step of a rolling update: the new one grows, or else old ones (oldest first) shrink."""
     total = new.replicas + sum(item.replicas for item in old)
     wanted = new_size(deployment, new.replicas, total)
     if wanted != new.replicas:
@@ -95,7 +80,7 @@ def roll(deployment: Deployment, new: Size, old: Sequence[Size]) -> Sizes:
 
 
 def _drop_unhealthy(old: Sequence[Size], budget: int) -> dict[str, int]:
-    """Old replicas that are not available go first: nobody misses them, and they would hold up the rest."""
+    """Return the sizes without old replicas that are not available: they would hold up the rest."""
     sizes: dict[str, int] = {}
     for item in old:
         cut = min(budget, item.unavailable)
@@ -124,9 +109,8 @@ def is_scaling(deployment: Deployment, sets: Sequence[ReplicaSet]) -> bool:
 def scale(deployment: Deployment, new: ReplicaSet | None, old: Sequence[ReplicaSet]) -> Sizes:
     """Return the sizes after a change of the number of replicas, without going on with a rollout.
 
-    Several ReplicaSets with Pods share the change in proportion to their sizes, so that a new template that
-    is no good does not get the larger part of it. All that are returned are to be marked as scaled, those as
-    well whose size stays.
+    Several ReplicaSets with Pods share the change in proportion to their sizes, so that a bad new template
+    does not get the larger part. The caller marks all that are returned as scaled, also where the size stays.
     """
     wished = replicas_of(deployment)
     every = [*old, *([new] if new is not None else [])]
@@ -142,7 +126,7 @@ def scale(deployment: Deployment, new: ReplicaSet | None, old: Sequence[ReplicaS
 
 
 def _is_saturated(new: ReplicaSet, wished: int) -> bool:
-    """Say whether the new one has all the replicas, and all of them are available."""
+    """Say whether the new ReplicaSet has all the replicas, and all of them are available."""
     noted = int_annotation(new.metadata, DESIRED_REPLICAS)
     return noted == replicas_of(new) == new.status.available_replicas == wished
 

@@ -1,7 +1,6 @@
 """PURE: the status of a Deployment, and when to look again though nothing happens.
 
-Follows upstream's `pkg/controller/deployment`: calculateStatus in sync.go, and progress.go, with its reasons
-and messages.
+Follows calculateStatus of sync.go and progress.go in upstream's `pkg/controller/deployment`.
 """
 
 from collections.abc import Sequence
@@ -90,9 +89,7 @@ def count(
 
 
 def is_complete(deployment: Deployment, status: Status) -> bool:
-    """Say whether a rollout is over: all replicas are of the new template, and all of them are available
-    (DeploymentComplete).
-    """
+    """Say whether all replicas are of the new template, and available (DeploymentComplete)."""
     wished = replicas_of(deployment)
     return (
         status.updated_replicas == status.replicas == status.available_replicas == wished
@@ -103,11 +100,8 @@ def is_complete(deployment: Deployment, status: Status) -> bool:
 def judge_progress(status: Status, deployment: Deployment, name: str, now: float) -> None:
     """Set the condition Progressing.
 
-    Args:
-        status: its numbers are those of now.
-        deployment: its status is the one before.
-        name: of the new ReplicaSet; empty when it is not there.
-        now: seconds since the epoch.
+    `status` has the numbers of now, the status of `deployment` those of before; `name` is that of the new
+    ReplicaSet, empty when it is not there.
     """
     if not has_deadline(deployment):
         remove_condition(status, PROGRESSING)
@@ -127,7 +121,7 @@ def judge_progress(status: Status, deployment: Deployment, name: str, now: float
 
 
 def _restart_deadline(status: Status, known: Any, words: str, now: float) -> None:
-    """Any progress moves lastUpdateTime, which the deadline counts from, also where the reason stays."""
+    """Move lastUpdateTime, which the deadline counts from, also where the reason stays."""
     since = timestamp(now)
     if known is not None and known.status == "True":
         since.CopyFrom(known.last_transition_time)

@@ -1,9 +1,6 @@
-"""The shell of the disruption controller.
+"""The shell of the disruption controller (`pkg/controller/disruption`): budgets follow their Pods.
 
-Budgets follow their Pods, and Pods that were to end and did not are told apart again.
-
-Follows `pkg/controller/disruption`. The eviction itself is the apiserver's
-(`apiserver/registry/eviction.py`).
+The eviction itself is the apiserver's (`apiserver/registry/eviction.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -108,9 +105,7 @@ class DisruptionController(Controller):
         return verdict.recheck
 
     def _tell_of_several(self, pods: Iterable[pod_pb2.Pod]) -> None:
-        """Say of each Pod that several budgets cover that it cannot be evicted, once for the same budgets
-        (getPdbForPod).
-        """
+        """Say once of each Pod that several budgets cover that it cannot be evicted (getPdbForPod)."""
         for pod in pods:
             key = object_key(pod)
             budgets = self._coverage.covering(key)
@@ -125,10 +120,7 @@ class DisruptionController(Controller):
                 )  # fmt: skip
 
     def _count(self, budget: Budget, pods: Sequence[pod_pb2.Pod], now: float) -> Verdict:
-        """Count a budget's Pods, and remember what was asked for it.
-
-        When that comes, goes or is scaled it is counted again. Raises NoScale.
-        """
+        """Count a budget's Pods, and note which objects were asked for their scale. Raises NoScale."""
         asked: set[str] = set()
         namespace = budget.metadata.namespace
         try:
@@ -137,7 +129,7 @@ class DisruptionController(Controller):
             self._coverage.rests_on(object_key(budget), asked)
 
     def _is_in_doubt(self, budget: Budget, verdict: Verdict) -> bool:
-        """Say whether more is to be allowed on the word of a cache that may not show what went last.
+        """Say whether the cache may be too old to allow more on its word.
 
         Another process may have counted a Pod as gone that this one's cache still has: Pods as old as the
         budget's own state do not count.
@@ -149,7 +141,6 @@ class DisruptionController(Controller):
         return more and self._pods.resource_version < int(budget.metadata.resource_version)
 
     async def _covered_now(self, budget: Budget) -> list[pod_pb2.Pod]:
-        """Return a budget's Pods as the apiserver has them. Raises ApiError."""
         selector = selector_of(budget)
         if selector.nothing:
             return []
@@ -188,10 +179,7 @@ class DisruptionController(Controller):
         self._look_at(self._coverage.drop_pod(key))
 
     def _on_scaled(self, obj: Any) -> None:
-        """Look again at the budgets that asked for an object.
-
-        It is there, gone, or wishes for another number of Pods.
-        """
+        """Look again at the budgets that asked for an object: it came, went, or was scaled."""
         self._look_at(self._coverage.resting_on(obj.metadata.uid))
 
     def _on_scale(self, old: Any, new: Any) -> None:
@@ -200,7 +188,7 @@ class DisruptionController(Controller):
             self._on_scaled(new)
 
     def _scale_of(self, reference: meta_pb2.OwnerReference, namespace: str, asked: set[str]) -> Scale | None:
-        """Return what a controller wishes for; adds the uids of all that was asked to `asked`."""
+        """Return the scale of a controller; add the uids of all objects that were asked to `asked`."""
         asked.add(reference.uid)
         informer = self._scaled.get(reference.kind)
         if informer is None:

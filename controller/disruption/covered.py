@@ -1,8 +1,7 @@
-"""PURE: which Pods each budget covers, and whose wish each budget rests on, kept beside the caches.
+"""PURE: which Pods each budget covers, and on whose scale each budget rests, kept beside the caches.
 
-A look at a budget then costs what it covers, not what is in its namespace; an event of a Pod costs its
-labels, not the number of budgets. A budget that asks for a label is found by that pair alone; the few that
-ask for none (`NotIn`, `Exists` alone) by their namespace.
+A look at a budget costs what it covers, and an event of a Pod costs its labels. A budget that asks for a
+label is found by that pair; those that ask for none (`NotIn`, `Exists` alone) by their namespace.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -54,7 +53,6 @@ class Coverage:
             self._at.setdefault(place, set()).add(key)
 
     def drop(self, key: str) -> None:
-        """Forget a budget."""
         known = self._known.pop(key, None)
         if known is None:
             return
@@ -88,12 +86,7 @@ class Coverage:
         return frozenset(self._of_pod.get(name, ()))
 
     def pods(self, key: str, all_pods: Callable[[], Iterable[pod_pb2.Pod]]) -> Collection[str]:
-        """Return the keys of the Pods that a budget covers.
-
-        Args:
-            key: of a budget that was `put`; of another one nothing is returned.
-            all_pods: of its namespace; asked once a selector.
-        """
+        """Return the keys of the Pods that a budget covers; `all_pods` is asked once a selector."""
         known = self._known.get(key)
         if known is None:
             return ()
@@ -105,7 +98,7 @@ class Coverage:
         return known.pods
 
     def rests_on(self, key: str, uids: Iterable[str]) -> None:
-        """Note what a budget's number came from, or would have come from if it had been there."""
+        """Note the objects that a budget's number came from, or would have come from."""
         known = self._known.get(key)
         if known is None:
             return
@@ -152,7 +145,7 @@ def _places(budget: Budget) -> Iterable[str]:
 
 
 def _pairs(labels: Mapping[str, str]) -> Collection[str]:
-    """Return one pair that every Pod must have: any of them will do."""
+    """Return one pair that every covered Pod has; any of them will do."""
     return [f"{key}={labels[key]}" for key in sorted(labels)[:1]]
 
 

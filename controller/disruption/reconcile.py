@@ -1,6 +1,7 @@
-"""PURE: what a PodDisruptionBudget's status should say, and whose DisruptionTarget condition has gone stale.
+"""PURE: what a PodDisruptionBudget's status should say, and which DisruptionTarget conditions are stale.
 
-Follows `pkg/controller/disruption/disruption.go` and https://kubernetes.io/docs/tasks/run-application/configure-pdb/.
+Follows `pkg/controller/disruption/disruption.go` and
+https://kubernetes.io/docs/tasks/run-application/configure-pdb/.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -61,17 +62,7 @@ class Verdict:
 
 
 def reconcile(budget: Budget, pods: Iterable[pod_pb2.Pod], scale_of: ScaleOf, now: float) -> Verdict:
-    """Return what a budget's status should say.
-
-    Args:
-        budget: as it is known.
-        pods: that it covers.
-        scale_of: of the controller that a Pod names.
-        now: seconds since the epoch.
-
-    Raises:
-        NoScale: it cannot be told how many Pods there should be.
-    """
+    """Return what a budget's status should say, from the Pods that it covers. Raises NoScale."""
     found = list(pods)
     expected, desired, unmanaged = _expectation(budget, found, scale_of)
     disrupted, recheck, late = _disrupted(budget, found, now)
@@ -122,7 +113,7 @@ def _expectation(
 
 
 def _scales(pods: list[pod_pb2.Pod], scale_of: ScaleOf) -> tuple[int, tuple[str, ...]]:
-    """Return how many Pods their controllers wish for together. Raises NoScale."""
+    """Return how many Pods all controllers together wish for. Raises NoScale."""
     known: dict[str, Scale] = {}
     unmanaged: list[str] = []
     for pod in pods:
@@ -141,9 +132,7 @@ def _scales(pods: list[pod_pb2.Pod], scale_of: ScaleOf) -> tuple[int, tuple[str,
 def _disrupted(
     budget: Budget, pods: list[pod_pb2.Pod], now: float
 ) -> tuple[Mapping[str, float], float | None, tuple[pod_pb2.Pod, ...]]:
-    """Return the Pods whose eviction was granted and that are about to go, when to look again, and who did
-    not go in time.
-    """
+    """Return the seconds left by Pod with a granted eviction, when to look again, and the late Pods."""
     granted = budget.status.disrupted_pods
     kept: dict[str, float] = {}
     late: list[pod_pb2.Pod] = []
@@ -159,10 +148,7 @@ def _disrupted(
 
 
 def stale_in(pod: pod_pb2.Pod, now: float) -> float | None:
-    """Return the seconds until a Pod's DisruptionTarget condition is stale, since nobody ended it.
-
-    None: it has none that could be.
-    """
+    """Return the seconds until a Pod's DisruptionTarget condition is stale; None: it has none that could be."""
     condition = get_condition(pod.status, DISRUPTION_TARGET)
     if pod.metadata.HasField("deletion_timestamp") or is_terminal(pod):
         return None

@@ -1,7 +1,4 @@
-"""The shell: makes the claims of Pods' ephemeral volumes.
-
-The garbage collector takes them away with their Pod.
-"""
+"""The shell: makes the claims of Pods' ephemeral volumes; the garbage collector deletes them."""
 
 from collections.abc import Iterable
 

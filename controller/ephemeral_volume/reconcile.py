@@ -34,12 +34,7 @@ def claim_names(pod: pod_pb2.Pod) -> Sequence[str]:
 
 
 def reconcile(pod: pod_pb2.Pod, claims: Mapping[str, Claim]) -> ClaimPlan:
-    """Return which claims are missing. Of a Pod that ends none is made.
-
-    Args:
-        pod: with ephemeral volumes.
-        claims: of its namespace, by name: those of the names that it needs.
-    """
+    """Return which claims are missing, of those in the namespace that a Pod needs; none for one that ends."""
     if pod.metadata.HasField("deletion_timestamp") or is_terminal(pod):
         return ClaimPlan()
     create, problems = [], []
@@ -50,17 +45,12 @@ def reconcile(pod: pod_pb2.Pod, claims: Mapping[str, Claim]) -> ClaimPlan:
         if found is None:
             create.append(_claim(pod, volume.name, volume.volume_source.ephemeral.volume_claim_template))
         elif not is_controlled_by(found.metadata, pod.metadata.uid):
-            problems.append(not_owner(found, pod))
+            # The words of `component-helpers/storage/ephemeral`.
+            claim, its = f"{found.metadata.namespace}/{found.metadata.name}", pod.metadata
+            problems.append(
+                f"PVC {claim} was not created for pod {its.namespace}/{its.name} (pod is not owner)"
+            )
     return ClaimPlan(tuple(create), tuple(problems))
-
-
-def not_owner(claim: Claim, pod: pod_pb2.Pod) -> str:
-    """Say that a claim of the right name is somebody else's (`component-helpers/storage/ephemeral`)."""
-    mine, its = pod.metadata, claim.metadata
-    return (
-        f"PVC {its.namespace}/{its.name} was not created for pod {mine.namespace}/{mine.name} "
-        "(pod is not owner)"
-    )
 
 
 def _claim(pod: pod_pb2.Pod, volume: str, template: volume_pb2.PersistentVolumeClaimTemplate) -> Claim:

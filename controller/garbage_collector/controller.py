@@ -1,8 +1,8 @@
 """The shell of the garbage collector.
 
-What has no owner and waits for nothing never reaches the queue, so its cost grows with what ends, not with
-what there is. An owner that the cache does not have, or that seems to wait for what it owns, is asked for at
-the apiserver, by name and uid, before anything is deleted.
+An object without owners that waits for nothing never reaches the queue, so the cost grows with what ends. An
+owner that the cache does not have, or that seems to wait for what it owns, is asked for at the apiserver, by
+name and uid, before anything is deleted.
 """
 
 from collections.abc import Sequence
@@ -130,10 +130,7 @@ class GarbageCollector(Controller):
         return state
 
     async def _live_state(self, reference: meta_pb2.OwnerReference, namespace: str) -> OwnerState:
-        """Ask the apiserver for an owner that the cache does not have.
-
-        What has gone never comes back, and is not asked for again.
-        """
+        """Ask the apiserver for an owner that the cache does not have; once, since a uid never comes back."""
         if self._absent.get(reference, namespace) is not None:
             return OwnerState.ABSENT
         kind = self._graph.owner_kind(reference)
@@ -167,10 +164,7 @@ class GarbageCollector(Controller):
         informer.add_batch_handler(on_batch)
 
     def _check_references(self, obj: Any) -> None:
-        """Tell of owners in a namespace of what is in none.
-
-        Such objects are left alone: nobody can say where to look.
-        """
+        """Tell of an object without namespace whose owner is in one: nothing is done about it."""
         for reference in metadata(obj).owner_references:
             if self._graph.is_elsewhere(reference, ""):
                 self._report(obj, reference)

@@ -1,10 +1,8 @@
-"""PURE: who owns what: the caches of all kinds with an index by owner.
+"""PURE: which object owns which: the caches of all kinds with an index by owner, and no state of its own.
 
-No state of its own, so it cannot be wrong for longer than they are.
-
-Upstream's graph keeps nodes, "virtual" ones for owners that no cache has; here such an owner is one that
-`cached_state` does not know, and whoever asks looks at the apiserver. Follows
-`pkg/controller/garbagecollector/graph_builder.go` in what is looked at when.
+Upstream's graph keeps "virtual" nodes for owners that no cache has; here `cached_state` does not know them,
+and the caller asks the apiserver. What is looked at when follows
+`pkg/controller/garbagecollector/graph_builder.go`.
 """
 
 from collections import OrderedDict
@@ -43,26 +41,18 @@ class Objects(Protocol):
     kind: Kind[Any]
     lister: Lister[Any]
 
-    def ensure_indexer(self, name: str, indexer: Callable[[Any], Iterable[str]]) -> None:
-        """Add an index unless there is one of the name."""
-        ...
+    def ensure_indexer(self, name: str, indexer: Callable[[Any], Iterable[str]]) -> None: ...
 
 
 class Graph:
     """A view of caches."""
 
     def __init__(self, informers: Mapping[str, Objects]) -> None:
-        """Make a view.
-
-        Args:
-            informers: by kind name.
-        """
         self.informers = informers
         for informer in informers.values():
             informer.ensure_indexer(BY_OWNER, by_owner)
 
     def get(self, node: Node) -> Any | None:
-        """Return an object from its cache."""
         return self.informers[node.kind.kind].lister.get(node.key)
 
     def dependents(self, uid: str) -> Iterator[tuple[Kind[Any], Any]]:
@@ -72,24 +62,19 @@ class Graph:
                 yield informer.kind, obj
 
     def to_delete(self, uid: str) -> Iterator[Node]:
-        """Yield what is owned by one that waits, and does not wait itself.
-
-        In a circle they would ask each other for ever.
-        """
+        """Yield what is owned by an object that waits, but for what waits itself: a circle would never end."""
         for kind, dependent in self.dependents(uid):
             if not is_waiting(metadata(dependent)):
                 yield Node(kind, object_key(dependent))
 
     def owner_kind(self, reference: meta_pb2.OwnerReference) -> Kind[Any] | None:
-        """Return the kind of an owner; None for one that we do not know."""
+        """Return the kind of an owner; None for an unknown one."""
         return KINDS_BY_GVK.get((reference.api_version, reference.kind))
 
     def cached_state(self, reference: meta_pb2.OwnerReference, namespace: str) -> OwnerState | None:
         """Return the state of an owner as the cache has it; None when the cache has no such object.
 
-        Args:
-            reference: to the owner.
-            namespace: of the dependent: an owner is in the same one, or in none.
+        `namespace` is that of the dependent: an owner is in the same one, or in none.
         """
         kind = self.owner_kind(reference)
         if kind is None:
@@ -108,7 +93,7 @@ class Graph:
         return state_of(metadata(owner))
 
     def is_elsewhere(self, reference: meta_pb2.OwnerReference, namespace: str) -> bool:
-        """Say whether an owner is in another namespace than what it is said to own, which no owner can be."""
+        """Say whether an owner is in another namespace than its dependent, where it cannot own it."""
         kind = self.owner_kind(reference)
         informer = None if kind is None or not kind.namespaced else self.informers.get(kind.kind)
         if informer is None:
@@ -127,13 +112,7 @@ class Graph:
         )
 
     def concerned(self, kind: Kind[Any], old: Any | None, new: Any | None) -> Iterator[Node]:
-        """Yield what needs a look after a change, which the caches show already.
-
-        Args:
-            kind: of the object.
-            old: None for one that is new.
-            new: None for one that is gone.
-        """
+        """Yield what needs a look after a change that the caches show; `old` or `new` may be None."""
         if new is not None and self.is_due(new):
             yield Node(kind, object_key(new))
             if is_waiting(metadata(new)) and not (old is not None and is_waiting(metadata(old))):
@@ -162,8 +141,8 @@ class Graph:
     def is_blocked(self, obj: Any) -> bool:
         """Say whether an object that is deleted in the foreground must still wait for something that it owns.
 
-        Those who wait for one another in a circle wait for nobody; together they wait for what is outside of
-        it. (Upstream breaks a circle by a patch, and not every one.)
+        Objects that wait for one another in a circle wait only for what is outside of it. (Upstream breaks a
+        circle by a patch, and not every one.)
         """
         start = metadata(obj).uid
         below = self._reach(start)
@@ -172,10 +151,7 @@ class Graph:
         return any(start not in (self._reach(uid) or ()) for uid in below if uid != start)
 
     def _reach(self, uid: str) -> set[str] | None:
-        """Return the uids of all that an object waits for, directly or not, all of them waiting.
-
-        None when one is not.
-        """
+        """Return the uids of all that an object waits for, directly or not; None when one does not wait."""
         found: set[str] = set()
         waiting = [uid]
         while waiting:
@@ -203,10 +179,7 @@ class Graph:
 
 
 class AbsentOwners:
-    """Owners that the apiserver certainly does not have: a uid never comes back.
-
-    Bounded, as upstream's (500).
-    """
+    """Owners that the apiserver certainly does not have; as many as upstream remembers (500)."""
 
     def __init__(self, *, capacity: int = 500) -> None:
         self._capacity = capacity
@@ -214,7 +187,6 @@ class AbsentOwners:
         self._known: OrderedDict[tuple[str, ...], bool] = OrderedDict()
 
     def add(self, reference: meta_pb2.OwnerReference, namespace: str, *, elsewhere: bool) -> None:
-        """Remember one, as seen from a namespace."""
         self._known[_identity(reference, namespace)] = elsewhere
         if len(self._known) > self._capacity:
             self._known.popitem(last=False)

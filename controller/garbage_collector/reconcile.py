@@ -1,7 +1,6 @@
-"""PURE: what becomes of an object, by what has become of its owners.
+"""PURE: what becomes of an object, by what has become of its owners, which are known by uid.
 
-Follows upstream's garbage collector (attemptToDeleteItem, attemptToOrphan, processDeletingDependentsItem). An
-owner is known by its uid: another object of the same name is another object.
+Follows upstream's attemptToDeleteItem, attemptToOrphan and processDeletingDependentsItem.
 """
 
 from collections.abc import Sequence
@@ -65,11 +64,8 @@ def reconcile(
 ) -> tuple[Action, ...]:
     """Decide what to do with an object; nothing is the usual answer.
 
-    Args:
-        meta: of the object.
-        owners: the state of each of its owners, in the order of the references.
-        has_dependents: whether anything is owned by the object.
-        is_blocked: whether anything that it owns blocks its deletion in the foreground.
+    `owners` has the state of each owner in the order of the references; `is_blocked` says whether anything
+    that the object owns blocks its deletion in the foreground.
     """
     deleting = meta.HasField("deletion_timestamp")
     if deleting and ORPHAN in meta.finalizers:

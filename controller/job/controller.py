@@ -1,7 +1,7 @@
-"""The shell of Jobs: informers in, plan out, and writes in an order in which each may be the last.
+"""The shell of Jobs, with writes in an order in which each may be the last.
 
-A sync settles creations whose outcome is unknown, looks at the Pods, decides (`reconcile`), creates and
-deletes, writes what has ended (`tracking.before_release`), releases those Pods, and writes the counts
+A sync settles creations without an answer, looks at the Pods, decides (`reconcile`), creates and deletes,
+writes what has ended (`tracking.before_release`), releases those Pods, and writes the counts
 (`tracking.after_release`). Follows upstream's `pkg/controller/job/job_controller.go`.
 """
 
@@ -154,7 +154,7 @@ class JobController(GatheringController):
         return listed.items
 
     async def _claim(self, job: job_pb2.Job, claims: Claims[pod_pb2.Pod]) -> list[pod_pb2.Pod]:
-        """Adopt what matches and has no controller; let go what matches no more. Returns the adopted Pods."""
+        """Adopt matching orphans, release Pods that match no longer; return the adopted Pods."""
         if claims.adopt:
             await self._confirm(job)
         adopted: list[pod_pb2.Pod] = []
@@ -175,7 +175,6 @@ class JobController(GatheringController):
     async def _act(
         self, key: str, view: View, plan: JobPlan, state: JobState
     ) -> tuple[Done, ApiError | None]:
-        """Create and delete Pods; return what became of it."""
         if not (plan.create or plan.remove or plan.terminate):
             return Done(), None
         await self._confirm(view.job)
@@ -218,7 +217,7 @@ class JobController(GatheringController):
             raise error
 
     async def _write(self, job: job_pb2.Job, status: job_pb2.JobStatus, state: JobState) -> job_pb2.Job:
-        """Store a status, if it is another one; returns the Job as it is then. Raises Conflict."""
+        """Store a status, if it is a new one; return the Job as stored. Raises Conflict."""
         if status == job.status:
             return job
         stored: job_pb2.Job = await self._write_status(job, status)
@@ -228,7 +227,6 @@ class JobController(GatheringController):
         return stored
 
     def _tell(self, job: job_pb2.Job, status: job_pb2.JobStatus) -> None:
-        """Tell users what has become of a Job."""
         suspended = is_true(status.conditions, SUSPENDED)
         if suspended != is_true(job.status.conditions, SUSPENDED):
             words = ("Suspended", "Job suspended") if suspended else ("Resumed", "Job resumed")
@@ -249,7 +247,7 @@ class JobController(GatheringController):
         self._recorder.event(job, NORMAL, "Completed", "Job completed")
 
     async def _sync_orphan(self, key: str) -> None:
-        """Let a Pod go whose Job is gone or has ended: nobody counts it any more."""
+        """Take the finalizer from a Pod whose Job is gone or has ended, since no Job counts it."""
         pod = self._dependents.lister.get(key)
         if pod is None or not is_tracked(pod):
             return

@@ -1,7 +1,7 @@
-"""PURE: which Pods have failed, what a failure policy makes of them, and how long to wait before the next try.
+"""PURE: which Pods have failed, what a failure policy makes of them, and how long the next try waits.
 
-Follows upstream's `pkg/controller/job`: pod_failure_policy.go, backoff_utils.go, isPodFailed and
-pastBackoffLimitOnFailure of job_controller.go.
+Follows pod_failure_policy.go, backoff_utils.go, and isPodFailed and pastBackoffLimitOnFailure of
+job_controller.go in upstream's `pkg/controller/job`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,10 +20,7 @@ IGNORE, FAIL_INDEX, FAIL_JOB, COUNT = "Ignore", "FailIndex", "FailJob", "Count"
 
 
 def is_failed(pod: pod_pb2.Pod, spec: job_pb2.JobSpec) -> bool:
-    """Say whether a Pod counts as failed.
-
-    One that is ending does too, unless it is only replaced once it has ended.
-    """
+    """Say whether a Pod has failed; one that is ending has too, unless it is replaced only once it has ended."""
     if pod.status.phase == "Failed":
         return True
     if replaces_failed_only(spec):
@@ -92,10 +89,7 @@ def failure_of_job(spec: job_pb2.JobSpec, pods: Iterable[pod_pb2.Pod]) -> str:
 
 
 def too_many_restarts(spec: job_pb2.JobSpec, pods: Iterable[pod_pb2.Pod]) -> bool:
-    """Say whether containers were restarted so often that the Job fails.
-
-    Where Pods restart theirs (OnFailure).
-    """
+    """Say whether a Job whose Pods restart their containers (OnFailure) fails for too many restarts."""
     if spec.template.spec.restart_policy != "OnFailure":
         return False
     restarts = sum(
@@ -108,10 +102,10 @@ def too_many_restarts(spec: job_pb2.JobSpec, pods: Iterable[pod_pb2.Pod]) -> boo
 
 
 def finished_at(pod: pod_pb2.Pod) -> float:
-    """Return when a Pod ended, seconds since the epoch, as well as can be told.
+    """Return when a Pod ended, seconds since the epoch, as well as can be told (getFinishedTime).
 
-    When its last container did, sidecars included; else when it was not ready any more; else when it was
-    deleted; else when it was made (getFinishedTime of backoff_utils.go).
+    It is when its last container ended, sidecars included; else when it became unready; else when it was
+    deleted; else when it was made.
     """
     if ended := _containers_ended(pod):
         return ended
@@ -125,17 +119,14 @@ def finished_at(pod: pod_pb2.Pod) -> float:
 
 
 def _containers_ended(pod: pod_pb2.Pod) -> float:
-    """Return when the last container ended; 0: not all have, or nobody says when."""
+    """Return when the last container ended; 0: some have not, or their status does not say when."""
     sidecars = {spec.name for spec in pod.spec.init_containers if spec.restart_policy == "Always"}
     beside = [status for status in pod.status.init_container_statuses if status.name in sidecars]
     return _last_end(beside, _last_end(pod.status.container_statuses, 0.0))
 
 
 def _last_end(statuses: Iterable[pod_pb2.ContainerStatus], before: float) -> float:
-    """Return the last of these ends and of the one before.
-
-    0: one of them has not ended (latestFinishTime).
-    """
+    """Return the last of these ends and the one before; 0: one has not ended (latestFinishTime)."""
     last = before
     for status in statuses:
         ended = seconds_of(status.state.terminated.finished_at)
@@ -153,7 +144,7 @@ class Backoff:
     last: float = 0.0
 
     def after(self, succeeded: Sequence[pod_pb2.Pod], failed: Sequence[pod_pb2.Pod]) -> "Backoff":
-        """Return what it is once these Pods are counted as well."""
+        """Return the back-off once these Pods are counted as well."""
         ends = sorted(finished_at(pod) for pod in failed)
         if not succeeded:
             return Backoff(self.failures + len(ends), ends[-1]) if ends else self

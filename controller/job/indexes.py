@@ -1,5 +1,4 @@
-"""PURE: which indexes of an indexed Job have succeeded, which have failed for good, and which Pod is tried
-again.
+"""PURE: which indexes of a Job have succeeded or failed for good, and which Pod is tried again.
 
 Follows upstream's `pkg/controller/job/indexed_job_utils.go`.
 """
@@ -31,10 +30,7 @@ def succeeded_before(job: job_pb2.Job) -> Indexes:
 
 
 def newly_succeeded(job: job_pb2.Job, tracked: Iterable[pod_pb2.Pod], failed: Indexes) -> Indexes:
-    """Return the indexes of Pods that succeeded and are not counted yet.
-
-    An index that failed for good stays so.
-    """
+    """Return the indexes of Pods that succeeded and are not counted yet, but for those that failed for good."""
     found = (valid_index(pod, job.spec.completions) for pod in tracked if pod.status.phase == "Succeeded")
     return Indexes.of(index for index in found if index is not None and index not in failed)
 
@@ -72,7 +68,6 @@ def all_failures(pod: pod_pb2.Pod) -> int:
 
 
 def _count(annotations: Mapping[str, str], key: str) -> int:
-    """Read what anybody may have written."""
     text = annotations.get(key, "")
     return (
         int(text) if text.isascii() and text.isdecimal() and len(text) < 11 and int(text) <= _MAX_COUNT else 0
@@ -93,11 +88,7 @@ def waiting_for_next(
 ) -> Mapping[int, pod_pb2.Pod]:
     """Return by index the failed Pod that is kept until the next one carries on its count.
 
-    Args:
-        job: with a limit per index.
-        tracked: its Pods that are not counted yet.
-        active: those that run.
-        ended: indexes that need no further Pod.
+    `tracked` are the Pods that are not counted yet; indexes in `ended` need no further Pod.
     """
     running = {completion_index(pod) for pod in active}
     kept: dict[int, pod_pb2.Pod] = {}

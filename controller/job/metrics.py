@@ -68,13 +68,12 @@ class JobMetrics:
         )  # fmt: skip
 
     def synced(self, job: job_pb2.Job, seconds: float, *, ok: bool, action: str) -> None:
-        """Note a sync."""
         labels = (_mode(job.spec), "success" if ok else "error", action)
         self.syncs.labels(*labels).inc()
         self.sync_seconds.labels(*labels).observe(seconds)
 
     def status_written(self, spec: job_pb2.JobSpec, old: job_pb2.JobStatus, new: job_pb2.JobStatus) -> None:
-        """Note what a status counts that it did not count before, and an end."""
+        """Count what a status newly counts, and the end of the Job."""
         mode = _mode(spec)
         for name in ("succeeded", "failed"):
             more = getattr(new, name) - getattr(old, name)
@@ -92,10 +91,7 @@ class JobMetrics:
             self.finished.labels(mode, "succeeded" if kind == COMPLETE else "failed", reason).inc()
 
     def created(self, view: View, *, ok: bool) -> None:
-        """Note a Pod that was created, or not.
-
-        Of a creation whose answer was lost it is not known, and it counts as failed.
-        """
+        """Note a Pod that was created, or not; one whose answer was lost counts as failed."""
         if replaces_failed_only(view.spec) and view.failed:
             reason = "recreate_failed"
         elif view.failed or view.terminating:
@@ -105,13 +101,12 @@ class JobMetrics:
         self.pods_created.labels(reason, "succeeded" if ok else "failed").inc()
 
     def seen(self, old: pod_pb2.Pod | None, new: pod_pb2.Pod | None) -> None:
-        """Note a Pod that has ended and is held until it is counted, or is held no more."""
+        """Count a Pod that has ended and is held until it is counted, or is held no more."""
         was, now = (pod is not None and is_terminal(pod) and is_tracked(pod) for pod in (old, new))
         if was is not now:
             self.held.labels("add" if now else "delete").inc()
 
     def handled(self, actions: Iterable[str]) -> None:
-        """Note what a failure policy did."""
         for action, count in Tally(actions).items():
             self.failures_handled.labels(action).inc(count)
 

@@ -1,7 +1,4 @@
-"""PURE: the Pods that a Job makes.
-
-Follows upstream's manageJob and indexed_job_utils.go (addCompletionIndexEnvVariables and its like).
-"""
+"""PURE: the Pods that a Job makes (upstream's manageJob, and addCompletionIndexEnvVariables and its like)."""
 
 from controller.job.reconcile import NewPod
 from controller.pods import pod_from_template

@@ -1,7 +1,6 @@
-"""PURE: what to do so that a Job gets on, and whether it has ended.
+"""PURE: what to do so that a Job gets on, and whether it has ended (`tracking` counts).
 
-Follows upstream's `pkg/controller/job/job_controller.go` (syncJob, manageJob). Called by
-`controller.job.controller`; what is counted, and when, is in `controller.job.tracking`.
+Follows upstream's `pkg/controller/job/job_controller.go` (syncJob, manageJob).
 """
 
 from collections.abc import Container, Sequence
@@ -51,7 +50,6 @@ class Ending:
 
     @property
     def succeeds(self) -> bool:
-        """Whether it is a success."""
         return self.type == SUCCESS_CRITERIA_MET
 
 
@@ -72,14 +70,7 @@ class JobPlan:
 
 
 def reconcile(view: View, *, backoff: Backoff, now: float, taken: Container[str] = frozenset()) -> JobPlan:
-    """Decide what to do for a Job that has not ended.
-
-    Args:
-        view: the Job and its Pods.
-        backoff: what is known of its failures.
-        now: seconds since the epoch.
-        taken: names of Pods of the namespace, and of those that went lately.
-    """
+    """Decide what to do for a Job that has not ended; `taken` are names in use, or lately so."""
     known = backoff.after(view.new_succeeded, view.new_failed)
     ending = _ending(view, now)
     if ending is not None:
@@ -101,7 +92,7 @@ def reconcile(view: View, *, backoff: Backoff, now: float, taken: Container[str]
 
 
 def _ending(view: View, now: float) -> Ending | None:
-    """Return how the Job ends, if something has decided that: earlier, or now."""
+    """Return how the Job ends, if that was decided earlier or is decided now."""
     conditions = view.job.status.conditions
     for kind in (SUCCESS_CRITERIA_MET, FAILURE_TARGET):
         condition = get_condition(conditions, kind)
@@ -155,7 +146,7 @@ def _wanted(view: View) -> int:
 
 
 def _too_many(view: View, at_least: int, now: float) -> tuple[pod_pb2.Pod, ...]:
-    """Return the Pods that have to go: `at_least` so many, and whatever has no index of its own."""
+    """Return the Pods to remove: at least so many, and those without an index of their own."""
     if not is_indexed(view.spec):
         return choose_victims(view.active, at_least, now=now) if at_least else ()
     by_index, gone = superfluous(view.active, view.spec.completions)
@@ -204,7 +195,7 @@ def _missing(
 
 
 def _pending(view: View, count: int) -> Sequence[int]:
-    """Return the next indexes that have neither ended nor a Pod that is at it."""
+    """Return the next indexes that have not ended and have no Pod."""
     busy = view.indexes | indexes_of(view.active)
     if replaces_failed_only(view.spec):
         busy |= indexes_of(view.terminating)

@@ -25,7 +25,6 @@ class JobState:
     asked: dict[str, NewPod] = field(default_factory=dict)
 
     def see(self, cached: Iterable[pod_pb2.Pod]) -> None:
-        """Forget what the cache shows by now."""
         if self.released:
             self.released &= {pod.metadata.uid for pod in cached if is_tracked(pod)}
 

@@ -46,8 +46,6 @@ class Done:
     deleted_ready: int = 0
     #: something could not be deleted: the Job has not ended yet
     incomplete: bool = False
-    #: creating and deleting was looked at in this sync
-    managed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ def before_release(view: View, plan: JobPlan, done: Done, now: float) -> Countin
     status.uncounted_terminated_pods.SetInParent()
     if not status.HasField("start_time") and (plan.ending is not None or not view.spec.suspend):
         status.start_time.CopyFrom(timestamp(now))
-    if done.managed and plan.ending is None and not view.leaving:
+    if plan.ending is None and not view.leaving:
         _set_suspended(status, suspended=view.spec.suspend, now=now)
     status.active = len(view.active) + done.created - done.deleted
     status.ready = min(view.ready - done.deleted_ready, status.active)
@@ -147,7 +145,7 @@ def _tell_indexes(view: View, status: job_pb2.JobStatus, succeeded: Indexes) -> 
 
 
 def _has_failed(view: View, plan: JobPlan, pod: pod_pb2.Pod) -> bool:
-    """Say whether a Pod that is released has failed: of a Job that fails, whatever still ran has."""
+    """Say whether a Pod that is released counts as failed: in a Job that fails, running Pods do too."""
     return is_failed(pod, view.spec) or (plan.ending is not None and not plan.ending.succeeds)
 
 
@@ -175,14 +173,10 @@ def drop_released(status: job_pb2.JobStatus, held: Collection[str]) -> None:
 def after_release(
     counted: job_pb2.JobStatus, held: Collection[str], plan: JobPlan, now: float, *, may_end: bool
 ) -> job_pb2.JobStatus:
-    """Return the status in which the Pods that were released are counted, and the Job has ended, if it has.
+    """Return the status in which the released Pods are counted, and the Job has ended, if it has.
 
-    Args:
-        counted: the status as it was written before.
-        held: uids of the Pods that still have the finalizer.
-        plan: what was decided.
-        now: seconds since the epoch.
-        may_end: all that was planned has happened.
+    `counted` is the status as written before, `held` the uids of the Pods that still have the finalizer;
+    `may_end` says whether all that was planned has happened.
     """
     status = copy_of(counted)
     drop_released(status, held)

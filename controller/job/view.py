@@ -47,23 +47,15 @@ class View:
 
     @property
     def spec(self) -> job_pb2.JobSpec:
-        """What is wished for."""
         return self.job.spec
 
     @property
     def leaving(self) -> bool:
-        """Whether the Job is being deleted."""
         return self.job.metadata.HasField("deletion_timestamp")
 
 
 def observe(job: job_pb2.Job, pods: Sequence[pod_pb2.Pod], released: Collection[str]) -> View:
-    """Sort the Pods of a Job.
-
-    Args:
-        job: the Job.
-        pods: those that are its own, or are about to be.
-        released: uids of Pods that were counted and let go, whatever the cache still shows.
-    """
+    """Sort the Pods of a Job; those in `released` (uids) are counted, whatever the cache still shows."""
     spec, status = job.spec, job.status
     tracked = tuple(pod for pod in pods if is_tracked(pod) and pod.metadata.uid not in released)
     active = tuple(pod for pod in pods if is_active(pod))

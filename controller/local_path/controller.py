@@ -1,7 +1,4 @@
-"""The shell of the node-local provisioner.
-
-Makes volumes and the default class, lets go of volumes whose node is no more.
-"""
+"""The shell of the node-local provisioner: makes volumes, and gives up those of lost nodes."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -11,7 +8,6 @@ import structlog
 
 from controller.base import Controller, Tools
 from controller.local_path.reconcile import (
-    NodeGone,
     Refusal,
     grown,
     is_abandoned,
@@ -63,15 +59,7 @@ class LocalPathController(Controller):
         directory: str,
         default_class: str,
     ) -> None:
-        """Make the provisioner.
-
-        Args:
-            tools: as of every controller.
-            factory: of informers.
-            recorder: of events about claims.
-            directory: where volumes are on every node.
-            default_class: is made at the start when it is not there; empty: none.
-        """
+        """Make it; volumes are in `directory`, and `default_class` is made at the start unless empty."""
         super().__init__(tools)
         self._client, self._recorder = factory.clientset, recorder
         self._directory, self._default_class = directory, default_class
@@ -89,7 +77,6 @@ class LocalPathController(Controller):
 
     @property
     def missing_nodes(self) -> frozenset[str]:
-        """Names of nodes that are gone and that volumes are left on; no others are remembered."""
         return frozenset(self._missing)
 
     def _keys_of_claim(self, claim: Claim) -> Iterable[str]:
@@ -148,7 +135,7 @@ class LocalPathController(Controller):
             words = f'failed to provision volume with StorageClass "{found.metadata.name}": {error}'
             self._recorder.event(claim, "Warning", "ProvisioningFailed", words)
             return RETRY_SECONDS
-        if isinstance(volume, NodeGone):
+        if volume is None:
             await self._client.persistent_volume_claims.update(without_node(claim))
             return None
         words = f'External provisioner is provisioning volume for claim "{claim_key(claim)}"'
@@ -178,10 +165,7 @@ class LocalPathController(Controller):
         return None
 
     async def _sync_volume(self, volume: Volume) -> float | None:
-        """Let a volume go whose node is no more.
-
-        Nobody else is left who could, and its data went with the node.
-        """
+        """Let a volume go whose node, and so its data, is no more."""
         node = node_of(volume)
         if not node or self._nodes.get(node) is not None:
             self._missing.pop(node, None)

@@ -1,13 +1,12 @@
 """PURE: which volume to make for a claim, and what to do about one of a node that is no more.
 
 Behaves as an external provisioner does (`sig-storage-lib-external-provisioner`, rancher's local-path
-provisioner): acts on claims whose annotation names it, once a node is selected or the class does not wait for
-one.
+provisioner): it acts on claims whose annotation names it, once a node is selected or the class does not wait
+for one.
 """
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from controller.plans import copy_of
@@ -44,11 +43,6 @@ class Refusal(Exception):
     """No volume can be made for the claim; the message is for its owner."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeGone:
-    """The node that the scheduler chose is no more: it has to choose again."""
-
-
 def is_asked(claim: Claim, found: StorageClass | None) -> bool:
     """Say whether a claim asks this provisioner for a volume now (shouldProvision)."""
     if (
@@ -63,32 +57,22 @@ def is_asked(claim: Claim, found: StorageClass | None) -> bool:
 
 
 def volume_name(claim: Claim) -> str:
-    """Return the name of a claim's volume.
-
-    The same one every time, so that making it twice is making it once.
-    """
+    """Return the name of a claim's volume: always the same, so that it is made once."""
     return f"pvc-{claim.metadata.uid}"
 
 
 def provision(
     claim: Claim, found: StorageClass, nodes: Sequence[node_pb2.Node], directory: str
-) -> Volume | NodeGone:
-    """Return the volume to make for a claim that asks for one.
+) -> Volume | None:
+    """Return the volume to make for a claim of which `is_asked` holds. Raises Refusal.
 
-    Args:
-        claim: see `is_asked`.
-        found: its class.
-        nodes: all there are.
-        directory: where volumes are on every node.
-
-    Raises:
-        Refusal: there is no such volume.
+    None: the node that the scheduler chose is gone, and it has to choose again.
     """
     _check(claim, nodes)
     selected = claim.metadata.annotations.get(SELECTED_NODE, "")
     node = next((item for item in nodes if item.metadata.name == selected), None)
     if selected and node is None:
-        return NodeGone()
+        return None
     if node is None:
         node = _any_node(claim, nodes)
     name = volume_name(claim)
@@ -129,7 +113,7 @@ def _check(claim: Claim, nodes: Sequence[node_pb2.Node]) -> None:
 
 
 def _any_node(claim: Claim, nodes: Sequence[node_pb2.Node]) -> node_pb2.Node:
-    """Choose a node for a claim whose class does not wait: a ready one, the same every time, spread over all."""
+    """Choose a ready node for a claim whose class does not wait: the same every time, spread over all."""
     ready = sorted(
         (
             node
@@ -152,10 +136,7 @@ def without_node(claim: Claim) -> Claim:
 
 
 def grown(volume: Volume, claim: Claim) -> Volume | Claim | None:
-    """Return the next write that gives a claim what it asks for now; None when it has it.
-
-    A directory has no size of its own: only the numbers change.
-    """
+    """Return the next write that gives a claim the size it asks for; None when it has it."""
     if not is_ours(volume) or claim.status.phase != "Bound" or claim.spec.volume_name != volume.metadata.name:
         return None
     if requested(claim) > storage(volume.spec.capacity):

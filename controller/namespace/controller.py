@@ -1,14 +1,9 @@
-"""The shell of the namespace controller.
+"""The shell of the namespace controller: deletes what is in an ending namespace, then lets it go.
 
-Asks everything in an ending namespace to go, looks what is left, and lets it go when nothing is.
-
-Content is read from the apiserver, not from caches: a namespace that goes with something in it would leave
-that behind for ever. Pods go first, and all else stays until none is left: what Pods stand on (network
-policies, secrets) must not go from under them (KEP-5080). Traces outlive their Pods on purpose, and expire by
-themselves.
-
-What an apiserver that died stored in a namespace which had ended meanwhile is found by the caches, and
-removed as well.
+Content is read from the apiserver: whatever a cache misses would stay behind for ever. Pods go first, and all
+else stays until none is left, since Pods stand on it (network policies, secrets; KEP-5080). Traces outlive
+their Pods on purpose. What an apiserver that died stored in a namespace which had ended meanwhile is found by
+the caches, and removed.
 """
 
 from collections import Counter
@@ -43,15 +38,13 @@ class NamespaceController(Controller):
 
     name = "namespace"
 
-    def __init__(
-        self, tools: Tools, factory: InformerFactory, *, recheck_seconds: float = RECHECK_SECONDS
-    ) -> None:
+    def __init__(self, tools: Tools, factory: InformerFactory) -> None:
         self._namespaces = factory.informer(NAMESPACE)
         #: Events expire by themselves
         self._content = [factory.informer(kind) for kind in (POD, *_KINDS) if kind is not EVENT]
         super().__init__(tools, (self._namespaces, *self._content))
-        self._client, self._recheck = factory.clientset, recheck_seconds
-        self._namespaces.add_handler(on_add=self._look_at, on_update=lambda old, new: self._look_at(new))
+        self._client = factory.clientset
+        self.watch(self._namespaces, lambda found: found.metadata.name if _is_held(found) else None)
         for informer in self._content:
             informer.add_handler(on_add=self._look_for_strays)
 
@@ -78,7 +71,7 @@ class NamespaceController(Controller):
                 await self._client.namespaces.update_status(changed)
         except NotFound:
             return None
-        return self._recheck
+        return RECHECK_SECONDS
 
     async def _empty_kinds(
         self, kinds: tuple[Kind[Any], ...], namespace: str, remaining: list[Remaining], failures: list[str]
@@ -100,10 +93,7 @@ class NamespaceController(Controller):
         return Remaining(shown, len(left), tuple(sorted(held.items())))
 
     async def _remove_strays(self, namespace: str) -> None:
-        """Remove what is in a namespace that is gone.
-
-        Listed first, and the namespace looked for then: none of it is a new one's.
-        """
+        """Remove what was listed in a namespace that the apiserver then does not have."""
         strays = [
             (informer.kind, obj)
             for informer in self._content
@@ -146,10 +136,6 @@ class NamespaceController(Controller):
         fresh.spec.finalizers.extend(kept)
         await self._client.namespaces.finalize(fresh)
         log.info("namespace emptied", namespace=name)
-
-    def _look_at(self, namespace: namespace_pb2.Namespace) -> None:
-        if _is_held(namespace):
-            self.queue.add(namespace.metadata.name)
 
 
 def _is_held(namespace: namespace_pb2.Namespace) -> bool:

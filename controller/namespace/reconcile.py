@@ -43,13 +43,9 @@ def reconcile(
     *,
     now: float,
 ) -> NamespacePlan:
-    """Decide what comes next for an ending namespace.
+    """Decide what comes next for an ending namespace, after everything was asked to go.
 
-    Args:
-        namespace: with a deletionTimestamp.
-        remaining: kinds of which something is left, after everything was asked to go.
-        failures: why kinds could not be emptied, in words.
-        now: seconds since the epoch.
+    `remaining` is what is left, by kind; `failures` says why kinds could not be emptied, in words.
     """
     left = [item for item in remaining if item.count]
     status = copy_of(namespace.status)

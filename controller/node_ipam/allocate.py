@@ -1,10 +1,9 @@
-"""PURE: which range of Pod addresses each node gets.
+"""PURE: which range of Pod addresses each node gets. No two nodes ever share one.
 
-No two nodes ever share one. What has been given is written down as claims, range -> node name, *before* a
-node is told: two controllers, or one that was killed in the middle, meet in that one record, which is written
-by compare-and-swap (I3, I18). A node that comes back under its name gets its old range back, because old
-sandboxes may still hold addresses of it. Claims of nodes that are no more are given to others only when there
-is nothing else left.
+What is given is recorded as claims, range -> node name, before a node is told: two controllers, or one that
+was killed in the middle, meet in that record, which is written by compare-and-swap (I3, I18). A node that
+comes back under its name gets its old range, because old sandboxes may hold addresses of it. Claims of nodes
+that are gone are given to others only when nothing else is left.
 """
 
 import ipaddress
@@ -29,7 +28,6 @@ class Range:
         return cls(network, mask)
 
     def blocks(self) -> Iterator[ipaddress.IPv4Network]:
-        """Yield the blocks in order."""
         return self.cidr.subnets(new_prefix=self.mask)
 
 
@@ -60,14 +58,7 @@ class Allocation:
 def allocate(
     nodes: Sequence[NodeNeed], claims: Mapping[str, str], *, cluster: Range, hollow: Range
 ) -> Allocation:
-    """Decide the ranges of nodes.
-
-    Args:
-        nodes: all nodes there are.
-        claims: the record as it stands.
-        cluster: the range of ordinary nodes.
-        hollow: the range of hollow nodes.
-    """
+    """Decide the ranges of nodes; `claims` is the record as it stands."""
     record = dict(claims)
     by_name = {name: cidr for cidr, name in record.items()}
     held = _Taken(node.cidr for node in nodes if node.counts)
@@ -97,7 +88,7 @@ def allocate(
 class _Taken:
     """The blocks that are given; asking about one costs a few look-ups, whatever sizes were given before.
 
-    What is no IPv4 network (a node's IPv6 range, a claim that somebody wrote by hand) takes nothing.
+    What is no IPv4 network (a node's IPv6 range, a claim written by hand) takes nothing.
     """
 
     def __init__(self, cidrs: Iterable[str]) -> None:
@@ -137,6 +128,6 @@ def _is_usable(cidr: str, of_range: Range, held: _Taken) -> bool:
 
 
 def _reclaimed(record: Mapping[str, str], names: set[str], of_range: Range, held: _Taken) -> str | None:
-    """The first range of a node that is no more."""
+    """Return the first range of a node that is gone."""
     left = [cidr for cidr, name in record.items() if name not in names and _is_usable(cidr, of_range, held)]
     return min(left, key=lambda cidr: ipaddress.IPv4Network(cidr, strict=False), default=None)

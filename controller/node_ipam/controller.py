@@ -1,7 +1,7 @@
 """The shell of node IPAM: all nodes without a range are served in one go, under one key.
 
-The record is a ConfigMap, kube-system/pod-cidrs: a key a range ("10.244.3.0_24"), the node's name as value.
-It is read from the apiserver, not from a cache, and written by compare-and-swap before any node is.
+The record is a ConfigMap, kube-system/pod-cidrs, with a key a range ("10.244.3.0_24") and the node's name as
+value. It is read from the apiserver, and written by compare-and-swap before any node is.
 """
 
 from collections.abc import Mapping
@@ -46,9 +46,7 @@ class NodeIpamController(Controller):
         super().__init__(Tools(tools.clock, tools.metrics, workers=1), (self._nodes,))
         self._client, self._recorder = factory.clientset, recorder
         self._cluster, self._hollow = cluster, hollow
-        self._nodes.add_handler(
-            on_add=self._look_at, on_update=lambda old, new: self._look_at(new), on_delete=None
-        )
+        self.watch(self._nodes, lambda node: None if node.spec.pod_cidr else _KEY)
 
     async def sync(self, key: str) -> float | None:
         nodes = self._nodes.lister.list()
@@ -75,10 +73,6 @@ class NodeIpamController(Controller):
         # A node that goes gives its range back: nothing tells this controller, so it looks again.
         return 30.0 if allocation.exhausted else None
 
-    def _look_at(self, node: node_pb2.Node) -> None:
-        if not node.spec.pod_cidr:
-            self.queue.add(_KEY)
-
     async def _read(self) -> config_pb2.ConfigMap:
         try:
             return await self._client.config_maps.get(NAME, NAMESPACE)
@@ -88,9 +82,7 @@ class NodeIpamController(Controller):
             return empty
 
     async def _write(self, stored: config_pb2.ConfigMap, claims: Mapping[str, str]) -> None:
-        """Write the record. Raises Conflict or AlreadyExists when another controller was faster: decide
-        again.
-        """
+        """Write the record. Raises Conflict or AlreadyExists when another controller was faster."""
         data = {cidr.replace("/", "_"): name for cidr, name in claims.items()}
         if data == dict(stored.data):
             return
@@ -123,7 +115,7 @@ class NodeIpamController(Controller):
 
 
 def _is_hollow(node: node_pb2.Node) -> bool:
-    """Say whether a node only plays one, by its label or by the runtime that it reports."""
+    """Say whether a node is hollow, by its label or by the runtime that it reports."""
     runtime = node.status.node_info.container_runtime_version
     return node.metadata.labels.get(HOLLOW_LABEL, "") == "true" or runtime.startswith(HOLLOW_RUNTIME)
 

@@ -1,3 +1,1 @@
-"""Nodes that fall silent: conditions, taints, Unknown Pods, and in the end their eviction (requirements B14,
-D4).
-"""
+"""Nodes that fall silent: conditions, taints, Unknown Pods, and in the end eviction (requirements B14, D4)."""

@@ -1,9 +1,7 @@
 """The shell of the node life cycle: heartbeats in, conditions, taints, Unknown Pods and evictions out.
 
-Keys are names of nodes.
-
-A monitor looks every few seconds for nodes whose time is up, and judges how many there are: when most are
-silent the control plane suspects itself, NoExecute taints are taken back and nothing is evicted (I13).
+A monitor looks every few seconds for nodes whose time is up, and counts them: when most are silent the
+control plane suspects itself, takes NoExecute taints back and evicts nothing (I13).
 """
 
 from collections.abc import Coroutine, Sequence
@@ -120,10 +118,7 @@ class NodeLifecycleController(Controller):
         return min(wakes, default=None)
 
     def _wait_for_turn(self, node: node_pb2.Node, life: Life) -> float | None:
-        """Return the seconds until a node may be driven empty: 0 is now.
-
-        None: until its zone is better, or it need not be.
-        """
+        """Return the seconds until a node may be driven empty; None: until its zone is better, or never."""
         name = node.metadata.name
         if not self._may_evict:
             return None
@@ -182,7 +177,7 @@ class NodeLifecycleController(Controller):
             return
         now = self.clock.now()
         seen = self._first_seen.look(node, now)
-        due = eviction_of(pod, taints, seen, default_seconds=self._times.eviction, now=now).at
+        due = eviction_of(pod, taints, seen, default_seconds=self._times.eviction, now=now)
         self._metrics.evicted(zone_of(node), 0.0 if due is None else now - due)
         words = f"Marking for deletion Pod {meta.namespace}/{meta.name}"
         self._recorder.event(pod, NORMAL, "TaintManagerEviction", words)
@@ -196,7 +191,7 @@ class NodeLifecycleController(Controller):
             await self.clock.sleep(self._times.monitor_period)
 
     def _judge(self) -> None:
-        """Find the nodes whose time is up, and decide whether they or this side are at fault."""
+        """Find the nodes whose time is up, and decide whether they or this control plane are at fault."""
         now, nodes = self.clock.monotonic(), self._nodes.lister.list()
         names = [node.metadata.name for node in nodes]
         silent = frozenset(name for name in names if self._beats.life(name, now) is not Life.HEARD)
@@ -218,10 +213,7 @@ class NodeLifecycleController(Controller):
         self._judge_zones(nodes)
 
     def _judge_zones(self, nodes: Sequence[node_pb2.Node]) -> None:
-        """Decide how fast the nodes of each zone may be driven empty.
-
-        Who waits is looked at again when that changes.
-        """
+        """Decide how fast the nodes of each zone may be driven empty; look again at those whose zone changed."""
         zones = count_zones((zone_of(node), self._is_ready(node)) for node in nodes)
         rates = {name: rate_of(zone, self._times.rates) for name, zone in zones.items()}
         changed = {name for name, rate in rates.items() if rate != self._tokens.rates.get(name, rate)}
@@ -261,7 +253,7 @@ class NodeLifecycleController(Controller):
             self._beats.on_lease(lease.metadata.name, renewed, now=self.clock.monotonic())
 
     def _on_pod(self, pod: pod_pb2.Pod) -> None:
-        """A Pod on a node that is silent or drives Pods away needs a look; the others never do."""
+        """Look at the node of a Pod if it is silent or drives Pods away."""
         name = pod.spec.node_name
         if not name:
             return

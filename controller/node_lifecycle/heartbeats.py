@@ -1,9 +1,9 @@
 """PURE: when each node was last heard of, by this controller's own clock.
 
-A sign of life is a change: of the node's Lease, or of the heartbeat in its Ready condition. What the clocks
-of nodes say does not matter, only that it changes. A controller that has just started knows nothing, and
-gives every node the full time; but the time of one that never reported began when it was made (upstream's
-`tryUpdateNodeHealth` in `pkg/controller/nodelifecycle/node_lifecycle_controller.go`).
+A sign of life is a change of the node's Lease, or of the heartbeat in its Ready condition; what the clocks of
+nodes say does not matter. A controller that has just started gives every node the full time; but the time of
+one that never reported began when it was made (upstream's `tryUpdateNodeHealth` in
+`pkg/controller/nodelifecycle/node_lifecycle_controller.go`).
 """
 
 from dataclasses import dataclass
@@ -34,11 +34,8 @@ class Heartbeats:
     def on_node(self, name: str, *, heartbeat: int | None, now: float, age: float = 0.0) -> None:
         """Take note of a node's status.
 
-        Args:
-            name: of the node.
-            heartbeat: of its Ready condition, seconds since the epoch; None when it has never been reported.
-            now: monotonic seconds.
-            age: seconds since it was made.
+        `heartbeat` is of its Ready condition, seconds since the epoch, None when it has never been reported;
+        `now` is monotonic seconds, `age` the seconds since the node was made.
         """
         heard = now - max(age, 0.0) if heartbeat is None else now
         known = self._by_node.setdefault(name, Heartbeat(heard=heard))
@@ -48,21 +45,19 @@ class Heartbeats:
             known.status, known.reported = heartbeat, True
 
     def on_lease(self, name: str, renewed: tuple[int, int], *, now: float) -> None:
-        """Take note of a node's Lease: seconds and nanoseconds of its renewal.
+        """Take note of the renewal of a node's Lease, in seconds and nanoseconds.
 
-        A Lease without a node is none of ours: one that outlives its node would make the next of that name
-        look old.
+        A Lease without a node is left out: one that outlives its node would make the next of that name look
+        old.
         """
         known = self._by_node.get(name)
         if known is not None and renewed != known.lease:
             known.lease, known.heard = renewed, now
 
     def forget(self, name: str) -> None:
-        """Drop a node that is gone."""
         self._by_node.pop(name, None)
 
     def life(self, name: str, now: float) -> Life:
-        """Return what is known of a node."""
         known = self._by_node.get(name)
         if known is None:
             return Life.HEARD

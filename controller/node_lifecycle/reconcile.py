@@ -1,7 +1,7 @@
 """PURE: what to do about a node and its Pods, given what is known of its life.
 
-Follows upstream's pkg/controller/nodelifecycle and tainteviction, with document 002's `Unknown`: the Pods of
-a node that does not answer get phase Unknown, reason NodeLost, and the kubelet's next report takes it back.
+Follows upstream's pkg/controller/nodelifecycle and tainteviction. Beyond them, the Pods of a node that does
+not answer get phase Unknown, reason NodeLost, until the kubelet's next report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,18 +61,12 @@ def reconcile(  # noqa: PLR0913 - what is known of a node, each by its name
     seen: Mapping[tuple[str, str], float] = NOTHING_SEEN,
     may_begin: bool = True,
 ) -> NodePlan:
-    """Decide what to do for one node.
+    """Decide what to do for one node and the Pods that are bound to it.
 
-    Args:
-        node: as the cache has it.
-        pods: those bound to it.
-        life: what is known of its kubelet.
-        may_evict: whether anything may be driven from anywhere: not while most nodes seem gone (I13).
-        default_seconds: how long a Pod that says nothing may stay on a silent node.
-        now: seconds since the epoch.
-        seen: since when NoExecute taints without a time are there, by key and effect (`FirstSeen`).
-        may_begin: whether the node may be driven empty if it is not yet: its zone has a token for it
-        (`zones`).
+    `may_evict`: anything may be driven from anywhere; not while most nodes seem gone (I13). `may_begin`: this
+    node may begin to be driven empty, since its zone has a token for it (`zones`). `default_seconds`: how
+    long a Pod that says nothing may stay on a silent node. `seen`: since when NoExecute taints without a time
+    are there (`FirstSeen`).
     """
     conditions = _silence(node, life, now)
     after = node
@@ -91,7 +85,7 @@ def reconcile(  # noqa: PLR0913 - what is known of a node, each by its name
         for pod in pods:
             if pod.metadata.HasField("deletion_timestamp") or is_terminal(pod) or is_mirror(pod):
                 continue
-            at = eviction_of(pod, effective, seen, default_seconds=default_seconds, now=now).at
+            at = eviction_of(pod, effective, seen, default_seconds=default_seconds, now=now)
             if at is None:
                 continue
             if at <= now:
@@ -102,7 +96,7 @@ def reconcile(  # noqa: PLR0913 - what is known of a node, each by its name
 
 
 def _silence(node: node_pb2.Node, life: Life, now: float) -> tuple[node_pb2.NodeCondition, ...]:
-    """The conditions of a node that does not answer; none when they are written already."""
+    """Return the conditions to set on a node that does not answer."""
     if life is Life.HEARD:
         return ()
     wanted = []
@@ -131,7 +125,6 @@ def _can_be_lost(pod: pod_pb2.Pod) -> bool:
 
 
 def _lost(pod: pod_pb2.Pod, node: str, now: float) -> pod_pb2.Pod:
-    """The Pod with the status that says where it was lost."""
     lost = copy_of(pod)
     lost.status.phase, lost.status.reason = "Unknown", NODE_LOST
     lost.status.message = f"Node {node} which was running pod {pod.metadata.name} is unresponsive"
@@ -155,11 +148,8 @@ def is_written_off(node: node_pb2.Node) -> bool:
 
 
 def suspects_itself(silent: int, total: int, threshold: float) -> bool:
-    """Say whether so many nodes are silent that the fault is more likely on this side (I13).
+    """Say whether the share of silent nodes is so large that the fault is more likely on this side (I13).
 
-    Args:
-        silent: nodes that are silent.
-        total: all nodes.
-        threshold: share of them; upstream's --unhealthy-zone-threshold is 0.55.
+    Upstream's threshold (--unhealthy-zone-threshold) is 0.55.
     """
     return silent > 0 and silent / total >= threshold

@@ -4,7 +4,6 @@ Names, effects and the mapping are upstream's (nodelifecycle and tainteviction c
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of, timestamp
@@ -42,12 +41,7 @@ def wants_no_execute(node: node_pb2.Node) -> bool:
 
 
 def wanted_taints(node: node_pb2.Node, *, may_evict: bool) -> set[tuple[str, str]]:
-    """Return key and effect of the taints that a node's conditions call for.
-
-    Args:
-        node: with its conditions as they are or are about to be.
-        may_evict: whether NoExecute taints may be given.
-    """
+    """Return key and effect of the taints that a node's conditions call for; NoExecute only with `may_evict`."""
     wanted: set[tuple[str, str]] = set()
     for condition_type, statuses in _BY_CONDITION.items():
         condition = find_condition(node.status.conditions, condition_type)
@@ -66,12 +60,7 @@ def compute_taints(
 ) -> tuple[node_pb2.Taint, ...] | None:
     """Return all taints that a node should have, or None when it has them. Taints of others stay as they are.
 
-    Args:
-        node: with its conditions as they are or are about to be.
-        may_evict: whether it may have NoExecute taints.
-        now: seconds since the epoch; when a new taint was added.
-        may_begin: whether it may get one now that it has none; one that it has is changed as its condition
-        is.
+    Without `may_begin` a node that has no NoExecute taint gets none; one that it has follows its condition.
     """
     wanted = wanted_taints(node, may_evict=may_evict)
     has_one = any(taint.key in _SILENT and taint.effect == NO_EXECUTE for taint in node.spec.taints)
@@ -95,28 +84,18 @@ def compute_taints(
 def _is_default(toleration: pod_pb2.Toleration) -> bool:
     """Say whether the apiserver gave a Pod this toleration, or might have."""
     return (
-        toleration.key in (NOT_READY, UNREACHABLE)
+        toleration.key in _SILENT
         and toleration.operator == "Exists"
         and toleration.effect == NO_EXECUTE
         and toleration.toleration_seconds == DEFAULT_TOLERATION_SECONDS
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Eviction:
-    """When a Pod must leave its node, in seconds since the epoch; None: it may stay."""
-
-    at: float | None
-
-
 class FirstSeen:
     """When NoExecute taints that do not say when they were added were seen first.
 
-    Another look changes nothing.
-
-    Upstream keeps what it has scheduled for a Pod when it looks again, and like this one forgets it when it
-    ends (`processPodOnNode` in `pkg/controller/tainteviction/taint_eviction.go`). Owned by the controller,
-    which looks at a node whenever it changes.
+    Upstream likewise keeps what it has scheduled for a Pod, and forgets it when it ends (`processPodOnNode`
+    in `pkg/controller/tainteviction/taint_eviction.go`). Owned by the controller.
     """
 
     def __init__(self) -> None:
@@ -124,7 +103,7 @@ class FirstSeen:
         self._nodes: dict[str, dict[tuple[str, str], float]] = {}
 
     def look(self, node: node_pb2.Node, now: float) -> Mapping[tuple[str, str], float]:
-        """Take in a node's taints; return since when those without a time are there, by key and effect."""
+        """Note a node's taints; return since when those without a time are there, by key and effect."""
         known = self._nodes.get(node.metadata.name, {})
         found = {
             (taint.key, taint.effect): known.get((taint.key, taint.effect), now)
@@ -138,7 +117,6 @@ class FirstSeen:
         return found
 
     def forget(self, name: str) -> None:
-        """A node has gone."""
         self._nodes.pop(name, None)
 
 
@@ -149,20 +127,15 @@ def eviction_of(
     *,
     default_seconds: float,
     now: float,
-) -> Eviction:
-    """Decide when NoExecute taints drive a Pod away.
+) -> float | None:
+    """Return when NoExecute taints drive a Pod away, in seconds since the epoch; None: it may stay.
 
-    Args:
-        pod: on the node.
-        taints: of the node.
-        seen: since when those without a time are there, by key and effect (`FirstSeen`).
-        default_seconds: for the taints of a silent node, when the Pod says nothing of its own. The apiserver
-            gives every such Pod tolerations of 300 s, as upstream's admission does; exactly those count as
-            saying nothing.
-        now: seconds since the epoch.
+    `seen` says since when taints without a time are there, by key and effect (`FirstSeen`). `default_seconds`
+    is for the taints of a silent node, when the Pod says nothing of its own: the apiserver gives every such
+    Pod tolerations of 300 s, as upstream's admission does, and exactly those count as saying nothing.
 
-    Of a taint that was there before the Pod, the Pod's time begins with its coming to the node, as upstream;
-    of one that nobody bound, and of which its kubelet says nothing, with its creation.
+    For a taint that was there before the Pod, time begins when the Pod comes to the node, as upstream; when
+    nobody says when that was, with its creation.
     """
     times: list[float] = []
     came = find_condition(pod.status.conditions, "PodScheduled")
@@ -172,15 +145,12 @@ def eviction_of(
     for taint in taints:
         if taint.effect != NO_EXECUTE:
             continue
-        there = (
-            seconds_of(taint.time_added)
-            if taint.HasField("time_added")
-            else seen.get((taint.key, taint.effect), now)
-        )
+        there = seen.get((taint.key, taint.effect), now)
+        if taint.HasField("time_added"):
+            there = seconds_of(taint.time_added)
         since = max(there, bound)
         matching = [item for item in pod.spec.tolerations if tolerates(item, taint)]
-        silent = taint.key in (NOT_READY, UNREACHABLE)
-        if silent and all(_is_default(item) for item in matching):
+        if taint.key in _SILENT and all(_is_default(item) for item in matching):
             times.append(since + default_seconds)
             continue
         if not matching:
@@ -189,4 +159,4 @@ def eviction_of(
         limits = [item.toleration_seconds for item in matching if item.HasField("toleration_seconds")]
         if limits:
             times.append(since + max(min(limits), 0))
-    return Eviction(min(times) if times else None)
+    return min(times, default=None)

@@ -1,8 +1,8 @@
 """PURE: how many nodes of a zone may be driven empty, and how fast.
 
-A node gets its NoExecute taint when its zone has a token for it: normally one every ten seconds. When many
-nodes of a zone are silent the zone itself is the likelier cause, and it goes slower, or not at all where
-there are few. Follows `pkg/controller/nodelifecycle` (ComputeZoneState, handleDisruption) and
+A node gets its NoExecute taint when its zone has a token for it, normally one every ten seconds. When many
+nodes of a zone are silent the zone is the likelier cause, and tokens come slower, or not at all in a small
+zone. Follows `pkg/controller/nodelifecycle` (ComputeZoneState, handleDisruption) and
 https://kubernetes.io/docs/concepts/architecture/nodes/#rate-limits-on-eviction. Beyond upstream, nothing is
 evicted anywhere while most nodes of all zones are silent (I13).
 """
@@ -51,15 +51,11 @@ class Zone:
 
     @property
     def size(self) -> int:
-        """How many nodes there are."""
         return self.ready + self.not_ready
 
 
 def zone_of(node: node_pb2.Node) -> str:
-    """Return the name of a node's zone, with its region; empty when it says neither.
-
-    What metrics are labelled with.
-    """
+    """Return the name of a node's zone, with its region, as metrics have it; empty when it says neither."""
     region, zone = node.metadata.labels.get(REGION, ""), node.metadata.labels.get(ZONE, "")
     return f"{region}:{zone}" if region or zone else ""
 
@@ -91,10 +87,7 @@ def rate_of(zone: Zone, rates: Rates) -> float:
 
 @dataclass(slots=True)
 class Tokens:
-    """Who may be driven empty now. Owned by the node life-cycle controller.
-
-    As many entries as nodes and zones.
-    """
+    """Which nodes may be driven empty now. Owned by the controller; as many entries as nodes and zones."""
 
     rates: dict[str, float] = field(default_factory=dict[str, float])
     #: zone -> monotonic seconds of its next token
@@ -102,11 +95,7 @@ class Tokens:
     _granted: set[str] = field(default_factory=set[str])
 
     def take(self, node: str, zone: str, now: float) -> float | None:
-        """Ask for a token for a node; it keeps what it got.
-
-        Returns:
-            0: it has one. Otherwise the seconds until its zone has the next; None: that is not known.
-        """
+        """Ask for a token for a node, which keeps it; return the seconds until it has one, None: not known."""
         if node in self._granted:
             return 0.0
         rate = self.rates.get(zone, 0.0)
@@ -120,10 +109,10 @@ class Tokens:
         return 0.0
 
     def give_back(self, node: str) -> None:
-        """A node needs none any more; it asks again when it falls silent again."""
+        """Drop a node's token: it asks again when it falls silent again."""
         self._granted.discard(node)
 
     def forget_zones(self, there: Iterable[str]) -> None:
-        """Drop the zones that have no nodes."""
+        """Drop all zones but these."""
         kept = set(there)
         self._next = {zone: when for zone, when in self._next.items() if zone in kept}

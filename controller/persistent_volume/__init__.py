@@ -1,3 +1,1 @@
-"""PersistentVolumes and claims: who gets which, what becomes of a volume whose claim is gone, and when either
-may go.
-"""
+"""PersistentVolumes and claims: which claim gets which volume, and what becomes of volumes without a claim."""

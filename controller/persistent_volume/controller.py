@@ -1,14 +1,15 @@
 """The shell of the binder: one worker, one write at a time, each followed by a new look."""
 
 from collections.abc import Iterable
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from controller.base import Controller, Tools
 from controller.persistent_volume.metrics import BindingCollector
-from controller.persistent_volume.reconcile import Said, Step, Verb, Write, next_for_claim, next_for_volume
+from controller.persistent_volume.reconcile import Step, Verb, Write, next_for_claim, next_for_volume
 from controller.persistent_volume.store import Known
 from controller.volumes import (
     BIND_COMPLETED,
@@ -27,7 +28,7 @@ from vaina.cache.factory import InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.clock import timestamp
 from vaina.errors import Conflict, NotFound
-from vaina.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS
+from vaina.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS, Kind
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -47,7 +48,7 @@ class PersistentVolumeController(Controller):
         tools: Tools,
         factory: InformerFactory,
         recorder: EventRecorder,
-        registry: CollectorRegistry | None = None,
+        registry: CollectorRegistry,
     ) -> None:
         super().__init__(Tools(tools.clock, tools.metrics, workers=1))
         self._client, self._recorder = factory.clientset, recorder
@@ -59,8 +60,7 @@ class PersistentVolumeController(Controller):
         self.watch(volumes, self._keys_of_volume)
         self.watch(classes, self._keys_of_class)
         self.watch(pods, self._keys_of_pod)
-        if registry is not None:
-            BindingCollector(registry, claims.lister, volumes.lister)
+        BindingCollector(registry, claims.lister, volumes.lister)
 
     def _keys_of_volume(self, volume: Volume) -> Iterable[str]:
         yield f"volume {volume.metadata.name}"
@@ -93,7 +93,7 @@ class PersistentVolumeController(Controller):
             if step.write is not None:
                 await self._write(step.write)
             for said in step.says:
-                self._say(said)
+                self._recorder.event(said.about, said.type, said.reason, said.message)
             if step.write is None:
                 return None
         log.warning("binding does not come to rest", key=key)
@@ -116,16 +116,14 @@ class PersistentVolumeController(Controller):
         return next_for_volume(volume, known)
 
     async def _ask_for_volume(self, name: str) -> None:
-        """A claim is Lost for good: a cache that is late must not be the reason."""
+        """Make sure that a volume is gone, not the cache late: its claim is Lost for good."""
         if self._known.volume(name) is None:
-            try:
+            with suppress(NotFound):
                 await self._client.persistent_volumes.get(name)
-            except NotFound:
-                return
-            raise Conflict(f"persistentvolume {name} is not in the cache yet")
+                raise Conflict(f"persistentvolume {name} is not in the cache yet")
 
     async def _ask_for_claim(self, volume: Volume) -> None:
-        """Data are deleted when a claim is gone: a cache that is late must not be the reason."""
+        """Make sure that a claim is gone, not the cache late: its data are deleted."""
         reference = volume.spec.claim_ref
         known = self._known.claim(reference_key(volume))
         if known is not None and known.metadata.uid == reference.uid:
@@ -138,32 +136,19 @@ class PersistentVolumeController(Controller):
             raise Conflict(f"persistentvolumeclaim {reference_key(volume)} is not in the cache yet")
 
     async def _write(self, write: Write) -> None:
-        made = write.object
+        made, phase = write.object, write.object.status.phase
+        kind: Kind[Any] = PERSISTENT_VOLUME_CLAIM
         if isinstance(made, Volume):
-            volumes = self._client.persistent_volumes
+            kind = PERSISTENT_VOLUME
             if write.verb is Verb.STATUS:
                 made.status.last_phase_transition_time.CopyFrom(timestamp(int(self.clock.now())))
-                self._known.note(await volumes.update_status(made))
-            else:
-                self._known.note(await volumes.update(made))
-            log.info(
-                "volume written",
-                volume=made.metadata.name,
-                claim=reference_key(made),
-                phase=made.status.phase,
-            )
-            return
-        claims = self._client.persistent_volume_claims
-        if write.verb is Verb.STATUS:
-            self._known.note(await claims.update_status(made))
+        client = self._client.kind(kind)
+        status = write.verb is Verb.STATUS
+        self._known.note(await client.update_status(made) if status else await client.update(made))
+        if isinstance(made, Volume):
+            log.info("volume written", volume=made.metadata.name, claim=reference_key(made), phase=phase)
         else:
-            self._known.note(await claims.update(made))
-        log.info(
-            "claim written", claim=claim_key(made), volume=made.spec.volume_name, phase=made.status.phase
-        )
-
-    def _say(self, said: Said) -> None:
-        self._recorder.event(said.about, said.type, said.reason, said.message)
+            log.info("claim written", claim=claim_key(made), volume=made.spec.volume_name, phase=phase)
 
 
 def _keys_of_claim(claim: Claim) -> Iterable[str]:

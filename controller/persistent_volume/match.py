@@ -1,8 +1,8 @@
 """PURE: which volume a claim gets.
 
 Follows `component-helpers/storage/volume/pv_helpers.go` (FindMatchingVolume) and
-`pkg/controller/volume/persistentvolume/index.go`: among the volumes that will do, those with the fewest
-access modes first, then the smallest; names decide between equals, so that the choice is the same every time.
+`pkg/controller/volume/persistentvolume/index.go`: of the volumes that will do, those with the fewest access
+modes first, then the smallest. Names decide between equals, so that the choice is the same every time.
 """
 
 from collections.abc import Iterable
@@ -24,11 +24,8 @@ from vaina.objects.selectors import LabelSelector, SelectorError, from_message
 def find_match(claim: Claim, volumes: Iterable[Volume], *, waits: bool) -> Volume | None:
     """Return the best volume for a claim; None: there is none.
 
-    Args:
-        claim: that has no volume.
-        volumes: those to choose from.
-        waits: volumes of the claim's class are bound when a Pod needs them; then only one that is meant for
-        the claim will do.
+    With `waits`, volumes of the claim's class are bound when a Pod needs them: only one that is meant for the
+    claim will do.
     """
     selector = _selector(claim)
     candidates: list[Volume] = []
@@ -65,7 +62,7 @@ def _suits(volume: Volume, claim: Claim) -> bool:
 
 
 def _selector(claim: Claim) -> LabelSelector | None:
-    """Return the selector of a claim; None: it cannot be read, and selects nothing."""
+    """Return the selector of a claim; None, which selects nothing, when it cannot be read."""
     try:
         # Of a claim no selector selects everything, unlike elsewhere.
         return from_message(claim.spec.selector) if claim.spec.HasField("selector") else LabelSelector()

@@ -1,5 +1,6 @@
-"""How many volumes and claims there are, bound and not
-(`pkg/controller/volume/persistentvolume/metrics/metrics.go`). Counted when somebody asks.
+"""How many volumes and claims there are, counted at each scrape.
+
+Names are of `pkg/controller/volume/persistentvolume/metrics/metrics.go`.
 """
 
 from collections import Counter

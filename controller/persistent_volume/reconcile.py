@@ -1,11 +1,9 @@
-"""PURE: the next thing to do about a claim or a volume, one write at a time.
+"""PURE: the next thing to do about a claim or a volume, one write at a time; each write brings the next look.
 
-Whoever carries it out asks again with what was stored.
-
-Follows `pkg/controller/volume/persistentvolume/pv_controller.go`. The four writes of a binding are always
-done in the same order: the volume names its claim, the volume is Bound, the claim names its volume, the claim
-is Bound. Any of them may be the last one that was done: the next look sees which are missing. A volume is
-given away by one compare-and-swap, the first write; so it never has two claims.
+Follows `pkg/controller/volume/persistentvolume/pv_controller.go`. The four writes of a binding always have
+the same order: the volume names its claim, the volume is Bound, the claim names its volume, the claim is
+Bound. Any of them may be the last one that was done: the next look sees which are missing. The first write, a
+compare-and-swap, gives the volume away; so it never has two claims.
 """
 
 from collections.abc import Iterable, Sequence
@@ -71,10 +69,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do next: at most one write, and what to say after it.
-
-    Without a write nothing is left to do until something changes.
-    """
+    """What to do next: at most one write, and the Events after it. Without a write nothing is left to do."""
 
     write: Write | None = None
     says: tuple[Said, ...] = ()
@@ -138,9 +133,7 @@ def _why_waiting(claim: Claim, world: World) -> Said:
 
 
 def _provision(claim: Claim, found: StorageClass | None) -> Step:
-    """Ask for a volume: whoever makes those of the class sees it by the claim's annotation
-    (provisionClaimOperationExternal).
-    """
+    """Ask the class's provisioner for a volume, by the claim's annotation (provisionClaimOperationExternal)."""
     if found is None:
         words = f'storageclass.storage.k8s.io "{claim_class(claim)}" not found'
         return _pending(claim, Said(claim, WARNING, "ProvisioningFailed", words))
@@ -162,7 +155,7 @@ def _provision(claim: Claim, found: StorageClass | None) -> Step:
 
 
 def _requesting_claim(claim: Claim, world: World) -> Step:
-    """A claim that names its volume, and that is not bound to it yet."""
+    """Return the next step of a claim that names its volume and is not bound to it yet."""
     volume = world.volume(claim.spec.volume_name)
     if volume is None:
         return _pending(claim)
@@ -179,7 +172,7 @@ def _requesting_claim(claim: Claim, world: World) -> Step:
 
 
 def _bound_claim(claim: Claim, world: World) -> Step:
-    """A claim that was bound before."""
+    """Return the next step of a claim that was bound before."""
     if not claim.spec.volume_name:
         words = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!"
         return _lost(claim, "ClaimLost", words)
@@ -229,10 +222,7 @@ def _bind(volume: Volume, claim: Claim) -> Step:
 
 
 def next_for_volume(volume: Volume, world: World) -> Step:
-    """Return the next thing to do about a volume (syncVolume).
-
-    That a claim is gone must be certain: it is what data are deleted for.
-    """
+    """Return the next thing to do about a volume (syncVolume). The caller makes sure when a claim seems gone."""
     if not volume.spec.HasField("claim_ref") or not volume.spec.claim_ref.uid:
         return Step() if volume.status.phase == AVAILABLE else _phase(volume, AVAILABLE)
     claim = world.claim(reference_key(volume))
@@ -265,7 +255,7 @@ def _policy(volume: Volume) -> str:
 
 
 def _reclaim(volume: Volume) -> Step:
-    """The claim is gone: keep the data, or let them be deleted (reclaimVolume)."""
+    """Return the next step of a volume whose claim is gone (reclaimVolume)."""
     if volume.status.phase not in (RELEASED, FAILED):
         return _phase(volume, RELEASED)
     policy = _policy(volume)

@@ -1,6 +1,4 @@
-"""What the binder knows: the informers' objects, and newer ones that it has written itself and that the watch
-has not shown.
-"""
+"""What the binder knows: the caches' objects, and newer ones that it wrote and no watch has shown yet."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
@@ -46,7 +44,7 @@ class Known:
         self._written: dict[tuple[type, str], Claim | Volume] = {}
 
     def note(self, stored: Claim | Volume) -> None:
-        """Know an object as the apiserver has answered."""
+        """Remember an object as the apiserver has answered it."""
         if len(self._written) >= MAX_WRITTEN:
             self._written.clear()
         self._written[type(stored), object_key(stored)] = stored

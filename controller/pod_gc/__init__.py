@@ -1,5 +1,1 @@
-"""Pods that nobody else will remove.
-
-Of nodes that are no more, ending on nodes that are out of service, ending without ever having had a node,
-ended and too many.
-"""
+"""Removing Pods that nobody else will: of lost nodes, never bound, or too many that have ended."""

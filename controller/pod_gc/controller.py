@@ -1,6 +1,6 @@
 """The shell of the Pod collector: looks at all Pods every 20 s, as upstream does.
 
-Deletions here are without grace: no kubelet answers for these Pods.
+It deletes without grace: no kubelet answers for these Pods.
 """
 
 import structlog
@@ -18,6 +18,8 @@ from vaina.objects.pods import is_terminal
 log = structlog.stdlib.get_logger(__name__)
 
 _KEY = "pods"
+#: between two looks
+PERIOD_SECONDS = 20.0
 #: what the DisruptionTarget condition of an orphaned Pod says
 _NO_NODE = "PodGC: node no longer exists"
 
@@ -33,13 +35,12 @@ class PodGcController(Controller):
         factory: InformerFactory,
         registry: CollectorRegistry,
         *,
-        period_seconds: float = 20.0,
-        quarantine_seconds: float = 40.0,
-        keep_terminated: int = 12500,
+        quarantine_seconds: float,
+        keep_terminated: int,
     ) -> None:
         self._pods, self._nodes = factory.informer(POD), factory.informer(NODE)
         super().__init__(Tools(tools.clock, tools.metrics, workers=1), (self._pods, self._nodes))
-        self._client, self._period = factory.clientset, period_seconds
+        self._client = factory.clientset
         self._keep_terminated = keep_terminated
         self._absent = AbsentNodes(quarantine_seconds)
         labels = ("namespace", "reason")
@@ -76,7 +77,7 @@ class PodGcController(Controller):
             await self._remove(pod, "unscheduled")
         for pod in plan.surplus:
             await self._remove(pod, "terminated")
-        return self._period
+        return PERIOD_SECONDS
 
     async def _exists(self, node: str) -> bool:
         try:
@@ -86,11 +87,10 @@ class PodGcController(Controller):
         return True
 
     async def _remove(self, pod: pod_pb2.Pod, why: str, *, because: str = "") -> None:
-        """Delete a Pod without grace; `why` is upstream's word, `because` what its DisruptionTarget condition
-        says.
+        """Delete a Pod; `why` is upstream's word, `because` what its DisruptionTarget condition says.
 
-        One that has not ended is Failed first, whatever it goes for: a finalizer may hold it, as one of a
-        Job, and no kubelet would ever say what has become of it (markFailedAndDeletePodWithCondition of
+        One that has not ended is Failed first: a finalizer may hold it, as one of a Job, and no kubelet would
+        say what has become of it (markFailedAndDeletePodWithCondition of
         pkg/controller/podgc/gc_controller.go).
         """
         meta = pod.metadata

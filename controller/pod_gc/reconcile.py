@@ -42,13 +42,10 @@ def reconcile(
     keep_terminated: int,
     out_of_service: Collection[str] = (),
 ) -> PodGcPlan:
-    """Decide which Pods to delete.
+    """Decide which of all Pods to delete; of ended ones `keep_terminated` may stay (0 or less: all).
 
-    Args:
-        pods: all of them.
-        absent_nodes: nodes that were asked for and certainly do not exist, for some time.
-        keep_terminated: how many ended Pods may stay; 0 or less: all.
-        out_of_service: nodes of which `is_out_of_service` holds.
+    `absent_nodes` were asked for and certainly do not exist; of `out_of_service` nodes `is_out_of_service`
+    holds.
     """
     orphaned = tuple(pod for pod in pods if pod.spec.node_name in absent_nodes)
     ending = [pod for pod in pods if pod.metadata.HasField("deletion_timestamp")]
@@ -75,28 +72,19 @@ def reconcile(
 
 
 def _order(pod: pod_pb2.Pod) -> tuple[bool, float, str]:
-    """Evicted Pods first, then the oldest (byEvictionAndCreationTimestamp)."""
+    """Sort evicted Pods first, then the oldest (byEvictionAndCreationTimestamp)."""
     evicted = pod.status.phase == "Failed" and pod.status.reason == "Evicted"
     return not evicted, seconds_of(pod.metadata.creation_timestamp), pod.metadata.name
 
 
 class AbsentNodes:
-    """Names that Pods give as their node and that are no nodes, with since when.
-
-    Owned by the Pod collector.
-    """
+    """Node names that Pods have and no node has, with since when. Owned by the Pod collector."""
 
     def __init__(self, quarantine_seconds: float) -> None:
         self._quarantine, self._since = quarantine_seconds, dict[str, float]()
 
     def observe(self, used: Collection[str], existing: Collection[str], now: float) -> frozenset[str]:
-        """Return the names that have been absent for the whole quarantine: worth asking the apiserver about.
-
-        Args:
-            used: node names in Pods.
-            existing: nodes there are.
-            now: monotonic seconds.
-        """
+        """Return the names that have been absent for the whole quarantine; `now` is monotonic seconds."""
         absent = {name for name in used if name and name not in existing}
         self._since = {name: self._since.get(name, now) for name in absent}
         return frozenset(name for name, since in self._since.items() if now - since >= self._quarantine)

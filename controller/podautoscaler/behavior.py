@@ -1,7 +1,6 @@
 """PURE: how fast the number of replicas may change, and what recent recommendations say against it.
 
-Follows upstream's `pkg/controller/podautoscaler/horizontal.go` (normalizeDesiredReplicas and what it calls)
-and KEP-853.
+Follows normalizeDesiredReplicas of upstream's `pkg/controller/podautoscaler/horizontal.go`, and KEP-853.
 """
 
 import math
@@ -79,11 +78,8 @@ def normalise(
 ) -> Verdict:
     """Hold a wish to limits, rates and recent recommendations.
 
-    Args:
-        behavior: of the autoscaler, with its defaults; None: it has none.
-        wish: what the metrics call for.
-        history: recommendations and changes until now.
-        window: seconds for which the highest recommendation holds where nothing else is said.
+    `behavior` has its defaults, or is None. `window` is the seconds for which the highest recommendation
+    holds where the behavior says nothing.
     """
     if behavior is None:
         stable = max([wish.desired, *_since(history.recommendations, wish.now - window)])
@@ -134,7 +130,7 @@ def _remember(history: History, wish: Wish, window: float) -> History:
 
 
 def _stabilise(wish: Wish, history: History, up_window: float, down_window: float) -> int:
-    """Move only as far as all recommendations of the window would."""
+    """Return the wish, moved only as far as all recommendations of the window would move it."""
     lowest = highest = wish.desired
     for when, number in history.recommendations:
         if when > wish.now - up_window:

@@ -1,8 +1,7 @@
-"""The shell of HorizontalPodAutoscalers: looks at each every 15 seconds, sets the scale of its target.
+"""The shell of HorizontalPodAutoscalers: looks at each every 15 seconds, and sets the scale of its target.
 
 Follows upstream's `pkg/controller/podautoscaler/horizontal.go`: changes of Pods wake nobody, time does. What
-it remembers of the last minutes is lost with the process; then the number that is there counts as the last
-recommendation.
+it remembers is lost with the process; then the present number counts as the last recommendation.
 """
 
 from collections.abc import Sequence
@@ -129,7 +128,7 @@ class PodAutoscalerController(Controller):
         return self._period
 
     async def _plan(self, key: str, autoscaler: Autoscaler) -> tuple[Plan, str]:
-        """Decide and set the scale; returns what happened, and upstream's word for it."""
+        """Decide and set the scale; return the plan as it turned out, and upstream's word for it."""
         history, spec = self._histories.get(key, History()), autoscaler.spec
         now = self.clock.now()
         kind = _scalable(spec.scale_target_ref)
@@ -187,7 +186,6 @@ class PodAutoscalerController(Controller):
         return Seen(scale, pods, metrics, seen.autoscalers)
 
     def _autoscalers_of(self, namespace: str, pods: Sequence[pod_pb2.Pod]) -> list[str]:
-        """Return the keys of the autoscalers that select one of these Pods."""
         return [
             key
             for key, selector in self._selectors.items()
@@ -206,10 +204,7 @@ class PodAutoscalerController(Controller):
 
 
 def _scalable(reference: v2.CrossVersionObjectReference) -> Kind[Any] | None:
-    """Return the kind that a reference names, whatever the version of its group.
-
-    None: there is none with replicas.
-    """
+    """Return the kind with replicas that a reference names, in any version of its group; None: there is none."""
     group = reference.api_version.rpartition("/")[0]
     named = (kind for kind in KINDS if (kind.group, kind.kind) == (group, reference.kind))
     return next((kind for kind in named if kind.has_scale), None)

@@ -1,7 +1,7 @@
-"""PURE: what each metric of an autoscaler calls for, and what is said of those that call for nothing.
+"""PURE: what each metric of an autoscaler calls for, or why it calls for nothing.
 
-Follows upstream's `pkg/controller/podautoscaler/horizontal.go` (computeReplicasForMetric). Metrics of Pods,
-objects and the outside have no server here: they are told apart from resources, and say so.
+Follows computeReplicasForMetric of upstream's `pkg/controller/podautoscaler/horizontal.go`. Metrics of Pods,
+objects and the outside have no server here, and fail with upstream's words.
 """
 
 from collections.abc import Sequence
@@ -55,9 +55,7 @@ class Answer:
 
 
 class NoAnswer(Exception):
-    """A metric calls for nothing. `reason` and `detail` are of the event and the condition, the text is of
-    the error.
-    """
+    """A metric calls for nothing. The Event and the condition have `reason` and `detail`, the error the text."""
 
     def __init__(self, reason: str, detail: str, text: str) -> None:
         super().__init__(text)
@@ -67,27 +65,8 @@ class NoAnswer(Exception):
 def measure(namespace: str, metric: v2.MetricSpec, known: Measured) -> Answer:
     """Return what a metric calls for. Raises NoAnswer."""
     match metric.type:
-        case "Resource":
-            resource = metric.resource
-            try:
-                answer, proposal = _resource(resource.name, resource.target, known, "")
-            except MetricError as error:
-                text = f"failed to get {resource.name} resource metric value: {error}"
-                raise NoAnswer("FailedGetResourceMetric", str(error), text) from error
-            answer.status.resource.name = resource.name
-            _fill(answer.status.resource.current, proposal)
-            return answer
-        case "ContainerResource":
-            part = metric.container_resource
-            try:
-                answer, proposal = _resource(part.name, part.target, known, part.container)
-            except MetricError as error:
-                text = f"failed to get {part.container} container metric value: {error}"
-                raise NoAnswer("FailedGetContainerResourceMetric", str(error), text) from error
-            answer.status.container_resource.name = part.name
-            answer.status.container_resource.container = part.container
-            _fill(answer.status.container_resource.current, proposal)
-            return answer
+        case "Resource" | "ContainerResource":
+            return _of_resource(metric, known)
         case "Pods":
             detail = f"unable to get metric {metric.pods.metric.name}: {_NO_CUSTOM}"
             raise NoAnswer("FailedGetPodsMetric", detail, f"failed to get pods metric value: {detail}")
@@ -106,9 +85,34 @@ def measure(namespace: str, metric: v2.MetricSpec, known: Measured) -> Answer:
             raise NoAnswer("InvalidMetricSourceType", text, text)
 
 
-def _resource(name: str, target: v2.MetricTarget, known: Measured, container: str) -> tuple[Answer, Proposal]:
+def _of_resource(metric: v2.MetricSpec, known: Measured) -> Answer:
+    """Return what a resource of Pods, or of a container of each, calls for. Raises NoAnswer."""
+    status, container = v2.MetricStatus(type=metric.type), ""
+    if metric.type == "Resource":
+        name, target = metric.resource.name, metric.resource.target
+        what, reason = f"{name} resource", "FailedGetResourceMetric"
+        status.resource.name, current = name, status.resource.current
+    else:
+        part = metric.container_resource
+        name, target, container = part.name, part.target, part.container
+        what, reason = f"{container} container", "FailedGetContainerResourceMetric"
+        status.container_resource.name, current = name, status.container_resource.current
+        status.container_resource.container = container
+    try:
+        proposal = _propose(name, target, known, container)
+    except MetricError as error:
+        raise NoAnswer(reason, str(error), f"failed to get {what} metric value: {error}") from error
+    current.average_value.string = quantity.format_millis(proposal.millis)
+    if proposal.utilization is not None:
+        current.average_utilization = proposal.utilization
+    called = f"{name} container resource" if container else f"{name} resource"
+    if not target.HasField("average_value"):
+        called += " utilization (percentage of request)"
+    return Answer(proposal.replicas, called, status)
+
+
+def _propose(name: str, target: v2.MetricTarget, known: Measured, container: str) -> Proposal:
     by_value = target.HasField("average_value")
-    word = "usage" if by_value else "utilization"
     if not by_value and not target.HasField("average_utilization"):
         raise MetricError(_NO_TARGET)
     try:
@@ -117,16 +121,11 @@ def _resource(name: str, target: v2.MetricTarget, known: Measured, container: st
             known.readiness, container,
         )  # fmt: skip
         if by_value:
-            proposal = by_average(ask, quantity.milli_value(target.average_value.string))
-        else:
-            proposal = by_utilization(ask, target.average_utilization)
+            return by_average(ask, quantity.milli_value(target.average_value.string))
+        return by_utilization(ask, target.average_utilization)
     except MetricError as error:
+        word = "usage" if by_value else "utilization"
         raise MetricError(f"failed to get {name} {word}: {error}") from error
-    called = f"{name} container resource" if container else f"{name} resource"
-    if not by_value:
-        called += " utilization (percentage of request)"
-    status = v2.MetricStatus(type="ContainerResource" if container else "Resource")
-    return Answer(proposal.replicas, called, status), proposal
 
 
 def _usages(name: str, known: Measured, container: str) -> dict[str, Usage]:
@@ -141,9 +140,3 @@ def _usages(name: str, known: Measured, container: str) -> dict[str, Usage]:
         except MetricError as error:
             why = str(error)
     raise MetricError(f"unable to get metrics for resource {name}: {why}")
-
-
-def _fill(current: v2.MetricValueStatus, proposal: Proposal) -> None:
-    current.average_value.string = quantity.format_millis(proposal.millis)
-    if proposal.utilization is not None:
-        current.average_utilization = proposal.utilization

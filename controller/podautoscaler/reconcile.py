@@ -1,7 +1,6 @@
 """PURE: what an autoscaler does now, and what its status says.
 
-Follows upstream's `pkg/controller/podautoscaler/horizontal.go` (reconcileAutoscaler), with its reasons and
-messages.
+Follows reconcileAutoscaler of upstream's `pkg/controller/podautoscaler/horizontal.go`.
 """
 
 from collections.abc import Sequence
@@ -164,9 +163,7 @@ def _ask(
     computed: list[tuple[str, str, str]],
     now: float,
 ) -> tuple[Answer | None, list[v2.MetricStatus], str]:
-    """Ask all metrics: the one that calls for most holds, if those that failed could not have called for
-    more.
-    """
+    """Ask all metrics; the one that calls for most holds, if those that failed could not call for more."""
     problem = _selector_problem(seen, status, notes, now)
     if problem:
         return None, [], problem

@@ -31,7 +31,6 @@ class Tolerances:
     up: float = 0.1
 
     def covers(self, ratio: float) -> bool:
-        """Say whether a ratio calls for no change."""
         return 1.0 - self.down <= ratio <= 1.0 + self.up
 
 
@@ -94,12 +93,9 @@ class Groups:
 def usages_of(
     metrics: Iterable[metrics_pb2.PodMetrics], resource: str, container: str = ""
 ) -> dict[str, Usage]:
-    """Return what Pods, or a container of each, use of a resource.
+    """Return what Pods, or a container of each, use of a resource; Pods not fully measured are left out.
 
-    A Pod of which a part is not known is left out.
-
-    Raises:
-        MetricError: a Pod that was measured has no such container.
+    Raises MetricError when a Pod that was measured has no such container.
     """
     found: dict[str, Usage] = {}
     for item in metrics:
@@ -135,7 +131,7 @@ def group(ask: Ask) -> Groups:
 
 
 def _is_unready(pod: pod_pb2.Pod, usage: Usage, ask: Ask) -> bool:
-    """A Pod that starts uses more than it will: its CPU does not count until it is ready for a whole window."""
+    """Say whether a Pod's CPU does not count yet: a Pod that starts uses more than it will."""
     condition = get_condition(pod.status, "Ready")
     if condition is None or not pod.status.HasField("start_time"):
         return True
@@ -146,11 +142,7 @@ def _is_unready(pod: pod_pb2.Pod, usage: Usage, ask: Ask) -> bool:
 
 
 def requests_of(pods: Iterable[pod_pb2.Pod], resource: str, container: str = "") -> dict[str, int]:
-    """Return what Pods, or a container of each, ask for.
-
-    Raises:
-        MetricError: one of them does not say.
-    """
+    """Return what Pods, or a container of each, ask for. Raises MetricError when one does not say."""
     return {pod.metadata.name: _request_of(pod, resource, container) for pod in pods}
 
 
@@ -175,11 +167,7 @@ def _request_of(pod: pod_pb2.Pod, resource: str, container: str) -> int:
 
 
 def by_utilization(ask: Ask, target: int) -> Proposal:
-    """Return how many replicas keep the Pods at `target` percent of what they ask for.
-
-    Raises:
-        MetricError: there is nothing to go by.
-    """
+    """Return how many replicas keep the Pods at `target` percent of what they ask for. Raises MetricError."""
     groups, counted = _counted(ask)
     requests = requests_of(ask.pods, ask.resource, ask.container)
     ratio, utilization, average = _utilization(counted, requests, target)
@@ -193,11 +181,7 @@ def by_utilization(ask: Ask, target: int) -> Proposal:
 
 
 def by_average(ask: Ask, target: int) -> Proposal:
-    """Return how many replicas keep what a Pod uses on average at `target` thousandths.
-
-    Raises:
-        MetricError: there is nothing to go by.
-    """
+    """Return how many replicas keep a Pod's average at `target` thousandths. Raises MetricError."""
     groups, counted = _counted(ask)
     average = sum(counted.values()) // len(counted)
     ratio = average / target
@@ -231,10 +215,7 @@ def _utilization(
 def _recount(
     groups: Groups, counted: Mapping[str, int], ratio: float, whole: Mapping[str, int]
 ) -> dict[str, int] | None:
-    """Count Pods that are missing or unready, on the safe side of the direction.
-
-    None: there are none that matter.
-    """
+    """Count missing and unready Pods too, on the safe side of the direction; None: none matter."""
     with_unready = bool(groups.unready) and ratio > 1.0
     if not with_unready and not groups.missing:
         return None

@@ -1,3 +1,1 @@
-"""Replication: a ReplicaSet or ReplicationController keeps a number of Pods made from its template
-(requirement D1).
-"""
+"""ReplicaSets and ReplicationControllers keep a number of Pods of one template (requirement D1)."""

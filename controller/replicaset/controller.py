@@ -1,7 +1,7 @@
-"""The shell of replication: informers in, plan out, one controller for each of the two kinds.
+"""The shell of replication, with one controller for each of the two kinds.
 
-A sync settles creations whose outcome is unknown, observes, decides (`reconcile`), adopts and releases,
-creates and deletes, and writes the status of what it observed before.
+A sync settles creations without an answer, observes, decides (`reconcile`), adopts and releases, creates and
+deletes, and writes the status of what it observed before.
 """
 
 from collections.abc import Iterable

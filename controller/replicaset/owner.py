@@ -21,26 +21,21 @@ class Owner:
 
     @property
     def meta(self) -> meta_pb2.ObjectMeta:
-        """Its metadata."""
         meta: meta_pb2.ObjectMeta = self.object.metadata
         return meta
 
     @property
     def replicas(self) -> int:
-        """How many Pods it wishes for."""
         return self.object.spec.replicas if self.object.spec.HasField("replicas") else 1
 
     @property
     def reference(self) -> meta_pb2.OwnerReference:
-        """The reference by which its Pods name it as their controller."""
         return new_controller_ref(self.object, self.kind.api_version, self.kind.kind)
 
     def matches(self, pod: pod_pb2.Pod) -> bool:
-        """Say whether its selector selects a Pod."""
         return self.selector.matches(pod.metadata.labels)
 
     def new_pod(self, name: str) -> pod_pb2.Pod:
-        """Return the Pod to create under a name."""
         return pod_from_template(self.object.spec.template, self.meta, self.reference, name)
 
 

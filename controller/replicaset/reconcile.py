@@ -1,7 +1,4 @@
-"""PURE: what to do so that a controller has the Pods it should have.
-
-Follows upstream's pkg/controller/replicaset (manageReplicas).
-"""
+"""PURE: which Pods a controller adopts, releases, creates and deletes (upstream's manageReplicas)."""
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +27,6 @@ class ReplicaPlan:
 
     @property
     def acts(self) -> bool:
-        """Say whether Pods are adopted, come or go."""
         return bool(self.adopt or self.create or self.delete)
 
 
@@ -77,12 +73,8 @@ def reconcile(
 ) -> ReplicaPlan:
     """Decide what to do for a controller, once the cache shows all that was done before.
 
-    Args:
-        owner: the controller.
-        observed: its Pods.
-        now: seconds since the epoch.
-        related: Pods of controllers with the same owner, for the choice of victims.
-        taken: names of Pods of the namespace, and of those that went lately.
+    `related` are Pods of controllers with the same owner, for the choice of victims; `taken` are names in use
+    in the namespace, or lately so.
     """
     create: tuple[str, ...] = ()
     delete: tuple[pod_pb2.Pod, ...] = ()

@@ -1,8 +1,4 @@
-"""PURE: the status of a ReplicaSet or ReplicationController.
-
-Follows upstream's replica_set_utils.go: replicas, fullyLabeled, ready, available (ready for minReadySeconds),
-the condition ReplicaFailure while creating or deleting fails.
-"""
+"""PURE: the status of a ReplicaSet or ReplicationController. Follows upstream's replica_set_utils.go."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,24 +17,14 @@ REPLICA_FAILURE = "ReplicaFailure"
 
 @dataclass(frozen=True, slots=True)
 class StatusPlan:
-    """The status as it should be, or None when it is.
-
-    And when a Pod becomes available by the mere passing of time.
-    """
+    """The status to write, or None, and when a Pod becomes available by the mere passing of time."""
 
     status: Any | None
     wake_seconds: float | None = None
 
 
 def compute_status(owner: Owner, observed: Observed, *, failure: Failure | None, now: float) -> StatusPlan:
-    """Decide what the status should say.
-
-    Args:
-        owner: the controller; its status is what is known to be stored.
-        observed: its Pods, as seen before this sync did anything.
-        failure: what went wrong in this sync.
-        now: seconds since the epoch.
-    """
+    """Decide what the status should say of the Pods as they were before this sync did anything."""
     old = owner.object.status
     new = copy_of(old)
     wake: float | None = None

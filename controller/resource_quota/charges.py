@@ -1,13 +1,10 @@
 """PURE: what the apiservers have charged to a quota for objects that the controller does not see yet.
 
-An object is charged before it is stored, and stored before it is seen. Between the two, counting what is
-there finds less than was rightly given away; a controller that writes down what it counted would give it away
-a second time (upstream's does, for a moment). So charges are noted as the quota's status shows them, and
-crossed out as objects come:
-
-    a charge    the status grew from one version to the next, and not by the controller's own hand
-    crossed out by an object that counts: the newest charge first, so that what is left is as old as it says
-    given up    a minute after: the create has failed
+An object is charged before it is stored, and stored before it is seen. Between the two, a count of what is
+there finds less than was rightly given away; a controller that writes that count gives it away a second time
+(upstream's does, for a moment). So each growth of the quota's status that the controller did not write itself
+is noted as a charge. An object that counts crosses out the newest charges, so that what is left is as old as
+it says. A charge is given up after a minute: its create has failed.
 
 An object that comes before the event of its charge (each kind has a watch of its own) is noted as well, and
 crosses it out later.
@@ -49,15 +46,7 @@ class Charges:
 
     @classmethod
     def begin(cls, uid: str, version: int, used: Amounts, actual: Amounts, now: float) -> "Charges":
-        """Start with what was charged beyond what is there: who knows what of it is on its way.
-
-        Args:
-            uid: of the quota.
-            version: of its state.
-            used: its status.
-            actual: what is there.
-            now: monotonic seconds.
-        """
+        """Start with what was charged beyond what is there; times are monotonic seconds."""
         charges = cls(uid, version, used)
         beyond = {
             name: amount.nanos - (actual[name].nanos if name in actual else 0)
@@ -80,12 +69,12 @@ class Charges:
         self._add(self._open, before, now, grown)
 
     def on_written(self, version: int, used: Amounts) -> None:
-        """Note a state that the controller itself has written: nothing was charged with it."""
+        """Note a state that the controller wrote itself: nothing was charged with it."""
         if version > self.version:
             self.version, self.used = version, used
 
     def on_object(self, version: int, usage: Amounts, now: float) -> bool:
-        """Note an object that has come, with what it takes; say whether all of it had been charged."""
+        """Note an object that has come, with what it takes; return whether all of it had been charged."""
         took = {name: amount.nanos for name, amount in only(usage, self.used).items()}
         _cross_out(took, (entry for entry in reversed(self._open) if entry.version < version))
         self._add(self._early, version, now, took)
@@ -103,7 +92,6 @@ class Charges:
 
     @property
     def entries(self) -> int:
-        """How many charges are told apart."""
         return len(self._open)
 
     def next_change(self, now: float) -> float | None:
@@ -129,7 +117,7 @@ def _kept(entries: list[_Entry], now: float) -> list[_Entry]:
 
 
 def _cross_out(amounts: dict[str, int], entries: Iterable[_Entry]) -> None:
-    """Take amounts out of entries, and out of `amounts` what was found there."""
+    """Take amounts out of entries, and what was found there out of `amounts`."""
     for entry in entries:
         if not any(amounts.values()):
             return
@@ -143,15 +131,9 @@ def _cross_out(amounts: dict[str, int], entries: Iterable[_Entry]) -> None:
 def bounded(
     used: Amounts, actual: Amounts, outstanding: dict[str, int], names: Iterable[str]
 ) -> dict[str, Amount]:
-    """Return what the status should say.
+    """Return what the status should say: what it says, within what is there and what is on its way.
 
-    What it says, but not less than what is there, nor more than that and what is on its way.
-
-    Args:
-        used: what it says.
-        actual: what is there.
-        outstanding: what is on its way.
-        names: of the resources that can be counted; others keep what they have.
+    Only `names` can be counted; other resources keep what they have.
     """
     wanted = dict(used)
     for name in names:

@@ -1,9 +1,7 @@
-"""The shell of the quota controller.
+"""The shell of the quota controller: counts when something has gone, and every five minutes.
 
-Counts in its caches, looks again when something has gone, and every five minutes.
-
-Follows `pkg/controller/resourcequota`: what comes is charged by the apiserver, so that only what goes, and
-what was charged in vain, needs a look.
+Follows `pkg/controller/resourcequota`: the apiserver charges what comes, so that only what goes, and what was
+charged in vain, needs a look.
 """
 
 from collections.abc import Iterator
@@ -152,10 +150,7 @@ class ResourceQuotaController(Controller):
         informer.add_handler(on_add=on_add, on_update=on_update if changes else None, on_delete=on_delete)
 
     def _came(self, kind: Kind[Any], obj: Any, usage: Amounts) -> list[tuple[str, bool]]:
-        """Note what has come, with what it takes.
-
-        Return each quota that counts it, and whether all of it had been charged.
-        """
+        """Note what an object takes; return the quotas that count it, and whether it was charged."""
         found: list[tuple[str, bool]] = []
         for key, quota in self._concerned(kind, obj):
             watched = self._watched.get(key)
@@ -172,10 +167,7 @@ class ResourceQuotaController(Controller):
 
 
 def _takes_other(kind: Kind[Any], old: Any, new: Any) -> bool:
-    """Say whether a Pod has ended, or begun to, or was resized, or a claim has grown.
-
-    It takes something else than before, or will.
-    """
+    """Say whether a Pod has ended, begun to, or was resized, or a claim has grown: it takes something else."""
     if kind is PERSISTENT_VOLUME_CLAIM:
         return bool(old.spec.resources != new.spec.resources)
     ending = new.metadata.HasField("deletion_timestamp") and not old.metadata.HasField("deletion_timestamp")

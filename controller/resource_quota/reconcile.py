@@ -1,7 +1,4 @@
-"""PURE: what a quota's namespace uses, and what the status should say.
-
-Follows `pkg/controller/resourcequota`.
-"""
+"""PURE: what a quota's namespace uses, and what the status should say (`pkg/controller/resourcequota`)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,13 +32,7 @@ def kinds_of(quota: Quota) -> list[Kind[Any]]:
 
 
 def count(quota: Quota, objects: Iterable[tuple[Kind[Any], Iterable[Any]]], now: float) -> Count:
-    """Count what objects take of what a quota limits.
-
-    Args:
-        quota: by its spec.
-        objects: of its namespace, by kind.
-        now: seconds since the epoch.
-    """
+    """Count what the objects of a namespace, given by kind, take of what a quota limits."""
     hard = list(quota.spec.hard)
     used: dict[str, Amount] = {}
     next_change: float | None = None
@@ -68,10 +59,7 @@ def _seconds_left(pod: Any, now: float) -> float | None:
 def reconcile(quota: Quota, actual: Amounts, outstanding: dict[str, int]) -> Quota | None:
     """Return the quota with the status that it should have; None when it has it.
 
-    Args:
-        quota: as it is known; its version makes the write conditional.
-        actual: what there is.
-        outstanding: what is charged for objects that are on their way, in units of 10^-9.
+    `actual` is what there is, `outstanding` what is charged for objects on their way, in units of 10^-9.
     """
     hard, before = amounts.read(quota.spec.hard), amounts.read(quota.status.used)
     used = amounts.only(bounded(before, actual, outstanding, [name for name in actual if name in hard]), hard)

@@ -1,4 +1,4 @@
-"""The shell of StatefulSets: informers in, plan out.
+"""The shell of StatefulSets.
 
 Pods have names that follow from the set, and are deleted by uid: what is done again after a crash finds
 itself done. The set is read again before anything is made or deleted.

@@ -1,6 +1,7 @@
-"""PURE: who a StatefulSet's Pods are: names by ordinal, volumes of their own, and how these are kept.
+"""PURE: what tells a StatefulSet's Pods apart: names by ordinal, volumes of their own, and keeping these.
 
-Follows `pkg/controller/statefulset/stateful_set_utils.go` and https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/.
+Follows `pkg/controller/statefulset/stateful_set_utils.go` and
+https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/.
 """
 
 import re
@@ -25,19 +26,15 @@ POD_INDEX: Final = "apps.kubernetes.io/pod-index"
 _NAME: Final = re.compile(r"(.*)-(\d{1,10})", re.ASCII).fullmatch
 
 
-def start_of(stateful_set: StatefulSet) -> int:
-    """Return the ordinal of the first Pod."""
-    return stateful_set.spec.ordinals.start
-
-
 def replicas_of(stateful_set: StatefulSet) -> int:
     """Return how many Pods are wished for."""
     return stateful_set.spec.replicas if stateful_set.spec.HasField("replicas") else 1
 
 
-def pod_name(stateful_set: StatefulSet, ordinal: int) -> str:
-    """Return the name of a Pod."""
-    return f"{stateful_set.metadata.name}-{ordinal}"
+def wanted_ordinals(stateful_set: StatefulSet) -> range:
+    """Return the ordinals of the Pods that there should be."""
+    first = stateful_set.spec.ordinals.start
+    return range(first, first + replicas_of(stateful_set))
 
 
 def ordinal_of(stateful_set: StatefulSet, name: str) -> int | None:
@@ -55,8 +52,7 @@ def claim_name(stateful_set: StatefulSet, template: Claim, ordinal: int) -> str:
 
 def claim_keys(stateful_set: StatefulSet, pods: Iterable[pod_pb2.Pod]) -> Iterator[str]:
     """Return namespace/name of the claims of all Pods that there should be, and of those that are there."""
-    first = start_of(stateful_set)
-    wanted = range(first, first + replicas_of(stateful_set))
+    wanted = wanted_ordinals(stateful_set)
     there = (ordinal_of(stateful_set, pod.metadata.name) for pod in pods)
     ordinals = [*wanted, *(ordinal for ordinal in there if ordinal is not None and ordinal not in wanted)]
     for template in stateful_set.spec.volume_claim_templates:
@@ -73,10 +69,8 @@ def new_pod(
     stateful_set: StatefulSet, template: pod_pb2.PodTemplateSpec, revision: str, ordinal: int
 ) -> pod_pb2.Pod:
     """Return the Pod to create for an ordinal."""
-    pod = pod_from_template(
-        template, stateful_set.metadata, reference(stateful_set), pod_name(stateful_set, ordinal)
-    )
-    pod.metadata.generate_name = f"{stateful_set.metadata.name}-"
+    name = f"{stateful_set.metadata.name}-{ordinal}"
+    pod = pod_from_template(template, stateful_set.metadata, reference(stateful_set), name)
     pod.metadata.labels[REVISION_HASH] = revision
     identify(stateful_set, pod, ordinal)
     pod.spec.hostname = pod.metadata.name
@@ -131,9 +125,7 @@ def claims_of(stateful_set: StatefulSet, ordinal: int, there: Mapping[str, Claim
 
 
 def is_left_over(stateful_set: StatefulSet, claim: Claim) -> bool:
-    """Say whether a claim of an ordinal without a Pod is about to go with the Pod that was there (upstream:
-    PodClaimIsStale).
-    """
+    """Say whether a claim without a Pod is about to go with the Pod that was there (PodClaimIsStale)."""
     return any(
         item.kind == POD.kind and _is_ours(stateful_set, claim, item.name)
         for item in claim.metadata.owner_references
@@ -143,10 +135,7 @@ def is_left_over(stateful_set: StatefulSet, claim: Claim) -> bool:
 def owned_as_wished(stateful_set: StatefulSet, claim: Claim, condemned: pod_pb2.Pod | None) -> Claim | None:
     """Return a claim with the owners that the retention policy gives it; None: it has them (KEP-1847).
 
-    Args:
-        stateful_set: whose it is.
-        claim: as it is.
-        condemned: its Pod, when the Pod goes because there are to be fewer.
+    `condemned` is its Pod, when the Pod goes because there are to be fewer.
     """
     wanted = copy_of(claim)
     _set_owners(stateful_set, wanted, condemned)
@@ -177,5 +166,5 @@ def _set_owners(stateful_set: StatefulSet, claim: Claim, condemned: pod_pb2.Pod 
 
 
 def _is_ours(stateful_set: StatefulSet, claim: Claim, pod: str) -> bool:
-    """Say whether a Pod's name is the one that a claim's name belongs to."""
+    """Say whether a Pod's name belongs to a claim's name."""
     return ordinal_of(stateful_set, pod) is not None and claim.metadata.name.endswith(f"-{pod}")

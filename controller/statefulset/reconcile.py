@@ -1,9 +1,9 @@
 """PURE: what a StatefulSet does next: which Pods come, which go, and what its status says.
 
-Follows `updateStatefulSet` of `pkg/controller/statefulset/stateful_set_control.go`. In order: what is missing
-is made, first to last; what is too much goes, last to first; then Pods of an older revision go, last to
+Follows `updateStatefulSet` of `pkg/controller/statefulset/stateful_set_control.go`. Missing Pods are made,
+first to last; then those that are too many go, last to first; then Pods of an older revision go, last to
 first, and come back new. With podManagementPolicy OrderedReady each waits for the one before to be available.
-No Pod is ever made beside one of its name (at most one a name: I18).
+No Pod is ever made beside one of its name (I18).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from controller.statefulset.identity import (
     ordinal_of,
     owned_as_wished,
     replicas_of,
-    start_of,
+    wanted_ordinals,
 )
 from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import pod_pb2
@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def acts(self) -> bool:
-        """Say whether anything but the status is written."""
+        """Whether anything but the status is written."""
         return bool(self.claims or self.retain or self.create or self.repair or self.delete)
 
 
@@ -77,16 +77,7 @@ def reconcile(
     update: Version,
     now: float,
 ) -> Plan:
-    """Decide for one StatefulSet.
-
-    Args:
-        stateful_set: as it is known.
-        pods: that it controls.
-        claims: of its namespace, by name.
-        current: the revision that was rolled out last.
-        update: of its template now.
-        now: seconds since the epoch.
-    """
+    """Decide for one StatefulSet and the Pods that it controls; `claims` are by name."""
     step = _Step(stateful_set, pods, claims, current, update, now)
     if not stateful_set.metadata.HasField("deletion_timestamp"):
         step.run()
@@ -112,18 +103,17 @@ class _Step:
         self.current, self.update = current, update
         self.ordered = stateful_set.spec.pod_management_policy != "Parallel"
         self.plan = Plan()
-        first = start_of(stateful_set)
-        self.wanted = range(first, first + replicas_of(stateful_set))
+        self.wanted = wanted_ordinals(stateful_set)
         known = {ordinal_of(stateful_set, pod.metadata.name): pod for pod in pods}
         self.pods = {ordinal: pod for ordinal, pod in known.items() if ordinal is not None}
 
     def run(self) -> None:
-        """Plan; in order, nothing more after something that must be waited for."""
+        """Plan; in order, nothing more after a step that must be waited for."""
         if all(self._keep(ordinal) for ordinal in self.wanted) and self._shrink():
             self._roll()
 
     def _keep(self, ordinal: int) -> bool:
-        """See to one of the Pods that there should be; say whether the next may be looked at."""
+        """Plan for a Pod that there should be; return whether the next may be looked at."""
         pod = self.pods.get(ordinal)
         if pod is None:
             if any(is_left_over(self.set, claim) for claim in claims_of(self.set, ordinal, self.claims)):
@@ -173,9 +163,9 @@ class _Step:
                 self.plan.retain.append(wanted)
 
     def _shrink(self) -> bool:
-        """Take away Pods that are too many, the last first; say whether nothing is to be waited for.
+        """Delete Pods that are too many, the last first; return whether nothing is to be waited for.
 
-        In order, all that are to stay are available here; one that is not available goes only if all before
+        In order, all that are to stay are available here. A Pod that is not available goes only if all before
         it are: of a set that is broken twice none goes (`processCondemned`).
         """
         condemned = sorted((ordinal for ordinal in self.pods if ordinal not in self.wanted), reverse=True)
@@ -197,7 +187,7 @@ class _Step:
         return not condemned or not self.ordered
 
     def _roll(self) -> None:
-        """Take away Pods of older revisions, the last first, as many at a time as may be away."""
+        """Delete Pods of older revisions, the last first, as many at a time as may be away."""
         strategy = self.set.spec.update_strategy
         if strategy.type == "OnDelete":
             return
@@ -234,11 +224,11 @@ class _Step:
         return pod is not None and self._is_available(pod)
 
     def wait_for_availability(self) -> None:
-        """Look again when the next of the Pods that the status counts will have been ready for long enough.
+        """Look again when the next Pod that the status counts has been ready for long enough.
 
-        All of them, whatever the steps had to look at (FindMinNextPodAvailabilityCheck of
-        `pkg/controller/controller_utils.go`, which `syncStatefulSet` asks last): nothing else brings the set
-        back when time alone makes a Pod available.
+        Nothing else brings the set back when time alone makes a Pod available
+        (FindMinNextPodAvailabilityCheck of `pkg/controller/controller_utils.go`, which `syncStatefulSet` asks
+        last).
         """
         for pod in self.pods.values():
             if _is_running_and_ready(pod):

@@ -1,4 +1,1 @@
-"""Removes traces that were left behind.
-
-Usually the apiserver lets a trace expire an hour after its Pod went.
-"""
+"""Removes traces that were left behind; usually the apiserver lets them expire an hour after their Pod."""

@@ -1,7 +1,4 @@
-"""The shell of the trace collector: looks every ten minutes, at one page of traces after the other.
-
-It keeps no copy of them.
-"""
+"""The shell of the trace collector: every ten minutes it reads all traces page by page, and keeps none."""
 
 import structlog
 
@@ -15,6 +12,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 _KEY = "traces"
 PAGE = 500
+PERIOD_SECONDS = 600.0
 
 
 class TraceCollector(Controller):
@@ -22,12 +20,12 @@ class TraceCollector(Controller):
 
     name = "trace-collector"
 
-    def __init__(self, tools: Tools, factory: InformerFactory, *, period_seconds: float = 600.0) -> None:
+    def __init__(self, tools: Tools, factory: InformerFactory) -> None:
         self._pods = factory.informer(POD)
         super().__init__(Tools(tools.clock, tools.metrics, workers=1), (self._pods,))
-        self._traces, self._period = factory.clientset.pod_traces, period_seconds
-        # Not at once: a start has better things to do.
-        self.queue.add_after(_KEY, period_seconds)
+        self._traces = factory.clientset.pod_traces
+        # Not at once: a start has more urgent work.
+        self.queue.add_after(_KEY, PERIOD_SECONDS)
 
     async def sync(self, key: str) -> float | None:
         token, removed = "", 0
@@ -48,4 +46,4 @@ class TraceCollector(Controller):
                 break
         if removed:
             log.info("traces removed", traces=removed)
-        return self._period
+        return PERIOD_SECONDS

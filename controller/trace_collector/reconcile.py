@@ -1,6 +1,4 @@
-"""PURE: which traces belong to Pods that went unseen, as when the apiserver was killed between a Pod's end
-and the trace's.
-"""
+"""PURE: which traces were left behind, as when the apiserver was killed between a Pod's end and the trace's."""
 
 from collections.abc import Collection, Sequence
 
@@ -14,14 +12,7 @@ KEEP_SECONDS = 3600.0
 def reconcile(
     traces: Sequence[trace_pb2.PodTrace], pod_uids: Collection[str], *, now: float
 ) -> tuple[trace_pb2.PodTrace, ...]:
-    """Return the traces to delete: no Pod has their uid, nobody has marked them, and their last step is an
-    hour ago.
-
-    Args:
-        traces: all of them.
-        pod_uids: of all Pods there are.
-        now: seconds since the epoch.
-    """
+    """Return the traces to delete: of no Pod, not marked, and with the last step an hour ago."""
     return tuple(
         trace
         for trace in traces

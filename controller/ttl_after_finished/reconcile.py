@@ -6,12 +6,7 @@ from vaina.objects.jobs import finished_as, get_condition
 
 
 def seconds_left(job: job_pb2.Job, now: float) -> float | None:
-    """Return the seconds until a Job is to be deleted, 0 or less: now; None: never.
-
-    Args:
-        job: the Job.
-        now: seconds since the epoch.
-    """
+    """Return the seconds until a Job is to be deleted, 0 or less: now; None: never."""
     kind = finished_as(job)
     if not kind or not job.spec.HasField("ttl_seconds_after_finished"):
         return None

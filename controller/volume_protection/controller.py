@@ -65,11 +65,7 @@ class _Protection(Controller):
 
 
 class ClaimProtectionController(_Protection):
-    """Keys are `namespace/name` of claims.
-
-    A claim that ends is looked for in all Pods that have a node, at the apiserver as well: the cache may be
-    late.
-    """
+    """Keys are those of claims. One that ends is looked for in all Pods with a node, at the apiserver too."""
 
     name = "pvc-protection"
     kind, finalizer = PERSISTENT_VOLUME_CLAIM, CLAIM_FINALIZER

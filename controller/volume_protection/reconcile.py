@@ -1,7 +1,4 @@
-"""PURE: whether a claim or volume keeps its finalizer.
-
-Follows `pkg/controller/volume/pvcprotection` and `pvprotection`.
-"""
+"""PURE: whether a claim or volume keeps its finalizer (`pvcprotection`, `pvprotection` of upstream)."""
 
 from enum import Enum, auto
 from typing import Final
@@ -22,13 +19,7 @@ class Verdict(Enum):
 
 
 def verdict(meta: meta_pb2.ObjectMeta, finalizer: str, *, used: bool) -> Verdict:
-    """Decide about a finalizer.
-
-    Args:
-        meta: of the object.
-        finalizer: that protects it.
-        used: somebody has it; asked for only of what ends and is protected.
-    """
+    """Decide about a finalizer; `used` matters only of an object that ends and is protected."""
     if not meta.HasField("deletion_timestamp"):
         return Verdict.NOTHING if finalizer in meta.finalizers else Verdict.ADD
     return Verdict.REMOVE if finalizer in meta.finalizers and not used else Verdict.NOTHING

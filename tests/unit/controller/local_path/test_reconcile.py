@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 
 from controller.local_path.reconcile import (
-    NodeGone,
     Refusal,
     grown,
     is_abandoned,
@@ -110,7 +109,7 @@ def test_a_class_that_does_not_wait_gets_some_ready_node() -> None:
 def test_a_chosen_node_that_is_gone_is_chosen_again() -> None:
     wanting = asking(selected="node-9")
 
-    assert isinstance(provision(wanting, WAITS, nodes("node-1"), DIRECTORY), NodeGone)
+    assert provision(wanting, WAITS, nodes("node-1"), DIRECTORY) is None
     assert SELECTED_NODE not in without_node(wanting).metadata.annotations
     assert SELECTED_NODE in wanting.metadata.annotations, "the cache's own is not changed"
 

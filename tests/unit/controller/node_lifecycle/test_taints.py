@@ -133,7 +133,7 @@ def exec_toleration(key: str, seconds: int | None) -> pod_pb2.Toleration:
 def test_when_a_pod_must_go(tolerations, taints, want):
     pod = make_pod("a", node="n1")
     pod.spec.tolerations.extend(tolerations)
-    assert eviction_of(pod, taints, {}, default_seconds=50, now=NOW).at == want
+    assert eviction_of(pod, taints, {}, default_seconds=50, now=NOW) == want
 
 
 def test_the_time_of_a_taint_that_tells_none_runs_from_when_it_was_seen_first() -> None:
@@ -143,7 +143,7 @@ def test_the_time_of_a_taint_that_tells_none_runs_from_when_it_was_seen_first() 
 
     def due(now: float) -> float | None:
         found = seen.look(tainted, now)
-        return eviction_of(pod, tainted.spec.taints, found, default_seconds=50, now=now).at
+        return eviction_of(pod, tainted.spec.taints, found, default_seconds=50, now=now)
 
     # It is looked at again with each heartbeat, and when its value changes.
     assert [due(NOW + later) for later in (0, 10, 29)] == [NOW + 30] * 3
@@ -165,7 +165,7 @@ def test_a_pod_that_comes_to_a_tainted_node_has_its_whole_time(
     pod = make_pod("a", node="n1")
     pod.spec.tolerations.append(exec_toleration("k", seconds))
     pod.status.conditions.add(type="PodScheduled", status="True", last_transition_time=timestamp(NOW - 5))
-    assert eviction_of(pod, [taint("k", NO_EXECUTE)], {}, default_seconds=50, now=NOW).at == want
+    assert eviction_of(pod, [taint("k", NO_EXECUTE)], {}, default_seconds=50, now=NOW) == want
 
 
 @pytest.mark.parametrize(
@@ -175,4 +175,4 @@ def test_a_pod_that_was_made_for_a_tainted_node_has_its_whole_time(seconds: int,
     """It has no PodScheduled: nobody bound it, and the node's kubelet may be silent."""
     pod = make_pod("a", node="n1", created=EPOCH + 900)
     pod.spec.tolerations.append(exec_toleration(UNREACHABLE, seconds))
-    assert eviction_of(pod, [taint(UNREACHABLE, NO_EXECUTE)], {}, default_seconds=50, now=NOW).at == want
+    assert eviction_of(pod, [taint(UNREACHABLE, NO_EXECUTE)], {}, default_seconds=50, now=NOW) == want
