@@ -1,15 +1,14 @@
-"""Whether this node takes a Pod: pressure, sysctls, what it cannot do, resources, host ports, node name, node
-selector and affinity, NoExecute taints. PURE.
+"""Whether this node takes a Pod: pressure, sysctls, features, resources, host ports, node name, affinity,
+taints. PURE.
 
-The scheduler has asked the same, but somebody may bind by hand, and the node may have changed: what a kubelet
-admits never exceeds its allocatable (I8). Reasons and messages are upstream's
-(`pkg/kubelet/lifecycle/predicate.go`).
+The scheduler has asked the same, but a Pod may be bound by hand, and the node may have changed: what a
+kubelet admits never exceeds its allocatable (I8). Reasons and messages are those of
+`pkg/kubelet/lifecycle/predicate.go`.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kubelet import sysctls
 from kubelet.containers import unsupported
 from kubelet.eviction.ranking import REASON as EVICTED
 from kubelet.eviction.ranking import is_critical, pressure_message
@@ -17,11 +16,29 @@ from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.objects.nodes import allocatable
 from vaina.objects.placement import selects, tolerates
 from vaina.objects.pods import BEST_EFFORT, pod_requests, qos_class
+from vaina.quoting import go_quote
 
 _RESOURCES = ("cpu", "memory", "ephemeral-storage")
 MEMORY_PRESSURE = "node.kubernetes.io/memory-pressure"
 PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure"})
 _ANY_ADDRESS = frozenset({"", "0.0.0.0"})
+#: sysctls of a Pod's own namespaces, which harm nobody else
+_SAFE = frozenset({
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+})  # fmt: skip
+_IPC = frozenset({"kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"})
+_IPC_PREFIXES, _NET_PREFIX = ("kernel.msg", "fs.mqueue."), "net."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +58,8 @@ def admit(
 ) -> Rejection | None:
     """Return why the node does not take the Pod; None: it does.
 
-    Args:
-        pod: that wants to run.
-        others: Pods that this kubelet has taken and that have not ended. Those that no source has any more
-            are not among them: a Pod that follows one waits for its end (decision 202), it is not refused.
-        node: with allocatable, labels, taints and conditions.
-        allowed_unsafe_sysctls: that Pods may set besides the safe ones.
+    `others` are the Pods that this kubelet has taken and that have not ended. Pods that no source has any
+    more are not among them: a Pod that follows one waits for its end (decision 202).
     """
     others = tuple(others)
     return (
@@ -62,7 +75,7 @@ def admit(
 
 
 def is_crowded(pod: pod_pb2.Pod, others: Iterable[pod_pb2.Pod], node: node_pb2.Node) -> bool:
-    """Say whether a Pod has no room beside others: amounts of resources, or ports of the node."""
+    """Say whether a Pod has no room beside others: resources, or ports of the node."""
     others = tuple(others)
     return _resources(pod, others, node) is not None or _ports(pod, others) is not None
 
@@ -72,9 +85,8 @@ def _predicate(name: str, description: str) -> Rejection:
 
 
 def _pressure(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
-    """Under pressure a node takes critical Pods alone.
-
-    Under that of memory also those that have requested some, or tolerate it.
+    """Refuse all but critical Pods under pressure; under memory pressure also take Pods that request some or
+    tolerate it.
     """
     under = {item.type for item in node.status.conditions if item.type in PRESSURES and item.status == "True"}
     if not under or is_critical(pod):
@@ -87,8 +99,29 @@ def _pressure(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
 
 
 def _sysctls(pod: pod_pb2.Pod, allowed_unsafe: Iterable[str]) -> Rejection | None:
-    message = sysctls.forbidden(pod, allowed_unsafe)
-    return Rejection(sysctls.REASON, message) if message else None
+    """Refuse a sysctl that is neither safe nor covered by a name, or a prefix with *, that the owner allows.
+
+    Lists and words are upstream's (`pkg/kubelet/sysctl/allowlist.go`).
+    """
+    allowed = tuple(allowed_unsafe)
+    for item in pod.spec.security_context.sysctls:
+        # Slashes and dots are the same; a name is known with dots.
+        name = item.name.replace("/", ".")
+        if name not in _SAFE and not any(_covers(pattern, name) for pattern in allowed):
+            return _forbidden(item.name, "not allowlisted")
+        if pod.spec.host_network and name.startswith(_NET_PREFIX):
+            return _forbidden(item.name, "not allowed with host net enabled")
+        if pod.spec.host_ipc and (name in _IPC or name.startswith(_IPC_PREFIXES)):
+            return _forbidden(item.name, "not allowed with host ipc enabled")
+    return None
+
+
+def _forbidden(name: str, why: str) -> Rejection:
+    return Rejection("SysctlForbidden", f"forbidden sysctl: {go_quote(name)} {why}")
+
+
+def _covers(pattern: str, name: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 def _features(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:

@@ -1,7 +1,4 @@
-"""The composition root: the only place that makes the kubelet's parts.
-
-The runtimes to pick from are in `runtimes.py`.
-"""
+"""The composition root: the only place that makes the kubelet's parts (the runtimes are in `runtimes.py`)."""
 
 import asyncio
 import random
@@ -15,7 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from kubelet.config import KubeletConfig
-from kubelet.decide.backoff import RestartPolicy
+from kubelet.decide.containers import RestartPolicy
 from kubelet.hollow import HollowNode, HollowNodes, Silent, hollow_machine
 from kubelet.images.manager import ImageManager, PullSettings
 from kubelet.kubelet import Kubelet
@@ -23,7 +20,7 @@ from kubelet.machine.capacity import allocatable, configured
 from kubelet.machine.cgroups import Cgroups, PodCgroups
 from kubelet.machine.machine import Machine, node_dns, read_machine
 from kubelet.metrics import KubeletMetrics
-from kubelet.node.care import NodeCare, make_care
+from kubelet.node.care import NodeCare
 from kubelet.node.lease import NodeLease
 from kubelet.node.manager import NodeManager, NodeTimes
 from kubelet.pod.config import NodeSettings
@@ -32,8 +29,7 @@ from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import DnsConfig, Uid
 from kubelet.runtimes import NodeRuntime, cri_runtime, docker_runtime, hollow_runtime
 from kubelet.server.service import KubeletService
-from kubelet.server.stats import StatsService
-from kubelet.stats.exposition import ResourceCollector
+from kubelet.server.stats import ResourceCollector, StatsService
 from kubelet.stats.provider import NodeStats, StatsSettings
 from kubelet.status.manager import StatusManager
 from kubelet.status.node_status import NodeFacts, NodeSeen
@@ -117,7 +113,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
             Cgroups(), runtime, node_runtime.volumes, clock,
             StatsSettings(capacity, room, config.cgroup_parent, Path(config.root_dir)),
         )  # fmt: skip
-        care = make_care(
+        care = NodeCare(
             config, runtime, node_runtime.images, clock, outlets.events, outlets.metrics, stats=stats, room=room,
             cgroups=cgroups,
         )  # fmt: skip

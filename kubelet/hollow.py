@@ -1,7 +1,4 @@
-"""Many hollow kubelets in one process: real kubelets with a runtime that runs nothing.
-
-Shell; for load and simulation.
-"""
+"""Many hollow kubelets in one process, for load and simulation: all real but the runtime, which runs nothing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -54,7 +51,7 @@ class HollowNode:
 
 
 class HollowNodes:
-    """Owned by the process's build."""
+    """The hollow nodes of a process. Owned by its build."""
 
     def __init__(self, count: int, make: Callable[[int], Awaitable[HollowNode]]) -> None:
         self._count, self._make = count, make

@@ -1,7 +1,6 @@
-"""The kubelet: what its sources wish and what its runtime has, brought together in one worker a Pod. Shell.
+"""The kubelet brings together what its sources want and what its runtime has, in one worker a Pod. Shell.
 
-Made in `kubelet.build`. Knows nothing of how anything is done: it admits, dispatches, and finds what belongs
-to nobody.
+It admits, dispatches, and finds what belongs to no Pod; how anything is done it does not know.
 """
 
 import asyncio
@@ -10,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from kubelet.admit import Rejection, admit, is_crowded
+from kubelet.decide.phase import TERMINAL
 from kubelet.node.care import NodeCare
 from kubelet.node.manager import NodeManager
 from kubelet.pod.tools import PodTools
@@ -19,7 +19,6 @@ from kubelet.runtime.records import Uid
 from kubelet.runtime.watch import RuntimePod, RuntimeWatch
 from kubelet.sources.apiserver import ApiserverSource
 from kubelet.sources.files import FileSource
-from kubelet.sources.merge import Source, merge
 from kubelet.sources.mirror import full_name, shown
 from kubelet.sources.mirrors import MirrorPods
 from kubelet.sources.static_files import HASH, SOURCE, is_static
@@ -32,11 +31,9 @@ from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
 
-_TERMINAL = frozenset({"Succeeded", "Failed"})
-
 
 class Kubelet:
-    """One node's. Owned by the task that runs it; everything in it is on one event loop."""
+    """The kubelet of one node. Owned by the task that runs it; everything in it is on one event loop."""
 
     def __init__(
         self,
@@ -72,7 +69,6 @@ class Kubelet:
         )  # fmt: skip
         #: the static Pods that are wished for
         self._statics: dict[Uid, pod_pb2.Pod] = {}
-        self._owners: Mapping[Uid, Source] = {}
         #: what was in the runtime when this kubelet began
         self._found: Mapping[Uid, RuntimePod] = {}
         self._adopted: set[Uid] = set()
@@ -132,11 +128,10 @@ class Kubelet:
             self._on_wish(pod)
 
     def _on_files(self, pods: Mapping[Uid, pod_pb2.Pod]) -> None:
-        self._owners, merged = merge(self._owners, Source.FILE, pods)
-        for uid in merged.gone:
-            self._statics.pop(uid, None)
+        for uid in [uid for uid in self._statics if uid not in pods]:
+            del self._statics[uid]
             self._on_gone(uid)
-        self._statics.update(merged.wishes)
+        self._statics.update(pods)
         # What an earlier kubelet ran of manifests that are gone, or others by now, has to make room first.
         self._end_orphans(self._found)
         self._found = {}
@@ -146,7 +141,7 @@ class Kubelet:
     def _start_statics(self) -> None:
         """Start the static Pods that have no worker.
 
-        One whose manifest was changed waits for the end of its predecessor: both would want the same ports
+        A Pod whose manifest was changed waits for the end of its predecessor: both would want the same ports
         and files.
         """
         taken = {full_name(worker.pod) for worker in self._workers.all() if is_static(worker.pod.metadata)}
@@ -158,13 +153,12 @@ class Kubelet:
         return [pod for pod in self.source.informer.lister.list() if is_mirror(pod)]
 
     def _outlived(self, static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
-        """Say whether a mirror shows an end that is none.
-
-        A final phase stays in the API, and a kubelet that begins anew may take what an earlier one refused.
+        """Say whether a mirror shows an end that is none: an earlier kubelet's refusal, which stays in the
+        API.
         """
         worker = self._workers.get(Uid(static.metadata.uid))
         phase = worker.reported_phase if worker is not None else ""
-        return mirror.status.phase in _TERMINAL and phase != "" and phase not in _TERMINAL
+        return mirror.status.phase in TERMINAL and phase != "" and phase not in TERMINAL
 
     def _match_mirrors(self) -> None:
         found = shown(self._statics.values(), self._mirror_pods(), self._outlived)
@@ -204,7 +198,7 @@ class Kubelet:
             "read from its manifest" if is_static(pod.metadata) else "seen over the watch",
             self._tools.node.name,
         )
-        if pod.status.phase in _TERMINAL or pod.metadata.HasField("deletion_timestamp"):
+        if pod.status.phase in TERMINAL or pod.metadata.HasField("deletion_timestamp"):
             return
         try:
             rejection = admit(
@@ -251,7 +245,7 @@ class Kubelet:
         self._end_orphans(pods)
 
     def _end_orphans(self, pods: Mapping[Uid, RuntimePod]) -> None:
-        """End Pods that nobody wishes for, as far as their source has told what there is."""
+        """End Pods that no source has, once the source has told what there is."""
         for uid, found in pods.items():
             if uid in self._workers or uid in self._statics:
                 continue
@@ -269,7 +263,7 @@ def _key(pod: pod_pb2.Pod) -> str:
 
 
 def _orphan(found: RuntimePod) -> pod_pb2.Pod:
-    """Return what is left of a Pod that nobody has any more."""
+    """Return what is left of a Pod that no source has any more."""
     pod = pod_pb2.Pod()
     pod.metadata.name, pod.metadata.namespace, pod.metadata.uid = found.name, found.namespace, found.uid
     if found.grace_seconds is not None:

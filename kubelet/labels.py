@@ -1,8 +1,6 @@
-"""Labels and annotations by which everything is found in the runtime again.
+"""Labels and annotations by which a restarted kubelet finds everything in the runtime again (I11).
 
-What a restarted kubelet knows of its containers (I11).
-
-Upstream's names where it has them, so that tools which look at a node's containers know what they see.
+They are upstream's names where it has them, so that tools know a node's containers.
 """
 
 POD_NAME_LABEL = "io.kubernetes.pod.name"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -20,113 +21,99 @@ class KubeletMetrics:
 
     def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
         self._clock = clock
-        self.pod_start = Histogram(
-            "kubelet_pod_start_duration_seconds", "From the Pod being seen to its containers being started.",
-            buckets=_START_BUCKETS, registry=registry,
-        )  # fmt: skip
-        self.pod_start_sli = Histogram(
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.pod_start = histogram(
+            "kubelet_pod_start_duration_seconds",
+            "From the Pod being seen to its containers being started.",
+            buckets=_START_BUCKETS,
+        )
+        self.pod_start_sli = histogram(
             "kubelet_pod_start_sli_duration_seconds",
             "From the Pod's creation to its containers being started and seen by the kubelet.",
-            buckets=_START_BUCKETS, registry=registry,
-        )  # fmt: skip
-        self.worker = Histogram(
-            "kubelet_pod_worker_duration_seconds",
-            "A pass of a Pod worker.",
+            buckets=_START_BUCKETS,
+        )
+        self.worker = histogram(
+            "kubelet_pod_worker_duration_seconds", "A pass of a Pod worker.", ["operation_type"]
+        )
+        self.worker_start = histogram(
+            "kubelet_pod_worker_start_duration_seconds", "From the Pod being seen to its worker beginning."
+        )
+        self.status_sync = histogram(
+            "kubelet_pod_status_sync_duration_seconds", "Writing a Pod's status.", buckets=_SYNC_BUCKETS
+        )
+        self.relist = histogram("kubelet_pleg_relist_duration_seconds", "A relist.")
+        self.relist_interval = histogram("kubelet_pleg_relist_interval_seconds", "Between two relists.")
+        self.last_relist = gauge(
+            "kubelet_pleg_last_seen_seconds", "When the last relist was, since the epoch."
+        )
+        self.operations = counter("kubelet_runtime_operations", "Runtime operations.", ["operation_type"])
+        self.operation_errors = counter(
+            "kubelet_runtime_operations_errors", "Runtime operations that failed.", ["operation_type"]
+        )
+        self.operation_duration = histogram(
+            "kubelet_runtime_operations_duration_seconds",
+            "Duration of runtime operations.",
             ["operation_type"],
-            registry=registry,
+            buckets=exponential_buckets(0.005, 2.5, 14),
         )
-        self.worker_start = Histogram(
-            "kubelet_pod_worker_start_duration_seconds",
-            "From the Pod being seen to its worker beginning.", registry=registry,
-        )  # fmt: skip
-        self.status_sync = Histogram(
-            "kubelet_pod_status_sync_duration_seconds", "Writing a Pod's status.",
-            buckets=_SYNC_BUCKETS, registry=registry,
-        )  # fmt: skip
-        self.relist = Histogram("kubelet_pleg_relist_duration_seconds", "A relist.", registry=registry)
-        self.relist_interval = Histogram(
-            "kubelet_pleg_relist_interval_seconds", "Between two relists.", registry=registry
+        self.running_pods = gauge("kubelet_running_pods", "Pods with a running sandbox.")
+        self.running_containers = gauge(
+            "kubelet_running_containers", "Containers by state.", ["container_state"]
         )
-        self.last_relist = Gauge(
-            "kubelet_pleg_last_seen_seconds", "When the last relist was, since the epoch.", registry=registry
+        self.started_pods = counter("kubelet_started_pods", "Sandboxes made.")
+        self.started_pod_errors = counter("kubelet_started_pods_errors", "Sandboxes that could not be made.")
+        self.started_containers = counter(
+            "kubelet_started_containers", "Containers started.", ["container_type"]
         )
-        self.operations = Counter(
-            "kubelet_runtime_operations", "Runtime operations.", ["operation_type"], registry=registry
+        self.started_container_errors = counter(
+            "kubelet_started_containers_errors",
+            "Containers that could not be started.",
+            ["container_type", "code"],
         )
-        self.operation_errors = Counter(
-            "kubelet_runtime_operations_errors", "Runtime operations that failed.", ["operation_type"],
-            registry=registry,
-        )  # fmt: skip
-        self.operation_duration = Histogram(
-            "kubelet_runtime_operations_duration_seconds", "Duration of runtime operations.", ["operation_type"],
-            buckets=exponential_buckets(0.005, 2.5, 14), registry=registry,
-        )  # fmt: skip
-        self.running_pods = Gauge("kubelet_running_pods", "Pods with a running sandbox.", registry=registry)
-        self.running_containers = Gauge(
-            "kubelet_running_containers", "Containers by state.", ["container_state"], registry=registry
+        self.orphans = counter("kubelet_orphaned_runtime_pods", "Pods found in the runtime and in no source.")
+        self.probes = counter(
+            "prober_probe",
+            "Probes by result.",
+            ["probe_type", "result", "container", "pod", "namespace", "pod_uid"],
         )
-        self.started_pods = Counter("kubelet_started_pods", "Sandboxes made.", registry=registry)
-        self.started_pod_errors = Counter(
-            "kubelet_started_pods_errors", "Sandboxes that could not be made.", registry=registry
+        self.desired_pods = gauge(
+            "kubelet_desired_pods", "Pods that the node is to run, by whether they are static.", ["static"]
         )
-        self.started_containers = Counter(
-            "kubelet_started_containers", "Containers started.", ["container_type"], registry=registry
+        self.mirror_pods = gauge("kubelet_mirror_pods", "Mirror Pods that the API has for the node.")
+        self.restarted_pods = counter(
+            "kubelet_restarted_pods", "Pods that were made anew with the uid that they had.", ["static"]
         )
-        self.started_container_errors = Counter(
-            "kubelet_started_containers_errors", "Containers that could not be started.",
-            ["container_type", "code"], registry=registry,
-        )  # fmt: skip
-        self.orphans = Counter(
-            "kubelet_orphaned_runtime_pods", "Pods found in the runtime and in no source.", registry=registry
+        self.manifest_problems = gauge(
+            "kubelet_static_pod_manifest_problems", "Files among the static Pods' manifests that are none."
         )
-        self.probes = Counter(
-            "prober_probe", "Probes by result.",
-            ["probe_type", "result", "container", "pod", "namespace", "pod_uid"], registry=registry,
-        )  # fmt: skip
-        self.desired_pods = Gauge(
-            "kubelet_desired_pods", "Pods that the node is to run, by whether they are static.", ["static"],
-            registry=registry,
-        )  # fmt: skip
-        self.mirror_pods = Gauge(
-            "kubelet_mirror_pods", "Mirror Pods that the API has for the node.", registry=registry
+        self.evictions = counter(
+            "kubelet_evictions", "Pods evicted, by the signal that led to it.", ["eviction_signal"]
         )
-        self.restarted_pods = Counter(
-            "kubelet_restarted_pods", "Pods that were made anew with the uid that they had.", ["static"],
-            registry=registry,
-        )  # fmt: skip
-        self.manifest_problems = Gauge(
-            "kubelet_static_pod_manifest_problems", "Files among the static Pods' manifests that are none.",
-            registry=registry,
-        )  # fmt: skip
-        self.evictions = Counter(
-            "kubelet_evictions",
-            "Pods evicted, by the signal that led to it.",
-            ["eviction_signal"],
-            registry=registry,
+        self.run_podsandbox = histogram(
+            "kubelet_run_podsandbox_duration_seconds",
+            "Making a sandbox, by runtime handler.",
+            ["runtime_handler"],
         )
-        self.run_podsandbox = Histogram(
-            "kubelet_run_podsandbox_duration_seconds", "Making a sandbox, by runtime handler.", ["runtime_handler"],
-            registry=registry,
-        )  # fmt: skip
-        self.run_podsandbox_errors = Counter(
-            "kubelet_run_podsandbox_errors", "Sandboxes that could not be made, by runtime handler.",
-            ["runtime_handler"], registry=registry,
-        )  # fmt: skip
-        self.containers_per_pod = Histogram(
-            "kubelet_containers_per_pod_count", "The number of containers per pod.",
-            buckets=exponential_buckets(1, 2, 5), registry=registry,
-        )  # fmt: skip
-        self.cgroup_manager = Histogram(
-            "kubelet_cgroup_manager_duration_seconds", "Making and removing cgroups of Pods.", ["operation_type"],
-            registry=registry,
-        )  # fmt: skip
-        self.images_collected = Counter(
-            "kubelet_image_garbage_collected",
-            "Images removed to make room, by why.",
-            ["reason"],
-            registry=registry,
+        self.run_podsandbox_errors = counter(
+            "kubelet_run_podsandbox_errors",
+            "Sandboxes that could not be made, by runtime handler.",
+            ["runtime_handler"],
         )
-        self.node_name = Gauge("kubelet_node_name", "The node's name; always 1.", ["node"], registry=registry)
+        self.containers_per_pod = histogram(
+            "kubelet_containers_per_pod_count",
+            "The number of containers per pod.",
+            buckets=exponential_buckets(1, 2, 5),
+        )
+        self.cgroup_manager = histogram(
+            "kubelet_cgroup_manager_duration_seconds",
+            "Making and removing cgroups of Pods.",
+            ["operation_type"],
+        )
+        self.images_collected = counter(
+            "kubelet_image_garbage_collected", "Images removed to make room, by why.", ["reason"]
+        )
+        self.node_name = gauge("kubelet_node_name", "The node's name; always 1.", ["node"])
 
     def forget_probe(self, labels: tuple[str, ...]) -> None:
         """Drop a probe's series: label values that name Pods stay bounded by the Pods there are."""

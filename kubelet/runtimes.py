@@ -1,7 +1,4 @@
-"""The runtimes that a node may have, each with the images, volumes, files and network that go with it.
-
-The only place that picks one. Called by `kubelet.build`.
-"""
+"""The runtimes that a node may have, each with the images, volumes, files and network that go with it."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -11,14 +8,13 @@ from pathlib import Path
 
 from kubelet.config import KubeletConfig
 from kubelet.machine.machine import least_oom_score_adj, node_dns
-from kubelet.node.manager import NodeNetwork
-from kubelet.pod.directory import NoFiles, PodDirectory, PodFiles
+from kubelet.network.pod_network import PodNetwork
+from kubelet.pod.directory import PodDirectory, PodFiles
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
 from kubelet.runtime.interface import ImageService, Runtime
-from kubelet.volumes.interface import Volumes
+from kubelet.volumes.interface import NoVolumes, Volumes
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.nothing import NoVolumes
 from kubelet.volumes.objects import ApiObjects
 from vaina.client.clientset import Clientset
 from vaina.clock import Clock
@@ -34,7 +30,7 @@ class NodeRuntime:
     volumes: Volumes
     files: PodFiles
     #: that the kubelet has to configure; None: the runtime has its own
-    network: NodeNetwork | None
+    network: PodNetwork | None
     #: of the runtime itself: run as long as the kubelet
     jobs: tuple[Callable[[], Awaitable[None]], ...] = ()
     #: something runs there, so memory, disk and cgroups are looked after
@@ -58,16 +54,13 @@ def hollow_runtime(
         runtime=HollowRuntime(clock, rng, stages=stages, cidr=cidr),
         images=HollowImages(clock, rng, stages),
         volumes=NoVolumes(),
-        files=NoFiles(),
+        files=PodFiles(),
         network=None,
     )
 
 
 def closed_to_pods(config: KubeletConfig) -> tuple[int, ...]:
-    """Return the ports that Pods do not reach.
-
-    The configured ones and this kubelet's own, wherever it listens.
-    """
+    """Return the ports that Pods do not reach: the configured ones and this kubelet's own."""
     own = (int(where.rpartition(":")[2]) for where in (config.listen, config.metrics_listen))
     return (*config.closed_to_pods, *own)
 
@@ -75,7 +68,6 @@ def closed_to_pods(config: KubeletConfig) -> tuple[int, ...]:
 def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
     """Make the runtime over this node's Docker engine."""
     # The SDK takes a while to import, and a hollow node may be without it.
-    from kubelet.network.pod_network import PodNetwork
     from kubelet.runtime.docker.convert import LogLimits
     from kubelet.runtime.docker.engine import Engine
     from kubelet.runtime.docker.images import DockerImages
@@ -103,7 +95,6 @@ def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
 def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeRuntime:
     """Make the runtime over this node's CRI socket (containerd)."""
     # Only these nodes have the messages in memory.
-    from kubelet.network.pod_network import PodNetwork
     from kubelet.runtime.cri.connection import Connection
     from kubelet.runtime.cri.images import CriImages
     from kubelet.runtime.cri.network import CniNetwork
@@ -121,7 +112,8 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
         volumes=volumes,
         files=PodDirectory(root, volumes, cluster_domain=config.cluster_domain),
         network=CniNetwork(
-            PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr), closed_to_pods=closed_to_pods(config)),
+            cluster_cidr=IPv4Network(config.cluster_cidr),
+            closed_to_pods=closed_to_pods(config),
             directory=Path(config.cni_conf_dir),
             pool=root / "cni",
         ),

@@ -1,7 +1,6 @@
-"""What a container may know of its own Pod: fieldRef and resourceFieldRef. PURE.
+"""What a container may know of its own Pod: fieldRef and resourceFieldRef, for variables and volumes. PURE.
 
-Used for environment variables and for downwardAPI volumes. Follows
-https://kubernetes.io/docs/concepts/workloads/pods/downward-api/.
+Follows https://kubernetes.io/docs/concepts/workloads/pods/downward-api/.
 """
 
 import re
@@ -34,11 +33,7 @@ class PodFacts:
 
 
 def field_value(pod: pod_pb2.Pod, path: str, facts: PodFacts) -> str:
-    """Return the value of a fieldRef.
-
-    Raises:
-        DownwardError: there is no such field.
-    """
+    """Return the value of a fieldRef. Raises DownwardError: there is no such field."""
     match = _SUBSCRIPT.fullmatch(path)
     if match:
         entries = pod.metadata.labels if match[1] == "metadata.labels" else pod.metadata.annotations
@@ -71,16 +66,13 @@ def _quoted(text: str) -> str:
 def resource_value(
     pod: pod_pb2.Pod, container: pod_pb2.Container, resource: str, divisor: str, facts: PodFacts
 ) -> str:
-    """Return the value of a resourceFieldRef: an amount in units of the divisor, rounded up.
+    """Return the value of a resourceFieldRef: an amount in units of the divisor, rounded up. Raises
+    DownwardError.
 
     A limit of CPU, memory or ephemeral storage that is not set, or 0, is the Pod's own, else the node's
-    allocatable (`pkg/kubelet/kubelet_resources.go`, defaultPodLimitsForDownwardAPI;
-    `pkg/api/v1/resource/helpers.go`, MergeContainerResourceLimits). Upstream looks at the Pod's limits for
-    variables only; here a file says the same as a variable. A request that is not set is 0 (its limit, when
-    there is one).
-
-    Raises:
-        DownwardError: there is no such resource.
+    allocatable (defaultPodLimitsForDownwardAPI in `pkg/kubelet/kubelet_resources.go`,
+    MergeContainerResourceLimits in `pkg/api/v1/resource/helpers.go`). Upstream looks at the Pod's limits for
+    variables only; here a file says the same. A request that is not set is its limit, else 0.
     """
     kind, _, name = resource.partition(".")
     if kind not in {"limits", "requests"} or not name:

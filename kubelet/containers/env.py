@@ -1,15 +1,14 @@
 """A container's environment, command and arguments, with references resolved and $(VAR) expanded. PURE.
 
-The shell fetches what `references` names; a required one that is missing makes an ConfigProblem, which the
-status shows as CreateContainerConfigError. Follows upstream's makeEnvironmentVariables (row B17).
+The shell fetches what `references` names; a required object that is missing makes a ConfigProblem
+(CreateContainerConfigError). Follows makeEnvironmentVariables in `pkg/kubelet/kubelet_pods.go` (row B17).
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kubelet.containers.downward import DownwardError, PodFacts, field_value, resource_value
-from kubelet.containers.env_file import EnvFileError, find_variable
 from vaina.api.core.v1 import config_pb2, pod_pb2, reference_pb2
 from vaina.quoting import go_quote
 
@@ -17,9 +16,8 @@ _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 
 
 class ConfigProblem(Exception):
-    """A container may not run, or cannot, as it is specified (CreateContainerConfigError).
-
-    The message is upstream's.
+    """A container may not, or cannot, run as it is specified (CreateContainerConfigError); the message is
+    upstream's.
     """
 
 
@@ -62,9 +60,8 @@ def references(container: pod_pb2.Container) -> References:
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace $(NAME) by the variable's value.
-
-    $$ is a dollar sign, and a name that is not known stays as it is written.
+    """Replace $(NAME) by the variable's value; $$ is a dollar sign, and an unknown name stays as it is
+    written.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -83,12 +80,8 @@ def expand_all(texts: Iterable[str], variables: Mapping[str, str]) -> tuple[str,
 def make_env(
     pod: pod_pb2.Pod, container: pod_pb2.Container, sources: Sources, facts: PodFacts
 ) -> tuple[tuple[str, str], ...]:
-    """Return the container's environment as (name, value): envFrom first, then env in order.
-
-    The last of a name wins.
-
-    Raises:
-        ConfigProblem: something required is missing.
+    """Return the environment as (name, value): envFrom first, then env; the last of a name wins. Raises
+    ConfigProblem.
     """
     variables: dict[str, str] = {}
     for source in container.env_from:
@@ -194,11 +187,7 @@ def _resource(
 
 
 def _missing(optional: bool, message: str) -> str | None:
-    """Return nothing for what may be missing.
-
-    Raises:
-        ConfigProblem: it may not.
-    """
+    """Return None for what is optional. Raises ConfigProblem."""
     if not optional:
         raise ConfigProblem(message)
     return None
@@ -206,3 +195,69 @@ def _missing(optional: bool, message: str) -> str | None:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", errors="replace")
+
+
+class EnvFileError(Exception):
+    """The file is not of this form; the message says which line is not."""
+
+
+_WRONG = "invalid environment variable format at line"
+_SPACES = " \t"
+
+
+def find_variable(text: str, name: str) -> str:
+    """Return the value of a file's first variable of this name (fileKeyRef, KEP-3721); "": there is none.
+
+    Follows `pkg/kubelet/util/env/env_util.go`, a strict part of what a POSIX shell reads: `NAME='value'`,
+    taken as it stands, over several lines too; blank lines and comments are skipped; a space behind `=` ends
+    an empty value. Lines behind it are not looked at. Raises EnvFileError: a line before its end is wrong.
+    """
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    at = 0
+    while at < len(lines):
+        line, number = lines[at].removesuffix("\r").lstrip(_SPACES), at + 1
+        at += 1
+        if not line or line.startswith("#"):
+            continue
+        found, value = _split(line, number)
+        if value.startswith(tuple(_SPACES)):
+            if found == name:
+                return ""
+            continue
+        if not value.startswith("'"):
+            raise EnvFileError(f"{_WRONG} {number}: value must be enclosed in single quotes")
+        text_of, at = _quoted(value[1:], lines, at)
+        if found == name:
+            return text_of
+    return ""
+
+
+def _quoted(first: str, lines: Sequence[str], at: int) -> tuple[str, int]:
+    """Return a quoted value, which begins in the line before `at`, and the number of lines that are read
+    then.
+    """
+    parts, begun = [first], at
+    while "'" not in parts[-1]:
+        if at == len(lines):
+            raise EnvFileError(
+                f"invalid environment variable format starting at line {begun}: unclosed single quote"
+            )
+        parts.append(lines[at].removesuffix("\r"))
+        at += 1
+    parts[-1], _, rest = parts[-1].partition("'")
+    if (rest := rest.lstrip(_SPACES)) and not rest.startswith("#"):
+        raise EnvFileError(f"{_WRONG} {at}: unexpected content after closing quote")
+    return "\n".join(parts), at
+
+
+def _split(line: str, number: int) -> tuple[str, str]:
+    name, sign, value = line.partition("=")
+    if not sign:
+        raise EnvFileError(f"{_WRONG} {number}: missing '='")
+    if not name.rstrip(_SPACES):
+        raise EnvFileError(f"{_WRONG} {number}: empty variable name")
+    if name != name.rstrip(_SPACES):
+        raise EnvFileError(f"{_WRONG} {number}: whitespace before '=' is not allowed")
+    return name, value

@@ -1,9 +1,12 @@
-"""A Pod's names: its host name, its full name, and the /etc/hosts of its containers. PURE.
+"""A Pod's names: host name, full name, the /etc/hosts and resolv.conf of its containers. PURE.
 
-Follows upstream (`pkg/kubelet/kubelet_pods.go`: GeneratePodHostNameAndDomain, hostsFileContent;
-`pkg/kubelet/util/util.go`: GetNodenameForKernel).
+Follows GeneratePodHostNameAndDomain and hostsFileContent (`pkg/kubelet/kubelet_pods.go`),
+GetNodenameForKernel (`pkg/kubelet/util/util.go`) and `pkg/kubelet/network/dns/dns.go`.
 """
 
+from collections.abc import Iterable
+
+from kubelet.runtime.records import DnsConfig
 from vaina.api.core.v1 import pod_pb2
 
 MAX_HOSTNAME = 63
@@ -32,9 +35,7 @@ def short_name(pod: pod_pb2.Pod) -> str:
 
 
 def full_name(pod: pod_pb2.Pod, cluster_domain: str) -> str:
-    """Return the Pod's full name; "" without a subdomain, for then it has none, and where an override takes
-    the place of all names.
-    """
+    """Return the Pod's full name; "": it has no subdomain, or an override takes the place of all names."""
     if not pod.spec.subdomain or pod.spec.hostname_override:
         return ""
     return f"{short_name(pod)}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{cluster_domain}"
@@ -66,10 +67,60 @@ def hosts_file(pod: pod_pb2.Pod, *, pod_ip: str, cluster_domain: str) -> str:
 
 
 def host_network_hosts_file(pod: pod_pb2.Pod, node: str) -> str:
-    """Return that of a Pod on the node's network: the node's own file, and the Pod's aliases."""
+    """Return the /etc/hosts of a Pod on the node's network: the node's own file, and the Pod's aliases."""
     return _HOST_HEAD + node + _aliases(pod)
 
 
 def _aliases(pod: pod_pb2.Pod) -> str:
     lines = [f"{alias.ip}\t" + "\t".join(alias.hostnames) + "\n" for alias in pod.spec.host_aliases]
     return _ALIASES + "".join(lines) if lines else ""
+
+
+#: as the C library reads them, and as upstream allows
+MAX_NAMESERVERS, MAX_SEARCHES, MAX_SEARCH_CHARACTERS = 3, 32, 2048
+
+
+def dns_config(
+    pod: pod_pb2.Pod, *, cluster_dns: tuple[str, ...], cluster_domain: str, node: DnsConfig
+) -> DnsConfig | None:
+    """Return the Pod's resolv.conf by its dnsPolicy and dnsConfig; None: as the node's own.
+
+    Without `cluster_dns` ClusterFirst is as Default. `node` is what the node uses, as Pods can.
+    """
+    policy = pod.spec.dns_policy or "ClusterFirst"
+    asks_cluster = policy == "ClusterFirstWithHostNet" or (
+        policy == "ClusterFirst" and not pod.spec.host_network
+    )
+    extra = pod.spec.dns_config
+    if policy == "None":
+        base = DnsConfig()
+    elif asks_cluster and cluster_dns:
+        own = (f"{pod.metadata.namespace}.svc.{cluster_domain}", f"svc.{cluster_domain}", cluster_domain)
+        base = DnsConfig(cluster_dns, (*own, *node.searches), ("ndots:5",))
+    elif not pod.spec.HasField("dns_config"):
+        return None
+    else:
+        base = node
+    options = dict(_option(text) for text in base.options)
+    options.update({item.name: item.value for item in extra.options})
+    return DnsConfig(
+        _once((*base.nameservers, *extra.nameservers))[:MAX_NAMESERVERS],
+        _fitting(_once((*base.searches, *extra.searches))[:MAX_SEARCHES]),
+        tuple(f"{name}:{value}" if value else name for name, value in options.items()),
+    )
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, _, value = text.partition(":")
+    return name, value
+
+
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _fitting(searches: tuple[str, ...]) -> tuple[str, ...]:
+    """Return as many of the first as a line takes."""
+    while len(" ".join(searches)) > MAX_SEARCH_CHARACTERS:
+        searches = searches[:-1]
+    return searches

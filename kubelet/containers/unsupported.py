@@ -1,11 +1,8 @@
-"""What a Pod may ask for and this node cannot do. PURE.
+"""What a Pod may ask for and this node cannot do; docs/node.md has the whole table. PURE.
 
-Nothing of it is left aside in silence: docs/node.md has the whole table.
-
-Called by admission (what makes the Pod fail), before a sandbox (FailedCreatePodSandBox) and before a
-container (CreateContainerConfigError). Words are upstream's where it has some:
-`pkg/kubelet/lifecycle/predicate.go`, `pkg/kubelet/kubelet_pods.go` (resolveRecursiveReadOnly,
-makeBlockVolumes).
+Called by admission (the Pod fails), before a sandbox (FailedCreatePodSandBox) and before a container
+(CreateContainerConfigError). Words are upstream's where it has some: `pkg/kubelet/lifecycle/predicate.go`,
+resolveRecursiveReadOnly and makeBlockVolumes in `pkg/kubelet/kubelet_pods.go`.
 """
 
 from collections.abc import Iterator
@@ -34,7 +31,7 @@ def why_never(pod: pod_pb2.Pod, node: node_pb2.Node) -> tuple[str, str] | None:
 
 
 def why_no_sandbox(pod: pod_pb2.Pod) -> str:
-    """Say why the Pod's sandbox cannot be as it asks; empty: it can."""
+    """Say why the Pod's sandbox cannot be as it asks; "": it can."""
     spec = pod.spec
     if spec.HasField("host_users") and not spec.host_users and not spec.host_network:
         return "user namespaces are not supported by the runtime"
@@ -45,12 +42,7 @@ def why_no_sandbox(pod: pod_pb2.Pod) -> str:
 
 
 def why_no_container(container: pod_pb2.Container, *, recursive_readonly: bool = False) -> str:
-    """Say why a container cannot be as it asks; empty: it can.
-
-    Args:
-        container: that is about to be made.
-        recursive_readonly: the runtime can mount read-only with all that is mounted below.
-    """
+    """Say why a container cannot be as it asks; "": it can."""
     return next(_problems(container, recursive_readonly=recursive_readonly), "")
 
 

@@ -1,7 +1,7 @@
-"""What can be done for a Pod: small actions, and the plan that is made of them.
+"""The actions for a Pod, and the plan that is made of them.
 
-`compute_pod_plan` makes plans, `execute` carries them out with one `match`. The order in a plan is the
-contract; an action that fails ends the pass, and the next pass looks again.
+`compute_pod_plan` makes plans, `PodExecutor.execute` carries them out. Actions are done in the plan's order;
+one that fails ends the pass, and the next pass looks again.
 """
 
 from dataclasses import dataclass
@@ -58,17 +58,14 @@ class StopSandbox:
 
 @dataclass(frozen=True, slots=True)
 class RemoveSandbox:
-    """Remove it with all its containers.
-
-    The Pod is gone, or an older attempt has nothing that is still needed.
-    """
+    """Remove it with all its containers: the Pod is gone, or nothing of an older attempt is needed any more."""
 
     sandbox_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareVolumes:
-    """See that all is there that the volumes need, before anything else is made of the Pod."""
+    """See that everything is there that the volumes need, before the sandbox is made."""
 
     names: tuple[str, ...]
 
@@ -82,22 +79,21 @@ class MountVolumes:
 
 @dataclass(frozen=True, slots=True)
 class UnmountVolumes:
-    """Undo step 5: all volumes of the Pod, and with them what belongs to the Pod's life (emptyDir)."""
+    """Undo step 5 for all volumes of the Pod, and remove what lives only as long as the Pod (emptyDir)."""
 
     names: tuple[str, ...]
 
 
 def image_key(container: str, volume: str = "") -> str:
-    """Return the key of what is known of an image.
-
-    A volume's image is one for all containers; a container's own is its own.
+    """Return the key of an image's record: a volume's image is shared by all containers, a container's is its
+    own.
     """
     return f"volume/{volume}" if volume else container
 
 
 @dataclass(frozen=True, slots=True)
 class PullImage:
-    """Begin to fetch an image that the container's next attempt needs; does not wait."""
+    """Begin to pull an image that the container's next attempt needs; does not wait."""
 
     name: str
     attempt: int
@@ -108,7 +104,7 @@ class PullImage:
 
     @property
     def key(self) -> str:
-        """By which what is known of the image is found."""
+        """The key of the image's record."""
         return image_key(self.name, self.volume)
 
 
@@ -119,7 +115,7 @@ class CancelPulls:
 
 @dataclass(frozen=True, slots=True)
 class StartContainer:
-    """Step 6. Create (once for an attempt) and start; a postStart hook begins and is not waited for."""
+    """Step 6: create it (once an attempt) and start it; a postStart hook begins and is not waited for."""
 
     name: str
     kind: ContainerKind
@@ -136,7 +132,7 @@ class StartContainer:
 
 @dataclass(frozen=True, slots=True)
 class ResizeContainer:
-    """Tell a running container what it has now: as the Pod's allocated spec says."""
+    """Give a running container the CPU and memory of the Pod's allocated spec."""
 
     container_id: str
     name: str
@@ -173,7 +169,7 @@ class KillContainer:
 
 @dataclass(frozen=True, slots=True)
 class RemoveContainer:
-    """Remove an ended container that is older than what status and logs still show."""
+    """Remove an ended container that status and logs no longer show."""
 
     container_id: str
 

@@ -1,11 +1,10 @@
 """The heart of the kubelet: what to do next for a Pod, given what is known of it. PURE.
 
-`compute_pod_plan` is called by the Pod's worker in each pass; it reads no clock and does nothing. Steps 4
-(sandbox), 5 (volumes) and 6 (init containers one by one, sidecars in order, main containers together),
-restarts with back-off, and what liveness and startup probes ask for. Follows
-https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and upstream's computePodActions. No sandbox
-is made before all is there that the volumes need, as upstream waits for it (`pkg/kubelet/kubelet.go`,
-SyncPod: WaitForAttachAndMount).
+The Pod's worker calls `compute_pod_plan` in each pass. It plans steps 4 (sandbox), 5 (volumes) and 6 (init
+containers one by one, sidecars in order, main containers together), restarts with back-off, and what liveness
+and startup probes ask for. Follows https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and
+computePodActions (`pkg/kubelet/kuberuntime/kuberuntime_manager.go`). As in SyncPod
+(`pkg/kubelet/kubelet.go`), no sandbox is made before all is there that the volumes need.
 """
 
 from kubelet.decide.actions import (
@@ -24,9 +23,12 @@ from kubelet.decide.actions import (
     StopSandbox,
     earliest,
 )
-from kubelet.decide.backoff import RestartPolicy, backoff_delay, backoff_step
 from kubelet.decide.containers import (
     ContainerView,
+    RestartPolicy,
+    WantedImage,
+    backoff_delay,
+    backoff_step,
     current_sandbox,
     init_done,
     is_initialized,
@@ -34,9 +36,9 @@ from kubelet.decide.containers import (
     restart_wanted,
     target_of,
     view_containers,
+    wanted_images,
 )
 from kubelet.decide.finish import natural_ending
-from kubelet.decide.images import WantedImage, wanted_images
 from kubelet.decide.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,
@@ -70,17 +72,10 @@ def compute_pod_plan(
     now: float,
     policy: RestartPolicy,
 ) -> PodPlan:
-    """Return what to do now for a Pod.
+    """Return what to do now for a Pod; empty when nothing is to be done until something changes.
 
-    Args:
-        pod: the newest wish.
-        observed: newer than the end of the last action; a start would otherwise be done twice.
-        ending: that it ends and until when (`next_ending`); None while it shall run.
-        now: seconds since the epoch.
-        policy: back-off between restarts.
-
-    Returns:
-        The same plan for the same arguments. Empty when nothing is to be done until something changes.
+    `observed` is newer than the end of the last action, or a start would be done twice. `ending` says that
+    the Pod ends and until when (`next_ending`). `now` is in seconds since the epoch.
     """
     ending = ending or natural_ending(pod, observed, now)
     if ending is not None:
@@ -93,7 +88,7 @@ def compute_pod_plan(
 
 
 class _Planner:
-    """Collects the actions of one plan. Lives for one call; touches nothing outside."""
+    """Collects the actions of one plan. Lives for one call and changes nothing outside."""
 
     def __init__(
         self,
@@ -145,7 +140,7 @@ class _Planner:
         )
 
     def _sandbox(self) -> bool:
-        """Plan for exactly one sandbox; say whether what comes after may be planned in the same pass."""
+        """Plan for exactly one sandbox; say whether the same pass may go on."""
         newest = current_sandbox(self.observed)
         old = [sandbox for sandbox in self.observed.sandboxes if newest is None or sandbox.id != newest.id]
         running = [
@@ -180,10 +175,7 @@ class _Planner:
         )
 
     def _prepared(self) -> bool:
-        """Plan that what the volumes need is there.
-
-        Say whether what comes after may be planned in the same pass.
-        """
+        """Plan that the volumes' needs are met; say whether the same pass may go on."""
         missing = self._missing_volumes()
         if not missing:
             return True
@@ -214,9 +206,8 @@ class _Planner:
                 self._keep_running(view)
 
     def _initialize(self) -> None:
-        """Plan for the init containers: up to and including the first that is not done.
-
-        Sidecars that run are cared for in any case.
+        """Plan for the init containers up to the first that is not done; sidecars that run are looked after
+        too.
         """
         waits = False
         for view in self.views:
@@ -265,9 +256,8 @@ class _Planner:
         return None
 
     def _resize(self, view: ContainerView) -> KillReason | None:
-        """Plan that a running container gets what it was allocated.
-
-        Say whether it has to be started again for that.
+        """Plan that a running container gets what it was allocated; say whether it has to be restarted for
+        that.
         """
         assert view.current is not None
         have, want = self.observed.sizes.get(view.current.id), sizes_of(view.spec.resources)
@@ -288,7 +278,7 @@ class _Planner:
         return grace_seconds(self.pod)
 
     def _start(self, view: ContainerView) -> None:
-        """Plan to start the container's next attempt, once back-off is over and its image is there."""
+        """Plan to start the container's next attempt, once its back-off is over and its images are there."""
         step = 0
         # One that was created and never started (the kubelet was killed in between) does not make up for the
         # one before it.
@@ -313,10 +303,7 @@ class _Planner:
             ))  # fmt: skip
 
     def _target_of(self, view: ContainerView) -> str | None:
-        """Return the id of the container whose processes an ephemeral one is to see.
-
-        "" when that does not run.
-        """
+        """Return the id of the container whose processes an ephemeral one sees; "": it does not run."""
         wanted = target_of(self.pod, view.name)
         if not wanted:
             return None
@@ -325,12 +312,12 @@ class _Planner:
         return target.current.id if running and target is not None and target.current is not None else ""
 
     def _was_resized(self, ended: ContainerState) -> bool:
-        """Say whether it ended for a resize, which is nobody's failure and waits for nothing."""
+        """Say whether the container was ended for a resize, which is no failure and has no back-off."""
         stopping = self.observed.stopping.get(ended.id)
         return stopping is not None and stopping.reason is KillReason.RESIZE
 
     def _image(self, view: ContainerView, wanted: WantedImage) -> str:
-        """Return an image's id; "": it is not there, and is pulled when it may be."""
+        """Return the id of an image; "": it is not there, and is pulled if it may be."""
         image = self.observed.images.get(wanted.key, ImageObservation())
         if image.progress is ImageProgress.READY:
             return image.image_id

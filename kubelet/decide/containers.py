@@ -1,17 +1,19 @@
-"""What is known of each container in a Pod's spec: its newest attempt, the one before, what its end means. PURE.
+"""What is known of each container in a Pod's spec: its attempts, its images, what its end means. PURE.
 
-Read by plan and status. A container that the runtime has lost is remembered from the status that was reported
-last, so that what has ended is never run again because its record was removed (I12).
+Read by plan and status. A container whose record the runtime has lost is remembered from the status that was
+reported last, so it never runs again because its record was removed (I12).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from kubelet.decide.actions import ContainerKind
+from kubelet.decide.actions import ContainerKind, PullPolicy, image_key
 from kubelet.decide.observation import PodObservation, ProbeKind, ProbeResult
 from kubelet.labels import BACKOFF_STEP
 from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState, Uid
+from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2
+from vaina.backoff import Backoff
 from vaina.clock import seconds_of
 from vaina.objects.conditions import get_condition
 
@@ -77,9 +79,8 @@ def kind_of_init(spec: pod_pb2.Container) -> ContainerKind:
 
 
 def specs(pod: pod_pb2.Pod) -> Iterator[tuple[pod_pb2.Container, ContainerKind]]:
-    """Give the Pod's containers in the order in which they start.
-
-    Ephemeral ones come last, and wait for nobody.
+    """Give the Pod's containers in the order in which they start; ephemeral ones come last and wait for
+    nothing.
     """
     for spec in pod.spec.init_containers:
         yield spec, kind_of_init(spec)
@@ -92,7 +93,7 @@ def specs(pod: pod_pb2.Pod) -> Iterator[tuple[pod_pb2.Container, ContainerKind]]
 
 
 def target_of(pod: pod_pb2.Pod, name: str) -> str:
-    """Return the name of the container whose processes an ephemeral one is to see; "" for its own alone."""
+    """Return the name of the container whose processes an ephemeral one sees; "": only its own."""
     for item in pod.spec.ephemeral_containers:
         if item.ephemeral_container_common.name == name:
             return str(item.target_container_name)
@@ -100,7 +101,7 @@ def target_of(pod: pod_pb2.Pod, name: str) -> str:
 
 
 def field_path(pod: pod_pb2.Pod, name: str) -> str:
-    """Return where a container stands in the Pod, as events name it."""
+    """Return the place of a container in the Pod, as events name it."""
     field = "containers"
     if any(spec.name == name for spec in pod.spec.init_containers):
         field = "initContainers"
@@ -230,9 +231,8 @@ def is_ready(view: ContainerView, observed: PodObservation) -> bool:
 
 
 def is_initialized(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation) -> bool:
-    """Say whether the main containers may run.
-
-    One of them has already, or every init container is done and every sidecar started.
+    """Say whether main containers may run: one has already, or all init containers are done and sidecars
+    started.
     """
     if any(view.kind is ContainerKind.MAIN and view.in_sandbox for view in views):
         return True
@@ -244,19 +244,18 @@ def is_initialized(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed:
 
 
 def init_done(pod: pod_pb2.Pod, view: ContainerView) -> bool:
-    """Say whether an init container is done for the sandbox that the Pod has now.
+    """Say whether an init container is done for the Pod's present sandbox.
 
-    A new sandbox runs them all again, as upstream does; where nothing may start twice (Never) a success that
-    is only remembered counts.
+    A new sandbox runs them all again, as upstream does. With restartPolicy Never nothing may start twice, so
+    a success that is only remembered counts.
     """
     remembered = view.current is not None and not view.current.sandbox_id
     return view.succeeded and (view.in_sandbox or (remembered and pod.spec.restart_policy == "Never"))
 
 
 def restart_wanted(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
-    """Say whether an ended container is to run again, by its restart policy.
-
-    Liveness and startup kills count as failures.
+    """Say whether an ended container runs again, by its restart policy; liveness and startup kills are
+    failures.
     """
     ended = view.exited
     if ended is None:
@@ -275,12 +274,60 @@ def restart_wanted(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservati
 
 
 def rule_action(spec: pod_pb2.Container, ended: ContainerState) -> str:
-    """Return the action of the container's first rule for the code that it ended with (KEP-5307).
-
-    "": there is none.
-    """
+    """Return the action of the first rule that matches the container's exit code (KEP-5307); "": none does."""
     for rule in spec.restart_policy_rules:
         listed = ended.exit_code in rule.exit_codes.values
         if listed if rule.exit_codes.operator == "In" else not listed:
             return str(rule.action)
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """The back-off between restarts: upstream's numbers; tests take shorter ones."""
+
+    backoff: Backoff = field(default_factory=lambda: Backoff(base_seconds=10.0, cap_seconds=300.0))
+    #: a container that ran this long starts with a clean record when it ends
+    reset_seconds: float = 600.0
+
+
+def backoff_step(ended: ContainerState, policy: RestartPolicy) -> int:
+    """Return how many restarts in a row led to this end: 0 for the first, and after a long good run."""
+    if ended.started_at and ended.finished_at - ended.started_at >= policy.reset_seconds:
+        return 0
+    step = ended.annotations.get(BACKOFF_STEP, "0")
+    return int(step) if step.isdecimal() else 0
+
+
+def backoff_delay(ended: ContainerState, policy: RestartPolicy) -> float:
+    """Return the seconds between an end and the next start: 0 at first, then 10 s, 20 s and so on to 5 min."""
+    step = backoff_step(ended, policy)
+    return policy.backoff.delay(step - 1) if step else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WantedImage:
+    """An image that a container needs."""
+
+    reference: str
+    policy: PullPolicy
+    #: for which it is looked for anew; always 0 for a volume's, which stays the same as long as its Pod lives
+    attempt: int
+    #: by which what is known of it is found
+    key: str
+    #: that shows it; "": it is the container's own
+    volume: str = ""
+
+
+def wanted_images(pod: pod_pb2.Pod, spec: pod_pb2.Container, attempt: int) -> Iterator[WantedImage]:
+    """Give the images that an attempt needs: those of its volumes (getImageVolumes, kuberuntime_manager.go),
+    then its own.
+    """
+    mounted = {mount.name for mount in spec.volume_mounts}
+    for volume in pod.spec.volumes:
+        source = plugin_of(volume).image(volume) if volume.name in mounted else None
+        if source is not None:
+            policy = PullPolicy(source.pull_policy or PullPolicy.IF_NOT_PRESENT)
+            yield WantedImage(source.reference, policy, 0, image_key(spec.name, volume.name), volume.name)
+    policy = PullPolicy(spec.image_pull_policy or PullPolicy.IF_NOT_PRESENT)
+    yield WantedImage(spec.image, policy, attempt, image_key(spec.name))

@@ -1,4 +1,4 @@
-"""Whether a Pod has come to its end by itself: nobody asked it to, and nothing of it will run again. PURE."""
+"""Whether a Pod has come to its end by itself: nothing of it runs, or will run again. PURE."""
 
 from kubelet.decide.actions import ContainerKind
 from kubelet.decide.containers import (
@@ -15,10 +15,7 @@ from vaina.api.core.v1 import pod_pb2
 
 
 def is_finished(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation) -> bool:
-    """Say whether the Pod has come to its end by itself.
-
-    No main container runs or will again, or an init container failed for good.
-    """
+    """Say whether no main container runs or will run again, or an init container has failed for good."""
     if not is_initialized(pod, views, observed) and any(
         view.kind is ContainerKind.INIT and _failed_for_good(view, pod, observed) for view in views
     ):
@@ -37,14 +34,10 @@ def _failed_for_good(view: ContainerView, pod: pod_pb2.Pod, observed: PodObserva
 def natural_ending(
     pod: pod_pb2.Pod, observed: PodObservation, now: float, *, before: Ending | None = None
 ) -> Ending | None:
-    """Return that the Pod has come to its end by itself, if it has.
+    """Return the ending of a Pod that has come to its end by itself; None: it has not.
 
-    Args:
-        pod: of which it is asked.
-        observed: what is known of it.
-        now: seconds since the epoch.
-        before: what was said when it was asked last: its deadline holds. Sidecars end one after the other
-            within one grace, as upstream's (`pkg/kubelet/kuberuntime/kuberuntime_termination_order.go`).
+    The deadline of `before`, the answer of the last pass, holds: sidecars end one after the other within one
+    grace period (`pkg/kubelet/kuberuntime/kuberuntime_termination_order.go`).
     """
     if restarts_all(pod, observed):
         return None
@@ -59,10 +52,7 @@ def natural_ending(
 def _has_run_and_may_not_again(
     pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation
 ) -> bool:
-    """Say whether a Pod that may start nothing twice has begun.
-
-    One with a main container that may goes on (KEP-5307).
-    """
+    """Say whether a Pod has begun in which no main container may start again (KEP-5307: some may)."""
     if pod.spec.restart_policy != "Never":
         return False
     again = any(_may_again(view, pod, observed) for view in views if view.kind is ContainerKind.MAIN)
@@ -72,10 +62,7 @@ def _has_run_and_may_not_again(
 
 
 def _may_again(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
-    """Say whether a container may have another attempt.
-
-    Of one that runs or never began nobody knows with which code it will end.
-    """
+    """Say whether a container may have another attempt; the exit code of one that has not ended is not known."""
     if view.running or view.current is None:
         own = view.spec.restart_policy or pod.spec.restart_policy
         return own in {"Always", "OnFailure"} or bool(view.spec.restart_policy_rules)

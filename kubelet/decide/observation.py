@@ -1,8 +1,6 @@
-"""What is known of a Pod now: everything that the next decision needs, as frozen values.
+"""What is known of a Pod at one time: everything that the next decision needs, as frozen values.
 
-Made by `kubelet.pod.execute` (the runtime's lists, the worker's memory, the probers' results), read by the
-pure modules. A missing piece of state would be a piece of I/O hidden in a decision. Times are seconds since
-the epoch.
+`kubelet.pod.observe` makes it, the pure modules read it. Times are seconds since the epoch.
 """
 
 from collections.abc import Mapping
@@ -75,9 +73,8 @@ class Stopping:
 
     @property
     def is_failure(self) -> bool:
-        """The container was ended so that another may begin.
-
-        Restart policy OnFailure runs it again whatever its code.
+        """The container was ended so that another attempt begins: OnFailure restarts it whatever its exit
+        code.
         """
         return self.reason in _FAILURES
 
@@ -161,5 +158,5 @@ class PodObservation:
         return frozenset(key for key, hook in self.post_start.items() if hook is HookProgress.RUNNING)
 
     def holds(self, sandbox: SandboxState) -> bool:
-        """Say whether a sandbox still has something to give back: its process, or its address."""
+        """Say whether a sandbox still has a process or an address to give back."""
         return sandbox.ready or (bool(sandbox.ip) and sandbox.id not in self.stopped)

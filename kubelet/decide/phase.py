@@ -1,14 +1,17 @@
 """The Pod's phase and conditions, from the statuses of its containers. PURE.
 
-Follows upstream's getPhase and `pkg/kubelet/status/generate.go`; their reasons and messages are facts that
-tools read (rows B14, A7).
+Follows getPhase (`pkg/kubelet/kubelet_pods.go`) and `pkg/kubelet/status/generate.go`, reasons and messages
+included (rows B14, A7).
 """
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from kubelet.decide.actions import ContainerKind
-from kubelet.decide.containers import ALL_RESTARTING, kind_of_init
+from kubelet.decide.containers import ALL_RESTARTING, ContainerView, kind_of_init, view_containers
+from kubelet.decide.observation import PodObservation, resize_key
+from kubelet.decide.resize import ERROR, IN_PROGRESS, sizes_of, write_sizes
+from kubelet.decide.resize import PENDING as RESIZE_PENDING
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.quoting import go_quote
@@ -31,16 +34,10 @@ class _Counts:
 def compute_phase(
     pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, again: Set[str], ended: bool, ending: bool = False
 ) -> str:
-    """Return the phase.
+    """Return the phase, given the container statuses.
 
-    Args:
-        pod: for its restart policy and kinds of containers.
-        status: with container statuses filled in.
-        again: names of containers that have ended and will run again, whether they are told as terminated or
-        as waiting.
-        ended: the Pod ends, and none of its containers runs: its phase is final whatever its restart policy.
-        ending: it was asked to end before it had come to its end by itself: nothing is final while anything
-        runs.
+    `again` has the names of ended containers that will run again. `ended`: the Pod ends and no container
+    runs, so its phase is final. `ending`: it was asked to end, so nothing is final while anything runs.
     """
     if pod.status.phase in TERMINAL:
         return str(pod.status.phase)
@@ -125,15 +122,11 @@ def compute_conditions(
     now: float,
     restarts_all: bool | None = None,
 ) -> list[pod_pb2.PodCondition]:
-    """Return the kubelet's conditions; one whose status has not changed keeps its lastTransitionTime.
+    """Return the kubelet's conditions; a condition whose status is the same as in `before` keeps its
+    transition time.
 
-    Args:
-        pod: with the conditions of its readiness gates, which others write.
-        status: with phase and container statuses filled in.
-        before: what was said last: its times go on.
-        sandbox_ready: there is a sandbox with its network.
-        now: seconds since the epoch.
-        restarts_all: all containers are about to start again; None: no rule could ask for it.
+    The Pod has the conditions of its readiness gates, which others write. `restarts_all` says whether all
+    containers are about to start again; None: no rule could ask for it.
     """
     known = {condition.type: condition for condition in before.conditions}
     gates = {condition.type: condition for condition in pod.status.conditions}
@@ -231,3 +224,63 @@ def _initialized(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.PodCond
         message = f"containers with incomplete status: {_names(incomplete)}"
         return _false("Initialized", "ContainersNotInitialized", message)
     return pod_pb2.PodCondition(type="Initialized", status="True")
+
+
+def is_resizing(view: ContainerView, observed: PodObservation) -> bool:
+    """Say whether a running container has not got yet what it was allocated."""
+    if view.current is None or not view.running:
+        return False
+    have = observed.sizes.get(view.current.id)
+    return have is not None and have != sizes_of(view.spec.resources)
+
+
+def write_resources(item: pod_pb2.ContainerStatus, view: ContainerView, observed: PodObservation) -> None:
+    """Write what the container was allocated, and what it has."""
+    item.resources.CopyFrom(view.spec.resources)
+    for name in view.spec.resources.requests:
+        item.allocated_resources[name].CopyFrom(view.spec.resources.requests[name])
+    if is_resizing(view, observed):
+        assert view.current is not None
+        write_sizes(observed.sizes[view.current.id], item.resources)
+
+
+def resize_conditions(
+    pod: pod_pb2.Pod, observed: PodObservation, *, now: float
+) -> list[pod_pb2.PodCondition]:
+    """Return the conditions of a resize in place (KEP-1287).
+
+    A condition that no longer holds has no status: the apiserver takes it away (decision 122). The Pod has
+    what it was allocated, and the conditions of before.
+    """
+    there = {condition.type for condition in pod.status.conditions}
+    # What was said may be on its way still: its times go on, and what was taken back once is taken back with
+    # every status.
+    said = pod.status if observed.said is None else observed.said
+    before = {condition.type: condition for condition in said.conditions}
+    wanted: dict[str, pod_pb2.PodCondition] = {}
+    if observed.resize is not None:
+        wanted[RESIZE_PENDING] = pod_pb2.PodCondition(
+            type=RESIZE_PENDING, reason=observed.resize.reason, message=observed.resize.message
+        )
+    views = view_containers(pod, observed)
+    resized = [view for view in views if is_resizing(view, observed)]
+    if resized:
+        failure = next(
+            (found for view in resized if (found := observed.failures.get(resize_key(view.name)))), None
+        )
+        wanted[IN_PROGRESS] = pod_pb2.PodCondition(
+            type=IN_PROGRESS, reason=ERROR if failure else "", message=failure.message if failure else ""
+        )
+    for name in (RESIZE_PENDING, IN_PROGRESS):
+        old = before.get(name)
+        condition = wanted.get(name)
+        if condition is None:
+            if old is not None or name in there:
+                wanted[name] = pod_pb2.PodCondition(type=name)
+            continue
+        condition.status, condition.observed_generation = "True", pod.metadata.generation
+        kept = old is not None and old.status == "True" and old.HasField("last_transition_time")
+        condition.last_transition_time.CopyFrom(
+            old.last_transition_time if kept and old is not None else timestamp(now)
+        )
+    return [*wanted.values()]

@@ -1,12 +1,10 @@
-"""Resizing a Pod's containers in place.
+"""Resizing a Pod's containers in place (KEP-1287): what is desired, allocated and actuated. PURE.
 
-What is wished, what the node gives, what the containers have (KEP-1287). PURE.
-
-Three sizes of a container are told apart, as upstream does: *desired* (its spec), *allocated* (what this node
-has agreed to; everything but the wish works with it), *actuated* (what its cgroup was last told). The worker
-asks `judge` when desired and allocated differ; the plan brings actuated to allocated. Nothing is kept on
-disk: what was allocated is read back from the status, what a container was made with from its annotation.
-Follows `pkg/kubelet/allocation/allocation_manager.go` and `pkg/kubelet/events` of 1.35.
+*Desired* is the spec, *allocated* what this node has granted, which everything else works with, *actuated*
+what the cgroup was last told. The worker asks `judge` when desired and allocated differ; the plan brings
+actuated to allocated. Nothing is kept on disk: the status has what was allocated, an annotation what a
+container was made with. Follows `pkg/kubelet/allocation/allocation_manager.go` and `pkg/kubelet/events` of
+1.35.
 """
 
 import json
@@ -40,7 +38,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Why a wish is not granted: DEFERRED (the node is full now) or INFEASIBLE (it can never be)."""
+    """Why a resize is not granted: DEFERRED (the node is full now) or INFEASIBLE (it will never fit)."""
 
     reason: str
     message: str
@@ -77,7 +75,7 @@ def encode_sizes(sizes: Sizes) -> str:
 
 
 def made_with(state: ContainerState) -> Sizes | None:
-    """Return what a container was made with; None: made by a kubelet that did not say."""
+    """Return what a container was made with; None: an earlier kubelet did not say."""
     text = state.annotations.get(SIZES_ANNOTATION, "")
     try:
         requests, limits = json.loads(text)
@@ -95,14 +93,13 @@ def containers_of(pod: pod_pb2.Pod) -> tuple[pod_pb2.Container, ...]:
 
 
 def desired(pod: pod_pb2.Pod) -> dict[str, Sizes]:
-    """Return what the Pod wishes, by container."""
+    """Return what the Pod asks for, by container."""
     return {container.name: sizes_of(container.resources) for container in containers_of(pod)}
 
 
 def first_allocation(pod: pod_pb2.Pod) -> dict[str, Sizes]:
-    """Return what this node had agreed to before this kubelet began.
-
-    What the status says, and the wish where it says nothing.
+    """Return what this node had granted before this kubelet began: the status, or the spec where it says
+    nothing.
     """
     found = desired(pod)
     for item in (*pod.status.init_container_statuses, *pod.status.container_statuses):
@@ -113,7 +110,7 @@ def first_allocation(pod: pod_pb2.Pod) -> dict[str, Sizes]:
 
 
 def reported(pod_status: pod_pb2.PodStatus | None) -> dict[str, Sizes]:
-    """Return what containers were said to have last, by container id without its scheme."""
+    """Return the sizes that were reported last, by container id without its scheme."""
     found: dict[str, Sizes] = {}
     if pod_status is None:
         return found
@@ -125,7 +122,7 @@ def reported(pod_status: pod_pb2.PodStatus | None) -> dict[str, Sizes]:
 
 
 def with_allocated(pod: pod_pb2.Pod, allocated: Mapping[str, Sizes]) -> pod_pb2.Pod:
-    """Return the Pod with what it was allocated in place of what it wishes; itself where that is the same."""
+    """Return the Pod with what it was allocated in place of what it asks for; itself where that is the same."""
     if desired(pod) == {name: allocated.get(name, sizes) for name, sizes in desired(pod).items()}:
         return pod
     out = pod_pb2.Pod()
@@ -137,12 +134,10 @@ def with_allocated(pod: pod_pb2.Pod, allocated: Mapping[str, Sizes]) -> pod_pb2.
 
 
 def judge(pod: pod_pb2.Pod, others: Iterable[pod_pb2.Pod], allocatable: Mapping[str, int]) -> Pending | None:
-    """Return why a Pod may not have what it wishes; None: it may.
+    """Return why a Pod may not have what it asks for; None: it may.
 
-    Args:
-        pod: with its wish.
-        others: Pods that run here, with what they were allocated.
-        allocatable: CPU in thousandths, memory in bytes; a node that does not say takes everything.
+    `others` are the Pods of the node with what they were allocated. `allocatable` counts CPU in thousandths
+    and memory in bytes; a node that does not say takes everything.
     """
     wanted = pod_requests(pod)
     for name in reversed(RESIZED):
@@ -162,7 +157,7 @@ def judge(pod: pod_pb2.Pod, others: Iterable[pod_pb2.Pod], allocatable: Mapping[
 
 
 def needs_restart(container: pod_pb2.Container, have: Sizes, want: Sizes) -> bool:
-    """Say whether the container has to be started again for one of the changes, by its resizePolicy."""
+    """Say whether the container's resizePolicy asks for a restart for one of the changes."""
     policies = {item.resource_name: item.restart_policy for item in container.resize_policy}
     before, after = (dict(have.requests), dict(have.limits)), (dict(want.requests), dict(want.limits))
     return any(
@@ -173,10 +168,7 @@ def needs_restart(container: pod_pb2.Container, have: Sizes, want: Sizes) -> boo
 
 
 def message(prefix: str, pod: pod_pb2.Pod, error: str = "") -> str:
-    """Return the words of a resize event.
-
-    The prefix, and in JSON the containers' resources, the generation and the error.
-    """
+    """Return the text of a resize event: the prefix, then containers, generation and error in JSON."""
     containers = [
         {"name": container.name, "resources": _shown(container.resources)} for container in containers_of(pod)
     ]

@@ -1,11 +1,9 @@
-"""Restarting all containers of a Pod in place, because one of them ended with a code for which a rule asks
-that. PURE.
+"""Restarts all containers of a Pod in place, when one has ended with a code for which a rule asks that. PURE.
 
-Follows KEP-5532 and upstream's `pkg/kubelet/container/helpers.go` (ShouldAllContainersRestart) and
-`kuberuntime_manager.go` (getContainersToReset). All containers but debug containers are killed without grace
-and their records removed, those that asked last: while the record of one that asked is there, the restart
-goes on, whatever kubelet looks. Sandbox, address and volumes stay. What was removed is remembered from the
-status, and starts again from the first init container on.
+Follows KEP-5532, ShouldAllContainersRestart (`pkg/kubelet/container/helpers.go`) and getContainersToReset
+(`kuberuntime_manager.go`). All but ephemeral containers are killed without grace and their records removed,
+the ones that asked last: while such a record is there, the restart goes on. Sandbox, address and volumes
+stay. The status remembers what was removed, and everything starts again from the first init container on.
 """
 
 from kubelet.decide.actions import ContainerKind, KillReason, PodPlan, RemoveContainer, earliest
@@ -19,12 +17,12 @@ ACTION = "RestartAllContainers"
 
 
 def may_restart_all(pod: pod_pb2.Pod) -> bool:
-    """Say whether a rule of some container asks for it."""
+    """Say whether a rule of some container may ask for it."""
     return any(rule.action == ACTION for spec, _ in specs(pod) for rule in spec.restart_policy_rules)
 
 
 def _asks(view: ContainerView, observed: PodObservation) -> bool:
-    """Say whether a container's end, of which the runtime still has the record, asks for it."""
+    """Say whether a container's end asks for it; the runtime must still have the record."""
     ended = view.exited
     return ended is not None and ended in observed.containers and rule_action(view.spec, ended) == ACTION
 

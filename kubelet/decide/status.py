@@ -1,29 +1,35 @@
-"""Step 7: what to say about a Pod, given what is known of it. PURE.
+"""Step 7: the status of a Pod, given what is known of it. PURE.
 
-`compute_pod_status` is called by the Pod's worker before it acts and again after. Container states, reasons
-and messages are upstream's (convertToAPIContainerStatuses). The kubelet owns the fields of `STATUS_MASK`;
-conditions are merged by type (docs/decisions/services.md, 003).
+The Pod's worker calls `compute_pod_status` in each pass before it acts. Container states, reasons and
+messages are upstream's (convertToAPIContainerStatuses in `pkg/kubelet/kubelet_pods.go`). The kubelet owns the
+fields of `STATUS_MASK`; conditions are merged by type (docs/decisions/services.md, 003).
 """
 
 from dataclasses import dataclass, replace
 
 from kubelet.decide.actions import ContainerKind
-from kubelet.decide.backoff import RestartPolicy, backoff_delay
 from kubelet.decide.containers import (
     RESTARTING_ALL_MESSAGE,
     RESTARTING_ALL_REASON,
     ContainerView,
+    RestartPolicy,
+    backoff_delay,
     current_sandbox,
     init_done,
     is_ready,
     is_started,
     restart_wanted,
     view_containers,
+    wanted_images,
 )
-from kubelet.decide.images import wanted_images
 from kubelet.decide.observation import ImageProgress, PodObservation, start_key
-from kubelet.decide.phase import TERMINAL, compute_conditions, compute_phase
-from kubelet.decide.resize_status import resize_conditions, write_resources
+from kubelet.decide.phase import (
+    TERMINAL,
+    compute_conditions,
+    compute_phase,
+    resize_conditions,
+    write_resources,
+)
 from kubelet.decide.restart_all import may_restart_all, restarts_all
 from kubelet.decide.termination import Ending, EndReason
 from kubelet.runtime.records import ContainerPhase, ContainerState
@@ -67,15 +73,8 @@ def compute_pod_status(
 ) -> pod_pb2.PodStatus:
     """Return the kubelet's part of a Pod's status (the fields of `STATUS_MASK`).
 
-    Args:
-        pod: as the sources have it.
-        observed: what is known; of what was said last, startTime and transition times are kept. The Pod's own
-            status may be older than that, and a static Pod has none (`updateStatusInternal` in
-            `pkg/kubelet/status/status_manager.go`).
-        node: of the kubelet.
-        ending: that the Pod ends; None while it shall run.
-        now: seconds since the epoch.
-        policy: back-off between restarts, for the words of CrashLoopBackOff.
+    startTime and transition times are kept from what was said last (`observed.said`): the Pod's own status
+    may be older, and a static Pod has none (updateStatusInternal in `pkg/kubelet/status/status_manager.go`).
     """
     writer = _Writer(pod, observed, node, ending, now, policy)
     return writer.write()
@@ -220,13 +219,11 @@ class _Writer:
             item.last_state.CopyFrom(said)
 
     def _shows_its_end(self, view: ContainerView) -> bool:
-        """Say whether a container that will run again in a moment is told as terminated.
+        """Say whether a container that runs again in a moment is shown as terminated: nothing makes it wait
+        yet.
 
-        Nothing keeps it waiting yet.
-
-        Not so one whose code and policy alone would not have it run again (its probe ended it, and it left
-        well): the API takes no status by which such a one goes on, as upstream, where it is killed and
-        started in one step.
+        A container is not shown so if only a probe makes it run again (it exited with 0): the API refuses a
+        status by which such a container goes on, and upstream kills and starts it in one step.
         """
         if self._why_waiting(view) is not None:
             return False
@@ -252,10 +249,7 @@ class _Writer:
         )
 
     def _why_waiting(self, view: ContainerView) -> tuple[str, str] | None:
-        """Return what keeps a container from its next start, as reason and message.
-
-        None: it is about to start.
-        """
+        """Return the reason and message for which a container waits; None: it is about to start."""
         if self.restarts_all:
             return RESTARTING_ALL_REASON, RESTARTING_ALL_MESSAGE
         for wanted in wanted_images(self.pod, view.spec, view.next_attempt):
@@ -294,10 +288,9 @@ class _Writer:
         return ended
 
     def _last_words(self, state: ContainerState) -> str:
-        """Return what the runtime says of an end, and what the container said itself
-        (`kuberuntime_container.go`), no more than its share.
+        """Return the runtime's and the container's own message of an end, cut to the container's share.
 
-        The share is upstream's too: normalizeStatus in `pkg/kubelet/status/status_manager.go`.
+        Follows `kuberuntime_container.go`, and normalizeStatus in `pkg/kubelet/status/status_manager.go`.
         """
         parts = (state.message, self.observed.termination_messages.get(state.id, ""))
         words = ": ".join(part for part in parts if part)
@@ -308,3 +301,24 @@ class _Writer:
 
     def _id(self, state: ContainerState) -> str:
         return f"{self.node.runtime_name}://{state.id}" if state.id else ""
+
+
+def is_same_wish(before: pod_pb2.Pod, after: pod_pb2.Pod, reported: pod_pb2.PodStatus | None) -> bool:
+    """Say whether an update changes nothing that the Pod's worker acts on: its version, or the status
+    reported last.
+    """
+    if reported is None:
+        return False
+    if after.status.phase in TERMINAL and after.status.phase != reported.phase:
+        # Somebody else has ended it.
+        return False
+    if after.spec.readiness_gates or after.spec.HasField("active_deadline_seconds"):
+        return False
+    old, new = before.metadata, after.metadata
+    return (
+        old.deletion_timestamp == new.deletion_timestamp
+        and old.deletion_grace_period_seconds == new.deletion_grace_period_seconds
+        and old.labels == new.labels
+        and old.annotations == new.annotations
+        and before.spec == after.spec
+    )

@@ -1,7 +1,7 @@
-"""How a Pod, or one container, comes to its end: kill order, grace arithmetic, preStop. PURE.
+"""How a Pod, or one container, is ended: kill order, grace periods, preStop. PURE.
 
-Termination is preStop, TERM, a wake-up at the deadline, KILL. Nothing waits: each pass says what is due now,
-so that a shorter grace that is given later takes effect at once. Follows
+Termination is preStop, TERM, a wake-up at the deadline, KILL. Each pass says what is due now, so a shorter
+grace period that comes later takes effect at once. Follows
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination (row B6).
 """
 
@@ -53,7 +53,7 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """That the node has decided against the Pod: it fails, whatever its containers' codes."""
+    """The node's decision against a Pod: it fails, whatever its containers' exit codes."""
 
     #: of the status, as is message
     reason: str
@@ -66,7 +66,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """That a Pod ends, and until when its containers may take."""
+    """That a Pod ends, and when its containers are killed at the latest."""
 
     reason: EndReason
     deadline: float
@@ -75,7 +75,7 @@ class Ending:
 
 
 def grace_seconds(pod: pod_pb2.Pod) -> float:
-    """Return the seconds that the Pod's containers get: what the deletion says, else the spec."""
+    """Return the grace period of the Pod's containers: the deletion's, else the spec's."""
     if pod.metadata.HasField("deletion_grace_period_seconds"):
         return float(pod.metadata.deletion_grace_period_seconds)
     if pod.spec.HasField("termination_grace_period_seconds"):
@@ -86,11 +86,8 @@ def grace_seconds(pod: pod_pb2.Pod) -> float:
 def active_deadline(pod: pod_pb2.Pod, before: pod_pb2.PodStatus | None = None) -> float | None:
     """Return when the Pod's activeDeadlineSeconds are over, once it has a startTime.
 
-    Args:
-        pod: with the deadline.
-        before: what was said of it last; None: nothing was, and its own status counts. A static Pod's own is
-            always empty. (`pastActiveDeadline` in `pkg/kubelet/active_deadline.go` asks the status manager as
-            well.)
+    `before` is the status that was said last; without it the Pod's own counts, which a static Pod does not
+    have (pastActiveDeadline in `pkg/kubelet/active_deadline.go` asks the status manager too).
     """
     status = pod.status if before is None else before
     if not pod.spec.HasField("active_deadline_seconds") or not status.HasField("start_time"):
@@ -110,15 +107,9 @@ def next_ending(
 ) -> Ending | None:
     """Return how the Pod ends, given how it ended so far; None while it shall run.
 
-    Args:
-        before: what was decided earlier: an ending is never taken back, its deadline never put off.
-        pod: as the sources have it (the last they had, when it is gone).
-        gone: no source has it any more.
-        now: seconds since the epoch.
-        adopted: this is the first look of a restarted kubelet: a grace that began before goes on instead of
-        beginning anew.
-        verdict: the node has decided against the Pod.
-        said: what was said of it last; None: nothing was yet.
+    An ending is never taken back, and its deadline never put off. `gone`: no source has the Pod any more.
+    `adopted`: this is the first look of a restarted kubelet, so a grace period that began before goes on.
+    `said` is the status that was reported last.
     """
     exceeded = active_deadline(pod, said)
     if gone:
@@ -157,13 +148,8 @@ def stop_container(
 ) -> tuple[Action | None, float]:
     """Return what is due now to end a running container, and when to look again.
 
-    Args:
-        container: that runs.
-        spec: its part of the Pod, where it is known: for the preStop hook.
-        observed: how far its end is.
-        reason: for the event, when this is the beginning.
-        deadline: when KILL is due; one that was given earlier and is sooner holds.
-        now: seconds since the epoch.
+    `spec` has the preStop hook, where the container is known. `reason` is for the event at the beginning.
+    KILL is due at `deadline`, or at an earlier one that was given before.
     """
     stopping = observed.stopping.get(container.id)
     if stopping is None:
@@ -190,12 +176,11 @@ def stop_container(
 
 
 def compute_termination(pod: pod_pb2.Pod, observed: PodObservation, ending: Ending, now: float) -> PodPlan:
-    """Return what is due to end the Pod.
+    """Return what is due to end the Pod: containers, then volumes, then the sandbox, then (when it is gone)
+    records.
 
-    Containers, then volumes, then the sandbox, then (when it is gone) every record.
-
-    Sidecars are asked to end when the main containers have (KEP-753), in the reverse of their order; the
-    deadline is one for all.
+    Sidecars are ended after the main containers, in the reverse of their order (KEP-753), all within one
+    deadline.
     """
     actions: list[Action] = []
     if any(image.progress is ImageProgress.PULLING for image in observed.images.values()):

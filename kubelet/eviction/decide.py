@@ -1,8 +1,8 @@
-"""Which thresholds are met, which conditions follow, and which of them ask for something to be done now. PURE.
+"""Which thresholds are met, which conditions follow, and what has to be done about them now. PURE.
 
-Upstream's synchronize (`pkg/kubelet/eviction/eviction_manager.go`), without its I/O: a threshold counts from
-when it was first met (soft ones wait for their grace period), stays met until its least reclaim is reached,
-and a condition stays for the transition period after it was last seen, so that it does not flap.
+Upstream's synchronize (`pkg/kubelet/eviction/eviction_manager.go`) without its I/O: a threshold counts from
+when it was first met (soft ones wait for their grace period) and stays met until its least reclaim is
+reached; a condition stays for the transition period after it was last seen, so that it does not flap.
 """
 
 from collections.abc import Mapping
@@ -36,9 +36,7 @@ class Judgement:
 
 
 def is_met(threshold: Threshold, observation: Observation, *, with_reclaim: bool = False) -> bool:
-    """Say whether less is available than the threshold asks for (and, when so asked, than its least reclaim
-    above it).
-    """
+    """Say whether less is available than the threshold asks for, or than its least reclaim above it."""
     wanted = threshold.value.of(observation.capacity)
     if with_reclaim:
         wanted += threshold.min_reclaim.of(observation.capacity)
@@ -53,14 +51,10 @@ def judge(
     now: float,
     transition_seconds: float,
 ) -> Judgement:
-    """Return what follows from what was measured.
+    """Return what follows from what was measured; nothing follows from a signal that is missing in
+    `observed`.
 
-    Args:
-        thresholds: of the node.
-        observed: a signal that could not be measured is missing, and then nothing follows from it.
-        before: what was remembered.
-        now: seconds since the epoch.
-        transition_seconds: how long a condition stays after it was last seen.
+    A condition stays for `transition_seconds` after it was last seen.
     """
     met = [item for item in thresholds if item.signal in observed and is_met(item, observed[item.signal])]
     met += [
@@ -83,5 +77,5 @@ def judge(
 def _is_new(
     item: Threshold, observed: Mapping[Signal, Observation], before: Mapping[Signal, Observation]
 ) -> bool:
-    """Say whether the signal was measured since: what was done about an old measure may already have helped."""
+    """Say whether the signal was measured since: what was done about the old measure may have helped."""
     return item.signal not in before or observed[item.signal].at > before[item.signal].at

@@ -1,10 +1,8 @@
-"""Keeps the node from running out of memory, disk and process ids.
+"""Keeps the node from running out of memory, disk and process ids. Shell; `decide` and `ranking` decide.
 
-Shell; the decisions are in `decide`, `ranking` and `limits`.
-
-Every 10 s: Pods above a limit of their own on local storage are evicted; where a threshold is met the node
-says so, clears up what nobody needs, and when that does not help, evicts one Pod: what that gives back is
-measured before the next goes. Upstream's `pkg/kubelet/eviction/eviction_manager.go`.
+Every 10 s Pods above their own limits on local storage are evicted. Where a threshold is met the node says
+so, removes what is unused, and when that does not help, evicts one Pod; what that gives back is measured
+before the next goes. Follows `pkg/kubelet/eviction/eviction_manager.go`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -14,8 +12,7 @@ from typing import Protocol
 import structlog
 
 from kubelet.eviction.decide import PressureState, is_met, judge
-from kubelet.eviction.limits import exceeded, is_limited
-from kubelet.eviction.ranking import REASON, PodUse, eviction_message, is_critical, rank
+from kubelet.eviction.ranking import REASON, PodUse, eviction_message, exceeded, is_critical, is_limited, rank
 from kubelet.eviction.signals import Observation, Signal, Threshold, resource_of
 from kubelet.runtime.interface import RuntimeFailure
 from vaina.api.core.v1 import pod_pb2
@@ -84,18 +81,9 @@ class EvictionManager:
     ) -> None:
         """Make it.
 
-        Args:
-            settings: of the node.
-            clock: for times.
-            observe: measures the node.
-            measures: measures Pods.
-            pods: gives the Pods that are active.
-            evict: ends a Pod; False: it has ended, or ends for that reason already.
-            clear_up: removes images that nobody uses.
-            tell: reason and message of an event about the node.
-            tell_pod: the same about a Pod.
-            count: counts an eviction by its signal.
-            changed: called when the node's conditions have changed.
+        `pods` gives the active Pods. `evict` ends one; False: it has ended, or ends already. `clear_up`
+        removes unused images. `tell` and `tell_pod` make events. `changed` is called when the node's
+        conditions have changed.
         """
         self._settings, self._clock, self._observe, self._measures = settings, clock, observe, measures
         self._pods, self._evict, self._clear_up = pods, evict, clear_up
@@ -138,7 +126,7 @@ class EvictionManager:
             await self._reclaim(judgement.due[0], observed)
 
     def _waits(self) -> bool:
-        """Say whether a Pod that was evicted is still ending: what it gives back is not measured yet."""
+        """Say whether an evicted Pod is still ending: what it gives back is not measured yet."""
         now, active = self._clock.now(), {pod.metadata.uid for pod in self._active()}
         self._ending = {
             uid: at for uid, at in self._ending.items() if uid in active and now - at < CLEANUP_SECONDS

@@ -1,7 +1,8 @@
-"""Which Pod goes first, and what is said of it. PURE.
+"""Which Pod goes first, which has passed a limit of its own on local storage, and the messages. PURE.
 
 Order and words are upstream's (`pkg/kubelet/eviction/helpers.go`): those above their requests first, then by
-priority, then by how far above. Critical Pods never go.
+priority, then by how far above; critical Pods never go. Limits follow localStorageEviction in
+`eviction_manager.go`: emptyDir sizeLimit, ephemeral-storage of the Pod and of a container.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field
 
 from kubelet.eviction.signals import Observation, Signal, Threshold, quantity_of, resource_of
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.pods import container_requests, is_mirror, pod_requests
-from vaina.objects.quantity import format_bytes
+from vaina.objects.pods import container_limits, container_requests, is_mirror, pod_limits, pod_requests
+from vaina.objects.quantity import format_bytes, value
+from vaina.quoting import go_quote
 
 REASON = "Evicted"
 #: the condition of an evicted Pod
@@ -51,13 +53,7 @@ def is_critical(pod: pod_pb2.Pod) -> bool:
 
 
 def rank(signal: Signal, pods: Iterable[pod_pb2.Pod], uses: Mapping[str, PodUse]) -> Sequence[pod_pb2.Pod]:
-    """Return the Pods in the order in which they go.
-
-    Args:
-        signal: of the threshold that is met.
-        pods: that are active on the node.
-        uses: by uid.
-    """
+    """Return the active Pods in the order in which they go; `uses` is by uid."""
 
     def key(pod: pod_pb2.Pod) -> tuple[bool, int, int]:
         use = uses.get(pod.metadata.uid, PodUse())
@@ -111,3 +107,63 @@ def eviction_message(
 def pressure_message(conditions: Iterable[str]) -> str:
     """Return why a Pod is not admitted."""
     return f"The node had condition: [{' '.join(sorted(conditions))}]. "
+
+
+STORAGE = "ephemeral-storage"
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A limit that was passed."""
+
+    #: the label of kubelet_evictions
+    signal: str
+    message: str
+
+
+def is_limited(pod: pod_pb2.Pod) -> bool:
+    """Say whether the Pod has any such limit: only then its use is measured all the time."""
+    return bool(_limited_volumes(pod)) or any(
+        STORAGE in container.resources.limits
+        for container in (*pod.spec.init_containers, *pod.spec.containers)
+    )
+
+
+def _limited_volumes(pod: pod_pb2.Pod) -> Mapping[str, str]:
+    return {
+        volume.name: volume.volume_source.empty_dir.size_limit.string
+        for volume in pod.spec.volumes
+        if volume.volume_source.HasField("empty_dir")
+        and volume.volume_source.empty_dir.HasField("size_limit")
+    }
+
+
+def exceeded(pod: pod_pb2.Pod, use: PodUse, volumes: Mapping[str, int]) -> Exceeded | None:
+    """Return the first limit that is passed; `volumes` has the bytes of the emptyDir volumes, by name."""
+    for name, limit in _limited_volumes(pod).items():
+        size = value(limit)
+        if size > 0 and volumes.get(name, 0) > size:
+            return Exceeded(
+                "emptydirfs.limit",
+                f"Usage of EmptyDir volume {go_quote(name)} exceeds the limit {go_quote(limit)}. ",
+            )
+    most = pod_limits(pod).get(STORAGE)
+    if most is not None and use.disk_bytes is not None and use.disk_bytes > most:
+        return Exceeded(
+            "ephemeralpodfs.limit",
+            f"Pod ephemeral local storage usage exceeds the total limit of containers {format_bytes(most)}. ",
+        )
+    for container in _all(pod):
+        own = container_limits(container).get(STORAGE)
+        found = use.containers.get(container.name)
+        used = found.disk_bytes if found is not None else None
+        if own is not None and used is not None and used > own:
+            return Exceeded(
+                "ephemeralcontainerfs.limit",
+                f'Container {container.name} exceeded its local ephemeral storage limit "{format_bytes(own)}". ',
+            )
+    return None
+
+
+def _all(pod: pod_pb2.Pod) -> Iterable[pod_pb2.Container]:
+    return (*pod.spec.init_containers, *pod.spec.containers)

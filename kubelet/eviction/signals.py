@@ -1,7 +1,7 @@
 """What is measured of a node, and the thresholds below which it is under pressure. PURE.
 
-Signals, defaults and the order in which they count are upstream's (`pkg/kubelet/eviction/helpers.go`,
-`defaults_linux.go`; https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/).
+Signals, defaults and their order are upstream's (`pkg/kubelet/eviction/helpers.go`, `defaults_linux.go`;
+https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/).
 """
 
 from collections.abc import Mapping
@@ -107,17 +107,10 @@ def quantity_of(signal: Signal, amount: int) -> str:
 def parse_thresholds(
     hard: str, *, soft: str = "", grace: str = "", min_reclaim: str = ""
 ) -> tuple[Threshold, ...]:
-    """Return the thresholds of a kubelet's configuration, with the one for Pods' memory that follows from
-    memory.available.
+    """Return the configured thresholds, and the one for Pods' memory that follows from memory.available.
 
-    Args:
-        hard: memory.available<100Mi,nodefs.available<10%
-        soft: the same.
-        grace: of each soft one: memory.available=1m30s
-        min_reclaim: memory.available=50Mi
-
-    Raises:
-        ThresholdError: it cannot be read.
+    `hard` and `soft`: memory.available<100Mi,nodefs.available<10%; `grace` of each soft one:
+    memory.available=1m30s; `min_reclaim`: memory.available=50Mi. Raises ThresholdError.
     """
     reclaims = {signal: _amount(signal, text) for signal, text in _pairs(min_reclaim, "=").items()}
     graces = _pairs(grace, "=")

@@ -1,8 +1,8 @@
-"""The node's images: which there are, and that those nobody uses go before the disk is full. Shell.
+"""The node's images: lists them, and removes unused ones before the disk is full. Shell.
 
-Owned by the kubelet's build. The Node's status shows the list; the eviction manager asks for all that are
-unused when the disk is short. Decisions are in `kubelet.images.inventory`. What is remembered is only since
-when an image is unused: a restarted kubelet takes all of them for old, as upstream does.
+The Node's status shows the list; the eviction manager asks for all unused ones to go when the disk is short.
+`kubelet.images.inventory` decides. Only since when an image is unused is remembered: a restarted kubelet
+takes all of them for old, as upstream does.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ def _uncounted() -> None:
 
 
 class ImageCollector:
-    """One node's."""
+    """The images of one node. Owned by the kubelet's build."""
 
     def __init__(
         self,
@@ -45,14 +45,8 @@ class ImageCollector:
     ) -> None:
         """Make it.
 
-        Args:
-            service: has the images.
-            runtime: has the containers that use them.
-            clock: for times.
-            policy: when images go.
-            tell: called with reason and message of an event about the node.
-            count: called for each image that was removed.
-            measure: says how full a path's file system is. Called in a thread.
+        `tell` makes an event about the node, `count` counts an image that was removed, `measure` says in a
+        thread how full a path's file system is.
         """
         self._service, self._runtime, self._clock = service, runtime, clock
         self._policy, self._tell, self._count, self._measure = policy, tell, count, measure
@@ -91,10 +85,7 @@ class ImageCollector:
         self._images, self._looked = images, True
 
     async def filesystem(self) -> FilesystemUse | None:
-        """Return how full the images' file system is; None: the runtime has none.
-
-        Raises RuntimeFailure, OSError.
-        """
+        """Return how full the images' file system is; None: there is none. Raises RuntimeFailure, OSError."""
         path = await self._service.image_filesystem()
         return await asyncio.to_thread(self._measure, path) if path else None
 
@@ -119,9 +110,8 @@ class ImageCollector:
             )
 
     async def free(self, wanted: int | None = None) -> int:
-        """Remove unused images until so many bytes are free (None: all of them); return how many that were.
-
-        Raises RuntimeFailure.
+        """Remove unused images until so many bytes are free (None: all); return the bytes. Raises
+        RuntimeFailure.
         """
         await self.look()
         freed = 0

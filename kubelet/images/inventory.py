@@ -1,9 +1,8 @@
-"""What images a node has, which of them may go, and in which order. PURE.
+"""Which images a node has, which of them may go, and in which order. PURE.
 
-Follows upstream's image garbage collection (`pkg/kubelet/images/image_gc_manager.go`,
-https://kubernetes.io/docs/concepts/architecture/garbage-collection/#containers-images): above the high
-threshold, images that no container uses go, the one unused for longest first, until the disk is at the low
-threshold.
+Follows `pkg/kubelet/images/image_gc_manager.go`: above the high threshold, images that no container uses go,
+the one unused for longest first, until the disk is at the low threshold
+(https://kubernetes.io/docs/concepts/architecture/garbage-collection/#containers-images).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,14 +43,9 @@ def detect(
     now: float,
     first_look: bool,
 ) -> dict[str, ImageRecord]:
-    """Return the records of what is there now.
+    """Return the records of what is there now; `in_use` are images of containers, ended ones too.
 
-    Args:
-        before: the records so far.
-        images: on the node.
-        in_use: ids of images that containers use, ended ones too.
-        now: seconds since the epoch.
-        first_look: what is there already has been there for longer than anybody knows.
+    What is there at the `first_look` counts as old.
     """
     records = {}
     for image in images:
@@ -73,10 +67,7 @@ def bytes_to_free(capacity: int, available: int, policy: ImagePolicy) -> int:
 def candidates(
     images: Iterable[ImageState], records: Mapping[str, ImageRecord], policy: ImagePolicy, *, now: float
 ) -> Sequence[ImageState]:
-    """Return the images that may go, in the order in which they do.
-
-    Never one in use, pinned, or younger than the least age.
-    """
+    """Return the images that may go, first the first: none that is in use, pinned or too young."""
     free = [
         image
         for image in images

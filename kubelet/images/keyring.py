@@ -1,9 +1,10 @@
-"""Which credentials go with an image: those of the Pod's imagePullSecrets. PURE.
+"""Image references, and the credentials of a Pod's imagePullSecrets that go with them. PURE.
 
-Secrets are of type kubernetes.io/dockerconfigjson (key .dockerconfigjson) or kubernetes.io/dockercfg (key
-.dockercfg). Their keys are registries, with a path where they hold for a part of one, and `*` within a part
-of the host's name. All that match are tried, the most specific first: upstream's keyring
-(`pkg/credentialprovider/keyring.go`, https://kubernetes.io/docs/concepts/containers/images/#config-json).
+`busybox` is docker.io/library/busybox:latest (https://github.com/distribution/reference). Secrets are of type
+kubernetes.io/dockerconfigjson (key .dockerconfigjson) or kubernetes.io/dockercfg (key .dockercfg). Their keys
+are registries, with a path where they hold for a part of one, and `*` within a part of the host's name. All
+that match are tried, the most specific first (`pkg/credentialprovider/keyring.go`,
+https://kubernetes.io/docs/concepts/containers/images/#config-json).
 """
 
 import base64
@@ -14,9 +15,48 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kubelet.images.reference import DOCKER_HUB, repository_of
 from kubelet.runtime.records import RegistryAuth
 from vaina.api.core.v1 import config_pb2
+
+_NAME = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:(?:[A-Za-z0-9.-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)/)?{_NAME}(?:/{_NAME})*"
+    r"(?::[\w][\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,})?"
+)
+
+DOCKER_HUB = "docker.io"
+
+
+def is_valid(reference: str) -> bool:
+    """Say whether an engine could read the reference."""
+    return _REFERENCE.fullmatch(reference) is not None
+
+
+def with_tag(reference: str) -> str:
+    """Return the reference with the tag latest when it has neither tag nor digest."""
+    last = reference.rpartition("/")[2]
+    return reference if ":" in last or "@" in last else f"{reference}:latest"
+
+
+def registry_of(reference: str) -> str:
+    """Return the registry's host (and port) of a reference."""
+    first, slash, _ = reference.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return first
+    return DOCKER_HUB
+
+
+def repository_of(reference: str) -> str:
+    """Return what credentials are looked up by: host and path, of Docker Hub docker.io/library/busybox."""
+    name = reference.partition("@")[0]
+    if ":" in name.rpartition("/")[2]:
+        name = name.rpartition(":")[0]
+    host = registry_of(name)
+    if host != DOCKER_HUB:
+        return name
+    path = name.removeprefix(f"{DOCKER_HUB}/")
+    return f"{DOCKER_HUB}/{path}" if "/" in path else f"{DOCKER_HUB}/library/{path}"
+
 
 #: (type of the Secret, key of its data)
 _FORMS = (("kubernetes.io/dockerconfigjson", ".dockerconfigjson"), ("kubernetes.io/dockercfg", ".dockercfg"))
@@ -35,11 +75,9 @@ class _Entry:
 
 
 def find_auths(reference: str, secrets: Iterable[config_pb2.Secret]) -> tuple[RegistryAuth, ...]:
-    """Return the credentials for an image, in the order in which they are to be tried; (): none, so anonymously.
+    """Return the credentials for an image, in the order in which they are tried; (): none.
 
-    Args:
-        reference: of the image.
-        secrets: of the Pod, in its order. One that cannot be read has no credentials.
+    A Secret that cannot be read has no credentials.
     """
     host, _, path = repository_of(reference).partition("/")
     found = [entry for secret in secrets for entry in _entries(secret) if _matches(entry, host, path)]

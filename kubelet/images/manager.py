@@ -1,7 +1,7 @@
-"""Pulling images for all Pods of the node: how many at once, how long to wait after a failure.
+"""Pulls images for all Pods of the node: how many at once, how long to wait after a failure.
 
-Each Pod's executor asks what is there (`look`) and lets a pull run (`pull`); back-off is kept per Pod and
-image. Messages and events are upstream's (`pkg/kubelet/images/image_manager.go`).
+Each Pod's executor asks what is there (`look`) and starts a pull (`pull`); back-off is kept by Pod and image.
+Messages and events are upstream's (`pkg/kubelet/images/image_manager.go`).
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kubelet.decide.actions import PullPolicy
 from kubelet.decide.observation import ImageObservation, ImageProgress
-from kubelet.images import reference
+from kubelet.images.keyring import is_valid, with_tag
 from kubelet.metrics import KubeletMetrics
 from kubelet.runtime.interface import CreateFailed, ImagePullError, ImageService, RuntimeFailure
 from kubelet.runtime.records import ImageState, RegistryAuth, Uid
@@ -61,14 +61,14 @@ class ImageManager:
 
     async def look(self, image: str, policy: PullPolicy) -> ImageObservation:
         """Return whether a container could start with what is here; MISSING: it has to be pulled."""
-        if not reference.is_valid(image):
+        if not is_valid(image):
             quoted = go_quote(image)
             message = f"Failed to apply default image tag {quoted}: couldn't parse image name {quoted}: invalid reference format"
             return self._refused("InvalidImageName", message)
         if policy is PullPolicy.ALWAYS:
             return ImageObservation()
         try:
-            state = await self._service.image_status(reference.with_tag(image))
+            state = await self._service.image_status(with_tag(image))
         except RuntimeFailure as error:
             return self._refused("ImageInspectError", f"Failed to inspect image {go_quote(image)}: {error}")
         if state is not None:
@@ -104,23 +104,16 @@ class ImageManager:
     async def pull(
         self, uid: Uid, image: str, auths: Sequence[RegistryAuth], begun: Callable[[], None] = _nobody
     ) -> Pulled:
-        """Fetch an image.
+        """Pull an image with each of the credentials in turn; (): anonymously. Raises ImagePullError.
 
-        Args:
-            uid: of the Pod.
-            image: as its spec has it.
-            auths: tried in turn; (): anonymously.
-            begun: is told when it has a place among the node's pulls.
-
-        Raises:
-            ImagePullError: with what each try said.
+        `begun` is called when it has a place among the node's pulls.
         """
         asked = self._clock.monotonic()
         async with self._slots:
             begun()
             turn = self._clock.monotonic()
             with self._metrics.operation("pull_image"):
-                state = await self._pull(reference.with_tag(image), auths or (None,))
+                state = await self._pull(with_tag(image), auths or (None,))
         self._failures.pop((uid, image), None)
         now = self._clock.monotonic()
         took, whole = go_duration(round(now - turn, 3)), go_duration(round(now - asked, 3))

@@ -1,7 +1,6 @@
 """What a node has, and what of it Pods get (row C2). PURE.
 
-Several nodes of one machine must not each claim the whole of it, so capacity is configuration; what is not
-configured is the machine's.
+Several nodes of one machine must not each claim all of it, so capacity is configuration, else the machine's.
 """
 
 from collections.abc import Mapping
@@ -41,11 +40,7 @@ class Resources:
 
 
 def configured(machine: Resources, *, cpu: str, memory: str, pods: int) -> Resources:
-    """Return the node's capacity: what is configured, and the machine's where nothing is.
-
-    Raises:
-        QuantityError: a configured text is no quantity.
-    """
+    """Return the node's capacity: what is configured, else the machine's. Raises QuantityError."""
     return Resources(
         cpu_millis=milli_value(cpu) if cpu else machine.cpu_millis,
         memory_bytes=value(memory) if memory else machine.memory_bytes,
@@ -55,7 +50,7 @@ def configured(machine: Resources, *, cpu: str, memory: str, pods: int) -> Resou
 
 
 def allocatable(capacity: Resources, *, reserved_cpu: str, reserved_memory: str) -> Resources:
-    """Return what Pods get: capacity without what the system keeps, never less than nothing."""
+    """Return what Pods get: the capacity without what the system keeps, at least 0."""
     return Resources(
         cpu_millis=max(capacity.cpu_millis - (milli_value(reserved_cpu) if reserved_cpu else 0), 0),
         memory_bytes=max(capacity.memory_bytes - (value(reserved_memory) if reserved_memory else 0), 0),

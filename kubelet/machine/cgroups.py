@@ -1,15 +1,13 @@
-"""The kernel's control groups, version 1 and 2: makes and limits those of Pods, reads what they use.
-
-Shell; small files, so without threads.
+"""The kernel's control groups, version 1 and 2: makes and limits those of Pods, reads what they use. Shell.
 
 Only the hierarchies in which something is limited are touched; the runtime makes its containers' in all of
-them. Paths are the same in every hierarchy.
+them. Paths are the same in every hierarchy. The files are small, so there are no threads.
 """
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +38,9 @@ class CgroupUse:
 def weight_of(shares: int) -> int:
     """Return version 2's cpu.weight (1 to 10000) for version 1's shares (2 to 262144).
 
-    As upstream's kubelet has it for Pods and classes (`pkg/kubelet/cm/cgroup_manager_linux.go`,
-    getCPUWeight); runtimes convert what containers get by themselves, since runc 1.3.2 by another formula:
-    they share within their Pod only.
+    As getCPUWeight in `pkg/kubelet/cm/cgroup_manager_linux.go` has it for Pods and classes. Runtimes convert
+    those of containers themselves, since runc 1.3.2 by another formula: containers share within their Pod
+    only.
     """
     return min(1 + (shares - 2) * 9999 // 262142, _MOST_WEIGHT)
 
@@ -82,17 +80,14 @@ class Cgroups:
             raise refused
 
     def _check_use(self, path: str, limit: int) -> None:
-        """Raise OSError for a limit that version 1's kernel refuses by itself.
-
-        Version 2's would take it, and kill for it at once.
+        """Raise OSError for a limit below what is used: version 1's kernel refuses it, version 2's kills for
+        it.
         """
         if used := self.used_above(path, limit):
             raise OSError(errno.EBUSY, f"memory limit {limit} is below current usage {used}", path)
 
     def used_above(self, path: str, limit: int) -> int:
-        """Return the bytes of memory that a cgroup uses where a new limit (0: none) would be lowered to that
-        or less; else 0.
-        """
+        """Return the bytes of memory used where a new limit (0: none) would lower it to that or less; else 0."""
         used, limited = (
             ("memory.current", "memory.max")
             if self.unified
@@ -105,13 +100,12 @@ class Cgroups:
         return found if found >= limit else 0
 
     def contain(self, path: str, *, kill_together: bool) -> None:
-        """Have the containers of a Pod's cgroup meet a lack of memory as upstream's do.
+        """Set how the containers of a Pod's cgroup meet a lack of memory. Idempotent; not in version 1.
+        Raises OSError.
 
-        Idempotent; version 1 knows neither setting.
-
-        All processes of a container end together where one would have been killed (`pkg/kubelet/kuberuntime/
-        kuberuntime_container_linux.go`, calculateLinuxResources: unless singleProcessOOMKill), and none swaps
-        (configureContainerSwapResources: NoSwap), also without a limit. Raises OSError.
+        All processes of a container are killed together (calculateLinuxResources in `pkg/kubelet/kuberuntime/
+        kuberuntime_container_linux.go`: unless singleProcessOOMKill), and none swaps, also without a limit
+        (configureContainerSwapResources: NoSwap).
         """
         if not self.unified:
             return
@@ -131,7 +125,7 @@ class Cgroups:
             raise refused
 
     def _delegate(self, path: str) -> None:
-        """Have the controllers in every cgroup of the path (version 2 hands them down one by one)."""
+        """Enable the controllers in every cgroup of the path (version 2 hands them down one by one)."""
         folder = self._system
         there = _words(folder / "cgroup.controllers")
         for part in ("", *path.strip("/").split("/")[:-1]):
@@ -163,9 +157,8 @@ class Cgroups:
     def share_up(self, path: str) -> None:
         """Give a cgroup, and each one above it, the CPU shares of those below it together. Raises OSError.
 
-        Else all Pods of a node, and of all nodes of the machine, would share what one container of the
-        machine has (1024 of version 1, 100 of version 2). Others may write at the same time: it is looked at
-        again and again.
+        Otherwise all Pods of a node would share what one container of the machine has (1024 of version 1, 100
+        of version 2). Others may write at the same time, so this is done again and again.
         """
         name, most = ("cpu.weight", _MOST_WEIGHT) if self.unified else ("cpu.shares", _MOST_SHARES)
         folder = self._folder("cpu", path)
@@ -218,8 +211,8 @@ class Cgroups:
         )  # fmt: skip
 
     def own(self) -> str:
-        """Return this process's cgroup: on a node in a container, all that is not a Pod's. "" where it cannot
-        be told.
+        """Return this process's cgroup: on a node in a container, all that is not a Pod's; "": it cannot be
+        told.
         """
         for line in _lines(Path("/proc/self/cgroup")):
             _, controllers, path = line.split(":", 2)
@@ -228,14 +221,22 @@ class Cgroups:
         return ""
 
 
+@contextmanager
+def _logged(path: str) -> Iterator[None]:
+    """Log what the kernel refuses: containers have limits of their own."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("cgroup not set", cgroup=path, error=str(error))
+
+
 def _untimed(_: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
 class PodCgroups:
-    """The cgroups of one node's Pods.
-
-    Called by the Pods' workers (one Pod at a time) and the node's housekeeping.
+    """The cgroups of one node's Pods. Called by the Pods' workers and the node's care; refusals of the kernel
+    are logged.
     """
 
     def __init__(
@@ -246,63 +247,33 @@ class PodCgroups:
         kill_together: bool = True,
         timed: Callable[[str], AbstractContextManager[None]] = _untimed,
     ) -> None:
-        """Make it.
-
-        Args:
-            cgroups: of the machine.
-            parent: below which the node's are; "": the engine's own choice, and nothing is made here.
-            kill_together: a container without memory ends as a whole, not its largest process alone.
-            timed: times an operation: update, destroy.
-        """
+        """Make it. Nothing is made without a `parent`; `timed` times an operation (update, destroy)."""
         self._cgroups, self._parent, self._timed = cgroups, parent, timed
         self._kill_together = kill_together
         self._applied: dict[str, CgroupLimits] = {}
 
     def apply(self, path: str, limits: CgroupLimits) -> None:
-        """Make a cgroup what it should be, unless it was made so before.
-
-        What the kernel refuses is logged: containers have limits of their own.
-        """
-        if not self._parent or self._applied.get(path) == limits:
-            return
-        try:
-            with self._timed("update"):
-                self._cgroups.apply(path, limits)
-        except OSError as error:
-            log.warning("cgroup not set", cgroup=path, error=str(error))
-        else:
-            self._applied[path] = limits
+        """Make a cgroup what it should be, unless that was done before."""
+        if self._parent and self._applied.get(path) != limits:
+            with _logged(path):
+                with self._timed("update"):
+                    self._cgroups.apply(path, limits)
+                self._applied[path] = limits
 
     def used_above(self, path: str, limit: int) -> int:
-        """Return the bytes of memory that a cgroup uses where a new limit (0: none) would be lowered to that
-        or less; else 0.
-        """
         return self._cgroups.used_above(path, limit) if self._parent else 0
 
     def contain(self, path: str) -> None:
-        """Have the containers of a Pod meet a lack of memory as they should.
-
-        What the kernel refuses is logged.
-        """
+        # Not found: the last of the containers has just ended.
         if self._parent:
-            try:
+            with _logged(path), suppress(FileNotFoundError):
                 self._cgroups.contain(path, kill_together=self._kill_together)
-            except FileNotFoundError:
-                # The last of them has just ended.
-                return
-            except OSError as error:
-                log.warning("cgroup not set", cgroup=path, error=str(error))
 
     def share_up(self) -> None:
-        """Have what is above the node's Pods share CPU as these do together.
-
-        What the kernel refuses is logged.
-        """
+        """Have the cgroups above the node's Pods share CPU as these do together."""
         if self._parent:
-            try:
+            with _logged(self._parent):
                 self._cgroups.share_up(self._parent)
-            except OSError as error:
-                log.warning("cgroup not set", cgroup=self._parent, error=str(error))
 
     def remove(self, uid: str) -> None:
         """Remove a Pod's cgroup: nothing of it runs any more."""
@@ -312,7 +283,7 @@ class PodCgroups:
                 self._cgroups.remove(path)
 
     def present(self) -> frozenset[str]:
-        """Return the uids of the Pods that have a cgroup: also those of a kubelet before this one."""
+        """Return the uids of the Pods that have a cgroup, those of an earlier kubelet included."""
         return self._cgroups.pods(self._parent) if self._parent else frozenset()
 
 

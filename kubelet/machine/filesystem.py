@@ -39,9 +39,8 @@ def filesystem_use(path: str | Path) -> FilesystemUse:
 
 
 def tree_use(root: str | Path) -> TreeUse:
-    """Return what is allocated below a path, hard links once, other file systems not at all.
-
-    What vanishes meanwhile counts nothing.
+    """Return what is allocated below a path: hard links once, no other file systems, nothing that vanishes
+    meanwhile.
     """
     seen: set[tuple[int, int]] = set()
     total = inodes = 0

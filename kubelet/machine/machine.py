@@ -81,10 +81,7 @@ def _storage_bytes(root: Path) -> int:
 
 
 def node_dns(path: str = "/etc/resolv.conf") -> DnsConfig:
-    """Return the node's own DNS as its Pods can use it.
-
-    Servers on the node's loopback are out of their reach.
-    """
+    """Return the node's DNS as its Pods can use it: not the servers on the node's loopback."""
     nameservers: list[str] = []
     searches: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
@@ -100,10 +97,7 @@ def node_dns(path: str = "/etc/resolv.conf") -> DnsConfig:
 
 
 def least_oom_score_adj() -> int:
-    """Return the least oom_score_adj that this machine lets a container have.
-
-    Below one's own takes CAP_SYS_RESOURCE.
-    """
+    """Return the least oom_score_adj that a container may have here; below one's own takes CAP_SYS_RESOURCE."""
     for line in _line("/proc/self/status").splitlines():
         if line.startswith("CapEff:") and int(line.split()[1], 16) & (1 << _CAP_SYS_RESOURCE):
             return -1000

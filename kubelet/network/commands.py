@@ -1,7 +1,7 @@
-"""Runs iproute2 and nft. The only module of the kubelet's network that starts processes.
+"""Runs iproute2 and nft: the only module of the kubelet's network that starts processes.
 
-Both are given batches: a batch of `ip` takes about 3 ms whatever its length, and nft applies a ruleset whole
-or not at all.
+Both get batches: a batch of `ip` takes about 3 ms whatever its length, and nft applies a ruleset whole or not
+at all.
 """
 
 import asyncio
@@ -17,10 +17,8 @@ class NetworkCommandError(Exception):
 
 
 async def run(argv: Sequence[str], stdin: str = "") -> str:
-    """Run a command to its end and return what it printed.
-
-    Raises:
-        NetworkCommandError: it failed or did not end in time.
+    """Run a command to its end; return what it printed. Raises NetworkCommandError: it failed, or took too
+    long.
     """
     process = await asyncio.create_subprocess_exec(
         *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -49,9 +47,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def ip_batch(lines: Sequence[str], *, pid: int | None = None) -> None:
-    """Run lines of `ip` commands in this network namespace, or in that of process `pid`.
-
-    The first failure ends it.
+    """Run lines of `ip` commands, in this network namespace or that of process `pid`; the first failure ends
+    it.
     """
     argv = ["ip", "-batch", "-"] if pid is None else ["nsenter", "-t", str(pid), "-n", "ip", "-batch", "-"]
     await run(argv, "".join(f"{line}\n" for line in lines))

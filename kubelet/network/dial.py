@@ -1,9 +1,8 @@
 """Connections into a Pod's network namespace, for port-forward. Called by the kubelet's server.
 
-A socket belongs to the namespace in which it was made, whoever uses it later. So a thread of its own enters
-the namespace, makes the socket and ends: no other thread of the kubelet ever leaves the node's namespace.
-Follows containerd (internal/cri/server/sandbox_portforward_linux.go), which connects to localhost inside the
-namespace, over IPv4 first.
+A socket belongs to the namespace in which it was made. So a thread of its own enters the namespace, makes the
+socket and ends: no other thread ever leaves the node's namespace. Follows containerd
+(internal/cri/server/sandbox_portforward_linux.go), which connects to localhost there, over IPv4 first.
 """
 
 import asyncio
@@ -76,15 +75,7 @@ def _words(error: OSError) -> str:
 
 
 async def dial(namespace: str, port: int) -> socket.socket:
-    """Connect to a port of a network namespace's own loopback.
-
-    Args:
-        namespace: path of the namespace: /proc/42/ns/net.
-        port: of TCP.
-
-    Raises:
-        DialFailed: nothing answers there.
-    """
+    """Connect to a TCP port of a network namespace's own loopback. Raises DialFailed: nothing answers there."""
     said: list[str] = []
     for family, address, name in _LOOPBACK:
         where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -1,10 +1,8 @@
-"""PURE: the node's ports that lead to Pods (hostPort), as a ruleset of nft.
+"""The node's ports that lead to Pods (hostPort), as a ruleset of nft. PURE.
 
-Called by `kubelet.network.pod_network`.
-
-The whole table is written at once, from the sandboxes that there are: a restarted kubelet writes the same
-again, and what belongs to a sandbox that is gone goes with the next writing. It does what the CNI plugin
-portmap does (https://www.cni.dev/plugins/current/meta/portmap/), on whose runtimes this is not used.
+The whole table is written at once, from the sandboxes that there are: a restarted kubelet writes the same,
+and what belongs to a sandbox that is gone goes with the next writing. It does what the CNI plugin portmap
+does (https://www.cni.dev/plugins/current/meta/portmap/), on whose runtimes this is not used.
 """
 
 from collections.abc import Iterable
@@ -27,13 +25,7 @@ class HostPort:
 
 
 def ruleset(ports: Iterable[HostPort], *, bridge: str, cidr: IPv4Network) -> str:
-    """Return the file that makes the ports lead to the Pods, and no others.
-
-    Args:
-        ports: of all sandboxes.
-        bridge: over which Pods are reached.
-        cidr: of this node's Pods.
-    """
+    """Return the file that makes the ports lead to the Pods of `cidr` over the bridge, and no others."""
     # `add` and `delete` before the rules make the file say the same however often it is applied.
     head = f"add table ip {TABLE}\ndelete table ip {TABLE}\n"
     rules = sorted({_rule(port) for port in ports if _is_known(port)})

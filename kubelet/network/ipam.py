@@ -1,9 +1,8 @@
-"""PURE: which address of the node's Pod CIDR a new sandbox gets. Called by `kubelet.network.pod_network`.
+"""Which address of the node's Pod CIDR a new sandbox gets. PURE.
 
-What is taken is not remembered but observed (the addresses of the sandboxes that exist), so a restarted
-kubelet cannot give an address twice (I3). Addresses are given in a circle, as the CNI plugin host-local does:
-one that was just given back rests as long as possible, and a peer with an old connection or neighbour entry
-does not reach the wrong Pod.
+What is taken is observed (the addresses of the sandboxes that exist), so a restarted kubelet cannot give an
+address twice (I3). Addresses are given in a circle, as the CNI plugin host-local does: an address rests as
+long as possible, and a peer with an old connection does not reach the wrong Pod.
 """
 
 from collections.abc import Set
@@ -20,23 +19,16 @@ def gateway_of(cidr: IPv4Network) -> IPv4Address:
 
 
 def link_address(address: IPv4Address) -> str:
-    """Return the address of the link layer that goes with one of a Pod network, the same each time.
-
-    0a:58 (locally administered) and its bytes.
+    """Return the link-layer address of an address of a Pod network: 0a:58 (locally administered) and its
+    bytes.
     """
     return "0a:58:" + address.packed.hex(":")
 
 
 def next_address(cidr: IPv4Network, taken: Set[IPv4Address], last: IPv4Address | None) -> IPv4Address:
-    """Return the first free address after `last`, in a circle.
+    """Return the first free address after `last`, in a circle. Raises AddressesExhausted.
 
-    Args:
-        cidr: the node's Pod CIDR; its network, gateway and broadcast addresses are never given.
-        taken: addresses that sandboxes hold or are being made with.
-        last: the address given last; None starts at the beginning.
-
-    Raises:
-        AddressesExhausted: none is free.
+    The network, gateway and broadcast addresses are never given.
     """
     first, final = int(gateway_of(cidr)) + 1, int(cidr.broadcast_address) - 1
     count = final - first + 1

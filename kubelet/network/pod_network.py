@@ -1,9 +1,9 @@
-"""The node's Pod network: a bridge with the node's Pod CIDR, a veth pair for each sandbox, routes to the
-other nodes.
+"""The node's Pod network: a bridge with its Pod CIDR, a veth pair for each sandbox, routes to the other
+nodes.
 
-Called by the runtimes whose sandboxes come without a network (docker) and by the kubelet's shell when nodes
-change. What is true is in the kernel: nothing is remembered that a restarted kubelet would miss. A sandbox's
-network is complete when its end on the host hangs on the bridge, which is done last.
+Called by the docker runtime, and by the node's manager when nodes change. What is true is in the kernel: the
+kubelet remembers nothing that a restarted one would miss. A sandbox's network is complete when its end on the
+host is attached to the bridge, which is done last.
 """
 
 import asyncio
@@ -39,9 +39,7 @@ def host_interface(sandbox_id: str) -> str:
 
 
 class PodNetwork:
-    """Owned by the kubelet's build; its methods may be called by any task (one lock guards the giving of
-    addresses).
-    """
+    """Owned by the kubelet's build; any task may call it (a lock guards the giving of addresses)."""
 
     def __init__(
         self,
@@ -52,10 +50,8 @@ class PodNetwork:
     ) -> None:
         """Make it; nothing is done before `configure`.
 
-        Args:
-            cluster_cidr: what is not translated on the way out: the Pods of all nodes.
-            closed_to_pods: ports of this node, and of others in its networks, that Pods do not reach.
-            mtu: of bridge and veths, in bytes.
+        What goes to `cluster_cidr` is not translated. Pods do not reach the ports `closed_to_pods` of this
+        node and of others in its networks. `mtu` is that of bridge and veths, in bytes.
         """
         self._cluster_cidr = cluster_cidr
         self._closed = tuple(closed_to_pods)
@@ -81,10 +77,8 @@ class PodNetwork:
         return self._cidr
 
     async def interfaces(self) -> tuple[IPv4Interface, ...]:
-        """Return the node's addresses with their networks, without loopback and the Pods' bridge.
-
-        Raises:
-            NetworkCommandError: the kernel did not tell.
+        """Return the node's addresses with their networks, without loopback and bridge. Raises
+        NetworkCommandError.
         """
         links = await self._links()
         return tuple(
@@ -105,11 +99,7 @@ class PodNetwork:
         }
 
     async def configure(self, cidr: IPv4Network) -> None:
-        """Make the bridge with the CIDR's first address, and the rules for what Pods send. Idempotent.
-
-        Raises:
-            NetworkCommandError: the kernel refused.
-        """
+        """Make the bridge and the rules for what Pods send. Idempotent. Raises NetworkCommandError."""
         if self._cidr != cidr:
             await self._make_bridge(cidr)
         # The node's networks may change, and what is closed in them with them.
@@ -139,14 +129,10 @@ class PodNetwork:
         await ip_batch(lines)
 
     async def reserve(self, taken: Iterable[str]) -> IPv4Address:
-        """Choose an address for a new sandbox and keep it until `release`.
+        """Choose an address for a new sandbox and keep it until `release`. Raises NetworkNotReady,
+        AddressesExhausted.
 
-        Args:
-            taken: the addresses of all sandboxes that exist, running or not.
-
-        Raises:
-            NetworkNotReady: there is no Pod CIDR yet.
-            AddressesExhausted: none is free.
+        `taken` has the addresses of all sandboxes that exist, running or not.
         """
         async with self._lock:
             if self._cidr is None:
@@ -161,10 +147,8 @@ class PodNetwork:
         self._reserved.discard(address)
 
     async def attach(self, sandbox_id: str, pid: int, address: IPv4Address) -> None:
-        """Give the network namespace of process `pid` the address, and a way out over the bridge.
-
-        Raises:
-            NetworkNotReady, NetworkCommandError.
+        """Give process `pid`'s namespace the address, and a way out. Raises NetworkNotReady,
+        NetworkCommandError.
         """
         if self._cidr is None:
             raise NetworkNotReady("the node has no Pod CIDR yet")
@@ -194,7 +178,7 @@ class PodNetwork:
         )
 
     def is_attached(self, sandbox_id: str) -> bool:
-        """Say whether the sandbox's network is complete: what is done last is done. Reads one link of sysfs."""
+        """Say whether the sandbox's network is complete: its last step is done. Reads one link of sysfs."""
         return (_LINKS / host_interface(sandbox_id) / "master").exists()
 
     @property
@@ -203,10 +187,8 @@ class PodNetwork:
         return self._host_ports is None or " dnat to " in self._host_ports
 
     async def set_host_ports(self, ports: Iterable[HostPort]) -> None:
-        """Make the node's ports lead to these Pods, and no others. What is so already is left alone.
-
-        Raises:
-            NetworkNotReady, NetworkCommandError.
+        """Make the node's ports lead to these Pods, and no others. Raises NetworkNotReady,
+        NetworkCommandError.
         """
         if self._cidr is None:
             raise NetworkNotReady("the node has no Pod CIDR yet")
@@ -222,11 +204,7 @@ class PodNetwork:
             log.info("host ports set", rules=rules.count(" dnat to "))
 
     async def set_routes(self, desired: Mapping[IPv4Network, IPv4Address]) -> None:
-        """Make the routes to the other nodes' Pods what they should be, and touch no other route.
-
-        Raises:
-            NetworkCommandError: the kernel refused (a node's address that is not on our network).
-        """
+        """Make the routes to the other nodes' Pods, and touch no other route. Raises NetworkCommandError."""
         listed = json.loads(
             await run(["ip", "-json", "-4", "route", "show", "proto", ROUTE_PROTOCOL]) or "[]"
         )

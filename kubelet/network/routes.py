@@ -1,8 +1,6 @@
-"""PURE: which routes to the Pods of other nodes must be made or removed.
+"""Which routes to the Pods of other nodes must be made or removed. PURE.
 
-Called by the node's manager and `kubelet.network.pod_network`.
-
-Host-gateway routing: all nodes share one network, so the way to another node's Pod CIDR is that node's own
+Host-gateway routing: all nodes share one network, so the way to another node's Pods is that node's own
 address, without tunnels. (Flannel calls this backend host-gw.)
 """
 
@@ -31,14 +29,8 @@ def desired_routes(
 ) -> dict[IPv4Network, IPv4Address]:
     """Return range -> node address for every other node that has both.
 
-    An address that is in none of this node's networks leads nowhere: that of a hollow node (loopback), or one
-    that somebody made up.
-
-    Args:
-        nodes: all there are.
-        own_name: this node's.
-        ranges: what each node has, by name (`vaina.objects.pod_ranges`).
-        interfaces: this node's addresses and the networks that it reaches by them, without that of its own Pods.
+    An address in none of this node's networks (`interfaces`) leads nowhere: that of a hollow node, or a
+    made-up one.
     """
     routes: dict[IPv4Network, IPv4Address] = {}
     for node in nodes:

@@ -1,12 +1,9 @@
-"""PURE: what the node does with the packets of its Pods, as a file of nft.
+"""What the node does with the packets of its Pods, as a file of nft. PURE.
 
-Called by `kubelet.network.pod_network`.
-
-What leaves the cluster is translated (masquerade). What Pods have no business with is closed to them: nobody
-is authenticated at a kubelet, at etcd or at the registry, so these would do for a Pod whatever it asks. That
-is decided by the bridge over which a packet comes, never by its sender's address, which a Pod may choose; and
-where it begins, for on its way out it gets the node's own address, and other nodes cannot tell it from
-theirs.
+What leaves the cluster is translated (masquerade). Ports of kubelets, etcd and the registry are closed to
+Pods, because these authenticate nobody. The bridge over which a packet comes decides, not its sender's
+address, which a Pod may choose; and on the node where it begins, because other nodes see the node's own
+address.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,17 +26,10 @@ def ruleset(
 
     The last rule of the table's head is that of upstream's kubelet (`pkg/kubelet/kubelet_network_linux.go`,
     "block incoming localnet connections"): with hostPorts the bridge lets packets to the node's loopback in
-    (`route_localnet`), and a Pod could send some itself. Upstream lets those pass whose sender is in
-    127.0.0.0/8; a privileged Pod can write such a sender, and its datagrams then arrive. So ours goes by
-    where the packet comes in. An `inet` table, because Pods reach the node over IPv6 addresses of the link as
-    well.
-
-    Args:
-        bridge: over which Pods are reached.
-        cidr: of this node's Pods.
-        cluster: of all Pods.
-        closed: TCP ports that Pods do not reach, on this node and in its networks.
-        interfaces: this node's addresses and networks, the bridge's apart.
+    (`route_localnet`), and a Pod could send some itself. Upstream lets senders in 127.0.0.0/8 pass, which a
+    privileged Pod can write; so ours goes by where the packet comes in. An `inet` table, because Pods reach
+    the node over IPv6 addresses of the link too. `closed` are TCP ports that Pods do not reach, on this node
+    and in its networks.
     """
     ports = ", ".join(str(port) for port in sorted(set(closed)))
     networks = ", ".join(str(one) for one in collapse_addresses(item.network for item in interfaces))

@@ -1,14 +1,10 @@
-"""What a node does for itself beside its Pods.
+"""What a node does for itself beside its Pods: it measures, makes room, evicts, keeps cgroups. Shell.
 
-It measures, makes room, evicts, and keeps the tree of cgroups. Shell.
-
-Made by `kubelet.build` for nodes that run something (hollow ones have nothing to measure). One TaskGroup, run
-by the node's manager.
+Made by `kubelet.build` for nodes that run something, run by the node's manager.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import structlog
 
@@ -16,11 +12,11 @@ from kubelet.config import KubeletConfig
 from kubelet.containers.cgroups import (
     CgroupLimits,
     burstable_limits,
+    cpu_shares,
     pod_cgroup,
     pod_cgroup_limits,
     qos_cgroup,
 )
-from kubelet.containers.resources import cpu_shares
 from kubelet.decide.resize import IN_PROGRESS
 from kubelet.decide.termination import Verdict
 from kubelet.eviction.manager import Eviction, EvictionManager, EvictionSettings
@@ -49,37 +45,54 @@ log = structlog.stdlib.get_logger(__name__)
 TIDY_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class CareTools:
-    """What it works with."""
-
-    clock: Clock
-    events: EventSink
-    metrics: KubeletMetrics
-    stats: NodeStats
-    cgroups: PodCgroups
-    images: ImageCollector
-    cgroup_parent: str
-    allocatable: Resources
-    #: 0: no limit
-    pod_pids_limit: int
-    #: between two looks at what containers use
-    sample_seconds: float
-
-
 class NodeCare:
     """Owned by the kubelet's build."""
 
-    def __init__(self, tools: CareTools, settings: EvictionSettings) -> None:
-        self._tools = tools
+    def __init__(  # noqa: PLR0913 - a node's parts
+        self,
+        config: KubeletConfig,
+        runtime: Runtime,
+        images: ImageService,
+        clock: Clock,
+        events: EventSink,
+        metrics: KubeletMetrics,
+        *,
+        stats: NodeStats,
+        room: Resources,
+        cgroups: PodCgroups,
+    ) -> None:
+        """Make it, as it is configured. Raises ThresholdError, QuantityError."""
+        self._clock, self._events, self._stats, self._cgroups = clock, events, stats, cgroups
+        self._parent, self._room, self._pids_limit = config.cgroup_parent, room, max(config.pod_pids_limit, 0)
         self._workers: Callable[[], PodWorkers | None] = lambda: None
         self._node: Callable[[], node_pb2.Node | None] = lambda: None
         self._changed: Callable[[], None] = lambda: None
-        self.sampler = Sampler(tools.stats, tools.clock, self._pods, seconds=tools.sample_seconds)
-        self.evictions = EvictionManager(
-            settings, tools.clock, observe=self._observe, measures=tools.stats, pods=self._pods,
-            evict=self._evict, clear_up=self._clear_up, tell=self.tell, tell_pod=self._tell_pod,
-            count=lambda signal: tools.metrics.evictions.labels(signal).inc(), changed=self._say_changed,
+        policy = ImagePolicy(
+            config.image_gc_high_threshold_percent, config.image_gc_low_threshold_percent,
+            config.image_minimum_gc_age_seconds,
+        )  # fmt: skip
+        self._images = ImageCollector(
+            images,
+            runtime,
+            clock,
+            policy,
+            tell=self._tell,
+            count=metrics.images_collected.labels("space").inc,
+        )
+        self.sampler = Sampler(stats, clock, self._pods, seconds=config.sample_seconds)
+        thresholds = parse_thresholds(
+            config.eviction_hard, soft=config.eviction_soft, grace=config.eviction_soft_grace_period,
+            min_reclaim=config.eviction_minimum_reclaim,
+        )  # fmt: skip
+        self._evictions = EvictionManager(
+            EvictionSettings(
+                thresholds, config.eviction_pressure_transition_seconds, config.eviction_max_pod_grace_seconds,
+                config.eviction_interval_seconds,
+            ),
+            clock, observe=self._observe, measures=stats, pods=self._pods,
+            evict=self._evict, clear_up=self._images.free, tell=self._tell,
+            tell_pod=lambda pod, reason, message: events.event(pod, "Warning", reason, message),
+            count=lambda signal: metrics.evictions.labels(signal).inc(), changed=self._say_changed,
         )  # fmt: skip
 
     def attach(
@@ -93,18 +106,18 @@ class NodeCare:
 
     def look(self) -> NodeSeen:
         """Return what the Node's status says of it."""
-        return NodeSeen(self.evictions.conditions, tuple(self._tools.images.images))
+        return NodeSeen(self._evictions.conditions, tuple(self._images.images))
 
-    def tell(self, reason: str, message: str) -> None:
+    def _tell(self, reason: str, message: str) -> None:
         """Say something about the node in an event."""
         node = self._node()
         if node is not None:
-            self._tools.events.event(node, "Warning", reason, message)
+            self._events.event(node, "Warning", reason, message)
 
     async def run(self) -> None:
         """Care until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for job in (self._tools.images.run, self.evictions.run, self.sampler.run, self._tidy):
+            for job in (self._images.run, self._evictions.run, self.sampler.run, self._tidy):
                 group.create_task(job())
 
     def _pods(self) -> Iterable[pod_pb2.Pod]:
@@ -116,10 +129,7 @@ class NodeCare:
         )
 
     def _resizing(self) -> frozenset[str]:
-        """Return the Pods whose workers have yet to give them what they were allocated.
-
-        Less may have been refused.
-        """
+        """Return the Pods that have yet to get what they were allocated: less may have been refused."""
         workers = self._workers()
         found = [
             (worker.uid, get_condition(worker.reported, IN_PROGRESS))
@@ -134,16 +144,10 @@ class NodeCare:
 
     async def _observe(self) -> Mapping[Signal, Observation]:
         try:
-            images = await self._tools.images.filesystem()
+            images = await self._images.filesystem()
         except (RuntimeFailure, OSError):
             images = None
-        return await self._tools.stats.signals(images)
-
-    async def _clear_up(self) -> int:
-        return await self._tools.images.free()
-
-    def _tell_pod(self, pod: pod_pb2.Pod, reason: str, message: str) -> None:
-        self._tools.events.event(pod, "Warning", reason, message)
+        return await self._stats.signals(images)
 
     def _evict(self, pod: pod_pb2.Pod, eviction: Eviction) -> bool:
         workers = self._workers()
@@ -154,75 +158,29 @@ class NodeCare:
         return worker.evict(Verdict(REASON, eviction.message, eviction.grace_seconds, since))
 
     async def _tidy(self) -> None:
-        tools = self._tools
-        if not tools.cgroup_parent:
+        cgroups, parent, room = self._cgroups, self._parent, self._room
+        if not parent:
             return
-        room = tools.allocatable
         whole = CgroupLimits(cpu_shares=cpu_shares(room.cpu_millis), memory_bytes=room.memory_bytes)
         while True:
             # Tried again until Pods of before use no more than that
             # (`pkg/kubelet/cm/node_container_manager_linux.go`, enforceNodeAllocatableCgroups).
-            tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, ""), whole)
-            tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, BEST_EFFORT), CgroupLimits())
+            cgroups.apply(qos_cgroup(parent, ""), whole)
+            cgroups.apply(qos_cgroup(parent, BEST_EFFORT), CgroupLimits())
             pods = tuple(self._pods())
-            tools.cgroups.apply(qos_cgroup(tools.cgroup_parent, BURSTABLE), burstable_limits(pods))
+            cgroups.apply(qos_cgroup(parent, BURSTABLE), burstable_limits(pods))
             resizing = self._resizing()
             for pod in pods:
-                path = pod_cgroup(tools.cgroup_parent, pod)
+                path = pod_cgroup(parent, pod)
                 if pod.metadata.uid not in resizing:
-                    tools.cgroups.apply(path, pod_cgroup_limits(pod, pids_limit=tools.pod_pids_limit))
+                    cgroups.apply(path, pod_cgroup_limits(pod, pids_limit=self._pids_limit))
                 # Containers that were started just before this kubelet's predecessor ended.
-                tools.cgroups.contain(path)
-            await asyncio.to_thread(tools.cgroups.share_up)
+                cgroups.contain(path)
+            await asyncio.to_thread(cgroups.share_up)
             # Who is known is asked last: a Pod that comes meanwhile is no stranger.
-            present = await asyncio.to_thread(tools.cgroups.present)
+            present = await asyncio.to_thread(cgroups.present)
             workers = self._workers()
             if workers is not None:
                 for uid in [uid for uid in present if Uid(uid) not in workers]:
-                    await asyncio.to_thread(tools.cgroups.remove, uid)
-            await tools.clock.sleep(TIDY_SECONDS)
-
-
-def make_care(  # noqa: PLR0913 - a node's parts
-    config: KubeletConfig,
-    runtime: Runtime,
-    images: ImageService,
-    clock: Clock,
-    events: EventSink,
-    metrics: KubeletMetrics,
-    *,
-    stats: NodeStats,
-    room: Resources,
-    cgroups: PodCgroups,
-) -> NodeCare:
-    """Make what a node does for itself, as it is configured. Raises ThresholdError, QuantityError."""
-    policy = ImagePolicy(
-        config.image_gc_high_threshold_percent, config.image_gc_low_threshold_percent,
-        config.image_minimum_gc_age_seconds,
-    )  # fmt: skip
-    thresholds = parse_thresholds(
-        config.eviction_hard, soft=config.eviction_soft, grace=config.eviction_soft_grace_period,
-        min_reclaim=config.eviction_minimum_reclaim,
-    )  # fmt: skip
-    evictions = EvictionSettings(
-        thresholds,
-        transition_seconds=config.eviction_pressure_transition_seconds,
-        max_pod_grace_seconds=config.eviction_max_pod_grace_seconds,
-        interval_seconds=config.eviction_interval_seconds,
-    )
-
-    def tell(reason: str, message: str) -> None:
-        care.tell(reason, message)
-
-    care = NodeCare(
-        CareTools(
-            clock=clock, events=events, metrics=metrics, stats=stats, cgroups=cgroups,
-            images=ImageCollector(
-                images, runtime, clock, policy, tell=tell, count=metrics.images_collected.labels("space").inc
-            ),
-            cgroup_parent=config.cgroup_parent, allocatable=room, pod_pids_limit=max(config.pod_pids_limit, 0),
-            sample_seconds=config.sample_seconds,
-        ),
-        evictions,
-    )  # fmt: skip
-    return care
+                    await asyncio.to_thread(cgroups.remove, uid)
+            await self._clock.sleep(TIDY_SECONDS)

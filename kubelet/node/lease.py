@@ -1,7 +1,6 @@
 """The node's heartbeat: a Lease in kube-node-lease, renewed every 10 s (KEP-589). Shell.
 
-A lease that is not renewed for 40 s makes the node NotReady (the node life-cycle controller). Owned by the
-node manager.
+A lease that is not renewed for 40 s makes the node NotReady (node life-cycle controller).
 """
 
 import structlog
@@ -18,7 +17,7 @@ NAMESPACE = "kube-node-lease"
 
 
 class NodeLease:
-    """One node's lease."""
+    """The lease of one node. Owned by the node manager."""
 
     def __init__(
         self,
@@ -47,10 +46,7 @@ class NodeLease:
         return seconds_of(lease.spec.renew_time) + self._duration > self._clock.now()
 
     async def run(self) -> None:
-        """Renew until cancelled. An apiserver that is away is tried again soon.
-
-        Heartbeats are what it must not miss.
-        """
+        """Renew until cancelled; after a failure soon, because heartbeats must not be missed."""
         while True:
             delay = self._renew_seconds
             try:

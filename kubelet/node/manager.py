@@ -1,19 +1,20 @@
 """The node's own record: registration, heartbeats, status, and its Pod network. Shell.
 
-Owned by the kubelet. A name that another machine holds (its lease is fresh, its machine id another) is not
-taken over. The Node is registered again when somebody has deleted it.
+A name that another live machine holds (its lease is fresh, its machine id another) is not taken over. The
+Node is registered again after it was deleted.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Any, Protocol
+from ipaddress import IPv4Network
+from typing import Any
 
 import structlog
 
 from kubelet.network.commands import NetworkCommandError
+from kubelet.network.pod_network import PodNetwork
 from kubelet.network.routes import desired_routes
 from kubelet.node.lease import NodeLease
 from kubelet.pod.tools import EventSink
@@ -40,32 +41,6 @@ from vaina.objects.pod_ranges import kept_ranges
 log = structlog.stdlib.get_logger(__name__)
 
 
-class NodeNetwork(Protocol):
-    """What the node manager asks of the Pod network (`kubelet.network.pod_network`)."""
-
-    @property
-    def cidr(self) -> IPv4Network | None:
-        """The Pod CIDR it is configured with."""
-        ...
-
-    @property
-    def cluster(self) -> IPv4Network:
-        """The range of all Pods."""
-        ...
-
-    async def interfaces(self) -> tuple[IPv4Interface, ...]:
-        """Return the node's addresses with their networks, the Pods' apart. Raises NetworkCommandError."""
-        ...
-
-    async def configure(self, cidr: IPv4Network) -> None:
-        """Make the bridge and the rules, or bring them up to date. Raises NetworkCommandError."""
-        ...
-
-    async def set_routes(self, desired: Mapping[IPv4Network, IPv4Address]) -> None:
-        """Make the routes to the other nodes. Raises NetworkCommandError."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class NodeTimes:
     """Upstream's numbers; tests take shorter ones."""
@@ -88,7 +63,7 @@ class NodeManager:
         clock: Clock,
         *,
         facts: NodeFacts,
-        network: NodeNetwork | None,
+        network: PodNetwork | None,
         events: EventSink,
         times: NodeTimes,
         rng: random.Random | None = None,
@@ -97,18 +72,8 @@ class NodeManager:
     ) -> None:
         """Make it.
 
-        Args:
-            client: of Nodes.
-            lease: of this node.
-            runtime: whose state is the node's.
-            clock: for times.
-            facts: what does not change.
-            network: that needs a Pod CIDR and routes; None: the runtime has its own.
-            events: for events about the node.
-            times: how often.
-            rng: for jitter.
-            look: says what the node is under, and its images.
-            beside: what else is to be done for the node, apiserver or not, each until cancelled.
+        `network` needs a Pod CIDR and routes; None: the runtime has its own. `look` says what the node is
+        under, and its images. The `beside` jobs run until cancelled, with an apiserver or without.
         """
         self._client, self._lease, self._runtime, self._clock = client, lease, runtime, clock
         self._facts, self._network, self._events, self._times = facts, network, events, times
@@ -181,7 +146,7 @@ class NodeManager:
         return True
 
     async def _take_over(self, found: node_pb2.Node) -> bool:
-        """Go on with a Node that is there: this one from before, or one whose machine is dead."""
+        """Go on with a Node that is there: this one's own, or that of a dead machine."""
         ours = self._facts.machine.machine_id
         theirs = found.status.node_info.machine_id
         if theirs and theirs != ours and await self._lease.is_held():

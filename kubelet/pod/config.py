@@ -1,18 +1,15 @@
 """What the runtime is told about a sandbox and a container. PURE.
 
 The executor hands in what had to be fetched or made (environment, mounts). Labels are upstream's, so that
-tools which look at a node's containers know what they see; what a restarted kubelet needs stands in
-annotations (I11).
+tools know a node's containers; annotations keep what a restarted kubelet needs (I11).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from kubelet.containers.cgroups import pod_cgroup
-from kubelet.containers.dns import dns_config
+from kubelet.containers.cgroups import linux_resources, pod_cgroup
 from kubelet.containers.env import ConfigProblem, expand_all
-from kubelet.containers.names import kernel_name
-from kubelet.containers.resources import linux_resources
+from kubelet.containers.names import dns_config, kernel_name
 from kubelet.decide.actions import StartContainer
 from kubelet.decide.resize import encode_sizes, sizes_of
 from kubelet.decide.termination import grace_seconds
@@ -84,11 +81,7 @@ def _source(pod: pod_pb2.Pod) -> dict[str, str]:
 def sandbox_config(
     pod: pod_pb2.Pod, attempt: int, settings: NodeSettings, runtime_handler: str = ""
 ) -> SandboxConfig:
-    """Return what the Pod's sandbox is made of (step 4).
-
-    Raises:
-        NameTooLong: its full name cannot be its host name.
-    """
+    """Return what the Pod's sandbox is made of (step 4). Raises NameTooLong: the full name is no host name."""
     meta, spec = pod.metadata, pod.spec
     ports = tuple(
         PortMapping(port.container_port, port.host_port, port.protocol or "TCP", port.host_ip)
@@ -137,11 +130,7 @@ def container_config(
     settings: NodeSettings,
     image_user: str = "",
 ) -> ContainerConfig:
-    """Return what a container is made of (step 6).
-
-    Raises:
-        ConfigProblem: it may not run as root, and would.
-    """
+    """Return what a container is made of (step 6). Raises ConfigProblem: it may not run as root, and would."""
     variables = dict(env)
     return ContainerConfig(
         name=container.name,
@@ -186,12 +175,12 @@ def container_config(
 
 
 def _shallow(mount: Mount) -> Mount:
-    """Return a mount as it is for a runtime that cannot do more: IfPossible asks for no more than that."""
+    """Return a mount for a runtime without recursive read-only mounts; IfPossible asks for no more."""
     return replace(mount, recursive_readonly=False) if mount.recursive_readonly else mount
 
 
 def needs_image_user(pod: pod_pb2.Pod, container: pod_pb2.Container) -> bool:
-    """Say whether `security_config` has to know who the image runs as."""
+    """Say whether `security_config` needs the image's user."""
     own, whole = container.security_context, pod.spec.security_context
     if _first(own, whole, "run_as_user") is not None:
         return False
@@ -206,17 +195,10 @@ def security_config(
     seccomp_default: bool = False,
     seccomp_root: str = "",
 ) -> SecurityConfig:
-    """Return the rights of the container: its own settings before the Pod's.
+    """Return the rights of the container; its own settings go before the Pod's.
 
-    Args:
-        pod: of the container.
-        container: whose rights.
-        image_user: who the image runs as: "1000:1000", "nobody", "".
-        seccomp_default: a container that asks for no profile gets the runtime's own.
-        seccomp_root: where profiles of type Localhost are.
-
-    Raises:
-        ConfigProblem: runAsNonRoot is asked for, and it would run as root.
+    `image_user` is the user of the image: "1000:1000", "nobody", "". Raises ConfigProblem: runAsNonRoot is
+    set, and the container would run as root.
     """
     own, whole = container.security_context, pod.spec.security_context
     user = _first(own, whole, "run_as_user")

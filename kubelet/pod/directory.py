@@ -1,8 +1,7 @@
-"""A Pod's own files on the node: /etc/hosts of its containers, their last words, and the mounts that show
-them. Blocking work runs in threads.
+"""A Pod's own files on the node: /etc/hosts of its containers, and their termination messages.
 
-<root>/pods/<uid>/etc-hosts, <root>/pods/<uid>/containers/<name>/<attempt>: the path of an attempt's last
-words follows from its labels, so that a restarted kubelet finds them (I11).
+<root>/pods/<uid>/etc-hosts and <root>/pods/<uid>/containers/<name>/<attempt>: the second path follows from
+the labels of a container, so a restarted kubelet finds it (I11). Blocking work runs in threads.
 """
 
 import asyncio
@@ -10,7 +9,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
 
 import structlog
 
@@ -35,8 +33,8 @@ MAX_ENV_FILE = 64 * 1024
 _NODE_HOSTS = Path("/etc/hosts")
 
 
-class PodFiles(Protocol):
-    """What the executor asks of a Pod's own files."""
+class PodFiles:
+    """A Pod's own files, as the executor asks for them: those of a hollow node, which has none."""
 
     async def mounts(
         self,
@@ -48,26 +46,25 @@ class PodFiles(Protocol):
         env: dict[str, str],
         images: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[Mount, ...]:
-        """Make the files a container needs, and return all its mounts.
+        """Make the files that a container needs, and return all its mounts. Raises ConfigProblem.
 
-        `images` are those that the runtime mounts, by volume. Raises ConfigProblem.
+        `images` are the images that the runtime mounts, by volume.
         """
-        ...
+        return ()
 
     async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:
         """Return a file that variables are read from; None: it is not there. Raises ConfigProblem."""
-        ...
+        return None
 
     async def last_words(self, state: ContainerState) -> str:
         """Return the end of what an ended container wrote to its terminationMessagePath."""
-        ...
+        return ""
 
     async def remove(self, uid: Uid) -> None:
         """Remove everything of a Pod."""
-        ...
 
 
-class PodDirectory:
+class PodDirectory(PodFiles):
     """Pods' files below one root. Stateless."""
 
     def __init__(self, root: Path, volumes: Volumes, *, cluster_domain: str = "cluster.local") -> None:
@@ -157,19 +154,3 @@ def _tail(path: Path, most: int) -> bytes:
     with path.open("rb") as file:
         file.seek(max(file.seek(0, os.SEEK_END) - most, 0))
         return file.read(most)
-
-
-class NoFiles:
-    """`PodFiles` of hollow nodes."""
-
-    async def mounts(self, *_: Any, **__: Any) -> tuple[Mount, ...]:
-        return ()
-
-    async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:
-        return None
-
-    async def last_words(self, state: ContainerState) -> str:
-        return ""
-
-    async def remove(self, uid: Uid) -> None:
-        return

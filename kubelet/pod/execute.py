@@ -1,8 +1,7 @@
-"""Doing what a plan says: one `match` over the actions, each a few calls. Shell.
+"""Does what a plan says: one `match` over the actions, each a few calls. Shell. Called by the Pod's worker.
 
-Called by the Pod's worker. What fails is remembered (with back-off) and said in an event in upstream's words;
-the worker's next pass looks again. Pulls and hooks go on in tasks of the worker's group, which poke it when
-they end.
+A failure is remembered with its back-off and told in an event in upstream's words; the next pass looks again.
+Pulls and hooks go on in tasks of the worker's group and wake the worker when they end.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,6 +12,7 @@ import structlog
 
 from kubelet.containers import unsupported
 from kubelet.containers.cgroups import pod_cgroup, pod_cgroup_limits
+from kubelet.containers.downward import PodFacts
 from kubelet.containers.env import ConfigProblem, Sources, make_env, references
 from kubelet.containers.names import NameTooLong
 from kubelet.decide.actions import (
@@ -32,8 +32,7 @@ from kubelet.decide.actions import (
     TermContainer,
     UnmountVolumes,
 )
-from kubelet.decide.containers import specs, target_of
-from kubelet.decide.images import WantedImage, wanted_images
+from kubelet.decide.containers import WantedImage, specs, target_of, wanted_images
 from kubelet.decide.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,
@@ -66,7 +65,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class ActionError(Exception):
-    """An action did not work; it is remembered and said. The pass ends, the next one looks again."""
+    """An action failed. The pass ends, and the next one looks again."""
 
     def __init__(self, action: Action, message: str) -> None:
         super().__init__(message)
@@ -135,6 +134,7 @@ class PodExecutor:
             self._tools.event(
                 pod, NORMAL, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
             )
+        memory.runtime_handler = None
         try:
             wanted = await self._sandbox_config(pod, action.attempt)
             with metrics.operation("run_podsandbox"):
@@ -159,12 +159,14 @@ class PodExecutor:
         self._step(pod, PodStep.SANDBOXED, begun, f"address {address}" if address else "")
 
     async def _sandbox_config(self, pod: pod_pb2.Pod, attempt: int) -> SandboxConfig:
-        """Return it, with the Pod's cgroup made. Raises SandboxFailed."""
-        tools = self._tools
+        """Return the sandbox's config, and make the Pod's cgroup. Raises SandboxFailed."""
+        tools, memory = self._tools, self._memory
         if problem := unsupported.why_no_sandbox(pod):
             raise SandboxFailed(problem)
         try:
-            handler = await self._runtime_handler(pod.spec.runtime_class_name)
+            handler = memory.runtime_handler
+            if handler is None:
+                handler = memory.runtime_handler = await self._runtime_handler(pod.spec.runtime_class_name)
             wanted = config.sandbox_config(pod, attempt, tools.node.settings, handler)
         except NameTooLong as error:
             raise SandboxFailed(str(error)) from error
@@ -176,7 +178,7 @@ class PodExecutor:
     async def _runtime_handler(self, class_name: str) -> str:
         """Return the handler of a RuntimeClass; "" without one. Raises SandboxFailed.
 
-        Follows `LookupRuntimeHandler` of upstream's `pkg/kubelet/runtimeclass`.
+        Follows LookupRuntimeHandler in `pkg/kubelet/runtimeclass/runtimeclass_manager.go`.
         """
         if not class_name:
             return ""
@@ -190,15 +192,16 @@ class PodExecutor:
             )
         return found.handler
 
+    def _facts(self, pod: pod_pb2.Pod) -> PodFacts:
+        node = self._tools.node
+        return node.facts(node.pod_ip(pod, self._memory.sandbox))
+
     def _step(self, pod: pod_pb2.Pod, step: PodStep, begun: float, message: str) -> None:
         tools = self._tools
         tools.steps.report(pod.metadata, step, begun, tools.clock.now(), message, tools.node.name)
 
     async def refresh_volumes(self, pod: pod_pb2.Pod) -> None:
-        """Bring mounted ConfigMaps and Secrets up to date.
-
-        What does not work is tried again with the next refresh.
-        """
+        """Bring mounted ConfigMaps and Secrets up to date; a failure is tried again with the next refresh."""
         mounted = self._memory.mounted or frozenset()
         names = [
             volume.name
@@ -208,18 +211,14 @@ class PodExecutor:
         if not names:
             return
         try:
-            await self._tools.volumes.mount(
-                pod, names, self._tools.node.facts(self._tools.node.pod_ip(pod, self._memory.sandbox))
-            )
+            await self._tools.volumes.mount(pod, names, self._facts(pod))
         except VolumeFailed as error:
             log.warning("volumes not refreshed", pod=pod.metadata.name, error=str(error))
 
     async def _prepare(self, pod: pod_pb2.Pod, action: PrepareVolumes) -> None:
         tools = self._tools
         try:
-            await tools.volumes.prepare(
-                pod, action.names, tools.node.facts(self._tools.node.pod_ip(pod, self._memory.sandbox))
-            )
+            await tools.volumes.prepare(pod, action.names, self._facts(pod))
         except VolumeFailed as error:
             self._volumes_failed(pod, error)
             raise
@@ -237,9 +236,7 @@ class PodExecutor:
         tools, memory = self._tools, self._memory
         begun = tools.clock.now()
         try:
-            await tools.volumes.mount(
-                pod, action.names, tools.node.facts(self._tools.node.pod_ip(pod, self._memory.sandbox))
-            )
+            await tools.volumes.mount(pod, action.names, self._facts(pod))
         except VolumeFailed as error:
             self._volumes_failed(pod, error)
             # Some of them may be there: the next look asks which.
@@ -316,11 +313,7 @@ class PodExecutor:
     async def _config(
         self, pod: pod_pb2.Pod, spec: pod_pb2.Container, action: StartContainer
     ) -> ContainerConfig:
-        tools, namespace, address = (
-            self._tools,
-            pod.metadata.namespace,
-            self._tools.node.pod_ip(pod, self._memory.sandbox),
-        )
+        tools, namespace, facts = self._tools, pod.metadata.namespace, self._facts(pod)
         if action.target_id == "":
             raise ConfigProblem(f"unable to find target container {target_of(pod, action.name)}")
         if problem := unsupported.why_no_container(
@@ -336,9 +329,9 @@ class PodExecutor:
             {name: item for name, item in secrets.items() if item is not None},
             {place: text for place, text in files.items() if text is not None},
         )
-        env = make_env(pod, spec, sources, tools.node.facts(address))
+        env = make_env(pod, spec, sources, facts)
         mounts = await tools.files.mounts(
-            pod, spec, attempt=action.attempt, pod_ip=address, env=dict(env),
+            pod, spec, attempt=action.attempt, pod_ip=facts.pod_ip, env=dict(env),
             images=await self._images_to_mount(pod, action),
         )  # fmt: skip
         user = ""

@@ -1,9 +1,7 @@
-"""What a worker remembers of its Pod between passes.
+"""What a worker remembers of its Pod between passes: what is under way, and what has failed.
 
-Everything that is under way or has failed, and nothing that the runtime knows.
-
-Owned by the Pod's worker; its background tasks (pulls, hooks) run on the same event loop. A kubelet that is
-restarted begins with an empty one: nothing in it is needed to adopt what runs.
+Owned by the Pod's worker; its tasks (pulls, hooks) run on the same event loop. A restarted kubelet begins
+with an empty memory: adopting what runs needs nothing of it.
 """
 
 import asyncio
@@ -29,7 +27,7 @@ class ImageRecord:
 
 @dataclass(slots=True)
 class PodMemory:
-    """One Pod's."""
+    """The memory of one Pod."""
 
     first_seen: float
     #: by `image_key`
@@ -56,6 +54,8 @@ class PodMemory:
     refreshed_at: float = 0.0
     #: the newest that was made or seen
     sandbox: SandboxState | None = None
+    #: of the Pod's RuntimeClass ("": it has none), as its sandbox was made with it; None: not asked yet
+    runtime_handler: str | None = None
     #: what was reported last
     reported: pod_pb2.PodStatus | None = None
     #: when the first container was started: the beginning of step 6
@@ -65,7 +65,7 @@ class PodMemory:
         self.refreshed_at = self.first_seen
 
     def fail(self, key: str, reason: str, message: str, *, backoff: Backoff, now: float) -> None:
-        """Remember that something did not work, and when it is tried again."""
+        """Remember a failure, and when the next try is due."""
         before = self.failures.get(key)
         count = before.count + 1 if before is not None else 1
         self.failures[key] = Failure(count, reason, message, now + backoff.delay(count - 1))
@@ -77,7 +77,7 @@ class PodMemory:
             self.stopping[container_id] = replace(stopping, hook=progress)
 
     def forget_containers(self, present: frozenset[str]) -> None:
-        """Drop what concerns containers that the runtime has no more."""
+        """Drop what concerns containers that the runtime no longer has."""
         for known in (self.post_start, self.stopping, self.last_words, self.sizes):
             for container_id in [key for key in known if key not in present]:
                 del known[container_id]

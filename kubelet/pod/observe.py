@@ -1,7 +1,8 @@
-"""Looking at a Pod: the runtime's lists, the worker's memory and the probes' results, as one observation. Shell.
+"""Looks at a Pod: the runtime's lists, the worker's memory and the probes' results, as one observation.
+Shell.
 
-Called by the worker at the beginning of each pass; the lists are as of the call, so newer than the end of any
-action of the pass before.
+The worker calls it at the beginning of each pass; the lists are newer than the last action of the pass
+before.
 """
 
 import asyncio
@@ -10,8 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from kubelet.decide.actions import ContainerKind
-from kubelet.decide.containers import ContainerView, init_done, restart_wanted, view_containers
-from kubelet.decide.images import wanted_images
+from kubelet.decide.containers import ContainerView, init_done, restart_wanted, view_containers, wanted_images
 from kubelet.decide.observation import ImageObservation, ImageProgress, PodObservation, ProbeKind, ProbeResult
 from kubelet.decide.resize import Sizes, made_with, reported
 from kubelet.labels import BACKOFF_STEP, TERMINATION_POLICY_ANNOTATION
@@ -33,17 +33,9 @@ async def observe(
     *,
     ending: bool,
 ) -> PodObservation:
-    """Return what is known of the Pod now.
+    """Return what is known of the Pod now, and drop from the memory what concerns containers that are gone.
 
-    Args:
-        pod: the newest wish.
-        tools: of the kubelet.
-        memory: of the Pod's worker; what concerns containers that are gone is dropped from it.
-        probes: what the probes have established.
-        ending: the Pod ends: no images are looked for.
-
-    Raises:
-        RuntimeFailure: the runtime cannot say.
+    No images are looked for when the Pod ends. Raises RuntimeFailure.
     """
     uid = Uid(pod.metadata.uid)
     begun = tools.clock.now()
@@ -90,10 +82,7 @@ async def observe(
 def _sizes(
     memory: PodMemory, containers: Sequence[ContainerState], previous: pod_pb2.PodStatus
 ) -> dict[str, Sizes]:
-    """Return what running containers have.
-
-    What they were told, said to have (by an earlier kubelet) or made with.
-    """
+    """Return the sizes of running containers: as told last, as an earlier kubelet reported them, or as made."""
     said: dict[str, Sizes] | None = None
     for state in containers:
         if state.phase is not ContainerPhase.RUNNING or state.id in memory.sizes:
@@ -135,9 +124,8 @@ async def _end_of_log(tools: PodTools, state: ContainerState) -> str:
 async def _images(
     pod: pod_pb2.Pod, tools: PodTools, memory: PodMemory, observed: PodObservation
 ) -> dict[str, ImageObservation]:
-    """Return what is known of the images that next attempts need.
-
-    What is settled for an attempt is remembered.
+    """Return what is known of the images that next attempts need, and remember what is settled for an
+    attempt.
     """
     images: dict[str, ImageObservation] = {}
     for view in view_containers(pod, observed):

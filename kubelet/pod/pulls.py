@@ -20,7 +20,7 @@ from vaina.steps import PodStep
 
 
 class Pulls:
-    """Of one Pod. Owned by its worker."""
+    """The pulls of one Pod. Owned by its worker."""
 
     def __init__(
         self, tools: PodTools, memory: PodMemory, waits: StepWaits, group: Children, poke: Callable[[], None]
@@ -29,7 +29,7 @@ class Pulls:
         self._group, self._poke = group, poke
 
     def begin(self, pod: pod_pb2.Pod, action: PullImage) -> None:
-        """Begin to fetch an image; what comes of it is remembered."""
+        """Begin to pull an image; the memory keeps the result."""
         failed = self._memory.images.get(action.key)
         observation = ImageObservation(ImageProgress.PULLING)
         if failed is not None and failed.image == action.image and failed.observation.reason:
@@ -86,7 +86,7 @@ class Pulls:
         return find_auths(image, found)
 
     def cancel(self) -> None:
-        """Nothing needs the images any more."""
+        """Cancel all pulls: nothing needs the images any more."""
         for task in self._memory.pulls.values():
             task.cancel()
         self._memory.pulls.clear()
@@ -94,5 +94,5 @@ class Pulls:
 
 
 def _owner(action: PullImage) -> str:
-    """Return the container that an event about a pull is of; "": the Pod, of a volume's image."""
+    """Return the container that an event about a pull names; "": the Pod, for the image of a volume."""
     return "" if action.volume else action.name

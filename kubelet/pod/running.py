@@ -1,27 +1,32 @@
-"""What is done with a container that runs: its hooks, other CPU and memory, its end. Shell.
+"""What is done with a container that runs: hooks, other CPU and memory, its end. Shell. Called by
+`PodExecutor`.
 
-Called by `PodExecutor`. Hooks go on in tasks of the worker's group, which poke it when they end; nothing here
-waits for a container.
+Hooks run in tasks of the worker's group, which wake the worker when they end; nothing here waits for a
+container.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
 
-from kubelet.containers.cgroups import pod_cgroup, pod_cgroup_limits
-from kubelet.containers.resources import linux_resources
+from kubelet.containers.cgroups import linux_resources, pod_cgroup, pod_cgroup_limits
 from kubelet.decide.actions import KillContainer, KillReason, ResizeContainer, RunPreStop, TermContainer
 from kubelet.decide.containers import specs
 from kubelet.decide.observation import HookProgress, Stopping, resize_key
 from kubelet.decide.resize import Sizes, message, sizes_of
-from kubelet.pod.hooks import HookFailed, run_hook
 from kubelet.pod.memory import PodMemory
 from kubelet.pod.step_waits import StepWaits
 from kubelet.pod.tools import PodTools
+from kubelet.probes import http
+from kubelet.probes.handlers import Executor
+from kubelet.probes.http import PortError
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
 from kubelet.tasks import Children
 from vaina.api.core.v1 import pod_pb2
+from vaina.clock import Clock
+from vaina.quoting import go_quote
 from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -31,8 +36,57 @@ NORMAL, WARNING = "Normal", "Warning"
 POST_START_SECONDS = 3600.0
 
 
+class HookFailed(Exception):
+    """The hook did not succeed; the message is for the event."""
+
+
+async def run_hook(
+    runtime: Executor,
+    clock: Clock,
+    handler: pod_pb2.LifecycleHandler,
+    container: pod_pb2.Container,
+    *,
+    container_id: str,
+    pod_ip: str,
+    timeout_seconds: float,
+) -> None:
+    """Run a postStart or preStop hook to its end (row B6): exec, http or sleep.
+
+    `container` has the ports that a request may name. Raises HookFailed: it failed, or took too long.
+    """
+    try:
+        if handler.HasField("exec"):
+            argv = tuple(handler.exec.command)
+            result = await runtime.exec_sync(container_id, argv, timeout_seconds=timeout_seconds)
+            if result.exit_code:
+                output = (result.stdout + result.stderr).decode("utf-8", errors="replace")
+                raise HookFailed(
+                    f"command '{' '.join(argv)}' exited with {result.exit_code}: , message: {go_quote(output)}"
+                )
+        elif handler.HasField("sleep"):
+            await clock.sleep(min(float(handler.sleep.seconds), timeout_seconds))
+        else:
+            async with asyncio.timeout(timeout_seconds):
+                await _request(handler, container, pod_ip)
+    except TimeoutError as error:
+        raise HookFailed(f"the hook did not end within {timeout_seconds:g}s") from error
+    except (RuntimeFailure, PortError) as error:
+        raise HookFailed(str(error)) from error
+
+
+async def _request(handler: pod_pb2.LifecycleHandler, container: pod_pb2.Container, pod_ip: str) -> None:
+    if not handler.HasField("http_get"):
+        # Upstream takes tcpSocket and does not do it either.
+        raise HookFailed("invalid handler: no action is specified")
+    # A hook has done its work when it was heard: upstream does not look at the status
+    # (pkg/kubelet/lifecycle/handlers.go).
+    outcome = await http.probe(http.target_of(handler.http_get, container, pod_ip), any_status=True)
+    if not outcome.succeeded:
+        raise HookFailed(outcome.message)
+
+
 class RunningContainers:
-    """Of one Pod. Owned by its worker."""
+    """The running containers of one Pod. Owned by its worker."""
 
     def __init__(
         self, tools: PodTools, memory: PodMemory, waits: StepWaits, group: Children, poke: Callable[[], None]
@@ -85,11 +139,10 @@ class RunningContainers:
             self._tools.cgroups.apply(path, pod_cgroup_limits(pod, pids_limit=settings.pod_pids_limit))
 
     def _check_memory(self, pod: pod_pb2.Pod, action: ResizeContainer, limit: int, sizes: Sizes) -> None:
-        """Refuse a limit, of the container or of the Pod, that is lowered to what is used.
+        """Refuse to lower a memory limit, of the container or the Pod, below what is used: the kernel would
+        kill.
 
-        The kernel would kill for it.
-
-        Upstream's `pkg/kubelet/kuberuntime/kuberuntime_manager.go`, validateMemoryResizeAction. Raises
+        Follows validateMemoryResizeAction in `pkg/kubelet/kuberuntime/kuberuntime_manager.go`. Raises
         RuntimeFailure.
         """
         have = self._memory.sizes.get(action.container_id, Sizes())

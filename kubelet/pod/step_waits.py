@@ -1,6 +1,6 @@
-"""What the steps of one Pod wait for, as far as its kubelet knows it: told until the Pod has started. Shell.
+"""Reports what the steps of one Pod wait for, as far as its kubelet knows, until the Pod has started. Shell.
 
-Used by the Pod's worker and by what does things for it. Best effort, as steps are.
+Used by the Pod's worker and its helpers. Best effort, as the reports of steps are.
 """
 
 from typing import Final
@@ -15,23 +15,15 @@ _NOT_YET: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 class StepWaits:
-    """Owned by the Pod's worker. Bounded by the Pod's containers, a few waits each."""
+    """The waits of one Pod: a few for each container. Owned by the Pod's worker."""
 
     def __init__(self, steps: ShownSteps, node: NodeView, clock: Clock, *, over: bool) -> None:
-        """Make it.
-
-        Args:
-            steps: told of waits as they begin and end.
-            node: named in them.
-            clock: when that is.
-            over: the Pod has started before: nothing is told.
-        """
         self._steps, self._node, self._clock, self._over = steps, node, clock, over
         #: by what waits: which step it holds up, since when, for what
         self._open: dict[str, tuple[PodStep, float, str]] = {}
 
     def begin(self, pod: pod_pb2.Pod, key: str, step: PodStep, words: str) -> None:
-        """Tell that something waits, and no longer for what it waited for before."""
+        """Report that something waits, and end what it waited for before."""
         if self._over or self._open.get(key, (None, 0.0, ""))[::2] == (step, words):
             return
         self.end(pod, key)
@@ -40,16 +32,13 @@ class StepWaits:
         self._steps.wait(pod.metadata, step, now, None, words, self._node.name)
 
     def end(self, pod: pod_pb2.Pod, key: str) -> None:
-        """Tell that something waits no longer, if it has."""
+        """Report that something no longer waits, if it did."""
         if (wait := self._open.pop(key, None)) is not None:
             step, since, words = wait
             self._steps.wait(pod.metadata, step, since, self._clock.now(), words, self._node.name)
 
     def containers(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
-        """Tell of containers that wait, with the reason that the Pod's status gives: a back-off, an error.
-
-        And of init containers that run: the next one waits for their end.
-        """
+        """Report containers that wait, with the reason in the Pod's status, and init containers that run."""
         sidecars = {spec.name for spec in pod.spec.init_containers if spec.restart_policy == "Always"}
         for item in status.init_container_statuses:
             runs = item.state.HasField("running") and item.name not in sidecars
@@ -67,7 +56,7 @@ class StepWaits:
             self.end(pod, key)
 
     def finish(self, pod: pod_pb2.Pod) -> None:
-        """Tell no more: the Pod has started."""
+        """End all waits: the Pod has started."""
         for key in [*self._open]:
             self.end(pod, key)
         self._over = True

@@ -7,8 +7,7 @@ from typing import Any, Final, Protocol
 
 from kubelet.containers.cgroups import CgroupLimits
 from kubelet.containers.downward import PodFacts
-from kubelet.decide.backoff import RestartPolicy
-from kubelet.decide.containers import field_path
+from kubelet.decide.containers import RestartPolicy, field_path
 from kubelet.decide.status import NodeAddresses
 from kubelet.images.manager import ImageManager
 from kubelet.metrics import KubeletMetrics
@@ -60,16 +59,17 @@ class StepSink(Protocol):
         message: str,
         node_name: str = "",
     ) -> None:
-        """Report what a step waits for: when it begins (`end` None) and when it is over, with the same start."""
+        """Report what a step waits for: first with `end` None, then again with the same start when it is
+        over.
+        """
         ...
 
 
 class ShownSteps:
-    """Reports steps under the uid that the API knows.
+    """Reports steps under the uid that the API knows: those of a static Pod under its mirror's, once there is
+    one.
 
-    Those of a static Pod under its mirror's, once there is one.
-
-    Owned by the kubelet. A mirror that is made anew is told again.
+    Owned by the kubelet. A mirror that is made anew is told all steps again.
     """
 
     def __init__(self, steps: StepSink) -> None:
@@ -87,7 +87,6 @@ class ShownSteps:
         message: str = "",
         node_name: str = "",
     ) -> None:
-        """Report a step."""
         self._tell(pod_meta, lambda meta: self._steps.report(meta, step, start, end, message, node_name))
 
     def wait(
@@ -99,7 +98,6 @@ class ShownSteps:
         message: str,
         node_name: str = "",
     ) -> None:
-        """Report what a step waits for."""
         self._tell(pod_meta, lambda meta: self._steps.wait(meta, step, start, end, message, node_name))
 
     def _tell(self, pod_meta: meta_pb2.ObjectMeta, tell: Callable[[meta_pb2.ObjectMeta], None]) -> None:
@@ -113,7 +111,7 @@ class ShownSteps:
             tell(shown)
 
     def mirrored(self, uid: str, mirror: pod_pb2.Pod | None) -> None:
-        """Have the steps of a static Pod told of its mirror; None: there is none now."""
+        """Report the steps of a static Pod to this mirror from now on; None: there is none."""
         if mirror is None:
             self._shown.pop(uid, None)
             return
@@ -129,43 +127,25 @@ class ShownSteps:
         self._held.pop(uid, None)
 
 
-class PodCgroupKeeper(Protocol):
+class PodCgroups(Protocol):
     """The cgroups of Pods (`kubelet.machine.cgroups`); never fails: what the kernel refuses is logged."""
 
     def apply(self, path: str, limits: CgroupLimits) -> None:
         """Make a cgroup what it should be."""
-        ...
 
     def used_above(self, path: str, limit: int) -> int:
-        """Return the bytes of memory used where a new limit (0: none) would be lowered to that or less.
-
-        Else 0.
-        """
-        ...
-
-    def contain(self, path: str) -> None:
-        """Have the containers of a Pod's cgroup meet a lack of memory as they should."""
-        ...
-
-    def remove(self, uid: str) -> None:
-        """Remove a Pod's."""
-        ...
-
-
-class NoCgroups:
-    """`PodCgroupKeeper` of nodes that have none."""
-
-    def apply(self, path: str, limits: CgroupLimits) -> None:
-        return
-
-    def used_above(self, path: str, limit: int) -> int:
+        """Return the bytes of memory used where a new limit (0: none) would lower it to that or less; else 0."""
         return 0
 
     def contain(self, path: str) -> None:
-        return
+        """Have the containers of a Pod's cgroup meet a lack of memory as they should."""
 
     def remove(self, uid: str) -> None:
-        return
+        """Remove a Pod's."""
+
+
+class NoCgroups(PodCgroups):
+    """Of nodes that have none."""
 
 
 class StatusSink(Protocol):
@@ -176,11 +156,11 @@ class StatusSink(Protocol):
         ...
 
     def shown(self, pod: pod_pb2.Pod) -> pod_pb2.PodStatus:
-        """Return what the API says of a Pod: of a static one, what its mirror says, once it is known."""
+        """Return what the API says of a Pod; of a static Pod, what its mirror says, once that is known."""
         ...
 
     def finish(self, pod: pod_pb2.Pod) -> None:
-        """Remove the object once its last status is reported: nothing of the Pod runs any more."""
+        """Delete the object once its last status is written: nothing of the Pod runs any more."""
         ...
 
 
@@ -245,7 +225,7 @@ class PodTools:
     clock: Clock
     rng: random.Random
     settings: WorkerSettings = field(default_factory=WorkerSettings)
-    cgroups: PodCgroupKeeper = field(default_factory=NoCgroups)
+    cgroups: PodCgroups = field(default_factory=NoCgroups)
 
     def event(self, pod: pod_pb2.Pod, type: str, reason: str, words: str, container: str = "") -> None:
         """Record an event about a Pod, or a container of it."""

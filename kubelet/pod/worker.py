@@ -1,7 +1,7 @@
-"""The worker of one Pod: observe, say how it is, decide, do; until nothing of it is left. Shell.
+"""The worker of one Pod: observe, report, decide, act, until nothing of the Pod is left. Shell.
 
-One task a uid; the latest wish wins. Every pass looks at the runtime anew, so that a worker which begins over
-(a restarted kubelet) does what is missing and nothing else. Called by `kubelet.pod.workers`.
+There is one task a uid, and the latest wish wins. Every pass looks at the runtime anew, so a worker that
+begins over (a restarted kubelet) does what is missing and nothing else. Called by `kubelet.pod.workers`.
 """
 
 import asyncio
@@ -15,29 +15,22 @@ from kubelet.decide.containers import view_containers
 from kubelet.decide.finish import natural_ending
 from kubelet.decide.observation import VOLUMES_KEY, PodObservation, ProbeKind
 from kubelet.decide.phase import TERMINAL
-from kubelet.decide.resize import (
-    DEFERRED,
-    Pending,
-    with_allocated,
-)
-from kubelet.decide.status import DEADLINE_MESSAGE, compute_pod_status
+from kubelet.decide.resize import DEFERRED, Pending, desired, first_allocation, message, with_allocated
+from kubelet.decide.status import DEADLINE_MESSAGE, is_same_wish
 from kubelet.decide.termination import Ending, EndReason, Verdict, next_ending
-from kubelet.decide.wish import is_same_wish
-from kubelet.pod.allocation import Allocation, Judge
 from kubelet.pod.execute import ActionError, PodExecutor
 from kubelet.pod.memory import PodMemory
 from kubelet.pod.observe import observe
+from kubelet.pod.report import PodReporter
 from kubelet.pod.step_waits import StepWaits
 from kubelet.pod.tools import PodTools
-from kubelet.pod.waits import Waits
-from kubelet.probes.outcome import Outcome
+from kubelet.probes.http import Outcome
 from kubelet.probes.prober import Prober
 from kubelet.runtime.interface import RuntimeFailure
 from kubelet.runtime.records import ContainerPhase, Uid
 from kubelet.tasks import Children
 from kubelet.volumes.interface import VolumeFailed
 from vaina.api.core.v1 import pod_pb2
-from vaina.clock import seconds_of
 from vaina.errors import ApiError
 from vaina.steps import PodStep
 
@@ -49,43 +42,24 @@ WAITING_MESSAGE = "Waiting for the end of Pods on this node that were deleted by
 _LOOK, _ROOM = "look", "room"
 
 
-def _everything_fits(_: pod_pb2.Pod) -> Pending | None:
-    return None
-
-
-def _nobody_goes(_: pod_pb2.Pod) -> bool:
-    return False
-
-
-def _nobody_waits() -> None:
-    """A node of one Pod."""
-
-
 class PodWorker:
-    """Owns one Pod: its memory, its probes, and whatever is under way for it.
-
-    All methods are called on one event loop.
-    """
+    """Owns one Pod: its memory, its probes and its tasks. All methods are called on one event loop."""
 
     def __init__(
         self,
         pod: pod_pb2.Pod,
         tools: PodTools,
         *,
-        adopted: bool = False,
-        judge: Judge = _everything_fits,
-        on_room: Callable[[], None] = _nobody_waits,
-        must_wait: Callable[[pod_pb2.Pod], bool] = _nobody_goes,
+        adopted: bool,
+        judge: Callable[[pod_pb2.Pod], Pending | None],
+        on_room: Callable[[], None],
+        must_wait: Callable[[pod_pb2.Pod], bool],
     ) -> None:
-        """Make a worker.
+        """Make a worker for the first wish.
 
-        Args:
-            pod: the first wish.
-            tools: of the kubelet.
-            adopted: something of the Pod was in the runtime before this kubelet was.
-            judge: says whether this node has room for a Pod that is resized.
-            on_room: is told when the Pod takes less of the node than before.
-            must_wait: says whether the Pod has to wait for the end of others before it starts.
+        `adopted`: the runtime had something of the Pod before this kubelet began. `judge` says whether this
+        node has room for a Pod that is resized, `must_wait` whether the Pod waits for the end of others
+        before it starts; `on_room` is called when the Pod takes less of the node than before.
         """
         self.uid = Uid(pod.metadata.uid)
         self._pod, self._tools, self._adopted = pod, tools, adopted
@@ -98,7 +72,6 @@ class PodWorker:
         self._rejection: tuple[str, str] | None = None
         self._verdict: Verdict | None = None
         self._memory = PodMemory(first_seen=tools.clock.now())
-        self._allocation = Allocation(tools, self._memory, judge, on_room)
         if adopted:
             # What volumes show may have changed while there was no kubelet.
             self._memory.refreshed_at = 0.0
@@ -110,9 +83,8 @@ class PodWorker:
             tools.runtime, tools.clock, poke=self.poke, on_unhealthy=self._unhealthy, metrics=tools.metrics,
             rng=tools.rng,
         )  # fmt: skip
-        self._started_reported = adopted
-        self._waits = Waits(tools.events)
         self._step_waits = StepWaits(tools.steps, tools.node, tools.clock, over=adopted)
+        self._reporter = PodReporter(tools, self._step_waits, started=adopted)
         self._failing = 0
 
     @property
@@ -122,12 +94,9 @@ class PodWorker:
 
     @property
     def allocated_pod(self) -> pod_pb2.Pod:
-        """The newest wish, with the CPU and memory that this node has agreed to."""
-        return (
-            with_allocated(self._pod, self._memory.allocated or {})
-            if self._memory.allocated is not None
-            else self._pod
-        )
+        """The newest wish, with the CPU and memory that this node has granted."""
+        allocated = self._memory.allocated
+        return self._pod if allocated is None else with_allocated(self._pod, allocated)
 
     @property
     def waits_for_room(self) -> bool:
@@ -137,12 +106,12 @@ class PodWorker:
 
     @property
     def may_start(self) -> bool:
-        """Whether the Pod has room on the node; one that waits for it has none yet."""
+        """Whether the Pod has room on the node; a Pod that waits for room has none yet."""
         return self._may_start
 
     @property
     def is_gone(self) -> bool:
-        """Whether no source has the Pod any more: what is left of it ends."""
+        """Whether no source has the Pod any more: the rest of it ends."""
         return self._gone
 
     @property
@@ -169,7 +138,7 @@ class PodWorker:
         return phase not in TERMINAL
 
     def wish(self, pod: pod_pb2.Pod | None) -> None:
-        """Have the Pod so from now on; None: it is gone from every source, and nothing of it may stay."""
+        """Have the Pod so from now on; None: no source has it any more, and nothing of it may stay."""
         before, was_gone = self._pod, self._gone
         if pod is None:
             self._gone = True
@@ -190,7 +159,7 @@ class PodWorker:
         self._wake.set()
 
     def evict(self, verdict: Verdict) -> bool:
-        """End the Pod, which fails (`kubelet.eviction`). False: it ends already, or has."""
+        """End the Pod, which fails (`kubelet.eviction`). False: it ends already, or has ended."""
         if self._verdict is not None or self._ending is not None or not self.holds_resources:
             return False
         self._verdict = verdict
@@ -202,14 +171,13 @@ class PodWorker:
         self._wake.set()
 
     def retry_volumes(self) -> None:
-        """Look again at volumes that failed: something that they wait for has changed."""
+        """Look again at volumes that failed: an object that they wait for has changed."""
         if self._memory.failures.pop(VOLUMES_KEY, None) is not None:
             self._wake.set()
 
     def restart(self) -> None:
         """Forget everything that is not in the runtime, as a restarted kubelet does."""
         self._memory = PodMemory(first_seen=self._memory.first_seen)
-        self._allocation = Allocation(self._tools, self._memory, self._judge, self._on_room)
         self._adopted = True
 
     async def run(self) -> None:
@@ -263,7 +231,7 @@ class PodWorker:
             timer.cancel()
 
     async def sync_once(self, tasks: Children, executor: PodExecutor) -> PodPlan:
-        """Make one pass; return the plan that was carried out (as far as it went)."""
+        """Make one pass; return the plan, carried out as far as it went."""
         self._wake.clear()
         clock, settings = self._tools.clock, self._tools.settings
         pod = self._effective_pod()
@@ -273,7 +241,7 @@ class PodWorker:
             self._tools.metrics.worker_start.observe(max(clock.now() - self._memory.first_seen, 0.0))
         try:
             self._decide_ending(pod)
-            pod = self._allocation.give(pod, ending=self._ending is not None)
+            pod = self._allocate(pod)
             self._adopt_probes(pod)
             observed = await observe(
                 pod, self._tools, self._memory, self._prober.results(), ending=self._ending is not None
@@ -359,35 +327,29 @@ class PodWorker:
     def _report(self, pod: pod_pb2.Pod, observed: PodObservation, ending: Ending | None) -> None:
         if self._gone:
             return
-        tools = self._tools
-        status = compute_pod_status(
-            pod, observed, node=tools.node.addresses, ending=ending, now=tools.clock.now(),
-            policy=tools.settings.restarts,
-        )  # fmt: skip
-        self._waits.say(pod, status)
-        self._step_waits.containers(pod, status)
-        self._allocation.say_completed(pod, status)
-        self._memory.reported = status
-        tools.status.set(self._pod, status)
+        self._reporter.report(self._pod, pod, observed, ending, self._memory)
         if self._held_resources and not self.holds_resources:
             self._held_resources = False
             self._on_room()
-        if not self._started_reported and status.phase not in {"", "Pending"}:
-            self._started_reported = True
-            self._step_waits.finish(pod)
-            self._say_started(pod, observed)
 
-    def _say_started(self, pod: pod_pb2.Pod, observed: PodObservation) -> None:
-        tools, memory = self._tools, self._memory
-        started = [state.started_at for state in observed.containers if state.started_at]
-        if memory.first_start is None or not started:
-            return
-        end = max(*started, memory.first_start)
-        names = ", ".join(spec.name for spec in pod.spec.containers)
-        tools.steps.report(pod.metadata, PodStep.STARTED, memory.first_start, end, names, tools.node.name)
-        tools.metrics.pod_start.observe(max(end - memory.first_seen, 0.0))
-        created = seconds_of(pod.metadata.creation_timestamp)
-        tools.metrics.pod_start_sli.observe(max(end - created, 0.0))
+    def _allocate(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+        """Give the Pod the CPU and memory that it asks for, if the node has them; return it with what it has."""
+        memory, event = self._memory, self._tools.event
+        if memory.allocated is None:
+            memory.allocated = first_allocation(pod)
+        wished, before = desired(pod), memory.resize
+        memory.resize = None
+        if self._ending is None and wished != memory.allocated:
+            memory.resize = self._judge(pod)
+            if memory.resize is None:
+                memory.allocated = wished
+                event(pod, "Normal", "ResizeStarted", message("Pod resize started", pod))
+                self._on_room()
+            elif before != memory.resize:
+                reason = memory.resize.reason
+                words = message(f"Pod resize {reason}", pod, memory.resize.message)
+                event(pod, "Warning", f"Resize{reason}", words)
+        return with_allocated(pod, memory.allocated)
 
     def _unhealthy(self, spec: pod_pb2.Container, kind: ProbeKind, outcome: Outcome) -> None:
         reason, what = ("ProbeWarning", "warning") if outcome.succeeded else ("Unhealthy", "failed")

@@ -1,7 +1,7 @@
 """All workers of a node: one task a uid. Shell.
 
-Owned by the kubelet; called by the sources (wishes) and the runtime's watcher (pokes, orphans). A worker that
-has ended is forgotten; a wish for its uid makes another.
+Owned by the kubelet; the sources bring wishes, the runtime's watch pokes and orphans. A worker that has ended
+is forgotten; a new wish for its uid makes another.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class PodWorkers:
-    """The pool. Bounded by the node's Pods: admission rejects more than it has room for."""
+    """The pool of workers. Bounded by the node's Pods: admission rejects what is too much."""
 
     def __init__(
         self,
@@ -31,12 +31,8 @@ class PodWorkers:
         on_end: Callable[[Uid], None],
         is_crowded: Callable[[pod_pb2.Pod, Iterable[pod_pb2.Pod]], bool],
     ) -> None:
-        """Make it empty.
-
-        Args:
-            tools: of the kubelet.
-            on_end: is told of each worker that has ended.
-            is_crowded: says whether a Pod has no room on the node beside others.
+        """Make it empty. `on_end` is told of each worker that has ended, `is_crowded` says whether a Pod has
+        no room.
         """
         self._tools, self._on_end, self._is_crowded = tools, on_end, is_crowded
         self._workers: dict[Uid, PodWorker] = {}
@@ -76,7 +72,7 @@ class PodWorkers:
         return worker
 
     def _judge(self, uid: Uid, pod: pod_pb2.Pod) -> Pending | None:
-        """Say why the node has no room for a Pod of its own that is resized."""
+        """Say why the node has no room for the new size of one of its Pods."""
         others = [
             worker.allocated_pod
             for worker in self._workers.values()
@@ -85,7 +81,7 @@ class PodWorkers:
         return judge(pod, others, self._tools.node.settings.allocatable)
 
     def _must_wait(self, uid: Uid, pod: pod_pb2.Pod) -> bool:
-        """Say whether a Pod has to wait for the end of others that nobody wishes for any more.
+        """Say whether a Pod has to wait for the end of others that no source has any more.
 
         What runs never exceeds the node (I8).
         """
@@ -95,7 +91,7 @@ class PodWorkers:
         return self._is_crowded(pod, [worker.allocated_pod for worker in others if worker.may_start])
 
     def _on_room(self) -> None:
-        """Have those look again who wait for room."""
+        """Have the workers look again that wait for room."""
         for worker in self._workers.values():
             if worker.waits_for_room:
                 worker.poke()

@@ -11,11 +11,43 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from kubelet.probes.outcome import Outcome
-from kubelet.probes.ports import resolve_port
 from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
 from vaina.quoting import go_quote
 from vaina.version import MAJOR, MINOR
+
+_STRING = 1
+
+
+class PortError(Exception):
+    """There is no such port; the message is for the user."""
+
+
+def resolve_port(port: meta_pb2.IntOrString, container: pod_pb2.Container) -> int:
+    """Return the number of a port, which may be the name of one of the container's. Raises PortError."""
+    number = port.int_val
+    if port.type == _STRING:
+        named = [item.container_port for item in container.ports if item.name == port.str_val]
+        if named:
+            number = named[0]
+        elif port.str_val.isdecimal():
+            number = int(port.str_val)
+        else:
+            raise PortError(f"couldn't find port: {port.str_val}")
+    if not 0 < number < 65536:
+        raise PortError(f"invalid port number: {number}")
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Success or failure, and the words for the Unhealthy event."""
+
+    succeeded: bool
+    message: str = ""
+    #: it succeeded, and somebody should look all the same: a ProbeWarning event
+    warning: bool = False
+
 
 MAX_BODY = 10 * 1024
 _MAX_HEAD = 64 * 1024
@@ -106,9 +138,8 @@ def _answer(head: str, body: bytes) -> Answer:
 
 
 async def probe(target: Target, *, any_status: bool = False) -> Outcome:
-    """Return whether a GET succeeds; with `any_status` every answer is a success.
-
-    Never raises for what the other side does.
+    """Return whether a GET succeeds; with `any_status` every answer is a success. Never raises for the other
+    side.
     """
     try:
         answer = await get(target)

@@ -1,7 +1,7 @@
 """The thresholds of a probe as a state machine, and when it is run again. PURE.
 
-A probe's result changes after so many equal outcomes in a row. Follows `pkg/kubelet/prober/worker.go`: until
-the first result, liveness counts as success, readiness as failure, startup as unknown.
+A result changes after so many equal outcomes in a row. Follows `pkg/kubelet/prober/worker.go`: until the
+first result, liveness counts as success, readiness as failure, startup as unknown.
 """
 
 from dataclasses import dataclass
@@ -55,16 +55,12 @@ def advance(state: ProbeState, succeeded: bool, thresholds: Thresholds) -> Probe
 
 
 def next_run(last_due: float, period: float, now: float) -> float:
-    """Return when a probe is due again: periods are counted from beginning to beginning, however long it takes.
+    """Return when a probe is due again: periods are counted from beginning to beginning, however long it
+    takes.
 
-    Of periods that passed while it ran one is made up for, at once, as upstream's ticker keeps one (`run` in
-    `pkg/kubelet/prober/worker.go`): a container that hangs is found out after as many periods as its
-    threshold says, not after as many periods and timeouts.
-
-    Args:
-        last_due: when it was due before, seconds.
-        period: seconds.
-        now: when it has ended; on the same clock.
+    Of periods that passed while it ran one is made up for at once, as upstream's ticker keeps one (`run` in
+    `pkg/kubelet/prober/worker.go`): a container that hangs is found after as many periods as its threshold
+    says.
     """
     due = last_due + period
     return due + max(0.0, now - due) // period * period

@@ -1,21 +1,19 @@
 """The probes of one Pod's containers: a task for each probe of each running container.
 
-Owned by the Pod's worker, in whose task group the tasks live; what they establish is read with each
-observation, and a change pokes the worker. Follows `pkg/kubelet/prober`: a startup probe holds the others
-back until it has succeeded; after a failure of liveness or startup nothing is probed until the container is
-another one.
+The tasks are in the group of the Pod's worker, which reads the results with each observation and is woken by
+a change. Follows `pkg/kubelet/prober`: a startup probe holds the others back until it has succeeded; after a
+failure of liveness or startup nothing is probed until the container is another one.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from kubelet.decide.observation import ProbeKind, ProbeResult
 from kubelet.metrics import KubeletMetrics
 from kubelet.probes.handlers import Executor, run_probe
+from kubelet.probes.http import Outcome
 from kubelet.probes.machine import ProbeState, advance, initial, next_run, thresholds_of
-from kubelet.probes.outcome import Outcome
 from kubelet.runtime.records import ContainerState
 from kubelet.tasks import Children
 from vaina.api.core.v1 import pod_pb2
@@ -24,18 +22,6 @@ from vaina.clock import Clock
 Key = tuple[str, ProbeKind]
 #: (container, kind, outcome) -> nothing: an Unhealthy event, or a ProbeWarning
 OnUnhealthy = Callable[[pod_pb2.Container, ProbeKind, Outcome], None]
-
-_LABELS = {
-    ProbeKind.LIVENESS: "Liveness",
-    ProbeKind.READINESS: "Readiness",
-    ProbeKind.STARTUP: "Startup",
-}
-
-
-@dataclass(slots=True)
-class _Running:
-    task: asyncio.Task[None]
-    container: str
 
 
 class Prober:
@@ -53,7 +39,7 @@ class Prober:
     ) -> None:
         self._runtime, self._clock, self._poke = runtime, clock, poke
         self._on_unhealthy, self._metrics, self._rng = on_unhealthy, metrics, rng
-        self._tasks: dict[Key, _Running] = {}
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._states: dict[Key, ProbeState] = {}
         #: by container id: set once its startup probe has succeeded; the others wait for it
         self._up: dict[str, asyncio.Event] = {}
@@ -63,10 +49,7 @@ class Prober:
         return {key: state.result for key, state in self._states.items()}
 
     def adopt(self, container_id: str, *, ready: bool, started: bool) -> None:
-        """Begin with what was known of a container before a restart of the kubelet.
-
-        A ready Pod stays ready (I11).
-        """
+        """Begin with what was known before a restart of the kubelet: a ready Pod stays ready (I11)."""
         if ready:
             self._states.setdefault((container_id, ProbeKind.READINESS), ProbeState(ProbeResult.SUCCESS))
         if started:
@@ -82,9 +65,8 @@ class Prober:
         *,
         ending: bool,
     ) -> None:
-        """Have exactly the probes that these running containers (by id) need.
-
-        When the Pod ends, only readiness.
+        """Have exactly the probes that these running containers (by id) need; when the Pod ends, only
+        readiness.
         """
         wanted: dict[Key, pod_pb2.Probe] = {}
         for container_id, (spec, _) in running.items():
@@ -97,7 +79,7 @@ class Prober:
             if spec.HasField("startup_probe") and not ending and not up:
                 wanted[container_id, ProbeKind.STARTUP] = spec.startup_probe
         for key in [key for key in self._tasks if key not in wanted]:
-            self._tasks.pop(key).task.cancel()
+            self._tasks.pop(key).cancel()
             if key[0] not in running:
                 self._states.pop(key, None)
                 self._up.pop(key[0], None)
@@ -107,21 +89,21 @@ class Prober:
             self._states.setdefault(key, initial(key[1]))
             spec, state = running[key[0]]
             coroutine = self._probe(key, probe, pod, spec, state, pod_ip)
-            self._tasks[key] = _Running(group.create_task(coroutine), spec.name)
+            self._tasks[key] = group.create_task(coroutine)
 
     def stop(self, pod: pod_pb2.Pod) -> None:
         """End all probes, and forget the metrics that name the Pod."""
-        for running in self._tasks.values():
-            running.task.cancel()
+        for task in self._tasks.values():
+            task.cancel()
         self._tasks.clear()
         self._states.clear()
         self._up.clear()
         meta = pod.metadata
         names = [spec.name for spec in (*pod.spec.init_containers, *pod.spec.containers)]
-        for kind in _LABELS.values():
+        for kind in ProbeKind:
             for name in names:
                 for result in ("successful", "failed", "unknown"):
-                    labels = (kind, result, name, meta.name, meta.namespace, meta.uid)
+                    labels = (kind.value, result, name, meta.name, meta.namespace, meta.uid)
                     self._metrics.forget_probe(labels)
 
     async def _probe(
@@ -177,5 +159,5 @@ class Prober:
     ) -> None:
         result = "unknown" if succeeded is None else "successful" if succeeded else "failed"
         meta = pod.metadata
-        labels = (_LABELS[kind], result, spec.name, meta.name, meta.namespace, meta.uid)
+        labels = (kind.value, result, spec.name, meta.name, meta.namespace, meta.uid)
         self._metrics.probes.labels(*labels).inc()

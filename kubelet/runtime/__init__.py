@@ -1,1 +1,1 @@
-"""Container runtimes behind one interface with CRI's verbs: `docker`, `hollow` (later `cri`)."""
+"""Container runtimes behind one interface with CRI's verbs: `docker`, `cri`, `hollow`."""

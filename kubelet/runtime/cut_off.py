@@ -1,12 +1,9 @@
-"""Ending a command whose caller went away before it had ended.
+"""Ends a command whose caller went away before it had ended (decision 157). Called by the exec sessions.
 
-Called by the runtimes' exec sessions (decision 157).
-
-Neither Docker nor containerd ends it: a shell would wait for input for as long as its container lives, and a
-program that writes would write on. As a terminal that is closed does
-(https://man7.org/linux/man-pages/man7/signal.7.html, SIGHUP), its process group is told to hang up; then its
-first process is killed. What it has left in the background with `nohup` or in a session of its own stays.
-Only processes that the kubelet can see are ended.
+Neither Docker nor containerd ends it: a shell would wait for input as long as its container lives. As a
+terminal that is closed does (signal(7), SIGHUP), the process group is told to hang up; then the first process
+is killed. What runs with `nohup` or in a session of its own stays. Only processes that the kubelet sees are
+ended.
 """
 
 import os
@@ -19,9 +16,8 @@ _PROC = Path("/proc")
 
 
 def end_command(pid: int) -> None:
-    """End a process, which leads a group of its own as everything does that an engine starts in a container.
-
-    Success when it is gone.
+    """End a process and the group that it leads, as all commands that engines start do. Success when it is
+    gone.
     """
     with suppress(ProcessLookupError, PermissionError):
         if os.getpgid(pid) == pid:
@@ -30,16 +26,9 @@ def end_command(pid: int) -> None:
 
 
 def find_command(first_process: int, argv: Sequence[str]) -> int:
-    """Return the command that an engine started beside a container's first process.
+    """Return the process of a command that an engine started beside a container's first process. Blocking.
 
-    It has the same parent and the same cgroups; blocking.
-
-    Args:
-        first_process: of the container, by its id.
-        argv: of the command.
-
-    Returns:
-        Its id; 0 when there is none, or more than one that looks like it.
+    It has the same parent and cgroups. 0: there is none, or more than one looks like it.
     """
     parent, cgroups = _parent(first_process), _read(first_process, "cgroup")
     if not parent or not cgroups:

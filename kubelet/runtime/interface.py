@@ -1,18 +1,18 @@
 """What the kubelet may ask of a container runtime: CRI's verbs (`kubelet.runtime.records` has the values).
 
-Serves steps 4 (SANDBOXED) and 6 (STARTED) and requirement row C3. Implementations (`docker`, `hollow`, later
-`cri`) pass `tests/conformance/runtime_spec.py`. What they all keep:
+Serves steps 4 (SANDBOXED) and 6 (STARTED) and row C3; `docker`, `cri` and `hollow` pass
+`tests/conformance/runtime_spec.py`. What they all keep:
 
 * **What is true is in the runtime's labels.** Every record that `list_*` returns carries the Pod's name,
-  namespace and uid, the attempt, and `labels` and `annotations` exactly as they were given: a restarted
-  kubelet adopts what runs from these alone (I11).
-* **Creating twice is creating once**: the name of a sandbox is derived from (uid, attempt), of a container
-  from (uid, name, attempt). A second call with the same ones returns what is there already.
-* **No verb waits for a grace period.** `stop_container` with a grace returns as soon as the stop signal is on
-  its way; the kubelet comes back later with grace 0. Stopping and removing what is not there is a success.
-* **A start that is cut off has not been**: engines cancel it when whoever asked for it (a kubelet that is
-  killed) goes away. Where nothing of the container ran, `list_containers` has it as CREATED, or not at all;
-  creating it again and starting it then runs it, once.
+  namespace and uid, the attempt, and `labels` and `annotations` exactly as given: a restarted kubelet adopts
+  what runs from these alone (I11).
+* **Creating twice is creating once**: a sandbox's name derives from (uid, attempt), a container's from (uid,
+  name, attempt). A second call with the same ones returns what is there.
+* **No verb waits for a grace period.** `stop_container` with a grace returns once the stop signal is on its
+  way; the kubelet comes back with grace 0. Stopping and removing what is not there is a success.
+* **A start that is cut off has not been**: engines cancel it when its caller (a kubelet that is killed) goes
+  away. Where nothing of the container ran, `list_containers` has it as CREATED, or not at all; creating and
+  starting it again runs it once.
 * All times are seconds since the epoch, all amounts integers in the unit of their name.
 
 Follows the Container Runtime Interface (https://kubernetes.io/docs/concepts/architecture/cri/), `runtime.v1`.
@@ -44,7 +44,7 @@ from kubelet.runtime.records import (
 
 
 class RuntimeFailure(Exception):
-    """The runtime refused or could not; the message is for the user (an event or a waiting message shows it)."""
+    """The runtime refused or could not; the message is for the user, in an event or a waiting message."""
 
 
 class RuntimeUnavailable(RuntimeFailure):
@@ -56,10 +56,7 @@ class NotFoundInRuntime(RuntimeFailure):
 
 
 class SandboxFailed(RuntimeFailure):
-    """The sandbox or its network could not be made.
-
-    Nothing of it is left, or `list_pod_sandboxes` shows it as not ready.
-    """
+    """The sandbox or its network could not be made; nothing of it is left, or it is listed as not ready."""
 
 
 class CreateFailed(RuntimeFailure):
@@ -67,17 +64,14 @@ class CreateFailed(RuntimeFailure):
 
 
 class StartFailed(RuntimeFailure):
-    """The container was created and could not be started (reason RunContainerError).
-
-    It is listed as EXITED, StartError, with a code.
+    """The created container could not be started (RunContainerError); it is listed as EXITED, StartError,
+    with a code.
     """
 
 
 class ImagePullError(RuntimeFailure):
-    """The image could not be pulled.
-
-    `reason` is a waiting reason of Kubernetes: ErrImagePull, RegistryUnavailable, InvalidImageName or
-    SignatureValidationFailed.
+    """The image could not be pulled. `reason` is a waiting reason of Kubernetes (ErrImagePull,
+    InvalidImageName).
     """
 
     def __init__(self, message: str, *, reason: str = "ErrImagePull") -> None:
@@ -109,14 +103,13 @@ class ExecSession(Protocol):
         ...
 
     async def close(self) -> None:
-        """Drop the connection (the process gets a hang-up where the engine can do that). Idempotent."""
+        """Drop the connection; the process gets a hang-up where the engine can do that. Idempotent."""
         ...
 
 
 class Runtime(Protocol):
-    """Sandboxes and containers. Any verb may raise RuntimeUnavailable.
-
-    Cancelling a call stops waiting for it, nothing more.
+    """Sandboxes and containers. Any verb may raise RuntimeUnavailable; cancelling a call only stops the
+    waiting.
     """
 
     async def version(self) -> RuntimeVersion:
@@ -132,10 +125,7 @@ class Runtime(Protocol):
         ...
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        """Kill what still runs in it, end its process, and give its address back.
-
-        Afterwards it is not ready, or not listed at all.
-        """
+        """Kill what runs in it, end it and give its address back; it is not ready then, or not listed at all."""
         ...
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
@@ -147,9 +137,8 @@ class Runtime(Protocol):
         ...
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
-        """Make a container in a sandbox; return its id.
-
-        Raises CreateFailed, NotFoundInRuntime (the sandbox is gone).
+        """Make a container in a sandbox; return its id. Raises CreateFailed, NotFoundInRuntime (no such
+        sandbox).
         """
         ...
 
@@ -158,11 +147,10 @@ class Runtime(Protocol):
         ...
 
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
-        """Ask the container to end, and return without waiting for it.
+        """Ask the container to end, and return without waiting; success when it is gone or has ended.
 
-        With a grace above 0 its stop signal is sent: by Docker at each call, by containerd once. A runtime
-        that has only StopContainer runs that in a task of its own with this grace. With 0 it is killed.
-        Success when it is gone or has ended.
+        With a grace above 0 its stop signal is sent: by Docker at each call, by containerd once. With 0 it is
+        killed.
         """
         ...
 
@@ -171,10 +159,7 @@ class Runtime(Protocol):
         ...
 
     async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
-        """Return all containers, or those of one Pod, in every phase.
-
-        They are as of the call, never cached; sandboxes are not among them.
-        """
+        """Return all containers, or those of one Pod, in every phase; as of the call, never cached."""
         ...
 
     async def update_container_resources(self, container_id: str, resources: LinuxResources) -> None:
@@ -192,8 +177,8 @@ class Runtime(Protocol):
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
     ) -> ExecResult:
-        """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure (it could not be
-        started).
+        """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure: it could not be
+        started.
         """
         ...
 
@@ -206,24 +191,19 @@ class Runtime(Protocol):
         ...
 
     async def network_namespace(self, sandbox_id: str) -> str:
-        """Return the path of a ready sandbox's network namespace (/proc/42/ns/net).
-
-        Raises NotFoundInRuntime; RuntimeFailure: it has none.
+        """Return the path of a ready sandbox's network namespace. Raises NotFoundInRuntime, RuntimeFailure:
+        it has none.
         """
         ...
 
     def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """Yield the log of a container, dead or alive, in pieces as they come.
-
-        With `follow` until the container ends. Raises NotFoundInRuntime.
+        """Yield a container's log in pieces, with `follow` until the container ends. Raises
+        NotFoundInRuntime.
         """
         ...
 
     def events(self) -> AsyncIterator[RuntimeEvent]:
-        """Yield hints until the connection ends (then RuntimeUnavailable).
-
-        The caller lists again and calls anew.
-        """
+        """Yield hints until the connection ends (RuntimeUnavailable); the caller lists again and calls anew."""
         ...
 
     async def close(self) -> None:
@@ -245,20 +225,15 @@ class ImageService(Protocol):
         auth: RegistryAuth | None = None,
         on_progress: Callable[[str], None] | None = None,
     ) -> ImageState:
-        """Fetch an image. Raises ImagePullError; cancelling the call abandons the pull.
+        """Pull an image; without tag and digest its tag is latest. Raises ImagePullError.
 
-        Args:
-            reference: with tag or digest; without either the tag is latest.
-            auth: login; None: anonymous.
-            on_progress: called with a few words whenever something moves on (for the log; a pull without
-            progress can be given up).
+        Cancelling the call abandons the pull. `on_progress` is called with a few words whenever something
+        moves on.
         """
         ...
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
-        """Have the files of an image in a directory, all or none, for a volume that shows them.
-
-        False: the runtime mounts images itself.
+        """Put the files of an image into a directory, all or none. False: the runtime mounts images itself.
 
         Raises RuntimeFailure, OSError.
         """
@@ -269,12 +244,9 @@ class ImageService(Protocol):
         ...
 
     async def remove_image(self, image_id: str) -> None:
-        """Remove an image that no container uses, with all its names. Raises RuntimeFailure when one does."""
+        """Remove an image that no container uses, with all its names. Raises RuntimeFailure when one uses it."""
         ...
 
     async def image_filesystem(self) -> str:
-        """Return a path on the node whose file system has the images (CRI: ImageFsInfo).
-
-        "" where there is none.
-        """
+        """Return a path on the file system of the images (CRI: ImageFsInfo); "" where there is none."""
         ...

@@ -1,7 +1,6 @@
 """The records that pass between the kubelet and a container runtime: frozen values without behaviour.
 
-Pure modules (plan, status) read them; `kubelet.runtime.interface` says what the runtimes do with them. Times
-are seconds since the epoch, amounts integers in the unit of their name.
+Times are seconds since the epoch, amounts integers in the unit of their name.
 """
 
 from collections.abc import Mapping
@@ -113,7 +112,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class LinuxResources:
-    """Numbers for cgroups; 0 is "not set". Made by `kubelet.containers.resources`."""
+    """Numbers for cgroups; 0 is "not set". Made by `kubelet.containers.cgroups`."""
 
     cpu_shares: int = 0
     cpu_quota_micros: int = 0

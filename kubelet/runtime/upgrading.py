@@ -1,6 +1,5 @@
-"""Taking over an HTTP connection that a runtime's server upgrades to a stream.
-
-Called by the streams of the runtimes.
+"""Takes over an HTTP connection that a runtime's server upgrades to a stream. Called by the runtimes'
+sessions.
 """
 
 import asyncio
@@ -24,18 +23,10 @@ async def upgrade(
     accepted: Collection[str],
     timeout_seconds: float,
 ) -> Streams:
-    """Send a request over a new connection and return that when it is a stream; otherwise it is closed.
+    """Send a request over a new connection, and return that as a stream once the server has upgraded it.
 
-    Args:
-        connection: is awaited first.
-        request: the head, with all that follows it.
-        server: who is asked, for messages.
-        accepted: codes with which it says yes.
-        timeout_seconds: until it has said yes or no.
-
-    Raises:
-        StreamRefused: it answered with an error, or with what is no answer.
-        OSError: it did not answer at all, or not in time.
+    `server` names the server in messages, `accepted` has the codes by which it agrees. Raises StreamRefused:
+    it answered with an error, or with no HTTP; OSError: it did not answer, or not in time.
     """
     try:
         async with asyncio.timeout(timeout_seconds):

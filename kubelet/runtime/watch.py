@@ -1,8 +1,6 @@
-"""What happens in the runtime, for those who wait for it.
+"""Watches the runtime: its events as they come, and a relist every so often. Shell.
 
-Its events as they come, and a relist every so often. Shell.
-
-Upstream's PLEG, with events first. An event or a difference only pokes a Pod's worker, which looks for
+It is upstream's PLEG, with events first. An event or a difference only wakes a Pod's worker, which looks for
 itself. A relist also finds Pods that no source knows.
 """
 
@@ -27,7 +25,7 @@ _RECONNECT = Backoff(0.5, 10.0)
 
 @dataclass(frozen=True, slots=True)
 class RuntimePod:
-    """What the runtime's labels say of a Pod: enough to end it well when nobody else knows it any more."""
+    """What the runtime's labels say of a Pod: enough to end it well when no source knows it any more."""
 
     uid: Uid
     name: str
@@ -42,31 +40,19 @@ def pods_in(
     sandboxes: Iterable[SandboxState], containers: Iterable[ContainerState]
 ) -> Mapping[Uid, RuntimePod]:
     """Return the Pods that something in the runtime belongs to, by uid."""
-    found = {
-        item.pod_uid: RuntimePod(
-            item.pod_uid, item.labels.get(POD_NAME_LABEL, ""), item.labels.get(POD_NAMESPACE_LABEL, ""),
-            _grace(item.annotations), _static(item.annotations),
-        )
-        for item in containers
-    }  # fmt: skip
+    found = {}
+    for item in containers:
+        names = item.labels.get(POD_NAME_LABEL, ""), item.labels.get(POD_NAMESPACE_LABEL, "")
+        found[item.pod_uid] = _runtime_pod(item.pod_uid, *names, item.annotations)
     for sandbox in sandboxes:
-        found[sandbox.uid] = RuntimePod(
-            sandbox.uid,
-            sandbox.name,
-            sandbox.namespace,
-            _grace(sandbox.annotations),
-            _static(sandbox.annotations),
-        )
+        found[sandbox.uid] = _runtime_pod(sandbox.uid, sandbox.name, sandbox.namespace, sandbox.annotations)
     return found
 
 
-def _grace(annotations: Mapping[str, str]) -> int | None:
-    text = annotations.get(GRACE_ANNOTATION, "")
-    return int(text) if text.isdecimal() else None
-
-
-def _static(annotations: Mapping[str, str]) -> bool:
-    return annotations.get(SOURCE_ANNOTATION, "") == "file"
+def _runtime_pod(uid: Uid, name: str, namespace: str, annotations: Mapping[str, str]) -> RuntimePod:
+    grace = annotations.get(GRACE_ANNOTATION, "")
+    static = annotations.get(SOURCE_ANNOTATION, "") == "file"
+    return RuntimePod(uid, name, namespace, int(grace) if grace.isdecimal() else None, static)
 
 
 class RuntimeWatch:
@@ -82,15 +68,8 @@ class RuntimeWatch:
         on_relist: Callable[[Mapping[Uid, RuntimePod]], None],
         metrics: KubeletMetrics,
     ) -> None:
-        """Make it.
-
-        Args:
-            runtime: that is watched.
-            clock: for the relists.
-            relist_seconds: between two of them.
-            poke: called with the uid of a Pod that has something new.
-            on_relist: called with each Pod that something in the runtime belongs to.
-            metrics: of the kubelet.
+        """Make it. `poke` gets the uid of a Pod that has something new, `on_relist` all Pods found in the
+        runtime.
         """
         self._runtime, self._clock, self._relist_seconds = runtime, clock, relist_seconds
         self._poke, self._on_relist, self._metrics = poke, on_relist, metrics

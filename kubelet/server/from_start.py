@@ -1,11 +1,9 @@
-"""All that a container writes, for who is joined to it a moment after it has started.
+"""All that a container writes, for a caller that is joined to it a moment after its start. Called by attach.
 
-Called by the service's attach.
-
-Runtimes join a caller to what a container writes from then on; of what it wrote before they keep the log.
-Here the two are put together: the caller is joined first, then the log is read, and what both have is given
-once. A container over CRI cannot be joined before it runs, so this way is the same for all runtimes; upstream
-loses what was written before (`pkg/kubelet/server`, `staging/src/k8s.io/kubectl/pkg/cmd/run`).
+Runtimes join a caller to what a container writes from then on; the log has what it wrote before. Here the
+caller is joined first, then the log is read, and what both have is given once. A container over CRI cannot be
+joined before it runs, so all runtimes share this way; upstream loses what was written before
+(`pkg/kubelet/server`, `staging/src/k8s.io/kubectl/pkg/cmd/run`).
 """
 
 import asyncio
@@ -16,8 +14,7 @@ from typing import Final
 
 from kubelet.runtime.interface import Runtime
 from kubelet.runtime.records import LogOptions, Output, OutputStream
-from kubelet.server.beside import beside
-from kubelet.server.sessions import pieces
+from kubelet.server.sessions import beside, pieces
 from vaina.clock import Clock, rfc3339
 
 #: how long the streams are listened to before the log is read: runtimes write it a moment later
@@ -40,7 +37,7 @@ _BARE_NEWLINE: Final = re.compile(rb"(?<!\r)\n")
 def as_on_terminal(text: bytes, *, tty: bool) -> bytes:
     """Return a log's text as the container's terminal has it. PURE.
 
-    A terminal ends lines by carriage return and newline. Docker's log has both, containerd's the newline alone
+    A terminal ends lines by carriage return and newline. Docker's log has both, containerd's only the newline
     (`pkg/cri/io/logger.go`, readLine).
     """
     return _BARE_NEWLINE.sub(b"\r\n", text) if tty else text
@@ -49,9 +46,7 @@ def as_on_terminal(text: bytes, *, tty: bool) -> bytes:
 def missed(log: bytes, heard: bytes) -> bytes:
     """Return the beginning of a log that was not heard. PURE.
 
-    Args:
-        log: what was written around the time when listening began, to its end.
-        heard: what was heard first.
+    `log` was written around the time when listening began; `heard` is what was heard first.
     """
     heard = heard[:_MAX_HEARD]
     if not heard:
@@ -66,10 +61,10 @@ def missed(log: bytes, heard: bytes) -> bytes:
 
 
 class Late:
-    """Knows of a stream what its log gave, and takes that away from what the stream still brings. PURE.
+    """Takes away from a stream what its log gave already. PURE.
 
-    Used while nothing of the stream had been heard when its log was read: what was written after the caller
-    had been joined comes on both ways.
+    Used when nothing of the stream had been heard when its log was read: what was written after the caller
+    was joined comes both ways.
     """
 
     def __init__(self, given: bytes) -> None:
@@ -96,7 +91,7 @@ class Late:
 async def ended_log(
     runtime: Runtime, container_id: str, *, since: float | None, tty: bool
 ) -> AsyncGenerator[Output, None]:
-    """Give all that a container which has ended wrote, or what it wrote since a time. Raises RuntimeFailure."""
+    """Give all that an ended container wrote, or what it wrote since a time. Raises RuntimeFailure."""
     for stream in _streams(tty=tty):
         options = LogOptions(follow=True, stream=stream, since=since)
         async with aclosing(runtime.container_logs(container_id, options)) as written:  # type: ignore[type-var]
@@ -116,16 +111,8 @@ async def from_start(
 ) -> AsyncGenerator[Output, None]:
     """Give what a container has written since it started, then what it writes, until it ends.
 
-    Args:
-        runtime: that has the container.
-        container_id: of a container that runs.
-        clock: for the moment of listening.
-        live: what it writes from now on.
-        since: when its streams began to be joined, seconds since the epoch.
-        tty: it has a terminal: all output is one stream.
-
-    Raises:
-        RuntimeFailure: its log cannot be read, or it went away.
+    `live` is what it writes from now on; its streams began to be joined at `since`. With a `tty` all output
+    is one stream. Raises RuntimeFailure: its log cannot be read, or it went away.
     """
     queue: asyncio.Queue[Output | None] = asyncio.Queue(_MAX_WAITING)
 
@@ -164,7 +151,7 @@ async def _not_heard(
     *,
     tty: bool,
 ) -> AsyncGenerator[Output, None]:
-    """Give what the log has that was not heard; into `late` go the streams of which nothing was heard yet."""
+    """Give what the log has that was not heard; put into `late` the streams of which nothing was heard yet."""
     for stream in _streams(tty=tty):
         first = b"".join(item.data for item in heard if item is not None and item.stream is stream)
         common = bytearray()
@@ -201,9 +188,7 @@ async def _before(
     *,
     tty: bool,
 ) -> AsyncGenerator[bytes, None]:
-    """Give what one stream's log has of the time before, and put into `common` what may have been heard as
-    well.
-    """
+    """Give what one stream's log has of the time before; put into `common` what may have been heard as well."""
     # Stamps are compared as texts: those with fewer digits count as later, and are looked for in what was heard.
     begin = since - _MARGIN_SECONDS
     bound = f"{rfc3339(begin)[:-1]}.{int(begin % 1 * 1e6):06d}".encode()
@@ -220,9 +205,8 @@ async def _before(
 async def _lines(
     runtime: Runtime, container_id: str, stream: OutputStream
 ) -> AsyncGenerator[tuple[bytes, bytes], None]:
-    """Give a log's lines with their stamps, as far as it is written now.
-
-    A long one in pieces, each with its stamp.
+    """Give a log's lines with their stamps, as far as it is written now; a long line in pieces, each with its
+    stamp.
     """
     options = LogOptions(timestamps=True, stream=stream)
     rest = b""

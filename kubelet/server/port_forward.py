@@ -1,7 +1,4 @@
-"""One forwarded connection: a caller's stream joined to a port of a Pod's own loopback.
-
-Called by the service.
-"""
+"""One forwarded connection: a caller's stream joined to a port of a Pod's own loopback."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -9,8 +6,7 @@ from contextlib import suppress
 
 from kubelet.network.dial import DialFailed, dial
 from kubelet.runtime.interface import NotFoundInRuntime, Runtime
-from kubelet.server.beside import beside
-from kubelet.server.sessions import PIECE
+from kubelet.server.sessions import PIECE, beside
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.errors import ApiError, InternalError
 
@@ -22,17 +18,9 @@ _READ_AHEAD = 64 * 1024
 async def connect(
     runtime: Runtime, sandbox_id: str, port: int, where: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to a port of a sandbox.
+    """Connect to a TCP port of a sandbox; `where` names the Pod in the error.
 
-    Args:
-        runtime: that has the sandbox.
-        sandbox_id: which.
-        port: of TCP.
-        where: names the Pod, for the error.
-
-    Raises:
-        RuntimeFailure: there is no such sandbox (any more), or it has no network.
-        InternalError: nothing listens at the port.
+    Raises RuntimeFailure: there is no such sandbox, or it has no network; InternalError: nothing listens.
     """
     namespace = await runtime.network_namespace(sandbox_id)
     try:
@@ -48,9 +36,7 @@ async def connect(
 
 
 async def _check_namespace(runtime: Runtime, sandbox_id: str, namespace: str) -> None:
-    """Look again: paths of namespaces name processes, whose numbers are given again, so it may have been
-    another's by now.
-    """
+    """Look again: a namespace's path names a process, whose number may be another's by now."""
     if await runtime.network_namespace(sandbox_id) != namespace:
         raise NotFoundInRuntime(f"sandbox {sandbox_id} was replaced")
 
@@ -60,9 +46,8 @@ async def join(
     writer: asyncio.StreamWriter,
     inputs: AsyncIterator[pod_stream_pb2.PodPortForwardRequest],
 ) -> AsyncGenerator[pod_stream_pb2.PodPortForwardResponse, None]:
-    """Give what the port sends until it ends, while what comes goes to it.
-
-    The connection is closed on every way out.
+    """Give what the port sends until it ends, while the caller's data go to it; the connection is always
+    closed.
     """
     try:
         yield pod_stream_pb2.PodPortForwardResponse(connected=True)

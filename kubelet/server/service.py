@@ -5,6 +5,7 @@ Called by the apiserver, which passes on its callers' streams. Words of refusals
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from typing import TypeVar
 
 from kubelet.decide.containers import specs
 from kubelet.runtime.interface import (
@@ -40,11 +41,17 @@ _WAITS = {
     "ErrImagePull": "image can't be pulled",
     "ImagePullBackOff": "trying and failing to pull image",
 }
+Request = TypeVar(
+    "Request",
+    pod_stream_pb2.PodExecRequest,
+    pod_stream_pb2.PodAttachRequest,
+    pod_stream_pb2.PodPortForwardRequest,
+)
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 
 
 class KubeletService:
-    """Stateless; each call has its own streams."""
+    """Logs, exec, attach and port-forward. Stateless; each call has its own streams."""
 
     def __init__(
         self,
@@ -57,13 +64,8 @@ class KubeletService:
     ) -> None:
         """Make it.
 
-        Args:
-            runtime_of: gives the runtime that has a Pod's containers.
-            clock: for sinceSeconds.
-            pods: gives the node's Pods.
-            status_of: gives what was said of a Pod last.
-            knows_its_pods: says whether it has been told all its Pods since it started. Until then it says of
-                none that it is not there.
+        `status_of` gives what was said of a Pod last. Until `knows_its_pods` (all sources have told their
+        Pods) no Pod is said not to be there.
         """
         self._runtime_for, self._clock, self._pods = runtime_of, clock, pods
         self._status_of, self._knows_its_pods = status_of, knows_its_pods
@@ -118,8 +120,8 @@ class KubeletService:
     async def _logged(self, pod: pod_pb2.Pod, name: str, *, previous: bool) -> ContainerState:
         """Return the attempt whose log is meant.
 
-        Of a container that waits for its next start the last one is both its log and its previous one
-        (`pkg/kubelet/kubelet_pods.go`, validateContainerLogStatus: LastTerminationState).
+        A container that waits for its next start has one attempt as both its log and its previous one
+        (validateContainerLogStatus in `pkg/kubelet/kubelet_pods.go`: LastTerminationState).
         """
         attempts = await self._attempts(pod, name)
         state = _state(self._status_of(pod), name)
@@ -184,10 +186,7 @@ class KubeletService:
         self, requests: AsyncIterator[pod_stream_pb2.PodExecRequest], ctx: RequestContext
     ) -> AsyncGenerator[pod_stream_pb2.PodExecResponse, None]:
         """Run a command: the first request says which, the others are its input; the last answer is its code."""
-        first = await anext(aiter(requests), None)
-        if first is None or not first.HasField("start"):
-            raise BadRequest("the first message must be start")
-        start = first.start
+        start = (await _first(requests)).start
         if not start.options.command:
             raise BadRequest("you must specify at least one command for the container")
         pod = self._pod(start.namespace, start.name, start.uid)
@@ -216,14 +215,8 @@ class KubeletService:
     async def attach(
         self, requests: AsyncIterator[pod_stream_pb2.PodAttachRequest], ctx: RequestContext
     ) -> AsyncGenerator[pod_stream_pb2.PodAttachResponse, None]:
-        """Join the streams of a container's own process, until it or the caller ends.
-
-        Whether it is a terminal, its spec says.
-        """
-        first = await anext(aiter(requests), None)
-        if first is None or not first.HasField("start"):
-            raise BadRequest("the first message must be start")
-        start = first.start
+        """Join the streams of a container's own process, until it or the caller ends."""
+        start = (await _first(requests)).start
         pod = self._pod(start.namespace, start.name, start.uid)
         name = self._container_name(pod, start.options.container)
         try:
@@ -305,10 +298,7 @@ class KubeletService:
         self, requests: AsyncIterator[pod_stream_pb2.PodPortForwardRequest], ctx: RequestContext
     ) -> AsyncGenerator[pod_stream_pb2.PodPortForwardResponse, None]:
         """Carry one connection to a port of the Pod's own loopback."""
-        first = await anext(aiter(requests), None)
-        if first is None or not first.HasField("start"):
-            raise BadRequest("the first message must be start")
-        start = first.start
+        start = (await _first(requests)).start
         pod = self._pod(start.namespace, start.name, start.uid)
         runtime = self._runtime_for(pod)
         try:
@@ -326,10 +316,18 @@ class KubeletService:
                 yield answer
 
 
-async def _draw(session: ExecSession, size: pod_stream_pb2.TerminalSize) -> None:
-    """Tell a terminal's size, by way of a larger one, so that a program draws its screen anew.
+async def _first(requests: AsyncIterator[Request]) -> Request:
+    """Return the first request, which says what the others are for. Raises BadRequest."""
+    first = await anext(aiter(requests), None)
+    if first is None or not first.HasField("start"):
+        raise BadRequest("the first message must be start")
+    return first
 
-    kubectl does that from its side (`pkg/cmd/attach/attach.go`: Run, sizePlusOne); here it serves every client.
+
+async def _draw(session: ExecSession, size: pod_stream_pb2.TerminalSize) -> None:
+    """Tell a terminal's size, first a larger one, so that a program draws its screen anew.
+
+    kubectl does that on its side (`pkg/cmd/attach/attach.go`: Run, sizePlusOne); here it serves every client.
     """
     await session.resize(size.width + 1, size.height + 1)
     await session.resize(size.width, size.height)

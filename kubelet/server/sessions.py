@@ -1,19 +1,39 @@
-"""A process's streams and a caller's, joined: what exec and attach share. Called by the service.
+"""A process's streams and a caller's, joined: what exec and attach share.
 
 Nothing gathers here: the next piece is read when the one before has been taken, and the process waits where
-its reader does. Pieces are small, because the servers on the way wait without end for those alone
-(`SEND_SECONDS` of `vaina.serving.outlet`): who stops a pager for an hour keeps the stream.
+its reader does. Pieces are small, because the servers on the way wait without end for small ones only
+(`SEND_SECONDS` of `vaina.serving.outlet`): a caller that stops a pager for an hour keeps the stream.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
-from typing import Final, TypeAlias
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Final, TypeAlias
 
 from kubelet.runtime.interface import ExecSession, RuntimeFailure
 from kubelet.runtime.records import Output
-from kubelet.server.beside import beside
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.errors import ApiError
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None, None]:
+    """Run work while the block runs, and end it with the block: a caller's input beside the output that it
+    yields.
+
+    A TaskGroup must not be open where a generator yields (PEP 789): closed there, it makes a group of errors
+    of GeneratorExit, and cancels the task once more (CPython 3.13), which then cleans up nothing. Raises what
+    the work raised, when the block has ended well.
+    """
+    task = asyncio.ensure_future(work)  # noqa: TID251 - as told above; it is waited for below
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+    if not task.cancelled():
+        task.result()
+
 
 #: bytes of one message; with what is around them less than what the servers count
 #: (`vaina.serving.unsent.MIN_BYTES`)

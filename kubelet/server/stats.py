@@ -1,4 +1,9 @@
-"""StatsService: what the node and its Pods use, for the apiserver. Shell; the shapes are metrics.k8s.io's."""
+"""What was sampled of the node and its Pods, for the apiserver (metrics.k8s.io) and for Prometheus. Shell."""
+
+from collections.abc import Iterable
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from kubelet.stats.sampler import PodRates, Rate, Sampler
 from vaina.api.kubelet.v1 import stats_service_pb2
@@ -14,12 +19,6 @@ class StatsService:
     """Stateless."""
 
     def __init__(self, sampler: Sampler, node_name: str) -> None:
-        """Make it.
-
-        Args:
-            sampler: measures.
-            node_name: of this node.
-        """
         self._sampler, self._node_name = sampler, node_name
 
     def handlers(self) -> Handlers:
@@ -52,9 +51,7 @@ def node_metrics(name: str, rate: Rate) -> metrics_pb2.NodeMetrics:
 
 
 def pod_metrics(found: PodRates) -> metrics_pb2.PodMetrics | None:
-    """Return what a Pod uses; None while a running container of it was looked at only once, as
-    metrics-server.
-    """
+    """Return what a Pod uses; None, as metrics-server, while one of its containers was looked at only once."""
     rates = found.containers
     if not rates or any(rate.cpu_nano_cores is None for rate in rates.values()):
         return None
@@ -75,3 +72,68 @@ def pod_metrics(found: PodRates) -> metrics_pb2.PodMetrics | None:
 def _usage(rate: Rate) -> dict[str, str]:
     # Nanocores and bytes, as metrics-server writes them.
     return {"cpu": f"{rate.cpu_nano_cores or 0}n", "memory": format_bytes(rate.working_set_bytes)}
+
+
+_CONTAINER, _POD = ("container", "pod", "namespace"), ("pod", "namespace")
+
+
+class ResourceCollector(Collector):
+    """/metrics/resource: gives what was sampled last, and measures nothing itself.
+
+    Names and labels are upstream's (`pkg/kubelet/metrics/collectors/resource_metrics.go`); they name Pods,
+    bounded by those that run.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield all series, each with the time it was measured at."""
+        node = self._sampler.node
+        node_cpu = CounterMetricFamily(
+            "node_cpu_usage_seconds", "Cumulative cpu time consumed by the node in core-seconds"
+        )
+        node_memory = GaugeMetricFamily(
+            "node_memory_working_set_bytes", "Current working set of the node in bytes"
+        )
+        if node is not None:
+            node_cpu.add_metric((), node.cpu_nanos / 1e9, timestamp=node.at)
+            node_memory.add_metric((), node.working_set_bytes, timestamp=node.at)
+        yield from (node_cpu, node_memory)
+        yield from self._pods()
+        error = GaugeMetricFamily(
+            "resource_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise"
+        )
+        error.add_metric((), 0 if node is not None else 1)
+        yield error
+
+    def _pods(self) -> Iterable[Metric]:
+        container_cpu = CounterMetricFamily(
+            "container_cpu_usage_seconds", "Cumulative cpu time consumed by the container in core-seconds",
+            labels=_CONTAINER,
+        )  # fmt: skip
+        container_memory = GaugeMetricFamily(
+            "container_memory_working_set_bytes",
+            "Current working set of the container in bytes",
+            labels=_CONTAINER,
+        )
+        started = GaugeMetricFamily(
+            "container_start_time_seconds", "Start time of the container since unix epoch in seconds",
+            labels=_CONTAINER,
+        )  # fmt: skip
+        pod_cpu = CounterMetricFamily(
+            "pod_cpu_usage_seconds", "Cumulative cpu time consumed by the pod in core-seconds", labels=_POD
+        )
+        pod_memory = GaugeMetricFamily(
+            "pod_memory_working_set_bytes", "Current working set of the pod in bytes", labels=_POD
+        )
+        for found in self._sampler.pods:
+            pod = (found.pod.metadata.name, found.pod.metadata.namespace)
+            if found.whole is not None:
+                pod_cpu.add_metric(pod, found.whole.cpu_nanos / 1e9, timestamp=found.whole.at)
+                pod_memory.add_metric(pod, found.whole.working_set_bytes, timestamp=found.whole.at)
+            for name, rate in sorted(found.containers.items()):
+                container_cpu.add_metric((name, *pod), rate.cpu_nanos / 1e9, timestamp=rate.at)
+                container_memory.add_metric((name, *pod), rate.working_set_bytes, timestamp=rate.at)
+                started.add_metric((name, *pod), rate.started_at, timestamp=rate.at)
+        yield from (container_cpu, container_memory, started, pod_cpu, pod_memory)

@@ -1,8 +1,7 @@
 """The Pods that the apiserver has for this node: a watch on spec.nodeName. Shell.
 
-Where a Pod comes from is for the kubelet to say, not for the Pod: as upstream does
-(`pkg/kubelet/config/config.go`, updatePodsFunc), one that claims to come from a file is told apart. Otherwise
-anybody could make a Pod that is never evicted, and whose status is never written.
+The kubelet says where a Pod comes from, not the Pod, as in updatePodsFunc (`pkg/kubelet/config/config.go`):
+otherwise a Pod that claims to come from a file would never be evicted, and its status never written.
 """
 
 import random
@@ -19,7 +18,7 @@ Change = tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]
 
 
 class ApiserverSource:
-    """Tells of the node's Pods as they come, change and go, in batches. Owned by the kubelet."""
+    """Tells the kubelet of the node's Pods as they come, change and go, in batches."""
 
     def __init__(
         self,
@@ -30,15 +29,7 @@ class ApiserverSource:
         on_change: Callable[[Sequence[pod_pb2.Pod], Sequence[Uid]], None],
         rng: random.Random | None = None,
     ) -> None:
-        """Make it.
-
-        Args:
-            client: of Pods.
-            clock: for back-off.
-            node_name: whose Pods.
-            on_change: called with the Pods that are wished for now, and the uids that are gone.
-            rng: for jitter.
-        """
+        """Make it. `on_change` gets the Pods that have come or changed, and the uids that are gone."""
         self._on_change = on_change
         self.informer: Informer[pod_pb2.Pod] = Informer(
             client, clock, field_selector=f"spec.nodeName={node_name}", indexers={"uid": _uids}, rng=rng

@@ -1,8 +1,9 @@
-"""The Pods that a folder of the node has manifests of. Shell; `static_files` decides.
+"""The Pods of the manifests in a folder of the node. Shell; `static_files` decides. Works without an
+apiserver.
 
-The folder is listed every second instead of waiting for inotify: a list of a few names and their times costs
-some 50 µs, works on every file system, and two looks that agree are what tells a file that is whole from one
-that is being written (decision 118). Works without an apiserver.
+The folder is listed every second instead of waiting for inotify: a list of names and times costs some 50 µs,
+works on every file system, and two looks that agree tell a whole file from one that is being written
+(decision 118).
 """
 
 import asyncio
@@ -24,7 +25,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class FileSource:
-    """Tells of the node's static Pods. Owned by the kubelet."""
+    """Tells the kubelet of the node's static Pods."""
 
     def __init__(
         self,
@@ -38,13 +39,8 @@ class FileSource:
     ) -> None:
         """Make it.
 
-        Args:
-            path: the folder; it need not be there. "": there are no static Pods.
-            clock: between two looks.
-            node_name: whose Pods they are.
-            check_seconds: between two looks.
-            on_change: called with all static Pods after the first look and whenever they are others than before.
-            metrics: of the kubelet.
+        The folder need not be there; "": there are no static Pods. `on_change` gets all static Pods after the
+        first look and whenever they have changed.
         """
         self._path, self._clock, self._node_name = path, clock, node_name
         self._check_seconds, self._on_change, self._metrics = check_seconds, on_change, metrics
@@ -55,7 +51,7 @@ class FileSource:
 
     @property
     def synced(self) -> bool:
-        """Whether the folder was looked at: before, nobody can say what is not in it."""
+        """Whether the folder was looked at; before that, nobody can say what is not in it."""
         return self._pods is not None
 
     async def wait_synced(self) -> None:
@@ -96,7 +92,7 @@ class FileSource:
             self._looked.set()
 
     def _read(self, name: str, expected: Stamp) -> pod_pb2.Pod | ManifestError | None:
-        """Return the Pod of a file, or what is wrong with it; None: it is not what was listed any more."""
+        """Return the Pod of a file, or what is wrong with it; None: the file has changed since it was listed."""
         path = os.path.join(self._path, name)
         try:
             # What is a pipe by now must not hold anybody up.
@@ -123,11 +119,9 @@ class FileSource:
 
 
 def _list(folder: Path) -> tuple[dict[str, Stamp], dict[str, str]]:
-    """Return the files of a folder, and what is wrong with those that cannot be looked at.
+    """Return the files of a folder, and what is wrong with those that cannot be looked at. Raises OSError.
 
-    Nothing when it is not there. Raises OSError.
-
-    As `pkg/kubelet/config/file.go` (extractFromDir), a link that leads nowhere is told, and is no file.
+    A link that leads nowhere is reported and is no file (extractFromDir in `pkg/kubelet/config/file.go`).
     """
     try:
         names = static_files.considered(os.listdir(folder))

@@ -1,8 +1,6 @@
-"""Mirror Pods: what has to be made and deleted in the API so that it shows the static Pods, and nothing else.
-PURE.
+"""Mirror Pods: what to create and delete in the API so that it shows the static Pods, and nothing else. PURE.
 
-Follows `pkg/kubelet/pod/mirror_client.go` and what `pkg/kubelet/kubelet.go` (SyncPod, HandlePodCleanups) does
-with it. Carried out by `kubelet.sources.mirrors`.
+Follows `pkg/kubelet/pod/mirror_client.go`, and SyncPod and HandlePodCleanups in `pkg/kubelet/kubelet.go`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +23,7 @@ class MirrorPlan:
 
 
 def full_name(pod: pod_pb2.Pod) -> tuple[str, str]:
-    """Return by what a static Pod and its mirror are known to belong together."""
+    """Return the name by which a static Pod and its mirror belong together."""
     return pod.metadata.namespace, pod.metadata.name
 
 
@@ -49,9 +47,8 @@ def never(static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
 def shown(
     statics: Iterable[pod_pb2.Pod], mirrors: Iterable[pod_pb2.Pod], outlived: Outlived = never
 ) -> dict[Uid, pod_pb2.Pod]:
-    """Return the mirror of each static Pod that has one, by the static Pod's uid.
-
-    One that is being deleted shows nothing any more.
+    """Return the mirror of each static Pod that has one, by the static Pod's uid; one that is being deleted
+    is none.
     """
     by_name = {full_name(mirror): mirror for mirror in mirrors}
     found = {}
@@ -74,12 +71,8 @@ def plan_mirrors(
 ) -> MirrorPlan:
     """Return what is due.
 
-    Args:
-        statics: the static Pods, by uid.
-        mirrors: the mirror Pods that the API has for this node.
-        node: owns the mirrors; one without a uid is not registered yet, and one that is being deleted gets no
-        new ones.
-        outlived: mirrors of which it says so are made anew.
+    `mirrors` are those that the API has for this node, which owns them: a node without a uid is not
+    registered yet, and one that is being deleted gets no new ones. Mirrors that are `outlived` are made anew.
     """
     mirrors = tuple(mirrors)
     right = shown(statics.values(), mirrors, outlived)
@@ -94,9 +87,8 @@ def plan_mirrors(
 
 
 def mirror_of(static: pod_pb2.Pod, node: node_pb2.Node) -> pod_pb2.Pod:
-    """Return the Pod that shows a static one.
-
-    The same but for the annotation, the owner, and a uid that the API gives.
+    """Return the Pod that shows a static one: the same but for annotation, owner and uid, which the API
+    gives.
     """
     mirror = pod_pb2.Pod()
     mirror.CopyFrom(static)

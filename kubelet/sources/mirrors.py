@@ -1,7 +1,7 @@
 """Keeps the mirror Pods of a node as `mirror` plans them. Shell.
 
-Level-triggered: whoever sees something new pokes; a pass over what is right does nothing. Without an
-apiserver it waits, and static Pods run all the same.
+Level-triggered: a change only wakes it, and a pass over what is right does nothing. Without an apiserver it
+waits, and static Pods run all the same.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _RETRY = Backoff(0.5, 20.0, jitter=0.2)
 
 
 class MirrorPods:
-    """Owned by the kubelet."""
+    """The mirrors of one node. Owned by the kubelet."""
 
     def __init__(  # noqa: PLR0913 - tools, all by keyword
         self,
@@ -39,18 +39,6 @@ class MirrorPods:
         metrics: KubeletMetrics,
         rng: random.Random | None = None,
     ) -> None:
-        """Make it.
-
-        Args:
-            client: of Pods.
-            clock: for back-off.
-            statics: gives the static Pods, by uid.
-            mirrors: gives the mirror Pods that the API has for this node.
-            outlived: says whether a mirror shows an end that is none.
-            node: gives the Node that owns them.
-            metrics: of the kubelet.
-            rng: for jitter.
-        """
         self._client, self._clock, self._rng = client, clock, rng
         self._statics, self._mirrors, self._node, self._metrics = statics, mirrors, node, metrics
         self._outlived = outlived
@@ -107,7 +95,7 @@ class MirrorPods:
             return False
 
     async def _is_there(self, pod: pod_pb2.Pod) -> bool:
-        """Say whether the Pod that has the name is ours, from a moment ago; the watch brings it then."""
+        """Say whether the Pod that has the name is our own mirror, created a moment ago."""
         meta = pod.metadata
         try:
             found = await self._client.get(meta.name, meta.namespace)

@@ -1,9 +1,9 @@
-"""What a static Pod may not be. PURE.
+"""What a static Pod may not be: what would keep it from running, or needs an apiserver. PURE.
 
-What would keep it from running (values: `static_values`), or would need an apiserver: the mirror Pod is
-judged by all of the apiserver's rules. Paths and words are upstream's (`pkg/kubelet/config/common.go`:
-tryDecodeSinglePod; `pkg/api/pod/util.go`: HasAPIObjectReference); a test holds them against the apiserver's
-own rules.
+The apiserver judges the mirror Pod later or never, so these are its rules for what a node acts on (upstream
+runs all of `pkg/apis/core/validation` on static Pods). Paths and words are those of tryDecodeSinglePod
+(`pkg/kubelet/config/common.go`) and HasAPIObjectReference (`pkg/api/pod/util.go`); a test compares every word
+with the apiserver's own rules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,6 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from kubelet.sources.static_values import bad_values
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.errors import FieldError
 from vaina.objects import names
@@ -47,7 +46,7 @@ def mistake(pod: pod_pb2.Pod) -> str:
 
 
 def field_errors(pod: pod_pb2.Pod) -> list[FieldError]:
-    """Return all that is wrong with the fields of a Pod that has its defaults, in the apiserver's words."""
+    """Return all that is wrong with a Pod that has its defaults, in the apiserver's words."""
     spec = pod.spec
     return [*chain(_of_names(pod), _of_volumes(spec), _of_containers(spec), _of_spec(spec), bad_values(spec))]
 
@@ -97,7 +96,7 @@ def _of_containers(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
 
 
 def _of_ports(path: Path, ports: Sequence[pod_pb2.ContainerPort]) -> Iterator[FieldError]:
-    """One that the kernel does not know would keep the ports of all Pods of the node from being led to them."""
+    """Check ports: one that the kernel does not know would keep all Pods' ports from being led to them."""
     for index, port in enumerate(ports):
         at = path.index(index)
         if not port.container_port:
@@ -121,7 +120,7 @@ def _of_objects(spec: pod_pb2.PodSpec) -> Iterator[str]:
 
 
 def _objects(spec: pod_pb2.PodSpec) -> Iterator[str]:
-    """Yield what of the apiserver's a Pod refers to, as HasAPIObjectReference looks for it."""
+    """Yield the kinds of objects that a Pod refers to, as HasAPIObjectReference finds them."""
     if spec.service_account_name:
         yield "serviceaccounts"
     sources = [volume.volume_source for volume in spec.volumes]
@@ -152,3 +151,92 @@ def _references(source: volume_pb2.VolumeSource) -> Iterator[str]:
         yield from _fields(inner)
     for projection in source.projected.sources:
         yield from _fields(projection)
+
+
+_MAX_INT32: Final = 2**31 - 1
+_NOT_NEGATIVE: Final = "must be greater than or equal to 0"
+_PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")
+_PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
+_DNS_POLICIES: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_IDS: Final[Mapping[str, str]] = {"run_as_user": "runAsUser", "run_as_group": "runAsGroup"}
+_PROBES: Final[Mapping[str, str]] = {
+    "liveness_probe": "livenessProbe",
+    "readiness_probe": "readinessProbe",
+    "startup_probe": "startupProbe",
+}
+_NUMBERS: Final[Mapping[str, str]] = {
+    "initial_delay_seconds": "initialDelaySeconds",
+    "timeout_seconds": "timeoutSeconds",
+    "period_seconds": "periodSeconds",
+    "success_threshold": "successThreshold",
+    "failure_threshold": "failureThreshold",
+}
+
+
+def bad_values(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
+    """Yield what is wrong with the values of a spec that has its defaults."""
+    at = Path("spec")
+    for index, volume in enumerate(spec.volumes):
+        yield from _of_volume(at.child("volumes").index(index), volume)
+    for field, containers in (("containers", spec.containers), ("initContainers", spec.init_containers)):
+        for index, container in enumerate(containers):
+            yield from _of_container(at.child(field).index(index), container)
+    if spec.dns_policy not in _DNS_POLICIES:
+        yield not_supported(at.child("dnsPolicy"), spec.dns_policy, _DNS_POLICIES)
+    context = spec.security_context
+    yield from _of_ids(at.child("securityContext"), context, {**_IDS, "fs_group": "fsGroup"})
+    deadline = spec.active_deadline_seconds
+    if spec.HasField("active_deadline_seconds") and not 1 <= deadline <= _MAX_INT32:
+        words = f"must be between 1 and {_MAX_INT32}, inclusive"
+        yield invalid(at.child("activeDeadlineSeconds"), deadline, words)
+
+
+def _of_volume(at: Path, volume: volume_pb2.Volume) -> Iterator[FieldError]:
+    # Upstream asks for an emptyDir before all others.
+    sources = sorted(
+        (field.json_name for field, _ in volume.volume_source.ListFields()),
+        key=lambda name: name != "emptyDir",
+    )
+    if not sources:
+        yield required(at, "must specify a volume type")
+    for excess in sources[1:]:
+        yield forbidden(at.child(excess), "may not specify more than 1 volume type")
+    if "hostPath" in sources and not volume.volume_source.host_path.path:
+        yield required(at.child("hostPath", "path"))
+
+
+def _of_container(at: Path, container: pod_pb2.Container) -> Iterator[FieldError]:
+    privileged = container.security_context.privileged
+    for index, mount in enumerate(container.volume_mounts):
+        path = at.child("volumeMounts")
+        if not mount.mount_path:
+            yield required(path.index(index).child("mountPath"))
+        if mount.HasField("mount_propagation"):
+            # Upstream names no index here.
+            mode, where = mount.mount_propagation, path.child("mountPropagation")
+            if mode not in _PROPAGATIONS:
+                yield not_supported(where, mode, _PROPAGATIONS)
+            if mode == "Bidirectional" and not privileged:
+                words = "Bidirectional mount propagation is available only to privileged containers"
+                yield forbidden(where, words)
+    for field, shown in _PROBES.items():
+        if container.HasField(field):
+            yield from _of_probe(at.child(shown), getattr(container, field))
+    if container.image_pull_policy not in _PULL_POLICIES:
+        yield not_supported(at.child("imagePullPolicy"), container.image_pull_policy, _PULL_POLICIES)
+    yield from _of_ids(at.child("securityContext"), container.security_context, _IDS)
+
+
+def _of_probe(at: Path, probe: pod_pb2.Probe) -> Iterator[FieldError]:
+    if not probe.handler.ListFields():
+        yield required(at, "must specify a handler type")
+    for field, shown in _NUMBERS.items():
+        if (number := getattr(probe, field)) < 0:
+            yield invalid(at.child(shown), number, _NOT_NEGATIVE)
+
+
+def _of_ids(at: Path, context: Message, fields: Mapping[str, str]) -> Iterator[FieldError]:
+    for field, shown in fields.items():
+        number = getattr(context, field)
+        if context.HasField(field) and not 0 <= number <= _MAX_INT32:
+            yield invalid(at.child(shown), number, f"must be between 0 and {_MAX_INT32}, inclusive")

@@ -1,10 +1,9 @@
 """Manifests in a folder of the node, as static Pods. PURE.
 
-`kubelet.sources.files` lists and reads; this module says what is due to be read, what a text means, and which
-Pods follow. Names, annotations and the toleration are upstream's (`pkg/kubelet/config/common.go` and
-`file.go`); what is forbidden as well: a static Pod runs without an apiserver, so it may not need objects of
-it. Where we differ (decision 118): a file counts once it has looked alike twice, and a manifest that can no
-longer be read leaves its Pod as it was.
+`kubelet.sources.files` lists and reads; this module says what to read, what a text means, and which Pods
+follow. Names, annotations, the toleration and what is forbidden are upstream's
+(`pkg/kubelet/config/common.go`, `file.go`). Where we differ (decision 118): a file counts once it has looked
+alike twice, and a manifest that can no longer be read leaves its Pod as it was.
 """
 
 import hashlib
@@ -41,7 +40,7 @@ class ManifestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """By what a change of a file is noticed."""
+    """What a change of a file shows in."""
 
     mtime_ns: int
     size: int
@@ -75,10 +74,7 @@ class Chosen:
 
 
 def is_static(meta: meta_pb2.ObjectMeta) -> bool:
-    """Say whether a Pod comes from a file of this node.
-
-    Nobody can make one that came over the API look so, for its uid is given to it.
-    """
+    """Say whether a Pod comes from a file of this node; the API gives uids, so none of its Pods can look so."""
     annotations = meta.annotations
     return (
         SOURCE in annotations
@@ -89,10 +85,7 @@ def is_static(meta: meta_pb2.ObjectMeta) -> bool:
 
 
 def considered(names: Iterable[str]) -> list[str]:
-    """Return the names that may be manifests, in order.
-
-    What begins with a dot is an editor's or somebody's own business.
-    """
+    """Return the names that may be manifests, in order; those with a dot in front are editors' files."""
     return sorted(name for name in names if not name.startswith("."))
 
 
@@ -101,13 +94,8 @@ def looked(
 ) -> tuple[dict[str, Entry], list[str]]:
     """Return what is known after a look at the folder, and the files that are due to be read.
 
-    What changes is read, and what goes is dropped, when two looks in a row agree: editors write in pieces,
-    and move files away and back.
-
-    Args:
-        before: what was known.
-        listing: the files that are there.
-        first: this is the first look: nobody waits for a second.
+    A file is read, or dropped, when two looks in a row agree: editors write in pieces, and move files away
+    and back. After the `first` look nothing waits for a second.
     """
     after: dict[str, Entry] = {}
     due = []
@@ -129,17 +117,14 @@ def looked(
 
 
 def was_read(entry: Entry, outcome: pod_pb2.Pod | ManifestError) -> Entry:
-    """Return what is known of a file that was read; what it says wrongly leaves the Pod that it had."""
+    """Return what is known of a file that was read; a mistake in it leaves the Pod that it had."""
     if isinstance(outcome, ManifestError):
         return replace(entry, read=entry.stamp, problem=str(outcome))
     return replace(entry, read=entry.stamp, pod=outcome, problem="")
 
 
 def choose(entries: Mapping[str, Entry]) -> Chosen:
-    """Return the Pods of all files. Of two with one name the first file's counts.
-
-    The other is a copy that was left behind.
-    """
+    """Return the Pods of all files; of two Pods with one name the first file's counts."""
     pods: dict[Uid, pod_pb2.Pod] = {}
     problems: dict[str, str] = {}
     names: dict[tuple[str, str], str] = {}
@@ -165,19 +150,9 @@ def choose(entries: Mapping[str, Entry]) -> Chosen:
 
 
 def decode(data: bytes, *, path: str, node_name: str, now: float) -> pod_pb2.Pod:
-    """Return the static Pod that a manifest means.
+    """Return the static Pod that a manifest (YAML or JSON) means, with its defaults. Raises ManifestError.
 
-    Args:
-        data: the text, YAML or JSON.
-        path: of the file: it is part of the Pod's identity, as is the node's name.
-        node_name: whose Pod it is.
-        now: seconds since the epoch, for the annotation that says when it was seen.
-
-    Returns:
-        The Pod with defaults; its uid is a hash of what it was made of, so another content is another Pod.
-
-    Raises:
-        ManifestError: what is wrong.
+    Its uid is a hash of its content, its path and the node's name, so other content is another Pod.
     """
     pod = _one_pod(data)
     uid = _hash(pod, path, node_name)
@@ -239,7 +214,7 @@ def _hash(pod: pod_pb2.Pod, path: str, node_name: str) -> str:
 
 
 def _tolerate_everything(spec: pod_pb2.PodSpec) -> None:
-    """Keep the Pod where it is whatever becomes of the node: nobody could start it elsewhere."""
+    """Keep the Pod on its node whatever becomes of that: it cannot be started elsewhere."""
     wanted = pod_pb2.Toleration(operator="Exists", effect="NoExecute")
     if wanted not in spec.tolerations:
         spec.tolerations.append(wanted)

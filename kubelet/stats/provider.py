@@ -1,8 +1,7 @@
 """What the node, its Pods and their containers use, measured when asked. Shell.
 
-CPU, memory and processes come from the kernel's cgroups, whatever the runtime; only what a container takes on
-disk is the runtime's to say. Called by the eviction manager, and by the service that answers `vaina top` and
-/metrics/resource.
+CPU, memory and processes come from the kernel's cgroups, whatever the runtime; only the runtime knows what a
+container has on disk.
 """
 
 import asyncio
@@ -40,7 +39,7 @@ class StatsSettings:
 
 
 class NodeStats:
-    """One node's. Keeps nothing."""
+    """Measures one node. Keeps nothing."""
 
     def __init__(
         self,
@@ -67,10 +66,8 @@ class NodeStats:
         return CgroupUse(sum(cpu) if cpu else None, sum(memory) if memory else None)
 
     async def signals(self, images: FilesystemUse | None) -> Mapping[Signal, Observation]:
-        """Return what the node has left; what cannot be measured is missing.
-
-        Args:
-            images: the file system of images, where there is one.
+        """Return what the node has left; what cannot be measured is missing. `images`: the file system of
+        images.
         """
         now, settings = self._clock.now(), self._settings
         found: dict[Signal, Observation] = {}
@@ -129,9 +126,7 @@ class NodeStats:
     async def pod_use(self, pod: pod_pb2.Pod, *, disk: bool) -> tuple[PodUse, Mapping[str, int]]:
         """Return what a Pod uses, and the bytes of its emptyDir volumes by name. Raises RuntimeFailure.
 
-        Args:
-            pod: that runs.
-            disk: measure its files too: a walk over all of them.
+        With `disk` its files are measured too: a walk over all of them.
         """
         whole = self.pod(pod)
         states = await self._runtime.list_containers(Uid(pod.metadata.uid))

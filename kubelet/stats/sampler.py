@@ -1,8 +1,7 @@
 """How much CPU containers use: a rate needs two looks. Shell.
 
-Every 15 s (metrics-server's resolution) the counters of all running containers are read. Who asks gets the
-rate between the last two looks; a container that has been seen once has none yet, as with metrics-server.
-Bounded by the containers there are.
+Every 15 s (metrics-server's resolution) the counters of all running containers are read; the rate is that
+between the last two looks, and a container that was seen once has none. Bounded by the containers there are.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -47,7 +46,7 @@ class PodRates:
 
 
 def rate(before: Rate | None, use: CgroupUse, *, at: float, started_at: float = 0.0) -> Rate | None:
-    """Return what is used now. None: it cannot be measured. A counter that went back begins anew."""
+    """Return what is used now; None: it cannot be measured. A counter that went back begins anew."""
     if use.cpu_nanos is None or use.working_set_bytes is None:
         return None
     window, cores = 0.0, None

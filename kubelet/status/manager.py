@@ -1,11 +1,10 @@
-"""Pods' statuses on their way to the apiserver.
+"""Pods' statuses on their way to the apiserver: without repeats, in order, in batches, again when lost.
+Shell.
 
-Deduplicated, in order for each Pod, in batches, again when they were lost. Shell.
-
-Workers put in what is true; one task sends. Only the newest of a Pod waits, so the queue is bounded by the
-node's Pods. A Pod that has ended is deleted after its last status was written, with grace 0 and its uid as
-precondition. Follows `pkg/kubelet/status/status_manager.go`; the fields that are written are the kubelet's
-own (docs/decisions/services.md, 003).
+Workers put in what is true; one task sends. Only the newest status of a Pod waits, so the queue is bounded by
+the node's Pods. A Pod that has ended is deleted after its last status was written, with grace 0 and its uid
+as precondition. Follows `pkg/kubelet/status/status_manager.go`; docs/decisions/services.md (003) has the
+fields.
 """
 
 import asyncio
@@ -108,9 +107,8 @@ class StatusManager:
             self._queue(Uid(pod.metadata.uid))
 
     def reconcile(self, pod: pod_pb2.Pod) -> None:
-        """Write again when the apiserver's status is not what was written.
-
-        Somebody else (the node controller) has changed it.
+        """Write again when the apiserver's status is not what was written: the node controller may have
+        changed it.
         """
         uid = Uid(pod.metadata.uid)
         entry = self._entries.get(uid)
@@ -126,9 +124,8 @@ class StatusManager:
             self._queue(uid)
 
     def mirrored(self, uid: Uid, mirror: pod_pb2.Pod | None) -> None:
-        """Have a static Pod's status written to its mirror Pod from now on.
-
-        None: there is none, and the status waits.
+        """Write a static Pod's status to its mirror Pod from now on; None: there is none, and the status
+        waits.
         """
         if mirror is None:
             self._mirrors.pop(uid, None)
@@ -268,7 +265,7 @@ class StatusManager:
         self._steps.report(meta, PodStep.REPORTED, entry.since, now, status.phase, node)
 
     async def _delete(self, ended: Sequence[tuple[Uid, _Entry]]) -> list[ApiError]:
-        """Delete Pods that have ended; returns why some were not, which are due again."""
+        """Delete Pods that have ended; return why some were not, which are due again."""
         metas = [entry.pod.metadata for _, entry in ended]
         results: Sequence[pod_pb2.Pod | ApiError]
         try:
@@ -298,15 +295,12 @@ class StatusManager:
 
 
 def _version(pod: pod_pb2.Pod) -> int:
-    """Return a Pod's version: they are numbers that can be compared.
-
-    Follows apimachinery `pkg/util/resourceversion`.
-    """
+    """Return a Pod's version as a number (apimachinery, `pkg/util/resourceversion`)."""
     return int(pod.metadata.resource_version or 0)
 
 
 def _with_status(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.Pod:
-    """Return as little of a Pod as a status update needs: who it is, and the status."""
+    """Return as much of a Pod as a status update needs."""
     out = pod_pb2.Pod(status=status)
     meta = pod.metadata
     out.metadata.name, out.metadata.namespace, out.metadata.uid = meta.name, meta.namespace, meta.uid
@@ -319,22 +313,4 @@ def _same(ours: pod_pb2.PodStatus, theirs: pod_pb2.PodStatus) -> bool:
     # One without a status is to be taken away.
     if any(conditions.get(item.type) != (item if item.status else None) for item in ours.conditions):
         return False
-    mine, other = pod_pb2.PodStatus(), pod_pb2.PodStatus()
-    for name in STATUS_MASK:
-        if name == "conditions":
-            continue
-        for source, target in ((ours, mine), (theirs, other)):
-            _copy_field(source, target, name)
-    return mine == other
-
-
-def _copy_field(source: pod_pb2.PodStatus, target: pod_pb2.PodStatus, name: str) -> None:
-    field = pod_pb2.PodStatus.DESCRIPTOR.fields_by_name[name]
-    value = getattr(source, name)
-    if field.is_repeated:
-        getattr(target, name).extend(value)
-    elif field.message_type is not None:
-        if source.HasField(name):
-            getattr(target, name).CopyFrom(value)
-    else:
-        setattr(target, name, value)
+    return all(getattr(ours, name) == getattr(theirs, name) for name in STATUS_MASK if name != "conditions")

@@ -1,6 +1,6 @@
-"""What is said about the node. PURE.
+"""The node's status. PURE.
 
-Condition types, reasons and messages are upstream's (`pkg/kubelet/nodestatus/setters.go`): rows C2, C4.
+Condition types, reasons and messages are those of `pkg/kubelet/nodestatus/setters.go`: rows C2, C4.
 """
 
 from collections.abc import Mapping
@@ -102,18 +102,10 @@ def compute_node_status(
     now: float,
     seen: NodeSeen = NodeSeen(),
 ) -> node_pb2.NodeStatus:
-    """Return the kubelet's part of the Node's status (the fields of `NODE_MASK`).
+    """Return the kubelet's part of the Node's status (the fields of `NODE_MASK`); transition times are kept.
 
-    Of resources it says what the node has of its own. Others may have added some to the capacity: all of
-    those is allocatable too, and what is gone from the capacity is taken from the allocatable, which is an
-    amount without a number (MachineInfo in `setters.go`).
-
-    Args:
-        facts: of the node.
-        runtime: how it is now.
-        before: what the Node said so far: transition times are kept, and what others said of resources counts.
-        now: seconds since the epoch.
-        seen: what it is under, and its images.
+    Others may have added resources to the capacity: all of these are allocatable too, and one that is gone
+    from the capacity leaves the allocatable, by an amount without a number (MachineInfo in `setters.go`).
     """
     status = node_pb2.NodeStatus(images=seen.images, declared_features=DECLARED_FEATURES)
     for name, amount in facts.capacity.quantities().items():
@@ -156,10 +148,10 @@ def _is_extended(resource: str) -> bool:
 
 
 def without_extended(before: node_pb2.NodeStatus) -> node_pb2.NodeStatus:
-    """Return what takes the amounts of resources that a cluster added from a Node whose machine is another now.
+    """Return what sets added resources to 0 in a Node whose machine is another now, until they are added
+    again.
 
-    As reconcileExtendedResource in `pkg/kubelet/kubelet_node_status.go`: they are 0 until whoever added them
-    has looked again.
+    As reconcileExtendedResource in `pkg/kubelet/kubelet_node_status.go`.
     """
     status = node_pb2.NodeStatus()
     for name in before.capacity:
@@ -169,7 +161,7 @@ def without_extended(before: node_pb2.NodeStatus) -> node_pb2.NodeStatus:
 
 
 def says_nothing_new(told: node_pb2.NodeStatus, known: node_pb2.NodeStatus) -> bool:
-    """Say whether the Node's status would be as it is known, but for heartbeats, once it was told this."""
+    """Say whether this would change nothing in the Node's status but heartbeats."""
     return (
         all(
             _amount(have, name) == said[name].string

@@ -1,9 +1,7 @@
-"""Writing a volume's files so that a container sees all of the old ones or all of the new ones.
+"""Writes a volume's files so that a container sees all of the old ones or all of the new ones. Blocking.
 
-Blocking; called in a thread.
-
-As upstream's AtomicWriter: the files live in a directory `..<time>`, `..data` is a link to it that is
-replaced by renaming, and each top-level name is a link through `..data`.
+As upstream's AtomicWriter (`pkg/volume/util/atomic_writer.go`): the files lie in a directory `..<time>`, the
+link `..data` is moved to it by renaming, and each top-level name is a link through `..data`.
 """
 
 import os
@@ -20,10 +18,8 @@ _NEW_LINK = "..data_tmp"
 def write(directory: Path, files: Files, *, group: int | None = None) -> bool:
     """Make the directory show exactly these files; return whether anything changed.
 
-    Args:
-        directory: of the volume; is created.
-        files: path (relative, without "..") -> content and mode.
-        group: owner of the files (fsGroup), which may then read them; None: root.
+    `files` maps relative paths without ".." to content and mode. `group` owns the files (fsGroup) and may
+    then read them; None: root.
     """
     directory.mkdir(parents=True, exist_ok=True)
     link = directory / DATA_LINK

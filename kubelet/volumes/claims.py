@@ -1,12 +1,9 @@
-"""What a claim stands for on this node: which directory, and whether this Pod may have it.
-
-PURE, but for the Protocol that fetches.
+"""What a claim stands for on this node: which directory, and whether this Pod may have it. PURE.
 
 Follows `pkg/kubelet/volumemanager/populator` (getPVCExtractPV, getPVSpec, createVolumeSpec), words included.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2
 from vaina.objects.local_path import MADE_ANNOTATION, is_ours
@@ -20,26 +17,6 @@ Volume = persistent_volume_pb2.PersistentVolume
 
 class ClaimProblem(Exception):
     """The claim cannot be used now; the message is upstream's."""
-
-
-class ClaimSource(Protocol):
-    """Where claims and volumes come from. None: there is no such object. Raises ApiError when nobody can say."""
-
-    async def claim(self, namespace: str, name: str) -> Claim | None:
-        """Return a claim."""
-        ...
-
-    async def volume(self, name: str) -> Volume | None:
-        """Return a PersistentVolume."""
-        ...
-
-    async def node(self, name: str) -> node_pb2.Node | None:
-        """Return a node."""
-        ...
-
-    async def mark_made(self, volume: Volume) -> None:
-        """Write down that a volume's directory was made. Raises ApiError: it was changed meanwhile, say."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +35,9 @@ class LocalDirectory:
 
 
 def check_claim(claim: Claim | None, name: str, pod: pod_pb2.Pod, *, made_for_pod: bool) -> Claim:
-    """Return the claim of a Pod's volume, if it may be used.
+    """Return the claim of a Pod's volume, if it may be used: one made for the Pod must be owned by it.
 
-    One that is made for the Pod must be owned by it. Raises ClaimProblem.
+    Raises ClaimProblem.
     """
     where = f"error processing PVC {pod.metadata.namespace}/{name}: "
     if claim is None:
@@ -82,15 +59,9 @@ def check_claim(claim: Claim | None, name: str, pod: pod_pb2.Pod, *, made_for_po
 
 
 def check_volume(volume: Volume | None, claim: Claim, used_as: str) -> LocalDirectory:
-    """Return the directory of a claim's volume.
+    """Return the directory of a claim's volume; `used_as` is the name of the volume in the Pod.
 
-    Args:
-        volume: that the claim names.
-        claim: see `check_claim`.
-        used_as: the name of the volume in the Pod.
-
-    Raises:
-        ClaimProblem: it is not this claim's, or nothing this node can mount.
+    Raises ClaimProblem: it is not this claim's, or nothing this node can mount.
     """
     name = claim.spec.volume_name
     where = f"error processing PVC {claim.metadata.namespace}/{claim.metadata.name}: "
@@ -126,9 +97,8 @@ def check_volume(volume: Volume | None, claim: Claim, used_as: str) -> LocalDire
 
 
 def is_reached(volume: Volume, node: node_pb2.Node | None) -> bool:
-    """Say whether a volume can be had on a node (CheckNodeAffinity).
-
-    A Pod that names its node itself may be on another.
+    """Say whether a node reaches a volume (CheckNodeAffinity): a Pod that names its node itself may be on
+    another.
     """
     if not volume.spec.node_affinity.HasField("required"):
         return True

@@ -1,6 +1,6 @@
-"""The places of a Pod's volumes in one of its containers. Shell: blocking, so called in threads.
+"""Where a Pod's volumes are mounted in one of its containers. Shell: blocking, so called in threads.
 
-Follows `pkg/kubelet/kubelet_pods.go` (makeMounts), words included: what goes wrong here is a container's
+Follows makeMounts in `pkg/kubelet/kubelet_pods.go`, words included: a problem here is the container's
 CreateContainerConfigError.
 """
 
@@ -32,18 +32,10 @@ def volume_mounts(
     pod_root: Path,
     images: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Mount]:
-    """Return the mounts of a container's volumes, parts of volumes made and bound.
+    """Return the mounts of a container's volumes; sub paths are made and bound.
 
-    Args:
-        pod: whose volumes are mounted.
-        container: that is about to be made.
-        env: its variables, for subPathExpr.
-        volumes: of the node.
-        pod_root: the Pod's own directory.
-        images: by volume, those that the runtime mounts.
-
-    Raises:
-        ConfigProblem: a mount cannot be made; the message is upstream's.
+    `env` has the variables for subPathExpr, `images` the images that the runtime mounts, by volume. Raises
+    ConfigProblem with upstream's message.
     """
     by_name = {volume.name: volume for volume in pod.spec.volumes}
     mounts = []
@@ -71,9 +63,8 @@ def volume_mounts(
 
 
 def _expand(text: str, env: Mapping[str, str]) -> str:
-    """Expand variables, all of which must have a value.
-
-    Follows `pkg/kubelet/container/helpers.go`: ExpandContainerVolumeMounts.
+    """Expand variables, which must all have a value (ExpandContainerVolumeMounts,
+    `pkg/kubelet/container/helpers.go`).
     """
     missing = {match[1] for match in _NAMES.finditer(text) if match[1] is not None and not env.get(match[1])}
     if missing:

@@ -1,9 +1,8 @@
-"""Follows the objects that volumes are made of, one watch an object, so that a change is seen at once. Shell.
+"""Watches the objects that volumes are made of, one watch an object, so that a change is seen at once. Shell.
 
-ConfigMaps and Secrets that mounted volumes show, and those and claims that volumes still wait for. As upstream's
-watch-based manager (`pkg/kubelet/util/manager/watch_based_manager.go`): a kubelet watches what its Pods name
-and nothing else. What is not followed (too many, or the watch is away) is still looked at with the Pod's
-resync and its next try.
+These are the ConfigMaps and Secrets that mounted volumes show, and those and claims that volumes wait for. As
+upstream's `pkg/kubelet/util/manager/watch_based_manager.go`, a kubelet watches what its Pods name and nothing
+else. What is not watched (too many, or the watch is away) is still seen with the Pod's resync and next try.
 """
 
 import asyncio
@@ -36,13 +35,7 @@ class ObjectFollower:
     """Owned by the node's volumes; everything in it is on one event loop."""
 
     def __init__(self, client: Clientset, clock: Clock, refresh: Callable[[Uid], Awaitable[None]]) -> None:
-        """Make a follower.
-
-        Args:
-            client: of the apiserver.
-            clock: for back-off.
-            refresh: brings a Pod's volumes up to date; raises nothing.
-        """
+        """Make a follower. `refresh` brings a Pod's volumes up to date and raises nothing."""
         self._client, self._clock, self._refresh = client, clock, refresh
         #: Pod -> what its volumes show
         self._wanted: dict[Uid, frozenset[Reference]] = {}
@@ -53,7 +46,7 @@ class ObjectFollower:
         self._wake = asyncio.Event()
 
     def follow(self, pod: pod_pb2.Pod, volumes: Iterable[volume_pb2.Volume]) -> None:
-        """Follow what these volumes of a Pod are made of, besides what is followed for it."""
+        """Watch what these volumes of a Pod are made of, besides what is watched for it already."""
         uid = Uid(pod.metadata.uid)
         found = {reference for volume in volumes for reference in plugin_of(volume).references(pod, volume)}
         if found <= self._wanted.get(uid, frozenset()):
@@ -64,7 +57,7 @@ class ObjectFollower:
         self._wake.set()
 
     def forget(self, uid: Uid) -> None:
-        """Follow nothing for a Pod any more."""
+        """Watch nothing for a Pod any more."""
         for reference in self._wanted.pop(uid, ()):
             users = self._users[reference]
             users.pop(uid, None)
@@ -73,7 +66,7 @@ class ObjectFollower:
         self._wake.set()
 
     async def run(self) -> None:
-        """Follow until cancelled."""
+        """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._wake.wait()

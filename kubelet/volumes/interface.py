@@ -1,4 +1,4 @@
-"""What the pod worker's executor asks of volumes, and where their data comes from."""
+"""What the executor of a Pod's worker asks of volumes, and where their data comes from."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Protocol
 
 from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
-from vaina.api.core.v1 import config_pb2, pod_pb2, volume_pb2
+from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2, pod_pb2, volume_pb2
 from vaina.api.node.v1 import runtime_class_pb2
 
 
 class VolumeFailed(Exception):
-    """A volume cannot be mounted (now); the message is for the user, as an event of reason FailedMount."""
+    """A volume cannot be mounted (now); the message is for the user, in an event of reason FailedMount."""
 
     def __init__(self, volume: str, message: str) -> None:
         super().__init__(message)
@@ -34,21 +34,21 @@ class Reference:
 
 
 class ObjectSource(Protocol):
-    """Where ConfigMaps, Secrets and RuntimeClasses come from. None: there is no such object.
+    """Where objects come from. None: there is no such object. Raises ApiError when nobody can say."""
 
-    Raises ApiError when nobody can say.
-    """
+    async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None: ...
+    async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None: ...
+    async def runtime_class(self, name: str) -> runtime_class_pb2.RuntimeClass | None: ...
+    async def node(self, name: str) -> node_pb2.Node | None: ...
 
-    async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None:
-        """Return a ConfigMap."""
-        ...
+    async def claim(
+        self, namespace: str, name: str
+    ) -> persistent_volume_pb2.PersistentVolumeClaim | None: ...
 
-    async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None:
-        """Return a Secret."""
-        ...
+    async def volume(self, name: str) -> persistent_volume_pb2.PersistentVolume | None: ...
 
-    async def runtime_class(self, name: str) -> runtime_class_pb2.RuntimeClass | None:
-        """Return a RuntimeClass."""
+    async def mark_made(self, volume: persistent_volume_pb2.PersistentVolume) -> None:
+        """Write down that a volume's directory was made. Raises ApiError: it was changed meanwhile, say."""
         ...
 
 
@@ -56,15 +56,14 @@ class Volumes(Protocol):
     """The volumes of a node's Pods."""
 
     async def mounted(self, pod: pod_pb2.Pod) -> frozenset[str]:
-        """Return the names of the Pod's volumes that are mounted: also those that an earlier kubelet mounted."""
+        """Return the names of the Pod's mounted volumes, those that an earlier kubelet mounted included."""
         ...
 
     async def prepare(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
-        """See that all is there that volumes need: objects, bound claims, paths of the node.
+        """See that everything is there that volumes need: objects, bound claims, paths of the node. Raises
+        VolumeFailed.
 
-        Raises VolumeFailed.
-
-        What is missing is waited for until `unmount`: whoever has asked is told when it has changed.
+        What is missing is watched until `unmount`, and the Pod's worker is told when it has changed.
         """
         ...
 
@@ -73,9 +72,31 @@ class Volumes(Protocol):
         ...
 
     async def unmount(self, uid: Uid) -> None:
-        """Unmount all of a Pod's volumes, and remove what lives only as long as the Pod. Raises VolumeFailed."""
+        """Unmount a Pod's volumes and remove what lives only as long as the Pod. Raises VolumeFailed."""
         ...
 
     def host_path(self, uid: Uid, volume: volume_pb2.Volume) -> str:
         """Return where a volume is on the node."""
         ...
+
+
+class NoVolumes:
+    """The volumes of hollow nodes: they remember what was mounted and touch no file system."""
+
+    def __init__(self) -> None:
+        self._mounted: dict[Uid, set[str]] = {}
+
+    async def mounted(self, pod: pod_pb2.Pod) -> frozenset[str]:
+        return frozenset(self._mounted.get(Uid(pod.metadata.uid), ()))
+
+    async def prepare(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
+        return
+
+    async def mount(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
+        self._mounted.setdefault(Uid(pod.metadata.uid), set()).update(names)
+
+    async def unmount(self, uid: Uid) -> None:
+        self._mounted.pop(uid, None)
+
+    def host_path(self, uid: Uid, volume: volume_pb2.Volume) -> str:
+        return f"/nowhere/{uid}/{volume.name}"

@@ -1,10 +1,8 @@
-"""Deletes the data of this node's volumes once nobody has them, and then the volume.
+"""Deletes the data of this node's local volumes once no Pod has them, and then the volume (decision 114).
 
-What of the node-local provisioner has to happen on the node.
-
-Decision 114. Level-triggered: the volume is there as long as its data may be, held by a finalizer, so that a
-kubelet which was killed, or a node that was away, goes on where it was. Data of which the apiserver knows
-nothing are never deleted.
+This is the part of the node-local provisioner that runs on the node. It is level-triggered: a finalizer keeps
+the volume as long as its data may be there, so a kubelet that was killed, or a node that was away, goes on.
+Data of which the apiserver knows nothing are never deleted.
 """
 
 import asyncio
@@ -55,7 +53,7 @@ def _destroy(hidden: Path) -> None:
 
 
 class LocalPaths(Controller):
-    """Keys are names of volumes."""
+    """The controller; its keys are names of volumes."""
 
     name = "local-path-deleter"
 
@@ -72,14 +70,8 @@ class LocalPaths(Controller):
     ) -> None:
         """Make the deleter.
 
-        Args:
-            client: of the apiserver.
-            clock: for back-off.
-            node: this one.
-            directory: nothing outside of it is ever deleted.
-            is_used: says whether a Pod of this node has a directory; may block.
-            events: of volumes.
-            rng: for jitter.
+        Nothing outside of `directory` is ever deleted. `is_used` says whether a Pod of this node has a
+        directory; it may block.
         """
         super().__init__(Tools(clock, workers=1))
         self._client, self._node, self._directory = client, node, directory
@@ -98,7 +90,7 @@ class LocalPaths(Controller):
             await super().run()
 
     def _sweep(self, known: Iterable[str]) -> None:
-        """Finish what an earlier kubelet began to delete, and say what belongs to nobody."""
+        """Finish what an earlier kubelet began to delete, and log the directories that belong to no volume."""
         if not self._directory.is_dir():
             return
         names = frozenset(known)

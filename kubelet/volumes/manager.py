@@ -1,10 +1,8 @@
-"""The node's volumes on its file system.
+"""The node's volumes on its file system (step 5, MOUNTED; row B5). Called by the pod workers' executor.
 
-<root>/pods/<uid>/volumes/kubernetes.io~<plugin>/<name>, as upstream lays them out.
-
-What each kind of volume does is in `plugins`. What is mounted is asked of the file system, so that a
-restarted kubelet knows it. Blocking work runs in threads. Called by the pod workers' executor (step 5,
-MOUNTED; row B5).
+<root>/pods/<uid>/volumes/kubernetes.io~<plugin>/<name>, as upstream lays them out. `plugins` has what each
+kind of volume does. The file system says what is mounted, so a restarted kubelet knows it. Blocking work runs
+in threads.
 """
 
 import asyncio
@@ -19,9 +17,9 @@ from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
 from kubelet.volumes import mounting, subpath
 from kubelet.volumes.following import ObjectFollower
-from kubelet.volumes.interface import VolumeFailed, setup_failed
+from kubelet.volumes.interface import ObjectSource, VolumeFailed, setup_failed
 from kubelet.volumes.payload import PayloadError
-from kubelet.volumes.plugins.interface import PodVolume, VolumeObjects
+from kubelet.volumes.plugins.interface import PodVolume
 from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.errors import ApiError
@@ -30,18 +28,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class VolumeManager:
-    """Volumes under one root directory.
+    """Volumes under one root directory. Any task may call it; only a Pod's worker touches the Pod's volumes."""
 
-    Any task may call it; each Pod's volumes are touched by its worker alone.
-    """
-
-    def __init__(self, root: Path, objects: VolumeObjects) -> None:
-        """Make a manager.
-
-        Args:
-            root: of the kubelet.
-            objects: where ConfigMaps, Secrets and claims come from.
-        """
+    def __init__(self, root: Path, objects: ObjectSource) -> None:
         self._root, self._objects = root, objects
         self._follower: ObjectFollower | None = None
         self._arrived: Callable[[Uid], None] = _nobody
@@ -51,14 +40,14 @@ class VolumeManager:
         self._shown: dict[Uid, _Shown] = {}
 
     def follow_with(self, follower: ObjectFollower, arrived: Callable[[Uid], None]) -> None:
-        """Have what volumes show or wait for followed from now on; `arrived` is told of a Pod that waits."""
+        """Have the follower watch what volumes show or wait for; `arrived` is told of a Pod that waits."""
         self._follower, self._arrived = follower, arrived
 
     def _pod(self, uid: Uid) -> Path:
         return self._root / "pods" / uid
 
     def _path(self, uid: Uid, volume: volume_pb2.Volume) -> Path:
-        return self._pod(uid) / "volumes" / (plugin_of(volume).directory or "") / volume.name
+        return self._pod(uid) / "volumes" / plugin_of(volume).directory / volume.name
 
     def _wanted(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, facts: PodFacts) -> PodVolume:
         path = self._path(Uid(pod.metadata.uid), volume)
@@ -109,7 +98,7 @@ class VolumeManager:
 
     async def _mount(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume, facts: PodFacts) -> None:
         plugin, wanted = plugin_of(volume), self._wanted(pod, volume, facts)
-        if plugin.directory is not None:
+        if plugin.directory:
             await asyncio.to_thread(mounting.make_private, self._root / "pods", wanted.path.parent)
         if plugin.requires_remount:
             await self._show(wanted)
@@ -117,7 +106,7 @@ class VolumeManager:
             await plugin.set_up(wanted)
 
     async def _show(self, wanted: PodVolume) -> None:
-        """Show a volume's files as they are now, and from now on."""
+        """Show a volume's files as they are now, and follow their changes."""
         pod, volume, facts = wanted.pod, wanted.volume, wanted.facts
         uid = Uid(pod.metadata.uid)
         shown = self._shown.setdefault(uid, _Shown(pod, facts))
@@ -129,11 +118,10 @@ class VolumeManager:
             self._follower.follow(pod, (volume,))
 
     async def refresh(self, uid: Uid) -> None:
-        """Bring the files of a Pod's volumes up to date.
+        """Bring the files of a Pod's volumes up to date, after an object that they are made of or wait for
+        has changed.
 
-        Something that they are made of, or wait for, has changed.
-
-        What fails is tried again with the next resync.
+        A failure is tried again with the next resync.
         """
         if uid in self._waiting:
             self._arrived(uid)
@@ -183,12 +171,12 @@ class _Shown:
 
 
 def _nobody(_: Uid) -> None:
-    """Nothing is followed: nobody waits to be told."""
+    """Told when nothing is followed."""
 
 
 @contextmanager
 def _told(volume: volume_pb2.Volume) -> Iterator[None]:
-    """Have what goes wrong with a volume told in upstream's words, as VolumeFailed."""
+    """Raise what goes wrong with a volume as VolumeFailed, in upstream's words."""
     try:
         yield
     # ValueError: a path that no system call takes (it has a byte 0).

@@ -1,7 +1,7 @@
-"""Mounts of this machine: making, undoing and finding them. Shell: blocking, so called in threads.
+"""Makes, undoes and finds mounts of this machine. Shell: blocking, so called in threads.
 
-The system calls are used directly: a source like /proc/self/fd/7 must reach the kernel as it is, and a
-process a mount is dear.
+It uses the system calls directly: a source like /proc/self/fd/7 must reach the kernel as it is, and a process
+for each mount is dear.
 """
 
 import ctypes
@@ -24,25 +24,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def bind(source: str, target: str | Path) -> None:
-    """Show `source` at `target`, which exists and is of its kind. Raises OSError."""
+    """Show `source` at `target`, which exists and is of the same kind. Raises OSError."""
     _mount(source, str(target), None, _MS_BIND, None)
 
 
 def tmpfs(target: str | Path, *, size_bytes: int, mode: int) -> None:
-    """Have a file system in memory at a directory.
-
-    0 bytes: half of the machine's memory, as the kernel does it. Raises OSError.
-    """
+    """Mount a file system in memory at a directory; 0 bytes: half of the machine's memory. Raises OSError."""
     options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
     _mount("tmpfs", str(target), "tmpfs", 0, options)
 
 
 def make_private(root: Path, path: Path) -> None:
-    """Make a directory and all that lead to it from `root` on.
+    """Make a directory and its parents from `root` on; only the kubelet may look into them. Raises OSError.
 
-    Of all of them nobody but the kubelet sees more. Raises OSError.
-
-    `pkg/kubelet/kubelet_pods.go` (makePodDataDirs). Containers see what is mounted, wherever it lies.
+    Follows makePodDataDirs in `pkg/kubelet/kubelet_pods.go`. Containers see what is mounted, wherever it
+    lies.
     """
     root.parent.mkdir(parents=True, exist_ok=True)
     for directory in (*reversed([one for one in path.parents if one.is_relative_to(root)]), path):
@@ -59,7 +55,7 @@ def _mount(source: str, target: str, kind: str | None, flags: int, options: str 
 
 
 def unmount(target: str | Path) -> None:
-    """Undo what is mounted at a path, all layers of it; nothing mounted is right as well. Raises OSError."""
+    """Undo all mounts at a path; it is no error if there is none. Raises OSError."""
     path = str(target)
     for _ in range(_MOST_LAYERS):
         if path not in mounts():
@@ -71,32 +67,27 @@ def unmount(target: str | Path) -> None:
 
 
 def mounts() -> list[str]:
-    """Return where something is mounted, in the order in which it was."""
+    """Return where something is mounted, oldest first."""
     lines = _MOUNTINFO.read_text(errors="surrogateescape").splitlines()
     return [_OCTAL.sub(lambda match: chr(int(match[1], 8)), line.split(" ")[4]) for line in lines]
 
 
 def is_mounted(path: str | Path) -> bool:
-    """Say whether something is mounted at a path.
-
-    A bind mount on the same file system counts, unlike for `Path.is_mount`.
+    """Say whether something is mounted at a path; unlike `Path.is_mount` it sees bind mounts of one file
+    system.
     """
     return str(path) in mounts()
 
 
 def mounts_below(root: str | Path) -> list[str]:
-    """Return what is mounted at a path and below, the newest and deepest first.
-
-    The order in which it can be undone.
-    """
+    """Return what is mounted at a path and below, newest first: the order in which it can be undone."""
     prefix = f"{root}/"
     return [path for path in reversed(mounts()) if path == str(root) or path.startswith(prefix)]
 
 
 def clear(root: Path) -> None:
-    """Remove a tree of the kubelet's own, and never what is mounted in it: that is undone first.
-
-    Raises OSError.
+    """Undo all mounts in a tree of the kubelet's, then remove the tree; never what is mounted in it. Raises
+    OSError.
     """
     real = Path(os.path.realpath(root))
     for path in dict.fromkeys(mounts_below(real)):
@@ -107,7 +98,7 @@ def clear(root: Path) -> None:
 
 
 def keep_in_memory(path: Path, *, size_bytes: int, mode: int) -> None:
-    """Have a directory lie in memory, in so many bytes at most; one that does already stays as it is."""
+    """Put a directory into memory, with a limit in bytes; one that lies there already stays as it is."""
     real = os.path.realpath(path)
     if not is_mounted(real):
         tmpfs(real, size_bytes=size_bytes, mode=mode)

@@ -1,9 +1,12 @@
-"""ConfigMaps, Secrets, claims and volumes from the apiserver, as volumes and environments need them.
+"""Objects from the apiserver, as volumes and environments need them.
 
-Always read anew: a Pod that is retried because a ConfigMap was missing must see it as soon as it is there.
-Refreshing mounted volumes goes through here too, once a minute per Pod, and at once where the watch says so
-(`following`).
+They are always read anew: a Pod that is retried because a ConfigMap was missing must see it as soon as it is
+there. Mounted volumes are refreshed through here too, once a minute per Pod, and at once where the watch says
+so (`following`).
 """
+
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2
 from vaina.api.node.v1 import runtime_class_pb2
@@ -11,48 +14,39 @@ from vaina.client.clientset import Clientset
 from vaina.errors import NotFound
 from vaina.objects.local_path import MADE_ANNOTATION
 
+T = TypeVar("T")
+
+
+async def _or_none(found: Awaitable[T]) -> T | None:
+    try:
+        return await found
+    except NotFound:
+        return None
+
 
 class ApiObjects:
-    """An `ObjectSource` and a `ClaimSource` over the clientset."""
+    """An `ObjectSource` over the clientset."""
 
     def __init__(self, client: Clientset) -> None:
         self._client = client
 
     async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None:
-        try:
-            return await self._client.config_maps.get(name, namespace)
-        except NotFound:
-            return None
+        return await _or_none(self._client.config_maps.get(name, namespace))
 
     async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None:
-        try:
-            return await self._client.secrets.get(name, namespace)
-        except NotFound:
-            return None
+        return await _or_none(self._client.secrets.get(name, namespace))
 
     async def runtime_class(self, name: str) -> runtime_class_pb2.RuntimeClass | None:
-        try:
-            return await self._client.runtime_classes.get(name)
-        except NotFound:
-            return None
+        return await _or_none(self._client.runtime_classes.get(name))
 
     async def claim(self, namespace: str, name: str) -> persistent_volume_pb2.PersistentVolumeClaim | None:
-        try:
-            return await self._client.persistent_volume_claims.get(name, namespace)
-        except NotFound:
-            return None
+        return await _or_none(self._client.persistent_volume_claims.get(name, namespace))
 
     async def volume(self, name: str) -> persistent_volume_pb2.PersistentVolume | None:
-        try:
-            return await self._client.persistent_volumes.get(name)
-        except NotFound:
-            return None
+        return await _or_none(self._client.persistent_volumes.get(name))
 
     async def node(self, name: str) -> node_pb2.Node | None:
-        try:
-            return await self._client.nodes.get(name)
-        except NotFound:
-            return None
+        return await _or_none(self._client.nodes.get(name))
 
     async def mark_made(self, volume: persistent_volume_pb2.PersistentVolume) -> None:
         made = persistent_volume_pb2.PersistentVolume()

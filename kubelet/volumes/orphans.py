@@ -1,11 +1,8 @@
-"""Removes directories of Pods that nobody looks after any more.
+"""Removes directories of Pods that no worker looks after: a kubelet that was killed leaves some. Shell.
 
-A kubelet that was killed at the end of a Pod leaves one. Shell.
-
-As upstream's housekeeping (`pkg/kubelet/kubelet_volumes.go`, cleanupOrphanedPodDirs): claims are links and
-mounts are undone first, so that no data can go with it. A static Pod may come back under its uid at any
-moment. So a directory is moved aside in one step, right after it was seen that nobody has it: whoever comes
-then makes a new one, and is not met by what is removed.
+As upstream's cleanupOrphanedPodDirs (`pkg/kubelet/kubelet_volumes.go`): claims are links and mounts are
+undone first, so that no data can go with them. A static Pod may come back under its uid at any moment, so a
+directory is moved aside in one step, right after it was seen that no worker has it.
 """
 
 import asyncio
@@ -32,24 +29,20 @@ class OrphanedDirectories:
     """Owned by the node's volumes."""
 
     def __init__(self, root: Path, clock: Clock, known: Callable[[], Collection[Uid] | None]) -> None:
-        """Make the sweeper.
-
-        Args:
-            root: of the kubelet.
-            clock: between looks.
-            known: the Pods that have a worker; None while not all are known.
-        """
+        """Make the sweeper. `known` gives the Pods that have a worker; None while not all are known."""
         self._pods, self._aside, self._clock, self._known = root / "pods", root / ASIDE, clock, known
         self._suspected: frozenset[Uid] = frozenset()
 
     async def run(self) -> None:
-        """Look now and then, until cancelled."""
+        """Look again and again, until cancelled."""
         while True:
             await self._clock.sleep(PERIOD_SECONDS)
             await self.look()
 
     async def look(self) -> None:
-        """Remove what belonged to nobody last time either, and what an earlier look did not get to remove."""
+        """Remove what belonged to no Pod at the last look either, and what an earlier look did not get to
+        remove.
+        """
         known = self._known()
         if known is None:
             return
@@ -67,9 +60,8 @@ class OrphanedDirectories:
                 log.info("orphaned pod directory removed", uid=name)
 
     def _move_aside(self, uid: Uid) -> None:
-        """Move a directory, unless its Pod has come.
-
-        Nothing is awaited between the question and the answer: no worker can begin meanwhile.
+        """Move a directory, unless its Pod has come; nothing is awaited in between, so no worker can begin
+        meanwhile.
         """
         known = self._known()
         if known is None or uid in known:

@@ -1,8 +1,6 @@
-"""fsGroup: a volume's files belong to a group, which may read and write them.
+"""fsGroup: gives a volume's files to a group, which may read and write them. Shell: blocking.
 
-Shell: blocking, so called in threads.
-
-Follows `pkg/volume/volume_linux.go` (SetVolumeOwnership).
+Follows SetVolumeOwnership in `pkg/volume/volume_linux.go`.
 """
 
 import os
@@ -16,16 +14,9 @@ _EXECUTE: Final = 0o110
 
 
 def give_to_group(root: Path, group: int, policy: str, *, read_only: bool = False) -> None:
-    """Give a volume to a group.
+    """Give a volume to a group, or only reading with `read_only`. Raises OSError.
 
-    Args:
-        root: of the volume.
-        group: its number.
-        policy: Always (or empty), or OnRootMismatch: nothing is done when the root is right already.
-        read_only: the group may only read.
-
-    Raises:
-        OSError: the file system does not allow it.
+    The policy is Always (or empty) or OnRootMismatch: nothing is done when the root is right already.
     """
     if policy == "OnRootMismatch" and _is_right(os.stat(root), group, read_only=read_only):
         return

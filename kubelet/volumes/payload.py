@@ -1,7 +1,7 @@
 """The files of volumes that are made of objects: configMap, secret, downwardAPI, projected. PURE.
 
-Follows `pkg/volume/configmap` and its siblings: a volume without items has a file for each key, with items
-only those; a missing key is an error unless the source is optional.
+Follows `pkg/volume/configmap` and its siblings: without items there is a file for each key, with items only
+for those; a missing key is an error unless the source is optional.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,15 +40,13 @@ def config_map_files(
     mode: int,
 ) -> Files:
     """Return path -> file of a ConfigMap. Raises PayloadError."""
-    if config_map is None:
-        if not optional:
-            raise PayloadError(f'configmap "{name}" not found')
-        return {}
-    data = {key: config_map.data[key].encode() for key in config_map.data}
-    data.update({key: config_map.binary_data[key] for key in config_map.binary_data})
+    data = None
+    if config_map is not None:
+        data = {key: text.encode() for key, text in config_map.data.items()} | dict(config_map.binary_data)
     return _select(
-        data, items, mode=mode, optional=optional, missing="configmap references non-existent config key"
-    )
+        data, items, mode=mode, optional=optional, absent=f'configmap "{name}" not found',
+        missing="configmap references non-existent config key",
+    )  # fmt: skip
 
 
 def secret_files(
@@ -60,22 +58,25 @@ def secret_files(
     mode: int,
 ) -> Files:
     """Return path -> file of a Secret. Raises PayloadError."""
-    if secret is None:
-        if not optional:
-            raise PayloadError(f'secret "{name}" not found')
-        return {}
-    data = {key: secret.data[key] for key in secret.data}
-    return _select(data, items, mode=mode, optional=optional, missing="references non-existent secret key")
+    return _select(
+        None if secret is None else secret.data, items, mode=mode, optional=optional,
+        absent=f'secret "{name}" not found', missing="references non-existent secret key",
+    )  # fmt: skip
 
 
 def _select(
-    data: Mapping[str, bytes],
+    data: Mapping[str, bytes] | None,
     items: Iterable[volume_pb2.KeyToPath],
     *,
     mode: int,
     optional: bool,
+    absent: str,
     missing: str,
 ) -> Files:
+    if data is None:
+        if not optional:
+            raise PayloadError(absent)
+        return {}
     items = tuple(items)
     if not items:
         for key in data:
@@ -115,12 +116,9 @@ def downward_files(
 
 
 def check_path(path: str) -> None:
-    """See that a file stays in its volume: validation has seen to it, but here it would be written by root.
+    """Check that a file stays in its volume, since root writes it; validation has checked that before.
 
-    As `pkg/volume/util/atomic_writer.go` (validatePath), which counts bytes.
-
-    Raises:
-        PayloadError: it would not.
+    As validatePath in `pkg/volume/util/atomic_writer.go`, which counts bytes. Raises PayloadError.
     """
     if not path:
         raise PayloadError('invalid path: must not be empty: ""')

@@ -1,12 +1,10 @@
-"""A part of a volume as a mount of its own, safe against processes that write in the volume.
+"""A part of a volume as a mount of its own, safe against processes that write in the volume. Shell: blocking.
 
-Shell: blocking, so called in threads.
-
-The path is looked up once, with links, to see that it stays inside the volume; then it is opened again
-component by component without following any: what was made a link in between is an error, not a way out. The
-file that was opened that way is bound to a place of the kubelet's own, by its descriptor, and a container
-gets that place. Follows `pkg/volume/util/subpath/subpath_linux.go`; places are
-<pod>/volume-subpaths/<volume>/<container>/<number of the mount>.
+The path is resolved once, with links, to check that it stays in the volume; then it is opened component by
+component without following links, so a link made in between is an error, not a way out. That open file is
+bound, by its descriptor, to a place of the kubelet's own, and a container gets that place. Follows
+`pkg/volume/util/subpath/subpath_linux.go`; places are <pod>/volume-subpaths/<volume>/<container>/<number of
+the mount>.
 """
 
 import os
@@ -22,7 +20,7 @@ _OPEN: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class SubPathError(Exception):
-    """The part cannot be shown; the message is for logs: it may name paths of the node."""
+    """The part cannot be shown; the message may name paths of the node, so it is for logs."""
 
 
 def place(pod: Path, volume: str, container: str, index: int) -> Path:
@@ -31,11 +29,9 @@ def place(pod: Path, volume: str, container: str, index: int) -> Path:
 
 
 def make_directory(volume: Path, part: str) -> None:
-    """Make the part a directory where nothing is there; it has the volume's own permissions (SafeMakeDir).
+    """Make the part a directory where nothing is there, with the volume's permissions (SafeMakeDir).
 
-    Raises:
-        SubPathError: it would be outside of the volume.
-        OSError: it cannot be made.
+    Raises SubPathError: it would be outside of the volume; OSError.
     """
     root = os.path.realpath(volume)
     if os.path.lexists(os.path.join(root, part)):
@@ -56,13 +52,10 @@ def make_directory(volume: Path, part: str) -> None:
 
 
 def bind(volume: Path, part: str, target: Path) -> Path:
-    """Show a part of a volume at `target`, and return it (PrepareSafeSubpath).
+    """Show a part of a volume at `target`, and return that (PrepareSafeSubpath); one that is shown already
+    stays.
 
-    What is shown there already is left, if it is still the same.
-
-    Raises:
-        SubPathError: it is outside of the volume, or was changed while it was looked at.
-        OSError: it is not there, or cannot be mounted.
+    Raises SubPathError: it is outside of the volume, or changed meanwhile; OSError.
     """
     with ExitStack() as opened:
         current = _reach(opened, volume, part)
@@ -83,13 +76,10 @@ def bind(volume: Path, part: str, target: Path) -> Path:
 
 
 def read(volume: Path, part: str, limit: int) -> bytes:
-    """Return a file of a volume, at most `limit` bytes of it and one more.
+    """Return at most `limit` + 1 bytes of a file of a volume; links inside of the volume are followed.
 
-    Links inside of the volume are followed.
-
-    Raises:
-        SubPathError: it is outside of the volume, or was changed while it was looked at.
-        OSError: it is not there, or is no file.
+    Raises SubPathError: it is outside of the volume, or changed meanwhile; OSError: it is not there, or no
+    file.
     """
     with ExitStack() as opened:
         current = _reach(opened, volume, part)
@@ -100,10 +90,7 @@ def read(volume: Path, part: str, limit: int) -> bytes:
 
 
 def _reach(opened: ExitStack, volume: Path, part: str) -> int:
-    """Return an open part of a volume, reached step by step from its root without a link.
-
-    Raises SubPathError, OSError.
-    """
+    """Return an open part of a volume, reached from its root without a link. Raises SubPathError, OSError."""
     root = os.path.realpath(volume)
     resolved = _inside(root, os.path.realpath(os.path.join(root, part), strict=True))
     current = _open(opened, root, None)
@@ -140,9 +127,7 @@ def _make_place(target: Path, *, directory: bool) -> None:
 
 
 def clean(pod: Path) -> None:
-    """Undo all parts of a Pod. Only empty places are removed, never what a failed unmount would still show in
-    them. Raises OSError.
-    """
+    """Undo all parts of a Pod; only empty places are removed, never what is still mounted. Raises OSError."""
     root = pod / DIRECTORY
     if not root.is_dir():
         return

@@ -29,19 +29,10 @@ def volume_tasks(  # noqa: PLR0913 - one node's parts
     arrived: Callable[[Uid], None],
     rng: random.Random | None = None,
 ) -> tuple[Callable[[], Awaitable[None]], ...]:
-    """Return what is to be run for a node's volumes; nothing for a hollow node's.
+    """Return what is to run for a node's volumes; nothing for a hollow node's.
 
-    Args:
-        volumes: of the node.
-        client: of the apiserver.
-        clock: for back-off.
-        node: its name.
-        root: of the kubelet.
-        directory: where the node-local provisioner has its volumes.
-        events: about volumes.
-        known: the Pods that have a worker; None while not all are known.
-        arrived: is told of a Pod when something has changed that its volumes wait for.
-        rng: for jitter.
+    `directory` has the volumes of the node-local provisioner. `known` gives the Pods that have a worker, None
+    while not all are known. `arrived` is told of a Pod when something has changed that its volumes wait for.
     """
     if not isinstance(volumes, VolumeManager):
         return ()

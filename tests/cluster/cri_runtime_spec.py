@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.network.pod_network import PodNetwork
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri.connection import Connection
 from kubelet.runtime.cri.images import CriImages
@@ -43,7 +42,7 @@ class TestCri(RuntimeSpec, ProcessSpec):
         # The kubelet's own: addresses are then given out of one pool.
         root = Path(os.environ["VAINA_ROOT_DIR"])  # noqa: TID251
         network = CniNetwork(
-            PodNetwork(cluster_cidr=IPv4Network("10.244.0.0/16")),
+            cluster_cidr=IPv4Network("10.244.0.0/16"),
             directory=Path("/run/vaina/cni"),
             pool=root / "cni",
         )

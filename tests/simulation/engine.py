@@ -13,7 +13,7 @@ from kubelet.config import KubeletConfig
 from kubelet.hollow import hollow_machine
 from kubelet.kubelet import Kubelet
 from kubelet.metrics import KubeletMetrics
-from kubelet.pod.directory import NoFiles
+from kubelet.pod.directory import PodFiles
 from kubelet.runtime.hollow.program import FOREVER
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages
@@ -21,8 +21,8 @@ from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import Uid
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
+from kubelet.volumes.interface import NoVolumes
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.nothing import NoVolumes
 from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
 from tests.simulation.checks.nodes import NodeState, Verb
@@ -145,7 +145,7 @@ class SimulatedNode:
         )  # fmt: skip
         disks = self.world.disks
         volumes = NoVolumes() if disks is None else VolumeManager(disks.of(self.name), ApiObjects(client))
-        parts = NodeRuntime(engine, self._images, volumes, NoFiles(), None)  # type: ignore[arg-type]  # an Engine is a Runtime
+        parts = NodeRuntime(engine, self._images, volumes, PodFiles(), None)  # type: ignore[arg-type]  # an Engine is a Runtime
         config = KubeletConfig(
             node_name=self.name, capacity_cpu=CPU, capacity_memory=MEMORY, capacity_pods=PODS
         )

@@ -21,12 +21,12 @@ from kubelet.build import Outlets, build_kubelet
 from kubelet.config import KubeletConfig
 from kubelet.hollow import hollow_machine
 from kubelet.metrics import KubeletMetrics
-from kubelet.pod.directory import NoFiles
+from kubelet.pod.directory import PodFiles
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
-from kubelet.volumes.nothing import NoVolumes
+from kubelet.volumes.interface import NoVolumes
 from tests.support.apiserver import make_apiserver
 from tests.support.scheduler import build as build_scheduler
 from vaina.api.core.v1 import pod_pb2
@@ -50,7 +50,7 @@ class HollowNode:
         network = IPv4Network(f"10.128.{index}.0/24")
         self.runtime = HollowRuntime(whole.clock, rng, stages=STAGES, cidr=network)
         self._node_runtime = NodeRuntime(
-            self.runtime, HollowImages(whole.clock, rng, STAGES), NoVolumes(), NoFiles(), None
+            self.runtime, HollowImages(whole.clock, rng, STAGES), NoVolumes(), PodFiles(), None
         )
 
     async def kubelet(self) -> None:

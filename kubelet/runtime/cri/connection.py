@@ -1,7 +1,4 @@
-"""The only module that opens the CRI socket: a channel, the services' stubs, and what their errors become.
-
-Called by every module of the CRI runtime.
-"""
+"""The only module that opens the CRI socket: a channel, the services' stubs, and what their errors become."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,14 +32,9 @@ _GO_NAMES = {"CANCELLED": "Canceled"}
 
 
 class Connection:
-    """A runtime's socket. Made on the event loop that uses it; safe to be used by any task."""
+    """A runtime's socket. Made on the event loop that uses it; any task may use it."""
 
     def __init__(self, socket_path: str) -> None:
-        """Make it; nothing is opened yet.
-
-        Args:
-            socket_path: of the runtime's unix socket.
-        """
         self._channel = grpc.aio.insecure_channel(f"unix:{socket_path}", options=_OPTIONS)
         self.runtime = cri_service_pb2_grpc.RuntimeServiceStub(self._channel)
         self.images = cri_service_pb2_grpc.ImageServiceStub(self._channel)
@@ -61,9 +53,8 @@ class Connection:
     async def delete_task(self, container_id: str) -> None:
         """Have containerd delete the processes of a container that never began.
 
-        Success where there are none, or where the runtime is another.
-
-        One that runs is refused by containerd itself. What came of it shows when the container is removed.
+        It is no error if there are none, or the runtime is another; containerd itself refuses while one runs.
+        The removal of the container shows what came of it.
         """
         request = cri.RemoveContainerRequest(container_id=container_id)
         try:
@@ -83,11 +74,7 @@ def words(error: grpc.aio.AioRpcError) -> str:
 
 @contextmanager
 def translated(refusal: type[RuntimeFailure] = RuntimeFailure) -> Iterator[None]:
-    """Raise the interface's errors in place of gRPC's.
-
-    Args:
-        refusal: what an answer of the runtime becomes that says no.
-    """
+    """Raise the interface's errors in place of gRPC's; an answer that refuses becomes `refusal`."""
     try:
         yield
     except grpc.aio.AioRpcError as error:

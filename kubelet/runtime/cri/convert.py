@@ -1,8 +1,8 @@
-"""PURE: the kubelet's records as CRI messages, and what the runtime says as records.
+"""The kubelet's records as CRI messages, and what the runtime says as records. PURE.
 
-What the interface has no field for is in labels and annotations of our own, which no caller sees. Paths that
-a container's /proc and /sys hide are upstream's defaults (`pkg/securitycontext`), log directories are named
-as upstream names them (`pkg/kubelet/kuberuntime/helpers.go`).
+Labels and annotations of our own keep what the interface has no field for; no caller sees them. Masked paths
+are upstream's defaults (`pkg/securitycontext`), log directories have upstream's names
+(`pkg/kubelet/kuberuntime/helpers.go`).
 """
 
 from collections.abc import Mapping
@@ -52,9 +52,8 @@ _NOT_RUN, _CUT_OFF = "failed to create containerd task: ", ("context canceled", 
 
 
 def log_directory(root: str, config: SandboxConfig) -> str:
-    """Return the directory of a Pod's logs.
-
-    It is the Pod's own choice, or <root>/<namespace>_<name>_<uid> (a long name is cut).
+    """Return the directory of a Pod's logs: its own choice, or <root>/<namespace>_<name>_<uid>, cut if too
+    long.
     """
     if config.log_directory:
         return config.log_directory
@@ -96,12 +95,8 @@ def sandbox_message(
 ) -> cri.PodSandboxConfig:
     """Return what a sandbox is made of.
 
-    Args:
-        config: of the sandbox.
-        node_dns: resolv.conf of sandboxes that bring none.
-        log_root: below which Pods have their log directories.
-        privileged: whether a privileged container is to be made in it: the runtime refuses one in a sandbox
-        that is not.
+    `node_dns` is for sandboxes that bring no resolv.conf. The runtime refuses a privileged container in a
+    sandbox that is not `privileged`.
     """
     dns = config.dns or node_dns
     seccomp = cri.SecurityProfile.Unconfined if privileged else cri.SecurityProfile.RuntimeDefault
@@ -139,12 +134,8 @@ def sandbox_message(
 def container_message(
     config: ContainerConfig, sandbox: SandboxConfig, *, image_user: str = ""
 ) -> cri.ContainerConfig:
-    """Return what a container is made of.
-
-    Args:
-        config: of the container.
-        sandbox: what its sandbox was made of.
-        image_user: the image's user: a group alone is refused, and has to be told with it.
+    """Return what a container is made of; the runtime refuses a group without a user, so it gets the image's
+    user.
     """
     message = cri.ContainerConfig(
         metadata=cri.ContainerMetadata(name=config.name, attempt=config.attempt),
@@ -183,7 +174,7 @@ def _signal(name: str) -> str:
 
 
 def resources_message(resources: LinuxResources, *, whole: bool = False) -> cri.LinuxContainerResources:
-    """Return limits; with `whole` also what can be set at the start only."""
+    """Return the limits; with `whole` also what can be set at the start only."""
     message = cri.LinuxContainerResources(
         cpu_shares=resources.cpu_shares,
         cpu_quota=resources.cpu_quota_micros,
@@ -257,11 +248,9 @@ def sandbox_state(
 
 
 def container_state(listed: cri.Container, status: cri.ContainerStatus) -> ContainerState:
-    """Return a container from its item of the list (which has the image's id and the sandbox) and its status
-    (times and end).
+    """Return a container from its item of the list (image id, sandbox) and its status (times, end).
 
-    One that the runtime lost sight of (CONTAINER_UNKNOWN) has ended: whoever asks sees to it first that this
-    is so.
+    A container that the runtime lost sight of (CONTAINER_UNKNOWN) counts as ended: the caller has seen to it.
     """
     phase, reason, code = ContainerPhase.EXITED, status.reason, status.exit_code
     if status.state == cri.CONTAINER_CREATED:
@@ -287,8 +276,8 @@ def container_state(listed: cri.Container, status: cri.ContainerStatus) -> Conta
 def was_cut_off(status: cri.ContainerStatus) -> bool:
     """Say whether a container has not run because the caller of its start went away.
 
-    Where containerd cannot tell whether it ran (the call of its last step, task.Start, was cut off) it counts
-    as run: nothing runs twice.
+    Where containerd cannot tell (the last step, task.Start, was cut off) it counts as run: nothing runs
+    twice.
     """
     message = status.message.removesuffix(": unknown")
     return (
@@ -300,10 +289,7 @@ def was_cut_off(status: cri.ContainerStatus) -> bool:
 
 
 def own_stop_signal(status: cri.ContainerStatus) -> str:
-    """Return the signal that the container is to be stopped with though the runtime does not know it.
-
-    "" when it does, or none was asked for.
-    """
+    """Return the stop signal that the runtime does not know of; "": it does, or none was asked for."""
     wanted = status.annotations.get(_STOP_SIGNAL, "")
     return "" if status.stop_signal != cri.RUNTIME_DEFAULT else wanted
 

@@ -1,4 +1,4 @@
-"""PURE: the log files that CRI runtimes write, line by line.
+"""The log files that CRI runtimes write, line by line. PURE.
 
 A line is `<time> <stream> <tags> <text>`: time in RFC 3339 with nanoseconds, tag P for a part of a longer
 line and F for its end
@@ -12,11 +12,7 @@ from kubelet.runtime.records import LogOptions
 
 
 def seconds_of(stamp: bytes) -> float:
-    """Return a line's time as seconds since the epoch.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Return a line's time as seconds since the epoch. Raises ValueError."""
     text = stamp.decode("ascii", errors="replace")
     whole, fraction, zone = text[:19], "", text[19:]
     if zone.startswith("."):
@@ -40,9 +36,8 @@ def ends_a_line(line: bytes) -> bool:
 
 
 class LogFormat:
-    """Turns lines of the file into what a reader asked for.
-
-    One a reader: it remembers who is in the middle of a line.
+    """Turns lines of the file into what one reader asked for; it remembers which streams are in the middle of
+    a line.
     """
 
     def __init__(self, options: LogOptions) -> None:
@@ -50,10 +45,7 @@ class LogFormat:
         self._inside: set[bytes] = set()
 
     def shown(self, line: bytes) -> bytes:
-        """Return what a line of the file (without its newline) adds to the output.
-
-        Nothing when it is not asked for, or garbage.
-        """
+        """Return what a line of the file (without its newline) adds to the output: nothing for garbage."""
         fields = line.split(b" ", 3)
         if len(fields) < 4:
             return b""

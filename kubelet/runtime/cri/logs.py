@@ -1,7 +1,7 @@
 """Logs of containers, from the files that the runtime writes. Called by the CRI runtime.
 
-A log that is rotated is moved aside and begun anew at its path: a reader that follows reads the old file to
-its end and goes on with the new one. Only the newest file is read from the beginning, as upstream does.
+A log is rotated by moving it aside and beginning it anew: a reader that follows reads the old file to its end
+and goes on with the new one. As upstream, only the newest file is read from the beginning.
 """
 
 import asyncio
@@ -55,9 +55,9 @@ def remove_logs(path: Path) -> None:
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a log. In the middle of a rotation it is not at its path.
+    """Open a log; in the middle of a rotation, the newest rotated file, which the runtime still writes to.
 
-    The runtime writes to the newest of the old files then. Raises FileNotFoundError.
+    Raises FileNotFoundError.
     """
     try:
         return path.open("rb")
@@ -69,7 +69,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def tail_offset(file: BinaryIO, lines: int) -> int:
-    """Return where the last so many of the container's lines begin; a line that is not finished counts."""
+    """Return where the container's last `lines` lines begin; an unfinished line counts."""
     position = file.seek(0, os.SEEK_END)
     if lines <= 0:
         return position
@@ -141,10 +141,7 @@ async def container_logs(
 ) -> AsyncIterator[bytes]:
     """Yield a container's log, and with `follow` what comes, until the container ends.
 
-    Args:
-        look: returns the log's path and when the container ended (None: it runs); raises NotFoundInRuntime.
-        options: which part.
-        clock: for the looks at a file that is followed.
+    `look` returns the log's path and when the container ended (None: it runs). Raises NotFoundInRuntime.
     """
     path, ended_at = await look()
     form = LogFormat(options)
@@ -182,10 +179,7 @@ async def container_logs(
 
 
 async def _next_reader(path: Path, options: LogOptions, form: LogFormat, before: int) -> _Reader | None:
-    """Return a reader of the file that a log was begun anew with; None: it is gone again.
-
-    `before` is the inode of the one that was read.
-    """
+    """Return a reader of the file that replaced the one of inode `before`; None: it is gone again."""
     try:
         newer = await asyncio.to_thread(_Reader, path, options, form, from_tail=False)
     except FileNotFoundError:

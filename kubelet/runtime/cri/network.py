@@ -1,33 +1,29 @@
-"""The Pod network of a CRI node: the CNI plugins' configuration.
+"""The Pod network of a CRI node: the CNI plugins' configuration. Called by the node's manager.
 
-Made by `kubelet.build`, called by the node's manager.
-
-Bridge, masquerading and routes are the same as on docker nodes (`kubelet.network.pod_network`). The runtime
-has its plugins hang sandboxes on the bridge: `bridge` with `host-local` addresses and `portmap`
-(https://www.cni.dev/plugins/current/). The runtime watches the directory: its network is ready when the file
-is there, and not before the node has a Pod CIDR.
+Bridge, masquerading and routes are those of docker nodes (`kubelet.network.pod_network`). The runtime has its
+plugins attach sandboxes to the bridge: `bridge` with `host-local` addresses, and `portmap`
+(https://www.cni.dev/plugins/current/). It watches the directory: its network is ready when the file is there,
+which is not before the node has a Pod CIDR.
 """
 
 import asyncio
 import json
-from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from collections.abc import Iterable
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from kubelet.network.pod_network import BRIDGE, PodNetwork
+from kubelet.network.rules import CLOSED_TO_PODS
 
 _FILE = "10-vaina.conflist"
 
 
 def conflist(cidr: IPv4Network, *, pool: str, mtu: int) -> dict[str, Any]:
-    """PURE: return the network's configuration.
+    """Return the network's configuration for the node's Pod CIDR. PURE.
 
-    Args:
-        cidr: the node's Pod CIDR.
-        pool: directory in which host-local remembers the addresses that are given; it has to outlive what
-        holds them.
-        mtu: of the veth pairs, in bytes.
+    host-local remembers the given addresses in the directory `pool`, which has to outlive the sandboxes.
+    `mtu` is that of the veth pairs, in bytes.
     """
     bridge = {
         "type": "bridge",
@@ -47,40 +43,27 @@ def conflist(cidr: IPv4Network, *, pool: str, mtu: int) -> dict[str, Any]:
     return {"cniVersion": "0.4.0", "name": "vaina", "plugins": [bridge, ports]}
 
 
-class CniNetwork:
-    """Owned by the kubelet's build."""
+class CniNetwork(PodNetwork):
+    """A Pod network whose sandboxes the runtime attaches. Owned by the kubelet's build."""
 
-    def __init__(self, network: PodNetwork, *, directory: Path, pool: Path, mtu: int = 1500) -> None:
-        """Make it; nothing is done before `configure`.
-
-        Args:
-            network: makes the bridge and the routes.
-            directory: that the runtime reads configurations from.
-            pool: of the addresses that are given.
-            mtu: of the veth pairs, in bytes.
-        """
-        self._network, self._directory, self._pool, self._mtu = network, directory, pool, mtu
+    def __init__(
+        self,
+        *,
+        cluster_cidr: IPv4Network,
+        closed_to_pods: Iterable[int] = CLOSED_TO_PODS,
+        directory: Path,
+        pool: Path,
+    ) -> None:
+        """Make it; nothing is done before `configure`. The runtime reads configurations from `directory`."""
+        super().__init__(cluster_cidr=cluster_cidr, closed_to_pods=closed_to_pods)
+        self._directory, self._pool = directory, pool
         #: what the runtime was told of
         self._told: IPv4Network | None = None
-
-    @property
-    def cidr(self) -> IPv4Network | None:
-        """The node's Pod CIDR, once it is known."""
-        return self._network.cidr
-
-    @property
-    def cluster(self) -> IPv4Network:
-        """The range of all Pods."""
-        return self._network.cluster
-
-    async def interfaces(self) -> tuple[IPv4Interface, ...]:
-        """Return the node's addresses with their networks. Raises NetworkCommandError."""
-        return await self._network.interfaces()
 
     async def configure(self, cidr: IPv4Network) -> None:
         """Make the bridge, and tell the runtime of the network. Idempotent. Raises NetworkCommandError."""
         # The rules first: no Pod is there before them.
-        await self._network.configure(cidr)
+        await super().configure(cidr)
         if self._told != cidr:
             await asyncio.to_thread(self._write, cidr)
             self._told = cidr
@@ -92,7 +75,3 @@ class CniNetwork:
         made = self._directory / f".{_FILE}"
         made.write_text(text)
         made.replace(self._directory / _FILE)
-
-    async def set_routes(self, desired: Mapping[IPv4Network, IPv4Address]) -> None:
-        """Make the routes to the other nodes' Pods. Raises NetworkCommandError."""
-        await self._network.set_routes(desired)

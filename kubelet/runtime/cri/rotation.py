@@ -1,10 +1,8 @@
-"""Keeps containers' logs small: CRI runtimes write files, and leave their size to the kubelet.
+"""Keeps containers' logs small: CRI runtimes write files and leave their size to the kubelet.
 
-Made and run by `kubelet.build`.
-
-As upstream does (`pkg/kubelet/logs/container_log_manager.go`): a log that has grown to its limit is moved
-aside under the time and begun anew, older ones are compressed, and the oldest go. Looked at every so often,
-so a log may be larger by what is written in between.
+As `pkg/kubelet/logs/container_log_manager.go`: a log that has reached its limit is moved aside under the time
+and begun anew, older ones are compressed, the oldest removed. Between two looks a log may grow past its
+limit.
 """
 
 import asyncio
@@ -56,15 +54,10 @@ class Tidying:
 
 
 def plan_tidying(name: str, rotated: list[str], max_files: int) -> Tidying:
-    """PURE: return what is to be done with the files that a log was rotated to.
+    """Return what to do with the files that a log was rotated to, names that begin with the log's. PURE.
 
-    Room is made for the file that is about to be written and the one that is about to be rotated. What is
-    half compressed goes.
-
-    Args:
-        name: of the log (0.log).
-        rotated: names of the files beside it that begin with its name.
-        max_files: to be kept, the newest included.
+    Room is made for the new file and the one that is rotated next; half-compressed files go. `max_files`
+    counts the newest.
     """
     half = [item for item in rotated if item.endswith(".tmp")]
     whole = sorted({item.removesuffix(".gz") for item in rotated if item not in half and item != name})
@@ -92,9 +85,8 @@ def _tidy(path: Path, max_files: int) -> None:
 
 
 def _put_back(aside: Path, path: Path) -> None:
-    """Have the log as it was: the runtime goes on with the old file.
-
-    Unless it has begun a new one, and only its answer was lost.
+    """Undo the move: the runtime goes on with the old file, unless it has begun a new one and its answer was
+    lost.
     """
     with suppress(FileExistsError):
         os.link(aside, path)
@@ -119,9 +111,8 @@ class LogRotation:
                 log.warning("logs not looked at", error=str(error))
 
     async def look(self) -> None:
-        """Rotate every log that is too large.
-
-        Raises RuntimeFailure: the runtime does not say which there are.
+        """Rotate every log that is too large. Raises RuntimeFailure: the runtime does not say which there
+        are.
         """
         self._paths = await self._runtime.log_paths(self._paths)
         for container_id, path in self._paths.items():

@@ -1,9 +1,7 @@
 """The runtime interface over CRI: step 4 (SANDBOXED) and step 6 (STARTED) on a containerd node.
 
-Made by `kubelet.build`.
-
-Sandboxes are `sandboxes.py`'s. The runtime's metadata is the only memory. A list of containers has no ends,
-so these cost a call each, and what can no longer change is kept by (id, state).
+The runtime's metadata is the only memory. A list of containers does not say how they ended, so that costs a
+call each, and what can no longer change is kept by (id, state).
 """
 
 import asyncio
@@ -15,12 +13,11 @@ import grpc
 
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
-from kubelet.runtime.cri.commands import Commands
 from kubelet.runtime.cri.connection import CALL_SECONDS, Connection, translated
 from kubelet.runtime.cri.logs import container_logs, log_bytes, remove_logs
 from kubelet.runtime.cri.sandboxes import CriSandboxes
 from kubelet.runtime.cri.sessions import CriSession
-from kubelet.runtime.cri.stopping import Stops
+from kubelet.runtime.cri.stopping import Commands, Stops
 from kubelet.runtime.interface import (
     CreateFailed,
     NotFoundInRuntime,
@@ -43,7 +40,6 @@ from kubelet.runtime.records import (
     RuntimeStatus,
     RuntimeVersion,
     SandboxConfig,
-    SandboxState,
     Uid,
 )
 from vaina.clock import Clock
@@ -60,25 +56,13 @@ _RECORDS = 4096
 _OUTPUT_BYTES = 10 * 1024
 
 
-class CriRuntime:
-    """Sandboxes and containers of one runtime.
-
-    Its methods may be called by any task; calls for one Pod come one at a time.
-    """
+class CriRuntime(CriSandboxes):
+    """Sandboxes and containers of one runtime. Any task may call it; calls for one Pod come one at a time."""
 
     def __init__(self, connection: Connection, clock: Clock, *, node_dns: DnsConfig, log_root: Path) -> None:
-        """Make it.
-
-        Args:
-            connection: to its socket.
-            clock: for those who follow a log.
-            node_dns: resolv.conf of sandboxes that bring none.
-            log_root: where Pods' logs are.
-        """
-        self._cri, self._clock = connection, clock
-        self._sandboxes = CriSandboxes(
-            connection, node_dns=node_dns, log_root=log_root, remove_containers=self._remove_containers_of
-        )
+        """Make it. `node_dns` is for sandboxes that bring no resolv.conf."""
+        super().__init__(connection, node_dns=node_dns, log_root=log_root)
+        self._clock = clock
         self._stops, self._commands = Stops(connection), Commands(connection, clock)
         self._records: dict[tuple[str, int], ContainerState] = {}
 
@@ -102,33 +86,17 @@ class CriRuntime:
             message="" if wrong is None else wrong.message,
         )
 
-    # Sandboxes
-
-    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
-        return await self._sandboxes.run(config)
-
-    async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        await self._sandboxes.stop(sandbox_id)
-
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
-        await self._sandboxes.remove(sandbox_id)
-
-    async def _remove_containers_of(self, sandbox_id: str) -> None:
         for container in await self._listed_containers(cri.ContainerFilter(pod_sandbox_id=sandbox_id)):
             await self.remove_container(container.id)
-
-    async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
-        return await self._sandboxes.states(pod_uid)
-
-    async def network_namespace(self, sandbox_id: str) -> str:
-        return await self._sandboxes.network_namespace(sandbox_id)
+        await super().remove_pod_sandbox(sandbox_id)
 
     # Containers
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
         user = await self._image_user(config)
         privileged = sandbox.privileged or config.security.privileged
-        whole = self._sandboxes.message(sandbox, privileged=privileged)
+        whole = self._sandbox_message(sandbox, privileged=privileged)
         message = convert.container_message(config, sandbox, image_user=user)
         log_file = Path(whole.log_directory, message.log_path)
         await asyncio.to_thread(log_file.parent.mkdir, parents=True, exist_ok=True)
@@ -320,9 +288,8 @@ class CriRuntime:
         )
 
     async def _exit_code(self, container_id: str) -> int:
-        """Return the code of a container whose streams have ended.
-
-        The runtime hears of its end a moment later.
+        """Return the code of a container whose streams have ended; the runtime hears of its end a moment
+        later.
         """
         for _ in range(20):
             status = await self._status(container_id)
@@ -340,7 +307,7 @@ class CriRuntime:
         return container_logs(look, options, self._clock)
 
     async def log_paths(self, known: Mapping[str, Path]) -> dict[str, Path]:
-        """Return the log of every running container; asked for are only those that are not known yet."""
+        """Return the log of every running container; the runtime is asked only for those that are not known."""
         paths: dict[str, Path] = {}
         for item in await self._listed_containers(_container_filter(None)):
             if item.state == cri.CONTAINER_RUNNING:
@@ -350,9 +317,7 @@ class CriRuntime:
         return paths
 
     async def reopen_log(self, container_id: str) -> None:
-        """Have the runtime write a container's log to its path anew, after the file there was moved away (log
-        rotation).
-        """
+        """Have the runtime write a container's log to its path anew, after the file there was moved away."""
         with translated():
             await self._cri.runtime.ReopenContainerLog(
                 cri.ReopenContainerLogRequest(container_id=container_id), timeout=CALL_SECONDS

@@ -1,14 +1,13 @@
-"""Sandboxes over CRI, step 4 (SANDBOXED).
+"""Sandboxes over CRI, step 4 (SANDBOXED). Owned by the CRI runtime.
 
-The runtime's own, their network a CNI plugin's (`network.py` configures it). Owned by the CRI runtime.
-
-A list has no addresses, so these cost a call each, and are kept while a sandbox is ready.
+They are the runtime's own, their network a CNI plugin's (`network.py` configures it). A list does not have
+addresses, so these cost a call each, and are kept while a sandbox is ready.
 """
 
 import asyncio
 import json
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kubelet.runtime.cri import convert
@@ -22,43 +21,23 @@ _ADDRESSES = 4096
 
 
 class CriSandboxes:
-    """The sandboxes of one runtime, as `kubelet.runtime.interface` tells of them.
+    """The sandboxes of one runtime, for `CriRuntime`. Any task may call it; calls for one Pod come in turn."""
 
-    Any task may call it; calls for one Pod come one at a time.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        *,
-        node_dns: DnsConfig,
-        log_root: Path,
-        remove_containers: Callable[[str], Awaitable[None]],
-    ) -> None:
-        """Make it.
-
-        Args:
-            connection: to the runtime's socket.
-            node_dns: resolv.conf of sandboxes that bring none.
-            log_root: where Pods' logs are.
-            remove_containers: removes those of a sandbox with their logs. Raises RuntimeFailure.
-        """
+    def __init__(self, connection: Connection, *, node_dns: DnsConfig, log_root: Path) -> None:
         self._cri, self._node_dns, self._log_root = connection, node_dns, log_root
-        self._remove_containers = remove_containers
         self._addresses: dict[str, str] = {}
 
-    def message(self, config: SandboxConfig, *, privileged: bool) -> cri.PodSandboxConfig:
+    def _sandbox_message(self, config: SandboxConfig, *, privileged: bool) -> cri.PodSandboxConfig:
         """Return the runtime's message of a sandbox, for itself or for a container in it."""
         return convert.sandbox_message(
             config, node_dns=self._node_dns, log_root=str(self._log_root), privileged=privileged
         )
 
-    async def run(self, config: SandboxConfig) -> SandboxState:
-        """Make a sandbox with its network, or find the one that an earlier call made.
-
-        Raises SandboxFailed, RuntimeFailure.
+    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
+        """Make a sandbox with its network, or find the one of an earlier call. Raises SandboxFailed,
+        RuntimeFailure.
         """
-        message = self.message(config, privileged=config.privileged)
+        message = self._sandbox_message(config, privileged=config.privileged)
         await asyncio.to_thread(Path(message.log_directory).mkdir, parents=True, exist_ok=True)
         try:
             with translated(SandboxFailed):
@@ -69,12 +48,12 @@ class CriSandboxes:
         except SandboxFailed:
             # Its name is taken by an earlier call that was not heard to its end: that one's is what was asked
             # for.
-            for found in await self.states(config.uid):
+            for found in await self.list_pod_sandboxes(config.uid):
                 if found.attempt == config.attempt and found.ready:
                     return found
             raise
         with translated(SandboxFailed):
-            status = await self._status(made.pod_sandbox_id)
+            status = await self._sandbox_status(made.pod_sandbox_id)
         if status.state != cri.SANDBOX_READY:
             raise SandboxFailed(
                 f"sandbox {status.id} of {config.namespace}/{config.name} ended right after its start"
@@ -83,7 +62,7 @@ class CriSandboxes:
             status, message.labels, message.annotations, ip=self._remember_address(status)
         )
 
-    async def _status(self, sandbox_id: str) -> cri.PodSandboxStatus:
+    async def _sandbox_status(self, sandbox_id: str) -> cri.PodSandboxStatus:
         request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
         answer = await self._cri.runtime.PodSandboxStatus(request, timeout=CALL_SECONDS)
         return answer.status
@@ -96,7 +75,7 @@ class CriSandboxes:
             self._addresses[status.id] = ip
         return ip
 
-    async def stop(self, sandbox_id: str) -> None:
+    async def stop_pod_sandbox(self, sandbox_id: str) -> None:
         """End it and what runs in it; one that is gone, too. Raises RuntimeFailure."""
         self._addresses.pop(sandbox_id, None)
         try:
@@ -107,14 +86,10 @@ class CriSandboxes:
         except NotFoundInRuntime:
             return
 
-    async def remove(self, sandbox_id: str) -> None:
-        """Remove a sandbox with its containers, and the Pod's logs with its last sandbox.
-
-        Raises RuntimeFailure.
-        """
-        listed = await self._listed(cri.PodSandboxFilter(id=sandbox_id))
-        await self._remove_containers(sandbox_id)
-        await self.stop(sandbox_id)
+    async def remove_pod_sandbox(self, sandbox_id: str) -> None:
+        """Remove a sandbox with its containers, and the Pod's logs with its last one. Raises RuntimeFailure."""
+        listed = await self._listed_sandboxes(cri.PodSandboxFilter(id=sandbox_id))
+        await self.stop_pod_sandbox(sandbox_id)
         try:
             with translated():
                 await self._cri.runtime.RemovePodSandbox(
@@ -128,14 +103,14 @@ class CriSandboxes:
     async def _remove_log_directory(self, sandbox: cri.PodSandbox) -> None:
         """Remove the Pod's directory of logs with its last sandbox."""
         uid = Uid(sandbox.metadata.uid)
-        if await self._listed(cri.PodSandboxFilter(label_selector={convert.POD_UID: uid})):
+        if await self._listed_sandboxes(cri.PodSandboxFilter(label_selector={convert.POD_UID: uid})):
             return
         meta = sandbox.metadata
         config = SandboxConfig(meta.name, meta.namespace, uid, meta.attempt, "")
         path = convert.log_directory(str(self._log_root), config)
         await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
-    async def _listed(self, wanted: cri.PodSandboxFilter) -> Sequence[cri.PodSandbox]:
+    async def _listed_sandboxes(self, wanted: cri.PodSandboxFilter) -> Sequence[cri.PodSandbox]:
         with translated():
             answer = await self._cri.runtime.ListPodSandbox(
                 cri.ListPodSandboxRequest(filter=wanted), timeout=CALL_SECONDS
@@ -143,16 +118,16 @@ class CriSandboxes:
         # Others may use the socket too (crictl, ctr): what has no label of ours is theirs.
         return [item for item in answer.items if convert.POD_UID in item.labels]
 
-    async def states(self, pod_uid: Uid | None) -> Sequence[SandboxState]:
+    async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
         """Return the sandboxes of one Pod, or of all. Raises RuntimeFailure."""
         states = []
-        for item in await self._listed(_filter(pod_uid)):
+        for item in await self._listed_sandboxes(_filter(pod_uid)):
             ready = item.state == cri.SANDBOX_READY
             ip = self._addresses.get(item.id, "") if ready else ""
             if not ip:
                 try:
                     with translated():
-                        ip = self._remember_address(await self._status(item.id))
+                        ip = self._remember_address(await self._sandbox_status(item.id))
                 except NotFoundInRuntime:
                     continue
             states.append(convert.sandbox_state(item, item.labels, item.annotations, ip=ip))

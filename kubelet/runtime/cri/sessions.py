@@ -1,7 +1,5 @@
 """Processes with their streams connected: exec and attach over the runtime's streaming server.
 
-Called by the CRI runtime.
-
 The remote command protocol v4.channel.k8s.io (`k8s.io/apimachinery/pkg/util/remotecommand`): a stream each
 for errors, input, output, error output and the terminal's size, told apart by the header streamType; the
 stream of errors ends with a Status that has the exit code.
@@ -23,11 +21,7 @@ _KILLED = 137
 
 
 def exit_code_of(status: bytes) -> int:
-    """PURE: return the exit code that a Status tells.
-
-    Raises:
-        RuntimeFailure: it tells another error: the command could not be started.
-    """
+    """Return the exit code of a Status. PURE. Raises RuntimeFailure: the command could not be started."""
     if not status:
         return _KILLED
     try:
@@ -70,17 +64,11 @@ class CriSession:
         exit_code: Callable[[], Awaitable[int]] | None = None,
         ended: Callable[[bool], Awaitable[None]] | None = None,
     ) -> "CriSession":
-        """Connect.
+        """Connect to the URL that the runtime gave for this session. Raises RuntimeFailure.
 
-        Args:
-            url: that the runtime gave for this one session.
-            stdin: whether input is to be sent.
-            tty: whether there is a terminal: all output is one stream then.
-            exit_code: asks for it when the session does not tell (attach).
-            ended: told when the session is closed; True: before its output has ended (exec).
-
-        Raises:
-            RuntimeFailure: it was refused.
+        With a terminal all output is one stream. `exit_code` asks for the code where the session does not
+        tell it (attach). `ended` is called when the session is closed, with True before its output has ended
+        (exec).
         """
         try:
             connection = await connect(url, protocol=PROTOCOL)

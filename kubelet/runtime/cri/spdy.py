@@ -1,12 +1,10 @@
-"""As much of SPDY/3.1 as a client of a CRI streaming server needs.
+"""As much of SPDY/3.1 as a client of a CRI streaming server needs: streams both ways, half closed.
 
-Streams it opens itself, data both ways, half closed. Called by `sessions`.
-
-containerd 1.7 streams exec and attach over SPDY or over WebSocket up to v4.channel.k8s.io, which cannot end
-standard input and go on reading (v5 can, and is newer): so SPDY it is, which every runtime has, and no
-library for Python has any more. Frames: https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/.
-Servers made of moby/spdystream neither keep windows nor ask for them. Headers that we send are compressed
-without the protocol's dictionary, which a zlib stream may do; headers that come are not read.
+containerd 1.7 streams over SPDY, or over WebSocket up to v4.channel.k8s.io, which cannot end standard input
+and go on reading (v5 can, and is newer). So it is SPDY, which every runtime has and no Python library any
+more. Frames: https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/. Servers made of
+moby/spdystream keep no windows. Our headers are compressed without the protocol's dictionary, which a zlib
+stream may do; headers that come are not read.
 """
 
 import asyncio
@@ -123,16 +121,10 @@ class SpdyConnection:
 
 
 async def connect(url: str, *, protocol: str, timeout_seconds: float = CONNECT_SECONDS) -> SpdyConnection:
-    """Open the stream that a runtime's answer names.
+    """Open the stream that a runtime's answer names: http://host:port/exec/TOKEN.
 
-    Args:
-        url: http://host:port/exec/TOKEN.
-        protocol: of the streams: v4.channel.k8s.io.
-        timeout_seconds: until the server has said yes or no.
-
-    Raises:
-        StreamRefused: the server answered with an error, or with what is no answer.
-        OSError: it did not answer at all, or not in time.
+    Raises StreamRefused: the server answered with an error, or with no HTTP; OSError: it did not answer in
+    time.
     """
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:

@@ -1,14 +1,17 @@
-"""Ending containers over CRI, which has no verb for a signal. Called by the CRI runtime.
+"""Ends containers over CRI, which has no verb for a signal, and commands that were cut off (decision 157).
 
-StopContainer sends the stop signal, waits, and kills. Nobody may wait for that here: the call is left under
-way with the remaining grace, a shorter grace is a second call in its place, and a kill is a call with no
-grace at all. When the kubelet ends, calls under way are cancelled, and the runtime then kills nothing: the
-next kubelet asks again.
+StopContainer sends the stop signal, waits, and kills. No task waits for that here: the call is left under way
+with the remaining grace, a shorter grace is a second call in its place, and a kill is a call with no grace.
+When the kubelet ends, calls under way are cancelled and the runtime kills nothing: the next kubelet asks
+again.
 """
 
+import asyncio
 import json
 import os
 import signal
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from math import ceil
 
@@ -18,7 +21,9 @@ import structlog
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri.connection import CALL_SECONDS, Connection, translated
-from kubelet.runtime.interface import NotFoundInRuntime
+from kubelet.runtime.cut_off import end_command, find_command
+from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure
+from vaina.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -27,9 +32,8 @@ _MOST = 4096
 
 
 async def first_process(connection: Connection, container_id: str) -> int:
-    """Return the id, on the node, of a container's first process; 0: the runtime does not tell.
-
-    Raises RuntimeFailure.
+    """Return the id, on the node, of a container's first process; 0: the runtime does not tell. Raises
+    RuntimeFailure.
     """
     request = cri.ContainerStatusRequest(container_id=container_id, verbose=True)
     with translated():
@@ -39,16 +43,15 @@ async def first_process(connection: Connection, container_id: str) -> int:
 
 
 class Stops:
-    """Owned by the runtime."""
+    """The calls that are under way. Owned by the runtime."""
 
     def __init__(self, connection: Connection) -> None:
         self._cri = connection
         self._under_way: dict[str, grpc.aio.Call] = {}
 
     async def stop(self, container_id: str, grace_seconds: float) -> None:
-        """Have the container's stop signal sent, and it killed after the grace.
-
-        Returns without waiting for either.
+        """Have the container's stop signal sent, and the container killed after the grace; returns without
+        waiting.
         """
         try:
             if await self._sent_own_signal(container_id):
@@ -83,12 +86,10 @@ class Stops:
             return
 
     async def _sent_own_signal(self, container_id: str) -> bool:
-        """Send the Pod's own stop signal (lifecycle.stopSignal) where the runtime does not know of it.
+        """Send the Pod's own stop signal (lifecycle.stopSignal) where the runtime does not know it (CRI
+        before 1.33).
 
-        CRI has the field since 1.33.
-
-        The runtime's own stop would send another signal along, so it is not used then: the kubelet kills when
-        the grace is over.
+        The runtime's own stop would send another signal too, so the kubelet kills when the grace is over.
         """
         request = cri.ContainerStatusRequest(container_id=container_id)
         with translated():
@@ -105,3 +106,50 @@ class Stops:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.Signals[name])
         return True
+
+
+#: seconds before each look for a command: it may have been cut off while containerd was still starting it,
+#: and until the starter (`runc exec`) is gone it is not the container's first process's sibling
+LOOKS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+
+
+class Commands:
+    """The commands that run in containers; each that begins must end. CRI names no process of a command, so
+    it is found by its words.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._cri, self._clock = connection, clock
+        self._open: Counter[tuple[str, tuple[str, ...]]] = Counter()
+
+    def begin(self, container_id: str, argv: Sequence[str]) -> None:
+        """Count one that is about to be started."""
+        self._open[container_id, tuple(argv)] += 1
+
+    async def end(self, container_id: str, argv: Sequence[str], cut_off: bool) -> None:
+        """Count one less; end its process first where it was cut off, unless other commands look the same."""
+        key = container_id, tuple(argv)
+        try:
+            if cut_off and not await self._hang_up(key):
+                log.info("a command that was cut off has ended, or is left alone", container=container_id)
+        finally:
+            self._open[key] -= 1
+            if not self._open[key]:
+                del self._open[key]
+
+    async def _hang_up(self, key: tuple[str, tuple[str, ...]]) -> bool:
+        container_id, argv = key
+        for seconds in LOOKS:
+            await self._clock.sleep(seconds)
+            try:
+                pid = await first_process(self._cri, container_id)
+            except RuntimeFailure:
+                return False
+            command = await asyncio.to_thread(find_command, pid, argv) if pid else 0
+            # With the same words from somebody else under way, what was found may be theirs.
+            if not pid or self._open[key] > 1:
+                return False
+            if command:
+                end_command(command)
+                return True
+        return False

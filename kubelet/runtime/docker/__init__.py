@@ -1,4 +1,1 @@
-"""The runtime interface over Docker's Engine API.
-
-A pause container holds a sandbox's namespaces, the Pod's containers join them.
-"""
+"""The runtime interface over Docker's Engine API: a pause container holds a sandbox's namespaces."""

@@ -1,7 +1,4 @@
-"""Calls of the engine that mean the same however often they are made.
-
-Used by the docker runtime for containers, and for sandboxes, which are containers too.
-"""
+"""Calls of the engine that mean the same however often they are made. Sandboxes are containers too."""
 
 from typing import Any
 
@@ -9,17 +6,14 @@ from docker import APIClient
 from docker.errors import APIError
 
 from kubelet.runtime.docker import convert
-from kubelet.runtime.docker.engine import Engine
-from kubelet.runtime.docker.failures import translated
+from kubelet.runtime.docker.engine import Engine, translated
 from kubelet.runtime.records import Uid
 
 NOT_FOUND, CONFLICT = 404, 409
 
 
 def filters_of(kind: str, pod_uid: Uid | None) -> dict[str, Any]:
-    """Return the filters that list what the node has of a kind (`convert.SANDBOX`, `convert.CONTAINER`), of
-    one Pod or of all.
-    """
+    """Return the filters that list a kind (`convert.SANDBOX`, `convert.CONTAINER`), of one Pod or of all."""
     labels = [f"{convert.TYPE}={kind}"]
     if pod_uid is not None:
         labels.append(f"{convert.POD_UID}={pod_uid}")
@@ -27,7 +21,7 @@ def filters_of(kind: str, pod_uid: Uid | None) -> dict[str, Any]:
 
 
 async def list_all(engine: Engine, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the containers that the filters pass, in whatever state. Raises RuntimeFailure."""
+    """Return the containers that pass the filters, in whatever state. Raises RuntimeFailure."""
     with translated():
         listed: list[dict[str, Any]] = await engine.call(
             lambda client: client.containers(all=True, filters=filters)
@@ -36,10 +30,9 @@ async def list_all(engine: Engine, filters: dict[str, Any]) -> list[dict[str, An
 
 
 async def create(engine: Engine, body: dict[str, Any], name: str) -> str:
-    """Create a container of that name, by the version of the API that its body needs, and return its id.
+    """Create a container by the API version that its body needs; return its id.
 
-    Raises:
-        docker.errors.APIError: as the engine says it, 409 for a name that is taken among others.
+    Raises docker.errors.APIError: 409 for a name that is taken.
     """
 
     def call(client: APIClient) -> str:
@@ -52,7 +45,7 @@ async def create(engine: Engine, body: dict[str, Any], name: str) -> str:
 
 
 async def kill(engine: Engine, container_id: str, signal: str) -> None:
-    """Send a signal; to what is gone or does not run there is nothing to send. Raises RuntimeFailure."""
+    """Send a signal; it is no error if the container is gone or does not run. Raises RuntimeFailure."""
 
     def call(client: APIClient) -> None:
         try:
@@ -67,9 +60,8 @@ async def kill(engine: Engine, container_id: str, signal: str) -> None:
 
 
 async def remove(engine: Engine, container_id: str) -> None:
-    """Remove a container with its anonymous volumes, whatever it does; one that is gone already, too.
-
-    Raises RuntimeFailure.
+    """Remove a container with its anonymous volumes, even a running one; it may be gone. Raises
+    RuntimeFailure.
     """
 
     def call(client: APIClient) -> None:

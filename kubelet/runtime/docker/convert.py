@@ -1,8 +1,8 @@
-"""PURE: the kubelet's records as bodies of Engine API calls, and what the engine says as records.
+"""The kubelet's records as bodies of Engine API calls, and what the engine says as records. PURE.
 
-Bodies are the Engine API's own JSON (https://docs.docker.com/reference/api/engine/), so that nothing of the
-SDK's own defaults comes between. Container names and the `io.kubernetes.*` labels are those that Kubernetes'
-own Docker runtime used, which tools for Docker nodes know.
+Bodies are the Engine API's own JSON (https://docs.docker.com/reference/api/engine/), without the SDK's
+defaults. Container names and the `io.kubernetes.*` labels are those of Kubernetes' own Docker runtime, which
+tools know.
 """
 
 import json
@@ -132,13 +132,8 @@ def container_body(
 ) -> dict[str, Any]:
     """Return the body that creates a container in a sandbox.
 
-    Args:
-        sandbox_id: of the pause container whose namespaces it joins.
-        sandbox: what that one was made of.
-        config: of the container.
-        least_oom_score_adj: what this machine may set at least: lowering it takes CAP_SYS_RESOURCE.
-        logs: how much is kept.
-        seccomp: the text of the profile that `localhost_profile` names.
+    `least_oom_score_adj` is the least that this machine may set (less takes CAP_SYS_RESOURCE); `seccomp` is
+    the text of the profile that `localhost_profile` names.
     """
     logs = logs or LogLimits()
     own = {
@@ -211,9 +206,7 @@ def is_recursive(body: Mapping[str, Any]) -> bool:
 
 
 def can_mount_recursively(version: Mapping[str, Any]) -> bool:
-    """Say, by an engine's own words, whether it can mount read-only with all that is mounted below: API 1.44
-    on Linux 5.12.
-    """
+    """Say whether an engine can mount read-only with all below: API 1.44 on Linux 5.12."""
     api, kernel = (_numbers(str(version.get(name, ""))) for name in ("ApiVersion", "KernelVersion"))
     return api >= _numbers(RECURSIVE_API) and kernel >= (5, 12)
 
@@ -292,11 +285,8 @@ def seconds_of(text: str) -> float:
 
 
 def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState:
-    """Return a sandbox from an item of the engine's list.
-
-    Args:
-        listed: the item.
-        networked: whether its end of the network is in place (always, with host_network).
+    """Return a sandbox from the engine's list; `networked`: its network is in place (always, with
+    host_network).
     """
     labels = listed["Labels"]
     return SandboxState(
@@ -309,10 +299,7 @@ def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState
 
 
 def host_ports(sandboxes: Iterable[Mapping[str, Any]]) -> tuple[HostPort, ...]:
-    """Return the ports of the node that lead to sandboxes: items of the engine's list.
-
-    Those of ended ones are free again.
-    """
+    """Return the ports of the node that lead to sandboxes of the engine's list; those of ended ones are free."""
     return tuple(
         HostPort(PortMapping(*mapping), item["Labels"][ADDRESS])
         for item in sandboxes
@@ -324,9 +311,7 @@ def host_ports(sandboxes: Iterable[Mapping[str, Any]]) -> tuple[HostPort, ...]:
 def addresses_held(sandboxes: Iterable[Mapping[str, Any]], running: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the addresses that may not be given to another sandbox (I3).
 
-    Args:
-        sandboxes: items of the engine's list: every sandbox, ended or not.
-        running: items of the containers that run: one in an ended sandbox still uses its network namespace.
+    `sandboxes` are all, ended ones too; a running container in an ended one still uses its network namespace.
     """
     used = {item["Labels"].get(SANDBOX_ID, "") for item in running}
     return [
@@ -369,7 +354,7 @@ def _phase(state: Mapping[str, Any]) -> tuple[ContainerPhase, str, str]:
     """Return phase, reason and message.
 
     A container whose start failed stays `created` in the engine, with an error. So does one whose start was
-    cut off, by the end of a kubelet: it has not run, and is started again.
+    cut off by the end of a kubelet: it has not run, and is started again.
     """
     error = state.get("Error", "")
     match state["Status"]:

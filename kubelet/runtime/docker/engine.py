@@ -1,26 +1,25 @@
 """The only module that calls the Docker SDK: its blocking calls in a bounded pool of threads.
 
-Called by the docker runtime's modules.
-
-The SDK's session is not made for several threads at once, so each thread of the pool has a client of its own.
-Streams that end when the other side wants (events, logs, pulls) have threads of their own, so that they never
-use up the pool; a bounded queue carries what they read, and leaving the iterator closes the connection, which
-ends the thread.
+The SDK's session is not made for several threads, so each thread of the pool has a client of its own. Streams
+(events, logs, pulls) have threads of their own, so that they never use up the pool; a bounded queue carries
+what they read, and leaving the iterator closes the connection, which ends the thread.
 """
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import BAD_REQUEST
 from typing import Any, Protocol, TypeVar
 
 from docker import APIClient
-from docker.errors import APIError
+from docker.errors import APIError, DockerException
+from requests.exceptions import RequestException
 
 from kubelet.runtime.docker.quick import QuickClient
+from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
 
 T = TypeVar("T")
 
@@ -101,12 +100,7 @@ class Engine:
     """Calls of one Docker engine. Owned by the docker runtime; safe to be used by any task."""
 
     def __init__(self, socket_path: str, *, threads: int = 16) -> None:
-        """Make it; nothing is opened yet.
-
-        Args:
-            socket_path: of the engine's unix socket.
-            threads: how many calls may be under way at once.
-        """
+        """Make it with so many threads; nothing is opened yet."""
         self.socket_path = socket_path
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="docker")
         self._local = threading.local()
@@ -134,19 +128,12 @@ class Engine:
         return operation(self._client())
 
     async def call(self, operation: Callable[[APIClient], T]) -> T:
-        """Run an SDK call in the pool.
-
-        Raises:
-            docker.errors.DockerException, requests.RequestException: as the SDK does.
-        """
+        """Run an SDK call in the pool. Raises docker.errors.DockerException, requests.RequestException."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: self._run(operation))
 
     async def call_as_of(self, version: str, operation: Callable[[APIClient], T]) -> T:
-        """Run an SDK call in the pool with another version of the API, on a connection of its own.
-
-        Raises as `call`.
-        """
+        """Run an SDK call with another version of the API, on a connection of its own. Raises as `call`."""
 
         def run() -> T:
             with closing(self._new_client(version)) as client:
@@ -155,11 +142,7 @@ class Engine:
         return await asyncio.get_running_loop().run_in_executor(self._pool, run)
 
     async def stream(self, open_stream: Callable[[APIClient], ClosableIterator]) -> AsyncIterator[Any]:
-        """Yield what an SDK stream yields, until it ends or the caller leaves.
-
-        Raises:
-            docker.errors.DockerException, requests.RequestException: as the SDK does.
-        """
+        """Yield what an SDK stream yields, until it ends or the caller leaves. Raises as `call`."""
         reader = _StreamReader(self._new_client(), open_stream, asyncio.get_running_loop())
         reader.thread.start()
         try:
@@ -176,3 +159,22 @@ class Engine:
     def close(self) -> None:
         """End the pool; calls under way finish by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def translated(refusal: type[RuntimeFailure] = RuntimeFailure) -> Iterator[None]:
+    """Raise the interface's errors in place of the SDK's; an answer that refuses becomes `refusal`.
+
+    "No such container" is always NotFoundInRuntime.
+    """
+    try:
+        yield
+    except APIError as error:
+        text = error.explanation or str(error)
+        if error.status_code == 404 and "container" in text.lower():
+            raise NotFoundInRuntime(text) from error
+        if error.status_code is None or error.status_code in {502, 503, 504}:
+            raise RuntimeUnavailable(text) from error
+        raise refusal(text) from error
+    except (DockerException, RequestException, OSError) as error:
+        raise RuntimeUnavailable(f"the Docker engine does not answer: {error}") from error

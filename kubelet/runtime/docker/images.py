@@ -10,8 +10,7 @@ from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
 from kubelet.runtime.docker.convert import image_state
-from kubelet.runtime.docker.engine import ClosableIterator, Engine
-from kubelet.runtime.docker.failures import translated
+from kubelet.runtime.docker.engine import ClosableIterator, Engine, translated
 from kubelet.runtime.docker.unpack import unpack
 from kubelet.runtime.interface import ImagePullError, RuntimeFailure
 from kubelet.runtime.records import ImageState, RegistryAuth
@@ -108,10 +107,7 @@ class DockerImages:
 
 
 class _Pull:
-    """The SDK gives a bare generator for a pull.
-
-    Closing it from another thread while it runs is an error, so it is left to end.
-    """
+    """A pull's lines. Closing the SDK's bare generator from another thread is an error, so it is left to end."""
 
     def __init__(self, lines: Any) -> None:
         self._lines = lines
@@ -120,10 +116,7 @@ class _Pull:
         return iter(self._lines)
 
     def close(self) -> None:
-        """Leave the pull to end by itself.
-
-        The reader drops its connection at the next line, which ends the pull.
-        """
+        """Do nothing: the reader drops its connection at the next line, which ends the pull."""
 
 
 def _login(auth: RegistryAuth) -> dict[str, str]:

@@ -1,39 +1,21 @@
-"""Ports of the node that lead to Docker's sandboxes.
-
-Brought in line with those that there are, and that are to stay. Owned by the runtime over Docker.
-"""
+"""Keeps the node's ports leading to the sandboxes that are there and that are to stay."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from kubelet.network.commands import NetworkCommandError
-from kubelet.network.host_ports import HostPort
-from kubelet.network.pod_network import NetworkNotReady
+from kubelet.network.pod_network import NetworkNotReady, PodNetwork
 from kubelet.runtime.docker import convert
 from kubelet.runtime.interface import RuntimeFailure, SandboxFailed
 
 _List = Callable[[dict[str, Any]], Awaitable[list[dict[str, Any]]]]
 
 
-class PortNetwork(Protocol):
-    """What leads ports (`kubelet.network.pod_network`)."""
-
-    @property
-    def leads_ports(self) -> bool: ...
-    async def set_host_ports(self, ports: Iterable[HostPort]) -> None: ...
-
-
 class SandboxPorts:
-    """The ports of one node. Any task may call it."""
+    """The ports of one node. Owned by the runtime over Docker; any task may call it."""
 
-    def __init__(self, listed: _List, network: PortNetwork) -> None:
-        """Make it.
-
-        Args:
-            listed: asks the engine for containers, by filters. Raises RuntimeFailure.
-            network: leads the ports.
-        """
+    def __init__(self, listed: _List, network: PodNetwork) -> None:
         self._list, self._network = listed, network
         #: they were brought in line with the sandboxes since this kubelet began
         self.are_led = False
@@ -45,7 +27,7 @@ class SandboxPorts:
         self._ending: set[str] = set()
 
     async def lead(self) -> None:
-        """Have the node's ports lead to the sandboxes that there are. Raises SandboxFailed."""
+        """Make the node's ports lead to the sandboxes that are there. Raises SandboxFailed."""
         try:
             await self._set()
         except (NetworkNotReady, NetworkCommandError, OSError) as error:
@@ -53,9 +35,8 @@ class SandboxPorts:
         self.are_led = True
 
     async def give_back(self, sandbox_id: str) -> None:
-        """Take away the ports of a sandbox that ends. A node on which no Pod has any is not asked.
-
-        Raises RuntimeFailure.
+        """Take away the ports of a sandbox that ends; nothing is asked while no Pod has any. Raises
+        RuntimeFailure.
         """
         if not self._network.leads_ports:
             return
@@ -69,10 +50,7 @@ class SandboxPorts:
             raise RuntimeFailure(f"the ports of the sandbox could not be given back: {error}") from error
 
     async def _set(self) -> None:
-        """Have the node's ports lead to all sandboxes that are to stay.
-
-        Raises RuntimeFailure, NetworkNotReady, NetworkCommandError, OSError.
-        """
+        """Raises RuntimeFailure, NetworkNotReady, NetworkCommandError, OSError."""
         async with self._setting:
             ending = frozenset(self._ending)
             listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})

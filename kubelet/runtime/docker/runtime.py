@@ -1,28 +1,25 @@
 """The runtime interface over Docker: step 4 (SANDBOXED) and step 6 (STARTED) on a Docker node.
 
-Made by `kubelet.build`.
-
-Sandboxes are `sandboxes.py`'s; containers join their namespaces. The engine's labels are the only memory.
-Inspecting costs a call per container, so what can no longer change (a running or ended container's record) is
-kept by (id, status); whether a container is there and in which status is asked every time.
+Containers join the namespaces of sandboxes (`sandboxes.py`). The engine's labels are the only memory.
+Inspecting costs a call for each container, so a running or ended container's record, which can no longer
+change, is kept by (id, status); which containers there are, in which status, is asked every time.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from docker import APIClient
 from docker.errors import APIError, NotFound
 
+from kubelet.machine.filesystem import TreeUse, tree_use
+from kubelet.network.pod_network import PodNetwork
 from kubelet.runtime.docker import calls, convert
-from kubelet.runtime.docker.disk import disk_usage
-from kubelet.runtime.docker.engine import Engine
-from kubelet.runtime.docker.failures import translated
-from kubelet.runtime.docker.logs import container_logs
-from kubelet.runtime.docker.sandboxes import DockerSandboxes, SandboxNetwork
-from kubelet.runtime.docker.sessions import DockerAttach, DockerExec
-from kubelet.runtime.docker.sync_exec import exec_sync
+from kubelet.runtime.docker.engine import ClosableIterator, Engine, translated
+from kubelet.runtime.docker.sandboxes import DockerSandboxes
+from kubelet.runtime.docker.sessions import DockerAttach, DockerExec, exec_sync
 from kubelet.runtime.interface import (
     CreateFailed,
     NotFoundInRuntime,
@@ -40,12 +37,12 @@ from kubelet.runtime.records import (
     ExecResult,
     LinuxResources,
     LogOptions,
+    OutputStream,
     RuntimeEvent,
     RuntimeEventType,
     RuntimeStatus,
     RuntimeVersion,
     SandboxConfig,
-    SandboxState,
     SecurityConfig,
     Uid,
 )
@@ -61,33 +58,24 @@ _EVENTS = {
 _RECORDS = 4096
 
 
-class DockerRuntime:
-    """Sandboxes and containers of one engine.
-
-    Its methods may be called by any task; calls for one Pod come one at a time.
-    """
+class DockerRuntime(DockerSandboxes):
+    """Sandboxes and containers of one engine. Any task may call it; calls for one Pod come one at a time."""
 
     def __init__(
         self,
         engine: Engine,
-        network: SandboxNetwork,
+        network: PodNetwork,
         *,
         node_dns: DnsConfig,
         least_oom_score_adj: int,
         logs: convert.LogLimits | None = None,
     ) -> None:
-        """Make it.
-
-        Args:
-            engine: its calls.
-            network: gives sandboxes their addresses.
-            node_dns: resolv.conf of sandboxes that bring none.
-            least_oom_score_adj: what this machine may set at least.
-            logs: how much is kept of each container's.
+        """Make it. `node_dns` is for sandboxes without a resolv.conf, `least_oom_score_adj` the machine's
+        least.
         """
         self._logs = logs
-        self._engine, self._least_oom_score_adj = engine, least_oom_score_adj
-        self._sandboxes = DockerSandboxes(engine, network, node_dns)
+        super().__init__(engine, network, node_dns)
+        self._least_oom_score_adj = least_oom_score_adj
         self._records: dict[tuple[str, str], ContainerState] = {}
         #: of running containers: what ends them is known beforehand
         self._stop_signals: dict[str, str] = {}
@@ -104,25 +92,10 @@ class DockerRuntime:
             with translated():
                 await self._engine.call(lambda client: client.ping())
         except RuntimeFailure as error:
-            return RuntimeStatus(ready=False, network_ready=self._sandboxes.have_network, message=str(error))
-        return await self._sandboxes.status()
-
-    # Sandboxes
-
-    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
-        return await self._sandboxes.run(config)
-
-    async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        await self._sandboxes.stop(sandbox_id)
-
-    async def remove_pod_sandbox(self, sandbox_id: str) -> None:
-        await self._sandboxes.remove(sandbox_id)
-
-    async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
-        return await self._sandboxes.states(pod_uid)
-
-    async def network_namespace(self, sandbox_id: str) -> str:
-        return await self._sandboxes.network_namespace(sandbox_id)
+            return RuntimeStatus(
+                ready=False, network_ready=self._network.cidr is not None, message=str(error)
+            )
+        return await self._network_status()
 
     # Containers
 
@@ -179,7 +152,7 @@ class DockerRuntime:
         await calls.remove(self._engine, container_id)
 
     async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
-        listed = await calls.list_all(self._engine, calls.filters_of(convert.CONTAINER, pod_uid))
+        listed = await self._list(calls.filters_of(convert.CONTAINER, pod_uid))
         states = []
         for item in listed:
             state = self._records.get((item["Id"], item["State"])) or await self._inspect(item["Id"])
@@ -270,3 +243,48 @@ class DockerRuntime:
 
     async def close(self) -> None:
         self._engine.close()
+
+
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
+
+
+async def container_logs(engine: Engine, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+    """Yield what the engine kept, and with `follow` what comes, until the container ends. Raises
+    NotFoundInRuntime.
+    """
+
+    def open_logs(client: APIClient) -> ClosableIterator:
+        opened: ClosableIterator = client.logs(
+            container_id, stream=True, follow=options.follow, timestamps=options.timestamps,
+            stdout=options.stream is not OutputStream.STDERR, stderr=options.stream is not OutputStream.STDOUT,
+            tail="all" if options.tail_lines is None else options.tail_lines, since=options.since,
+        )  # fmt: skip
+        return opened
+
+    #: the stamp of a line that goes on: the engine keeps long lines in pieces of 16 KiB, and puts the same
+    #: before each
+    begun = b""
+    with translated():
+        async for data in engine.stream(open_logs):
+            if begun and data.startswith(begun):
+                piece = data.removeprefix(begun)
+                begun = b"" if data.endswith(b"\n") else begun
+                yield piece
+                continue
+            if options.timestamps and not data.endswith(b"\n"):
+                stamp = _STAMP.match(data)
+                begun = stamp[0] if stamp else b""
+            yield data
+
+
+def disk_usage(inspected: Mapping[str, Any]) -> DiskUsage:
+    """Return what a container has on disk: its writable layer and its log. Blocks: a walk over its files.
+
+    The engine can say it too (`size=1`), but then walks all layers while it holds its lock.
+    """
+    upper = ((inspected.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir", "")
+    layer = tree_use(upper) if upper else TreeUse()
+    log = Path(inspected.get("LogPath") or "/nowhere")
+    # Rotated ones are called <log>.1, <log>.2.
+    files = [log, *log.parent.glob(f"{log.name}.*")] if log.parent.is_dir() else []
+    return DiskUsage(layer.bytes, sum(tree_use(file).bytes for file in files), layer.inodes)

@@ -1,67 +1,42 @@
-"""Sandboxes of a Docker node, step 4 (SANDBOXED).
+"""Sandboxes of a Docker node, step 4 (SANDBOXED): pause containers with an address of the node's Pod network.
 
-Pause containers, with an address of the node's Pod network. Owned by the docker runtime.
-
-The engine gives a sandbox no network; the Pod network then gives it one (decision 005). Which address it was
-given stands in its labels, so that a kubelet that begins anew knows it.
+The engine gives a sandbox no network; the Pod network gives it one (decision 005). The sandbox's labels have
+its address, so a restarted kubelet knows it. Owned by the docker runtime.
 """
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from docker.errors import APIError
 
 from kubelet.network.commands import NetworkCommandError
 from kubelet.network.ipam import AddressesExhausted
-from kubelet.network.pod_network import NetworkNotReady
+from kubelet.network.pod_network import NetworkNotReady, PodNetwork
 from kubelet.runtime.docker import calls, convert
-from kubelet.runtime.docker.engine import Engine
-from kubelet.runtime.docker.failures import translated
-from kubelet.runtime.docker.ports import PortNetwork, SandboxPorts
+from kubelet.runtime.docker.engine import Engine, translated
+from kubelet.runtime.docker.ports import SandboxPorts
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, SandboxFailed
 from kubelet.runtime.records import DnsConfig, RuntimeStatus, SandboxConfig, SandboxState, Uid
 
 log = structlog.get_logger()
 
 
-class SandboxNetwork(PortNetwork, Protocol):
-    """What sandboxes need of the node's Pod network (`kubelet.network.pod_network`)."""
-
-    @property
-    def cidr(self) -> object | None: ...
-    async def reserve(self, taken: Sequence[str]) -> IPv4Address: ...
-    def release(self, address: IPv4Address) -> None: ...
-    async def attach(self, sandbox_id: str, pid: int, address: IPv4Address) -> None: ...
-    def is_attached(self, sandbox_id: str) -> bool: ...
-
-
 class DockerSandboxes:
-    """The sandboxes of one engine, as `kubelet.runtime.interface` tells of them.
+    """The sandboxes of one engine, for `DockerRuntime`. Any task may call it; calls for one Pod come in turn."""
 
-    Any task may call it; calls for one Pod come one at a time.
-    """
-
-    def __init__(self, engine: Engine, network: SandboxNetwork, node_dns: DnsConfig) -> None:
-        """Make it.
-
-        Args:
-            engine: its calls.
-            network: gives sandboxes their addresses, and leads ports of the node to them.
-            node_dns: resolv.conf of sandboxes that bring none.
-        """
+    def __init__(self, engine: Engine, network: PodNetwork, node_dns: DnsConfig) -> None:
         self._engine, self._network, self._node_dns = engine, network, node_dns
         self._ports = SandboxPorts(self._list, network)
 
     async def _list(self, filters: dict[str, Any]) -> list[dict[str, Any]]:
         return await calls.list_all(self._engine, filters)
 
-    async def status(self) -> RuntimeStatus:
-        """Return whether sandboxes can have networks.
-
-        The engine is taken to answer; what it says instead is not raised but told.
+    async def _network_status(self) -> RuntimeStatus:
+        """Return whether sandboxes can have networks. It is taken that the engine answers; failures are told,
+        not raised.
         """
         if self._network.cidr is None:
             return RuntimeStatus(ready=True, network_ready=False, message="the node has no Pod CIDR yet")
@@ -74,21 +49,15 @@ class DockerSandboxes:
                 return RuntimeStatus(ready=True, network_ready=False, message=str(error))
         return RuntimeStatus(ready=True, network_ready=True)
 
-    @property
-    def have_network(self) -> bool:
-        """The node has addresses for them."""
-        return self._network.cidr is not None
-
-    async def run(self, config: SandboxConfig) -> SandboxState:
-        """Make a sandbox with its network, or find the one that an earlier call made.
-
-        Raises SandboxFailed, RuntimeFailure.
+    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
+        """Make a sandbox with its network, or find the one of an earlier call. Raises SandboxFailed,
+        RuntimeFailure.
         """
         address = None if config.host_network else await self._reserve()
         sandbox_id = ""
         try:
             with translated(SandboxFailed):
-                sandbox_id, address = await self._create(config, address)
+                sandbox_id, address = await self._create_sandbox(config, address)
                 await self._engine.call(lambda client: client.start(sandbox_id))
                 inspected = await self._engine.call(lambda client: client.inspect_container(sandbox_id))
             if address is not None:
@@ -105,7 +74,7 @@ class DockerSandboxes:
         finally:
             if address is not None:
                 self._network.release(address)
-        for state in await self.states(config.uid):
+        for state in await self.list_pod_sandboxes(config.uid):
             if state.id == sandbox_id:
                 return state
         raise SandboxFailed(
@@ -121,12 +90,10 @@ class DockerSandboxes:
         except (NetworkNotReady, AddressesExhausted) as error:
             raise SandboxFailed(str(error)) from error
 
-    async def _create(
+    async def _create_sandbox(
         self, config: SandboxConfig, address: IPv4Address | None
     ) -> tuple[str, IPv4Address | None]:
-        """Create the pause container, or find the one an earlier call made (with the address that one was
-        given).
-        """
+        """Create the pause container, or find the one of an earlier call with its address."""
         name = convert.sandbox_name(config)
         body = convert.sandbox_body(config, str(address or ""))
         try:
@@ -160,7 +127,7 @@ class DockerSandboxes:
         except RuntimeFailure as error:
             log.warning("a half-made sandbox could not be removed", sandbox=sandbox_id, error=str(error))
 
-    async def stop(self, sandbox_id: str) -> None:
+    async def stop_pod_sandbox(self, sandbox_id: str) -> None:
         """Kill what runs in a sandbox, then itself, and give its ports back. Raises RuntimeFailure."""
         # What has ended need not be killed; what ends meanwhile bears it.
         for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
@@ -169,13 +136,13 @@ class DockerSandboxes:
         await calls.kill(self._engine, sandbox_id, "SIGKILL")
         await self._ports.give_back(sandbox_id)
 
-    async def remove(self, sandbox_id: str) -> None:
+    async def remove_pod_sandbox(self, sandbox_id: str) -> None:
         """Remove a sandbox with its containers. Raises RuntimeFailure."""
         for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
             await calls.remove(self._engine, item["Id"])
         await calls.remove(self._engine, sandbox_id)
 
-    async def states(self, pod_uid: Uid | None) -> Sequence[SandboxState]:
+    async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
         """Return the sandboxes of one Pod, or of all. Raises RuntimeFailure."""
         return [
             convert.sandbox_state(
@@ -196,9 +163,8 @@ class DockerSandboxes:
 
 
 def _write_resolv_conf(inspected: dict[str, Any], dns: DnsConfig) -> None:
-    """Write the file that the engine mounts into all containers of the sandbox.
-
-    If there is none of ours, the engine puts public DNS servers into it.
+    """Write the resolv.conf of the sandbox's containers; the engine would put public DNS servers into its
+    own.
     """
     lines = [f"nameserver {server}" for server in dns.nameservers]
     if dns.searches:

@@ -1,20 +1,95 @@
 """Processes with their streams connected: exec and attach over the engine's raw streams.
 
-Called by the docker runtime.
+An Engine API call with `Upgrade: tcp` turns its connection into a byte stream in both directions. With a
+terminal the bytes are the terminal's; without one the output comes in frames: a byte for the stream (1
+output, 2 error), three zeros, four bytes of length (big-endian).
+https://docs.docker.com/reference/api/engine/ (ContainerAttach, "Stream format").
 """
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from docker import APIClient
 
 from kubelet.runtime.cut_off import end_command
-from kubelet.runtime.docker.engine import API_VERSION, Engine
-from kubelet.runtime.docker.failures import translated
-from kubelet.runtime.docker.streams import STDERR, RawStream, upgrade
+from kubelet.runtime.docker.engine import API_VERSION, Engine, translated
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
-from kubelet.runtime.records import ExecConfig, Output, OutputStream
+from kubelet.runtime.records import ExecConfig, ExecResult, Output, OutputStream
 from kubelet.runtime.upgrading import StreamRefused
+from kubelet.runtime.upgrading import upgrade as take_over
+
+_CHUNK = 32 * 1024
+_HEADER = 8
+#: until the engine has begun a command: on a loaded node that takes seconds, as any of its calls
+#: (`engine.CALL_SECONDS`)
+UPGRADE_SECONDS = 120.0
+STDOUT, STDERR = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class RawStream:
+    """A connection after the upgrade."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def write(self, data: bytes) -> None:
+        """Send standard input."""
+        self.writer.write(data)
+        await self.writer.drain()
+
+    def end_input(self) -> None:
+        """Say that standard input has ended; output goes on."""
+        if self.writer.can_write_eof() and not self.writer.is_closing():
+            self.writer.write_eof()
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self.writer.close()
+
+    async def frames(self, *, tty: bool) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield (STDOUT or STDERR, bytes) until the other side ends; a terminal's bytes are all STDOUT."""
+        while True:
+            if tty:
+                data = await self.reader.read(_CHUNK)
+                if not data:
+                    return
+                yield STDOUT, data
+                continue
+            try:
+                header = await self.reader.readexactly(_HEADER)
+            except asyncio.IncompleteReadError:
+                return
+            stream, left = header[0], int.from_bytes(header[4:], "big")
+            while left:
+                data = await self.reader.read(min(left, _CHUNK))
+                if not data:
+                    return
+                left -= len(data)
+                yield (STDERR if stream == STDERR else STDOUT), data
+
+
+async def upgrade(
+    socket_path: str, path: str, body: dict[str, Any], *, timeout_seconds: float = UPGRADE_SECONDS
+) -> RawStream:
+    """Post `body` to the engine's `path` and take over the connection.
+
+    Raises StreamRefused: the engine answered with an error, or with no HTTP; OSError: it did not answer in
+    time.
+    """
+    text = json.dumps(body).encode()
+    request = (
+        f"POST {path} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n"
+        "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    )
+    streams = await take_over(
+        asyncio.open_unix_connection(socket_path), request.encode() + text,
+        server="the Docker engine", accepted=("101", "200"), timeout_seconds=timeout_seconds,
+    )  # fmt: skip
+    return RawStream(*streams)
 
 
 async def _connect(engine: Engine, path: str, body: dict[str, Any]) -> RawStream:
@@ -139,9 +214,8 @@ class DockerAttach(_Session):
 async def create_exec(
     engine: Engine, container_id: str, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
 ) -> str:
-    """Make an exec instance and return its id.
-
-    Raises NotFoundInRuntime, RuntimeFailure (the container does not run).
+    """Make an exec instance; return its id. Raises NotFoundInRuntime, RuntimeFailure: the container does not
+    run.
     """
 
     def create(client: APIClient) -> str:
@@ -159,3 +233,28 @@ async def exec_exit_code(engine: Engine, exec_id: str) -> int:
     code = inspected.get("ExitCode")
     # The engine notes the code a moment after the stream's end; a command killed with its container has none.
     return 137 if code is None else int(code)
+
+
+#: kept of each stream: as much as a probe's message shows
+_LIMIT_BYTES = 10 * 1024
+
+
+async def exec_sync(
+    engine: Engine, container_id: str, argv: Sequence[str], *, timeout_seconds: float
+) -> ExecResult:
+    """Run a command to its end: exec probes and hooks.
+
+    The engine cannot end an exec: after a timeout the command goes on by itself, as with the reference's
+    Docker runtime. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure.
+    """
+    kept = {OutputStream.STDOUT: bytearray(), OutputStream.STDERR: bytearray()}
+    async with asyncio.timeout(timeout_seconds):
+        session = await DockerExec.start(engine, container_id, ExecConfig(argv=tuple(argv)))
+        try:
+            async for output in session.output():
+                buffer = kept[output.stream]
+                buffer += output.data[: _LIMIT_BYTES - len(buffer)]
+            code = await session.exit_code()
+        finally:
+            await session.close()
+    return ExecResult(code, bytes(kept[OutputStream.STDOUT]), bytes(kept[OutputStream.STDERR]))

@@ -1,9 +1,7 @@
-"""What an image has in it, as files of a directory.
+"""Puts an image's files into a directory: engines before API 1.48 mount no images, later ones only to try.
+Blocking.
 
-Engines before API 1.48 mount no images, and later ones as an experiment only. Blocking.
-
-A container of the image is made, never started, and read: the engine has merged the layers then, as the
-volume is to show them.
+A container of the image is made and never started: of it the engine exports the merged layers.
 """
 
 import os
@@ -28,7 +26,7 @@ _ENGINES_DIRECTORIES: Final = ("dev/pts", "dev/shm", "dev", "etc", "proc", "sys"
 
 
 def unpack(client: APIClient, image_id: str, directory: Path) -> None:
-    """Have an image's files in a directory, all of them or none; one that is there stays.
+    """Have an image's files in a directory, all or none; one that is there stays.
 
     Raises OSError, docker.errors.DockerException.
     """

@@ -1,4 +1,1 @@
-"""A runtime without processes: sandboxes and containers that only say they run.
-
-Used by tests, simulations and loads (kwok's idea).
-"""
+"""A runtime without processes, for tests, simulations and loads (kwok's idea)."""

@@ -1,7 +1,7 @@
 """The hollow runtime: everything in memory, every stage with a delay from a table, nothing runs.
 
-Passes the runtime conformance spec. Used by tests, and by hollow nodes under load: thousands of kubelets that
-are real in everything but their runtime.
+Passes the runtime's conformance spec. Used by tests, and by hollow nodes under load: thousands of kubelets
+that are real in everything but their runtime.
 """
 
 import asyncio
@@ -11,8 +11,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from kubelet.network.ipam import AddressesExhausted, next_address
-from kubelet.runtime.hollow.container import HollowContainer
-from kubelet.runtime.hollow.program import FOREVER, read_program
+from kubelet.runtime.hollow.program import FOREVER, HollowContainer, read_program
 from kubelet.runtime.hollow.sessions import HollowExec
 from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.interface import (

@@ -1,7 +1,6 @@
-"""How long each stage takes on a hollow node: a table. PURE.
+"""How long each stage takes on a hollow node. PURE.
 
-A stage's delay is drawn evenly between two bounds, from the node's own generator, so that a seed makes the
-whole run.
+A delay is drawn evenly between two bounds, from the node's own generator, so a seed makes the whole run.
 """
 
 import random
@@ -46,12 +45,9 @@ TIMED: Final = ("run_sandbox", "create_container", "start_container", "stop_cont
 
 
 def parse_stages(items: Sequence[str]) -> Stages:
-    """Read a table of delays in seconds: `run_sandbox=0.1-0.5`, `pull_image=2`.
+    """Read delays in seconds: `run_sandbox=0.1-0.5`, `pull_image=2`; a stage that is not named takes no time.
 
-    A stage that is not named takes no time.
-
-    Raises:
-        ValueError: an item is no such delay, or names no stage.
+    Raises ValueError.
     """
     delays: dict[str, Delay] = {}
     for item in items:

@@ -1,13 +1,13 @@
-"""What the kinds share that stand for a PersistentVolume: persistentVolumeClaim and ephemeral.
+"""The kinds that stand for a PersistentVolume: persistentVolumeClaim and ephemeral.
 
-A claim's volume is a link to its directory, not a mount: nothing that removes a Pod's tree can reach its data
+The volume is a link to the claim's directory, not a mount: what removes a Pod's tree cannot reach the data
 (decision 115).
 """
 
 import asyncio
 import os
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Set
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from kubelet.volumes.interface import Reference, VolumeFailed, setup_failed
 from kubelet.volumes.ownership import give_to_group
 from kubelet.volumes.payload import PayloadError
 from kubelet.volumes.plugins import host_path
-from kubelet.volumes.plugins.interface import PodVolume, Writable
+from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.errors import Conflict
 from vaina.quoting import go_quote
@@ -27,7 +27,7 @@ _DIRECTORY: Final = "kubernetes.io~local-volume"
 _TAKING: Final = threading.Lock()
 
 
-class Claimed(Writable, ABC):
+class Claimed(VolumePlugin):
     """A kind whose volume is the directory of a PersistentVolume."""
 
     directory = _DIRECTORY
@@ -59,7 +59,7 @@ class Claimed(Writable, ABC):
             raise VolumeFailed(wanted.volume.name, f"{setup_failed(found.name)}{error}") from error
 
     async def _check(self, wanted: PodVolume) -> LocalDirectory:
-        """Return the directory of a claim, which is there and free. Raises VolumeFailed."""
+        """Return the directory of a claim, if it is there and free. Raises VolumeFailed."""
         name = wanted.volume.name
         try:
             found = await self._find(wanted)
@@ -80,9 +80,8 @@ class Claimed(Writable, ABC):
         return found
 
     async def _find(self, wanted: PodVolume) -> LocalDirectory:
-        """Return the directory of a claim.
-
-        One that was never mounted is made, and that is written down before it is used.
+        """Return the directory of a claim. One that was never mounted is made, and marked as made before it
+        is used.
         """
         claims, pod, volume = wanted.objects, wanted.pod, wanted.volume
         name = self.claim_name(pod, volume)
@@ -104,12 +103,31 @@ class Claimed(Writable, ABC):
         return found
 
 
+class PersistentVolumeClaim(Claimed):
+    """The volume that the claim of a name is bound to."""
+
+    def claim_name(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> str:
+        return volume.volume_source.persistent_volume_claim.claim_name
+
+    def is_read_only(self, volume: volume_pb2.Volume) -> bool:
+        return volume.volume_source.persistent_volume_claim.read_only
+
+
+class Ephemeral(Claimed):
+    """The volume of a claim that is made for the Pod and named after it."""
+
+    made_for_pod = True
+
+    def claim_name(self, pod: pod_pb2.Pod, volume: volume_pb2.Volume) -> str:
+        return f"{pod.metadata.name}-{volume.name}"
+
+
 class _Missing(Exception):
     """There is nothing at the path of a local volume."""
 
 
 def is_taken(root: Path, directory: str, *, but: str = "") -> bool:
-    """Say whether any Pod of this node has a directory, other than the Pod of uid `but`. Blocking."""
+    """Say whether any Pod of this node but the one of uid `but` has a directory. Blocking."""
     for link in root.glob(f"pods/*/volumes/{_DIRECTORY}/*"):
         if link.parts[-4] != but and link.is_symlink() and os.readlink(link) == directory:
             return True
@@ -146,7 +164,7 @@ def _check_directory(found: LocalDirectory) -> None:
 
 
 def _link(path: Path, target: str) -> None:
-    """Have the link show the target, whatever was there, in one step."""
+    """Make the link show the target in one step, whatever was there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"..{path.name}")
     new.unlink(missing_ok=True)

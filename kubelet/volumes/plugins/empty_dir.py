@@ -1,19 +1,15 @@
-"""emptyDir: a directory that lives as long as its Pod, on the node's disk or in its memory.
-
-Follows `pkg/volume/emptydir`.
-"""
+"""emptyDir: a directory that lives as long as its Pod, on disk or in memory (`pkg/volume/emptydir`)."""
 
 import asyncio
 import os
 from pathlib import Path
 
 from kubelet.volumes import mounting
-from kubelet.volumes.memory import memory_bytes
-from kubelet.volumes.plugins.interface import PodVolume, Writable
+from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin, memory_bytes
 from vaina.api.core.v1 import volume_pb2
 
 
-class EmptyDir(Writable):
+class EmptyDir(VolumePlugin):
     """The plugin."""
 
     directory = "kubernetes.io~empty-dir"
@@ -31,7 +27,7 @@ class EmptyDir(Writable):
 
 
 def _make(path: Path, memory: int | None, group: int | None) -> None:
-    """Make an emptyDir; with `memory` bytes at most in memory (0: no bound), None: on disk."""
+    """Make an emptyDir; with at most `memory` bytes in memory (0: no bound), None: on disk."""
     path.mkdir(parents=True, exist_ok=True)
     if memory is not None:
         mounting.keep_in_memory(path, size_bytes=memory, mode=0o777)

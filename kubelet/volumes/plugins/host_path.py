@@ -1,7 +1,4 @@
-"""hostPath: what has to be at a path of the node, and what is made there.
-
-Follows `pkg/volume/hostpath/host_path.go`, words included.
-"""
+"""hostPath: checks a path of the node, or makes it (`pkg/volume/hostpath/host_path.go`, words included)."""
 
 import asyncio
 import os
@@ -10,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from kubelet.volumes.payload import PayloadError
-from kubelet.volumes.plugins.interface import PodVolume, Writable
+from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
 from vaina.api.core.v1 import volume_pb2
 
 #: type -> words for what should be there
@@ -30,10 +27,8 @@ _KINDS: Final = {
 }
 
 
-class HostPath(Writable):
+class HostPath(VolumePlugin):
     """The plugin."""
-
-    directory = None
 
     def is_set_up(self, volume: volume_pb2.Volume, path: Path) -> bool:
         source = volume.volume_source.host_path
@@ -50,7 +45,7 @@ class HostPath(Writable):
 
 
 def is_there(path: str, kind: str) -> bool:
-    """Say whether there is something at a path, of the type that was said. Blocking."""
+    """Say whether something of the given type is at a path. Blocking."""
     try:
         if not os.path.exists(path):
             return False
@@ -62,11 +57,10 @@ def is_there(path: str, kind: str) -> bool:
 
 
 def check(path: str, kind: str) -> None:
-    """See that what is at a path is of the type that was said, or make it. Blocking.
+    """Check that what is at a path is of the given type, or make it. Blocking.
 
-    Raises:
-        PayloadError: it is not; the message is upstream's.
-        OSError: it cannot be looked at or made.
+    Raises PayloadError with upstream's message: it is of another type; OSError: it cannot be looked at or
+    made.
     """
     if kind == "DirectoryOrCreate":
         if not os.path.exists(path):

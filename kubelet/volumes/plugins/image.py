@@ -1,17 +1,16 @@
-"""image: what an image or artifact has in it, to be read (`pkg/volume/image`).
+"""image: the files of an image or artifact, read-only (`pkg/volume/image`).
 
-The image is pulled before a container that mounts it is made (`kubelet.decide.images`). The runtime mounts
-it, or has the kubelet put its files into the volume's directory (`ImageService.unpack_image`): in either case
-there is nothing to set up before.
+The image is pulled before a container that mounts it is made (`kubelet.decide.containers`). The runtime
+mounts it, or the kubelet puts its files into the volume's directory (`ImageService.unpack_image`).
 """
 
 from pathlib import Path
 
-from kubelet.volumes.plugins.interface import PodVolume, Writable
+from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
 from vaina.api.core.v1 import volume_pb2
 
 
-class Image(Writable):
+class Image(VolumePlugin):
     """The plugin."""
 
     directory = "kubernetes.io~image"

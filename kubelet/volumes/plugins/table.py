@@ -4,16 +4,12 @@ from pathlib import Path
 from typing import Final
 
 from kubelet.volumes.payload import PayloadError
-from kubelet.volumes.plugins.config_map import ConfigMap
-from kubelet.volumes.plugins.downward_api import DownwardAPI
+from kubelet.volumes.plugins.claimed import Ephemeral, PersistentVolumeClaim
 from kubelet.volumes.plugins.empty_dir import EmptyDir
-from kubelet.volumes.plugins.ephemeral import Ephemeral
 from kubelet.volumes.plugins.host_path import HostPath
 from kubelet.volumes.plugins.image import Image
-from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin, Writable
-from kubelet.volumes.plugins.persistent_volume_claim import PersistentVolumeClaim
-from kubelet.volumes.plugins.projected import Projected
-from kubelet.volumes.plugins.secret import Secret
+from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
+from kubelet.volumes.plugins.object_files import ConfigMap, DownwardAPI, Projected, Secret
 from vaina.api.core.v1 import volume_pb2
 
 #: field of VolumeSource -> its plugin
@@ -31,16 +27,12 @@ PLUGINS: Final[dict[str, VolumePlugin]] = {
 
 
 def plugin_of(volume: volume_pb2.Volume) -> VolumePlugin:
-    """Return the plugin of a volume: emptyDir's when no source is set, one that refuses when the kind has
-    none.
-    """
+    """Return a volume's plugin: emptyDir's without a source, one that refuses for a kind that has none."""
     fields = volume.volume_source.ListFields()
     return PLUGINS.get(fields[0][0].name if fields else "empty_dir", _UNSUPPORTED)
 
 
-class _Unsupported(Writable):
-    directory = None
-
+class _Unsupported(VolumePlugin):
     def is_set_up(self, volume: volume_pb2.Volume, path: Path) -> bool:
         return False
 

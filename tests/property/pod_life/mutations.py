@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubelet.decide import backoff, compute, containers, finish, phase, status, termination
+from kubelet.decide import compute, containers, finish, phase, status, termination
 from kubelet.decide.actions import ContainerKind, RemoveContainer, StopSandbox, TermContainer, UnmountVolumes
 from kubelet.decide.compute import _Planner
 from kubelet.decide.termination import Ending, EndReason
@@ -33,10 +33,10 @@ def everywhere(patch: Patch, name: str, make: Callable[[Any], Any]) -> None:
     """Put another function in the place of one, wherever it was imported."""
     found = next(
         getattr(module, name)
-        for module in (containers, backoff, finish, compute, termination, phase)
+        for module in (containers, finish, compute, termination, phase)
         if hasattr(module, name)
     )
-    for module in (containers, backoff, finish, compute, termination, phase, status):
+    for module in (containers, finish, compute, termination, phase, status):
         if getattr(module, name, None) is found:
             patch.setattr(module, name, make(found))
 

@@ -21,16 +21,15 @@ from kubelet.hollow import hollow_machine
 from kubelet.images.manager import ImageManager
 from kubelet.kubelet import Kubelet
 from kubelet.metrics import KubeletMetrics
-from kubelet.pod.directory import NoFiles
+from kubelet.pod.directory import PodFiles
 from kubelet.pod.tools import StepSink
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import ContainerState
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
-from kubelet.volumes.interface import Volumes
+from kubelet.volumes.interface import NoVolumes, Volumes
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.nothing import NoVolumes
 from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
 from vaina.api.core.v1 import pod_pb2
@@ -141,7 +140,7 @@ class Node:
             client.pods, self.clock, steps=steps, node_name=NODE, metrics=metrics,
             backoff=Backoff(0.5, 10.0), rng=random.Random(4),
         )  # fmt: skip
-        node_runtime = NodeRuntime(self.runtime, self.images, self.volumes, NoFiles(), None)
+        node_runtime = NodeRuntime(self.runtime, self.images, self.volumes, PodFiles(), None)
         self.kubelet = await build_kubelet(
             self.config, client, node_runtime, self.clock, random.Random(3), name=NODE,
             address="192.0.2.1", port=10250, machine=hollow_machine(NODE),

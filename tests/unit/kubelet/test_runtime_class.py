@@ -28,3 +28,17 @@ async def test_a_class_that_has_gone_is_waited_for_and_said(tmp_path: Path) -> N
         await until(on, lambda _: words in on.recorder.messages("FailedCreatePodSandBox"))
         await _make_class(on)
         await until(on, is_running)
+
+
+async def test_a_class_is_looked_up_once_for_the_pod(tmp_path: Path) -> None:
+    async with node(root=tmp_path) as on:
+        await _make_class(on)
+        pod = with_config_map()
+        pod.spec.runtime_class_name = "plain"
+        pod.spec.containers[0].command[:] = ["sh", "-c", "sleep 5; exit 1"]
+        await on.create(pod)
+        await paint(on)
+        await until(on, is_running)
+        # Its containers run where the sandbox does, whatever becomes of the class.
+        await on.client.runtime_classes.delete("plain")
+        await until(on, lambda found: found.status.container_statuses[0].restart_count > 0)

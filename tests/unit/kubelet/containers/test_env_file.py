@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubelet.containers.env_file import EnvFileError, find_variable
+from kubelet.containers.env import EnvFileError, find_variable
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from kubelet.containers.dns import dns_config
 from kubelet.containers.names import (
     NameTooLong,
+    dns_config,
     full_name,
     host_network_hosts_file,
     hosts_file,

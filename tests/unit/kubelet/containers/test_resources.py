@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubelet.containers.resources import cpu_quota, cpu_shares, linux_resources, oom_score_adj
+from kubelet.containers.cgroups import cpu_quota, cpu_shares, linux_resources, oom_score_adj
 from kubelet.runtime.records import LinuxResources
 from vaina.testing.builders import make_container, make_pod
 

@@ -20,8 +20,8 @@ from kubelet.decide.actions import (
     StopSandbox,
     TermContainer,
 )
-from kubelet.decide.backoff import RestartPolicy
 from kubelet.decide.compute import compute_pod_plan
+from kubelet.decide.containers import RestartPolicy
 from kubelet.decide.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,

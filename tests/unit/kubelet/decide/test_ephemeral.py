@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from kubelet.decide.actions import ContainerKind, CreateSandbox, PodPlan, StartContainer, TermContainer
-from kubelet.decide.backoff import RestartPolicy
 from kubelet.decide.compute import compute_pod_plan
+from kubelet.decide.containers import RestartPolicy
 from kubelet.decide.finish import natural_ending
 from kubelet.decide.observation import PodObservation
 from kubelet.decide.status import NodeAddresses, compute_pod_status

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubelet.decide.backoff import RestartPolicy
+from kubelet.decide.containers import RestartPolicy
 from kubelet.decide.observation import PodObservation
 from kubelet.decide.status import NodeAddresses, compute_pod_status
 from kubelet.decide.termination import Ending, EndReason, Verdict, next_ending

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from kubelet.decide.backoff import RestartPolicy
 from kubelet.decide.compute import compute_pod_plan
+from kubelet.decide.containers import RestartPolicy
 from kubelet.decide.finish import natural_ending
 from kubelet.decide.status import NodeAddresses, compute_pod_status
 from tests.unit.kubelet.decide.lines import known_of, plan_line, pod_of

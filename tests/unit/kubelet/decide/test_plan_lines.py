@@ -7,8 +7,8 @@ Each line has its own answer. The name of a case is the line itself.
 
 import pytest
 
-from kubelet.decide.backoff import RestartPolicy
 from kubelet.decide.compute import compute_pod_plan
+from kubelet.decide.containers import RestartPolicy
 from kubelet.decide.finish import natural_ending
 from tests.unit.kubelet.decide.lines import known_of, plan_line, pod_of
 from tests.unit.kubelet.decide.observations import NOW

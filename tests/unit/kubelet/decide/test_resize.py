@@ -12,8 +12,8 @@ from kubelet.decide.actions import (
     StartContainer,
     TermContainer,
 )
-from kubelet.decide.backoff import RestartPolicy
 from kubelet.decide.compute import compute_pod_plan
+from kubelet.decide.containers import RestartPolicy
 from kubelet.decide.observation import Failure, PodObservation, Stopping, resize_key
 from kubelet.decide.resize import (
     DEFERRED,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from kubelet.decide.actions import KillReason
-from kubelet.decide.backoff import RestartPolicy
+from kubelet.decide.containers import RestartPolicy
 from kubelet.decide.finish import natural_ending
 from kubelet.decide.observation import (
     Failure,

@@ -5,7 +5,7 @@ Phase, and each container's state, started and ready (rows B8 to B12, B14).
 
 import pytest
 
-from kubelet.decide.backoff import RestartPolicy
+from kubelet.decide.containers import RestartPolicy
 from kubelet.decide.finish import natural_ending
 from kubelet.decide.status import NodeAddresses, compute_pod_status
 from kubelet.decide.termination import Ending, EndReason

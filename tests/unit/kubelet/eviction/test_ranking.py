@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from kubelet.eviction.limits import exceeded, is_limited
 from kubelet.eviction.ranking import (
     ContainerUse,
     PodUse,
     eviction_message,
+    exceeded,
     is_critical,
+    is_limited,
     pressure_message,
     rank,
 )

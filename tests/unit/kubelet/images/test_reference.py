@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubelet.images.reference import is_valid, registry_of, repository_of, with_tag
+from kubelet.images.keyring import is_valid, registry_of, repository_of, with_tag
 
 DIGEST = "sha256:" + "a" * 64
 

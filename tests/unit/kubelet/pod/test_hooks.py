@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from kubelet.pod.hooks import HookFailed, run_hook
+from kubelet.pod.running import HookFailed, run_hook
 from kubelet.runtime.records import ExecResult
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from kubelet.decide.observation import ProbeKind, ProbeResult
 from kubelet.metrics import KubeletMetrics
-from kubelet.probes.outcome import Outcome
+from kubelet.probes.http import Outcome
 from kubelet.probes.prober import Prober
 from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import ContainerPhase, ContainerState, ExecResult, Uid

@@ -8,8 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from kubelet.machine.cgroups import CgroupUse
 from kubelet.machine.filesystem import tree_use
-from kubelet.server.stats import node_metrics, pod_metrics
-from kubelet.stats.exposition import ResourceCollector
+from kubelet.server.stats import ResourceCollector, node_metrics, pod_metrics
 from kubelet.stats.sampler import PodRates, Rate, Sampler, rate
 from vaina.testing.builders import make_pod
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubelet.volumes.memory import memory_bytes
+from kubelet.volumes.plugins.interface import memory_bytes
 from vaina.testing.builders import make_pod
 
 MI = 2**20

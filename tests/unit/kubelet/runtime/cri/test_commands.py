@@ -16,8 +16,8 @@ import pytest
 
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri import cri_service_pb2_grpc
-from kubelet.runtime.cri.commands import Commands
 from kubelet.runtime.cri.connection import Connection
+from kubelet.runtime.cri.stopping import Commands
 from tests.support.signals import heard
 from vaina.testing.clock import FakeClock
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.runtime.docker.logs import container_logs
+from kubelet.runtime.docker.runtime import container_logs
 from kubelet.runtime.records import LogOptions, OutputStream
 from tests.unit.kubelet.runtime.docker.test_quick import answered, engine
 from tests.unit.kubelet.runtime.docker.test_streams import frame

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.runtime.docker.engine import Engine
-from kubelet.runtime.docker.failures import translated
+from kubelet.runtime.docker.engine import Engine, translated
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
 
 #: request line and body -> the bytes of the answer; None: the connection is cut

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.runtime.docker.streams import STDERR, STDOUT, upgrade
+from kubelet.runtime.docker.sessions import STDERR, STDOUT, upgrade
 from kubelet.runtime.upgrading import StreamRefused
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -1,6 +1,9 @@
 """The kinds of volumes, and docs/checklists/new-volume.md, followed."""
 # A test may look at files in place:
 
+import importlib
+import inspect
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,13 @@ from kubelet.volumes.container_mounts import volume_mounts
 from kubelet.volumes.interface import Reference, VolumeFailed
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.objects import ApiObjects
-from kubelet.volumes.plugins.interface import PodVolume, Writable
-from kubelet.volumes.plugins.table import PLUGINS, plugin_of
+from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
+from kubelet.volumes.plugins.table import _UNSUPPORTED, PLUGINS, plugin_of
 from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import volume_pb2
 from vaina.testing.builders import make_pod
 
 FACTS = PodFacts("10.244.1.2", "192.0.2.1", "node-1")
-#: modules that are no kind of their own
-SHARED = {"__init__", "interface", "table", "claimed", "object_files"}
 
 
 def volume(kind: str, **fields: Any) -> volume_pb2.Volume:
@@ -72,7 +73,7 @@ def test_what_a_volume_is_made_of() -> None:
     assert plugin_of(scratch).references(pod, scratch) == frozenset()
 
 
-class GitRepo(Writable):
+class GitRepo(VolumePlugin):
     """A new kind: it has a file of its own, and is made anew wherever it is not."""
 
     directory = "kubernetes.io~git-repo"
@@ -110,7 +111,14 @@ async def test_a_new_kind_is_one_file_and_one_row(monkeypatch: pytest.MonkeyPatc
     assert not path.exists()
 
 
-def test_each_file_of_a_kind_has_its_row_and_each_row_is_a_source() -> None:
-    files = {path.stem for path in Path(kubelet.volumes.plugins.__path__[0]).glob("*.py")} - SHARED
-    assert files == set(PLUGINS)
+def test_each_kind_has_its_row_and_each_row_is_a_source() -> None:
+    kinds = set()
+    for found in pkgutil.iter_modules(kubelet.volumes.plugins.__path__, "kubelet.volumes.plugins."):
+        module = importlib.import_module(found.name)
+        kinds |= {
+            item
+            for item in vars(module).values()
+            if isinstance(item, type) and issubclass(item, VolumePlugin) and not inspect.isabstract(item)
+        }
+    assert {type(plugin) for plugin in PLUGINS.values()} == kinds - {type(_UNSUPPORTED)}
     assert set(PLUGINS) <= set(volume_pb2.VolumeSource.DESCRIPTOR.fields_by_name)
