@@ -146,8 +146,7 @@ def _resources(pod: pod_pb2.Pod, others: tuple[pod_pb2.Pod, ...], node: node_pb2
             used[name] = used.get(name, 0) + amount
     for name in sorted(requests, key=lambda item: (_order(item), item)):
         amount = requests[name]
-        # Extended resources that the node does not know are somebody else's business, as upstream has it;
-        # huge pages are not.
+        # As upstream, extended resources that the node does not know are not checked; huge pages are.
         if amount and (name in capacity or name in _RESOURCES[:2] or name.startswith("hugepages-")):
             room = capacity.get(name, 0)
             if used.get(name, 0) + amount > room:

@@ -219,7 +219,6 @@ class _Process:
         )  # fmt: skip
 
     async def run_node(self, stop: asyncio.Event) -> None:
-        """Be one node's kubelet."""
         root = Path(self.config.root_dir)
         machine = await asyncio.to_thread(read_machine, root)
         if self.config.runtime == "hollow":
@@ -326,14 +325,12 @@ class _Process:
 
 
 def _looked_after(kubelet: Kubelet) -> frozenset[Uid] | None:
-    """Return the Pods that have a worker; None while a source has not told all it has."""
     if not kubelet.source.informer.synced or not kubelet.files.synced:
         return None
     return frozenset(worker.uid for worker in kubelet.workers.all())
 
 
 def _reported(kubelet: Kubelet, pod: pod_pb2.Pod) -> pod_pb2.PodStatus:
-    """Return the status that was reported of a Pod last."""
     worker = kubelet.workers.get(Uid(pod.metadata.uid))
     return worker.reported if worker is not None else pod.status
 

@@ -75,7 +75,6 @@ class Kubelet:
 
     @property
     def workers(self) -> PodWorkers:
-        """The Pods' workers."""
         return self._workers
 
     @property
@@ -84,7 +83,6 @@ class Kubelet:
         return self.source.informer.synced and self.files.synced
 
     async def wait_registered(self) -> None:
-        """Return when the apiserver has the node."""
         await self._node.wait_registered()
 
     async def run(self) -> None:
@@ -99,7 +97,7 @@ class Kubelet:
             group.create_task(self.files.run(), name="static-pods")
             # Other Pods are judged by what the node has: its record has to be there first.
             await self._node.wait_registered()
-            group.create_task(self.source.run(), name="pods")
+            group.create_task(self.source.informer.run(), name="pods")
             await self.source.informer.wait_synced()
             # A mirror of which no manifest is known is taken away: not before all of them are.
             await self.files.wait_synced()

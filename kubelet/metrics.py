@@ -122,7 +122,6 @@ class KubeletMetrics:
 
     @contextmanager
     def cgroup_operation(self, operation_type: str) -> Iterator[None]:
-        """Time an operation on cgroups."""
         begun = self._clock.monotonic()
         try:
             yield

@@ -128,33 +128,30 @@ def _value_from(
     except DownwardError as error:
         raise ConfigProblem(str(error)) from error
     if source.HasField("config_map_key_ref"):
-        return _config_map_key(pod, source.config_map_key_ref, sources)
+        config_map = source.config_map_key_ref
+        found = sources.config_maps.get(config_map.local_object_reference.name)
+        return _object_key(pod, config_map, "ConfigMap", found)
     if source.HasField("file_key_ref"):
         return _file_key(source.file_key_ref, sources)
-    return _secret_key(pod, source.secret_key_ref, sources) if source.HasField("secret_key_ref") else None
+    if source.HasField("secret_key_ref"):
+        secret = source.secret_key_ref
+        return _object_key(pod, secret, "Secret", sources.secrets.get(secret.local_object_reference.name))
+    return None
 
 
-def _config_map_key(
-    pod: pod_pb2.Pod, reference: reference_pb2.ConfigMapKeySelector, sources: Sources
+def _object_key(
+    pod: pod_pb2.Pod,
+    reference: reference_pb2.ConfigMapKeySelector | reference_pb2.SecretKeySelector,
+    kind: str,
+    found: config_pb2.ConfigMap | config_pb2.Secret | None,
 ) -> str | None:
     name = reference.local_object_reference.name
-    found = sources.config_maps.get(name)
     if found is None:
-        return _missing(reference.optional, f'configmap "{name}" not found')
+        return _missing(reference.optional, f'{kind.lower()} "{name}" not found')
     if reference.key in found.data:
-        return str(found.data[reference.key])
-    where = f"ConfigMap {pod.metadata.namespace}/{name}"
-    return _missing(reference.optional, f"couldn't find key {reference.key} in {where}")
-
-
-def _secret_key(pod: pod_pb2.Pod, reference: reference_pb2.SecretKeySelector, sources: Sources) -> str | None:
-    name = reference.local_object_reference.name
-    found = sources.secrets.get(name)
-    if found is None:
-        return _missing(reference.optional, f'secret "{name}" not found')
-    if reference.key in found.data:
-        return _text(found.data[reference.key])
-    where = f"Secret {pod.metadata.namespace}/{name}"
+        value = found.data[reference.key]
+        return value if isinstance(value, str) else _text(value)
+    where = f"{kind} {pod.metadata.namespace}/{name}"
     return _missing(reference.optional, f"couldn't find key {reference.key} in {where}")
 
 

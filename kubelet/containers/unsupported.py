@@ -21,8 +21,7 @@ def why_never(pod: pod_pb2.Pod, node: node_pb2.Node) -> tuple[str, str] | None:
         return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
     strict = pod.spec.security_context.supplemental_groups_policy == _STRICT
     if strict and not node.status.features.supplemental_groups_policy:
-        # Engines merge the groups of the image's /etc/group; who asks for no more than the Pod's own must not
-        # get more.
+        # Engines add the groups of the image's /etc/group.
         return (
             "SupplementalGroupsPolicyNotSupported",
             f"SupplementalGroupsPolicy={_STRICT} is not supported in this node",

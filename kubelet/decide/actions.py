@@ -104,7 +104,6 @@ class PullImage:
 
     @property
     def key(self) -> str:
-        """The key of the image's record."""
         return image_key(self.name, self.volume)
 
 
@@ -121,8 +120,7 @@ class StartContainer:
     kind: ContainerKind
     attempt: int
     image_id: str
-    #: how many restarts in a row have led here: kept with the container, so that back-off survives a restart
-    #: of the kubelet
+    #: restarts in a row that led here; kept with the container, so that back-off survives the kubelet
     backoff_step: int = 0
     #: of an ephemeral container: the one whose processes it sees; None: those of its own, "": it is not there
     target_id: str | None = None

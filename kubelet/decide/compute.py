@@ -169,28 +169,20 @@ class _Planner:
         self.actions.append(CreateSandbox(attempt))
         return True
 
-    def _missing_volumes(self) -> tuple[str, ...]:
-        return tuple(
-            volume.name for volume in self.pod.spec.volumes if volume.name not in self.observed.mounted
-        )
-
     def _prepared(self) -> bool:
-        """Plan that the volumes' needs are met; say whether the same pass may go on."""
-        missing = self._missing_volumes()
-        if not missing:
-            return True
-        if self._backing_off(VOLUMES_KEY):
-            return False
-        self.actions.append(PrepareVolumes(missing))
-        return True
+        return self._for_volumes(PrepareVolumes)
 
     def _volumes(self) -> bool:
-        missing = self._missing_volumes()
-        if not missing:
-            return True
-        if self._backing_off(VOLUMES_KEY):
+        return self._for_volumes(MountVolumes)
+
+    def _for_volumes(self, action: type[PrepareVolumes] | type[MountVolumes]) -> bool:
+        """Plan an action for the volumes that are not mounted; say whether the same pass may go on."""
+        mounted = self.observed.mounted
+        missing = tuple(volume.name for volume in self.pod.spec.volumes if volume.name not in mounted)
+        if missing and self._backing_off(VOLUMES_KEY):
             return False
-        self.actions.append(MountVolumes(missing))
+        if missing:
+            self.actions.append(action(missing))
         return True
 
     def _containers(self) -> None:
@@ -280,8 +272,7 @@ class _Planner:
     def _start(self, view: ContainerView) -> None:
         """Plan to start the container's next attempt, once its back-off is over and its images are there."""
         step = 0
-        # One that was created and never started (the kubelet was killed in between) does not make up for the
-        # one before it.
+        # An attempt that was created and never started (the kubelet was killed) changes no back-off.
         ended = view.exited or view.previous
         if ended is not None and not self._was_resized(ended):
             restart_at = ended.finished_at + backoff_delay(ended, self.policy)

@@ -21,8 +21,7 @@ LOST_REASON = "ContainerStatusUnknown"
 LOST_MESSAGE = "The container could not be located when the pod was terminated"
 LOST_EXIT_CODE = 137
 
-#: a container whose record was removed so that all containers of the Pod start again
-#: (`kubelet.decide.restart_all`)
+#: of a container whose record was removed by `kubelet.decide.restart_all`
 RESTARTING_ALL_REASON = "RestartingAllContainers"
 RESTARTING_ALL_MESSAGE = "The container is removed because RestartAllContainers in place"
 #: the condition that says so
@@ -44,12 +43,10 @@ class ContainerView:
 
     @property
     def name(self) -> str:
-        """The container's name in the Pod."""
         return self.spec.name
 
     @property
     def running(self) -> bool:
-        """The newest attempt runs."""
         return self.current is not None and self.current.phase is ContainerPhase.RUNNING
 
     @property
@@ -69,7 +66,6 @@ class ContainerView:
 
     @property
     def succeeded(self) -> bool:
-        """The newest attempt has ended well."""
         return self.exited is not None and self.exited.exit_code == 0
 
 

@@ -30,8 +30,7 @@ class ImageObservation:
     progress: ImageProgress = ImageProgress.MISSING
     #: of READY
     image_id: str = ""
-    #: of FAILED, and of PULLING when the try before failed: ErrImagePull, ErrImageNeverPull,
-    #: InvalidImageName, ...
+    #: of FAILED, and of PULLING after a failed try: ErrImagePull, InvalidImageName
     reason: str = ""
     message: str = ""
     #: of FAILED: from when on the state is called ImagePullBackOff, and when it is tried again

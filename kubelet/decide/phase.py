@@ -253,8 +253,7 @@ def resize_conditions(
     what it was allocated, and the conditions of before.
     """
     there = {condition.type for condition in pod.status.conditions}
-    # What was said may be on its way still: its times go on, and what was taken back once is taken back with
-    # every status.
+    # What was said last may still be on its way: its times are kept, and a removal is said with each status.
     said = pod.status if observed.said is None else observed.said
     before = {condition.type: condition for condition in said.conditions}
     wanted: dict[str, pod_pb2.PodCondition] = {}

@@ -45,8 +45,7 @@ STATUS_MASK = (
     "container_statuses", "init_container_statuses", "ephemeral_container_statuses", "qos_class", "observed_generation",
 )  # fmt: skip
 
-#: bytes of termination messages that a Pod may have, shared out evenly among its containers
-#: (`pkg/kubelet/container/runtime.go`)
+#: bytes of a Pod's termination messages, an equal share for each container (`pkg/kubelet/container/runtime.go`)
 MAX_TERMINATION_MESSAGES = 12 * 1024
 
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"

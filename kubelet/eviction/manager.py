@@ -27,7 +27,6 @@ class Measures(Protocol):
 
     async def pod_use(self, pod: pod_pb2.Pod, *, disk: bool) -> tuple[PodUse, Mapping[str, int]]:
         """Return what a Pod uses, and bytes of its emptyDir volumes. Raises RuntimeFailure."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,7 @@ class Eviction:
     message: str
     #: at most; its own may be shorter
     grace_seconds: float
-    #: the node was short of something: the Pod gets the condition DisruptionTarget. A Pod above its own limit
-    #: does not.
+    #: the node was short of something, so the Pod gets the condition DisruptionTarget
     disruption: bool
     at: float
 
@@ -95,11 +93,9 @@ class EvictionManager:
 
     @property
     def conditions(self) -> frozenset[str]:
-        """The conditions that the node is under."""
         return self._conditions
 
     async def run(self) -> None:
-        """Look until cancelled."""
         while True:
             try:
                 await self.look()

@@ -45,7 +45,6 @@ class Amount:
     share: float | None = None
 
     def of(self, capacity: int) -> int:
-        """Return it in units."""
         return self.units if self.share is None else int(self.share * capacity)
 
 
@@ -62,7 +61,6 @@ class Threshold:
 
     @property
     def hard(self) -> bool:
-        """Say whether Pods get no time."""
         return self.grace_seconds == 0.0
 
 

@@ -56,11 +56,9 @@ class ImageCollector:
 
     @property
     def images(self) -> list[node_pb2.ContainerImage]:
-        """What the Node's status says, as of the last look."""
         return node_images(self._images)
 
     async def run(self) -> None:
-        """Look and collect until cancelled."""
         collected = self._clock.monotonic()
         while True:
             try:
@@ -74,8 +72,7 @@ class ImageCollector:
 
     async def look(self) -> None:
         """List images and note which are in use. Raises RuntimeFailure."""
-        # Containers after images: one that begins in between uses an image that is listed, or one that is too
-        # young to go.
+        # Images first: a container that begins in between uses a listed image, or one too young to go.
         images = await self._service.list_images()
         containers = await self._runtime.list_containers()
         shown = (state.annotations.get(IMAGES_ANNOTATION, "").split() for state in containers)

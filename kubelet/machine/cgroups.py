@@ -179,7 +179,6 @@ class Cgroups:
                     Path(folder).rmdir()
 
     def pods(self, parent: str) -> frozenset[str]:
-        """Return the uids of all Pods that have a cgroup."""
         found: set[str] = set()
         for base in self._folders(f"{parent}/{ROOT}"):
             for folder in (base, base / "burstable", base / "besteffort"):

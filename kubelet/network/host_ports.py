@@ -40,8 +40,7 @@ def ruleset(ports: Iterable[HostPort], *, bridge: str, cidr: IPv4Network) -> str
         "  chain output {\n    type nat hook output priority -100; policy accept;\n"
         "    fib daddr type local jump ports\n  }\n"
         "  chain postrouting {\n    type nat hook postrouting priority 99; policy accept;\n"
-        # What comes from the node's loopback, or from a Pod beside it on the bridge, would be answered past
-        # the translation.
+        # Answers to the node's loopback, or to a Pod on the bridge, would bypass the translation.
         f'    oifname "{bridge}" ip saddr 127.0.0.0/8 masquerade\n'
         f'    oifname "{bridge}" ip saddr {cidr} ct status dnat masquerade\n  }}\n}}\n'
     )

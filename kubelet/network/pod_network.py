@@ -61,14 +61,12 @@ class PodNetwork:
         #: addresses given to sandboxes that the runtime does not list yet
         self._reserved: set[IPv4Address] = set()
         self._lock = asyncio.Lock()
-        #: what was applied last; None: not known, by a kubelet before this one or by a command that did not
-        #: end well
+        #: what was applied last; None: not known, after an earlier kubelet or a failed command
         self._rules: str | None = None
         self._host_ports: str | None = None
 
     @property
     def cluster(self) -> IPv4Network:
-        """The range of all Pods."""
         return self._cluster_cidr
 
     @property
@@ -123,8 +121,7 @@ class PodNetwork:
         lines += [f"address del {address} dev {BRIDGE}" for address in sorted(present - {gateway})]
         if gateway not in present:
             lines.append(f"address add {gateway} brd + dev {BRIDGE}")
-        # Set, it stays: a bridge without an address of its own takes the lowest of its ports', and those
-        # change as Pods come and go.
+        # Without one of its own, a bridge takes the lowest address of its ports, which come and go.
         lines.append(f"link set {BRIDGE} address {ipam.link_address(ipam.gateway_of(cidr))} up")
         await ip_batch(lines)
 
@@ -171,8 +168,7 @@ class PodNetwork:
             [
                 f"link set {host} up",
                 f"link set {host} master {BRIDGE}",
-                # A Pod that asks the node's port that leads to itself gets its answer on the bridge port
-                # it left by.
+                # For a Pod that reaches itself over a port of the node.
                 f"link set {host} type bridge_slave hairpin on",
             ]
         )

@@ -9,8 +9,7 @@ address.
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Interface, IPv4Network, collapse_addresses
 
-#: etcd (clients, peers, metrics), the registry, and the gRPC and metrics ports of kubelets, scheduler and
-#: controllers
+#: etcd (clients, peers, metrics), the registry, kubelets, scheduler and controllers (gRPC, metrics)
 CLOSED_TO_PODS = (2379, 2380, 2381, 5000, 10250, 10251, 10252, 10255, 10257, 10259)
 
 

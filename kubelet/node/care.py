@@ -115,7 +115,6 @@ class NodeCare:
             self._events.event(node, "Warning", reason, message)
 
     async def run(self) -> None:
-        """Care until cancelled."""
         async with asyncio.TaskGroup() as group:
             for job in (self._images.run, self._evictions.run, self.sampler.run, self._tidy):
                 group.create_task(job())

@@ -30,6 +30,7 @@ from kubelet.status.node_status import (
     says_nothing_new,
     without_extended,
 )
+from kubelet.tasks import wait_at_most
 from vaina.api.core.v1 import node_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.informer import Informer
@@ -88,8 +89,8 @@ class NodeManager:
         self._pressures: frozenset[str] | None = None
         #: the Pod CIDR of this node that cannot be
         self._refused = ""
-        # Its own record is watched, for others write to it too: a control plane that lost sight of the node
-        # says Unknown, and only this kubelet takes that back. The network needs all nodes.
+        # Others write to the record too: only this kubelet takes the life-cycle controller's Unknown back.
+        # The network needs all nodes.
         selector = f"metadata.name={facts.name}" if network is None else ""
         self._informer = Informer(client, clock, field_selector=selector, rng=rng)
         self._informer.add_batch_handler(lambda _: self._changed.set())
@@ -101,11 +102,9 @@ class NodeManager:
         return known if known is not None and known.status.allocatable else self._node
 
     async def wait_registered(self) -> None:
-        """Return when the apiserver has the Node."""
         await self._registered.wait()
 
     async def run(self) -> None:
-        """Keep the node's record until cancelled."""
         async with asyncio.TaskGroup() as group:
             for job in self._beside:
                 group.create_task(job())
@@ -179,19 +178,7 @@ class NodeManager:
             except ApiError as error:
                 log.warning("node status not written", node=self._facts.name, error=error.message)
                 delay = self._times.retry_seconds
-            await self._wait(delay)
-
-    async def _wait(self, seconds: float) -> None:
-        """Wait for the time, or for a change of the network."""
-        async with asyncio.TaskGroup() as group:
-
-            async def ring() -> None:
-                await self._clock.sleep(seconds)
-                self._changed.set()
-
-            timer = group.create_task(ring())
-            await self._changed.wait()
-            timer.cancel()
+            await wait_at_most(self._changed, self._clock, delay)
 
     async def report_once(self) -> None:
         """Look at the node, and write its status when it has changed or is due. Raises ApiError."""

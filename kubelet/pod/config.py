@@ -7,27 +7,13 @@ tools know a node's containers; annotations keep what a restarted kubelet needs 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from kubelet import labels
 from kubelet.containers.cgroups import linux_resources, pod_cgroup
 from kubelet.containers.env import ConfigProblem, expand_all
 from kubelet.containers.names import dns_config, kernel_name
 from kubelet.decide.actions import StartContainer
 from kubelet.decide.resize import encode_sizes, sizes_of
 from kubelet.decide.termination import grace_seconds
-from kubelet.labels import (
-    BACKOFF_STEP,
-    CONTAINER_KIND_LABEL,
-    CONTAINER_NAME_LABEL,
-    GRACE_ANNOTATION,
-    IMAGES_ANNOTATION,
-    POD_NAME_LABEL,
-    POD_NAMESPACE_LABEL,
-    POD_UID_LABEL,
-    RESTART_COUNT_ANNOTATION,
-    SIZES_ANNOTATION,
-    SOURCE_ANNOTATION,
-    TERMINATION_PATH_ANNOTATION,
-    TERMINATION_POLICY_ANNOTATION,
-)
 from kubelet.runtime.records import (
     ContainerConfig,
     DnsConfig,
@@ -70,12 +56,16 @@ class NodeSettings:
 def pod_labels(pod: pod_pb2.Pod) -> dict[str, str]:
     """Return the labels by which everything of a Pod is found in the runtime."""
     meta = pod.metadata
-    return {POD_NAME_LABEL: meta.name, POD_NAMESPACE_LABEL: meta.namespace, POD_UID_LABEL: meta.uid}
+    return {
+        labels.POD_NAME_LABEL: meta.name,
+        labels.POD_NAMESPACE_LABEL: meta.namespace,
+        labels.POD_UID_LABEL: meta.uid,
+    }
 
 
 def _source(pod: pod_pb2.Pod) -> dict[str, str]:
     """Say of a static Pod that it is one: what is left of it can then be ended without an apiserver."""
-    return {SOURCE_ANNOTATION: "file"} if is_static(pod.metadata) else {}
+    return {labels.SOURCE_ANNOTATION: "file"} if is_static(pod.metadata) else {}
 
 
 def sandbox_config(
@@ -96,7 +86,7 @@ def sandbox_config(
         attempt=attempt,
         hostname="" if spec.host_network else kernel_name(pod, settings.cluster_domain),
         labels={**meta.labels, **pod_labels(pod)},
-        annotations={GRACE_ANNOTATION: f"{grace_seconds(pod):g}", **_source(pod)},
+        annotations={labels.GRACE_ANNOTATION: f"{grace_seconds(pod):g}", **_source(pod)},
         host_network=spec.host_network,
         host_pid=spec.host_pid,
         host_ipc=spec.host_ipc,
@@ -156,18 +146,18 @@ def container_config(
         stop_signal=container.lifecycle.stop_signal,
         labels={
             **pod_labels(pod),
-            CONTAINER_NAME_LABEL: container.name,
-            CONTAINER_KIND_LABEL: action.kind.value,
+            labels.CONTAINER_NAME_LABEL: container.name,
+            labels.CONTAINER_KIND_LABEL: action.kind.value,
         },
         annotations={
-            BACKOFF_STEP: str(action.backoff_step),
-            RESTART_COUNT_ANNOTATION: str(action.attempt),
-            GRACE_ANNOTATION: f"{grace_seconds(pod):g}",
-            SIZES_ANNOTATION: encode_sizes(sizes_of(container.resources)),
-            **({IMAGES_ANNOTATION: " ".join(dict(action.images).values())} if action.images else {}),
+            labels.BACKOFF_STEP: str(action.backoff_step),
+            labels.RESTART_COUNT_ANNOTATION: str(action.attempt),
+            labels.GRACE_ANNOTATION: f"{grace_seconds(pod):g}",
+            labels.SIZES_ANNOTATION: encode_sizes(sizes_of(container.resources)),
+            **({labels.IMAGES_ANNOTATION: " ".join(dict(action.images).values())} if action.images else {}),
             **_source(pod),
-            TERMINATION_PATH_ANNOTATION: container.termination_message_path,
-            TERMINATION_POLICY_ANNOTATION: container.termination_message_policy,
+            labels.TERMINATION_PATH_ANNOTATION: container.termination_message_path,
+            labels.TERMINATION_POLICY_ANNOTATION: container.termination_message_policy,
         },
         log_path=f"{container.name}/{action.attempt}.log" if settings.log_root else "",
         target_container_id=action.target_id or "",
@@ -223,8 +213,7 @@ def security_config(
         supplemental_groups=tuple(groups),
         readonly_rootfs=own.read_only_root_filesystem,
         no_new_privs=own.HasField("allow_privilege_escalation") and not own.allow_privilege_escalation,
-        # Privileged containers have none, whatever is asked (upstream's `pkg/kubelet/kuberuntime/helpers.go`,
-        # as the runtimes).
+        # Runtimes give privileged containers none, whatever is asked (`pkg/kubelet/kuberuntime/helpers.go`).
         seccomp_profile=_profile(own, whole, "seccomp_profile", root=seccomp_root)
         or ("RuntimeDefault" if seccomp_default else "Unconfined"),
         apparmor_profile=_profile(own, whole, "app_armor_profile"),

@@ -22,8 +22,7 @@ from vaina.api.core.v1 import pod_pb2
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: bytes of a termination message, the last of them (MaxContainerTerminationMessageLength in
-#: `pkg/kubelet/container/runtime.go`)
+#: last bytes of a termination message (MaxContainerTerminationMessageLength, `pkg/kubelet/container/runtime.go`)
 MAX_TERMINATION_MESSAGE = 4096
 #: of a file that variables are read from
 MAX_ENV_FILE = 64 * 1024

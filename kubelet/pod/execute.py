@@ -15,23 +15,8 @@ from kubelet.containers.cgroups import pod_cgroup, pod_cgroup_limits
 from kubelet.containers.downward import PodFacts
 from kubelet.containers.env import ConfigProblem, Sources, make_env, references
 from kubelet.containers.names import NameTooLong
-from kubelet.decide.actions import (
-    Action,
-    CancelPulls,
-    CreateSandbox,
-    KillContainer,
-    MountVolumes,
-    PrepareVolumes,
-    PullImage,
-    RemoveContainer,
-    RemoveSandbox,
-    ResizeContainer,
-    RunPreStop,
-    StartContainer,
-    StopSandbox,
-    TermContainer,
-    UnmountVolumes,
-)
+from kubelet.decide import actions
+from kubelet.decide.actions import Action
 from kubelet.decide.containers import WantedImage, specs, target_of, wanted_images
 from kubelet.decide.observation import (
     SANDBOX_KEY,
@@ -88,38 +73,38 @@ class PodExecutor:
         runtime, metrics = self._tools.runtime, self._tools.metrics
         try:
             match action:
-                case CreateSandbox():
+                case actions.CreateSandbox():
                     await self._create_sandbox(pod, action)
-                case StopSandbox(sandbox_id):
+                case actions.StopSandbox(sandbox_id):
                     with metrics.operation("stop_podsandbox"):
                         await runtime.stop_pod_sandbox(sandbox_id)
                     self._memory.stopped.add(sandbox_id)
-                case RemoveSandbox(sandbox_id):
+                case actions.RemoveSandbox(sandbox_id):
                     with metrics.operation("remove_podsandbox"):
                         await runtime.remove_pod_sandbox(sandbox_id)
-                case PrepareVolumes():
+                case actions.PrepareVolumes():
                     await self._prepare(pod, action)
-                case MountVolumes():
+                case actions.MountVolumes():
                     await self._mount(pod, action)
-                case UnmountVolumes():
+                case actions.UnmountVolumes():
                     await self._tools.volumes.unmount(Uid(pod.metadata.uid))
                     self._memory.mounted = frozenset()
                     self._memory.failures.pop(VOLUMES_KEY, None)
-                case PullImage():
+                case actions.PullImage():
                     self._pulls.begin(pod, action)
-                case CancelPulls():
+                case actions.CancelPulls():
                     self._pulls.cancel()
-                case StartContainer():
+                case actions.StartContainer():
                     await self._start(pod, action)
-                case ResizeContainer():
+                case actions.ResizeContainer():
                     await self._running.resize(pod, action)
-                case RunPreStop():
+                case actions.RunPreStop():
                     self._running.pre_stop(pod, action)
-                case TermContainer():
+                case actions.TermContainer():
                     await self._running.term(pod, action)
-                case KillContainer():
+                case actions.KillContainer():
                     await self._running.kill(pod, action)
-                case RemoveContainer(container_id):
+                case actions.RemoveContainer(container_id):
                     with metrics.operation("remove_container"):
                         await runtime.remove_container(container_id)
                 case _:
@@ -127,7 +112,7 @@ class PodExecutor:
         except (RuntimeFailure, VolumeFailed) as error:
             raise ActionError(action, str(error)) from error
 
-    async def _create_sandbox(self, pod: pod_pb2.Pod, action: CreateSandbox) -> None:
+    async def _create_sandbox(self, pod: pod_pb2.Pod, action: actions.CreateSandbox) -> None:
         tools, memory, metrics = self._tools, self._memory, self._tools.metrics
         begun = tools.clock.now()
         if memory.sandbox is not None and memory.first_start is not None:
@@ -215,7 +200,7 @@ class PodExecutor:
         except VolumeFailed as error:
             log.warning("volumes not refreshed", pod=pod.metadata.name, error=str(error))
 
-    async def _prepare(self, pod: pod_pb2.Pod, action: PrepareVolumes) -> None:
+    async def _prepare(self, pod: pod_pb2.Pod, action: actions.PrepareVolumes) -> None:
         tools = self._tools
         try:
             await tools.volumes.prepare(pod, action.names, self._facts(pod))
@@ -232,7 +217,7 @@ class PodExecutor:
         self._waits.begin(pod, VOLUMES_KEY, step, str(error))
         memory.fail(VOLUMES_KEY, "", str(error), backoff=tools.settings.volume_backoff, now=tools.clock.now())
 
-    async def _mount(self, pod: pod_pb2.Pod, action: MountVolumes) -> None:
+    async def _mount(self, pod: pod_pb2.Pod, action: actions.MountVolumes) -> None:
         tools, memory = self._tools, self._memory
         begun = tools.clock.now()
         try:
@@ -247,7 +232,7 @@ class PodExecutor:
         memory.mounted = (memory.mounted or frozenset()) | frozenset(action.names)
         self._step(pod, PodStep.MOUNTED, begun, ", ".join(action.names))
 
-    async def _start(self, pod: pod_pb2.Pod, action: StartContainer) -> None:
+    async def _start(self, pod: pod_pb2.Pod, action: actions.StartContainer) -> None:
         tools, memory, clock = self._tools, self._memory, self._tools.clock
         spec = next(spec for spec, _ in specs(pod) if spec.name == action.name)
         sandbox = memory.sandbox
@@ -303,7 +288,9 @@ class PodExecutor:
                 words = f"Container image {go_quote(image.reference)} already present on machine"
                 self._tools.event(pod, NORMAL, "Pulled", words, "" if image.volume else container)
 
-    def _start_failed(self, pod: pod_pb2.Pod, action: StartContainer, reason: str, message: str) -> None:
+    def _start_failed(
+        self, pod: pod_pb2.Pod, action: actions.StartContainer, reason: str, message: str
+    ) -> None:
         tools = self._tools
         tools.metrics.started_container_errors.labels(action.kind.value, reason).inc()
         self._tools.event(pod, WARNING, "Failed", f"Error: {message}", action.name)
@@ -311,7 +298,7 @@ class PodExecutor:
         self._memory.fail(start_key(action.name), reason, message, backoff=backoff, now=tools.clock.now())
 
     async def _config(
-        self, pod: pod_pb2.Pod, spec: pod_pb2.Container, action: StartContainer
+        self, pod: pod_pb2.Pod, spec: pod_pb2.Container, action: actions.StartContainer
     ) -> ContainerConfig:
         tools, namespace, facts = self._tools, pod.metadata.namespace, self._facts(pod)
         if action.target_id == "":
@@ -341,7 +328,7 @@ class PodExecutor:
             pod, spec, action, env=env, mounts=mounts, settings=tools.node.settings, image_user=user
         )
 
-    async def _images_to_mount(self, pod: pod_pb2.Pod, action: StartContainer) -> dict[str, str]:
+    async def _images_to_mount(self, pod: pod_pb2.Pod, action: actions.StartContainer) -> dict[str, str]:
         """Return the images that the runtime is to mount itself, by volume.
 
         The files of the others are put on the node. Raises CreateFailed.

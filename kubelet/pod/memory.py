@@ -71,7 +71,6 @@ class PodMemory:
         self.failures[key] = Failure(count, reason, message, now + backoff.delay(count - 1))
 
     def hook_ended(self, container_id: str, progress: HookProgress) -> None:
-        """Remember how a preStop hook ended."""
         stopping = self.stopping.get(container_id)
         if stopping is not None:
             self.stopping[container_id] = replace(stopping, hook=progress)

@@ -78,8 +78,7 @@ async def _request(handler: pod_pb2.LifecycleHandler, container: pod_pb2.Contain
     if not handler.HasField("http_get"):
         # Upstream takes tcpSocket and does not do it either.
         raise HookFailed("invalid handler: no action is specified")
-    # A hook has done its work when it was heard: upstream does not look at the status
-    # (pkg/kubelet/lifecycle/handlers.go).
+    # As upstream, every answer is a success (`pkg/kubelet/lifecycle/handlers.go`).
     outcome = await http.probe(http.target_of(handler.http_get, container, pod_ip), any_status=True)
     if not outcome.succeeded:
         raise HookFailed(outcome.message)
@@ -196,7 +195,6 @@ class RunningContainers:
         )  # fmt: skip
 
     def pre_stop(self, pod: pod_pb2.Pod, action: RunPreStop) -> None:
-        """Begin the preStop hook."""
         self._memory.stopping[action.container_id] = Stopping(
             action.reason, action.deadline, hook=HookProgress.RUNNING
         )

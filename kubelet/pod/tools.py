@@ -32,7 +32,6 @@ class EventSink(Protocol):
 
     def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         """Record an event about an object."""
-        ...
 
 
 class StepSink(Protocol):
@@ -46,9 +45,7 @@ class StepSink(Protocol):
         end: float,
         message: str = "",
         node_name: str = "",
-    ) -> None:
-        """Report a step."""
-        ...
+    ) -> None: ...
 
     def wait(
         self,
@@ -62,7 +59,6 @@ class StepSink(Protocol):
         """Report what a step waits for: first with `end` None, then again with the same start when it is
         over.
         """
-        ...
 
 
 class ShownSteps:
@@ -122,7 +118,6 @@ class ShownSteps:
                 tell(mirror.metadata)
 
     def forget(self, uid: str) -> None:
-        """Drop a Pod that is gone."""
         self._shown.pop(uid, None)
         self._held.pop(uid, None)
 
@@ -153,15 +148,12 @@ class StatusSink(Protocol):
 
     def set(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
         """Report the Pod's status, soon, unless it is what was reported last."""
-        ...
 
     def shown(self, pod: pod_pb2.Pod) -> pod_pb2.PodStatus:
         """Return what the API says of a Pod; of a static Pod, what its mirror says, once that is known."""
-        ...
 
     def finish(self, pod: pod_pb2.Pod) -> None:
         """Delete the object once its last status is written: nothing of the Pod runs any more."""
-        ...
 
 
 @dataclass(slots=True)
@@ -175,7 +167,6 @@ class NodeView:
 
     @property
     def addresses(self) -> NodeAddresses:
-        """For statuses."""
         return NodeAddresses(self.host_ip, self.runtime_name)
 
     def pod_ip(self, pod: pod_pb2.Pod, sandbox: SandboxState | None) -> str:
@@ -185,7 +176,6 @@ class NodeView:
         return sandbox.ip if sandbox is not None else ""
 
     def facts(self, pod_ip: str) -> PodFacts:
-        """For environments and volumes."""
         return PodFacts(pod_ip, self.host_ip, self.name, self.settings.allocatable)
 
 
@@ -199,8 +189,7 @@ class WorkerSettings:
     sandbox_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 8.0))
     volume_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 30.0))
     #: after a container could not be created: never later than upstream, which tries again with the Pod's
-    #: next sync, after 10 s and up to half as much (`pkg/kubelet/pod_workers.go`: completeWork); its watches
-    #: of ConfigMaps and Secrets wake no Pod
+    #: next sync, after 10 to 15 s (`pkg/kubelet/pod_workers.go`: completeWork)
     create_backoff: Backoff = field(default_factory=lambda: Backoff(2.0, 10.0))
     #: after a container could not be resized
     resize_backoff: Backoff = field(default_factory=lambda: Backoff(1.0, 60.0))

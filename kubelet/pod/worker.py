@@ -111,7 +111,6 @@ class PodWorker:
 
     @property
     def is_gone(self) -> bool:
-        """Whether no source has the Pod any more: the rest of it ends."""
         return self._gone
 
     @property
@@ -181,7 +180,6 @@ class PodWorker:
         self._adopted = True
 
     async def run(self) -> None:
-        """Work until nothing of the Pod is left."""
         async with asyncio.TaskGroup() as group:
             tasks = Children(group)
             executor = PodExecutor(self._tools, self._memory, self._step_waits, tasks, self.poke)

@@ -46,11 +46,9 @@ class PodWorkers:
         return uid in self._workers
 
     def get(self, uid: Uid) -> PodWorker | None:
-        """Return the worker of a uid."""
         return self._workers.get(uid)
 
     def all(self) -> Iterable[PodWorker]:
-        """Give every worker."""
         return tuple(self._workers.values())
 
     def start(self, pod: pod_pb2.Pod, *, adopted: bool) -> PodWorker:
@@ -97,7 +95,6 @@ class PodWorkers:
                 worker.poke()
 
     def poke(self, uid: Uid) -> None:
-        """Have a Pod's worker look again."""
         worker = self._workers.get(uid)
         if worker is not None:
             worker.poke()
@@ -109,7 +106,6 @@ class PodWorkers:
             worker.retry_volumes()
 
     async def run(self) -> None:
-        """Run the workers until cancelled."""
         never = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             self._group = group

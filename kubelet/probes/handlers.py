@@ -26,7 +26,6 @@ class Executor(Protocol):
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
     ) -> ExecResult:
         """Run a command to its end. Raises TimeoutError, RuntimeFailure."""
-        ...
 
 
 async def run_probe(

@@ -68,7 +68,6 @@ class Target:
 
     @property
     def url(self) -> str:
-        """For messages."""
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 

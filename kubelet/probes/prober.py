@@ -45,7 +45,6 @@ class Prober:
         self._up: dict[str, asyncio.Event] = {}
 
     def results(self) -> Mapping[Key, ProbeResult]:
-        """Return what has been established, by (container id, kind)."""
         return {key: state.result for key, state in self._states.items()}
 
     def adopt(self, container_id: str, *, ready: bool, started: bool) -> None:

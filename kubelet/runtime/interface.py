@@ -84,27 +84,21 @@ class ExecSession(Protocol):
 
     async def write(self, data: bytes) -> None:
         """Send standard input; waits while the process does not read."""
-        ...
 
     async def close_stdin(self) -> None:
         """Say that standard input has ended; output goes on."""
-        ...
 
     async def resize(self, width: int, height: int) -> None:
         """Tell the terminal its size; nothing without a terminal."""
-        ...
 
     def output(self) -> AsyncIterator[Output]:
         """Yield what the process writes until it ends. With a terminal everything is STDOUT."""
-        ...
 
     async def exit_code(self) -> int:
         """Return the code, once `output` is exhausted."""
-        ...
 
     async def close(self) -> None:
         """Drop the connection; the process gets a hang-up where the engine can do that. Idempotent."""
-        ...
 
 
 class Runtime(Protocol):
@@ -114,37 +108,29 @@ class Runtime(Protocol):
 
     async def version(self) -> RuntimeVersion:
         """Return the engine's name and version."""
-        ...
 
     async def status(self) -> RuntimeStatus:
         """Return whether it can run Pods; never raises."""
-        ...
 
     async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
         """Make and start a sandbox with its network namespace and address. Raises SandboxFailed."""
-        ...
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
         """Kill what runs in it, end it and give its address back; it is not ready then, or not listed at all."""
-        ...
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
         """Remove a sandbox and the containers that are still in it (stopping it first when needed)."""
-        ...
 
     async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
         """Return all sandboxes, or those of one Pod, ready or not. As of the call, never cached."""
-        ...
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
         """Make a container in a sandbox; return its id. Raises CreateFailed, NotFoundInRuntime (no such
         sandbox).
         """
-        ...
 
     async def start_container(self, container_id: str) -> None:
         """Start it; starting a running one is a success. Raises StartFailed, NotFoundInRuntime."""
-        ...
 
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
         """Ask the container to end, and return without waiting; success when it is gone or has ended.
@@ -152,27 +138,21 @@ class Runtime(Protocol):
         With a grace above 0 its stop signal is sent: by Docker at each call, by containerd once. With 0 it is
         killed.
         """
-        ...
 
     async def remove_container(self, container_id: str) -> None:
         """Remove an ended container with its log and its file system (a running one is killed first)."""
-        ...
 
     async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
         """Return all containers, or those of one Pod, in every phase; as of the call, never cached."""
-        ...
 
     async def update_container_resources(self, container_id: str, resources: LinuxResources) -> None:
         """Change the limits of a running container."""
-        ...
 
     async def container_stats(self, container_id: str) -> ContainerStats:
         """Return what a running container uses. Raises NotFoundInRuntime."""
-        ...
 
     async def container_disk_usage(self, container_id: str) -> DiskUsage:
         """Return what a container has on disk; it may take a walk over its files. Raises NotFoundInRuntime."""
-        ...
 
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
@@ -180,35 +160,28 @@ class Runtime(Protocol):
         """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure: it could not be
         started.
         """
-        ...
 
     async def exec(self, container_id: str, config: ExecConfig) -> ExecSession:
         """Start a command with its streams connected. Raises NotFoundInRuntime, RuntimeFailure."""
-        ...
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> ExecSession:
         """Connect to the streams of the container's own process. Raises NotFoundInRuntime."""
-        ...
 
     async def network_namespace(self, sandbox_id: str) -> str:
         """Return the path of a ready sandbox's network namespace. Raises NotFoundInRuntime, RuntimeFailure:
         it has none.
         """
-        ...
 
     def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
         """Yield a container's log in pieces, with `follow` until the container ends. Raises
         NotFoundInRuntime.
         """
-        ...
 
     def events(self) -> AsyncIterator[RuntimeEvent]:
         """Yield hints until the connection ends (RuntimeUnavailable); the caller lists again and calls anew."""
-        ...
 
     async def close(self) -> None:
         """Let go of connections and threads."""
-        ...
 
 
 class ImageService(Protocol):
@@ -216,7 +189,6 @@ class ImageService(Protocol):
 
     async def image_status(self, reference: str) -> ImageState | None:
         """Return the image that a reference (tag, digest or id) names here, or None."""
-        ...
 
     async def pull_image(
         self,
@@ -230,23 +202,18 @@ class ImageService(Protocol):
         Cancelling the call abandons the pull. `on_progress` is called with a few words whenever something
         moves on.
         """
-        ...
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
         """Put the files of an image into a directory, all or none. False: the runtime mounts images itself.
 
         Raises RuntimeFailure, OSError.
         """
-        ...
 
     async def list_images(self) -> Sequence[ImageState]:
         """Return every image."""
-        ...
 
     async def remove_image(self, image_id: str) -> None:
         """Remove an image that no container uses, with all its names. Raises RuntimeFailure when one uses it."""
-        ...
 
     async def image_filesystem(self) -> str:
         """Return a path on the file system of the images (CRI: ImageFsInfo); "" where there is none."""
-        ...

@@ -85,8 +85,7 @@ class SandboxState:
     attempt: int
     #: its process runs and its network is complete
     ready: bool
-    #: empty with host_network, while there is no network, and once it was given back; a sandbox that died by
-    #: itself keeps its address until it is stopped
+    #: empty with host_network, without a network, and once given back; a dead sandbox has it until it is stopped
     ip: str
     created_at: float
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -104,8 +103,7 @@ class Mount:
     recursive_readonly: bool = False
     #: None, HostToContainer or Bidirectional
     propagation: str = "None"
-    #: id of an image that the runtime mounts in place of a path of the node, or the part `sub_path` of it;
-    #: only of one that can
+    #: id of an image that the runtime mounts (or its part `sub_path`) in place of a path of the node
     image: str = ""
     sub_path: str = ""
 
@@ -176,8 +174,7 @@ class ContainerConfig:
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     #: below the sandbox's log_directory; empty: the runtime keeps the log itself
     log_path: str = ""
-    #: id of the container whose process namespace it joins (an ephemeral container's target); empty: as the
-    #: sandbox says
+    #: id of the container whose process namespace it joins (an ephemeral container's target); or empty
     target_container_id: str = ""
 
 

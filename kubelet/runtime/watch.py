@@ -105,7 +105,6 @@ class RuntimeWatch:
         return pods_in(sandboxes, containers)
 
     async def run(self) -> None:
-        """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._relists())
             group.create_task(self._events())

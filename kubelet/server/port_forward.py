@@ -10,8 +10,7 @@ from kubelet.server.sessions import PIECE, beside
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.errors import ApiError, InternalError
 
-#: bytes that are read ahead of a caller who does not take them; then the Pod's own socket fills, and its
-#: writer waits
+#: bytes read ahead of a slow caller; then the Pod's socket fills, and its writer waits
 _READ_AHEAD = 64 * 1024
 
 

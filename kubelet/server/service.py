@@ -71,7 +71,6 @@ class KubeletService:
         self._status_of, self._knows_its_pods = status_of, knows_its_pods
 
     def handlers(self) -> Handlers:
-        """Return the methods by path."""
         return {
             f"/{SERVICE}/Logs": typed_stream(self.logs, pod_stream_pb2.PodLogRequest),
             f"/{SERVICE}/Exec": typed_bidi(self.exec, pod_stream_pb2.PodExecRequest),
@@ -334,7 +333,6 @@ async def _draw(session: ExecSession, size: pod_stream_pb2.TerminalSize) -> None
 
 
 def _state(status: pod_pb2.PodStatus, name: str) -> pod_pb2.ContainerState:
-    """Return what was said of a container's state."""
     for item in (
         *status.container_statuses, *status.init_container_statuses, *status.ephemeral_container_statuses,
     ):  # fmt: skip

@@ -35,8 +35,7 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None, None]:
         task.result()
 
 
-#: bytes of one message; with what is around them less than what the servers count
-#: (`vaina.serving.unsent.MIN_BYTES`)
+#: bytes of one message: so few that the servers do not count them (`vaina.serving.unsent.MIN_BYTES`)
 PIECE: Final = 8_000
 
 Input: TypeAlias = pod_stream_pb2.PodExecRequest | pod_stream_pb2.PodAttachRequest

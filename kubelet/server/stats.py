@@ -22,13 +22,11 @@ class StatsService:
         self._sampler, self._node_name = sampler, node_name
 
     def handlers(self) -> Handlers:
-        """Return the methods by path."""
         return {f"/{SERVICE}/Summary": typed(self.summary, stats_service_pb2.SummaryRequest)}
 
     async def summary(
         self, request: stats_service_pb2.SummaryRequest, ctx: RequestContext
     ) -> stats_service_pb2.SummaryResponse:
-        """Return what was measured last."""
         answer = stats_service_pb2.SummaryResponse()
         sampler = self._sampler
         if request.node not in {"", self._node_name}:

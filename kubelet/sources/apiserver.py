@@ -54,10 +54,6 @@ class ApiserverSource:
         """Say whether the apiserver has a Pod with this uid for the node."""
         return bool(self.informer.lister.by_index("uid", uid))
 
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        await self.informer.run()
-
 
 def _from_here(pod: pod_pb2.Pod) -> pod_pb2.Pod:
     """Return the Pod with the source that it has; the informer's own is not changed."""

@@ -55,11 +55,9 @@ class FileSource:
         return self._pods is not None
 
     async def wait_synced(self) -> None:
-        """Return when the folder was looked at."""
         await self._looked.wait()
 
     async def run(self) -> None:
-        """Look until cancelled."""
         while True:
             await self.look()
             if not self._path:

@@ -169,8 +169,7 @@ def decode(data: bytes, *, path: str, node_name: str, now: float) -> pod_pb2.Pod
     pod.spec.node_name = node_name
     _tolerate_everything(pod.spec)
     default_pod(pod)
-    # Upstream accepts less, and gives a second whatever is said (`pkg/kubelet/pod_workers.go`,
-    # calculateEffectiveGracePeriod).
+    # Upstream gives a second at least (calculateEffectiveGracePeriod in `pkg/kubelet/pod_workers.go`).
     pod.spec.termination_grace_period_seconds = max(pod.spec.termination_grace_period_seconds, 1)
     if wrong := static_checks.mistake(pod):
         raise ManifestError(wrong)

@@ -101,7 +101,6 @@ class NodeStats:
     # Pods
 
     def pod(self, pod: pod_pb2.Pod) -> CgroupUse:
-        """Return what a Pod uses as a whole."""
         path = pod_cgroup(self._settings.cgroup_parent, pod)
         return self._cgroups.use(path) if path else CgroupUse()
 

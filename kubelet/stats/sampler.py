@@ -76,16 +76,13 @@ class Sampler:
 
     @property
     def node(self) -> Rate | None:
-        """What the node used at the last look."""
         return self._node
 
     @property
     def pods(self) -> tuple[PodRates, ...]:
-        """What its running Pods used."""
         return self._last
 
     async def run(self) -> None:
-        """Look until cancelled."""
         while True:
             try:
                 await self.look()
@@ -94,7 +91,6 @@ class Sampler:
             await self._clock.sleep(self._seconds)
 
     async def look(self) -> None:
-        """Read all counters once. Raises RuntimeFailure."""
         self._node = rate(self._node, self._stats.node(), at=self._clock.now())
         running = await self._stats.running()
         containers: dict[str, Rate] = {}

@@ -140,7 +140,6 @@ class StatusManager:
         return self._mirrors.get(uid) if is_static(entry.pod.metadata) else entry.pod
 
     def forget(self, uid: Uid) -> None:
-        """Drop a Pod that is gone."""
         self._entries.pop(uid, None)
         self._mirrors.pop(uid, None)
         self._pending.pop(uid, None)
@@ -150,7 +149,6 @@ class StatusManager:
         self._wake.set()
 
     async def run(self) -> None:
-        """Send until cancelled."""
         slots = asyncio.Semaphore(PARALLEL)
         async with asyncio.TaskGroup() as group:
             while True:

@@ -25,8 +25,7 @@ _REPLACED = NODE_MASK[3:]
 #: features that Pods may need of a node and that this kubelet has (KEP-5328), in order
 DECLARED_FEATURES = ("RestartAllContainersOnContainerExits",)
 
-#: condition -> (reason and message without it, the same with it); an event's reason is Node and what follows
-#: Kubelet
+#: condition -> (reason and message without it, the same with it); events say Node in place of Kubelet
 PRESSURES = {
     "MemoryPressure": (
         ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),

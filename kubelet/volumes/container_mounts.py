@@ -88,7 +88,6 @@ def _bind(volume: Path, part: str, place: Path, mount: str, container: str, *, m
         what = "failed to prepare subPath for"
         return subpath.bind(volume, part, place)
     except (subpath.SubPathError, OSError, ValueError) as error:
-        # ValueError: a path that no system call takes (it has a byte 0). The reason names paths of the node:
-        # it is for whoever looks after it.
+        # ValueError: the path has a byte 0. The reason names paths of the node, so it is only logged.
         log.warning("sub path not mounted", volume=str(volume), sub_path=part, error=str(error))
         raise ConfigProblem(f"{what} {where}") from error

@@ -66,7 +66,6 @@ class ObjectFollower:
         self._wake.set()
 
     async def run(self) -> None:
-        """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._wake.wait()

@@ -49,7 +49,6 @@ class ObjectSource(Protocol):
 
     async def mark_made(self, volume: persistent_volume_pb2.PersistentVolume) -> None:
         """Write down that a volume's directory was made. Raises ApiError: it was changed meanwhile, say."""
-        ...
 
 
 class Volumes(Protocol):
@@ -57,7 +56,6 @@ class Volumes(Protocol):
 
     async def mounted(self, pod: pod_pb2.Pod) -> frozenset[str]:
         """Return the names of the Pod's mounted volumes, those that an earlier kubelet mounted included."""
-        ...
 
     async def prepare(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
         """See that everything is there that volumes need: objects, bound claims, paths of the node. Raises
@@ -65,19 +63,15 @@ class Volumes(Protocol):
 
         What is missing is watched until `unmount`, and the Pod's worker is told when it has changed.
         """
-        ...
 
     async def mount(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
         """Mount volumes; what is mounted already is brought up to date. Raises VolumeFailed."""
-        ...
 
     async def unmount(self, uid: Uid) -> None:
         """Unmount a Pod's volumes and remove what lives only as long as the Pod. Raises VolumeFailed."""
-        ...
 
     def host_path(self, uid: Uid, volume: volume_pb2.Volume) -> str:
         """Return where a volume is on the node."""
-        ...
 
 
 class NoVolumes:

@@ -42,7 +42,6 @@ class Events(Protocol):
 
     def event(self, obj: Volume, type: str, reason: str, message: str) -> None:
         """Record an event about a volume."""
-        ...
 
 
 def _destroy(hidden: Path) -> None:
@@ -82,7 +81,6 @@ class LocalPaths(Controller):
         self._volumes = self.watch(self._informer)
 
     async def run(self) -> None:
-        """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._informer.run(), name="volumes-of-node")
             await self._informer.wait_synced()
@@ -134,7 +132,6 @@ class LocalPaths(Controller):
         return is_to_be_deleted(volume) or (ending and FINALIZER in volume.metadata.finalizers)
 
     def _remove(self, path: str) -> None:
-        """Delete a directory of this node. Raises OSError."""
         target = Path(path)
         if target.parent != self._directory or target.name.startswith("."):
             raise PermissionError(f"{path} is not a volume below {self._directory}")

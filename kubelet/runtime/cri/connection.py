@@ -12,8 +12,7 @@ from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, Runtime
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: what the runtime may take for one ordinary call (upstream's runtimeRequestTimeout); a sandbox gets twice as
-#: much
+#: of one ordinary call (upstream's runtimeRequestTimeout); a sandbox gets twice as much
 CALL_SECONDS = 120.0
 SANDBOX_SECONDS = 2 * CALL_SECONDS
 #: of one answer: ExecSync brings up to 16 MiB of each stream
@@ -21,8 +20,7 @@ MAX_ANSWER_BYTES = 34 * 1024 * 1024
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
-    # A runtime that was restarted answers after a second or two: without these it would be tried again after
-    # minutes.
+    # A runtime that was restarted answers after a second or two; gRPC's own back-off grows to minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     # What one attempt may take, by its effect: on a busy machine more than one would think.
@@ -38,8 +36,7 @@ class Connection:
         self._channel = grpc.aio.insecure_channel(f"unix:{socket_path}", options=_OPTIONS)
         self.runtime = cri_service_pb2_grpc.RuntimeServiceStub(self._channel)
         self.images = cri_service_pb2_grpc.ImageServiceStub(self._channel)
-        # containerd's own service on the same socket. A request to delete a task is one field, as that to
-        # remove a container.
+        # containerd's own service on the same socket; its request has one field, as that to remove a container.
         self._delete_task = self._channel.unary_unary(
             "/containerd.services.tasks.v1.Tasks/Delete",
             request_serializer=cri.RemoveContainerRequest.SerializeToString,
@@ -47,7 +44,6 @@ class Connection:
         )
 
     async def close(self) -> None:
-        """Close it; calls under way are cancelled."""
         await self._channel.close(None)
 
     async def delete_task(self, container_id: str) -> None:

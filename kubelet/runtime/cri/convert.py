@@ -41,13 +41,11 @@ _MASKED = (
 _READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _MAX_FILE_NAME = 255
 _NANOS = 1_000_000_000
-#: of a container that a runtime lost sight of (upstream's ContainerStatusUnknown has no code of its own;
-#: containerd says 255)
+#: of a container that a runtime lost sight of, as containerd says it
 _UNKNOWN_CODE = 255
 
-#: how containerd tells that a start came to nothing before anything of the container ran
-#: (internal/cri/server/container_start.go), and what stands at the end when that is because whoever asked for
-#: it went away: so does a shim's start, which is killed then
+#: how containerd says that a start failed before anything of the container ran, and that it failed because
+#: its caller went away (internal/cri/server/container_start.go; a shim that is starting is killed then)
 _NOT_RUN, _CUT_OFF = "failed to create containerd task: ", ("context canceled", "signal: killed")
 
 
@@ -106,8 +104,7 @@ def sandbox_message(
         ),
         hostname=config.hostname,
         log_directory=log_directory(log_root, config),
-        # The node's own file is taken where nothing is said at all, and its servers are out of the Pods' reach:
-        # one dot is what the resolver takes anyway.
+        # With nothing set at all the runtime takes the node's own file, whose servers Pods do not reach.
         dns_config=cri.DNSConfig(
             servers=dns.nameservers, searches=dns.searches, options=dns.options or ("ndots:1",)
         ),

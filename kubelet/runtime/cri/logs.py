@@ -191,7 +191,6 @@ async def _next_reader(path: Path, options: LogOptions, form: LogFormat, before:
 
 
 async def _rest(reader: _Reader) -> AsyncIterator[bytes]:
-    """Yield what there is."""
     more = True
     while more:
         shown, more = await asyncio.to_thread(reader.read)

@@ -102,7 +102,6 @@ class LogRotation:
         self._paths: dict[str, Path] = {}
 
     async def run(self) -> None:
-        """Look after all logs until cancelled."""
         while self._policy.max_bytes > 0:
             await self._clock.sleep(LOOK_SECONDS)
             try:

@@ -49,8 +49,7 @@ _EVENTS = {
     cri.CONTAINER_STOPPED_EVENT: RuntimeEventType.STOPPED,
     cri.CONTAINER_DELETED_EVENT: RuntimeEventType.REMOVED,
 }
-#: records kept of containers that no longer change; forgotten all at once, because they cost one call each to
-#: make again
+#: records kept of containers that no longer change; beyond that all are asked for again
 _RECORDS = 4096
 #: kept of each stream of a command that is run to its end: as much as a probe's message shows
 _OUTPUT_BYTES = 10 * 1024
@@ -166,8 +165,7 @@ class CriRuntime(CriSandboxes):
         try:
             status = await self._status(container_id)
             if convert.was_cut_off(status):
-                # containerd may have made its first process all the same, and then refuses for ever: "cannot
-                # delete running task".
+                # containerd may have made its first process, and then refuses: "cannot delete running task".
                 await self._cri.delete_task(container_id)
             with translated():
                 await self._cri.runtime.RemoveContainer(

@@ -46,8 +46,7 @@ class CriSandboxes:
                     timeout=SANDBOX_SECONDS,
                 )
         except SandboxFailed:
-            # Its name is taken by an earlier call that was not heard to its end: that one's is what was asked
-            # for.
+            # An earlier call, whose answer was lost, may have made it.
             for found in await self.list_pod_sandboxes(config.uid):
                 if found.attempt == config.attempt and found.ready:
                     return found

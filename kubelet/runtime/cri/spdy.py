@@ -24,8 +24,7 @@ _HEADER = 8
 _CHUNK = 32 * 1024
 #: a control frame that is longer is none that a streaming server sends
 _MAX_CONTROL = 64 * 1024
-#: until the server has upgraded the connection: it is a process of this node, and has prepared the session
-#: (upstream's streaming server forgets one after a minute)
+#: until the server has upgraded the connection (upstream's forgets a prepared session after a minute)
 CONNECT_SECONDS = 30.0
 
 
@@ -63,7 +62,6 @@ class SpdyConnection:
         self._next = 1
 
     async def open_stream(self, headers: Mapping[str, str]) -> int:
-        """Open a stream and return its number."""
         number, self._next = self._next, self._next + 2
         block = self._compress.compress(header_block(headers)) + self._compress.flush(zlib.Z_SYNC_FLUSH)
         self._writer.write(control_frame(_SYN_STREAM, 0, struct.pack(">IIH", number, 0, 0) + block))
@@ -82,7 +80,6 @@ class SpdyConnection:
             self._writer.write(data_frame(stream, b"", last=True))
 
     def close(self) -> None:
-        """Drop the connection."""
         self._writer.close()
 
     async def frames(self) -> AsyncIterator[Data]:

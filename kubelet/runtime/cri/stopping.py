@@ -108,8 +108,8 @@ class Stops:
         return True
 
 
-#: seconds before each look for a command: it may have been cut off while containerd was still starting it,
-#: and until the starter (`runc exec`) is gone it is not the container's first process's sibling
+#: seconds before each look for a command: containerd may still be starting it, and it is a sibling of the
+#: container's first process only once its starter (`runc exec`) is gone
 LOOKS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
@@ -123,7 +123,6 @@ class Commands:
         self._open: Counter[tuple[str, tuple[str, ...]]] = Counter()
 
     def begin(self, container_id: str, argv: Sequence[str]) -> None:
-        """Count one that is about to be started."""
         self._open[container_id, tuple(argv)] += 1
 
     async def end(self, container_id: str, argv: Sequence[str], cut_off: bool) -> None:

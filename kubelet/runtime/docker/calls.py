@@ -1,5 +1,6 @@
 """Calls of the engine that mean the same however often they are made. Sandboxes are containers too."""
 
+from collections.abc import Callable
 from typing import Any
 
 from docker import APIClient
@@ -46,29 +47,20 @@ async def create(engine: Engine, body: dict[str, Any], name: str) -> str:
 
 async def kill(engine: Engine, container_id: str, signal: str) -> None:
     """Send a signal; it is no error if the container is gone or does not run. Raises RuntimeFailure."""
-
-    def call(client: APIClient) -> None:
-        try:
-            client.kill(container_id, signal)
-        except APIError as error:
-            # Gone, or not running: what was wanted.
-            if error.status_code not in {NOT_FOUND, CONFLICT}:
-                raise
-
-    with translated():
-        await engine.call(call)
+    await _even_if_gone(engine, lambda client: client.kill(container_id, signal))
 
 
 async def remove(engine: Engine, container_id: str) -> None:
-    """Remove a container with its anonymous volumes, even a running one; it may be gone. Raises
-    RuntimeFailure.
-    """
+    """Remove a container with its anonymous volumes; it may run, or be gone. Raises RuntimeFailure."""
+    await _even_if_gone(engine, lambda client: client.remove_container(container_id, v=True, force=True))
 
+
+async def _even_if_gone(engine: Engine, operation: Callable[[APIClient], object]) -> None:
     def call(client: APIClient) -> None:
         try:
-            client.remove_container(container_id, v=True, force=True)
+            operation(client)
         except APIError as error:
-            # Gone, or somebody's removal of it is under way.
+            # Gone, not running, or being removed by somebody: what was wanted.
             if error.status_code not in {NOT_FOUND, CONFLICT}:
                 raise
 

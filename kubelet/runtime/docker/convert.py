@@ -44,15 +44,13 @@ PAUSE_IMAGE = "vaina/pause:1"
 ENDED = frozenset({"exited", "dead", "removing"})
 #: of a container that could not be started: containerd's (pkg/cri/server/container_start.go: errorStartExitCode)
 _START_ERROR_CODE = 128
-#: how the engine's error ends when whoever asked for a start went away before it was done: since Docker 24
-#: that cancels it, always before anything of the container ran (moby, daemon/start.go: what comes from
-#: `tsk.Start` on is not cancelled)
+#: how the engine's error ends when the caller of a start went away: since Docker 24 that cancels it, always
+#: before anything of the container ran (moby, daemon/start.go: nothing from `tsk.Start` on is cancelled)
 _CUT_OFF = "context canceled"
 #: since which the engine can mount read-only with all below; kernels can since Linux 5.12
 RECURSIVE_API = "1.44"
-#: None is left to the engine: that is private, but rslave for what holds the engine's own root or lies in it,
-#: where it refuses private ones (moby, daemon/volumes_linux.go: validateBindDaemonRoot). As cri-dockerd's
-#: generateMountBindings does.
+#: None is left to the engine, as in cri-dockerd's generateMountBindings: it is private, but rslave around the
+#: engine's own root, where private is refused (moby, daemon/volumes_linux.go: validateBindDaemonRoot)
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
@@ -190,8 +188,7 @@ def _mount(mount: Mount) -> dict[str, Any]:
     if mount.propagation in _PROPAGATION:
         options["Propagation"] = _PROPAGATION[mount.propagation]
     if mount.readonly:
-        # Since API 1.44 a mount that says neither is read-only with all below where the kernel can; before,
-        # none is.
+        # Since API 1.44 a mount that says neither is recursive where the kernel can; before, none is.
         options["ReadOnlyForceRecursive" if mount.recursive_readonly else "ReadOnlyNonRecursive"] = True
     return {
         "Type": "bind", "Source": mount.host_path, "Target": mount.container_path, "ReadOnly": mount.readonly,

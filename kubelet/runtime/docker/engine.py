@@ -23,8 +23,7 @@ from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, Runtime
 
 T = TypeVar("T")
 
-#: of the Engine API: Docker 20.10 to 28 serve it; newer ones are spoken to in the oldest version that they
-#: know (1.44)
+#: of the Engine API: Docker 20.10 to 28 serve it; newer engines are asked by the oldest that they know (1.44)
 API_VERSION = "1.41"
 #: what an engine says of an older one (moby, `daemon/server/middleware/version.go`)
 _TOO_OLD = "is too old"
@@ -122,8 +121,7 @@ class Engine:
         except APIError as error:
             if error.status_code != BAD_REQUEST or _TOO_OLD not in str(error.explanation):
                 raise
-            # Refused before anything was done: an engine that is newer than this kubelet knew, or was
-            # replaced by one.
+            # Refused before anything was done: the engine is newer than the version.
             self._version = client.version(api_version=False)["MinAPIVersion"]
         return operation(self._client())
 

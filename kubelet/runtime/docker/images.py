@@ -90,8 +90,8 @@ class DockerImages:
                 if error.status_code == _NOT_FOUND:
                     return
                 raise
-            # By its id alone, one with several names is not removed. The last name takes the image with it,
-            # and only that one is refused while the image is used: then none of the others may go either.
+            # By its id an image with several names is not removed; the last name takes it along. The engine
+            # refuses only the last name of a used image, so the use is checked before the others go.
             if len(found.tags) > 1 and client.containers(all=True, filters={"ancestor": found.id}):
                 raise RuntimeFailure(f"image {found.id} is being used by a container")
             for name in found.tags or (found.id,):

@@ -19,11 +19,9 @@ class SandboxPorts:
         self._list, self._network = listed, network
         #: they were brought in line with the sandboxes since this kubelet began
         self.are_led = False
-        #: held from asking for sandboxes until the ports are theirs: an older answer must not come after a
-        #: newer one
+        #: held from the list of sandboxes until its ports are set, so that no older list is applied last
         self._setting = asyncio.Lock()
-        #: sandboxes that were killed, and may be listed as running for a moment yet; with those that the
-        #: engine lists no more forgotten
+        #: sandboxes that were killed and may still be listed as running; forgotten when they are not listed
         self._ending: set[str] = set()
 
     async def lead(self) -> None:

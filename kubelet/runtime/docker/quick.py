@@ -24,7 +24,6 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Open it. Raises OSError."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.sock.settimeout(self.timeout)
@@ -91,7 +90,6 @@ class QuickClient(APIClient):
         return _response(url, answer, content)
 
     def close(self) -> None:
-        """Close both connections."""
         self._connection.close()
         super().close()
 

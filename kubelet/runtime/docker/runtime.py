@@ -53,8 +53,7 @@ _EVENTS = {
     "die": RuntimeEventType.STOPPED,
     "destroy": RuntimeEventType.REMOVED,
 }
-#: records kept of containers that no longer change; forgotten all at once, because they cost one call each to
-#: make again
+#: records kept of containers that no longer change; beyond that all are asked for again
 _RECORDS = 4096
 
 
@@ -115,7 +114,6 @@ class DockerRuntime(DockerSandboxes):
         return str(found["Id"])
 
     async def _seccomp(self, security: SecurityConfig) -> str:
-        """Return the text of a container's own profile. Raises CreateFailed."""
         name = convert.localhost_profile(security)
         if not name:
             return ""
@@ -261,8 +259,7 @@ async def container_logs(engine: Engine, container_id: str, options: LogOptions)
         )  # fmt: skip
         return opened
 
-    #: the stamp of a line that goes on: the engine keeps long lines in pieces of 16 KiB, and puts the same
-    #: before each
+    #: the stamp of an unfinished line: the engine keeps long lines in pieces of 16 KiB with the same stamp
     begun = b""
     with translated():
         async for data in engine.stream(open_logs):

@@ -41,8 +41,7 @@ class DockerSandboxes:
         if self._network.cidr is None:
             return RuntimeStatus(ready=True, network_ready=False, message="the node has no Pod CIDR yet")
         if not self._ports.are_led:
-            # A kubelet before this one may have died between a sandbox and its ports, or before it gave them
-            # back.
+            # An earlier kubelet may have died between a sandbox and its ports.
             try:
                 await self._ports.lead()
             except RuntimeFailure as error:
@@ -66,8 +65,7 @@ class DockerSandboxes:
             if config.port_mappings:
                 await self._ports.lead()
         except BaseException:
-            # What is half made is taken away, so that its address is free; what cannot be, is listed as not
-            # ready.
+            # A half-made sandbox is removed to free its address; if that fails, it is listed as not ready.
             if sandbox_id:
                 await self._remove_quietly(sandbox_id)
             raise

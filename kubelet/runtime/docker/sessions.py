@@ -8,7 +8,9 @@ https://docs.docker.com/reference/api/engine/ (ContainerAttach, "Stream format")
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +25,7 @@ from kubelet.runtime.upgrading import upgrade as take_over
 
 _CHUNK = 32 * 1024
 _HEADER = 8
-#: until the engine has begun a command: on a loaded node that takes seconds, as any of its calls
-#: (`engine.CALL_SECONDS`)
+#: until the engine has begun a command, which takes seconds on a loaded node (as `engine.CALL_SECONDS`)
 UPGRADE_SECONDS = 120.0
 STDOUT, STDERR = 1, 2
 
@@ -37,7 +38,6 @@ class RawStream:
     writer: asyncio.StreamWriter
 
     async def write(self, data: bytes) -> None:
-        """Send standard input."""
         self.writer.write(data)
         await self.writer.drain()
 
@@ -47,7 +47,6 @@ class RawStream:
             self.writer.write_eof()
 
     def close(self) -> None:
-        """Drop the connection."""
         self.writer.close()
 
     async def frames(self, *, tty: bool) -> AsyncIterator[tuple[int, bytes]]:
@@ -101,11 +100,21 @@ async def _connect(engine: Engine, path: str, body: dict[str, Any]) -> RawStream
         raise RuntimeUnavailable(f"the Docker engine does not answer: {error}") from error
 
 
-class _Session:
+class _Session(ABC):
     """What exec and attach share. Owned by the task that made it."""
 
-    def __init__(self, engine: Engine, stream: RawStream, *, tty: bool) -> None:
-        self._engine, self._stream, self._tty = engine, stream, tty
+    def __init__(self, engine: Engine, stream: RawStream, id: str, *, tty: bool) -> None:
+        self._engine, self._stream, self._id, self._tty = engine, stream, id, tty
+
+    @staticmethod
+    @abstractmethod
+    def _set_size(client: APIClient, id: str, width: int, height: int) -> None: ...
+
+    async def resize(self, width: int, height: int) -> None:
+        if self._tty:
+            # The process ends whenever it likes; its terminal needs no size then.
+            with suppress(RuntimeFailure), translated():
+                await self._engine.call(lambda client: self._set_size(client, self._id, width, height))
 
     async def write(self, data: bytes) -> None:
         await self._stream.write(data)
@@ -125,8 +134,7 @@ class DockerExec(_Session):
     """A command in a container."""
 
     def __init__(self, engine: Engine, stream: RawStream, exec_id: str, *, tty: bool) -> None:
-        super().__init__(engine, stream, tty=tty)
-        self._id = exec_id
+        super().__init__(engine, stream, exec_id, tty=tty)
         #: nobody is left to be told to end
         self._over = False
 
@@ -142,17 +150,9 @@ class DockerExec(_Session):
             await session.resize(*config.size)
         return session
 
-    async def resize(self, width: int, height: int) -> None:
-        if not self._tty:
-            return
-        try:
-            with translated():
-                await self._engine.call(
-                    lambda client: client.exec_resize(self._id, height=height, width=width)
-                )
-        except RuntimeFailure:
-            # The process ends whenever it likes; its terminal needs no size then.
-            return
+    @staticmethod
+    def _set_size(client: APIClient, id: str, width: int, height: int) -> None:
+        client.exec_resize(id, height=height, width=width)
 
     async def output(self) -> AsyncIterator[Output]:
         async for output in super().output():
@@ -180,10 +180,6 @@ class DockerExec(_Session):
 class DockerAttach(_Session):
     """The streams of a container's own process."""
 
-    def __init__(self, engine: Engine, stream: RawStream, container_id: str, *, tty: bool) -> None:
-        super().__init__(engine, stream, tty=tty)
-        self._id = container_id
-
     @classmethod
     async def connect(cls, engine: Engine, container_id: str, *, stdin: bool, tty: bool) -> "DockerAttach":
         """Connect. Raises NotFoundInRuntime, RuntimeFailure."""
@@ -195,15 +191,9 @@ class DockerAttach(_Session):
             tty=tty,
         )
 
-    async def resize(self, width: int, height: int) -> None:
-        if not self._tty:
-            return
-        try:
-            with translated():
-                await self._engine.call(lambda client: client.resize(self._id, height=height, width=width))
-        except RuntimeFailure:
-            # As above: the container may have ended.
-            return
+    @staticmethod
+    def _set_size(client: APIClient, id: str, width: int, height: int) -> None:
+        client.resize(id, height=height, width=width)
 
     async def exit_code(self) -> int:
         with translated():

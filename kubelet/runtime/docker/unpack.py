@@ -17,8 +17,7 @@ from typing import Any, Final
 from docker import APIClient
 from docker.errors import NotFound
 
-#: what the engine puts into each container beside the image's files, empty (moby,
-#: `daemon/initlayer/setup_unix.go`)
+#: empty files that the engine adds to each container (moby, `daemon/initlayer/setup_unix.go`)
 _ENGINES: Final = {
     ".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf",
 }  # fmt: skip
@@ -52,8 +51,7 @@ def extract(pieces: Iterable[bytes], directory: Path) -> None:
     """Extract the export of a container, without devices and what is the engine's own. Raises OSError."""
     try:
         with tarfile.open(fileobj=BufferedReader(_Reader(pieces)), mode="r|") as archive:
-            # Owners are kept, as numbers; nothing leads out of the directory, and nothing runs with rights of
-            # its own.
+            # Owners are kept as numbers; the filter keeps everything inside, and drops set-uid bits.
             archive.extractall(directory, _images_own(archive), numeric_owner=True, filter="tar")
     except tarfile.TarError as error:
         raise OSError(f"files of the image cannot be extracted: {error}") from error

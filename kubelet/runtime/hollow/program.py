@@ -97,7 +97,6 @@ class HollowContainer:
     told: bool = field(default=False)
 
     def start(self, now: float) -> None:
-        """Start the program."""
         self.started_at = now
         if self.program.missing:
             self.ends_at, self.exit_code, self.reason = now, 128, "StartError"
@@ -105,16 +104,13 @@ class HollowContainer:
             self.ends_at, self.exit_code = now + self.program.runs_seconds, self.program.exit_code
 
     def is_running(self, now: float) -> bool:
-        """Say whether the process runs at this time."""
         return self.ends_at is not None and now < self.ends_at
 
     def term(self, now: float, delay: float) -> None:
-        """Send the stop signal."""
         if self.is_running(now) and not self.program.ignores_term:
             self._end(now + delay, TERM_EXIT_CODE)
 
     def kill(self, now: float) -> None:
-        """End the process at once."""
         if self.is_running(now):
             self._end(now, KILL_EXIT_CODE)
 
@@ -133,7 +129,6 @@ class HollowContainer:
         ]
 
     def state(self, now: float) -> ContainerState:
-        """Return the record at this time."""
         running = self.is_running(now)
         exited = self.ends_at is not None and not running
         phase = ContainerPhase.CREATED

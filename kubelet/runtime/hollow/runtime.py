@@ -7,6 +7,7 @@ that are real in everything but their runtime.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -43,6 +44,7 @@ from kubelet.runtime.records import (
     SandboxState,
     Uid,
 )
+from kubelet.tasks import wait_at_most
 from vaina.clock import Clock, rfc3339
 from vaina.quoting import go_quote
 
@@ -106,11 +108,7 @@ class HollowRuntime:
                 container.kill(now)
         state = self._sandboxes.get(sandbox_id)
         if state is not None and (state.ready or state.ip):
-            self._sandboxes[sandbox_id] = SandboxState(
-                id=state.id, name=state.name, namespace=state.namespace, uid=state.uid, attempt=state.attempt,
-                ready=False, ip="", created_at=state.created_at, labels=state.labels,
-                annotations=state.annotations,
-            )  # fmt: skip
+            self._sandboxes[sandbox_id] = replace(state, ready=False, ip="")
             self._tell(RuntimeEventType.STOPPED, state.uid)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
@@ -252,16 +250,10 @@ class HollowRuntime:
         wake = asyncio.Event()
         self._waiters[wake] = None
         try:
-            async with asyncio.TaskGroup() as group:
-
-                async def ring() -> None:
-                    await self._clock.sleep(at - self._clock.now())
-                    wake.set()
-
-                timer = group.create_task(ring()) if at != FOREVER else None
+            if at == FOREVER:
                 await wake.wait()
-                if timer is not None:
-                    timer.cancel()
+            else:
+                await wait_at_most(wake, self._clock, at - self._clock.now())
         finally:
             self._waiters.pop(wake, None)
 

@@ -17,7 +17,6 @@ class Delay:
     most: float = 0.0
 
     def draw(self, rng: random.Random) -> float:
-        """Return a delay."""
         return self.least if self.most <= self.least else rng.uniform(self.least, self.most)
 
 

@@ -27,7 +27,6 @@ class PodVolume:
 
     @property
     def group(self) -> int | None:
-        """The group that its files belong to (fsGroup)."""
         context = self.pod.spec.security_context
         return context.fs_group if context.HasField("fs_group") else None
 

@@ -18,9 +18,8 @@ class ObjectFiles(VolumePlugin):
     """A kind that shows files which follow objects; containers may only read them."""
 
     requires_remount = True
-    #: No disk ever sees the files: they lie in an emptyDir in memory (wrappedVolumeSpec in
-    #: `pkg/volume/secret/secret.go`, `projected/projected.go` and `downwardapi/downwardapi.go`; that of a
-    #: configMap lies on the disk).
+    #: the files lie in memory and never on a disk, but for a configMap's (wrappedVolumeSpec in
+    #: `pkg/volume/secret/secret.go`, `projected/projected.go`, `downwardapi/downwardapi.go`)
     in_memory = True
 
     @abstractmethod
