@@ -85,9 +85,7 @@ def _predicate(name: str, description: str) -> Rejection:
 
 
 def _pressure(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
-    """Refuse all but critical Pods under pressure; under memory pressure also take Pods that request some or
-    tolerate it.
-    """
+    """Refuse all but critical Pods; under memory pressure take those too that request some or tolerate it."""
     under = {item.type for item in node.status.conditions if item.type in PRESSURES and item.status == "True"}
     if not under or is_critical(pod):
         return None

@@ -151,9 +151,7 @@ class Kubelet:
         return [pod for pod in self.source.informer.lister.list() if is_mirror(pod)]
 
     def _outlived(self, static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
-        """Say whether a mirror shows an end that is none: an earlier kubelet's refusal, which stays in the
-        API.
-        """
+        """Say whether a mirror shows an end that is none: an earlier kubelet's refusal stays in the API."""
         worker = self._workers.get(Uid(static.metadata.uid))
         phase = worker.reported_phase if worker is not None else ""
         return mirror.status.phase in TERMINAL and phase != "" and phase not in TERMINAL

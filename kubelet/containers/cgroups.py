@@ -111,9 +111,7 @@ def cgroups_of(parent: str, uid: str) -> tuple[str, ...]:
 
 
 def pod_cgroup_limits(pod: pod_pb2.Pod, *, pids_limit: int = 0) -> CgroupLimits:
-    """Return what the Pod as a whole may use: it has a limit where every container, or the Pod itself, has
-    one.
-    """
+    """Return what the Pod as a whole may use: limits that the Pod itself or all its containers have."""
     qos, limits = qos_class(pod), pod_limits(pod)
     limited = {name for name in ("cpu", "memory") if _all_limited(pod, name)}
     return CgroupLimits(

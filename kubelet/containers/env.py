@@ -16,9 +16,7 @@ _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 
 
 class ConfigProblem(Exception):
-    """A container may not, or cannot, run as it is specified (CreateContainerConfigError); the message is
-    upstream's.
-    """
+    """A container may not, or cannot, run as specified (CreateContainerConfigError), in upstream's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +58,7 @@ def references(container: pod_pb2.Container) -> References:
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace $(NAME) by the variable's value; $$ is a dollar sign, and an unknown name stays as it is
-    written.
-    """
+    """Replace $(NAME) by the variable's value; $$ is a dollar sign, and an unknown name stays as it is."""
 
     def replace(match: re.Match[str]) -> str:
         if match[0] == "$$":
@@ -80,7 +76,7 @@ def expand_all(texts: Iterable[str], variables: Mapping[str, str]) -> tuple[str,
 def make_env(
     pod: pod_pb2.Pod, container: pod_pb2.Container, sources: Sources, facts: PodFacts
 ) -> tuple[tuple[str, str], ...]:
-    """Return the environment as (name, value): envFrom first, then env; the last of a name wins. Raises
+    """Return the environment as (name, value): envFrom, then env; the last of a name wins. Raises
     ConfigProblem.
     """
     variables: dict[str, str] = {}
@@ -232,9 +228,7 @@ def find_variable(text: str, name: str) -> str:
 
 
 def _quoted(first: str, lines: Sequence[str], at: int) -> tuple[str, int]:
-    """Return a quoted value, which begins in the line before `at`, and the number of lines that are read
-    then.
-    """
+    """Return a quoted value, begun in the line before `at`, and the number of lines that are read then."""
     parts, begun = [first], at
     while "'" not in parts[-1]:
         if at == len(lines):

@@ -85,9 +85,7 @@ class UnmountVolumes:
 
 
 def image_key(container: str, volume: str = "") -> str:
-    """Return the key of an image's record: a volume's image is shared by all containers, a container's is its
-    own.
-    """
+    """Return the key of an image's record: one for a volume's image, or one for each container's own."""
     return f"volume/{volume}" if volume else container
 
 

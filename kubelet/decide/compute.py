@@ -198,9 +198,7 @@ class _Planner:
                 self._keep_running(view)
 
     def _initialize(self) -> None:
-        """Plan for the init containers up to the first that is not done; sidecars that run are looked after
-        too.
-        """
+        """Plan for the init containers up to the first that is not done, and for sidecars that run."""
         waits = False
         for view in self.views:
             if view.kind is ContainerKind.MAIN:
@@ -248,9 +246,7 @@ class _Planner:
         return None
 
     def _resize(self, view: ContainerView) -> KillReason | None:
-        """Plan that a running container gets what it was allocated; say whether it has to be restarted for
-        that.
-        """
+        """Plan that a running container gets what it was allocated; say whether that takes a restart."""
         assert view.current is not None
         have, want = self.observed.sizes.get(view.current.id), sizes_of(view.spec.resources)
         if have is None or have == want:

@@ -75,9 +75,7 @@ def kind_of_init(spec: pod_pb2.Container) -> ContainerKind:
 
 
 def specs(pod: pod_pb2.Pod) -> Iterator[tuple[pod_pb2.Container, ContainerKind]]:
-    """Give the Pod's containers in the order in which they start; ephemeral ones come last and wait for
-    nothing.
-    """
+    """Give the Pod's containers in the order in which they start; ephemeral ones come last."""
     for spec in pod.spec.init_containers:
         yield spec, kind_of_init(spec)
     for spec in pod.spec.containers:
@@ -227,9 +225,7 @@ def is_ready(view: ContainerView, observed: PodObservation) -> bool:
 
 
 def is_initialized(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation) -> bool:
-    """Say whether main containers may run: one has already, or all init containers are done and sidecars
-    started.
-    """
+    """Say whether main containers may run: one has already, or init containers are done and sidecars started."""
     if any(view.kind is ContainerKind.MAIN and view.in_sandbox for view in views):
         return True
     return all(
@@ -250,9 +246,7 @@ def init_done(pod: pod_pb2.Pod, view: ContainerView) -> bool:
 
 
 def restart_wanted(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
-    """Say whether an ended container runs again, by its restart policy; liveness and startup kills are
-    failures.
-    """
+    """Say whether an ended container runs again, by its policy; liveness and startup kills are failures."""
     ended = view.exited
     if ended is None:
         return view.current is None
@@ -316,9 +310,7 @@ class WantedImage:
 
 
 def wanted_images(pod: pod_pb2.Pod, spec: pod_pb2.Container, attempt: int) -> Iterator[WantedImage]:
-    """Give the images that an attempt needs: those of its volumes (getImageVolumes, kuberuntime_manager.go),
-    then its own.
-    """
+    """Give the images that an attempt needs: its volumes' (getImageVolumes, kuberuntime_manager.go), its own."""
     mounted = {mount.name for mount in spec.volume_mounts}
     for volume in pod.spec.volumes:
         source = plugin_of(volume).image(volume) if volume.name in mounted else None

@@ -72,9 +72,7 @@ class Stopping:
 
     @property
     def is_failure(self) -> bool:
-        """The container was ended so that another attempt begins: OnFailure restarts it whatever its exit
-        code.
-        """
+        """It was ended so that another attempt begins: OnFailure restarts it whatever its exit code."""
         return self.reason in _FAILURES
 
 

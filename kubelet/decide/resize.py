@@ -98,9 +98,7 @@ def desired(pod: pod_pb2.Pod) -> dict[str, Sizes]:
 
 
 def first_allocation(pod: pod_pb2.Pod) -> dict[str, Sizes]:
-    """Return what this node had granted before this kubelet began: the status, or the spec where it says
-    nothing.
-    """
+    """Return what this node had granted before this kubelet began: the status, else the spec."""
     found = desired(pod)
     for item in (*pod.status.init_container_statuses, *pod.status.container_statuses):
         if item.name in found and item.HasField("resources"):

@@ -303,9 +303,7 @@ class _Writer:
 
 
 def is_same_wish(before: pod_pb2.Pod, after: pod_pb2.Pod, reported: pod_pb2.PodStatus | None) -> bool:
-    """Say whether an update changes nothing that the Pod's worker acts on: its version, or the status
-    reported last.
-    """
+    """Say whether only what the worker does not act on has changed: version, or the status reported last."""
     if reported is None:
         return False
     if after.status.phase in TERMINAL and after.status.phase != reported.phase:

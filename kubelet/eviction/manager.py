@@ -1,4 +1,4 @@
-"""Keeps the node from running out of memory, disk and process ids. Shell; `decide` and `ranking` decide.
+"""Keeps the node from running out of memory, disk and process ids. Shell; `signals` and `ranking` decide.
 
 Every 10 s Pods above their own limits on local storage are evicted. Where a threshold is met the node says
 so, removes what is unused, and when that does not help, evicts one Pod; what that gives back is measured
@@ -11,9 +11,8 @@ from typing import Protocol
 
 import structlog
 
-from kubelet.eviction.decide import PressureState, is_met, judge
 from kubelet.eviction.ranking import REASON, PodUse, eviction_message, exceeded, is_critical, is_limited, rank
-from kubelet.eviction.signals import Observation, Signal, Threshold, resource_of
+from kubelet.eviction.signals import Observation, PressureState, Signal, Threshold, is_met, judge, resource_of
 from kubelet.runtime.interface import RuntimeFailure
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock

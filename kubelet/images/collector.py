@@ -107,7 +107,7 @@ class ImageCollector:
             )
 
     async def free(self, wanted: int | None = None) -> int:
-        """Remove unused images until so many bytes are free (None: all); return the bytes. Raises
+        """Remove unused images until so many bytes (None: all) are free; return the bytes. Raises
         RuntimeFailure.
         """
         await self.look()

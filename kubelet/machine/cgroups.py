@@ -80,9 +80,7 @@ class Cgroups:
             raise refused
 
     def _check_use(self, path: str, limit: int) -> None:
-        """Raise OSError for a limit below what is used: version 1's kernel refuses it, version 2's kills for
-        it.
-        """
+        """Raise OSError for a limit below what is used: version 1's kernel refuses it, version 2's kills."""
         if used := self.used_above(path, limit):
             raise OSError(errno.EBUSY, f"memory limit {limit} is below current usage {used}", path)
 
@@ -210,9 +208,7 @@ class Cgroups:
         )  # fmt: skip
 
     def own(self) -> str:
-        """Return this process's cgroup: on a node in a container, all that is not a Pod's; "": it cannot be
-        told.
-        """
+        """Return this process's cgroup (on a node in a container, all but the Pods); "": it is not known."""
         for line in _lines(Path("/proc/self/cgroup")):
             _, controllers, path = line.split(":", 2)
             if (not controllers if self.unified else "memory" in controllers.split(",")) and path != "/":
@@ -234,9 +230,7 @@ def _untimed(_: str) -> AbstractContextManager[None]:
 
 
 class PodCgroups:
-    """The cgroups of one node's Pods. Called by the Pods' workers and the node's care; refusals of the kernel
-    are logged.
-    """
+    """The cgroups of one node's Pods, for workers and the node's care; the kernel's refusals are logged."""
 
     def __init__(
         self,

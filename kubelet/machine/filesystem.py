@@ -39,9 +39,7 @@ def filesystem_use(path: str | Path) -> FilesystemUse:
 
 
 def tree_use(root: str | Path) -> TreeUse:
-    """Return what is allocated below a path: hard links once, no other file systems, nothing that vanishes
-    meanwhile.
-    """
+    """Return what is allocated below a path: hard links once, no other file systems, no file that vanishes."""
     seen: set[tuple[int, int]] = set()
     total = inodes = 0
     try:

@@ -17,9 +17,7 @@ class NetworkCommandError(Exception):
 
 
 async def run(argv: Sequence[str], stdin: str = "") -> str:
-    """Run a command to its end; return what it printed. Raises NetworkCommandError: it failed, or took too
-    long.
-    """
+    """Run a command to its end; return its output. Raises NetworkCommandError: it failed, or took too long."""
     process = await asyncio.create_subprocess_exec(
         *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -47,8 +45,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def ip_batch(lines: Sequence[str], *, pid: int | None = None) -> None:
-    """Run lines of `ip` commands, in this network namespace or that of process `pid`; the first failure ends
-    it.
-    """
+    """Run lines of `ip` commands, here or in the namespace of process `pid`; the first failure ends it."""
     argv = ["ip", "-batch", "-"] if pid is None else ["nsenter", "-t", str(pid), "-n", "ip", "-batch", "-"]
     await run(argv, "".join(f"{line}\n" for line in lines))

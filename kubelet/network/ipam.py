@@ -19,9 +19,7 @@ def gateway_of(cidr: IPv4Network) -> IPv4Address:
 
 
 def link_address(address: IPv4Address) -> str:
-    """Return the link-layer address of an address of a Pod network: 0a:58 (locally administered) and its
-    bytes.
-    """
+    """Return the link-layer address of a Pod network's address: 0a:58 (locally administered) and its bytes."""
     return "0a:58:" + address.packed.hex(":")
 
 

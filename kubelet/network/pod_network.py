@@ -17,8 +17,8 @@ import structlog
 
 from kubelet.network import ipam, rules
 from kubelet.network.commands import NetworkCommandError, ip_batch, run
-from kubelet.network.host_ports import HostPort, ruleset
 from kubelet.network.routes import plan_routes
+from kubelet.network.rules import HostPort, port_rules
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class PodNetwork:
         return self._cidr
 
     async def interfaces(self) -> tuple[IPv4Interface, ...]:
-        """Return the node's addresses with their networks, without loopback and bridge. Raises
+        """Return the node's addresses with their networks, not loopback or bridge. Raises
         NetworkCommandError.
         """
         links = await self._links()
@@ -144,7 +144,7 @@ class PodNetwork:
         self._reserved.discard(address)
 
     async def attach(self, sandbox_id: str, pid: int, address: IPv4Address) -> None:
-        """Give process `pid`'s namespace the address, and a way out. Raises NetworkNotReady,
+        """Give process `pid`'s namespace the address and a way out. Raises NetworkNotReady,
         NetworkCommandError.
         """
         if self._cidr is None:
@@ -183,12 +183,10 @@ class PodNetwork:
         return self._host_ports is None or " dnat to " in self._host_ports
 
     async def set_host_ports(self, ports: Iterable[HostPort]) -> None:
-        """Make the node's ports lead to these Pods, and no others. Raises NetworkNotReady,
-        NetworkCommandError.
-        """
+        """Lead the node's ports to these Pods, and no others. Raises NetworkNotReady, NetworkCommandError."""
         if self._cidr is None:
             raise NetworkNotReady("the node has no Pod CIDR yet")
-        rules = ruleset(ports, bridge=BRIDGE, cidr=self._cidr)
+        rules = port_rules(ports, bridge=BRIDGE, cidr=self._cidr)
         async with self._lock:
             if rules == self._host_ports:
                 return

@@ -124,9 +124,7 @@ async def _end_of_log(tools: PodTools, state: ContainerState) -> str:
 async def _images(
     pod: pod_pb2.Pod, tools: PodTools, memory: PodMemory, observed: PodObservation
 ) -> dict[str, ImageObservation]:
-    """Return what is known of the images that next attempts need, and remember what is settled for an
-    attempt.
-    """
+    """Return what is known of the images that next attempts need; what is settled is remembered."""
     images: dict[str, ImageObservation] = {}
     for view in view_containers(pod, observed):
         if not _will_start(view, pod, observed):

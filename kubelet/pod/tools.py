@@ -56,9 +56,7 @@ class StepSink(Protocol):
         message: str,
         node_name: str = "",
     ) -> None:
-        """Report what a step waits for: first with `end` None, then again with the same start when it is
-        over.
-        """
+        """Report what a step waits for: with `end` None, and again with the same start when it is over."""
 
 
 class ShownSteps:

@@ -31,9 +31,7 @@ class PodWorkers:
         on_end: Callable[[Uid], None],
         is_crowded: Callable[[pod_pb2.Pod, Iterable[pod_pb2.Pod]], bool],
     ) -> None:
-        """Make it empty. `on_end` is told of each worker that has ended, `is_crowded` says whether a Pod has
-        no room.
-        """
+        """Make it empty. `on_end` is told of a worker's end; `is_crowded` says that a Pod has no room."""
         self._tools, self._on_end, self._is_crowded = tools, on_end, is_crowded
         self._workers: dict[Uid, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -79,9 +77,8 @@ class PodWorkers:
         return judge(pod, others, self._tools.node.settings.allocatable)
 
     def _must_wait(self, uid: Uid, pod: pod_pb2.Pod) -> bool:
-        """Say whether a Pod has to wait for the end of others that no source has any more.
-
-        What runs never exceeds the node (I8).
+        """Say whether a Pod waits for the end of Pods that no source has: what runs never exceeds the node
+        (I8).
         """
         others = [worker for worker in self._workers.values() if worker.uid != uid and worker.holds_resources]
         if not any(worker.is_gone for worker in others):

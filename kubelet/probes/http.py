@@ -137,9 +137,7 @@ def _answer(head: str, body: bytes) -> Answer:
 
 
 async def probe(target: Target, *, any_status: bool = False) -> Outcome:
-    """Return whether a GET succeeds; with `any_status` every answer is a success. Never raises for the other
-    side.
-    """
+    """Return whether a GET succeeds (with `any_status` every answer does); never raises for the other side."""
     try:
         answer = await get(target)
         for _ in range(_MAX_REDIRECTS):

@@ -64,9 +64,7 @@ class Prober:
         *,
         ending: bool,
     ) -> None:
-        """Have exactly the probes that these running containers (by id) need; when the Pod ends, only
-        readiness.
-        """
+        """Have exactly the probes that these running containers (by id) need; of a Pod that ends, readiness."""
         wanted: dict[Key, pod_pb2.Probe] = {}
         for container_id, (spec, _) in running.items():
             if spec.HasField("readiness_probe"):

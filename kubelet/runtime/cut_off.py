@@ -16,9 +16,7 @@ _PROC = Path("/proc")
 
 
 def end_command(pid: int) -> None:
-    """End a process and the group that it leads, as all commands that engines start do. Success when it is
-    gone.
-    """
+    """End a process and the group that it leads, as commands of engines do. Success when it is gone."""
     with suppress(ProcessLookupError, PermissionError):
         if os.getpgid(pid) == pid:
             os.killpg(pid, signal.SIGHUP)

@@ -64,15 +64,11 @@ class CreateFailed(RuntimeFailure):
 
 
 class StartFailed(RuntimeFailure):
-    """The created container could not be started (RunContainerError); it is listed as EXITED, StartError,
-    with a code.
-    """
+    """The container could not be started (RunContainerError); it is listed as EXITED, StartError."""
 
 
 class ImagePullError(RuntimeFailure):
-    """The image could not be pulled. `reason` is a waiting reason of Kubernetes (ErrImagePull,
-    InvalidImageName).
-    """
+    """The image could not be pulled. `reason` is a waiting reason (ErrImagePull, InvalidImageName)."""
 
     def __init__(self, message: str, *, reason: str = "ErrImagePull") -> None:
         super().__init__(message)
@@ -102,9 +98,7 @@ class ExecSession(Protocol):
 
 
 class Runtime(Protocol):
-    """Sandboxes and containers. Any verb may raise RuntimeUnavailable; cancelling a call only stops the
-    waiting.
-    """
+    """Sandboxes and containers. Any verb may raise RuntimeUnavailable; cancelling only stops the waiting."""
 
     async def version(self) -> RuntimeVersion:
         """Return the engine's name and version."""
@@ -125,9 +119,7 @@ class Runtime(Protocol):
         """Return all sandboxes, or those of one Pod, ready or not. As of the call, never cached."""
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
-        """Make a container in a sandbox; return its id. Raises CreateFailed, NotFoundInRuntime (no such
-        sandbox).
-        """
+        """Make a container in a sandbox; return its id. Raises CreateFailed, NotFoundInRuntime."""
 
     async def start_container(self, container_id: str) -> None:
         """Start it; starting a running one is a success. Raises StartFailed, NotFoundInRuntime."""
@@ -157,9 +149,7 @@ class Runtime(Protocol):
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
     ) -> ExecResult:
-        """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure: it could not be
-        started.
-        """
+        """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure."""
 
     async def exec(self, container_id: str, config: ExecConfig) -> ExecSession:
         """Start a command with its streams connected. Raises NotFoundInRuntime, RuntimeFailure."""
@@ -168,14 +158,10 @@ class Runtime(Protocol):
         """Connect to the streams of the container's own process. Raises NotFoundInRuntime."""
 
     async def network_namespace(self, sandbox_id: str) -> str:
-        """Return the path of a ready sandbox's network namespace. Raises NotFoundInRuntime, RuntimeFailure:
-        it has none.
-        """
+        """Return the path of a ready sandbox's network namespace. Raises NotFoundInRuntime, RuntimeFailure."""
 
     def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """Yield a container's log in pieces, with `follow` until the container ends. Raises
-        NotFoundInRuntime.
-        """
+        """Yield a container's log in pieces, with `follow` until it ends. Raises NotFoundInRuntime."""
 
     def events(self) -> AsyncIterator[RuntimeEvent]:
         """Yield hints until the connection ends (RuntimeUnavailable); the caller lists again and calls anew."""

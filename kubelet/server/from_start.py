@@ -44,10 +44,7 @@ def as_on_terminal(text: bytes, *, tty: bool) -> bytes:
 
 
 def missed(log: bytes, heard: bytes) -> bytes:
-    """Return the beginning of a log that was not heard. PURE.
-
-    `log` was written around the time when listening began; `heard` is what was heard first.
-    """
+    """Return the beginning of a log that was not among what was `heard` first. PURE."""
     heard = heard[:_MAX_HEARD]
     if not heard:
         return log
@@ -205,9 +202,7 @@ async def _before(
 async def _lines(
     runtime: Runtime, container_id: str, stream: OutputStream
 ) -> AsyncGenerator[tuple[bytes, bytes], None]:
-    """Give a log's lines with their stamps, as far as it is written now; a long line in pieces, each with its
-    stamp.
-    """
+    """Give a log's lines with their stamps, as far as it is written; a long line in pieces with its stamp."""
     options = LogOptions(timestamps=True, stream=stream)
     rest = b""
     #: of a line of which a piece was given

@@ -45,9 +45,7 @@ async def join(
     writer: asyncio.StreamWriter,
     inputs: AsyncIterator[pod_stream_pb2.PodPortForwardRequest],
 ) -> AsyncGenerator[pod_stream_pb2.PodPortForwardResponse, None]:
-    """Give what the port sends until it ends, while the caller's data go to it; the connection is always
-    closed.
-    """
+    """Give what the port sends until it ends, and send it the caller's data; the connection is closed then."""
     try:
         yield pod_stream_pb2.PodPortForwardResponse(connected=True)
         async with beside(_pump(writer, inputs)):

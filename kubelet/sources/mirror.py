@@ -47,9 +47,7 @@ def never(static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
 def shown(
     statics: Iterable[pod_pb2.Pod], mirrors: Iterable[pod_pb2.Pod], outlived: Outlived = never
 ) -> dict[Uid, pod_pb2.Pod]:
-    """Return the mirror of each static Pod that has one, by the static Pod's uid; one that is being deleted
-    is none.
-    """
+    """Return the mirror of each static Pod, by the static Pod's uid; one that is being deleted is none."""
     by_name = {full_name(mirror): mirror for mirror in mirrors}
     found = {}
     for static in statics:
@@ -87,9 +85,7 @@ def plan_mirrors(
 
 
 def mirror_of(static: pod_pb2.Pod, node: node_pb2.Node) -> pod_pb2.Pod:
-    """Return the Pod that shows a static one: the same but for annotation, owner and uid, which the API
-    gives.
-    """
+    """Return the Pod that shows a static one: the same but for annotation, owner and uid."""
     mirror = pod_pb2.Pod()
     mirror.CopyFrom(static)
     mirror.ClearField("status")

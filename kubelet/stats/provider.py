@@ -66,9 +66,7 @@ class NodeStats:
         return CgroupUse(sum(cpu) if cpu else None, sum(memory) if memory else None)
 
     async def signals(self, images: FilesystemUse | None) -> Mapping[Signal, Observation]:
-        """Return what the node has left; what cannot be measured is missing. `images`: the file system of
-        images.
-        """
+        """Return what the node has left; what cannot be measured is missing. `images` have a file system."""
         now, settings = self._clock.now(), self._settings
         found: dict[Signal, Observation] = {}
         used = self.node().working_set_bytes

@@ -107,9 +107,7 @@ class StatusManager:
             self._queue(Uid(pod.metadata.uid))
 
     def reconcile(self, pod: pod_pb2.Pod) -> None:
-        """Write again when the apiserver's status is not what was written: the node controller may have
-        changed it.
-        """
+        """Write again when the apiserver's status is not what was written: others may change it."""
         uid = Uid(pod.metadata.uid)
         entry = self._entries.get(uid)
         if entry is not None:
@@ -124,9 +122,7 @@ class StatusManager:
             self._queue(uid)
 
     def mirrored(self, uid: Uid, mirror: pod_pb2.Pod | None) -> None:
-        """Write a static Pod's status to its mirror Pod from now on; None: there is none, and the status
-        waits.
-        """
+        """Write a static Pod's status to its mirror Pod from now on; None: there is none, so it waits."""
         if mirror is None:
             self._mirrors.pop(uid, None)
             return

@@ -35,10 +35,7 @@ class LocalDirectory:
 
 
 def check_claim(claim: Claim | None, name: str, pod: pod_pb2.Pod, *, made_for_pod: bool) -> Claim:
-    """Return the claim of a Pod's volume, if it may be used: one made for the Pod must be owned by it.
-
-    Raises ClaimProblem.
-    """
+    """Return the claim of a Pod's volume; one made for the Pod must be owned by it. Raises ClaimProblem."""
     where = f"error processing PVC {pod.metadata.namespace}/{name}: "
     if claim is None:
         raise ClaimProblem(
@@ -59,10 +56,7 @@ def check_claim(claim: Claim | None, name: str, pod: pod_pb2.Pod, *, made_for_po
 
 
 def check_volume(volume: Volume | None, claim: Claim, used_as: str) -> LocalDirectory:
-    """Return the directory of a claim's volume; `used_as` is the name of the volume in the Pod.
-
-    Raises ClaimProblem: it is not this claim's, or nothing this node can mount.
-    """
+    """Return the directory of a claim's volume, `used_as` in the Pod. Raises ClaimProblem."""
     name = claim.spec.volume_name
     where = f"error processing PVC {claim.metadata.namespace}/{claim.metadata.name}: "
     if volume is None:
@@ -97,9 +91,7 @@ def check_volume(volume: Volume | None, claim: Claim, used_as: str) -> LocalDire
 
 
 def is_reached(volume: Volume, node: node_pb2.Node | None) -> bool:
-    """Say whether a node reaches a volume (CheckNodeAffinity): a Pod that names its node itself may be on
-    another.
-    """
+    """Say whether a node reaches a volume (CheckNodeAffinity): a Pod may name another node itself."""
     if not volume.spec.node_affinity.HasField("required"):
         return True
     if node is None:

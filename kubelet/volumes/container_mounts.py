@@ -63,9 +63,7 @@ def volume_mounts(
 
 
 def _expand(text: str, env: Mapping[str, str]) -> str:
-    """Expand variables, which must all have a value (ExpandContainerVolumeMounts,
-    `pkg/kubelet/container/helpers.go`).
-    """
+    """Expand variables, which must all have a value (ExpandContainerVolumeMounts in upstream's `helpers.go`)."""
     missing = {match[1] for match in _NAMES.finditer(text) if match[1] is not None and not env.get(match[1])}
     if missing:
         raise ConfigProblem(f"missing value for {', '.join(sorted(missing))}")

@@ -73,9 +73,7 @@ def mounts() -> list[str]:
 
 
 def is_mounted(path: str | Path) -> bool:
-    """Say whether something is mounted at a path; unlike `Path.is_mount` it sees bind mounts of one file
-    system.
-    """
+    """Say whether something is mounted at a path; bind mounts of one file system count, unlike in pathlib."""
     return str(path) in mounts()
 
 
@@ -86,7 +84,7 @@ def mounts_below(root: str | Path) -> list[str]:
 
 
 def clear(root: Path) -> None:
-    """Undo all mounts in a tree of the kubelet's, then remove the tree; never what is mounted in it. Raises
+    """Undo all mounts in a tree of the kubelet's, then remove the tree without what they showed. Raises
     OSError.
     """
     real = Path(os.path.realpath(root))

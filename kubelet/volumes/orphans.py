@@ -40,9 +40,7 @@ class OrphanedDirectories:
             await self.look()
 
     async def look(self) -> None:
-        """Remove what belonged to no Pod at the last look either, and what an earlier look did not get to
-        remove.
-        """
+        """Remove what belonged to no Pod at the last look either, and what was moved aside before."""
         known = self._known()
         if known is None:
             return
@@ -60,9 +58,7 @@ class OrphanedDirectories:
                 log.info("orphaned pod directory removed", uid=name)
 
     def _move_aside(self, uid: Uid) -> None:
-        """Move a directory, unless its Pod has come; nothing is awaited in between, so no worker can begin
-        meanwhile.
-        """
+        """Move a directory, unless its Pod has come; nothing is awaited, so no worker can begin meanwhile."""
         known = self._known()
         if known is None or uid in known:
             return

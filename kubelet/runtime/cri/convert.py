@@ -50,9 +50,7 @@ _NOT_RUN, _CUT_OFF = "failed to create containerd task: ", ("context canceled", 
 
 
 def log_directory(root: str, config: SandboxConfig) -> str:
-    """Return the directory of a Pod's logs: its own choice, or <root>/<namespace>_<name>_<uid>, cut if too
-    long.
-    """
+    """Return the directory of a Pod's logs: its own choice, or <root>/<namespace>_<name>_<uid>, perhaps cut."""
     if config.log_directory:
         return config.log_directory
     end = f"_{config.uid}"
@@ -131,9 +129,7 @@ def sandbox_message(
 def container_message(
     config: ContainerConfig, sandbox: SandboxConfig, *, image_user: str = ""
 ) -> cri.ContainerConfig:
-    """Return what a container is made of; the runtime refuses a group without a user, so it gets the image's
-    user.
-    """
+    """Return what a container is made of; the runtime wants a user beside a group, which is the image's."""
     message = cri.ContainerConfig(
         metadata=cri.ContainerMetadata(name=config.name, attempt=config.attempt),
         image=cri.ImageSpec(image=config.image_id, user_specified_image=config.image),

@@ -36,9 +36,7 @@ def ends_a_line(line: bytes) -> bool:
 
 
 class LogFormat:
-    """Turns lines of the file into what one reader asked for; it remembers which streams are in the middle of
-    a line.
-    """
+    """Turns lines of the file into what a reader asked for; remembers streams in the middle of a line."""
 
     def __init__(self, options: LogOptions) -> None:
         self._options = options

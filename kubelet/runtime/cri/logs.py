@@ -55,10 +55,7 @@ def remove_logs(path: Path) -> None:
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a log; in the middle of a rotation, the newest rotated file, which the runtime still writes to.
-
-    Raises FileNotFoundError.
-    """
+    """Open a log, or in a rotation the newest rotated file, still written to. Raises FileNotFoundError."""
     try:
         return path.open("rb")
     except FileNotFoundError:

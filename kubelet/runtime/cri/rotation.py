@@ -85,9 +85,7 @@ def _tidy(path: Path, max_files: int) -> None:
 
 
 def _put_back(aside: Path, path: Path) -> None:
-    """Undo the move: the runtime goes on with the old file, unless it has begun a new one and its answer was
-    lost.
-    """
+    """Undo the move, unless the runtime has begun a new file and only its answer was lost."""
     with suppress(FileExistsError):
         os.link(aside, path)
         aside.unlink()
@@ -110,9 +108,7 @@ class LogRotation:
                 log.warning("logs not looked at", error=str(error))
 
     async def look(self) -> None:
-        """Rotate every log that is too large. Raises RuntimeFailure: the runtime does not say which there
-        are.
-        """
+        """Rotate every log that is too large. Raises RuntimeFailure: the runtime does not list them."""
         self._paths = await self._runtime.log_paths(self._paths)
         for container_id, path in self._paths.items():
             try:

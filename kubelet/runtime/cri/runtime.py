@@ -286,9 +286,7 @@ class CriRuntime(CriSandboxes):
         )
 
     async def _exit_code(self, container_id: str) -> int:
-        """Return the code of a container whose streams have ended; the runtime hears of its end a moment
-        later.
-        """
+        """Return the code of a container whose streams have ended; the runtime hears of that a moment later."""
         for _ in range(20):
             status = await self._status(container_id)
             if status.state == cri.CONTAINER_EXITED:

@@ -34,9 +34,7 @@ class CriSandboxes:
         )
 
     async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
-        """Make a sandbox with its network, or find the one of an earlier call. Raises SandboxFailed,
-        RuntimeFailure.
-        """
+        """Make a sandbox with its network, or find an earlier call's. Raises SandboxFailed, RuntimeFailure."""
         message = self._sandbox_message(config, privileged=config.privileged)
         await asyncio.to_thread(Path(message.log_directory).mkdir, parents=True, exist_ok=True)
         try:

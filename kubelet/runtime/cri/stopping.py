@@ -32,9 +32,7 @@ _MOST = 4096
 
 
 async def first_process(connection: Connection, container_id: str) -> int:
-    """Return the id, on the node, of a container's first process; 0: the runtime does not tell. Raises
-    RuntimeFailure.
-    """
+    """Return the process id of a container on the node; 0: the runtime does not tell. Raises RuntimeFailure."""
     request = cri.ContainerStatusRequest(container_id=container_id, verbose=True)
     with translated():
         answer = await connection.runtime.ContainerStatus(request, timeout=CALL_SECONDS)
@@ -50,9 +48,7 @@ class Stops:
         self._under_way: dict[str, grpc.aio.Call] = {}
 
     async def stop(self, container_id: str, grace_seconds: float) -> None:
-        """Have the container's stop signal sent, and the container killed after the grace; returns without
-        waiting.
-        """
+        """Have the stop signal sent, and the container killed after the grace; returns without waiting."""
         try:
             if await self._sent_own_signal(container_id):
                 return
@@ -114,9 +110,7 @@ LOOKS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
 class Commands:
-    """The commands that run in containers; each that begins must end. CRI names no process of a command, so
-    it is found by its words.
-    """
+    """The commands that run in containers. CRI names no process of theirs: they are found by their words."""
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._cri, self._clock = connection, clock

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kubelet.network.host_ports import HostPort
+from kubelet.network.rules import HostPort
 from kubelet.runtime.records import (
     ContainerConfig,
     ContainerPhase,
@@ -282,9 +282,7 @@ def seconds_of(text: str) -> float:
 
 
 def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState:
-    """Return a sandbox from the engine's list; `networked`: its network is in place (always, with
-    host_network).
-    """
+    """Return a sandbox from the engine's list; `networked`: its network is in place, or the host's."""
     labels = listed["Labels"]
     return SandboxState(
         id=listed["Id"], name=labels[POD_NAME], namespace=labels[POD_NAMESPACE], uid=Uid(labels[POD_UID]),

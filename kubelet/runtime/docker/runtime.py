@@ -69,9 +69,7 @@ class DockerRuntime(DockerSandboxes):
         least_oom_score_adj: int,
         logs: convert.LogLimits | None = None,
     ) -> None:
-        """Make it. `node_dns` is for sandboxes without a resolv.conf, `least_oom_score_adj` the machine's
-        least.
-        """
+        """Make it. `node_dns` is for sandboxes without a resolv.conf; `least_oom_score_adj` the machine's."""
         self._logs = logs
         super().__init__(engine, network, node_dns)
         self._least_oom_score_adj = least_oom_score_adj
@@ -247,9 +245,7 @@ _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
 
 
 async def container_logs(engine: Engine, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
-    """Yield what the engine kept, and with `follow` what comes, until the container ends. Raises
-    NotFoundInRuntime.
-    """
+    """Yield a log, and with `follow` what comes until the container ends. Raises NotFoundInRuntime."""
 
     def open_logs(client: APIClient) -> ClosableIterator:
         opened: ClosableIterator = client.logs(

@@ -4,7 +4,8 @@ The engine gives a sandbox no network; the Pod network gives it one (decision 00
 its address, so a restarted kubelet knows it. Owned by the docker runtime.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,59 @@ from kubelet.network.ipam import AddressesExhausted
 from kubelet.network.pod_network import NetworkNotReady, PodNetwork
 from kubelet.runtime.docker import calls, convert
 from kubelet.runtime.docker.engine import Engine, translated
-from kubelet.runtime.docker.ports import SandboxPorts
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, SandboxFailed
 from kubelet.runtime.records import DnsConfig, RuntimeStatus, SandboxConfig, SandboxState, Uid
 
 log = structlog.get_logger()
+
+
+_List = Callable[[dict[str, Any]], Awaitable[list[dict[str, Any]]]]
+
+
+class SandboxPorts:
+    """Keeps the node's ports leading to the sandboxes that are to stay. Any task may call it."""
+
+    def __init__(self, listed: _List, network: PodNetwork) -> None:
+        self._list, self._network = listed, network
+        #: they were brought in line with the sandboxes since this kubelet began
+        self.are_led = False
+        #: held from the list of sandboxes until its ports are set, so that no older list is applied last
+        self._setting = asyncio.Lock()
+        #: sandboxes that were killed and may still be listed as running; forgotten when they are not listed
+        self._ending: set[str] = set()
+
+    async def lead(self) -> None:
+        """Make the node's ports lead to the sandboxes that are there. Raises SandboxFailed."""
+        try:
+            await self._set()
+        except (NetworkNotReady, NetworkCommandError, OSError) as error:
+            raise SandboxFailed(f"the ports of the node could not be led to the Pod: {error}") from error
+        self.are_led = True
+
+    async def give_back(self, sandbox_id: str) -> None:
+        """Take away the ports of a sandbox that ends; asks nothing while no Pod has any. Raises
+        RuntimeFailure.
+        """
+        if not self._network.leads_ports:
+            return
+        if not await self._list({"label": [convert.HOST_PORTS], "id": [sandbox_id]}):
+            return
+        try:
+            # It may take a moment to end: its ports go now, and do not come back with another Pod's.
+            self._ending.add(sandbox_id)
+            await self._set()
+        except (NetworkNotReady, NetworkCommandError, OSError) as error:
+            raise RuntimeFailure(f"the ports of the sandbox could not be given back: {error}") from error
+
+    async def _set(self) -> None:
+        """Raises RuntimeFailure, NetworkNotReady, NetworkCommandError, OSError."""
+        async with self._setting:
+            ending = frozenset(self._ending)
+            listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})
+            self._ending -= ending.difference(item["Id"] for item in listed)
+            await self._network.set_host_ports(
+                convert.host_ports(item for item in listed if item["Id"] not in self._ending)
+            )
 
 
 class DockerSandboxes:
@@ -35,9 +84,7 @@ class DockerSandboxes:
         return await calls.list_all(self._engine, filters)
 
     async def _network_status(self) -> RuntimeStatus:
-        """Return whether sandboxes can have networks. It is taken that the engine answers; failures are told,
-        not raised.
-        """
+        """Return whether sandboxes can have networks; failures are told, not raised. The engine answers."""
         if self._network.cidr is None:
             return RuntimeStatus(ready=True, network_ready=False, message="the node has no Pod CIDR yet")
         if not self._ports.are_led:
@@ -49,9 +96,7 @@ class DockerSandboxes:
         return RuntimeStatus(ready=True, network_ready=True)
 
     async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
-        """Make a sandbox with its network, or find the one of an earlier call. Raises SandboxFailed,
-        RuntimeFailure.
-        """
+        """Make a sandbox with its network, or find an earlier call's. Raises SandboxFailed, RuntimeFailure."""
         address = None if config.host_network else await self._reserve()
         sandbox_id = ""
         try:
@@ -161,9 +206,7 @@ class DockerSandboxes:
 
 
 def _write_resolv_conf(inspected: dict[str, Any], dns: DnsConfig) -> None:
-    """Write the resolv.conf of the sandbox's containers; the engine would put public DNS servers into its
-    own.
-    """
+    """Write the resolv.conf of the sandbox's containers; the engine's own has public DNS servers."""
     lines = [f"nameserver {server}" for server in dns.nameservers]
     if dns.searches:
         lines.append(f"search {' '.join(dns.searches)}")

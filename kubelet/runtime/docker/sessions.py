@@ -204,9 +204,7 @@ class DockerAttach(_Session):
 async def create_exec(
     engine: Engine, container_id: str, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
 ) -> str:
-    """Make an exec instance; return its id. Raises NotFoundInRuntime, RuntimeFailure: the container does not
-    run.
-    """
+    """Make an exec instance; return its id. Raises NotFoundInRuntime, RuntimeFailure: it does not run."""
 
     def create(client: APIClient) -> str:
         made = client.exec_create(container_id, list(argv), stdin=stdin, tty=tty, stdout=True, stderr=True)

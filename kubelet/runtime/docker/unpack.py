@@ -25,10 +25,7 @@ _ENGINES_DIRECTORIES: Final = ("dev/pts", "dev/shm", "dev", "etc", "proc", "sys"
 
 
 def unpack(client: APIClient, image_id: str, directory: Path) -> None:
-    """Have an image's files in a directory, all or none; one that is there stays.
-
-    Raises OSError, docker.errors.DockerException.
-    """
+    """Have an image's files in a directory, all or none; it may be there. Raises OSError, DockerException."""
     if directory.exists():
         return
     # One that a killed kubelet left behind has the same name.

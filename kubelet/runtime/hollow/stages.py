@@ -44,10 +44,7 @@ TIMED: Final = ("run_sandbox", "create_container", "start_container", "stop_cont
 
 
 def parse_stages(items: Sequence[str]) -> Stages:
-    """Read delays in seconds: `run_sandbox=0.1-0.5`, `pull_image=2`; a stage that is not named takes no time.
-
-    Raises ValueError.
-    """
+    """Read delays in seconds, `run_sandbox=0.1-0.5` or `pull_image=2`; the others are 0. Raises ValueError."""
     delays: dict[str, Delay] = {}
     for item in items:
         stage, equals, text = item.partition("=")

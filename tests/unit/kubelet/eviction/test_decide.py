@@ -2,14 +2,15 @@
 
 import pytest
 
-from kubelet.eviction.decide import PressureState, judge
 from kubelet.eviction.signals import (
     DEFAULT_HARD,
     Amount,
     Observation,
+    PressureState,
     Signal,
     Threshold,
     ThresholdError,
+    judge,
     parse_thresholds,
 )
 

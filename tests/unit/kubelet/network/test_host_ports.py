@@ -4,14 +4,14 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from kubelet.network.host_ports import HostPort, ruleset
+from kubelet.network.rules import HostPort, port_rules
 from kubelet.runtime.records import PortMapping
 
 CIDR = IPv4Network("10.244.1.0/24")
 
 
 def rules(*ports: HostPort) -> list[str]:
-    text = ruleset(ports, bridge="cni0", cidr=CIDR)
+    text = port_rules(ports, bridge="cni0", cidr=CIDR)
     return [line.strip() for line in text.splitlines() if " dnat to " in line]
 
 
@@ -29,7 +29,7 @@ def test_each_port_leads_to_its_pod_at_its_address() -> None:
 
 
 def test_without_ports_there_is_no_table() -> None:
-    assert ruleset((), bridge="cni0", cidr=CIDR) == (
+    assert port_rules((), bridge="cni0", cidr=CIDR) == (
         "add table ip vaina-hostports\ndelete table ip vaina-hostports\n"
     )
 
@@ -37,7 +37,7 @@ def test_without_ports_there_is_no_table() -> None:
 def test_the_order_of_sandboxes_changes_nothing() -> None:
     one, other = HostPort(PortMapping(80, 8080), "10.244.1.2"), HostPort(PortMapping(81, 8081), "10.244.1.3")
 
-    assert ruleset([one, other, one], bridge="cni0", cidr=CIDR) == ruleset(
+    assert port_rules([one, other, one], bridge="cni0", cidr=CIDR) == port_rules(
         [other, one], bridge="cni0", cidr=CIDR
     )
 

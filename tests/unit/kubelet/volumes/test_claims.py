@@ -13,7 +13,7 @@ from kubelet.pod.directory import PodDirectory
 from kubelet.runtime.records import Uid
 from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.ownership import give_to_group
+from kubelet.volumes.plugins.claimed import give_to_group
 from tests.unit.kubelet.volumes.test_manager import Objects
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.objects.local_path import MADE_ANNOTATION, PROVISIONED_BY, PROVISIONER
