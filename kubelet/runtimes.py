@@ -38,18 +38,13 @@ class NodeRuntime:
 
 
 def hollow_runtime(
-    config: KubeletConfig,
-    clock: Clock,
-    rng: random.Random,
-    *,
-    cidr: IPv4Network,
-    stages: Stages | None = None,
+    config: KubeletConfig, clock: Clock, rng: random.Random, *, cidr: IPv4Network
 ) -> NodeRuntime:
     """Make a node's hollow runtime. Raises ValueError for a table of delays that cannot be read."""
     start = Delay(config.hollow_start_seconds / 2, config.hollow_start_seconds)
-    if stages is None and config.hollow_stages:
+    stages = Stages(run_sandbox=start, start_container=start)
+    if config.hollow_stages:
         stages = parse_stages(config.hollow_stages)
-    stages = stages or Stages(run_sandbox=start, start_container=start)
     return NodeRuntime(
         runtime=HollowRuntime(clock, rng, stages=stages, cidr=cidr),
         images=HollowImages(clock, rng, stages),

@@ -65,12 +65,7 @@ from vaina.api.core.v1 import pod_pb2
 
 
 def compute_pod_plan(
-    pod: pod_pb2.Pod,
-    observed: PodObservation,
-    *,
-    ending: Ending | None,
-    now: float,
-    policy: RestartPolicy,
+    pod: pod_pb2.Pod, observed: PodObservation, *, ending: Ending | None, now: float, policy: RestartPolicy
 ) -> PodPlan:
     """Return what to do now for a Pod; empty when nothing is to be done until something changes.
 

@@ -80,12 +80,12 @@ def _storage_bytes(root: Path) -> int:
     return shutil.disk_usage(root).total
 
 
-def node_dns(path: str = "/etc/resolv.conf") -> DnsConfig:
+def node_dns() -> DnsConfig:
     """Return the node's DNS as its Pods can use it: not the servers on the node's loopback."""
     nameservers: list[str] = []
     searches: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
-    for line in _line(path).splitlines():
+    for line in _line("/etc/resolv.conf").splitlines():
         word, *rest = line.split() or [""]
         if word == "nameserver" and rest and not rest[0].startswith("127."):
             nameservers.append(rest[0])

@@ -23,6 +23,8 @@ from kubelet.network.rules import HostPort, port_rules
 log = structlog.get_logger()
 
 BRIDGE = "cni0"
+#: of bridge and veths, in bytes
+MTU = 1500
 _LINKS = Path("/sys/class/net")
 _SETTINGS = Path("/proc/sys/net/ipv4/conf")
 #: marks our routes among the kernel's (`ip route show proto 86`): no other is ever touched
@@ -42,20 +44,15 @@ class PodNetwork:
     """Owned by the kubelet's build; any task may call it (a lock guards the giving of addresses)."""
 
     def __init__(
-        self,
-        *,
-        cluster_cidr: IPv4Network,
-        closed_to_pods: Iterable[int] = rules.CLOSED_TO_PODS,
-        mtu: int = 1500,
+        self, *, cluster_cidr: IPv4Network, closed_to_pods: Iterable[int] = rules.CLOSED_TO_PODS
     ) -> None:
         """Make it; nothing is done before `configure`.
 
         What goes to `cluster_cidr` is not translated. Pods do not reach the ports `closed_to_pods` of this
-        node and of others in its networks. `mtu` is that of bridge and veths, in bytes.
+        node and of others in its networks.
         """
         self._cluster_cidr = cluster_cidr
         self._closed = tuple(closed_to_pods)
-        self._mtu = mtu
         self._cidr: IPv4Network | None = None
         self._last: IPv4Address | None = None
         #: addresses given to sandboxes that the runtime does not list yet
@@ -117,7 +114,7 @@ class PodNetwork:
         gateway = f"{ipam.gateway_of(cidr)}/{cidr.prefixlen}"
         links = await self._links()
         present = links.get(BRIDGE, set())
-        lines = [] if BRIDGE in links else [f"link add {BRIDGE} mtu {self._mtu} type bridge"]
+        lines = [] if BRIDGE in links else [f"link add {BRIDGE} mtu {MTU} type bridge"]
         lines += [f"address del {address} dev {BRIDGE}" for address in sorted(present - {gateway})]
         if gateway not in present:
             lines.append(f"address add {gateway} brd + dev {BRIDGE}")
@@ -152,9 +149,7 @@ class PodNetwork:
         host = host_interface(sandbox_id)
         if (_LINKS / host).exists():
             await ip_batch([f"link del {host}"])
-        await ip_batch(
-            [f"link add {host} mtu {self._mtu} type veth peer name eth0 mtu {self._mtu} netns {pid}"]
-        )
+        await ip_batch([f"link add {host} mtu {MTU} type veth peer name eth0 mtu {MTU} netns {pid}"])
         await ip_batch(
             [
                 f"address add {address}/{self._cidr.prefixlen} brd + dev eth0",

@@ -18,11 +18,7 @@ from kubelet.containers.names import NameTooLong
 from kubelet.decide import actions
 from kubelet.decide.actions import Action
 from kubelet.decide.containers import WantedImage, specs, target_of, wanted_images
-from kubelet.decide.observation import (
-    SANDBOX_KEY,
-    VOLUMES_KEY,
-    start_key,
-)
+from kubelet.decide.observation import SANDBOX_KEY, VOLUMES_KEY, start_key
 from kubelet.decide.resize import sizes_of
 from kubelet.pod import config
 from kubelet.pod.memory import PodMemory

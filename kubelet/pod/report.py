@@ -100,9 +100,6 @@ def _words(pod: pod_pb2.Pod, item: pod_pb2.ContainerStatus, reason: str) -> tupl
         case "ErrImageNeverPull":
             return (("Warning", reason, message), ("Warning", "Failed", "Error: ErrImageNeverPull"))
         case "InvalidImageName":
-            return (
-                ("Warning", "InspectFailed", message),
-                ("Warning", "Failed", "Error: InvalidImageName"),
-            )
+            return (("Warning", "InspectFailed", message), ("Warning", "Failed", "Error: InvalidImageName"))
         case _:
             return ()

@@ -18,7 +18,7 @@ Serves steps 4 (SANDBOXED) and 6 (STARTED) and row C3; `docker`, `cri` and `holl
 Follows the Container Runtime Interface (https://kubernetes.io/docs/concepts/architecture/cri/), `runtime.v1`.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -176,18 +176,8 @@ class ImageService(Protocol):
     async def image_status(self, reference: str) -> ImageState | None:
         """Return the image that a reference (tag, digest or id) names here, or None."""
 
-    async def pull_image(
-        self,
-        reference: str,
-        *,
-        auth: RegistryAuth | None = None,
-        on_progress: Callable[[str], None] | None = None,
-    ) -> ImageState:
-        """Pull an image; without tag and digest its tag is latest. Raises ImagePullError.
-
-        Cancelling the call abandons the pull. `on_progress` is called with a few words whenever something
-        moves on.
-        """
+    async def pull_image(self, reference: str, *, auth: RegistryAuth | None = None) -> ImageState:
+        """Pull an image, by default its tag latest; cancelling abandons that. Raises ImagePullError."""
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
         """Put the files of an image into a directory, all or none. False: the runtime mounts images itself.

@@ -177,13 +177,7 @@ def _taken(queue: "asyncio.Queue[Output | None]") -> list[Output | None]:
 
 
 async def _before(
-    runtime: Runtime,
-    container_id: str,
-    stream: OutputStream,
-    since: float,
-    common: bytearray,
-    *,
-    tty: bool,
+    runtime: Runtime, container_id: str, stream: OutputStream, since: float, common: bytearray, *, tty: bool
 ) -> AsyncGenerator[bytes, None]:
     """Give what one stream's log has of the time before; put into `common` what may have been heard as well."""
     # Stamps are compared as texts: those with fewer digits count as later, and are looked for in what was heard.

@@ -37,10 +37,7 @@ from vaina.serving.handlers import Handlers, RequestContext, typed_bidi, typed_s
 
 SERVICE = kubelet_service_pb2.DESCRIPTOR.services_by_name["KubeletService"].full_name
 #: what is said of a log of a container that waits, instead of the reason
-_WAITS = {
-    "ErrImagePull": "image can't be pulled",
-    "ImagePullBackOff": "trying and failing to pull image",
-}
+_WAITS = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
 Request = TypeVar(
     "Request",
     pod_stream_pb2.PodExecRequest,

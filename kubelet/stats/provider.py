@@ -42,12 +42,7 @@ class NodeStats:
     """Measures one node. Keeps nothing."""
 
     def __init__(
-        self,
-        cgroups: Cgroups,
-        runtime: Runtime,
-        volumes: Volumes,
-        clock: Clock,
-        settings: StatsSettings,
+        self, cgroups: Cgroups, runtime: Runtime, volumes: Volumes, clock: Clock, settings: StatsSettings
     ) -> None:
         self._cgroups, self._runtime, self._volumes = cgroups, runtime, volumes
         self._clock, self._settings = clock, settings

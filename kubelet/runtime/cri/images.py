@@ -1,6 +1,6 @@
 """Images on the node, over CRI. Made by `kubelet.build`, called by the image manager."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
@@ -30,20 +30,11 @@ class CriImages:
             answer = await self._cri.images.ImageStatus(request, timeout=CALL_SECONDS)
         return image_state(answer.image) if answer.HasField("image") else None
 
-    async def pull_image(
-        self,
-        reference: str,
-        *,
-        auth: RegistryAuth | None = None,
-        on_progress: Callable[[str], None] | None = None,
-    ) -> ImageState:
+    async def pull_image(self, reference: str, *, auth: RegistryAuth | None = None) -> ImageState:
         request = cri.PullImageRequest(image=cri.ImageSpec(image=reference))
         if auth is not None:
             request.auth.username, request.auth.password = auth.username, auth.password
             request.auth.identity_token = auth.identity_token
-        if on_progress is not None:
-            # The interface tells nothing while it goes on; runtimes give up pulls that stand still themselves.
-            on_progress(f"Pulling {reference}")
         try:
             answer = await self._cri.images.PullImage(request)
         except grpc.aio.AioRpcError as error:

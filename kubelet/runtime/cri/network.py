@@ -13,17 +13,16 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from kubelet.network.pod_network import BRIDGE, PodNetwork
+from kubelet.network.pod_network import BRIDGE, MTU, PodNetwork
 from kubelet.network.rules import CLOSED_TO_PODS
 
 _FILE = "10-vaina.conflist"
 
 
-def conflist(cidr: IPv4Network, *, pool: str, mtu: int) -> dict[str, Any]:
+def conflist(cidr: IPv4Network, *, pool: str) -> dict[str, Any]:
     """Return the network's configuration for the node's Pod CIDR. PURE.
 
     host-local remembers the given addresses in the directory `pool`, which has to outlive the sandboxes.
-    `mtu` is that of the veth pairs, in bytes.
     """
     bridge = {
         "type": "bridge",
@@ -31,7 +30,7 @@ def conflist(cidr: IPv4Network, *, pool: str, mtu: int) -> dict[str, Any]:
         "isGateway": True,
         # A Pod that reaches itself over the node's port.
         "hairpinMode": True,
-        "mtu": mtu,
+        "mtu": MTU,
         "ipam": {
             "type": "host-local",
             "ranges": [[{"subnet": str(cidr)}]],
@@ -70,7 +69,7 @@ class CniNetwork(PodNetwork):
 
     def _write(self, cidr: IPv4Network) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(conflist(cidr, pool=str(self._pool), mtu=self._mtu), indent=2) + "\n"
+        text = json.dumps(conflist(cidr, pool=str(self._pool)), indent=2) + "\n"
         # Moved into place: the runtime never reads half of it.
         made = self._directory / f".{_FILE}"
         made.write_text(text)

@@ -1,6 +1,6 @@
 """Images over Docker's Engine API. Called by the kubelet's image manager through the ImageService interface."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,7 @@ class DockerImages:
         with translated():
             return await self._engine.call(inspect)
 
-    async def pull_image(
-        self,
-        reference: str,
-        *,
-        auth: RegistryAuth | None = None,
-        on_progress: Callable[[str], None] | None = None,
-    ) -> ImageState:
+    async def pull_image(self, reference: str, *, auth: RegistryAuth | None = None) -> ImageState:
         repository, tag = parse_repository_tag(reference)
         login = None if auth is None else _login(auth)
 
@@ -57,8 +51,6 @@ class DockerImages:
             async for line in self._engine.stream(open_pull):
                 if "error" in line:
                     raise ImagePullError(str(line["error"]))
-                if on_progress is not None and "status" in line:
-                    on_progress(line["status"])
         except APIError as error:
             text = error.explanation or str(error)
             reason = "InvalidImageName" if "invalid reference format" in text else "ErrImagePull"

@@ -6,7 +6,7 @@ that are real in everything but their runtime.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -326,13 +326,7 @@ class HollowImages:
             return ImageState(id=f"sha256:{name}", tags=(name,), size_bytes=1)
         return None
 
-    async def pull_image(
-        self,
-        reference: str,
-        *,
-        auth: RegistryAuth | None = None,
-        on_progress: Callable[[str], None] | None = None,
-    ) -> ImageState:
+    async def pull_image(self, reference: str, *, auth: RegistryAuth | None = None) -> ImageState:
         self.pulls.append(reference)
         delay = self._stages.pull_image.draw(self._rng)
         if delay:

@@ -210,13 +210,13 @@ def test_an_image_has_its_user_by_number_or_name() -> None:
 
 
 def test_the_network_is_the_nodes_bridge_with_the_pod_cidr() -> None:
-    told = conflist(IPv4Network("10.244.3.0/24"), pool="/pool", mtu=1450)
+    told = conflist(IPv4Network("10.244.3.0/24"), pool="/pool")
     bridge, ports = told["plugins"]
     assert (bridge["type"], bridge["bridge"], bridge["isGateway"], bridge["mtu"]) == (
         "bridge",
         "cni0",
         True,
-        1450,
+        1500,
     )
     assert bridge["ipam"]["ranges"] == [[{"subnet": "10.244.3.0/24"}]]
     assert (bridge["ipam"]["dataDir"], ports["type"]) == ("/pool", "portmap")
