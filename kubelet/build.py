@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -33,6 +33,7 @@ from kubelet.server.stats import ResourceCollector, StatsService
 from kubelet.stats.provider import NodeStats, StatsSettings
 from kubelet.status.manager import StatusManager
 from kubelet.status.node_status import NodeFacts, NodeSeen
+from kubelet.tasks import Job
 from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
 from vaina import log as logging_setup
@@ -243,7 +244,7 @@ class _Process:
             *volume_tasks(
                 node_runtime.volumes, self.client, self.clock, node=self.name, root=self.config.root_dir,
                 directory=self.config.local_path_directory, events=self.events,
-                known=lambda: _looked_after(kubelet), arrived=kubelet.workers.retry_volumes, rng=self.rng,
+                known=kubelet.looked_after, arrived=kubelet.workers.retry_volumes, rng=self.rng,
             ),
         )  # fmt: skip
         try:
@@ -293,7 +294,7 @@ class _Process:
         self,
         stop: asyncio.Event,
         service: KubeletService,
-        jobs: Sequence[Callable[[], Awaitable[None]]],
+        jobs: Sequence[Job],
         care: NodeCare | None = None,
     ) -> None:
         config = self.config
@@ -303,7 +304,7 @@ class _Process:
             more["/metrics/resource"] = CollectorRegistry(auto_describe=False)
             more["/metrics/resource"].register(ResourceCollector(care.sampler))
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_job(job)) for job in jobs]
+            tasks = [group.create_task(job()) for job in jobs]
             async with (
                 serve(
                     handlers,
@@ -324,16 +325,6 @@ class _Process:
                 task.cancel()
 
 
-def _looked_after(kubelet: Kubelet) -> frozenset[Uid] | None:
-    if not kubelet.source.informer.synced or not kubelet.files.synced:
-        return None
-    return frozenset(worker.uid for worker in kubelet.workers.all())
-
-
 def _reported(kubelet: Kubelet, pod: pod_pb2.Pod) -> pod_pb2.PodStatus:
     worker = kubelet.workers.get(Uid(pod.metadata.uid))
     return worker.reported if worker is not None else pod.status
-
-
-async def _job(job: Callable[[], Awaitable[None]]) -> None:
-    await job()

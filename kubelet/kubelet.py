@@ -82,6 +82,10 @@ class Kubelet:
         """Whether it has been told all its Pods since it started, the static ones too."""
         return self.source.informer.synced and self.files.synced
 
+    def looked_after(self) -> frozenset[Uid] | None:
+        """Return the Pods that have a worker; None while a source has not told all it has."""
+        return frozenset(worker.uid for worker in self._workers.all()) if self.knows_its_pods else None
+
     async def wait_registered(self) -> None:
         await self._node.wait_registered()
 

@@ -1,7 +1,6 @@
 """The runtimes that a node may have, each with the images, volumes, files and network that go with it."""
 
 import random
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -13,6 +12,7 @@ from kubelet.pod.directory import PodDirectory, PodFiles
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
 from kubelet.runtime.interface import ImageService, Runtime
+from kubelet.tasks import Job
 from kubelet.volumes.interface import NoVolumes, Volumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.objects import ApiObjects
@@ -32,7 +32,7 @@ class NodeRuntime:
     #: that the kubelet has to configure; None: the runtime has its own
     network: PodNetwork | None
     #: of the runtime itself: run as long as the kubelet
-    jobs: tuple[Callable[[], Awaitable[None]], ...] = ()
+    jobs: tuple[Job, ...] = ()
     #: something runs there, so memory, disk and cgroups are looked after
     runs_processes: bool = False
 

@@ -1,10 +1,13 @@
 """Tasks of one owner, cancelled together when the owner ends, and waits that end."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from vaina.clock import Clock
+
+#: what runs until it is cancelled
+Job = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Children:

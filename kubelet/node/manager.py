@@ -6,10 +6,9 @@ Node is registered again after it was deleted.
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import Any
 
 import structlog
 
@@ -30,7 +29,7 @@ from kubelet.status.node_status import (
     says_nothing_new,
     without_extended,
 )
-from kubelet.tasks import wait_at_most
+from kubelet.tasks import Job, wait_at_most
 from vaina.api.core.v1 import node_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.informer import Informer
@@ -69,7 +68,7 @@ class NodeManager:
         times: NodeTimes,
         rng: random.Random | None = None,
         look: Callable[[], NodeSeen] = NodeSeen,
-        beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
+        beside: Sequence[Job] = (),
     ) -> None:
         """Make it.
 

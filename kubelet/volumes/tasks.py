@@ -1,11 +1,12 @@
 """What of the volumes runs beside the Pods' workers. Called by `kubelet.build`."""
 
 import random
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
 from kubelet.runtime.records import Uid
+from kubelet.tasks import Job
 from kubelet.volumes.following import ObjectFollower
 from kubelet.volumes.interface import Volumes
 from kubelet.volumes.local_paths import Events, LocalPaths
@@ -28,7 +29,7 @@ def volume_tasks(  # noqa: PLR0913 - one node's parts
     known: Callable[[], Collection[Uid] | None],
     arrived: Callable[[Uid], None],
     rng: random.Random | None = None,
-) -> tuple[Callable[[], Awaitable[None]], ...]:
+) -> tuple[Job, ...]:
     """Return what is to run for a node's volumes; nothing for a hollow node's.
 
     `directory` has the volumes of the node-local provisioner. `known` gives the Pods that have a worker, None

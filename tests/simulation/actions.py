@@ -13,6 +13,7 @@ from tests.simulation.making import GRACE_SECONDS, container, fill, nth
 from tests.simulation.story import Step
 from tests.simulation.workloads import ACTIONS as OF_WORKLOADS
 from tests.simulation.world import World
+from tests.support.hollow import end
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.errors import AlreadyExists, ApiError, Conflict
@@ -222,7 +223,7 @@ async def _exit_container(world: World, number: int, code: int) -> None:
     if found is not None:
         node, container_id = found
         world.on_fault("exit-container", container_id)
-        node.runtime.end(container_id, code)
+        end(node.runtime, container_id, code)
 
 
 async def _kill(world: World, part: str, seconds: float) -> None:

@@ -25,7 +25,6 @@ from kubelet.runtime.interface import (
 )
 from kubelet.runtime.records import (
     ContainerConfig,
-    ContainerPhase,
     ContainerState,
     ContainerStats,
     DiskUsage,
@@ -287,20 +286,6 @@ class HollowRuntime:
 
     async def close(self) -> None:
         return
-
-    def lose(self, *, sandboxes: bool = False, containers: bool = False) -> None:
-        """Forget everything at once, as a machine that was switched off: for tests."""
-        if containers:
-            self._containers.clear()
-        if sandboxes:
-            self._sandboxes.clear()
-
-    def end(self, container_id: str, exit_code: int) -> None:
-        """Have a container's process end now: for tests."""
-        container = self._find(container_id)
-        if container.state(self._clock.now()).phase is ContainerPhase.RUNNING:
-            container.ends_at, container.exit_code = self._clock.now(), exit_code
-            self._ring()
 
 
 def _line(entry: tuple[float, bytes], *, timestamps: bool) -> bytes:

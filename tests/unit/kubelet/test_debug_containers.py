@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.support.hollow import end
 from tests.unit.kubelet.harness import Node, node
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_container, make_pod
@@ -43,7 +44,7 @@ async def test_it_is_run_once() -> None:
         await add(made)
         await made.until(debugging)
         (shell,) = [item for item in await made.containers() if item.name == "shell"]
-        made.runtime.end(shell.id, 3)
+        end(made.runtime, shell.id, 3)
         pod = await made.until(
             lambda pod: pod.status.ephemeral_container_statuses[0].state.HasField("terminated")
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.support.hollow import lose
 from tests.unit.kubelet.harness import node
 from tests.unit.kubelet.pods import is_running, pod_of, shell
 from vaina.testing.builders import make_pod
@@ -59,7 +60,7 @@ async def test_a_never_container_whose_record_is_lost_does_not_start_again() -> 
     async with node() as on:
         await on.create(pod_of(shell("app", "sleep infinity"), restart="Never"))
         await on.until(is_running)
-        on.runtime.lose(sandboxes=True, containers=True)
+        lose(on.runtime, sandboxes=True, containers=True)
 
         pod = await on.until(lambda pod: pod.status.phase == "Failed")
 

@@ -8,6 +8,7 @@ import asyncio
 import pytest
 
 from kubelet.runtime.records import ContainerPhase
+from tests.support.hollow import lose
 from tests.unit.kubelet.harness import Node, node
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_container, make_pod
@@ -137,7 +138,7 @@ async def test_a_pod_with_a_container_that_may_begin_again_outlives_its_sandbox(
     async with node() as on:
         await on.create(pod_of(shell("app", FOREVER, "Always"), restart="Never"))
         before = await on.until(is_running)
-        on.runtime.lose(sandboxes=True)
+        lose(on.runtime, sandboxes=True)
         pod = await on.until(lambda pod: pod.status.container_statuses[0].restart_count == 1)
         assert pod.status.phase == "Running"
         assert pod.metadata.uid == before.metadata.uid

@@ -1,6 +1,7 @@
 """Containers that end, fail a probe or a hook, or lose their sandbox, and are started again."""
 
 from kubelet.runtime.records import ContainerPhase
+from tests.support.hollow import lose
 from tests.unit.kubelet.harness import node
 from tests.unit.kubelet.pods import is_running, pod_of, shell
 from vaina.testing.builders import make_pod
@@ -62,7 +63,7 @@ async def test_a_sandbox_that_is_lost_is_made_anew_and_its_containers_restart() 
     async with node() as on:
         await on.create(make_pod())
         await on.until(is_running)
-        on.runtime.lose(sandboxes=True)
+        lose(on.runtime, sandboxes=True)
 
         pod = await on.until(lambda pod: pod.status.container_statuses[0].restart_count == 1)
 
