@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,11 @@ def begin(argv: Sequence[str], *, stdout: int | None = None) -> "subprocess.Pope
     It leads a session, and ignores nothing, though the tests may run under nohup.
     """
     with heard(signal.SIGHUP):
-        return subprocess.Popen(argv, start_new_session=True, stdout=stdout)
+        process = subprocess.Popen(argv, start_new_session=True, stdout=stdout)
+    # The kernel tells a program's words a moment after it has loaded it.
+    while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+        pass
+    return process
 
 
 @pytest.fixture
