@@ -49,14 +49,14 @@ class Kubelet:
         self._tools, self._node, self._status = tools, node, status
         #: what looks after the node itself; None where nothing runs
         self.care: NodeCare | None = None
-        self._workers = PodWorkers(
+        self.workers = PodWorkers(
             tools, on_end=self._on_end, is_crowded=lambda pod, others: is_crowded(pod, others, node.node)
         )
         self.source = ApiserverSource(
             client.pods, tools.clock, node_name=tools.node.name, on_change=self._on_change, rng=tools.rng
         )
         self._watch = RuntimeWatch(
-            tools.runtime, tools.clock, relist_seconds=relist_seconds, poke=self._workers.poke,
+            tools.runtime, tools.clock, relist_seconds=relist_seconds, poke=self.workers.poke,
             on_relist=self._on_relist, metrics=tools.metrics,
         )  # fmt: skip
         self.files = FileSource(
@@ -74,17 +74,13 @@ class Kubelet:
         self._adopted: set[Uid] = set()
 
     @property
-    def workers(self) -> PodWorkers:
-        return self._workers
-
-    @property
     def knows_its_pods(self) -> bool:
         """Whether it has been told all its Pods since it started, the static ones too."""
         return self.source.informer.synced and self.files.synced
 
     def looked_after(self) -> frozenset[Uid] | None:
         """Return the Pods that have a worker; None while a source has not told all it has."""
-        return frozenset(worker.uid for worker in self._workers.all()) if self.knows_its_pods else None
+        return frozenset(worker.uid for worker in self.workers.all()) if self.knows_its_pods else None
 
     async def wait_registered(self) -> None:
         await self._node.wait_registered()
@@ -95,7 +91,7 @@ class Kubelet:
         self._adopted = set(self._found)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._node.run(), name="node")
-            group.create_task(self._workers.run(), name="workers")
+            group.create_task(self.workers.run(), name="workers")
             group.create_task(self._watch.run(), name="runtime-watch")
             # Static Pods need no apiserver: it may be one of them.
             group.create_task(self.files.run(), name="static-pods")
@@ -146,9 +142,9 @@ class Kubelet:
         A Pod whose manifest was changed waits for the end of its predecessor: both would want the same ports
         and files.
         """
-        taken = {full_name(worker.pod) for worker in self._workers.all() if is_static(worker.pod.metadata)}
+        taken = {full_name(worker.pod) for worker in self.workers.all() if is_static(worker.pod.metadata)}
         for uid, pod in self._statics.items():
-            if uid not in self._workers and full_name(pod) not in taken:
+            if uid not in self.workers and full_name(pod) not in taken:
                 self._on_wish(pod)
 
     def _mirror_pods(self) -> Sequence[pod_pb2.Pod]:
@@ -156,7 +152,7 @@ class Kubelet:
 
     def _outlived(self, static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
         """Say whether a mirror shows an end that is none: an earlier kubelet's refusal stays in the API."""
-        worker = self._workers.get(Uid(static.metadata.uid))
+        worker = self.workers.get(Uid(static.metadata.uid))
         phase = worker.reported_phase if worker is not None else ""
         return mirror.status.phase in TERMINAL and phase != "" and phase not in TERMINAL
 
@@ -172,7 +168,7 @@ class Kubelet:
 
     def _on_wish(self, pod: pod_pb2.Pod) -> None:
         uid = Uid(pod.metadata.uid)
-        worker = self._workers.get(uid)
+        worker = self.workers.get(uid)
         if worker is not None:
             worker.wish(pod)
             self._status.reconcile(pod)
@@ -180,11 +176,9 @@ class Kubelet:
         adopted = uid in self._adopted
         # As upstream, which asks its sources (filterOutInactivePods in `pkg/kubelet/kubelet_pods.go`).
         others = [
-            other.allocated_pod
-            for other in self._workers.all()
-            if other.holds_resources and not other.is_gone
+            other.allocated_pod for other in self.workers.all() if other.holds_resources and not other.is_gone
         ]
-        worker = self._workers.start(pod, adopted=adopted)
+        worker = self.workers.start(pod, adopted=adopted)
         if adopted:
             log.info("pod adopted", pod=_key(pod), uid=uid)
             return
@@ -216,7 +210,7 @@ class Kubelet:
             worker.reject(rejection.reason, f"Pod was rejected: {rejection.message}")
 
     def _on_gone(self, uid: Uid) -> None:
-        worker = self._workers.get(uid)
+        worker = self.workers.get(uid)
         if worker is not None:
             worker.wish(None)
 
@@ -233,7 +227,7 @@ class Kubelet:
 
     def _on_relist(self, pods: Mapping[Uid, RuntimePod]) -> None:
         """End what is in the runtime and in no source; look after what was lost."""
-        for worker in self._workers.all():
+        for worker in self.workers.all():
             if worker.has_sandbox and worker.uid not in pods:
                 worker.poke()
         mirrors = len(self._mirror_pods())
@@ -247,7 +241,7 @@ class Kubelet:
     def _end_orphans(self, pods: Mapping[Uid, RuntimePod]) -> None:
         """End Pods that no source has, once the source has told what there is."""
         for uid, found in pods.items():
-            if uid in self._workers or uid in self._statics:
+            if uid in self.workers or uid in self._statics:
                 continue
             if not found.static and (not self.source.informer.synced or self.source.has(uid)):
                 continue
@@ -255,7 +249,7 @@ class Kubelet:
                 continue
             log.info("pod without an owner", pod=f"{found.namespace}/{found.name}", uid=uid)
             self._tools.metrics.orphans.inc()
-            self._workers.start(_orphan(found), adopted=True).wish(None)
+            self.workers.start(_orphan(found), adopted=True).wish(None)
 
 
 def _key(pod: pod_pb2.Pod) -> str:

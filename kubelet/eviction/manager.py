@@ -88,11 +88,7 @@ class EvictionManager:
         self._state = PressureState()
         #: Pods that were evicted and have not ended -> when
         self._ending: dict[str, float] = {}
-        self._conditions: frozenset[str] = frozenset()
-
-    @property
-    def conditions(self) -> frozenset[str]:
-        return self._conditions
+        self.conditions: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         while True:
@@ -111,9 +107,9 @@ class EvictionManager:
             transition_seconds=settings.transition_seconds,
         )  # fmt: skip
         self._state = judgement.state
-        if judgement.conditions != self._conditions:
+        if judgement.conditions != self.conditions:
             log.info("node pressure changed", conditions=sorted(judgement.conditions))
-            self._conditions = judgement.conditions
+            self.conditions = judgement.conditions
             self._changed()
         if await self._evict_above_own_limits() or not judgement.due:
             return

@@ -40,14 +40,6 @@ class PullSettings:
     remembered: int = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """A successful pull, in the words of its event."""
-
-    image: ImageState
-    message: str
-
-
 class ImageManager:
     """Owned by the kubelet's build; any task may call it."""
 
@@ -103,10 +95,11 @@ class ImageManager:
 
     async def pull(
         self, uid: Uid, image: str, auths: Sequence[RegistryAuth], begun: Callable[[], None] = _nobody
-    ) -> Pulled:
+    ) -> tuple[ImageState, str]:
         """Pull an image with each of the credentials in turn; (): anonymously. Raises ImagePullError.
 
-        `begun` is called when it has a place among the node's pulls.
+        Returns the image, and the text of the event. `begun` is called when it has a place among the node's
+        pulls.
         """
         asked = self._clock.monotonic()
         async with self._slots:
@@ -117,11 +110,8 @@ class ImageManager:
         self._failures.pop((uid, image), None)
         now = self._clock.monotonic()
         took, whole = go_duration(round(now - turn, 3)), go_duration(round(now - asked, 3))
-        return Pulled(
-            state,
-            f"Successfully pulled image {go_quote(image)} in {took} ({whole} including waiting). "
-            f"Image size: {state.size_bytes} bytes.",
-        )
+        words = f"Successfully pulled image {go_quote(image)} in {took} ({whole} including waiting). "
+        return state, f"{words}Image size: {state.size_bytes} bytes."
 
     async def _pull(self, image: str, auths: Sequence[RegistryAuth | None]) -> ImageState:
         refused: list[ImagePullError] = []

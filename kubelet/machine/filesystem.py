@@ -26,9 +26,6 @@ class TreeUse:
     bytes: int = 0
     inodes: int = 0
 
-    def __add__(self, other: "TreeUse") -> "TreeUse":
-        return TreeUse(self.bytes + other.bytes, self.inodes + other.inodes)
-
 
 def filesystem_use(path: str | Path) -> FilesystemUse:
     """Return the state of the file system that a path is on. Raises OSError."""

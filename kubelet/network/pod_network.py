@@ -51,9 +51,11 @@ class PodNetwork:
         What goes to `cluster_cidr` is not translated. Pods do not reach the ports `closed_to_pods` of this
         node and of others in its networks.
         """
-        self._cluster_cidr = cluster_cidr
+        #: the range of all Pods
+        self.cluster = cluster_cidr
         self._closed = tuple(closed_to_pods)
-        self._cidr: IPv4Network | None = None
+        #: the node's Pod CIDR, once it is known
+        self.cidr: IPv4Network | None = None
         self._last: IPv4Address | None = None
         #: addresses given to sandboxes that the runtime does not list yet
         self._reserved: set[IPv4Address] = set()
@@ -61,15 +63,6 @@ class PodNetwork:
         #: what was applied last; None: not known, after an earlier kubelet or a failed command
         self._rules: str | None = None
         self._host_ports: str | None = None
-
-    @property
-    def cluster(self) -> IPv4Network:
-        return self._cluster_cidr
-
-    @property
-    def cidr(self) -> IPv4Network | None:
-        """The node's Pod CIDR, once it is known."""
-        return self._cidr
 
     async def interfaces(self) -> tuple[IPv4Interface, ...]:
         """Return the node's addresses with their networks, not loopback or bridge. Raises
@@ -95,19 +88,19 @@ class PodNetwork:
 
     async def configure(self, cidr: IPv4Network) -> None:
         """Make the bridge and the rules for what Pods send. Idempotent. Raises NetworkCommandError."""
-        if self._cidr != cidr:
+        if self.cidr != cidr:
             await self._make_bridge(cidr)
         # The node's networks may change, and what is closed in them with them.
         wanted = rules.ruleset(
-            bridge=BRIDGE, cidr=cidr, cluster=self._cluster_cidr, closed=self._closed,
+            bridge=BRIDGE, cidr=cidr, cluster=self.cluster, closed=self._closed,
             interfaces=await self.interfaces(),
         )  # fmt: skip
         if wanted != self._rules:
             self._rules = None
             await run(["nft", "-f", "-"], wanted)
             self._rules = wanted
-        if self._cidr != cidr:
-            self._cidr = cidr
+        if self.cidr != cidr:
+            self.cidr = cidr
             log.info("pod network configured", cidr=str(cidr), bridge=BRIDGE)
 
     async def _make_bridge(self, cidr: IPv4Network) -> None:
@@ -129,10 +122,10 @@ class PodNetwork:
         `taken` has the addresses of all sandboxes that exist, running or not.
         """
         async with self._lock:
-            if self._cidr is None:
+            if self.cidr is None:
                 raise NetworkNotReady("the node has no Pod CIDR yet")
             used = {IPv4Address(address) for address in taken if address} | self._reserved
-            self._last = ipam.next_address(self._cidr, used, self._last)
+            self._last = ipam.next_address(self.cidr, used, self._last)
             self._reserved.add(self._last)
             return self._last
 
@@ -144,7 +137,7 @@ class PodNetwork:
         """Give process `pid`'s namespace the address and a way out. Raises NetworkNotReady,
         NetworkCommandError.
         """
-        if self._cidr is None:
+        if self.cidr is None:
             raise NetworkNotReady("the node has no Pod CIDR yet")
         host = host_interface(sandbox_id)
         if (_LINKS / host).exists():
@@ -152,10 +145,10 @@ class PodNetwork:
         await ip_batch([f"link add {host} mtu {MTU} type veth peer name eth0 mtu {MTU} netns {pid}"])
         await ip_batch(
             [
-                f"address add {address}/{self._cidr.prefixlen} brd + dev eth0",
+                f"address add {address}/{self.cidr.prefixlen} brd + dev eth0",
                 "link set lo up",
                 "link set eth0 up",
-                f"route add default via {ipam.gateway_of(self._cidr)}",
+                f"route add default via {ipam.gateway_of(self.cidr)}",
             ],
             pid=pid,
         )
@@ -179,9 +172,9 @@ class PodNetwork:
 
     async def set_host_ports(self, ports: Iterable[HostPort]) -> None:
         """Lead the node's ports to these Pods, and no others. Raises NetworkNotReady, NetworkCommandError."""
-        if self._cidr is None:
+        if self.cidr is None:
             raise NetworkNotReady("the node has no Pod CIDR yet")
-        rules = port_rules(ports, bridge=BRIDGE, cidr=self._cidr)
+        rules = port_rules(ports, bridge=BRIDGE, cidr=self.cidr)
         async with self._lock:
             if rules == self._host_ports:
                 return

@@ -53,7 +53,7 @@ class Pulls:
             waits.begin(pod, key, PodStep.STARTED, f"a place among the node's pulls, for {words}")
         try:
             auths = await self._auths(pod, action.image)
-            pulled = await tools.images.pull(uid, action.image, auths, begun)
+            image, told = await tools.images.pull(uid, action.image, auths, begun)
         except (RuntimeFailure, ApiError) as error:
             refused = error if isinstance(error, ImagePullError) else ImagePullError(str(error))
             observation = tools.images.failed(uid, action.image, refused)
@@ -66,8 +66,8 @@ class Pulls:
             )
             self._tools.event(pod, WARNING, "Failed", f"Error: {observation.reason}", action.name)
         else:
-            observation = ImageObservation(ImageProgress.READY, image_id=pulled.image.id)
-            self._tools.event(pod, NORMAL, "Pulled", pulled.message, _owner(action))
+            observation = ImageObservation(ImageProgress.READY, image_id=image.id)
+            self._tools.event(pod, NORMAL, "Pulled", told, _owner(action))
         self._memory.images[action.key] = ImageRecord(action.attempt, action.image, observation, pulled=True)
         waits.end(pod, key)
         self._poke()

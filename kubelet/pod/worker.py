@@ -62,11 +62,14 @@ class PodWorker:
         before it starts; `on_room` is called when the Pod takes less of the node than before.
         """
         self.uid = Uid(pod.metadata.uid)
-        self._pod, self._tools, self._adopted = pod, tools, adopted
-        self._gone = False
+        #: the newest wish (the last one, when the Pod is gone)
+        self.pod = pod
+        #: no source has the Pod any more: the rest of it ends
+        self.is_gone = False
+        self._tools, self._adopted = tools, adopted
         self._judge, self._on_room, self._must_wait = judge, on_room, must_wait
-        #: nothing of the Pod is started before
-        self._may_start = adopted
+        #: it has room on the node: nothing of it is started before
+        self.may_start = adopted
         self._told_wait = False
         self._held_resources = True
         self._rejection: tuple[str, str] | None = None
@@ -88,30 +91,16 @@ class PodWorker:
         self._failing = 0
 
     @property
-    def pod(self) -> pod_pb2.Pod:
-        """The newest wish (the last one, when the Pod is gone)."""
-        return self._pod
-
-    @property
     def allocated_pod(self) -> pod_pb2.Pod:
         """The newest wish, with the CPU and memory that this node has granted."""
         allocated = self._memory.allocated
-        return self._pod if allocated is None else with_allocated(self._pod, allocated)
+        return self.pod if allocated is None else with_allocated(self.pod, allocated)
 
     @property
     def waits_for_room(self) -> bool:
         """Whether the Pod's start, or a resize, was put off because the node is full."""
         resized = self._memory.resize is not None and self._memory.resize.reason == DEFERRED
-        return resized or not self._may_start
-
-    @property
-    def may_start(self) -> bool:
-        """Whether the Pod has room on the node; a Pod that waits for room has none yet."""
-        return self._may_start
-
-    @property
-    def is_gone(self) -> bool:
-        return self._gone
+        return resized or not self.may_start
 
     @property
     def has_sandbox(self) -> bool:
@@ -121,7 +110,7 @@ class PodWorker:
     @property
     def reported(self) -> pod_pb2.PodStatus:
         """The status that was reported last; before there is one, that of the newest wish."""
-        return self._memory.reported if self._memory.reported is not None else self._pod.status
+        return self._memory.reported if self._memory.reported is not None else self.pod.status
 
     @property
     def reported_phase(self) -> str:
@@ -133,16 +122,16 @@ class PodWorker:
         """Whether the Pod counts against the node's allocatable: it is not known to have ended."""
         if self._rejection is not None:
             return False
-        phase = self._memory.reported.phase if self._memory.reported is not None else self._pod.status.phase
+        phase = self._memory.reported.phase if self._memory.reported is not None else self.pod.status.phase
         return phase not in TERMINAL
 
     def wish(self, pod: pod_pb2.Pod | None) -> None:
         """Have the Pod so from now on; None: no source has it any more, and nothing of it may stay."""
-        before, was_gone = self._pod, self._gone
+        before, was_gone = self.pod, self.is_gone
         if pod is None:
-            self._gone = True
+            self.is_gone = True
         else:
-            self._pod, self._gone = pod, False
+            self.pod, self.is_gone = pod, False
             # The watch shows what was just reported: nothing is to be done.
             if not was_gone and is_same_wish(before, pod, self._memory.reported):
                 return
@@ -186,7 +175,7 @@ class PodWorker:
             try:
                 await self._loop(tasks, executor)
             finally:
-                self._prober.stop(self._pod)
+                self._prober.stop(self.pod)
                 tasks.cancel()
         await self._tools.files.remove(self.uid)
         self._tools.cgroups.remove(self.uid)
@@ -279,21 +268,21 @@ class PodWorker:
 
     def _has_room(self, pod: pod_pb2.Pod) -> bool:
         """Say whether the Pod may start; from then on it may."""
-        self._may_start = self._may_start or not self._must_wait(pod)
-        if not self._may_start and not self._told_wait:
+        self.may_start = self.may_start or not self._must_wait(pod)
+        if not self.may_start and not self._told_wait:
             self._told_wait = True
             self._tools.event(pod, "Normal", "WaitingForRoom", WAITING_MESSAGE)
             self._step_waits.begin(pod, _ROOM, PodStep.SANDBOXED, "Pods that were deleted by force to end")
             log.info("pod waits for room", pod=pod.metadata.name, uid=self.uid)
-        if self._may_start:
+        if self.may_start:
             self._step_waits.end(pod, _ROOM)
-        return self._may_start
+        return self.may_start
 
     def _effective_pod(self) -> pod_pb2.Pod:
         if self._rejection is None:
-            return self._pod
+            return self.pod
         pod = pod_pb2.Pod()
-        pod.CopyFrom(self._pod)
+        pod.CopyFrom(self.pod)
         pod.status.phase = "Failed"
         pod.status.reason, pod.status.message = self._rejection
         return pod
@@ -303,7 +292,7 @@ class PodWorker:
         before, tools = self._ending, self._tools
         said = self._memory.reported if self._memory.reported is not None else tools.status.shown(pod)
         self._ending = next_ending(
-            before, pod, gone=self._gone, now=tools.clock.now(), adopted=self._adopted and first_look,
+            before, pod, gone=self.is_gone, now=tools.clock.now(), adopted=self._adopted and first_look,
             verdict=self._verdict, said=said,
         )  # fmt: skip
         if before is None and self._ending is not None:
@@ -323,9 +312,9 @@ class PodWorker:
                 self._prober.adopt(container_id, ready=item.ready, started=item.started)
 
     def _report(self, pod: pod_pb2.Pod, observed: PodObservation, ending: Ending | None) -> None:
-        if self._gone:
+        if self.is_gone:
             return
-        self._reporter.report(self._pod, pod, observed, ending, self._memory)
+        self._reporter.report(self.pod, pod, observed, ending, self._memory)
         if self._held_resources and not self.holds_resources:
             self._held_resources = False
             self._on_room()
@@ -352,7 +341,7 @@ class PodWorker:
     def _unhealthy(self, spec: pod_pb2.Container, kind: ProbeKind, outcome: Outcome) -> None:
         reason, what = ("ProbeWarning", "warning") if outcome.succeeded else ("Unhealthy", "failed")
         words = f"{kind.value} probe {what}: {outcome.message}"
-        self._tools.event(self._pod, "Warning", reason, words, spec.name)
+        self._tools.event(self.pod, "Warning", reason, words, spec.name)
 
     def _attend(
         self, tasks: Children, pod: pod_pb2.Pod, observed: PodObservation, ending: Ending | None

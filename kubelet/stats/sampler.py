@@ -68,19 +68,11 @@ class Sampler:
         seconds: float = SAMPLE_SECONDS,
     ) -> None:
         self._stats, self._clock, self._pods, self._seconds = stats, clock, pods, seconds
-        self._node: Rate | None = None
+        self.node: Rate | None = None
         #: by container id
         self._containers: dict[str, Rate] = {}
         self._whole: dict[str, Rate] = {}
-        self._last: tuple[PodRates, ...] = ()
-
-    @property
-    def node(self) -> Rate | None:
-        return self._node
-
-    @property
-    def pods(self) -> tuple[PodRates, ...]:
-        return self._last
+        self.pods: tuple[PodRates, ...] = ()
 
     async def run(self) -> None:
         while True:
@@ -91,7 +83,7 @@ class Sampler:
             await self._clock.sleep(self._seconds)
 
     async def look(self) -> None:
-        self._node = rate(self._node, self._stats.node(), at=self._clock.now())
+        self.node = rate(self.node, self._stats.node(), at=self._clock.now())
         running = await self._stats.running()
         containers: dict[str, Rate] = {}
         whole: dict[str, Rate] = {}
@@ -113,4 +105,4 @@ class Sampler:
                 whole[uid] = together
             if own:
                 found.append(PodRates(pod, together, own))
-        self._containers, self._whole, self._last = containers, whole, tuple(found)
+        self._containers, self._whole, self.pods = containers, whole, tuple(found)
