@@ -1,16 +1,20 @@
 """The only module that opens the CRI socket: a channel, the services' stubs, and what their errors become."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import grpc
 import structlog
+from google.protobuf.message import Message
 
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri import cri_service_pb2_grpc
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
 
 log = structlog.stdlib.get_logger(__name__)
+
+Answer = TypeVar("Answer")
 
 #: of one ordinary call (upstream's runtimeRequestTimeout); a sandbox gets twice as much
 CALL_SECONDS = 120.0
@@ -83,3 +87,15 @@ def translated(refusal: type[RuntimeFailure] = RuntimeFailure) -> Iterator[None]
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             raise RuntimeUnavailable(f"the container runtime takes too long: {details}") from error
         raise refusal(words(error)) from error
+
+
+async def call(
+    method: Callable[..., Awaitable[Answer]],
+    request: Message,
+    *,
+    refusal: type[RuntimeFailure] = RuntimeFailure,
+    seconds: float = CALL_SECONDS,
+) -> Answer:
+    """Call a method of a stub and return its answer. Raises as `translated`."""
+    with translated(refusal):
+        return await method(request, timeout=seconds)

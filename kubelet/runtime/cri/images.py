@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 
 from kubelet.runtime.cri import cri_pb2 as cri
-from kubelet.runtime.cri.connection import CALL_SECONDS, Connection, translated, words
+from kubelet.runtime.cri.connection import Connection, call, words
 from kubelet.runtime.cri.convert import image_state
 from kubelet.runtime.interface import ImagePullError, NotFoundInRuntime, RuntimeFailure
 from kubelet.runtime.records import ImageState, RegistryAuth
@@ -26,8 +26,7 @@ class CriImages:
 
     async def image_status(self, reference: str) -> ImageState | None:
         request = cri.ImageStatusRequest(image=cri.ImageSpec(image=reference))
-        with translated():
-            answer = await self._cri.images.ImageStatus(request, timeout=CALL_SECONDS)
+        answer = await call(self._cri.images.ImageStatus, request)
         return image_state(answer.image) if answer.HasField("image") else None
 
     async def pull_image(self, reference: str, *, auth: RegistryAuth | None = None) -> ImageState:
@@ -50,27 +49,23 @@ class CriImages:
         return False
 
     async def list_images(self) -> Sequence[ImageState]:
-        with translated():
-            answer = await self._cri.images.ListImages(cri.ListImagesRequest(), timeout=CALL_SECONDS)
+        answer = await call(self._cri.images.ListImages, cri.ListImagesRequest())
         return [image_state(item) for item in answer.images]
 
     async def remove_image(self, image_id: str) -> None:
         # Runtimes remove one that is in use: its containers run on, and cannot be started again.
-        with translated():
-            used = await self._cri.runtime.ListContainers(cri.ListContainersRequest(), timeout=CALL_SECONDS)
+        used = await call(self._cri.runtime.ListContainers, cri.ListContainersRequest())
         users = [item.id for item in used.containers if image_id in {item.image_ref, item.image.image}]
         if users:
             raise RuntimeFailure(f"image {image_id} is used by container {users[0]}")
         request = cri.RemoveImageRequest(image=cri.ImageSpec(image=image_id))
         try:
-            with translated():
-                await self._cri.images.RemoveImage(request, timeout=CALL_SECONDS)
+            await call(self._cri.images.RemoveImage, request)
         except NotFoundInRuntime:
             return
 
     async def image_filesystem(self) -> str:
-        with translated():
-            answer = await self._cri.images.ImageFsInfo(cri.ImageFsInfoRequest(), timeout=CALL_SECONDS)
+        answer = await call(self._cri.images.ImageFsInfo, cri.ImageFsInfoRequest())
         return next((item.fs_id.mountpoint for item in answer.image_filesystems), "")
 
 

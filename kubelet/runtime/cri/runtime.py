@@ -13,7 +13,7 @@ import grpc
 
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
-from kubelet.runtime.cri.connection import CALL_SECONDS, Connection, translated
+from kubelet.runtime.cri.connection import Connection, call, translated
 from kubelet.runtime.cri.logs import container_logs, log_bytes, remove_logs
 from kubelet.runtime.cri.sandboxes import CriSandboxes
 from kubelet.runtime.cri.sessions import CriSession
@@ -66,14 +66,12 @@ class CriRuntime(CriSandboxes):
         self._records: dict[tuple[str, int], ContainerState] = {}
 
     async def version(self) -> RuntimeVersion:
-        with translated():
-            answer = await self._cri.runtime.Version(cri.VersionRequest(version="v1"), timeout=CALL_SECONDS)
+        answer = await call(self._cri.runtime.Version, cri.VersionRequest(version="v1"))
         return RuntimeVersion(answer.runtime_name, answer.runtime_version.removeprefix("v").partition("~")[0])
 
     async def status(self) -> RuntimeStatus:
         try:
-            with translated():
-                answer = await self._cri.runtime.Status(cri.StatusRequest(), timeout=CALL_SECONDS)
+            answer = await call(self._cri.runtime.Status, cri.StatusRequest())
         except RuntimeFailure as error:
             return RuntimeStatus(ready=False, network_ready=False, message=str(error))
         conditions = {item.type: item for item in answer.status.conditions}
@@ -121,8 +119,7 @@ class CriRuntime(CriSandboxes):
         return ""
 
     async def _create(self, request: cri.CreateContainerRequest) -> str:
-        with translated(CreateFailed):
-            made = await self._cri.runtime.CreateContainer(request, timeout=CALL_SECONDS)
+        made = await call(self._cri.runtime.CreateContainer, request, refusal=CreateFailed)
         return str(made.container_id)
 
     async def _image_user(self, config: ContainerConfig) -> str:
@@ -130,16 +127,13 @@ class CriRuntime(CriSandboxes):
         if security.run_as_group is None or security.run_as_user is not None:
             return ""
         request = cri.ImageStatusRequest(image=cri.ImageSpec(image=config.image_id))
-        with translated(CreateFailed):
-            answer = await self._cri.images.ImageStatus(request, timeout=CALL_SECONDS)
+        answer = await call(self._cri.images.ImageStatus, request, refusal=CreateFailed)
         return convert.image_state(answer.image).user
 
     async def start_container(self, container_id: str) -> None:
         try:
-            with translated(StartFailed):
-                await self._cri.runtime.StartContainer(
-                    cri.StartContainerRequest(container_id=container_id), timeout=CALL_SECONDS
-                )
+            request = cri.StartContainerRequest(container_id=container_id)
+            await call(self._cri.runtime.StartContainer, request, refusal=StartFailed)
         except StartFailed as error:
             # One that runs or has ended is refused: nothing is to be done for it.
             status = await self._status(container_id)
@@ -151,8 +145,7 @@ class CriRuntime(CriSandboxes):
 
     async def _status(self, container_id: str) -> cri.ContainerStatus:
         request = cri.ContainerStatusRequest(container_id=container_id)
-        with translated():
-            answer = await self._cri.runtime.ContainerStatus(request, timeout=CALL_SECONDS)
+        answer = await call(self._cri.runtime.ContainerStatus, request)
         return answer.status
 
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
@@ -167,19 +160,14 @@ class CriRuntime(CriSandboxes):
             if convert.was_cut_off(status):
                 # containerd may have made its first process, and then refuses: "cannot delete running task".
                 await self._cri.delete_task(container_id)
-            with translated():
-                await self._cri.runtime.RemoveContainer(
-                    cri.RemoveContainerRequest(container_id=container_id), timeout=CALL_SECONDS
-                )
+            request = cri.RemoveContainerRequest(container_id=container_id)
+            await call(self._cri.runtime.RemoveContainer, request)
         except NotFoundInRuntime:
             return
         await asyncio.to_thread(remove_logs, Path(status.log_path))
 
     async def _listed_containers(self, wanted: cri.ContainerFilter) -> Sequence[cri.Container]:
-        with translated():
-            answer = await self._cri.runtime.ListContainers(
-                cri.ListContainersRequest(filter=wanted), timeout=CALL_SECONDS
-            )
+        answer = await call(self._cri.runtime.ListContainers, cri.ListContainersRequest(filter=wanted))
         return [item for item in answer.containers if convert.POD_UID in item.labels]
 
     async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
@@ -212,14 +200,11 @@ class CriRuntime(CriSandboxes):
         request = cri.UpdateContainerResourcesRequest(
             container_id=container_id, linux=convert.resources_message(resources)
         )
-        with translated():
-            await self._cri.runtime.UpdateContainerResources(request, timeout=CALL_SECONDS)
+        await call(self._cri.runtime.UpdateContainerResources, request)
 
     async def _stats(self, container_id: str) -> cri.ContainerStats:
-        with translated():
-            answer = await self._cri.runtime.ContainerStats(
-                cri.ContainerStatsRequest(container_id=container_id), timeout=CALL_SECONDS
-            )
+        request = cri.ContainerStatsRequest(container_id=container_id)
+        answer = await call(self._cri.runtime.ContainerStats, request)
         return answer.stats
 
     async def container_stats(self, container_id: str) -> ContainerStats:
@@ -247,8 +232,7 @@ class CriRuntime(CriSandboxes):
         whole = max(int(timeout_seconds + 0.999), 1)
         request = cri.ExecSyncRequest(container_id=container_id, cmd=argv, timeout=whole)
         try:
-            with translated():
-                answer = await self._cri.runtime.ExecSync(request, timeout=timeout_seconds)
+            answer = await call(self._cri.runtime.ExecSync, request, seconds=timeout_seconds)
         except RuntimeUnavailable as error:
             cause = error.__cause__
             if isinstance(cause, grpc.aio.AioRpcError) and cause.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -264,8 +248,7 @@ class CriRuntime(CriSandboxes):
         ended, session = partial(self._commands.end, container_id, config.argv), None
         self._commands.begin(container_id, config.argv)
         try:
-            with translated():
-                answer = await self._cri.runtime.Exec(request, timeout=CALL_SECONDS)
+            answer = await call(self._cri.runtime.Exec, request)
             session = await CriSession.connect(answer.url, stdin=config.stdin, tty=config.tty, ended=ended)
             if config.tty and all(config.size):
                 await session.resize(*config.size)
@@ -279,8 +262,7 @@ class CriRuntime(CriSandboxes):
         request = cri.AttachRequest(
             container_id=container_id, stdin=stdin, stdout=True, stderr=not tty, tty=tty
         )
-        with translated():
-            answer = await self._cri.runtime.Attach(request, timeout=CALL_SECONDS)
+        answer = await call(self._cri.runtime.Attach, request)
         return await CriSession.connect(
             answer.url, stdin=stdin, tty=tty, exit_code=lambda: self._exit_code(container_id)
         )
@@ -314,10 +296,8 @@ class CriRuntime(CriSandboxes):
 
     async def reopen_log(self, container_id: str) -> None:
         """Have the runtime write a container's log to its path anew, after the file there was moved away."""
-        with translated():
-            await self._cri.runtime.ReopenContainerLog(
-                cri.ReopenContainerLogRequest(container_id=container_id), timeout=CALL_SECONDS
-            )
+        request = cri.ReopenContainerLogRequest(container_id=container_id)
+        await call(self._cri.runtime.ReopenContainerLog, request)
 
     async def events(self) -> AsyncIterator[RuntimeEvent]:
         with translated(RuntimeUnavailable):

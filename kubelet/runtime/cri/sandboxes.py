@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
-from kubelet.runtime.cri.connection import CALL_SECONDS, SANDBOX_SECONDS, Connection, translated
+from kubelet.runtime.cri.connection import CALL_SECONDS, SANDBOX_SECONDS, Connection, call, translated
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, SandboxFailed
 from kubelet.runtime.records import DnsConfig, SandboxConfig, SandboxState, Uid
 
@@ -38,11 +38,10 @@ class CriSandboxes:
         message = self._sandbox_message(config, privileged=config.privileged)
         await asyncio.to_thread(Path(message.log_directory).mkdir, parents=True, exist_ok=True)
         try:
-            with translated(SandboxFailed):
-                made = await self._cri.runtime.RunPodSandbox(
-                    cri.RunPodSandboxRequest(config=message, runtime_handler=config.runtime_handler),
-                    timeout=SANDBOX_SECONDS,
-                )
+            request = cri.RunPodSandboxRequest(config=message, runtime_handler=config.runtime_handler)
+            made = await call(
+                self._cri.runtime.RunPodSandbox, request, refusal=SandboxFailed, seconds=SANDBOX_SECONDS
+            )
         except SandboxFailed:
             # An earlier call, whose answer was lost, may have made it.
             for found in await self.list_pod_sandboxes(config.uid):
@@ -76,10 +75,8 @@ class CriSandboxes:
         """End it and what runs in it; one that is gone, too. Raises RuntimeFailure."""
         self._addresses.pop(sandbox_id, None)
         try:
-            with translated():
-                await self._cri.runtime.StopPodSandbox(
-                    cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id), timeout=SANDBOX_SECONDS
-                )
+            request = cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
+            await call(self._cri.runtime.StopPodSandbox, request, seconds=SANDBOX_SECONDS)
         except NotFoundInRuntime:
             return
 
@@ -88,10 +85,8 @@ class CriSandboxes:
         listed = await self._listed_sandboxes(cri.PodSandboxFilter(id=sandbox_id))
         await self.stop_pod_sandbox(sandbox_id)
         try:
-            with translated():
-                await self._cri.runtime.RemovePodSandbox(
-                    cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id), timeout=SANDBOX_SECONDS
-                )
+            request = cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id)
+            await call(self._cri.runtime.RemovePodSandbox, request, seconds=SANDBOX_SECONDS)
         except NotFoundInRuntime:
             return
         for item in listed:
@@ -108,10 +103,7 @@ class CriSandboxes:
         await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
     async def _listed_sandboxes(self, wanted: cri.PodSandboxFilter) -> Sequence[cri.PodSandbox]:
-        with translated():
-            answer = await self._cri.runtime.ListPodSandbox(
-                cri.ListPodSandboxRequest(filter=wanted), timeout=CALL_SECONDS
-            )
+        answer = await call(self._cri.runtime.ListPodSandbox, cri.ListPodSandboxRequest(filter=wanted))
         # Others may use the socket too (crictl, ctr): what has no label of ours is theirs.
         return [item for item in answer.items if convert.POD_UID in item.labels]
 
@@ -133,8 +125,7 @@ class CriSandboxes:
     async def network_namespace(self, sandbox_id: str) -> str:
         """Return the path of a running sandbox's network namespace. Raises NotFoundInRuntime, RuntimeFailure."""
         request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id, verbose=True)
-        with translated():
-            answer = await self._cri.runtime.PodSandboxStatus(request, timeout=CALL_SECONDS)
+        answer = await call(self._cri.runtime.PodSandboxStatus, request)
         if answer.status.state != cri.SANDBOX_READY:
             raise NotFoundInRuntime(f"sandbox {sandbox_id} is not running")
         # Not part of the interface: containerd and CRI-O both tell the process here.

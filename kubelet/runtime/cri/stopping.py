@@ -20,7 +20,7 @@ import structlog
 
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
-from kubelet.runtime.cri.connection import CALL_SECONDS, Connection, translated
+from kubelet.runtime.cri.connection import Connection, call
 from kubelet.runtime.cut_off import end_command, find_command
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure
 from vaina.clock import Clock
@@ -34,8 +34,7 @@ _MOST = 4096
 async def first_process(connection: Connection, container_id: str) -> int:
     """Return the process id of a container on the node; 0: the runtime does not tell. Raises RuntimeFailure."""
     request = cri.ContainerStatusRequest(container_id=container_id, verbose=True)
-    with translated():
-        answer = await connection.runtime.ContainerStatus(request, timeout=CALL_SECONDS)
+    answer = await call(connection.runtime.ContainerStatus, request)
     # Not part of the interface: containerd and CRI-O both tell it here.
     return int(json.loads(answer.info.get("info", "{}")).get("pid", 0))
 
@@ -74,10 +73,8 @@ class Stops:
     async def kill(self, container_id: str) -> None:
         """Kill the container; return when it has ended. Success when it is gone."""
         try:
-            with translated():
-                await self._cri.runtime.StopContainer(
-                    cri.StopContainerRequest(container_id=container_id, timeout=0), timeout=CALL_SECONDS
-                )
+            request = cri.StopContainerRequest(container_id=container_id, timeout=0)
+            await call(self._cri.runtime.StopContainer, request)
         except NotFoundInRuntime:
             return
 
@@ -88,8 +85,7 @@ class Stops:
         The runtime's own stop would send another signal too, so the kubelet kills when the grace is over.
         """
         request = cri.ContainerStatusRequest(container_id=container_id)
-        with translated():
-            status = (await self._cri.runtime.ContainerStatus(request, timeout=CALL_SECONDS)).status
+        status = (await call(self._cri.runtime.ContainerStatus, request)).status
         name = convert.own_stop_signal(status)
         if not name or status.state != cri.CONTAINER_RUNNING or name not in signal.Signals.__members__:
             return False

@@ -7,7 +7,7 @@ from docker import APIClient
 from docker.errors import APIError
 
 from kubelet.runtime.docker import convert
-from kubelet.runtime.docker.engine import Engine, translated
+from kubelet.runtime.docker.engine import Engine
 from kubelet.runtime.records import Uid
 
 NOT_FOUND, CONFLICT = 404, 409
@@ -23,10 +23,9 @@ def filters_of(kind: str, pod_uid: Uid | None) -> dict[str, Any]:
 
 async def list_all(engine: Engine, filters: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the containers that pass the filters, in whatever state. Raises RuntimeFailure."""
-    with translated():
-        listed: list[dict[str, Any]] = await engine.call(
-            lambda client: client.containers(all=True, filters=filters)
-        )
+    listed: list[dict[str, Any]] = await engine.ask(
+        lambda client: client.containers(all=True, filters=filters)
+    )
     return listed
 
 
@@ -64,5 +63,4 @@ async def _even_if_gone(engine: Engine, operation: Callable[[APIClient], object]
             if error.status_code not in {NOT_FOUND, CONFLICT}:
                 raise
 
-    with translated():
-        await engine.call(call)
+    await engine.ask(call)

@@ -130,6 +130,13 @@ class Engine:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: self._run(operation))
 
+    async def ask(
+        self, operation: Callable[[APIClient], T], *, refusal: type[RuntimeFailure] = RuntimeFailure
+    ) -> T:
+        """Run an SDK call in the pool. Raises as `translated`."""
+        with translated(refusal):
+            return await self.call(operation)
+
     async def call_as_of(self, version: str, operation: Callable[[APIClient], T]) -> T:
         """Run an SDK call with another version of the API, on a connection of its own. Raises as `call`."""
 

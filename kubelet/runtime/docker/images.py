@@ -10,7 +10,7 @@ from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
 from kubelet.runtime.docker.convert import image_state
-from kubelet.runtime.docker.engine import ClosableIterator, Engine, translated
+from kubelet.runtime.docker.engine import ClosableIterator, Engine
 from kubelet.runtime.docker.unpack import unpack
 from kubelet.runtime.interface import ImagePullError, RuntimeFailure
 from kubelet.runtime.records import ImageState, RegistryAuth
@@ -34,8 +34,7 @@ class DockerImages:
                     return None
                 raise
 
-        with translated():
-            return await self._engine.call(inspect)
+        return await self._engine.ask(inspect)
 
     async def pull_image(self, reference: str, *, auth: RegistryAuth | None = None) -> ImageState:
         repository, tag = parse_repository_tag(reference)
@@ -65,13 +64,11 @@ class DockerImages:
         return image
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
-        with translated():
-            await self._engine.call(lambda client: unpack(client, image_id, directory))
+        await self._engine.ask(lambda client: unpack(client, image_id, directory))
         return True
 
     async def list_images(self) -> Sequence[ImageState]:
-        with translated():
-            listed = await self._engine.call(lambda client: client.images())
+        listed = await self._engine.ask(lambda client: client.images())
         return [image_state(item) for item in listed]
 
     async def remove_image(self, image_id: str) -> None:
@@ -89,12 +86,10 @@ class DockerImages:
             for name in found.tags or (found.id,):
                 client.remove_image(name)
 
-        with translated(RuntimeFailure):
-            await self._engine.call(remove)
+        await self._engine.ask(remove)
 
     async def image_filesystem(self) -> str:
-        with translated():
-            info = await self._engine.call(lambda client: client.info())
+        info = await self._engine.ask(lambda client: client.info())
         return str(info["DockerRootDir"])
 
 

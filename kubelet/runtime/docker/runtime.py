@@ -78,16 +78,14 @@ class DockerRuntime(DockerSandboxes):
         self._stop_signals: dict[str, str] = {}
 
     async def version(self) -> RuntimeVersion:
-        with translated():
-            answer = await self._engine.call(lambda client: client.version())
+        answer = await self._engine.ask(lambda client: client.version())
         return RuntimeVersion(
             "docker", str(answer["Version"]), recursive_readonly=convert.can_mount_recursively(answer)
         )
 
     async def status(self) -> RuntimeStatus:
         try:
-            with translated():
-                await self._engine.call(lambda client: client.ping())
+            await self._engine.ask(lambda client: client.ping())
         except RuntimeFailure as error:
             return RuntimeStatus(
                 ready=False, network_ready=self._network.cidr is not None, message=str(error)
@@ -126,8 +124,7 @@ class DockerRuntime(DockerSandboxes):
             if client.inspect_container(container_id)["State"]["Status"] == "created":
                 client.start(container_id)
 
-        with translated(StartFailed):
-            await self._engine.call(start)
+        await self._engine.ask(start, refusal=StartFailed)
 
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
         signal = "SIGKILL" if grace_seconds <= 0 else await self._stop_signal(container_id)
@@ -138,8 +135,7 @@ class DockerRuntime(DockerSandboxes):
         if known is not None:
             return known
         try:
-            with translated():
-                inspected = await self._engine.call(lambda client: client.inspect_container(container_id))
+            inspected = await self._engine.ask(lambda client: client.inspect_container(container_id))
         except NotFoundInRuntime:
             return "SIGTERM"
         return convert.stop_signal(inspected)
@@ -163,8 +159,7 @@ class DockerRuntime(DockerSandboxes):
             except NotFound:
                 return None
 
-        with translated():
-            inspected = await self._engine.call(inspect)
+        inspected = await self._engine.ask(inspect)
         if inspected is None:
             return None
         state = convert.container_state(inspected)
@@ -187,14 +182,10 @@ class DockerRuntime(DockerSandboxes):
             "MemorySwap": "memswap_limit",
         }  # fmt: skip
         limits = {names[key]: value for key, value in body.items() if key in names}
-        with translated():
-            await self._engine.call(lambda client: client.update_container(container_id, **limits))
+        await self._engine.ask(lambda client: client.update_container(container_id, **limits))
 
     async def container_stats(self, container_id: str) -> ContainerStats:
-        with translated():
-            stats = await self._engine.call(
-                lambda client: client.stats(container_id, stream=False, one_shot=True)
-            )
+        stats = await self._engine.ask(lambda client: client.stats(container_id, stream=False, one_shot=True))
         memory = stats.get("memory_stats", {})
         details = memory.get("stats", {})
         # Working set as cAdvisor counts it: usage less the file pages that nobody has used for a while.
@@ -206,8 +197,7 @@ class DockerRuntime(DockerSandboxes):
         )
 
     async def container_disk_usage(self, container_id: str) -> DiskUsage:
-        with translated():
-            inspected = await self._engine.call(lambda client: client.inspect_container(container_id))
+        inspected = await self._engine.ask(lambda client: client.inspect_container(container_id))
         return await asyncio.to_thread(disk_usage, inspected)
 
     # Streams

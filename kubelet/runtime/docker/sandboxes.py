@@ -197,8 +197,7 @@ class DockerSandboxes:
 
     async def network_namespace(self, sandbox_id: str) -> str:
         """Return the path of a running sandbox's network namespace. Raises NotFoundInRuntime, RuntimeFailure."""
-        with translated():
-            inspected = await self._engine.call(lambda client: client.inspect_container(sandbox_id))
+        inspected = await self._engine.ask(lambda client: client.inspect_container(sandbox_id))
         pid = int(inspected["State"]["Pid"])
         if not pid:
             raise NotFoundInRuntime(f"sandbox {sandbox_id} is not running")

@@ -168,8 +168,7 @@ class DockerExec(_Session):
             return
         self._over = True
         try:
-            with translated():
-                inspected = await self._engine.call(lambda client: client.exec_inspect(self._id))
+            inspected = await self._engine.ask(lambda client: client.exec_inspect(self._id))
         except RuntimeFailure:
             # Gone with its container.
             return
@@ -196,8 +195,7 @@ class DockerAttach(_Session):
         client.resize(id, height=height, width=width)
 
     async def exit_code(self) -> int:
-        with translated():
-            inspected = await self._engine.call(lambda client: client.inspect_container(self._id))
+        inspected = await self._engine.ask(lambda client: client.inspect_container(self._id))
         return int(inspected["State"]["ExitCode"])
 
 
@@ -210,14 +208,12 @@ async def create_exec(
         made = client.exec_create(container_id, list(argv), stdin=stdin, tty=tty, stdout=True, stderr=True)
         return str(made["Id"])
 
-    with translated():
-        return await engine.call(create)
+    return await engine.ask(create)
 
 
 async def exec_exit_code(engine: Engine, exec_id: str) -> int:
     """Return the code of a command whose output has ended."""
-    with translated(NotFoundInRuntime):
-        inspected = await engine.call(lambda client: client.exec_inspect(exec_id))
+    inspected = await engine.ask(lambda client: client.exec_inspect(exec_id), refusal=NotFoundInRuntime)
     code = inspected.get("ExitCode")
     # The engine notes the code a moment after the stream's end; a command killed with its container has none.
     return 137 if code is None else int(code)
