@@ -67,22 +67,17 @@ class Cgroups:
             folder.mkdir(parents=True, exist_ok=True)
         if self.unified:
             self._delegate(path)
-        refused: OSError | None = None
-        for controller, name, text in self._settings(limits):
-            try:
-                if name == "memory.max":
-                    self._check_use(path, limits.memory_bytes)
-                _write(self._folder(controller, path) / name, text)
-            except OSError as error:
-                # The other limits hold all the same.
-                refused = refused or error
-        if refused is not None:
-            raise refused
-
-    def _check_use(self, path: str, limit: int) -> None:
-        """Raise OSError for a limit below what is used: version 1's kernel refuses it, version 2's kills."""
-        if used := self.used_above(path, limit):
-            raise OSError(errno.EBUSY, f"memory limit {limit} is below current usage {used}", path)
+        # Below what is used, version 1's kernel refuses a limit, and version 2's kills for it.
+        used = self.used_above(path, limits.memory_bytes) if self.unified else 0
+        _write_all(
+            (self._folder(controller, path) / name, text)
+            for controller, name, text in self._settings(limits)
+            if name != "memory.max" or not used
+        )
+        if used:
+            raise OSError(
+                errno.EBUSY, f"memory limit {limits.memory_bytes} is below current usage {used}", path
+            )
 
     def used_above(self, path: str, limit: int) -> int:
         """Return the bytes of memory used where a new limit (0: none) would lower it to that or less; else 0."""
@@ -108,19 +103,13 @@ class Cgroups:
         if not self.unified:
             return
         wanted = {"memory.oom.group": str(int(kill_together)), "memory.swap.max": "0"}
-        refused: OSError | None = None
-        for folder in [item for item in self._folder("", path).iterdir() if item.is_dir()]:
-            for name, text in wanted.items():
-                # Kernels without swap have no such file.
-                if not (folder / name).exists() or _lines(folder / name) == [text]:
-                    continue
-                try:
-                    _write(folder / name, text)
-                except OSError as error:
-                    # It may have ended just now; the others run.
-                    refused = refused or error
-        if refused is not None:
-            raise refused
+        _write_all(
+            (folder / name, text)
+            for folder in [item for item in self._folder("", path).iterdir() if item.is_dir()]
+            for name, text in wanted.items()
+            # Kernels without swap have no such file.
+            if (folder / name).exists() and _lines(folder / name) != [text]
+        )
 
     def _delegate(self, path: str) -> None:
         """Enable the controllers in every cgroup of the path (version 2 hands them down one by one)."""
@@ -132,7 +121,7 @@ class Cgroups:
             have = _words(handed)
             # One that the machine lacks would have the kernel refuse the others too.
             if wanted := [name for name in _CONTROLLERS if name in there and name not in have]:
-                _write(handed, " ".join(f"+{name}" for name in wanted))
+                handed.write_text(" ".join(f"+{name}" for name in wanted))
 
     def _settings(self, limits: CgroupLimits) -> Iterable[tuple[str, str, str]]:
         quota, period = limits.cpu_quota_micros, limits.cpu_period_micros
@@ -165,7 +154,7 @@ class Cgroups:
             below = [_number(item / name) for item in folder.iterdir() if item.is_dir()]
             wanted = min(sum(found or 0 for found in below), most)
             if wanted and wanted != _number(folder / name):
-                _write(folder / name, str(wanted))
+                (folder / name).write_text(str(wanted))
             folder = folder.parent
 
     def remove(self, path: str) -> None:
@@ -280,8 +269,16 @@ class PodCgroups:
         return self._cgroups.pods(self._parent) if self._parent else frozenset()
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
+def _write_all(files: Iterable[tuple[Path, str]]) -> None:
+    """Write each file, whatever becomes of the others. Raises OSError: what the kernel refused first."""
+    refused: OSError | None = None
+    for path, text in files:
+        try:
+            path.write_text(text)
+        except OSError as error:
+            refused = refused or error
+    if refused is not None:
+        raise refused
 
 
 def _lines(path: Path) -> list[str]:
