@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects.quantity import parse, value
+from vaina.quoting import go_quote
 
 _SUBSCRIPT = re.compile(r"(metadata\.(?:labels|annotations))\['([^']*)'\]")
 _NANO = 10**9
@@ -54,13 +55,8 @@ def field_value(pod: pod_pb2.Pod, path: str, facts: PodFacts) -> str:
         return values[path]
     if path in {"metadata.labels", "metadata.annotations"}:
         entries = meta.labels if path == "metadata.labels" else meta.annotations
-        return "\n".join(f"{key}={_quoted(entries[key])}" for key in sorted(entries))
+        return "\n".join(f"{key}={go_quote(entries[key])}" for key in sorted(entries))
     raise DownwardError(f"unsupported fieldPath: {path}")
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'
 
 
 def resource_value(

@@ -73,7 +73,7 @@ def variable(ref: Ref) -> pod_pb2.EnvVar:
 def env_of(*variables: pod_pb2.EnvVar) -> tuple[tuple[str, str], ...]:
     container = make_container(requests={"cpu": "250m"}, limits={"memory": "64Mi"})
     container.env.extend(variables)
-    pod = make_pod(labels={"app": "web"}, annotations={"a": "b"}, node="node-1", containers=[container])
+    pod = make_pod(labels={"app": "web"}, annotations={"a": "b\r\x01"}, node="node-1", containers=[container])
     return make_env(pod, pod.spec.containers[0], SOURCES, FACTS)
 
 
@@ -87,6 +87,7 @@ def env_of(*variables: pod_pb2.EnvVar) -> tuple[tuple[str, str], ...]:
         (Ref(field="metadata.uid"), "uid-default-web"),
         (Ref(field="metadata.labels['app']"), "web"),
         (Ref(field="metadata.annotations['none']"), ""),
+        (Ref(field="metadata.annotations"), 'a="b\\r\\x01"'),
         (Ref(field="spec.nodeName"), "node-1"),
         (Ref(field="status.podIP"), "10.244.1.2"),
         (Ref(field="status.hostIP"), "192.0.2.1"),
