@@ -6,20 +6,15 @@ line and F for its end
 lines at 16 KiB.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from kubelet.runtime.records import LogOptions
 
 
 def seconds_of(stamp: bytes) -> float:
     """Return a line's time as seconds since the epoch. Raises ValueError."""
-    text = stamp.decode("ascii", errors="replace")
-    whole, fraction, zone = text[:19], "", text[19:]
-    if zone.startswith("."):
-        end = next((at for at, char in enumerate(zone[1:], 1) if not char.isdecimal()), len(zone))
-        fraction, zone = zone[1:end], zone[end:]
-    base = datetime.fromisoformat(whole + (zone.replace("Z", "+00:00") or "+00:00")).timestamp()
-    return base + (float(f"0.{fraction}") if fraction else 0.0)
+    at = datetime.fromisoformat(stamp.decode("ascii", errors="replace"))
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 def utc_stamp(stamp: bytes) -> bytes:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from kubelet.network.rules import HostPort
@@ -274,11 +274,7 @@ def _security(security: SecurityConfig, seccomp: str) -> dict[str, Any]:
 
 def seconds_of(text: str) -> float:
     """Return an engine's time as seconds since the epoch; its zero time (year 1) is 0."""
-    if not text or text.startswith("0001-"):
-        return 0.0
-    whole, _, rest = text.removesuffix("Z").partition(".")
-    base = datetime.fromisoformat(whole[:19]).replace(tzinfo=UTC).timestamp()
-    return base + (float("0." + rest) if rest.isdigit() else 0.0)
+    return 0.0 if not text or text.startswith("0001-") else datetime.fromisoformat(text).timestamp()
 
 
 def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState:
