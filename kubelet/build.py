@@ -24,7 +24,7 @@ from kubelet.node.care import NodeCare
 from kubelet.node.lease import NodeLease
 from kubelet.node.manager import NodeManager, NodeTimes
 from kubelet.pod.config import NodeSettings
-from kubelet.pod.tools import EventSink, NodeView, PodTools, ShownSteps, StepSink, WorkerSettings
+from kubelet.pod.tools import NodeView, PodTools, WorkerSettings
 from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import DnsConfig, Uid
 from kubelet.runtimes import NodeRuntime, cri_runtime, docker_runtime, hollow_runtime
@@ -33,6 +33,7 @@ from kubelet.server.stats import ResourceCollector, StatsService
 from kubelet.stats.provider import NodeStats, StatsSettings
 from kubelet.status.manager import StatusManager
 from kubelet.status.node_status import NodeFacts, NodeSeen
+from kubelet.status.sinks import EventSink, ShownSteps, StepSink
 from kubelet.tasks import Job
 from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks

@@ -27,13 +27,13 @@ from kubelet.images.inventory import ImagePolicy
 from kubelet.machine.capacity import Resources
 from kubelet.machine.cgroups import PodCgroups
 from kubelet.metrics import KubeletMetrics
-from kubelet.pod.tools import EventSink
 from kubelet.pod.workers import PodWorkers
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeFailure
 from kubelet.runtime.records import Uid
 from kubelet.stats.provider import NodeStats
 from kubelet.stats.sampler import Sampler
 from kubelet.status.node_status import NodeSeen
+from kubelet.status.sinks import EventSink
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import Clock
 from vaina.objects.conditions import get_condition

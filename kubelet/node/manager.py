@@ -16,7 +16,6 @@ from kubelet.network.commands import NetworkCommandError
 from kubelet.network.pod_network import PodNetwork
 from kubelet.network.routes import desired_routes
 from kubelet.node.lease import NodeLease
-from kubelet.pod.tools import EventSink
 from kubelet.runtime.interface import Runtime
 from kubelet.status.node_status import (
     NODE_MASK,
@@ -29,6 +28,7 @@ from kubelet.status.node_status import (
     says_nothing_new,
     without_extended,
 )
+from kubelet.status.sinks import EventSink
 from kubelet.tasks import Job, wait_at_most
 from vaina.api.core.v1 import node_pb2
 from vaina.api.meta.v1 import meta_pb2

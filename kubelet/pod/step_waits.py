@@ -5,7 +5,8 @@ Used by the Pod's worker and its helpers. Best effort, as the reports of steps a
 
 from typing import Final
 
-from kubelet.pod.tools import NodeView, ShownSteps
+from kubelet.pod.tools import NodeView
+from kubelet.status.sinks import ShownSteps
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
 from vaina.steps import PodStep

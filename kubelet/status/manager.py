@@ -16,9 +16,9 @@ import structlog
 
 from kubelet.decide.status import STATUS_MASK
 from kubelet.metrics import KubeletMetrics
-from kubelet.pod.tools import StepSink
 from kubelet.runtime.records import Uid
 from kubelet.sources.static_files import is_static
+from kubelet.status.sinks import StepSink
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
 from vaina.client.verbs import PodClient
@@ -82,6 +82,7 @@ class StatusManager:
         self._wake = asyncio.Event()
 
     def set(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
+        """Report the Pod's status, soon, unless it is what was reported last."""
         uid = Uid(pod.metadata.uid)
         entry = self._entries.get(uid)
         if entry is None:
@@ -98,9 +99,11 @@ class StatusManager:
         self._queue(uid)
 
     def shown(self, pod: pod_pb2.Pod) -> pod_pb2.PodStatus:
+        """Return what the API says of a Pod; of a static Pod, what its mirror says, once that is known."""
         return self._mirrors.get(Uid(pod.metadata.uid), pod).status
 
     def finish(self, pod: pod_pb2.Pod) -> None:
+        """Delete the object once its last status is written: nothing of the Pod runs any more."""
         entry = self._entries.get(Uid(pod.metadata.uid))
         if entry is not None and not entry.finished:
             entry.finished = True

@@ -22,12 +22,12 @@ from kubelet.images.manager import ImageManager
 from kubelet.kubelet import Kubelet
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.directory import PodFiles
-from kubelet.pod.tools import StepSink
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import ContainerState
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
+from kubelet.status.sinks import StepSink
 from kubelet.volumes.interface import NoVolumes, Volumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.objects import ApiObjects
