@@ -13,7 +13,7 @@ from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
 from kubelet.runtime.interface import ImageService, Runtime
 from kubelet.tasks import Job
-from kubelet.volumes.interface import NoVolumes, Volumes
+from kubelet.volumes.interface import Volumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.objects import ApiObjects
 from vaina.client.clientset import Clientset
@@ -48,7 +48,7 @@ def hollow_runtime(
     return NodeRuntime(
         runtime=HollowRuntime(clock, rng, stages=stages, cidr=cidr),
         images=HollowImages(clock, rng, stages),
-        volumes=NoVolumes(),
+        volumes=Volumes(),
         files=PodFiles(),
         network=None,
     )

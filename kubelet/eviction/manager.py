@@ -7,7 +7,6 @@ before the next goes. Follows `pkg/kubelet/eviction/eviction_manager.go`.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
@@ -19,13 +18,6 @@ from vaina.clock import Clock
 from vaina.objects.pods import is_terminal
 
 log = structlog.stdlib.get_logger(__name__)
-
-
-class Measures(Protocol):
-    """What is asked of the node (`kubelet.stats.provider`)."""
-
-    async def pod_use(self, pod: pod_pb2.Pod, *, disk: bool) -> tuple[PodUse, Mapping[str, int]]:
-        """Return what a Pod uses, and bytes of its emptyDir volumes. Raises RuntimeFailure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,7 @@ class EvictionManager:
         clock: Clock,
         *,
         observe: Callable[[], Awaitable[Mapping[Signal, Observation]]],
-        measures: Measures,
+        pod_use: Callable[..., Awaitable[tuple[PodUse, Mapping[str, int]]]],
         pods: Callable[[], Iterable[pod_pb2.Pod]],
         evict: Callable[[pod_pb2.Pod, Eviction], bool],
         clear_up: Callable[[], Awaitable[int]],
@@ -76,13 +68,12 @@ class EvictionManager:
         count: Callable[[str], None],
         changed: Callable[[], None],
     ) -> None:
-        """Make it.
+        """Make it. `pod_use` is NodeStats', `pods` gives the active Pods, `clear_up` removes unused images.
 
-        `pods` gives the active Pods. `evict` ends one; False: it has ended, or ends already. `clear_up`
-        removes unused images. `tell` and `tell_pod` make events. `changed` is called when the node's
-        conditions have changed.
+        `evict` ends a Pod; False: it has ended, or ends already. `tell` and `tell_pod` make events. `changed`
+        is called when the node's conditions have changed.
         """
-        self._settings, self._clock, self._observe, self._measures = settings, clock, observe, measures
+        self._settings, self._clock, self._observe, self._pod_use = settings, clock, observe, pod_use
         self._pods, self._evict, self._clear_up = pods, evict, clear_up
         self._tell, self._tell_pod, self._count, self._changed = tell, tell_pod, count, changed
         self._state = PressureState()
@@ -132,7 +123,7 @@ class EvictionManager:
         for pod in self._active():
             if not is_limited(pod):
                 continue
-            use, volumes = await self._measures.pod_use(pod, disk=True)
+            use, volumes = await self._pod_use(pod, disk=True)
             found = exceeded(pod, use, volumes)
             if found is not None:
                 evicted |= self._end(pod, found.message, found.signal, IMMEDIATE_SECONDS, disruption=False)
@@ -149,7 +140,7 @@ class EvictionManager:
                 log.info("enough was reclaimed without evicting a pod", resource=resource)
                 return
         pods = self._active()
-        uses = {pod.metadata.uid: (await self._measures.pod_use(pod, disk=on_disk))[0] for pod in pods}
+        uses = {pod.metadata.uid: (await self._pod_use(pod, disk=on_disk))[0] for pod in pods}
         for pod in rank(threshold.signal, pods, uses):
             message = eviction_message(pod, threshold, observed.get(threshold.signal), uses[pod.metadata.uid])
             grace = IMMEDIATE_SECONDS if threshold.hard else self._settings.max_pod_grace_seconds

@@ -89,7 +89,7 @@ class NodeCare:
                 thresholds, config.eviction_pressure_transition_seconds, config.eviction_max_pod_grace_seconds,
                 config.eviction_interval_seconds,
             ),
-            clock, observe=self._observe, measures=stats, pods=self._pods,
+            clock, observe=self._observe, pod_use=stats.pod_use, pods=self._pods,
             evict=self._evict, clear_up=self._images.free, tell=self._tell,
             tell_pod=lambda pod, reason, message: events.event(pod, "Warning", reason, message),
             count=lambda signal: metrics.evictions.labels(signal).inc(), changed=self._say_changed,

@@ -20,9 +20,8 @@ from kubelet.pod.memory import PodMemory
 from kubelet.pod.step_waits import StepWaits
 from kubelet.pod.tools import PodTools
 from kubelet.probes import http
-from kubelet.probes.handlers import Executor
 from kubelet.probes.http import PortError
-from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.interface import NotFoundInRuntime, Runtime, RuntimeFailure, RuntimeUnavailable
 from kubelet.tasks import Children
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
@@ -41,7 +40,7 @@ class HookFailed(Exception):
 
 
 async def run_hook(
-    runtime: Executor,
+    runtime: Runtime,
     clock: Clock,
     handler: pod_pb2.LifecycleHandler,
     container: pod_pb2.Container,

@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kubelet.probes import http
 from kubelet.probes.http import Outcome, PortError, resolve_port
-from kubelet.runtime.interface import RuntimeFailure
-from kubelet.runtime.records import ExecResult
+from kubelet.runtime.interface import Runtime, RuntimeFailure
 from vaina.api.core.v1 import pod_pb2
 from vaina.durations import go_duration
 from vaina.quoting import go_quote
@@ -19,17 +17,8 @@ from vaina.quoting import go_quote
 MAX_OUTPUT = 10 * 1024
 
 
-class Executor(Protocol):
-    """What runs commands in containers: a part of the runtime."""
-
-    async def exec_sync(
-        self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
-    ) -> ExecResult:
-        """Run a command to its end. Raises TimeoutError, RuntimeFailure."""
-
-
 async def run_probe(
-    runtime: Executor,
+    runtime: Runtime,
     handler: pod_pb2.ProbeHandler,
     container: pod_pb2.Container,
     *,
@@ -63,7 +52,7 @@ def _timed_out(handler: pod_pb2.ProbeHandler, timeout_seconds: float) -> str:
 
 
 async def _exec(
-    runtime: Executor, argv: Sequence[str], container_id: str, timeout_seconds: float
+    runtime: Runtime, argv: Sequence[str], container_id: str, timeout_seconds: float
 ) -> Outcome | None:
     try:
         result = await runtime.exec_sync(container_id, tuple(argv), timeout_seconds=timeout_seconds)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 
 from kubelet.decide.observation import ProbeKind, ProbeResult
 from kubelet.metrics import KubeletMetrics
-from kubelet.probes.handlers import Executor, run_probe
+from kubelet.probes.handlers import run_probe
 from kubelet.probes.http import Outcome
 from kubelet.probes.machine import ProbeState, advance, initial, next_run, thresholds_of
+from kubelet.runtime.interface import Runtime
 from kubelet.runtime.records import ContainerState
 from kubelet.tasks import Children
 from vaina.api.core.v1 import pod_pb2
@@ -29,7 +30,7 @@ class Prober:
 
     def __init__(
         self,
-        runtime: Executor,
+        runtime: Runtime,
         clock: Clock,
         *,
         poke: Callable[[], None],

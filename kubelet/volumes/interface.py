@@ -51,46 +51,30 @@ class ObjectSource(Protocol):
         """Write down that a volume's directory was made. Raises ApiError: it was changed meanwhile, say."""
 
 
-class Volumes(Protocol):
-    """The volumes of a node's Pods."""
+class Volumes:
+    """The volumes of a node's Pods: those of a hollow node, which remembers what was mounted, and no more."""
+
+    def __init__(self) -> None:
+        self._mounted: dict[Uid, set[str]] = {}
 
     async def mounted(self, pod: pod_pb2.Pod) -> frozenset[str]:
         """Return the names of the Pod's mounted volumes, those that an earlier kubelet mounted included."""
+        return frozenset(self._mounted.get(Uid(pod.metadata.uid), ()))
 
     async def prepare(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
-        """See that everything is there that volumes need: objects, bound claims, paths of the node. Raises
-        VolumeFailed.
+        """See that everything is there that volumes need: objects, claims, paths. Raises VolumeFailed.
 
         What is missing is watched until `unmount`, and the Pod's worker is told when it has changed.
         """
 
     async def mount(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
         """Mount volumes; what is mounted already is brought up to date. Raises VolumeFailed."""
-
-    async def unmount(self, uid: Uid) -> None:
-        """Unmount a Pod's volumes and remove what lives only as long as the Pod. Raises VolumeFailed."""
-
-    def host_path(self, uid: Uid, volume: volume_pb2.Volume) -> str:
-        """Return where a volume is on the node."""
-
-
-class NoVolumes:
-    """The volumes of hollow nodes: they remember what was mounted and touch no file system."""
-
-    def __init__(self) -> None:
-        self._mounted: dict[Uid, set[str]] = {}
-
-    async def mounted(self, pod: pod_pb2.Pod) -> frozenset[str]:
-        return frozenset(self._mounted.get(Uid(pod.metadata.uid), ()))
-
-    async def prepare(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
-        return
-
-    async def mount(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
         self._mounted.setdefault(Uid(pod.metadata.uid), set()).update(names)
 
     async def unmount(self, uid: Uid) -> None:
+        """Unmount a Pod's volumes and remove what lives only as long as the Pod. Raises VolumeFailed."""
         self._mounted.pop(uid, None)
 
     def host_path(self, uid: Uid, volume: volume_pb2.Volume) -> str:
+        """Return where a volume is on the node."""
         return f"/nowhere/{uid}/{volume.name}"

@@ -21,7 +21,7 @@ from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import Uid
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
-from kubelet.volumes.interface import NoVolumes
+from kubelet.volumes.interface import Volumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
@@ -144,7 +144,7 @@ class SimulatedNode:
             rng=rng,
         )  # fmt: skip
         disks = self.world.disks
-        volumes = NoVolumes() if disks is None else VolumeManager(disks.of(self.name), ApiObjects(client))
+        volumes = Volumes() if disks is None else VolumeManager(disks.of(self.name), ApiObjects(client))
         parts = NodeRuntime(engine, self._images, volumes, PodFiles(), None)  # type: ignore[arg-type]  # an Engine is a Runtime
         config = KubeletConfig(
             node_name=self.name, capacity_cpu=CPU, capacity_memory=MEMORY, capacity_pods=PODS

@@ -26,7 +26,7 @@ from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
-from kubelet.volumes.interface import NoVolumes
+from kubelet.volumes.interface import Volumes
 from tests.support.apiserver import make_apiserver
 from tests.support.scheduler import build as build_scheduler
 from vaina.api.core.v1 import pod_pb2
@@ -50,7 +50,7 @@ class HollowNode:
         network = IPv4Network(f"10.128.{index}.0/24")
         self.runtime = HollowRuntime(whole.clock, rng, stages=STAGES, cidr=network)
         self._node_runtime = NodeRuntime(
-            self.runtime, HollowImages(whole.clock, rng, STAGES), NoVolumes(), PodFiles(), None
+            self.runtime, HollowImages(whole.clock, rng, STAGES), Volumes(), PodFiles(), None
         )
 
     async def kubelet(self) -> None:

@@ -9,15 +9,14 @@ import asyncio
 import gzip
 import os
 import shutil
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
+from kubelet.runtime.cri.runtime import CriRuntime
 from kubelet.runtime.interface import RuntimeFailure
 from vaina.clock import Clock
 
@@ -26,13 +25,6 @@ log = structlog.stdlib.get_logger(__name__)
 #: upstream's containerLogMonitorInterval
 LOOK_SECONDS = 10.0
 _STAMP = "%Y%m%d-%H%M%S"
-
-
-class LogWriter(Protocol):
-    """What rotation asks of the runtime."""
-
-    async def log_paths(self, known: Mapping[str, Path]) -> dict[str, Path]: ...
-    async def reopen_log(self, container_id: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +86,7 @@ def _put_back(aside: Path, path: Path) -> None:
 class LogRotation:
     """Owned by the kubelet's build; one task runs it."""
 
-    def __init__(self, runtime: LogWriter, clock: Clock, policy: LogPolicy) -> None:
+    def __init__(self, runtime: CriRuntime, clock: Clock, policy: LogPolicy) -> None:
         self._runtime, self._clock, self._policy = runtime, clock, policy
         #: of running containers
         self._paths: dict[str, Path] = {}

@@ -28,7 +28,7 @@ from kubelet.runtime.records import ContainerState
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
 from kubelet.status.sinks import StepSink
-from kubelet.volumes.interface import NoVolumes, Volumes
+from kubelet.volumes.interface import Volumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
@@ -124,7 +124,7 @@ class Node:
         self.runtime = HollowRuntime(clock, rng, stages=stages, cidr=IPv4Network("10.244.1.0/24"))
         self.images = HollowImages(clock, rng, stages)
         self._root = root
-        self.volumes: Volumes = NoVolumes() if root is None else VolumeManager(root, ApiObjects(self.client))
+        self.volumes: Volumes = Volumes() if root is None else VolumeManager(root, ApiObjects(self.client))
         self.recorder = Recorder()
         self.kubelet: Kubelet
         #: in which its kubelets run

@@ -33,7 +33,7 @@ class World:
     def manager(self, hard: str = "memory.available<100Mi,nodefs.available<100Mi") -> EvictionManager:
         settings = EvictionSettings(parse_thresholds(hard))
         return EvictionManager(
-            settings, self.clock, observe=self.observe, measures=self, pods=lambda: self.pods, evict=self.evict,
+            settings, self.clock, observe=self.observe, pod_use=self.pod_use, pods=lambda: self.pods, evict=self.evict,
             clear_up=self.clear_up, tell=lambda reason, message: self.told.append(f"{reason}: {message}"),
             tell_pod=lambda pod, reason, message: self.told.append(f"{pod.metadata.name} {reason}"),
             count=self.counted.append, changed=self.change,
