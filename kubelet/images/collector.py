@@ -25,10 +25,6 @@ LIST_SECONDS = 30.0
 COLLECT_SECONDS = 300.0
 
 
-def _uncounted() -> None:
-    """Nobody counts."""
-
-
 class ImageCollector:
     """The images of one node. Owned by the kubelet's build."""
 
@@ -40,7 +36,7 @@ class ImageCollector:
         policy: ImagePolicy,
         *,
         tell: Callable[[str, str], None],
-        count: Callable[[], None] = _uncounted,
+        count: Callable[[], None],
         measure: Callable[[str], FilesystemUse] = filesystem_use,
     ) -> None:
         """Make it.

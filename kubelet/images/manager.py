@@ -25,10 +25,6 @@ NEVER = float("inf")
 SHOW_ERROR_SECONDS = 2.0
 
 
-def _nobody() -> None:
-    """Nobody asks when a pull begins."""
-
-
 @dataclass(frozen=True, slots=True)
 class PullSettings:
     """How pulls are done. Upstream's numbers; tests take shorter ones."""
@@ -94,7 +90,7 @@ class ImageManager:
         return self._slots.locked()
 
     async def pull(
-        self, uid: Uid, image: str, auths: Sequence[RegistryAuth], begun: Callable[[], None] = _nobody
+        self, uid: Uid, image: str, auths: Sequence[RegistryAuth], begun: Callable[[], None]
     ) -> tuple[ImageState, str]:
         """Pull an image with each of the credentials in turn; (): anonymously. Raises ImagePullError.
 

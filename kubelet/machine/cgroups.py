@@ -214,10 +214,6 @@ def _logged(path: str) -> Iterator[None]:
         log.warning("cgroup not set", cgroup=path, error=str(error))
 
 
-def _untimed(_: str) -> AbstractContextManager[None]:
-    return nullcontext()
-
-
 class PodCgroups:
     """The cgroups of one node's Pods, for workers and the node's care; the kernel's refusals are logged."""
 
@@ -227,7 +223,7 @@ class PodCgroups:
         parent: str,
         *,
         kill_together: bool = True,
-        timed: Callable[[str], AbstractContextManager[None]] = _untimed,
+        timed: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """Make it. Nothing is made without a `parent`; `timed` times an operation (update, destroy)."""
         self._cgroups, self._parent, self._timed = cgroups, parent, timed

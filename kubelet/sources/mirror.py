@@ -39,13 +39,8 @@ def is_mirror_of(mirror: pod_pb2.Pod, static: pod_pb2.Pod) -> bool:
 Outlived = Callable[[pod_pb2.Pod, pod_pb2.Pod], bool]
 
 
-def never(static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
-    """Take every mirror for what it says."""
-    return False
-
-
 def shown(
-    statics: Iterable[pod_pb2.Pod], mirrors: Iterable[pod_pb2.Pod], outlived: Outlived = never
+    statics: Iterable[pod_pb2.Pod], mirrors: Iterable[pod_pb2.Pod], outlived: Outlived
 ) -> dict[Uid, pod_pb2.Pod]:
     """Return the mirror of each static Pod, by the static Pod's uid; one that is being deleted is none."""
     by_name = {full_name(mirror): mirror for mirror in mirrors}
@@ -65,7 +60,7 @@ def plan_mirrors(
     statics: Mapping[Uid, pod_pb2.Pod],
     mirrors: Iterable[pod_pb2.Pod],
     node: node_pb2.Node,
-    outlived: Outlived = never,
+    outlived: Outlived,
 ) -> MirrorPlan:
     """Return what is due.
 

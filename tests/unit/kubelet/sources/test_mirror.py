@@ -11,6 +11,11 @@ from vaina.objects.pods import MIRROR, is_mirror
 from vaina.testing.builders import make_node, make_pod
 
 
+def never(static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
+    """Take every mirror for what it says."""
+    return False
+
+
 def registered() -> node_pb2.Node:
     node = make_node("node-1")
     node.metadata.uid = "node-uid"
@@ -66,7 +71,7 @@ def test_a_mirror_is_the_pod_with_the_hash_and_the_node_as_owner() -> None:
 def test_what_is_due(
     statics: list[pod_pb2.Pod], mirrors: list[pod_pb2.Pod], create: list[str], delete: list[str]
 ) -> None:
-    plan = plan_mirrors({Uid(pod.metadata.uid): pod for pod in statics}, mirrors, NODE)
+    plan = plan_mirrors({Uid(pod.metadata.uid): pod for pod in statics}, mirrors, NODE, never)
 
     assert [pod.metadata.name for pod in plan.create] == create
     assert [pod.metadata.uid for pod in plan.delete] == delete
@@ -78,13 +83,13 @@ def test_a_node_that_is_not_registered_or_goes_gets_none() -> None:
     unknown.metadata.uid = ""
 
     for node in (going, unknown):
-        assert plan_mirrors({Uid(WEB.metadata.uid): WEB}, [], node) == MirrorPlan()
+        assert plan_mirrors({Uid(WEB.metadata.uid): WEB}, [], node, never) == MirrorPlan()
 
 
 def test_somebody_who_forges_the_annotation_is_taken_away() -> None:
     forged = make_pod("web-node-1", uid="f", annotations={MIRROR: "what"})
 
-    plan = plan_mirrors({Uid(WEB.metadata.uid): WEB}, [forged], NODE)
+    plan = plan_mirrors({Uid(WEB.metadata.uid): WEB}, [forged], NODE, never)
 
     assert [pod.metadata.uid for pod in plan.delete] == ["f"]
 
@@ -92,7 +97,7 @@ def test_somebody_who_forges_the_annotation_is_taken_away() -> None:
 def test_a_static_pod_is_shown_by_the_mirror_of_what_it_is_now() -> None:
     uid = Uid(WEB.metadata.uid)
 
-    assert shown([WEB], [mirror(WEB)])[uid].metadata.uid == "m"
-    assert shown([WEB], [mirror(CHANGED)]) == {}
-    assert shown([WEB], [mirror(WEB, ends=True)]) == {}
-    assert shown([WEB], []) == {}
+    assert shown([WEB], [mirror(WEB)], never)[uid].metadata.uid == "m"
+    assert shown([WEB], [mirror(CHANGED)], never) == {}
+    assert shown([WEB], [mirror(WEB, ends=True)], never) == {}
+    assert shown([WEB], [], never) == {}
