@@ -1,6 +1,6 @@
 """What was sampled of the node and its Pods, for the apiserver (metrics.k8s.io) and for Prometheus. Shell."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -87,17 +87,10 @@ class ResourceCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield all series, each with the time it was measured at."""
-        node = self._sampler.node
-        node_cpu = CounterMetricFamily(
-            "node_cpu_usage_seconds", "Cumulative cpu time consumed by the node in core-seconds"
-        )
-        node_memory = GaugeMetricFamily(
-            "node_memory_working_set_bytes", "Current working set of the node in bytes"
-        )
+        node, of_node = self._sampler.node, _Use("node")
         if node is not None:
-            node_cpu.add_metric((), node.cpu_nanos / 1e9, timestamp=node.at)
-            node_memory.add_metric((), node.working_set_bytes, timestamp=node.at)
-        yield from (node_cpu, node_memory)
+            of_node.add((), node)
+        yield from of_node
         yield from self._pods()
         error = GaugeMetricFamily(
             "resource_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise"
@@ -106,32 +99,37 @@ class ResourceCollector(Collector):
         yield error
 
     def _pods(self) -> Iterable[Metric]:
-        container_cpu = CounterMetricFamily(
-            "container_cpu_usage_seconds", "Cumulative cpu time consumed by the container in core-seconds",
-            labels=_CONTAINER,
-        )  # fmt: skip
-        container_memory = GaugeMetricFamily(
-            "container_memory_working_set_bytes",
-            "Current working set of the container in bytes",
-            labels=_CONTAINER,
-        )
+        of_container, of_pod = _Use("container", _CONTAINER), _Use("pod", _POD)
         started = GaugeMetricFamily(
             "container_start_time_seconds", "Start time of the container since unix epoch in seconds",
             labels=_CONTAINER,
         )  # fmt: skip
-        pod_cpu = CounterMetricFamily(
-            "pod_cpu_usage_seconds", "Cumulative cpu time consumed by the pod in core-seconds", labels=_POD
-        )
-        pod_memory = GaugeMetricFamily(
-            "pod_memory_working_set_bytes", "Current working set of the pod in bytes", labels=_POD
-        )
         for found in self._sampler.pods:
             pod = (found.pod.metadata.name, found.pod.metadata.namespace)
             if found.whole is not None:
-                pod_cpu.add_metric(pod, found.whole.cpu_nanos / 1e9, timestamp=found.whole.at)
-                pod_memory.add_metric(pod, found.whole.working_set_bytes, timestamp=found.whole.at)
+                of_pod.add(pod, found.whole)
             for name, rate in sorted(found.containers.items()):
-                container_cpu.add_metric((name, *pod), rate.cpu_nanos / 1e9, timestamp=rate.at)
-                container_memory.add_metric((name, *pod), rate.working_set_bytes, timestamp=rate.at)
+                of_container.add((name, *pod), rate)
                 started.add_metric((name, *pod), rate.started_at, timestamp=rate.at)
-        yield from (container_cpu, container_memory, started, pod_cpu, pod_memory)
+        yield from (*of_container, started, *of_pod)
+
+
+class _Use:
+    """The two series of what is used: CPU and memory."""
+
+    def __init__(self, of: str, labels: Sequence[str] = ()) -> None:
+        self._cpu = CounterMetricFamily(
+            f"{of}_cpu_usage_seconds",
+            f"Cumulative cpu time consumed by the {of} in core-seconds",
+            labels=labels,
+        )
+        self._memory = GaugeMetricFamily(
+            f"{of}_memory_working_set_bytes", f"Current working set of the {of} in bytes", labels=labels
+        )
+
+    def add(self, labels: Sequence[str], rate: Rate) -> None:
+        self._cpu.add_metric(labels, rate.cpu_nanos / 1e9, timestamp=rate.at)
+        self._memory.add_metric(labels, rate.working_set_bytes, timestamp=rate.at)
+
+    def __iter__(self) -> Iterator[Metric]:
+        return iter((self._cpu, self._memory))
