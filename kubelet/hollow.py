@@ -74,24 +74,14 @@ class HollowNodes:
         slots.release()
 
     def service(self, clock: Clock) -> KubeletService:
-        """Return the one KubeletService of all nodes."""
-        return _AnyNodeService(self, clock)
+        """Return the one KubeletService of all nodes: it finds the node of a Pod, and asks its runtime."""
+        return KubeletService(self._runtime_of, clock, pods=self._pods)
 
-
-class _AnyNodeService(KubeletService):
-    """Finds the node of a Pod first, then does what its own kubelet would."""
-
-    def __init__(self, nodes: HollowNodes, clock: Clock) -> None:
-        self._nodes = nodes
-        super().__init__(self._runtime_of, clock, pods=self._all_pods)
-
-    def _all_pods(self) -> tuple[pod_pb2.Pod, ...]:
-        return tuple(
-            worker.pod for node in self._nodes.nodes.values() for worker in node.kubelet.workers.all()
-        )
+    def _pods(self) -> tuple[pod_pb2.Pod, ...]:
+        return tuple(worker.pod for node in self.nodes.values() for worker in node.kubelet.workers.all())
 
     def _runtime_of(self, pod: pod_pb2.Pod) -> Runtime:
-        node = self._nodes.nodes.get(pod.spec.node_name)
+        node = self.nodes.get(pod.spec.node_name)
         if node is None:
             raise NotFound(f'nodes "{pod.spec.node_name}" not found', kind="nodes", name=pod.spec.node_name)
         return node.runtime
