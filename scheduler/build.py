@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 import structlog
 from prometheus_client import CollectorRegistry
 
+from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME
 from scheduler.config import SchedulerConfig
 from scheduler.configuration.effects import without_effect
 from scheduler.configuration.profiles import make_profiles
@@ -17,7 +18,7 @@ from scheduler.decide.ranking import TieBreak
 from scheduler.decide.shared_rows import share_rows
 from scheduler.fast_paths import FAST_PATHS, SHARED_ROWS
 from scheduler.framework.handle import Handle
-from scheduler.framework.registry import DEFAULT_SCHEDULER_NAME, default_profile
+from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PluginMetrics, PluginTimes, PreemptionMetrics, SchedulerMetrics

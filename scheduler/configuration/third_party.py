@@ -18,17 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from scheduler.configuration.plugin_sets import MULTI_POINT, POINTS
-from scheduler.framework.binding_points import (
-    BindPlugin,
-    PermitPlugin,
-    PostBindPlugin,
-    PreBindPlugin,
-    QueueSortPlugin,
-    ReservePlugin,
-)
 from scheduler.framework.handle import Handle
-from scheduler.framework.interface import FilterPlugin, PostFilterPlugin, PreEnqueuePlugin, ScorePlugin
-from scheduler.framework.registry import Factory, called_at
+from scheduler.framework.registry import PROTOCOLS, Factory, called_at
 
 GROUP: Final = "vaina.scheduler.plugins"
 
@@ -41,20 +32,12 @@ class PluginError(Exception):
     """A plugin cannot be imported, or is none."""
 
 
-#: extension points at which plugins of others are called, by the method that is called there
-_CALLED: Final[dict[str, tuple[str, type]]] = {
-    "pre_enqueue": ("preEnqueue", PreEnqueuePlugin),
-    "filter": ("filter", FilterPlugin),
-    "post_filter": ("postFilter", PostFilterPlugin),
-    "score": ("score", ScorePlugin),
-    "sort_key": ("queueSort", QueueSortPlugin),
-    "reserve": ("reserve", ReservePlugin),
-    "unreserve": ("reserve", ReservePlugin),
-    "permit": ("permit", PermitPlugin),
-    "pre_bind": ("preBind", PreBindPlugin),
-    "bind": ("bind", BindPlugin),
-    "post_bind": ("postBind", PostBindPlugin),
-}
+#: methods of plugins, and at which extension point they are called
+_CALLED: Final = {
+    "pre_enqueue": "preEnqueue", "filter": "filter", "post_filter": "postFilter", "score": "score",
+    "sort_key": "queueSort", "reserve": "reserve", "unreserve": "reserve", "permit": "permit",
+    "pre_bind": "preBind", "bind": "bind", "post_bind": "postBind",
+}  # fmt: skip
 #: methods of upstream's that are called otherwise here
 _NOT_CALLED: Final = {
     "less": "queueSort (its method is sort_key)", "normalize_score": "score (its method is scale)",
@@ -75,9 +58,9 @@ def _check_points(name: str, plugin: object) -> None:
     for method, point in _NOT_CALLED.items():
         if callable(getattr(plugin, method, None)):
             raise PluginError(f'plugin "{name}" has a method {method}, for {point}: {allowed}')
-    for method, (point, protocol) in _CALLED.items():
-        if callable(getattr(plugin, method, None)) and not isinstance(plugin, protocol):
-            missing = [part for part in _parts_of(protocol) if not hasattr(plugin, part)]
+    for method, point in _CALLED.items():
+        if callable(getattr(plugin, method, None)) and not isinstance(plugin, PROTOCOLS[point]):
+            missing = [part for part in _parts_of(PROTOCOLS[point]) if not hasattr(plugin, part)]
             words = f"has a method {method}, and not what else {point} needs: {', '.join(missing)}"
             raise PluginError(f'plugin "{name}" {words}')
     found = called_at(plugin)

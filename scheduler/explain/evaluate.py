@@ -25,7 +25,7 @@ from scheduler.framework.interface import (
     Scores,
     decode,
 )
-from scheduler.framework.runtime import Profile, Weighted
+from scheduler.framework.runtime import Profile, Weighted, narrowed
 from scheduler.framework.state import CycleState
 from scheduler.framework.status import NO_NODES, fit_message
 
@@ -173,7 +173,7 @@ def _ask(
         silent = beyond & (codes == 0)
         if silent.any():
             codes[silent] = UNRESOLVABLE | 1 << min(len(reasons), MAX_REASON)
-            reasons = (*reasons, _narrowed([plugin.name]))
+            reasons = (*reasons, narrowed([plugin.name]))
     return FilterAnswer(plugin, codes, reasons)
 
 
@@ -212,10 +212,6 @@ def _beside_nominated(
     return found
 
 
-def _narrowed(plugins: Sequence[str]) -> str:
-    return f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(plugins))}]"
-
-
 def _message(answers: Sequence[FilterAnswer], named: Sequence[str], outside: NDArray[np.bool_]) -> str:
     """Say what the cycle says: the first refusal of each node, or the first that concerns the Pod alone."""
     count = len(outside)
@@ -226,7 +222,7 @@ def _message(answers: Sequence[FilterAnswer], named: Sequence[str], outside: NDA
     if not rejected:
         alive = ~outside
         if outside.any():
-            rejections[_narrowed(named)] = int(outside.sum())
+            rejections[narrowed(named)] = int(outside.sum())
         for answer in answers:
             refused = alive & (answer.codes != 0)
             for code, number in zip(*np.unique(answer.codes[refused], return_counts=True), strict=True):

@@ -1,14 +1,12 @@
-"""The extension points beside the decision.
-
-The order of the queue, and what happens between a decision and its binding.
+"""The extension points beside the decision: the order of the queue, and what happens until a Pod is bound.
 
     decision -> Reserve -> Permit (approve, reject, wait) -> PreBind -> Bind -> PostBind
                    `---------- any failure: Unreserve of all, in reverse order, and the Pod is tried anew
 
 Order and consequences follow upstream (`assumeAndReserve`, `prepareForBindingCycle` and `bindingCycle` of
-`pkg/scheduler/schedule_one.go`). They are run by `scheduler.bind.binding_cycle`, for profiles that have such
-plugins only. `state` is one Pod's own from Reserve to PostBind; what was written for its class before the
-decision is not in it.
+`pkg/scheduler/schedule_one.go`). `scheduler.bind.binding_cycle` runs them, for profiles that have such plugins
+only. `state` is one Pod's own from Reserve to PostBind; what was written for its class before the decision is
+not in it.
 """
 
 from dataclasses import dataclass
@@ -30,22 +28,18 @@ class InQueue(Protocol):
     @property
     def info(self) -> PodInfo:
         """The Pod."""
-        ...
 
     @property
     def added(self) -> float:
         """When it came to the queue for the first time."""
-        ...
 
     @property
     def since(self) -> float:
         """When it came to the queue this time."""
-        ...
 
     @property
     def attempts(self) -> int:
         """How often it has been tried."""
-        ...
 
 
 @runtime_checkable
@@ -59,7 +53,6 @@ class QueueSortPlugin(Protocol):
 
         Asked when the Pod becomes ready.
         """
-        ...
 
 
 @runtime_checkable
@@ -70,13 +63,9 @@ class ReservePlugin(Protocol):
 
     def reserve(self, state: CycleState, pod: PodInfo, node_name: str) -> str:
         """Reserve; return why that cannot be done, or an empty text."""
-        ...
 
     def unreserve(self, state: CycleState, pod: PodInfo, node_name: str) -> None:
-        """Take it back. It may be called without `reserve` (a plugin before this one failed), and must not
-        fail.
-        """
-        ...
+        """Take it back. Must not fail, also not without `reserve` (a plugin before this one failed)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +89,6 @@ class PermitPlugin(Protocol):
 
     def permit(self, state: CycleState, pod: PodInfo, node_name: str) -> PermitResult:
         """Approve, reject, or have it wait."""
-        ...
 
 
 @runtime_checkable
@@ -111,7 +99,6 @@ class PreBindPlugin(Protocol):
 
     async def pre_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> str:
         """Do it; return why it cannot be done, or an empty text."""
-        ...
 
 
 @runtime_checkable
@@ -122,7 +109,6 @@ class BindPlugin(Protocol):
 
     async def bind(self, state: CycleState, pod: PodInfo, node_name: str) -> bool:
         """Bind the Pod, or return False: the next plugin does (upstream's Skip)."""
-        ...
 
 
 @runtime_checkable
@@ -133,7 +119,6 @@ class PostBindPlugin(Protocol):
 
     def post_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> None:
         """The Pod is bound."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

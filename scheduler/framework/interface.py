@@ -1,16 +1,13 @@
-"""The extension points: what a plugin is and what it answers.
-
-Upstream's names (kube-scheduler's framework), in columns.
+"""The extension points up to PostFilter: what a plugin is and what it answers. Upstream's names, in columns.
 
 A filter answers for rows (all of them, or those that are asked about) with one code a row: 0, or a set of the
-plugin's own reasons as bits, with UNRESOLVABLE where evicting Pods could not help. A score answers raw
-numbers for rows; scaling them to 0..100 is a step of its own, because it depends on all feasible rows.
-`reach` says how far placing a Pod changes what the plugin would answer, so that a cycle knows what to compute
-again for the next Pod.
+plugin's own reasons as bits, with UNRESOLVABLE where evicting Pods could not help. A score answers raw numbers
+for rows; scaling them to 0..100 is a step of its own, because it depends on all feasible rows. `reach` says
+how far placing a Pod changes what the plugin would answer, so that a cycle knows what to compute again for the
+next Pod.
 
-A plugin may say of itself that what a Pod requests is nothing to it (`reads_requests = False`): then it is
-asked once for Pods that differ in nothing else (`scheduler.decide.first_decision`). One that does not say is
-asked for each.
+A plugin with `reads_requests = False` does not look at what a Pod requests: it is asked once for Pods that
+differ in nothing else (`scheduler.decide.first_decision`). One that does not say is asked for each.
 
 Plugins compute: no I/O, no clock, no logging; the framework's runtime measures around them.
 """
@@ -73,7 +70,7 @@ SKIP: Final = PreFilterResult(skip=True)
 
 @runtime_checkable
 class PreEnqueuePlugin(Protocol):
-    """Keeps a Pod out of the queue until it changes, or until something happens after which it says otherwise.
+    """Keeps a Pod out of the queue until it changes, or until something happens that may help.
 
     `hints`, if it has them, say what that could be; without them it is asked after any event.
     """
@@ -82,7 +79,6 @@ class PreEnqueuePlugin(Protocol):
 
     def pre_enqueue(self, pod: PodClass) -> str:
         """Return why the Pod may not be scheduled yet, or an empty text."""
-        ...
 
 
 @runtime_checkable
@@ -95,23 +91,18 @@ class FilterPlugin(Protocol):
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
         """Changes after which a Pod that this plugin refused is worth another attempt."""
-        ...
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         """Prepare: RUN, SKIP, only some nodes, or none at all."""
-        ...
 
     def reasons(self, pod: PodClass) -> Sequence[str]:
         """Return the words of each bit."""
-        ...
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         """Answer for rows, in their order. None: all pass."""
-        ...
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        """Answer for one row, the same as `filter` would: without arrays, because it is asked for every Pod."""
-        ...
+        """Answer for one row as `filter` would: without arrays, because it is asked for every Pod."""
 
 
 @runtime_checkable
@@ -125,19 +116,15 @@ class ScorePlugin(Protocol):
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
         """Prepare; False: it has nothing to say about this Pod, and every node gets 0."""
-        ...
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
         """Return raw scores of rows (int64), in their order. Rows that were refused may get any number."""
-        ...
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         """Return the raw score of one row, the same as `score` would."""
-        ...
 
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
         """Return 0..100 for each raw score, given the lowest and highest of all feasible rows."""
-        ...
 
 
 @runtime_checkable
@@ -150,7 +137,6 @@ class SignPlugin(Protocol):
 
     def sign(self, pod: PodClass) -> Hashable:
         """Return all that pre_filter, filter, pre_score and score read of a Pod."""
-        ...
 
 
 #: rows whose answers may have changed: a few, or all (`Snapshot.all`)
@@ -169,11 +155,7 @@ class DomainFilter(Protocol):
     def filter_affected(
         self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
     ) -> Affected:
-        """Bring the state up to date with Pods that came to or left `rows`.
-
-        Return the rows that may now get other answers.
-        """
-        ...
+        """Take in that Pods came to or left `rows`; return the rows that may now get other answers."""
 
 
 @runtime_checkable
@@ -183,11 +165,7 @@ class DomainScore(Protocol):
     def score_affected(
         self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
     ) -> Affected:
-        """Bring the state up to date with Pods that came to or left `rows`.
-
-        Return the rows with other raw scores.
-        """
-        ...
+        """Take in that Pods came to or left `rows`; return the rows with other raw scores."""
 
 
 @runtime_checkable
@@ -196,11 +174,9 @@ class CellScore(Protocol):
 
     def cells(self, state: CycleState) -> NDArray[np.intp] | None:
         """Return the cell of each row (intp[N]); None: there are too many, rows are scored one by one."""
-        ...
 
     def score_cells(self, state: CycleState) -> Scores:
         """Return the raw score of each cell: what `score` says of its rows."""
-        ...
 
 
 @runtime_checkable
@@ -211,14 +187,12 @@ class FeasibleScore(Protocol):
         self, state: CycleState, pod: PodClass, nodes: Snapshot, feasible: NDArray[np.bool_]
     ) -> bool:
         """Take in which rows are feasible (bool[N]); say whether raw scores have changed by it."""
-        ...
 
     def ignored(self, state: CycleState) -> NDArray[np.bool_] | None:
-        """Return the rows (bool[N]) that do not count for the lowest and highest score, and get 0.
+        """Return the rows (bool[N]) that get 0 and do not count for the lowest and highest score.
 
         None: there are none.
         """
-        ...
 
 
 @runtime_checkable
@@ -232,7 +206,6 @@ class RoomFilter(Protocol):
 
         Of the reasons the first is about the number of Pods, the others about these resources.
         """
-        ...
 
 
 @runtime_checkable
@@ -244,30 +217,25 @@ class RoomScore(Protocol):
 
         None: ask these two.
         """
-        ...
 
 
 class Trial(Protocol):
-    """One node, some of whose Pods are away. Closed by whoever began it."""
+    """One node, some of whose Pods are away. The caller that began it closes it."""
 
     def take(self, pod: PodInfo) -> None:
         """Take a Pod away."""
-        ...
 
     def put(self, pod: PodInfo) -> None:
         """Put it back."""
-        ...
 
     def refusal(self) -> tuple[str, ...]:
-        """Return why the node would not do now: with the Pods that have it in view, and without.
+        """Return why the node would not do now, with the Pods that have it in view and without.
 
         Empty: it would do.
         """
-        ...
 
     def close(self) -> None:
-        """Put everybody back."""
-        ...
+        """Put all Pods back."""
 
 
 class WhatIf(Protocol):
@@ -276,19 +244,15 @@ class WhatIf(Protocol):
     @property
     def position(self) -> int:
         """How many changes there have been, nominations included."""
-        ...
 
     def changed_since(self, position: int) -> Iterable[int] | None:
-        """Return the rows whose answers may be others than they were; None: any."""
-        ...
+        """Return the rows whose answers may have changed; None: any."""
 
     def pods(self, row: int) -> Collection[PodInfo]:
         """Return the Pods on a row, those that are assumed there included."""
-        ...
 
     def begin(self, row: int) -> Trial:
         """Begin to take Pods of a row away."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +265,7 @@ class Refusals:
     nodes: int
     #: the row of the node that this very Pod has in view already; -1: none
     nominated: int = -1
-    #: None: nobody can be evicted
+    #: None: no Pod can be evicted
     what_if: WhatIf | None = None
 
 
@@ -315,8 +279,7 @@ class PostFilterResult:
     nominated: str = ""
     #: who has to go for that, the most important first
     victims: tuple[PodInfo, ...] = ()
-    #: nothing is done now, because what was begun earlier is still under way: the node that is in view stays
-    #: so
+    #: what was begun earlier is still under way: nothing is done now, and the node in view stays so
     waits: bool = False
 
 
@@ -330,7 +293,6 @@ class PostFilterPlugin(Protocol):
         self, state: CycleState, pod: PodClass, nodes: Snapshot, refusals: Refusals
     ) -> PostFilterResult:
         """Say what can be done."""
-        ...
 
 
 def decode(code: int, reasons: Sequence[str]) -> list[str]:

@@ -41,8 +41,6 @@ from scheduler.plugins.volume_binding import VolumeBinding, VolumeBindingArgs
 from scheduler.plugins.volume_restrictions import VolumeRestrictions
 from scheduler.plugins.volume_zone import VolumeZone
 
-__all__ = ["DEFAULT_SCHEDULER_NAME", "IN_TREE", "Factory", "assemble", "default_profile", "points_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Factory:
@@ -62,9 +60,7 @@ class Factory:
 
 
 class DefaultBinder:
-    """Pods are bound in batches (`scheduler.bind.binding`), unless a plugin before it in the profile binds
-    them.
-    """
+    """Pods that no plugin before it binds are bound in batches (`scheduler.bind.binding`)."""
 
     name = "DefaultBinder"
     points = ("bind",)
@@ -86,14 +82,7 @@ IN_TREE: Final[tuple[Factory, ...]] = (
     Factory("VolumeZone", lambda _args, handle: VolumeZone(handle.volumes)),
     Factory("PodTopologySpread", lambda args, _handle: PodTopologySpread(args), PodTopologySpreadArgs, 2),
     Factory("InterPodAffinity", lambda args, _handle: InterPodAffinity(args), InterPodAffinityArgs, 2),
-    Factory(
-        "DefaultPreemption",
-        lambda args, _handle: DefaultPreemption(
-            min_candidate_nodes_percentage=args.min_candidate_nodes_percentage,
-            min_candidate_nodes_absolute=args.min_candidate_nodes_absolute,
-        ),
-        DefaultPreemptionArgs,
-    ),
+    Factory("DefaultPreemption", lambda args, _handle: DefaultPreemption(args=args), DefaultPreemptionArgs),
     Factory(
         "NodeResourcesBalancedAllocation",
         lambda args, _handle: BalancedAllocation(args),
@@ -105,31 +94,22 @@ IN_TREE: Final[tuple[Factory, ...]] = (
 )
 
 
-#: extension points beside the decision
-BESIDE: Final[dict[str, type]] = {
-    "queueSort": QueueSortPlugin, "reserve": ReservePlugin, "permit": PermitPlugin,
-    "preBind": PreBindPlugin, "bind": BindPlugin, "postBind": PostBindPlugin,
+#: extension point, in the words of the configuration -> what a plugin of it is
+PROTOCOLS: Final[dict[str, type]] = {
+    "preEnqueue": PreEnqueuePlugin, "queueSort": QueueSortPlugin, "preFilter": FilterPlugin, "filter": FilterPlugin,
+    "postFilter": PostFilterPlugin, "preScore": ScorePlugin, "score": ScorePlugin, "reserve": ReservePlugin,
+    "permit": PermitPlugin, "preBind": PreBindPlugin, "bind": BindPlugin, "postBind": PostBindPlugin,
 }  # fmt: skip
 
 
 def points_of(plugin: object) -> frozenset[str]:
-    """Return the extension points that a plugin has, in the words of the configuration."""
+    """Return the extension points that a plugin has."""
     return called_at(plugin) | frozenset(getattr(plugin, "points", ()))
 
 
 def called_at(plugin: object) -> frozenset[str]:
     """Return the extension points that a plugin has the methods of."""
-    found: set[str] = set()
-    if isinstance(plugin, PreEnqueuePlugin):
-        found.add("preEnqueue")
-    if isinstance(plugin, FilterPlugin):
-        found |= {"preFilter", "filter"}
-    if isinstance(plugin, PostFilterPlugin):
-        found.add("postFilter")
-    if isinstance(plugin, ScorePlugin):
-        found |= {"preScore", "score"}
-    found |= {point for point, protocol in BESIDE.items() if isinstance(plugin, protocol)}
-    return frozenset(found)
+    return frozenset(point for point, protocol in PROTOCOLS.items() if isinstance(plugin, protocol))
 
 
 def assemble(

@@ -5,6 +5,7 @@ Called by `scheduler.decide.cycle`. The observer is handed in: what is pure read
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -83,21 +84,22 @@ class Profile:
     binding: BindingPoints = NO_POINTS
 
 
+def narrowed(plugins: Sequence[str]) -> str:
+    """Return why a node will not do that is none of those that pre-filters named."""
+    return f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(plugins))}]"
+
+
 class NamedNodes:
     """The filter that stands first where pre-filters left only some nodes in question."""
 
     reach = Reach.NONE
     reads_requests = False
+    #: none of its own: those of the plugins that named the nodes count
+    hints: Mapping[ClusterEvent, Hint] = MappingProxyType({})
 
     def __init__(self, plugins: Sequence[str], names: frozenset[str]) -> None:
-        self.name = plugins[0]
-        self._names = names
-        self._reason = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(plugins))}]"
-
-    @property
-    def hints(self) -> dict[ClusterEvent, Hint]:
-        """None of its own: those of the plugins that named the nodes count."""
-        return {}
+        self.name, self._names = plugins[0], names
+        self._reason = narrowed(plugins)
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         return RUN
@@ -132,32 +134,21 @@ class Framework:
 
     def __init__(self, profile: Profile, observer: Observer = UNOBSERVED) -> None:
         self.profile, self.observer = profile, observer
-        self._hints: dict[ClusterEvent, dict[str, Hint]] = {}
-        for plugin in profile.filters:
-            for event, hint in plugin.hints.items():
-                self._hints.setdefault(event, {})[plugin.name] = hint
-        rejecting: tuple[PreEnqueuePlugin | ReservePlugin | PermitPlugin, ...] = (
-            *profile.pre_enqueue,
-            *profile.binding.reserve,
-            *profile.binding.permit,
-        )
-        for other in rejecting:
+        #: event -> plugin -> hint
+        self.hints: dict[ClusterEvent, dict[str, Hint]] = {}
+        binding = profile.binding
+        rejecting: tuple[FilterPlugin | PreEnqueuePlugin | ReservePlugin | PermitPlugin, ...] = (
+            *profile.filters, *profile.pre_enqueue, *binding.reserve, *binding.permit,
+        )  # fmt: skip
+        for plugin in rejecting:
             # One that says nothing of it is asked again after any change, as upstream's without
             # EnqueueExtensions.
-            hints: Mapping[ClusterEvent, Hint] = getattr(other, "hints", dict.fromkeys(ClusterEvent, always))
+            hints: Mapping[ClusterEvent, Hint] = getattr(plugin, "hints", dict.fromkeys(ClusterEvent, always))
             for event, hint in hints.items():
-                self._hints.setdefault(event, {})[other.name] = hint
-
-    @property
-    def hints(self) -> dict[ClusterEvent, dict[str, Hint]]:
-        """Event -> plugin -> hint."""
-        return self._hints
+                self.hints.setdefault(event, {})[plugin.name] = hint
 
     def that_say(self, attribute: str) -> frozenset[str]:
-        """Return the names of the filters that say something of themselves.
-
-        Follows `hints_ignore_labels`, `hints_read_class_only`.
-        """
+        """Return the filters that say something of themselves: hints_ignore_labels, hints_read_class_only."""
         return frozenset(plugin.name for plugin in self.profile.filters if getattr(plugin, attribute, False))
 
     def gate(self, pod: PodClass) -> str:
@@ -195,7 +186,7 @@ class Framework:
             if ask_pre_score(weighted.plugin, prepared.state, pod, nodes):
                 prepared.scores.append(weighted)
             observer.plugin(weighted.plugin.name, "PreScore", observer.now() - started)
-        observer.extension_point("PreScore", success=True, seconds=observer.now() - began)
+        observer.extension_point("PreScore", seconds=observer.now() - began)
         return prepared
 
     def post_filter(
@@ -205,16 +196,16 @@ class Framework:
         observer = self.observer
         began = observer.now()
         messages: list[str] = []
-        waits = False
+        result, waits = PostFilterResult(), False
         for plugin in self.profile.post_filters:
             started = observer.now()
             result = ask_post_filter(plugin, prepared.state, pod, nodes, refusals)
             observer.plugin(plugin.name, "PostFilter", observer.now() - started)
             if result.nominated:
-                observer.extension_point("PostFilter", success=True, seconds=observer.now() - began)
-                return result
+                break
             if result.message:
                 messages.append(result.message)
             waits |= result.waits
-        observer.extension_point("PostFilter", success=False, seconds=observer.now() - began)
-        return PostFilterResult(message=", ".join(messages), waits=waits)
+        success = bool(result.nominated)
+        observer.extension_point("PostFilter", success=success, seconds=observer.now() - began)
+        return result if success else PostFilterResult(message=", ".join(messages), waits=waits)

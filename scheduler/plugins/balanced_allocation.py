@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.interface import MAX_SCORE, Reach, Scores
+from scheduler.framework.plugin import Score
 from scheduler.framework.resource_scoring import CPU_AND_MEMORY, Part, ResourceSpec, parts
 from scheduler.framework.room import Floats, Room
 from scheduler.framework.state import CycleState
@@ -30,12 +31,11 @@ class NodeResourcesBalancedAllocationArgs:
     resources: tuple[ResourceSpec, ...] = CPU_AND_MEMORY
 
 
-class BalancedAllocation:
+class BalancedAllocation(Score):
     """Prefers balance."""
 
     name = "NodeResourcesBalancedAllocation"
     reach = Reach.ROW
-    scales = False
 
     def __init__(
         self, args: NodeResourcesBalancedAllocationArgs = NodeResourcesBalancedAllocationArgs()
@@ -49,7 +49,6 @@ class BalancedAllocation:
         return any(pod.request(spec.name) > 0 for spec in self._resources)
 
     def sign(self, pod: PodClass) -> Hashable:
-        """Return what is read of a Pod (`scheduler.decide.shared_rows`)."""
         return pod.requests
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
@@ -96,9 +95,6 @@ class BalancedAllocation:
                 before.append(min(used / has, 1.0))
                 after.append(min((used + amount) / has, 1.0))
         return _HALF + int((_HALF + _balance(after) - _balance(before)) / 2)
-
-    def scale(self, raw: Scores, low: int, high: int) -> Scores:
-        return raw
 
 
 def _balance(shares: Sequence[float]) -> int:

@@ -63,19 +63,9 @@ class DefaultPreemption:
         self,
         context: PreemptionContext | None = None,
         *,
-        min_candidate_nodes_percentage: int = 10,
-        min_candidate_nodes_absolute: int = 100,
+        args: DefaultPreemptionArgs = DefaultPreemptionArgs(),
     ) -> None:
-        """Make the plugin.
-
-        Args:
-            context: what is known besides the nodes.
-            min_candidate_nodes_percentage: of the nodes that might do, so many per cent are enough to choose
-            from.
-            min_candidate_nodes_absolute: but at least so many.
-        """
-        self.context = context or PreemptionContext()
-        self._percentage, self._absolute = min_candidate_nodes_percentage, min_candidate_nodes_absolute
+        self.context, self._args = context or PreemptionContext(), args
 
     def post_filter(
         self, state: CycleState, pod: PodClass, nodes: Snapshot, refusals: Refusals
@@ -106,7 +96,8 @@ class DefaultPreemption:
         return PostFilterResult(f"preemption: {fit_message(refusals.nodes, found)}")
 
     def _wanted(self, nodes: int) -> int:
-        return min(max(nodes * self._percentage // 100, self._absolute), nodes)
+        percentage = nodes * self._args.min_candidate_nodes_percentage // 100
+        return min(max(percentage, self._args.min_candidate_nodes_absolute), nodes)
 
     def _is_being_made(self, pod: PodClass, refusals: Refusals, what_if: WhatIf) -> bool:
         """Say whether Pods are still ending on the node that this Pod has in view, and there is a point in

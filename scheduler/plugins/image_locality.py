@@ -13,6 +13,7 @@ import numpy as np
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.interface import MAX_SCORE, Reach, Scores
+from scheduler.framework.plugin import Score
 from scheduler.framework.state import CycleState
 
 MIB: Final = 1024 * 1024
@@ -20,21 +21,18 @@ MIN_THRESHOLD: Final = 23 * MIB
 MAX_CONTAINER_THRESHOLD: Final = 1000 * MIB
 
 
-class ImageLocality:
+class ImageLocality(Score):
     """Prefers nodes with the images."""
 
-    name = "ImageLocality"
     #: a node whose images change is a node that changed
     reach = Reach.NONE
     reads_requests = False
-    scales = False
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
         return any(name in nodes.images for name in pod.images)
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
-        sums = np.zeros(nodes.size, np.int64)
-        total = len(nodes.rows)
+        sums, total = np.zeros(nodes.size, np.int64), len(nodes.rows)
         for name in pod.images:
             there = nodes.images.get(name)
             if there:
@@ -54,6 +52,3 @@ class ImageLocality:
         highest = MAX_CONTAINER_THRESHOLD * len(pod.images)
         kept = min(max(found, MIN_THRESHOLD), highest)
         return MAX_SCORE * (kept - MIN_THRESHOLD) // (highest - MIN_THRESHOLD)
-
-    def scale(self, raw: Scores, low: int, high: int) -> Scores:
-        return raw

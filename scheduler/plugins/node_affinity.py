@@ -12,27 +12,13 @@ import numpy as np
 
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.node_selection import NAME_FIELD, any_matches, holds, matches, term_matches
-from scheduler.columns.pod_asks import (
-    NodeRequirement,
-    NodeTerm,
-    PreferredTerm,
-    preferred_terms,
-    required_terms,
-)
+from scheduler.columns.pod_asks import NodeRequirement, NodeTerm, preferred_terms, required_terms
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import NODE_AFFINITY
 from scheduler.framework.events import Changed, ClusterEvent, Hint
-from scheduler.framework.interface import (
-    RUN,
-    SKIP,
-    UNRESOLVABLE,
-    Codes,
-    PreFilterResult,
-    Reach,
-    Scores,
-    scale_to_max,
-)
+from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach, Scores
+from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.state import CycleState
 from vaina.api.core.v1 import pod_pb2
 
@@ -49,10 +35,9 @@ class NodeAffinityArgs:
     added_affinity: pod_pb2.NodeAffinity | None = None
 
 
-class NodeAffinity:
+class NodeAffinity(Filter, Score):
     """Refuses nodes that are not selected, and prefers those that preferred terms match."""
 
-    name = "NodeAffinity"
     reach = Reach.NONE
     describer = NODE_AFFINITY
     hints_ignore_labels = True
@@ -62,11 +47,8 @@ class NodeAffinity:
     def __init__(self, args: NodeAffinityArgs = NodeAffinityArgs()) -> None:
         added = args.added_affinity
         #: None: nothing is enforced
-        self._enforced: tuple[NodeTerm, ...] | None = None
-        self._preferred: tuple[PreferredTerm, ...] = ()
-        if added is not None:
-            self._enforced = required_terms(added)
-            self._preferred = preferred_terms(added)
+        self._enforced: tuple[NodeTerm, ...] | None = None if added is None else required_terms(added)
+        self._preferred = () if added is None else preferred_terms(added)
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
@@ -116,9 +98,6 @@ class NodeAffinity:
             return 0
         wanted = (*self._preferred, *pod.preferred_nodes)
         return sum(item.weight for item in wanted if term_matches(item.term, node.name, node.labels))
-
-    def scale(self, raw: Scores, low: int, high: int) -> Scores:
-        return scale_to_max(raw, high)
 
     def _refuses(self, node: NodeInfo) -> bool:
         return self._enforced is not None and not any(

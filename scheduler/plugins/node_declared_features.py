@@ -4,8 +4,7 @@ Which features those are is read from the spec (`scheduler.columns.pod_asks.feat
 `plugins/nodedeclaredfeatures` of Kubernetes 1.37, where it is always on and the last of the default plugins.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,32 +12,31 @@ from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import NODE_DECLARED_FEATURES
-from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach
+from scheduler.framework.plugin import Filter
 from scheduler.framework.state import CycleState
 
-REASON: Final = "node(s) didn't match Pod's required features"
+
+def _declares(pod: PodClass, before: Changed, after: Changed) -> bool:
+    if not isinstance(after, NodeInfo) or not pod.features <= after.features:
+        return False
+    return not isinstance(before, NodeInfo) or not pod.features <= before.features
 
 
-class NodeDeclaredFeatures:
+class NodeDeclaredFeatures(Filter):
     """Refuses nodes that lack a feature."""
 
-    name = "NodeDeclaredFeatures"
+    reason = "node(s) didn't match Pod's required features"
     reach = Reach.NONE
     describer = NODE_DECLARED_FEATURES
     hints_ignore_labels = True
     reads_requests = False
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """A node that declares all of them, when it did not before."""
-        return {ClusterEvent.NODE_ADD: _declares, ClusterEvent.NODE_UPDATE_FEATURES: _declares}
+    #: a node that declares all of them, when it did not before
+    hints = MappingProxyType({ClusterEvent.NODE_ADD: _declares, ClusterEvent.NODE_UPDATE_FEATURES: _declares})
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         return RUN if pod.features else SKIP
-
-    def reasons(self, pod: PodClass) -> Sequence[str]:
-        return (REASON,)
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         lacking = [node is None or not pod.features <= node.features for node in nodes.infos]
@@ -47,9 +45,3 @@ class NodeDeclaredFeatures:
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         node = nodes.infos[row]
         return UNRESOLVABLE | 1 if node is None or not pod.features <= node.features else 0
-
-
-def _declares(pod: PodClass, before: Changed, after: Changed) -> bool:
-    if not isinstance(after, NodeInfo) or not pod.features <= after.features:
-        return False
-    return not isinstance(before, NodeInfo) or not pod.features <= before.features

@@ -4,8 +4,7 @@ The queue holds no such Pod (spec.nodeName means bound); this serves questions o
 that node*.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,32 +12,29 @@ from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import NODE_NAME
-from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach
+from scheduler.framework.plugin import Filter
 from scheduler.framework.state import CycleState
 
-REASON: Final = "node(s) didn't match the requested node name"
+
+def _wanted(pod: PodClass, _before: Changed, after: Changed) -> bool:
+    return isinstance(after, NodeInfo) and after.name == pod.wanted_node
 
 
-class NodeName:
+class NodeName(Filter):
     """Refuses every node but the wanted one."""
 
-    name = "NodeName"
+    reason = "node(s) didn't match the requested node name"
     reach = Reach.NONE
     describer = NODE_NAME
     hints_ignore_labels = True
     reads_requests = False
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """The wanted node, when it comes."""
-        return {ClusterEvent.NODE_ADD: _wanted}
+    #: the wanted node, when it comes
+    hints = MappingProxyType({ClusterEvent.NODE_ADD: _wanted})
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         return RUN if pod.wanted_node else SKIP
-
-    def reasons(self, pod: PodClass) -> Sequence[str]:
-        return (REASON,)
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         codes = np.full(nodes.size, UNRESOLVABLE | 1, np.int64)
@@ -49,7 +45,3 @@ class NodeName:
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         return 0 if nodes.names[row] == pod.wanted_node else UNRESOLVABLE | 1
-
-
-def _wanted(pod: PodClass, _before: Changed, after: Changed) -> bool:
-    return isinstance(after, NodeInfo) and after.name == pod.wanted_node

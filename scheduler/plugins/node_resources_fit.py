@@ -1,6 +1,4 @@
-"""NodeResourcesFit: what a Pod requests must be free on the node.
-
-Nodes are preferred by how much of them is taken.
+"""NodeResourcesFit: what a Pod requests must be free on the node; nodes are preferred by how much is taken.
 
 By default those with more left (LeastAllocated); MostAllocated packs, RequestedToCapacityRatio follows a line
 that the user draws. Filtering counts real requests; the first two count 100m and 200Mi for a container that
@@ -8,8 +6,9 @@ names none, so that Pods without requests spread as well (upstream's `NonZeroReq
 `plugins/noderesources/fit.go`.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -18,7 +17,7 @@ from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import CPU, MEMORY, Resolved, Rows, Snapshot
 from scheduler.explain.lacks import NODE_RESOURCES_FIT
-from scheduler.framework.events import Changed, ClusterEvent, Hint, always
+from scheduler.framework.events import Changed, ClusterEvent, always
 from scheduler.framework.interface import (
     MAX_REASON,
     MAX_SCORE,
@@ -29,6 +28,7 @@ from scheduler.framework.interface import (
     Reach,
     Scores,
 )
+from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.resource_scoring import (
     CPU_AND_MEMORY,
     LEAST_ALLOCATED,
@@ -75,14 +75,38 @@ class NodeResourcesFitArgs:
     scoring_strategy: ScoringStrategy = ScoringStrategy()
 
 
-class NodeResourcesFit:
+def _gives_back(pod: PodClass, before: Changed, after: Changed) -> bool:
+    if not isinstance(before, PodInfo) or not isinstance(after, PodInfo):
+        return False
+    had, has = dict(before.pod_class.requests), dict(after.pod_class.requests)
+    return any(has.get(name, 0) < had.get(name, 0) for name, _ in pod.requests)
+
+
+def _has_room(pod: PodClass, before: Changed, after: Changed) -> bool:
+    if not isinstance(after, NodeInfo) or after.max_pods < 1:
+        return False
+    if any(amount > after.allocatable.get(name, 0) for name, amount in pod.requests):
+        return False
+    if not isinstance(before, NodeInfo) or after.max_pods > before.max_pods:
+        return True
+    return any(after.allocatable.get(name, 0) > before.allocatable.get(name, 0) for name, _ in pod.requests)
+
+
+class NodeResourcesFit(Filter, Score):
     """Refuses nodes without room, and prefers by what is taken."""
 
-    name = "NodeResourcesFit"
     reach = Reach.ROW
     describer = NODE_RESOURCES_FIT
     hints_ignore_labels = True
-    scales = False
+    #: room that is given back, or a node with enough of it
+    hints = MappingProxyType(
+        {
+            ClusterEvent.ASSIGNED_POD_DELETE: always,
+            ClusterEvent.ASSIGNED_POD_SCALE_DOWN: _gives_back,
+            ClusterEvent.NODE_ADD: _has_room,
+            ClusterEvent.NODE_UPDATE_ALLOCATABLE: _has_room,
+        }
+    )
 
     def __init__(self, args: NodeResourcesFitArgs = NodeResourcesFitArgs()) -> None:
         self._args = args
@@ -93,16 +117,6 @@ class NodeResourcesFit:
         self._plain = self._strategy is LEAST_ALLOCATED and set(self._resources) == set(CPU_AND_MEMORY)
         self._ignores = bool(args.ignored_resources or args.ignored_resource_groups)
         self._score_key = f"{self.name}/score"
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """Room that is given back, or a node with enough of it."""
-        return {
-            ClusterEvent.ASSIGNED_POD_DELETE: always,
-            ClusterEvent.ASSIGNED_POD_SCALE_DOWN: _gives_back,
-            ClusterEvent.NODE_ADD: _has_room,
-            ClusterEvent.NODE_UPDATE_ALLOCATABLE: _has_room,
-        }
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         resolved = nodes.resolve(pod)
@@ -116,7 +130,6 @@ class NodeResourcesFit:
         return RUN
 
     def sign(self, pod: PodClass) -> Hashable:
-        """Return what is read of a Pod (`scheduler.decide.shared_rows`)."""
         return pod.requests, pod.nonzero_cpu, pod.nonzero_memory
 
     def _is_ignored(self, resource: str) -> bool:
@@ -168,10 +181,7 @@ class NodeResourcesFit:
     def room(
         self, state: CycleState, pod: PodClass, nodes: Snapshot
     ) -> Sequence[tuple[str, int, int]] | None:
-        """Return (resource, index, amount) of what a Pod needs.
-
-        None when no node has a resource, or one has too many reasons.
-        """
+        # Not where no node has a resource, or there are too many reasons.
         resolved: Resolved = state.read(self.name, tuple)
         names = [name for name, _ in pod.requests if not self._is_ignored(name)]
         if len(resolved) >= MAX_REASON or any(index < 0 for index, _ in resolved):
@@ -210,9 +220,6 @@ class NodeResourcesFit:
                 total += free * MAX_SCORE // allocatable
         return total // weights if weights else 0
 
-    def scale(self, raw: Scores, low: int, high: int) -> Scores:
-        return raw
-
 
 def is_extended(resource: str) -> bool:
     """Say whether a resource is none of Kubernetes' own (`helper.IsExtendedResourceName`)."""
@@ -228,20 +235,3 @@ def _strategy(strategy: ScoringStrategy) -> Strategy:
             return requested_to_capacity_ratio(strategy.requested_to_capacity_ratio.shape)
         case _:
             return LEAST_ALLOCATED
-
-
-def _gives_back(pod: PodClass, before: Changed, after: Changed) -> bool:
-    if not isinstance(before, PodInfo) or not isinstance(after, PodInfo):
-        return False
-    had, has = dict(before.pod_class.requests), dict(after.pod_class.requests)
-    return any(has.get(name, 0) < had.get(name, 0) for name, _ in pod.requests)
-
-
-def _has_room(pod: PodClass, before: Changed, after: Changed) -> bool:
-    if not isinstance(after, NodeInfo) or after.max_pods < 1:
-        return False
-    if any(amount > after.allocatable.get(name, 0) for name, amount in pod.requests):
-        return False
-    if not isinstance(before, NodeInfo) or after.max_pods > before.max_pods:
-        return True
-    return any(after.allocatable.get(name, 0) > before.allocatable.get(name, 0) for name, _ in pod.requests)

@@ -10,7 +10,8 @@ attached although no Pod of the node has it counts for the attachment, and once 
 it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -21,13 +22,13 @@ from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import Asked, by_reasons, by_words
 from scheduler.framework.events import (
     ClusterEvent,
-    Hint,
     always,
     of_its_claims,
     of_who_had_attached,
     of_who_has_attached,
 )
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
+from scheduler.framework.plugin import Filter
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
 
@@ -47,29 +48,25 @@ def _words(asked: Asked, index: int) -> str:
     return f"takes no more than {limit} volumes of {driver} ({there} there, asks {new} more)"
 
 
-class NodeVolumeLimits:
+class NodeVolumeLimits(Filter):
     """Refuses nodes that have as many volumes as they take."""
 
-    name = "NodeVolumeLimits"
+    reason = REASON
     reach = Reach.ROW
     reads_requests = False
     describer = by_words(_words)
+    #: a Pod that gives its volumes back, a volume that is detached, and a node that takes more
+    hints = MappingProxyType(
+        {
+            ClusterEvent.NODE_ADD: always, ClusterEvent.CSI_NODE_ADD: always, ClusterEvent.CSI_NODE_UPDATE: always,
+            ClusterEvent.VOLUME_ADD: always, ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_attached,
+            ClusterEvent.ATTACHMENT_DELETE: of_who_has_attached,
+            ClusterEvent.CLAIM_ADD: of_its_claims, ClusterEvent.CLAIM_UPDATE: of_its_claims,
+        }
+    )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or Catalogue()
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """A Pod that gives its volumes back, a volume that is detached, and a node that takes more."""
-        events = (
-            ClusterEvent.NODE_ADD, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE, ClusterEvent.VOLUME_ADD,
-        )  # fmt: skip
-        return dict.fromkeys(events, always) | {
-            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_attached,
-            ClusterEvent.ATTACHMENT_DELETE: of_who_has_attached,
-            ClusterEvent.CLAIM_ADD: of_its_claims,
-            ClusterEvent.CLAIM_UPDATE: of_its_claims,
-        }
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not (pod.claims or pod.attached) or not self._catalogue.has_limits:
@@ -78,9 +75,6 @@ class NodeVolumeLimits:
         _add(wanted, pod.attached)
         state.write(self.name, wanted)
         return RUN if wanted else SKIP
-
-    def reasons(self, pod: PodClass) -> Sequence[str]:
-        return (REASON,)
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         every = range(nodes.size)[rows] if isinstance(rows, slice) else rows.tolist()

@@ -4,8 +4,8 @@ NoSchedule and NoExecute refuse; PreferNoSchedule counts against the node. Wheth
 tolerated is asked once a distinct set, not once a node.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHED
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import TAINT_TOLERATION
-from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.framework.interface import (
     RUN,
     SKIP,
@@ -24,31 +24,39 @@ from scheduler.framework.interface import (
     Scores,
     scale_to_max,
 )
+from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.state import CycleState
 
-REASON: Final = "node(s) had untolerated taint(s)"
+
+def repels(pod: PodClass, taints: Sequence[Taint]) -> bool:
+    """Say whether one of the taints keeps the Pod away."""
+    return any(taint.effect in (NO_SCHEDULE, NO_EXECUTE) and not pod.tolerates(taint) for taint in taints)
 
 
-class TaintToleration:
+def _asks(pod: PodClass, taints: Sequence[Taint]) -> int:
+    return sum(taint.effect == PREFER_NO_SCHEDULE and not pod.tolerates(taint) for taint in taints)
+
+
+def _tolerated(pod: PodClass, before: Changed, after: Changed) -> bool:
+    if not isinstance(after, NodeInfo) or repels(pod, after.taints):
+        return False
+    return not isinstance(before, NodeInfo) or repels(pod, before.taints)
+
+
+class TaintToleration(Filter, Score):
     """Refuses nodes by taints that keep away, and prefers those with fewer taints that only ask to."""
 
-    name = "TaintToleration"
+    reason = "node(s) had untolerated taint(s)"
     reach = Reach.NONE
     describer = TAINT_TOLERATION
     hints_ignore_labels = True
     reads_requests = False
     scales = True
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """A node whose taints are tolerated, when they were not before."""
-        return {ClusterEvent.NODE_ADD: _tolerated, ClusterEvent.NODE_UPDATE_TAINT: _tolerated}
+    #: a node whose taints are tolerated, when they were not before
+    hints = MappingProxyType({ClusterEvent.NODE_ADD: _tolerated, ClusterEvent.NODE_UPDATE_TAINT: _tolerated})
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         return RUN if len(nodes.taint_sets) else SKIP
-
-    def reasons(self, pod: PodClass) -> Sequence[str]:
-        return (REASON,)
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         answers = np.zeros(nodes.taint_sets.size, np.int64)
@@ -74,18 +82,3 @@ class TaintToleration:
 
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
         return scale_to_max(raw, high, reverse=True)
-
-
-def repels(pod: PodClass, taints: Sequence[Taint]) -> bool:
-    """Say whether one of the taints keeps the Pod away."""
-    return any(taint.effect in (NO_SCHEDULE, NO_EXECUTE) and not pod.tolerates(taint) for taint in taints)
-
-
-def _asks(pod: PodClass, taints: Sequence[Taint]) -> int:
-    return sum(taint.effect == PREFER_NO_SCHEDULE and not pod.tolerates(taint) for taint in taints)
-
-
-def _tolerated(pod: PodClass, before: Changed, after: Changed) -> bool:
-    if not isinstance(after, NodeInfo) or repels(pod, after.taints):
-        return False
-    return not isinstance(before, NodeInfo) or repels(pod, before.taints)

@@ -7,8 +7,9 @@ StorageCapacityScoring is off by default. Choosing is done here, binding in `sch
 Follows `plugins/volumebinding`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import Asked, by_masks
-from scheduler.framework.events import ClusterEvent, Hint, always, of_its_claims, of_who_had_claims
+from scheduler.framework.events import ClusterEvent, always, of_its_claims, of_who_had_claims
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
+from scheduler.framework.plugin import Filter
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue, Plan
 from scheduler.volumes.matching import REASONS, Found, find, lacks, needs
@@ -37,14 +39,29 @@ def _lacks(asked: Asked) -> list[tuple[NDArray[np.bool_], str]]:
     return lacks(plugin.catalogue, asked.evaluation.state.read(plugin.name, Found), asked.nodes)
 
 
-class VolumeBinding:
+class VolumeBinding(Filter):
     """Refuses nodes that volumes cannot be had on."""
 
-    name = "VolumeBinding"
     reach = Reach.NONE
     reads_requests = False
     points = ("reserve", "preBind")
     describer = by_masks(_lacks)
+    #: its claims, anything else of storage, nodes with other labels, and a Pod that did not get its volumes
+    hints = MappingProxyType(
+        {
+            **dict.fromkeys(
+                (
+                    ClusterEvent.NODE_ADD, ClusterEvent.NODE_UPDATE_LABEL, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE,
+                    ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE,
+                    ClusterEvent.CSI_DRIVER_ADD, ClusterEvent.CSI_DRIVER_UPDATE, ClusterEvent.CAPACITY_ADD, ClusterEvent.CAPACITY_UPDATE,
+                ),
+                always,
+            ),
+            ClusterEvent.CLAIM_ADD: of_its_claims,
+            ClusterEvent.CLAIM_UPDATE: of_its_claims,
+            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_claims,
+        }
+    )  # fmt: skip
 
     def __init__(
         self, args: VolumeBindingArgs = VolumeBindingArgs(), catalogue: Catalogue | None = None
@@ -53,22 +70,6 @@ class VolumeBinding:
         self.catalogue = catalogue or Catalogue()
         #: who was asked about last, and the answer: `plan` follows at once
         self._last: tuple[PodClass, Found] | None = None
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """Its claims, anything else of storage, nodes with other labels, and a Pod that did not get its
-        volumes after all.
-        """
-        events = (
-            ClusterEvent.NODE_ADD, ClusterEvent.NODE_UPDATE_LABEL, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE,
-            ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE,
-            ClusterEvent.CSI_DRIVER_ADD, ClusterEvent.CSI_DRIVER_UPDATE, ClusterEvent.CAPACITY_ADD, ClusterEvent.CAPACITY_UPDATE,
-        )  # fmt: skip
-        return dict.fromkeys(events, always) | {
-            ClusterEvent.CLAIM_ADD: of_its_claims,
-            ClusterEvent.CLAIM_UPDATE: of_its_claims,
-            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_claims,
-        }
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.claims:

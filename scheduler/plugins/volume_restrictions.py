@@ -6,6 +6,7 @@ when they share a monitor, pool and name.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -14,8 +15,9 @@ from scheduler.columns.pod_asks import Disk
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import Asked, by_words
-from scheduler.framework.events import ClusterEvent, Hint, of_its_claims, of_who_had_storage
+from scheduler.framework.events import ClusterEvent, of_its_claims, of_who_had_storage
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
+from scheduler.framework.plugin import Filter
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
 
@@ -37,26 +39,24 @@ def _words(asked: Asked, index: int) -> str:
     return " and ".join(taken)
 
 
-class VolumeRestrictions:
+class VolumeRestrictions(Filter):
     """Refuses every node while another Pod has the claim, and nodes where one has the disk."""
 
-    name = "VolumeRestrictions"
     #: a Pod anywhere may have it
     reach = Reach.GLOBAL
     reads_requests = False
     describer = by_words(_words)
-
-    def __init__(self, catalogue: Catalogue | None = None) -> None:
-        self._catalogue = catalogue or Catalogue()
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """A Pod that gives claim or disk back, or another claim."""
-        return {
+    #: a Pod that gives claim or disk back, or another claim
+    hints = MappingProxyType(
+        {
             ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_storage,
             ClusterEvent.CLAIM_ADD: of_its_claims,
             ClusterEvent.CLAIM_UPDATE: of_its_claims,
         }
+    )
+
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        self._catalogue = catalogue or Catalogue()
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.has_storage:

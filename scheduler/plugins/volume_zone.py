@@ -5,8 +5,8 @@ by `__`. What an older label of a volume says is compared with the node's own ol
 else with today's. Claims of ephemeral volumes are not looked at, as upstream.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -17,8 +17,9 @@ from scheduler.columns.pod_asks import NodeRequirement
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import by_masks
-from scheduler.framework.events import ClusterEvent, Hint, always, of_its_claims
+from scheduler.framework.events import ClusterEvent, always, of_its_claims
 from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach
+from scheduler.framework.plugin import Filter
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
 from scheduler.volumes.objects import VolumeInfo
@@ -42,26 +43,30 @@ class _Refused:
     lacks: list[tuple[NDArray[np.bool_], str]]
 
 
-class VolumeZone:
+class VolumeZone(Filter):
     """Refuses nodes of other zones."""
 
-    name = "VolumeZone"
+    reason = REASON
     reach = Reach.NONE
     reads_requests = False
+    #: its claims, other volumes or classes, and nodes with other labels
+    hints = MappingProxyType(
+        {
+            **dict.fromkeys(
+                (
+                    ClusterEvent.NODE_ADD, ClusterEvent.NODE_UPDATE_LABEL, ClusterEvent.VOLUME_ADD,
+                    ClusterEvent.VOLUME_UPDATE, ClusterEvent.CLASS_ADD,
+                ),
+                always,
+            ),
+            ClusterEvent.CLAIM_ADD: of_its_claims,
+            ClusterEvent.CLAIM_UPDATE: of_its_claims,
+        }
+    )  # fmt: skip
     describer = by_masks(lambda asked: asked.evaluation.state.read(VolumeZone.name, _Refused).lacks)
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or Catalogue()
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """Its claims, other volumes or classes, and nodes with other labels."""
-        events = (
-            ClusterEvent.NODE_ADD, ClusterEvent.NODE_UPDATE_LABEL, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE,
-            ClusterEvent.CLASS_ADD,
-        )  # fmt: skip
-        its = (ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE)
-        return dict.fromkeys(events, always) | dict.fromkeys(its, of_its_claims)
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if not pod.claims:
@@ -91,9 +96,6 @@ class VolumeZone:
             refused |= ~fits
         state.write(self.name, _Refused((refused & placed) * np.int64(UNRESOLVABLE | 1), lacks))
         return RUN
-
-    def reasons(self, pod: PodClass) -> Sequence[str]:
-        return (REASON,)
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         return state.read(self.name, _Refused).codes[rows]

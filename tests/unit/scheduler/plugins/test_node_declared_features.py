@@ -14,7 +14,7 @@ from scheduler.framework.events import ClusterEvent
 from scheduler.framework.interface import UNRESOLVABLE
 from scheduler.framework.registry import default_profile
 from scheduler.framework.state import CycleState
-from scheduler.plugins.node_declared_features import REASON, NodeDeclaredFeatures
+from scheduler.plugins.node_declared_features import NodeDeclaredFeatures
 from tests.unit.scheduler.objects import node, node_info, pod_class, table
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.objects.decode import dict_to_message
@@ -99,7 +99,7 @@ def test_a_node_has_to_declare_all_of_it(case: Case) -> None:
     assert found is not None
     assert found.tolist() == [want]
     assert plugin.filter_row(state, asked, nodes, 0) == want
-    assert plugin.reasons(asked) == (REASON,)
+    assert plugin.reasons(asked) == ("node(s) didn't match Pod's required features",)
 
 
 def test_a_pod_that_needs_nothing_is_not_asked_about() -> None:
