@@ -178,7 +178,7 @@ class Bench:
                 continue
             info = queued.info
             self.cache.assume(info, decision.node_name)
-            self.queue.done(info.uid)
+            self.queue.delete(info.uid)
             bound = pod_pb2.Pod()
             bound.CopyFrom(info.pod)
             bound.spec.node_name = decision.node_name

@@ -22,7 +22,7 @@ from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PluginMetrics, PluginTimes, PreemptionMetrics, SchedulerMetrics
-from scheduler.queue.backoff import BACKOFF
+from scheduler.queue.scheduling_queue import BACKOFF
 from scheduler.scheduler import Scheduler
 from scheduler.service import SERVICE, SchedulerService
 from vaina import log as logging_setup

@@ -43,10 +43,9 @@ from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
 from scheduler.plugins.volume_binding import VolumeBinding
 from scheduler.preempting import WAITING, Preempting
-from scheduler.queue.backoff import BACKOFF
 from scheduler.queue.hints import screens, with_room
 from scheduler.queue.queued_pod import QueuedPod
-from scheduler.queue.scheduling_queue import SchedulingQueue
+from scheduler.queue.scheduling_queue import BACKOFF, SchedulingQueue
 from scheduler.volumes.catalogue import Plan
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2

@@ -79,11 +79,11 @@ class Outcomes:
     def bound(self, bindings: Sequence[PendingBinding]) -> None:
         """Bindings were acknowledged."""
         now, wall = self._clock.monotonic(), self._clock.now()
-        self._cache.all_acknowledged([pending.uid for pending in bindings], now=now)
-        done = self._queue.done
+        uids = [pending.uid for pending in bindings]
+        self._cache.all_acknowledged(uids, now=now)
+        self._queue.delete_all(uids)
         by_profile: dict[str, list[PendingBinding]] = {}
         for pending in bindings:
-            done(pending.uid)
             name = pending.pod.info.pod_class.scheduler_name
             own = by_profile.get(name)
             if own is None:

@@ -1,4 +1,4 @@
-"""NodeUnschedulable: a cordoned node (spec.unschedulable) takes only Pods that tolerate the taint of that name."""
+"""NodeUnschedulable: a cordoned node takes only Pods that tolerate the taint of that name."""
 
 from types import MappingProxyType
 from typing import Final

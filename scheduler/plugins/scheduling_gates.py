@@ -1,4 +1,4 @@
-"""SchedulingGates: a Pod with gates in its spec stays out of the queue until the last one is taken away (KEP-3521)."""
+"""SchedulingGates: a Pod with gates stays out of the queue until the last one is taken away (KEP-3521)."""
 
 from types import MappingProxyType
 

@@ -1,17 +1,16 @@
 """PURE: which Pod is next, and where a Pod waits when it failed.
 
-No clock and nothing to await: `now` is handed in.
+No clock and nothing to await: `now` is handed in (monotonic seconds).
 
-    gated --an update, or a hint, and its plugin lets it in--> active --pop--> in flight --done--> gone
+    gated --an update, or a hint, and its plugin lets it in--> active --pop--> in flight --delete--> gone
     in flight --park--> unschedulable, or back-off when something that could help happened meanwhile
     in flight --requeue--> back-off --its time--> active
     unschedulable --a hint says so, or five minutes--> active, or back-off while that lasts
 
-Events that come while a Pod is in flight are kept and looked at when it fails: otherwise it would sleep
-through the one that mattered. Follows upstream's `backend/queue`; called by `scheduler.scheduler` and
-`scheduler.cache.event_handlers`.
+Follows upstream's `backend/queue`; called by `scheduler.scheduler` and `scheduler.cache.event_handlers`.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
@@ -20,10 +19,12 @@ import structlog
 
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.framework.binding_points import QueueSortPlugin
+from scheduler.framework.checked import numbers
 from scheduler.framework.events import Changed, ClusterEvent, Hint
-from scheduler.queue.active import ActiveQueue
-from scheduler.queue.backoff import BACKOFF, BackoffQueue
+from scheduler.plugins.priority_sort import PrioritySort
 from scheduler.queue.gated import GatedPods
+from scheduler.queue.in_flight import MAX_EVENTS, InFlight
+from scheduler.queue.pod_heap import PodHeap
 from scheduler.queue.queued_pod import Place, QueuedPod
 from scheduler.queue.refusals import Happened, Screen
 from scheduler.queue.unschedulable import UnschedulablePods
@@ -31,20 +32,17 @@ from vaina.backoff import Backoff
 
 log = structlog.stdlib.get_logger(__name__)
 
+#: of Pods that failed: upstream's podInitialBackoffSeconds and podMaxBackoffSeconds
+BACKOFF: Final = Backoff(base_seconds=1.0, cap_seconds=10.0, factor=2.0)
 #: a Pod that nothing woke is tried again after this time (podMaxInUnschedulablePodsDuration)
 MAX_UNSCHEDULABLE_SECONDS: Final = 300.0
-#: events kept for Pods in flight; a Pod that has been in flight for longer than these go back is tried again
-#: in any case
-MAX_EVENTS: Final = 10_000
-#: events of which nobody looks whether they are still needed
-_SLACK: Final = 256
 
 #: labels of scheduler_queue_incoming_pods_total that are no cluster events
 POD_ADD, POD_UPDATE = "PodAdd", "PodUpdate"
 ATTEMPT_FAILURE, BACKOFF_COMPLETE = "ScheduleAttemptFailure", "BackoffComplete"
 UNSCHEDULABLE_TIMEOUT, FORCE_ACTIVATE = "UnschedulableTimeout", "ForceActivate"
 
-#: nobody listens to an event
+#: no plugin listens to an event
 _NOBODY: Final[Mapping[str, Hint]] = {}
 
 
@@ -77,22 +75,18 @@ class SchedulingQueue:
             screens: of plugins that have one: what spares asking each kind of Pods.
             sort: orders Pods that are ready; by default PrioritySort.
         """
-        self._hints, self._gate = hints, gate
-        self._max_unschedulable, self._max_events = max_unschedulable_seconds, max_events
+        self._hints, self._gate, self._backoff = hints, gate, backoff
+        self._max_unschedulable = max_unschedulable_seconds
+        self._sort = sort or PrioritySort()
         self._pods: dict[str, QueuedPod] = {}
-        self._active = ActiveQueue(sort)
-        self._backoff = BackoffQueue(backoff)
+        self._active: PodHeap[tuple[float, ...]] = PodHeap()
+        #: by when they are due
+        self._backing_off: PodHeap[float] = PodHeap()
         self._unschedulable = UnschedulablePods(by_shape, by_class, screens)
         self._gated = GatedPods()
         #: when all gates are asked again, whatever happened; None: nobody is gated
         self._gates_due: float | None = None
-        #: uid -> how many events there had been when it was popped; in the order of popping
-        self._in_flight: dict[str, int] = {}
-        self._events: list[Happened] = []
-        #: number of the first event kept
-        self._first_event = 0
-        #: so many events, and it is looked which are still needed
-        self._look_at = min(_SLACK, max_events) + 1
+        self._in_flight = InFlight(max_events)
         #: (queue, event) -> Pods that came, since it was asked for
         self.incoming: Counter[tuple[str, str]] = Counter()
 
@@ -112,7 +106,7 @@ class SchedulingQueue:
         """Return how many Pods are in each place (scheduler_pending_pods)."""
         return {
             Place.ACTIVE: len(self._active),
-            Place.BACKOFF: len(self._backoff),
+            Place.BACKOFF: len(self._backing_off),
             Place.UNSCHEDULABLE: len(self._unschedulable),
             Place.GATED: len(self._gated),
         }
@@ -122,8 +116,8 @@ class SchedulingQueue:
         return self._pods.get(uid)
 
     def backoff_until(self, pod: QueuedPod) -> float:
-        """Return when a Pod's back-off ends, had it one (monotonic seconds)."""
-        return self._backoff.due(pod)
+        """Return when a Pod's back-off ends, had it one."""
+        return pod.failed_at + self._backoff.delay(pod.attempts - 1) if pod.attempts else pod.failed_at
 
     def parked(self, limit: int) -> list[QueuedPod]:
         """Return Pods that wait for a hint, those that have waited longest first."""
@@ -162,28 +156,24 @@ class SchedulingQueue:
 
     def delete_all(self, uids: Iterable[str]) -> None:
         """Forget Pods."""
-        pods, in_flight = self._pods, self._in_flight
+        pods, began = self._pods, self._in_flight.began
         for uid in uids:
             pod = pods.pop(uid, None)
             if pod is None:
                 continue
             if pod.place is Place.IN_FLIGHT:
-                del in_flight[uid]
+                del began[uid]
             else:
                 self._leave(pod)
-        if self._events and not in_flight:
-            self._forget_events()
+        if not began:
+            self._in_flight.forget()
 
     def pop(self, *, now: float) -> QueuedPod | None:
-        """Take out the next Pod for an attempt. It is in flight until `done`, `park`, `requeue` or `delete`."""
+        """Take out the next Pod for an attempt. It is in flight until `park`, `requeue` or `delete`."""
         pod = self._active.pop()
-        if pod is None:
-            return None
-        pod.place = Place.IN_FLIGHT
-        pod.attempts += 1
-        if pod.first_attempt is None:
-            pod.first_attempt = now
-        self._in_flight[pod.info.uid] = self._first_event + len(self._events)
+        if pod is not None:
+            _begin_attempt(pod, now)
+            self._in_flight.began[pod.info.uid] = self._in_flight.position
         return pod
 
     def pop_like(self, pod_class: PodClass, *, now: float, most: int) -> Iterator[QueuedPod]:
@@ -191,22 +181,14 @@ class SchedulingQueue:
 
         Nothing else happens to the queue meanwhile.
         """
-        active, in_flight = self._active, self._in_flight
-        happened = self._first_event + len(self._events)
+        active, began, position = self._active, self._in_flight.began, self._in_flight.position
         for _ in range(most):
             pod = active.pop_like(pod_class)
             if pod is None:
                 return
-            pod.place = Place.IN_FLIGHT
-            pod.attempts += 1
-            if pod.first_attempt is None:
-                pod.first_attempt = now
-            in_flight[pod.info.uid] = happened
+            _begin_attempt(pod, now)
+            began[pod.info.uid] = position
             yield pod
-
-    def done(self, uid: str) -> None:
-        """A Pod has its node."""
-        self.delete(uid)
 
     def park(self, pod: QueuedPod, rejected_by: frozenset[str], *, now: float) -> None:
         """No node would take the Pod: wait for something that could help one of the plugins that refused it."""
@@ -244,10 +226,7 @@ class SchedulingQueue:
 
     def on_events(self, happened: Sequence[Happened], *, now: float, but: str = "") -> int:
         """Some things happened, one after the other: wake the Pods they could help; returns how many."""
-        if self._in_flight:
-            self._events += happened
-            if len(self._events) >= self._look_at:
-                self._forget_events()
+        self._in_flight.note(happened)
         if not len(self._unschedulable) and not len(self._gated):
             return 0
         woken = 0
@@ -279,7 +258,9 @@ class SchedulingQueue:
 
     def advance(self, now: float) -> float | None:
         """Let due Pods go on; returns when the next one is due, None when none waits for time."""
-        while (pod := self._backoff.pop_due(now)) is not None:
+        while (due := self._backing_off.first_key()) is not None and due <= now:
+            pod = self._backing_off.pop()
+            assert pod is not None
             pod.since = now
             self._enter(pod, BACKOFF_COMPLETE)
         for pod in self._unschedulable.take_older(now - self._max_unschedulable):
@@ -294,8 +275,8 @@ class SchedulingQueue:
             self._gates_due = now + self._max_unschedulable
         oldest = self._unschedulable.oldest()
         parked_until = None if oldest is None else oldest + self._max_unschedulable
-        times = [self._backoff.next_due(), parked_until, self._gates_due]
-        return min((due for due in times if due is not None), default=None)
+        times = [self._backing_off.first_key(), parked_until, self._gates_due]
+        return min((time for time in times if time is not None), default=None)
 
     def _fail(self, pod: QueuedPod, now: float) -> bool:
         """Note a failed attempt; False when the Pod has gone meanwhile."""
@@ -306,10 +287,8 @@ class SchedulingQueue:
 
     def _missed(self, pod: QueuedPod, rejected_by: frozenset[str]) -> bool:
         """Say whether something that could help happened since the Pod was popped."""
-        start = self._in_flight[pod.info.uid] - self._first_event
-        if start < 0:
-            return True
-        return any(self._helps(event, pod.info.pod_class, rejected_by) for event in self._events[start:])
+        events = self._in_flight.since(pod.info.uid)
+        return events is None or any(self._helps(event, pod.info.pod_class, rejected_by) for event in events)
 
     def _helps(self, happened: Happened, pod: PodClass, rejected_by: frozenset[str]) -> bool:
         event, before, after = happened
@@ -362,14 +341,14 @@ class SchedulingQueue:
             return ""
 
     def _wake(self, pod: QueuedPod, event: str, now: float) -> None:
-        if self._backoff.due(pod) > now:
+        if self.backoff_until(pod) > now:
             self._back_off(pod, event)
         else:
             self._enter(pod, event)
 
     def _back_off(self, pod: QueuedPod, event: str) -> None:
         pod.place = Place.BACKOFF
-        self._backoff.push(pod)
+        self._backing_off.push(self.backoff_until(pod), pod)
         self.incoming[Place.BACKOFF, event] += 1
 
     def _enter(self, pod: QueuedPod, event: str) -> None:
@@ -378,37 +357,39 @@ class SchedulingQueue:
             self._gated.add(pod)
         else:
             pod.place = Place.ACTIVE
-            self._active.push(pod)
+            self._active.push(self._sort_key(pod), pod)
         self.incoming[pod.place, event] += 1
+
+    def _sort_key(self, pod: QueuedPod) -> tuple[float, ...]:
+        """Return a Pod's place in the order; one about which the plugin fails goes last."""
+        if type(self._sort) is PrioritySort:
+            # Our own needs no look.
+            return self._sort.sort_key(pod)
+        try:
+            return numbers(self._sort.name, "sort_key", self._sort.sort_key(pod))
+        except Exception:
+            log.exception("queue sort failed", plugin=self._sort.name, pod=pod.info.key)
+            return (math.inf,)
 
     def _leave(self, pod: QueuedPod) -> None:
         uid, place = pod.info.uid, pod.place
         # By far the most: those that have got a node.
         if place is Place.IN_FLIGHT:
-            del self._in_flight[uid]
-            if self._events and not self._in_flight:
-                self._forget_events()
+            del self._in_flight.began[uid]
+            if not self._in_flight.began:
+                self._in_flight.forget()
         elif place is Place.ACTIVE:
             self._active.discard(uid)
         elif place is Place.BACKOFF:
-            self._backoff.discard(uid)
+            self._backing_off.discard(uid)
         elif place is Place.UNSCHEDULABLE:
             self._unschedulable.discard(uid)
         else:
             self._gated.discard(pod)
 
-    def _forget_events(self) -> None:
-        """Drop events that happened before the first Pod in flight was popped, and the older half of too many.
 
-        Not for each Pod that gets its node: to find the first of those in flight, and to move what stays,
-        takes time.
-        """
-        events = self._events
-        first = next(iter(self._in_flight.values()), self._first_event + len(events))
-        dropped = max(first - self._first_event, 0)
-        if len(events) - dropped > self._max_events:
-            dropped += (len(events) - dropped) // 2
-        if dropped:
-            del events[:dropped]
-            self._first_event += dropped
-        self._look_at = min(2 * len(events) + _SLACK, self._max_events) + 1
+def _begin_attempt(pod: QueuedPod, now: float) -> None:
+    pod.place = Place.IN_FLIGHT
+    pod.attempts += 1
+    if pod.first_attempt is None:
+        pod.first_attempt = now

@@ -133,7 +133,7 @@ class QueueMachine(RuleBasedStateMachine):
     def done(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(sorted(self.flying)))
         del self.flying[name], self.believed[name]
-        self.queue.done(name)
+        self.queue.delete(name)
 
     @rule(event=st.sampled_from(sorted(HELPS)))
     def happen(self, event: ClusterEvent) -> None:

@@ -119,7 +119,7 @@ def test_an_old_state_of_a_pod_that_was_bound_meanwhile_is_not_queued() -> None:
     found = parts.queue.pop(now=0.0)
     assert found is not None
     parts.cache.assume(found.info, "n1")
-    parts.queue.done("u")
+    parts.queue.delete("u")
     parts.handlers.on_pods([(made, pod("web", uid="u"))])
     assert "u" not in parts.queue
 

@@ -98,7 +98,7 @@ class Case:
             parts.cache.assume(queued.info, self.assumed[number])
             if rng.random() < 0.3:
                 parts.cache.acknowledged(queued.info.uid, now=1.0)
-                parts.queue.done(queued.info.uid)
+                parts.queue.delete(queued.info.uid)
 
     def batch(self, rng: random.Random) -> list[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]]:
         changes: list[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]] = []

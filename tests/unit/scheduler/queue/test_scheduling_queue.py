@@ -124,12 +124,12 @@ def test_events_are_kept_no_longer_than_a_pod_needs_them() -> None:
     queue.add(item("b"), now=0.0)
     first, second = popped(queue), popped(queue)
     queue.on_event(POD_DELETE, item("x"), None, now=0.0)
-    queue.done(first.info.uid)
-    assert len(queue._events) == 1
-    queue.done(second.info.uid)
-    assert len(queue._events) == 0
+    queue.delete(first.info.uid)
+    assert len(queue._in_flight._events) == 1
+    queue.delete(second.info.uid)
+    assert len(queue._in_flight._events) == 0
     queue.on_event(POD_DELETE, item("x"), None, now=0.0)
-    assert len(queue._events) == 0
+    assert len(queue._in_flight._events) == 0
 
 
 def test_a_pod_whose_events_were_dropped_is_tried_again_in_any_case() -> None:
@@ -294,7 +294,7 @@ def test_taking_pods_out_leaves_no_dead_entries_behind() -> None:
     for number in range(1000):
         queue.add(item(f"p{number}"), now=float(number))
         queue.delete(f"p{number}")
-    assert len(queue._active._heap._entries) < 200
+    assert len(queue._active._entries) < 200
     assert queue.pop(now=0.0) is None
 
 
