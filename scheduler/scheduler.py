@@ -31,8 +31,7 @@ from scheduler.decide.cycles import Cycles
 from scheduler.decide.ranking import TieBreak
 from scheduler.decide.row_layer import RowLayers
 from scheduler.eviction import Evictor
-from scheduler.explain.decisions import DecisionLog
-from scheduler.explain.details import take_detail
+from scheduler.explain.decisions import DecisionLog, take_detail
 from scheduler.framework.binding_points import BindingPoints
 from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.events import ClaimsChanged, ClusterEvent

@@ -20,8 +20,7 @@ from scheduler.debug.answers import decision_message, evaluation_message, fit_me
 from scheduler.debug.verify import Captured, Rebuilt, capture, compare, rebuild
 from scheduler.debug.watch_check import check_watch
 from scheduler.explain.evaluate import evaluate
-from scheduler.explain.eviction import would_decide
-from scheduler.explain.fit import Fit, copy, fill
+from scheduler.explain.fit import Fit, copy, fill, would_decide
 from scheduler.explain.state import EVALUATED, PodState, Seen, manifest_state, state_of
 from scheduler.scheduler import Scheduler
 from scheduler.volumes.verify import CapturedStorage

@@ -8,8 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from scheduler.columns.readout import Difference
 from scheduler.debug.verify import Captured, Rebuilt
-from scheduler.explain.decisions import BestNode, Detail, Entry, Preemption, preemption_of
-from scheduler.explain.details import best_node
+from scheduler.explain.decisions import BestNode, Detail, Entry, Preemption, best_node, preemption_of
 from scheduler.explain.evaluate import Evaluation
 from scheduler.explain.fit import Fit
 from scheduler.explain.remedies import Group, remedies

@@ -1,21 +1,23 @@
-"""The ring of past decisions: what was decided for which Pod, when, in which attempt, and what was seen of
-its class then.
+"""The ring of past decisions: what was decided for which Pod, when, and what was seen of its class then.
 
 Recording is on the path of every Pod, so an entry is one tuple (under a microsecond). What filters and scores
-said in detail is taken now and then: for as many decisions as cost no more than a hundredth of the time. When
-Pods come slowly that is each of them; when they come by the thousand, an entry refers to what was last seen
-of an equal Pod, or to nothing. Owned by the scheduling task.
+said in detail is taken for as many decisions as cost no more than a hundredth of the time. When Pods come
+slowly that is each of them; when they come by the thousand, an entry refers to what was last seen of an equal
+Pod, or to nothing. Owned by the scheduling task.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 import structlog
 
+from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodInfo
+from scheduler.explain.evaluate import Evaluation, evaluate
+from scheduler.framework.runtime import Profile
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.queue.queued_pod import QueuedPod
 
@@ -27,6 +29,8 @@ CAPACITY: Final = 10_000
 MAX_DETAILS: Final = 256
 #: victims that are named of one preemption
 MAX_VICTIMS: Final = 100
+#: nodes whose scores are kept of one decision
+BEST: Final = 3
 #: share of the time that may go into details, what may be saved up (seconds), and what each costs at least
 SHARE, SAVED_SECONDS, LEAST_SECONDS = 0.01, 0.02, 0.0001
 
@@ -80,6 +84,15 @@ class BestNode:
     scores: tuple[tuple[str, int, int, int], ...]
 
 
+def best_node(seen: Evaluation, index: int) -> BestNode:
+    """Return a node that fits, with its scores."""
+    scores = tuple(
+        (score.name, int(score.raw[index]), int(score.normalised[index]), score.weight)
+        for score in seen.scores
+    )
+    return BestNode(seen.name(index), int(seen.total[index]), scores)
+
+
 @dataclass(frozen=True, slots=True)
 class Detail:
     """What filters and scores said of a class at a moment."""
@@ -91,6 +104,13 @@ class Detail:
     reasons: tuple[tuple[str, str, int], ...]
     best: tuple[BestNode, ...]
     tie_count: int
+
+
+def take_detail(pod: PodClass, table: NodeTable, profile: Profile, now: float, number: int) -> Detail:
+    """Look at a class with all plugins, and keep what is worth keeping."""
+    seen = evaluate(pod, table, profile)
+    best = tuple(best_node(seen, index) for index in seen.best(BEST))
+    return Detail(now, number, tuple(seen.reason_counts()), best, len(seen.ties()))
 
 
 class Entry(NamedTuple):
@@ -120,29 +140,19 @@ class DecisionLog:
     """The ring."""
 
     def __init__(self, take: TakeDetail, monotonic: Callable[[], float], *, capacity: int = CAPACITY) -> None:
-        """Make an empty ring.
-
-        Args:
-            take: looks at a class with all plugins.
-            monotonic: a clock, for what that costs.
-            capacity: decisions that are kept.
-        """
+        """Make an empty ring; `monotonic` is a clock, for what the details cost."""
         self.capacity = capacity
         self._take, self._monotonic = take, monotonic
-        #: the fields of an Entry; making it costs as much again, and nobody may ever ask
+        #: the fields of an Entry; making it costs as much again, and it may never be asked for
         self._entries: deque[tuple[Any, ...]] = deque(maxlen=capacity)
-        self._recorded = 0
+        #: how many decisions there have been
+        self.recorded = 0
         self._details: OrderedDict[PodClass, Detail] = OrderedDict()
         #: seconds of work that may go into details now, and when that was reckoned
         self._saved, self._reckoned = SAVED_SECONDS, 0.0
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    @property
-    def recorded(self) -> int:
-        """How many decisions there have been."""
-        return self._recorded
 
     def may_look(self, now: float) -> bool:
         """Say whether there is time to look at details."""
@@ -157,7 +167,7 @@ class DecisionLog:
             return
         began = self._monotonic()
         try:
-            detail = self._take(pod, now, self._recorded + 1)
+            detail = self._take(pod, now, self.recorded + 1)
         except Exception:
             # A plugin has a bug that the decision itself may never meet: it must not cost the Pod its turn.
             log.exception("details of a decision not taken")
@@ -171,7 +181,6 @@ class DecisionLog:
 
     def record(self, pod: QueuedPod, decision: Scheduled | Unschedulable, now: float) -> None:
         """Note where a Pod goes, or that it goes nowhere."""
-        info = pod.info
         outcome = Outcome.SCHEDULED
         if not isinstance(decision, Scheduled):
             outcome = Outcome.UNSCHEDULABLE
@@ -179,13 +188,7 @@ class DecisionLog:
                 # A preemption is an entry of its own; the victims' objects would stay as long as the ring
                 # remembers.
                 decision = replace(decision, victims=())
-        self._entries.append(
-            (
-                now, outcome, info.namespace, info.name, info.uid, pod.attempts, pod.added, decision,
-                self._details.get(info.pod_class),
-            )
-        )  # fmt: skip
-        self._recorded += 1
+        self._note(pod, outcome, now, decision, self._details.get(pod.info.pod_class))
 
     def record_all(
         self, pod_class: PodClass, placed: Sequence[tuple[QueuedPod, Scheduled]], now: float
@@ -198,60 +201,43 @@ class DecisionLog:
                 for pod, where in placed
             ]
         )  # fmt: skip
-        self._recorded += len(placed)
+        self.recorded += len(placed)
 
     def record_refused(self, pod: QueuedPod, node: str, message: str, *, now: float) -> None:
         """Note that a binding was refused."""
-        self._note(pod, Outcome.BINDING_REFUSED, now, node=node, message=message)
+        self._note(pod, Outcome.BINDING_REFUSED, now, None, None, node, message)
 
     def record_error(self, pod: QueuedPod, message: str, *, now: float) -> None:
         """Note that an attempt ended in a bug."""
-        self._note(pod, Outcome.ERROR, now, message=message)
+        self._note(pod, Outcome.ERROR, now, None, None, "", message)
 
     def record_preemption(
         self, pod: QueuedPod, node: str, victims: Sequence[PodInfo], *, now: float, message: str = ""
     ) -> None:
         """Note that room is being made for a Pod on a node, and who has to go for it."""
-        preemption = preemption_of(node, victims)
-        self._note(pod, Outcome.PREEMPTED, now, node=node, message=message, preemption=preemption)
+        self._note(pod, Outcome.PREEMPTED, now, None, None, node, message, preemption_of(node, victims))
 
-    def _note(
-        self,
-        pod: QueuedPod,
-        outcome: Outcome,
-        now: float,
-        *,
-        node: str = "",
-        message: str = "",
-        preemption: Preemption | None = None,
-    ) -> None:
+    def _note(self, pod: QueuedPod, outcome: Outcome, now: float, *more: object) -> None:
+        """Add an entry; `more` are its fields from `decision` on."""
         info = pod.info
         self._entries.append(
-            (
-                now, outcome, info.namespace, info.name, info.uid, pod.attempts, pod.added, None, None, node,
-                message, preemption,
-            )
-        )  # fmt: skip
-        self._recorded += 1
+            (now, outcome, info.namespace, info.name, info.uid, pod.attempts, pod.added, *more)
+        )
+        self.recorded += 1
 
     def find(
         self, *, namespace: str = "", name: str = "", uid: str = "", limit: int = CAPACITY
     ) -> list[tuple[int, Entry]]:
         """Return (number, entry), newest first: of one Pod by uid or by name, of a namespace, or of all."""
         found: list[tuple[int, Entry]] = []
-        for number, entry in self._newest_first():
+        for age, fields in enumerate(reversed(self._entries)):
             if len(found) >= limit:
                 break
+            entry = Entry(*fields)
             if (
                 (not uid or entry.uid == uid)
                 and (not name or entry.name == name)
                 and (not namespace or entry.namespace == namespace)
             ):
-                found.append((number, entry))
+                found.append((self.recorded - age, entry))
         return found
-
-    def _newest_first(self) -> Iterator[tuple[int, Entry]]:
-        number = self._recorded
-        for entry in reversed(self._entries):
-            yield number, Entry(*entry)
-            number -= 1

@@ -1,11 +1,11 @@
-"""PURE: what every plugin says of every node for one class of Pods; nothing is cut short, as the cycle does it.
+"""PURE: what every plugin says of every node for one class of Pods.
 
-A cycle stops at the first filter that refuses a node, and at a pre-filter that refuses the Pod; who asks why
-wants to hear all of them. The decision is the same: `Evaluation.message` counts the first refusal of each
-node, and `total` has the cycle's sums. Costs about a millisecond on 5,000 nodes; read it before the columns
-change again.
+A cycle stops at the first filter that refuses a node, and at a pre-filter that refuses the Pod; here all of them
+are asked. The decision is the same: `Evaluation.message` counts the first refusal of each node, and `total` has
+the cycle's sums. Costs about a millisecond on 5,000 nodes; read it before the columns change again.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -103,18 +103,22 @@ class Evaluation:
         return np.flatnonzero(self.total == self.total.max()).tolist()
 
     def reason_counts(self) -> list[tuple[str, str, int]]:
-        """Return (plugin, reason, how many nodes gave it), by plugin in its order, then the most frequent
-        first.
-        """
+        """Return (plugin, reason, nodes that gave it), by plugin in its order, then the most frequent first."""
         found: list[tuple[str, str, int]] = []
         for answer in self.filters:
-            counts: dict[str, int] = {}
-            for code, count in zip(*np.unique(answer.codes, return_counts=True), strict=True):
-                for reason in decode(int(code), answer.reasons):
-                    counts[reason] = counts.get(reason, 0) + int(count)
+            counts = _counted(answer.codes, answer.reasons)
             ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
             found += [(answer.plugin.name, reason, count) for reason, count in ordered]
         return found
+
+
+def _counted(codes: Codes, reasons: Sequence[str]) -> Counter[str]:
+    """Return how many nodes gave which reason."""
+    counts: Counter[str] = Counter()
+    for code, count in zip(*np.unique(codes, return_counts=True), strict=True):
+        for reason in decode(int(code), reasons):
+            counts[reason] += int(count)
+    return counts
 
 
 def evaluate(pod: PodClass, table: NodeTable, profile: Profile, *, but: PodClass | None = None) -> Evaluation:
@@ -127,89 +131,121 @@ def evaluate(pod: PodClass, table: NodeTable, profile: Profile, *, but: PodClass
         but: one Pod of this class has a node in view and is the Pod itself: no room is kept for it.
     """
     nodes = table.snapshot()
-    state = CycleState()
-    rows = np.flatnonzero(nodes.valid)
+    asking = _Asking(pod, nodes, CycleState(), np.flatnonzero(nodes.valid))
+    count = len(asking.rows)
     answers: list[FilterAnswer] = []
     named: list[str] = []
-    outside = np.zeros(len(rows), np.bool_)
+    outside = np.zeros(count, np.bool_)
     for plugin in profile.filters:
-        result = ask_pre_filter(plugin, state, pod, nodes)
+        result = ask_pre_filter(plugin, asking.state, pod, nodes)
         if result.rejected:
-            codes = np.full(len(rows), UNRESOLVABLE | 1, np.int64)
+            codes = np.full(count, UNRESOLVABLE | 1, np.int64)
             answers.append(FilterAnswer(plugin, codes, (result.rejected,), result.rejected))
             continue
         beyond = None
         if result.names is not None:
             named.append(plugin.name)
-            beyond = np.array([nodes.names[row] not in result.names for row in rows.tolist()], np.bool_)
+            beyond = np.array(
+                [nodes.names[row] not in result.names for row in asking.rows.tolist()], np.bool_
+            )
             outside |= beyond
         if not result.skip or beyond is not None:
-            answers.append(_ask(plugin, pod, nodes, state, rows, skip=result.skip, beyond=beyond))
+            answers.append(asking.filter(plugin, skip=result.skip, beyond=beyond))
     if table.nominated:
-        answers = _beside_nominated(answers, pod, table, state, rows, but)
-    failing = np.zeros(len(rows), np.int64)
+        answers = asking.beside_nominated(answers, table, but)
+    failing = np.zeros(count, np.int64)
     for answer in answers:
         failing += answer.codes != 0
-    scores, total = _score(pod, nodes, profile, state, rows, failing == 0)
+    scores, total = asking.scores(profile, failing == 0)
     message = "" if (failing == 0).any() else _message(answers, named, outside)
-    return Evaluation(pod, nodes, state, rows, answers, scores, failing, total, message)
+    return Evaluation(pod, nodes, asking.state, asking.rows, answers, scores, failing, total, message)
 
 
-def _ask(
-    plugin: FilterPlugin,
-    pod: PodClass,
-    nodes: Snapshot,
-    state: CycleState,
-    rows: NDArray[np.intp],
-    *,
-    skip: bool,
-    beyond: NDArray[np.bool_] | None,
-) -> FilterAnswer:
-    said = None if skip else ask_filter(plugin, state, pod, nodes, nodes.all)
-    codes = np.zeros(len(rows), np.int64) if said is None else said[rows].astype(np.int64)
-    reasons = tuple(plugin.reasons(pod))
-    if beyond is not None:
-        # Usually the filter says the same of these nodes in its own words.
-        silent = beyond & (codes == 0)
-        if silent.any():
-            codes[silent] = UNRESOLVABLE | 1 << min(len(reasons), MAX_REASON)
-            reasons = (*reasons, narrowed([plugin.name]))
-    return FilterAnswer(plugin, codes, reasons)
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What plugins are asked about: one class of Pods, and these rows (intp[R])."""
 
+    pod: PodClass
+    nodes: Snapshot
+    state: CycleState
+    rows: NDArray[np.intp]
 
-def _beside_nominated(
-    answers: Sequence[FilterAnswer],
-    pod: PodClass,
-    table: NodeTable,
-    state: CycleState,
-    rows: NDArray[np.intp],
-    but: PodClass | None,
-) -> list[FilterAnswer]:
-    """Refuse nodes that would do if Pods of no lower priority had not got them in view (upstream's nominated
-    Pods).
-    """
-    nodes, index_of = table.snapshot(), {row: index for index, row in enumerate(rows.tolist())}
-    found = list(answers)
-    for row, nominated in [*table.nominated.items()]:
-        coming = [other for other in nominated if other.priority >= pod.priority]
-        if but in coming:
-            coming.remove(but)
-        index = index_of.get(row)
-        if not coming or index is None or any(answer.codes[index] for answer in answers):
-            # Refused as it is: the cycle asks no further either.
-            continue
-        for other in coming:
-            table.suppose(row, other, 1)
-        try:
-            for number, answer in enumerate(found):
-                code = answer.plugin.filter_row(state, pod, nodes, row)
-                if code:
-                    answer.codes[index] = code
-                    found[number] = replace(answer, kept={**answer.kept, index: len(coming)})
-        finally:
+    def filter(self, plugin: FilterPlugin, *, skip: bool, beyond: NDArray[np.bool_] | None) -> FilterAnswer:
+        """Ask a filter about all nodes; those `beyond` are none that its pre-filter named."""
+        said = None if skip else ask_filter(plugin, self.state, self.pod, self.nodes, self.nodes.all)
+        codes = np.zeros(len(self.rows), np.int64) if said is None else said[self.rows].astype(np.int64)
+        reasons = tuple(plugin.reasons(self.pod))
+        if beyond is not None:
+            # Usually the filter says the same of these nodes in its own words.
+            silent = beyond & (codes == 0)
+            if silent.any():
+                codes[silent] = UNRESOLVABLE | 1 << min(len(reasons), MAX_REASON)
+                reasons = (*reasons, narrowed([plugin.name]))
+        return FilterAnswer(plugin, codes, reasons)
+
+    def beside_nominated(
+        self, answers: Sequence[FilterAnswer], table: NodeTable, but: PodClass | None
+    ) -> list[FilterAnswer]:
+        """Refuse nodes that would do if Pods of no lower priority had not got them in view.
+
+        These are upstream's nominated Pods.
+        """
+        index_of = {row: index for index, row in enumerate(self.rows.tolist())}
+        found = list(answers)
+        for row, nominated in [*table.nominated.items()]:
+            coming = [other for other in nominated if other.priority >= self.pod.priority]
+            if but in coming:
+                coming.remove(but)
+            index = index_of.get(row)
+            if not coming or index is None or any(answer.codes[index] for answer in answers):
+                # Refused as it is: the cycle asks no further either.
+                continue
             for other in coming:
-                table.suppose(row, other, -1)
-    return found
+                table.suppose(row, other, 1)
+            try:
+                for number, answer in enumerate(found):
+                    code = answer.plugin.filter_row(self.state, self.pod, self.nodes, row)
+                    if code:
+                        answer.codes[index] = code
+                        found[number] = replace(answer, kept={**answer.kept, index: len(coming)})
+            finally:
+                for other in coming:
+                    table.suppose(row, other, -1)
+        return found
+
+    def scores(
+        self, profile: Profile, feasible: NDArray[np.bool_]
+    ) -> tuple[list[ScoreAnswer], NDArray[np.int64]]:
+        """Ask the scores about the nodes that fit (bool[R]); return their answers and the weighted sums."""
+        total = np.where(feasible, np.int64(0), np.int64(-1))
+        answers: list[ScoreAnswer] = []
+        if not feasible.any():
+            return answers, total
+        whole = np.zeros(self.nodes.size, np.bool_)
+        whole[self.rows] = feasible
+        for weighted in profile.scores:
+            if ask_pre_score(weighted.plugin, self.state, self.pod, self.nodes):
+                answer = self._score(weighted, whole)
+                answers.append(answer)
+                total[feasible] += answer.normalised[feasible] * weighted.weight
+        return answers, total
+
+    def _score(self, weighted: Weighted, feasible: NDArray[np.bool_]) -> ScoreAnswer:
+        plugin, ignored = weighted.plugin, None
+        if isinstance(plugin, FeasibleScore):
+            plugin.feasible_changed(self.state, self.pod, self.nodes, feasible)
+            ignored = plugin.ignored(self.state)
+        raw = ask_score(plugin, self.state, self.pod, self.nodes, self.nodes.all)
+        normalised = raw
+        if plugin.scales:
+            counted = feasible if ignored is None else feasible & ~ignored
+            if counted.any():
+                seen = raw[counted]
+                normalised = ask_scale(plugin, raw, int(seen.min()), int(seen.max()))
+            if ignored is not None:
+                normalised = np.where(ignored, np.int64(0), normalised)
+        raw, normalised = (np.where(feasible, said, np.int64(0))[self.rows] for said in (raw, normalised))
+        return ScoreAnswer(plugin.name, weighted.weight, raw, normalised)
 
 
 def _message(answers: Sequence[FilterAnswer], named: Sequence[str], outside: NDArray[np.bool_]) -> str:
@@ -218,67 +254,13 @@ def _message(answers: Sequence[FilterAnswer], named: Sequence[str], outside: NDA
     if not count:
         return NO_NODES
     rejected = next((answer.rejected for answer in answers if answer.rejected), "")
-    rejections: dict[str, int] = {}
+    rejections: Counter[str] = Counter()
     if not rejected:
         alive = ~outside
         if outside.any():
             rejections[narrowed(named)] = int(outside.sum())
         for answer in answers:
             refused = alive & (answer.codes != 0)
-            for code, number in zip(*np.unique(answer.codes[refused], return_counts=True), strict=True):
-                for reason in decode(int(code), answer.reasons):
-                    rejections[reason] = rejections.get(reason, 0) + int(number)
+            rejections.update(_counted(answer.codes[refused], answer.reasons))
             alive &= ~refused
     return fit_message(count, rejections, pre_filter=rejected)
-
-
-def _score(
-    pod: PodClass,
-    nodes: Snapshot,
-    profile: Profile,
-    state: CycleState,
-    rows: NDArray[np.intp],
-    feasible: NDArray[np.bool_],
-) -> tuple[list[ScoreAnswer], NDArray[np.int64]]:
-    total = np.where(feasible, np.int64(0), np.int64(-1))
-    scores: list[ScoreAnswer] = []
-    if not feasible.any():
-        return scores, total
-    whole = np.zeros(nodes.size, np.bool_)
-    whole[rows] = feasible
-    for weighted in profile.scores:
-        if not ask_pre_score(weighted.plugin, state, pod, nodes):
-            continue
-        answer = _score_one(weighted, pod, nodes, state, rows, whole)
-        scores.append(answer)
-        total[feasible] += answer.normalised[feasible] * weighted.weight
-    return scores, total
-
-
-def _score_one(
-    weighted: Weighted,
-    pod: PodClass,
-    nodes: Snapshot,
-    state: CycleState,
-    rows: NDArray[np.intp],
-    feasible: NDArray[np.bool_],
-) -> ScoreAnswer:
-    plugin = weighted.plugin
-    ignored = None
-    if isinstance(plugin, FeasibleScore):
-        plugin.feasible_changed(state, pod, nodes, feasible)
-        ignored = plugin.ignored(state)
-    raw = ask_score(plugin, state, pod, nodes, nodes.all)
-    normalised = raw
-    if plugin.scales:
-        counted = feasible if ignored is None else feasible & ~ignored
-        if counted.any():
-            seen = raw[counted]
-            normalised = ask_scale(plugin, raw, int(seen.min()), int(seen.max()))
-        if ignored is not None:
-            normalised = np.where(ignored, np.int64(0), normalised)
-    here = feasible[rows]
-    zero = np.int64(0)
-    return ScoreAnswer(
-        plugin.name, weighted.weight, np.where(here, raw[rows], zero), np.where(here, normalised[rows], zero)
-    )

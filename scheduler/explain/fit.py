@@ -1,10 +1,7 @@
-"""PURE: how many copies of a Pod would fit now, and where.
+"""PURE: what a cycle would decide for a Pod that somebody asks about, and how many copies of it would fit.
 
-Placed one after the other as the scheduler would, on a copy.
-
-The copy is made from what the scheduler holds, in small steps; then copies are placed until none fits or
-there are enough. With constraints between Pods (spreading, affinity) another order of placing might fit more:
-the answer is what this scheduler would do.
+Copies are placed one after the other as the scheduler would, on a copy of what it holds, which is made in small
+steps. With constraints between Pods (spreading, affinity) another order of placing might fit more.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,14 +10,33 @@ from typing import Final
 
 from scheduler.cache.cache import Cache, HeldPod
 from scheduler.columns.node_info import NodeInfo
-from scheduler.columns.pod_info import PodInfo
+from scheduler.columns.node_table import NodeTable
+from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import Namespaces
 from scheduler.decide.cycle import ClassCycle
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable
+from scheduler.preemption.dry_run import Residents
 
 #: Pods that are copied or placed between two pauses
 STEP: Final = 256
+
+
+def _first(_count: int) -> int:
+    """Draw the first of equally good nodes: the same question has the same answer."""
+    return 0
+
+
+def would_decide(
+    pod: PodClass, table: NodeTable, profile: Profile, residents: Residents
+) -> Unschedulable | None:
+    """Return why a Pod fits nowhere, with the node and the victims if it could preempt; None: it fits somewhere.
+
+    The Pod has no node in view. The columns are the same afterwards, and questions are not counted in the
+    metrics. `residents` returns the Pods that take room on a node.
+    """
+    decision = ClassCycle(pod, table, Framework(profile), residents).decide(_first)
+    return decision if isinstance(decision, Unschedulable) else None
 
 
 @dataclass(slots=True)
@@ -47,7 +63,7 @@ def copy(
 ) -> Iterator[None]:
     """Bring nodes, Pods, Pods that are to come to a node, and the labels of namespaces into another cache.
 
-    Pauses now and then, so that somebody else may have a turn.
+    Pauses now and then, so that others may have a turn.
     """
     for name, labels in namespaces.items():
         cache.table.set_namespace(name, labels)
@@ -65,7 +81,7 @@ def copy(
 
 def fill(pod: PodInfo, profile: Profile, most: int, fit: Fit) -> Iterator[None]:
     """Place copies of a Pod in `fit.cache`, at most so many; pauses as `copy` does."""
-    # Nobody is to be evicted for a question, and questions are not counted in the metrics.
+    # No Pod is to be evicted for a question, and questions are not counted in the metrics.
     framework = Framework(replace(profile, post_filters=()))
     cycle = ClassCycle(pod.pod_class, fit.cache.table, framework)
     while True:
@@ -77,19 +93,10 @@ def fill(pod: PodInfo, profile: Profile, most: int, fit: Fit) -> Iterator[None]:
         if fit.count >= most:
             fit.more = True
             return
-        fit.cache.assume(_another(pod, fit.count), decision.node_name)
+        another = PodInfo(pod.pod, pod.pod_class)
+        another.uid = f"copy-{fit.count}"
+        fit.cache.assume(another, decision.node_name)
         fit.count += 1
         fit.copies[decision.node_name] = fit.copies.get(decision.node_name, 0) + 1
         if fit.count % STEP == 0:
             yield
-
-
-def _another(pod: PodInfo, number: int) -> PodInfo:
-    made = PodInfo(pod.pod, pod.pod_class)
-    made.uid = f"copy-{number}"
-    return made
-
-
-def _first(_count: int) -> int:
-    """The first of equally good nodes: the same question has the same answer."""
-    return 0

@@ -5,7 +5,6 @@ smallest relative lack (the sum over plugins: half of the CPU that is asked for 
 matter of amounts is 1); the largest group; the name of its first node.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,31 +67,25 @@ def remedies(evaluation: Evaluation, limit: int) -> tuple[list[Group], int]:
     groups: dict[bytes, list[int]] = {}
     for place, index in enumerate(refused.tolist()):
         groups.setdefault(packed[place * width : (place + 1) * width], []).append(index)
-    found: list[tuple[int, float, int, str, list[int]]] = []
+    found: list[tuple[tuple[int, float, int], list[str], int]] = []
     for members in groups.values():
         first = members[0]
-        found.append(
-            (
-                int(evaluation.failing[first]), round(float(relative[first]), 6), -len(members),
-                min(map(evaluation.name, members)), members,
-            )
-        )  # fmt: skip
-    found.sort(key=lambda item: item[:4])
-    shown = [_group(asked, members, lack) for _, lack, _, _, members in found[:limit]]
+        order = int(evaluation.failing[first]), round(float(relative[first]), 6), -len(members)
+        found.append((order, sorted(map(evaluation.name, members)), first))
+    found.sort()
+    shown = [
+        Group(
+            count=len(names),
+            nodes=tuple(names[:NAMED]),
+            refusals=tuple(_describe(one, first) for one in asked if one.code(first)),
+            relative_lack=lack,
+        )
+        for (_, lack, _), names, first in found[:limit]
+    ]
     return shown, len(found) - len(shown)
 
 
-def _group(asked: Sequence[Asked], members: Sequence[int], relative_lack: float) -> Group:
-    evaluation, index = asked[0].evaluation, members[0]
-    return Group(
-        count=len(members),
-        nodes=tuple(sorted(map(evaluation.name, members))[:NAMED]),
-        refusals=tuple(describe(one, index) for one in asked if one.answer.codes[index]),
-        relative_lack=relative_lack,
-    )
-
-
-def describe(asked: Asked, index: int) -> Refusal:
+def _describe(asked: Asked, index: int) -> Refusal:
     """Say what one plugin has against one node."""
     answer, reasons = asked.answer, tuple(asked.answer.words(index))
     coming = answer.kept.get(index, 0)
@@ -101,4 +94,4 @@ def describe(asked: Asked, index: int) -> Refusal:
         words = f"{', '.join(reasons)}: room is kept for {who} to come there"
     else:
         words = describer_of(answer).words(asked, index)
-    return Refusal(answer.plugin.name, reasons, words, bool(int(answer.codes[index]) & UNRESOLVABLE))
+    return Refusal(answer.plugin.name, reasons, words, bool(asked.code(index) & UNRESOLVABLE))

@@ -44,14 +44,6 @@ EVALUATED = frozenset(
     }
 )  # fmt: skip
 
-_PLACES = {
-    Place.ACTIVE: PodState.ACTIVE,
-    Place.BACKOFF: PodState.BACKOFF,
-    Place.UNSCHEDULABLE: PodState.UNSCHEDULABLE,
-    Place.GATED: PodState.GATED,
-    Place.IN_FLIGHT: PodState.IN_FLIGHT,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -106,7 +98,7 @@ def state_of(seen: Seen, ours: Collection[str]) -> tuple[PodState, str]:
 
 
 def _waiting(key: str, seen: Seen, queued: QueuedPod) -> tuple[PodState, str]:
-    state = _PLACES[queued.place]
+    state = PodState[queued.place.name]
     tries = f"{queued.attempts} attempt{'' if queued.attempts == 1 else 's'}"
     match queued.place:
         case Place.GATED if not seen.pod.spec.scheduling_gates:
@@ -115,10 +107,8 @@ def _waiting(key: str, seen: Seen, queued: QueuedPod) -> tuple[PodState, str]:
             gates = " ".join(gate.name for gate in seen.pod.spec.scheduling_gates)
             return state, f"{key} is not scheduled: waiting for scheduling gates: [{gates}]"
         case Place.ACTIVE if seen.following:
-            return (
-                state,
-                f"{key} has no node; the leader decides for it, and how far it is only the leader knows",
-            )
+            words = "has no node; the leader decides for it, and how far it is only the leader knows"
+            return state, f"{key} {words}"
         case Place.ACTIVE:
             return state, f"{key} is in the queue and will be tried next ({tries} so far)"
         case Place.IN_FLIGHT:
