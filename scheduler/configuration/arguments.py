@@ -37,6 +37,11 @@ def check_label_name(text: str, path: Path, errors: Errors) -> None:
     errors.extend(invalid(path, text, words) for words in names.qualified_name(text))
 
 
+def _check_range(value: int, path: Path, errors: Errors, low: int, high: int) -> None:
+    if not low <= value <= high:
+        errors.append(invalid(path, value, f"not in valid range [{low}, {high}]"))
+
+
 def _check_fit(args: NodeResourcesFitArgs, path: Path, errors: Errors) -> None:
     for index, resource in enumerate(args.ignored_resources):
         check_label_name(resource, path.child("ignoredResources").index(index), errors)
@@ -54,9 +59,8 @@ def _check_strategy(strategy: ScoringStrategy, path: Path, errors: Errors) -> No
     for index, resource in enumerate(strategy.resources):
         if not 0 < resource.weight <= 100:
             words = f"resource weight of {resource.name} not in valid range (0, 100]"
-            errors.append(
-                invalid(path.child("resources").index(index).child("weight"), resource.weight, words)
-            )
+            at = path.child("resources").index(index).child("weight")
+            errors.append(invalid(at, resource.weight, words))
     ratio = path.child("requestedToCapacityRatio")
     if strategy.type == "RequestedToCapacityRatio":
         if strategy.requested_to_capacity_ratio is None:
@@ -78,15 +82,9 @@ def check_shape(shape: Sequence[UtilizationShapePoint], path: Path, errors: Erro
             errors.append(invalid(path.index(index).child("utilization"), shape[index].utilization, words))
             break
     for index, point in enumerate(shape):
-        if not 0 <= point.utilization <= 100:
-            errors.append(
-                invalid(
-                    path.index(index).child("utilization"), point.utilization, "not in valid range [0, 100]"
-                )
-            )
-        if not 0 <= point.score <= MAX_SHAPE_SCORE:
-            words = f"not in valid range [0, {MAX_SHAPE_SCORE}]"
-            errors.append(invalid(path.index(index).child("score"), point.score, words))
+        at = path.index(index)
+        _check_range(point.utilization, at.child("utilization"), errors, 0, 100)
+        _check_range(point.score, at.child("score"), errors, 0, MAX_SHAPE_SCORE)
 
 
 def _check_balanced(args: NodeResourcesBalancedAllocationArgs, path: Path, errors: Errors) -> None:
@@ -109,21 +107,17 @@ def _check_volume_binding(args: VolumeBindingArgs, path: Path, errors: Errors) -
 def _check_preemption(args: DefaultPreemptionArgs, path: Path, errors: Errors) -> None:
     percentage, absolute = args.min_candidate_nodes_percentage, args.min_candidate_nodes_absolute
     at, at_absolute = path.child("minCandidateNodesPercentage"), path.child("minCandidateNodesAbsolute")
-    if not 0 <= percentage <= 100:
-        errors.append(invalid(at, percentage, "not in valid range [0, 100]"))
+    _check_range(percentage, at, errors, 0, 100)
     if absolute < 0:
         errors.append(invalid(at_absolute, absolute, "not in valid range [0, inf)"))
     if percentage == 0 and absolute == 0:
-        errors.append(invalid(at, 0, "cannot be zero at the same time as minCandidateNodesAbsolute"))
-        errors.append(
-            invalid(at_absolute, 0, "cannot be zero at the same time as minCandidateNodesPercentage")
-        )
+        words = "cannot be zero at the same time as minCandidateNodes"
+        errors.append(invalid(at, 0, f"{words}Absolute"))
+        errors.append(invalid(at_absolute, 0, f"{words}Percentage"))
 
 
 def _check_pod_affinity(args: InterPodAffinityArgs, path: Path, errors: Errors) -> None:
-    weight = args.hard_pod_affinity_weight
-    if not 0 <= weight <= 100:
-        errors.append(invalid(path.child("hardPodAffinityWeight"), weight, "not in valid range [0, 100]"))
+    _check_range(args.hard_pod_affinity_weight, path.child("hardPodAffinityWeight"), errors, 0, 100)
 
 
 def _check_spread(args: PodTopologySpreadArgs, path: Path, errors: Errors) -> None:

@@ -5,11 +5,12 @@ what a plugin's arguments may be, and which plugins there are, is checked where 
 (`scheduler.configuration.profiles`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME
-from scheduler.configuration.decoding import decode
+from scheduler.configuration.decoding import camel, decode
 from scheduler.configuration.types import (
     API_VERSION,
     KIND,
@@ -22,6 +23,13 @@ from vaina.errors import FieldError
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required
 from vaina.objects.tree import MAX_BYTES, TextError, decode_text
 from vaina.objects.yaml_text import parse_yaml
+
+#: fields that change nothing here, and why
+_WITHOUT_EFFECT: Final = {
+    "parallelism": ": decisions are made one at a time",
+    "client_connection": ": connections are gRPC's",
+    "enable_profiling": "", "enable_contention_profiling": "", "delay_cache_until_active": "",
+}  # fmt: skip
 
 
 class ConfigurationError(ConfigError):
@@ -83,48 +91,41 @@ def _check(found: KubeSchedulerConfiguration, errors: list[FieldError]) -> None:
         errors.append(forbidden("clientConnection.kubeconfig", "the apiserver is named by --apiserver"))
     _check_leader_election(found.leader_election, Path("leaderElection"), errors)
     if found.parallelism <= 0:
-        errors.append(
-            invalid("parallelism", found.parallelism, "should be an integer value greater than zero")
-        )
+        words = "should be an integer value greater than zero"
+        errors.append(invalid("parallelism", found.parallelism, words))
     if not found.profiles:
         errors.append(required("profiles"))
-    seen: dict[str, int] = {}
+    names: set[str] = set()
     for index, profile in enumerate(found.profiles):
         path = Path("profiles").index(index)
         _check_profile(profile, path, errors)
-        if profile.scheduler_name in seen:
+        if profile.scheduler_name in names:
             errors.append(duplicate(path.child("schedulerName"), profile.scheduler_name))
-        seen.setdefault(profile.scheduler_name, index)
+        names.add(profile.scheduler_name)
         if profile.plugins.queue_sort != found.profiles[0].plugins.queue_sort:
-            shown = [item.name for item in profile.plugins.queue_sort.enabled]
-            errors.append(
-                invalid(path.child("plugins", "queueSort"), shown, "must be the same for all profiles")
-            )
+            shown, at = [item.name for item in profile.plugins.queue_sort.enabled], path.child("plugins")
+            errors.append(invalid(at.child("queueSort"), shown, "must be the same for all profiles"))
     _check_percentage(found.percentage_of_nodes_to_score, Path("percentageOfNodesToScore"), errors)
     initial, highest = found.pod_initial_backoff_seconds, found.pod_max_backoff_seconds
     if initial <= 0:
         errors.append(invalid("podInitialBackoffSeconds", initial, "must be greater than 0"))
     if highest < initial:
-        errors.append(
-            invalid(
-                "podMaxBackoffSeconds", highest, "must be greater than or equal to PodInitialBackoffSeconds"
-            )
-        )
+        words = "must be greater than or equal to PodInitialBackoffSeconds"
+        errors.append(invalid("podMaxBackoffSeconds", highest, words))
     if found.extenders:
-        errors.append(
-            forbidden("extenders", "there are none here: a plugin is twenty lines (docs/plugins.md)")
-        )
+        words = "there are none here: a plugin is twenty lines (docs/plugins.md)"
+        errors.append(forbidden("extenders", words))
 
 
 def _check_profile(profile: KubeSchedulerProfile, path: Path, errors: list[FieldError]) -> None:
     if not profile.scheduler_name:
         errors.append(required(path.child("schedulerName")))
     _check_percentage(profile.percentage_of_nodes_to_score, path.child("percentageOfNodesToScore"), errors)
-    seen: set[str] = set()
+    names: set[str] = set()
     for index, config in enumerate(profile.plugin_config):
-        if config.name in seen:
+        if config.name in names:
             errors.append(duplicate(path.child("pluginConfig").index(index), config.name))
-        seen.add(config.name)
+        names.add(config.name)
 
 
 def _check_percentage(value: int | None, path: Path, errors: list[FieldError]) -> None:
@@ -136,37 +137,38 @@ def _check_leader_election(found: LeaderElection, path: Path, errors: list[Field
     """Check what concerns several schedulers (`ValidateLeaderElectionConfiguration`)."""
     if not found.leader_elect:
         return
-    times = (
-        ("leaseDuration", found.lease_duration),
-        ("renewDeadline", found.renew_deadline),
-        ("retryPeriod", found.retry_period),
-    )
-    for name, seconds in times:
+    times = {
+        "leaseDuration": found.lease_duration, "renewDeadline": found.renew_deadline, "retryPeriod": found.retry_period,
+    }  # fmt: skip
+    for name, seconds in times.items():
         if seconds <= 0:
             errors.append(invalid(path.child(name), f"{seconds:g}s", "must be greater than zero"))
-    if found.lease_duration <= found.renew_deadline:
-        errors.append(
-            invalid(
-                path.child("leaseDuration"),
-                f"{found.lease_duration:g}s",
-                "LeaseDuration must be greater than RenewDeadline",
-            )
-        )
-    if found.renew_deadline <= found.retry_period:
-        errors.append(
-            invalid(
-                path.child("renewDeadline"),
-                f"{found.renew_deadline:g}s",
-                "RenewDeadline must be greater than RetryPeriod",
-            )
-        )
+    for name, less in (("leaseDuration", "renewDeadline"), ("renewDeadline", "retryPeriod")):
+        if times[name] <= times[less]:
+            words = f"{_capital(name)} must be greater than {_capital(less)}"
+            errors.append(invalid(path.child(name), f"{times[name]:g}s", words))
     if found.resource_lock != "leases":
-        errors.append(
-            invalid(path.child("resourceLock"), found.resource_lock, 'resourceLock value must be "leases"')
-        )
-    for name, text in (
-        ("resourceName", found.resource_name),
-        ("resourceNamespace", found.resource_namespace),
-    ):
+        words = 'resourceLock value must be "leases"'
+        errors.append(invalid(path.child("resourceLock"), found.resource_lock, words))
+    named = {"resourceName": found.resource_name, "resourceNamespace": found.resource_namespace}
+    for name, text in named.items():
         if not text:
             errors.append(required(path.child(name), f"{name} is required"))
+
+
+def _capital(name: str) -> str:
+    return name[0].upper() + name[1:]
+
+
+def without_effect(found: KubeSchedulerConfiguration) -> Iterator[str]:
+    """Yield a line for each field that asks for something and changes nothing here: the log tells it."""
+    default = KubeSchedulerConfiguration(found.api_version, found.kind)
+    percentages: dict[str, KubeSchedulerConfiguration | KubeSchedulerProfile] = {"": found}
+    percentages |= {f"profiles[{index}].": profile for index, profile in enumerate(found.profiles)}
+    for at, item in percentages.items():
+        if item.percentage_of_nodes_to_score not in (None, 100):
+            words = "has no effect: all nodes are looked at, as with 100"
+            yield f"{at}percentageOfNodesToScore: {words}"
+    for name, why in _WITHOUT_EFFECT.items():
+        if getattr(found, name) != getattr(default, name):
+            yield f"{camel(name)}: has no effect{why}"

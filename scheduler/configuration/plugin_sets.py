@@ -32,16 +32,10 @@ def merge(default: Sequence[PluginRef], custom: PluginSet) -> list[PluginRef]:
     """Return the plugins of multiPoint: those by default, less what is disabled, and what is enabled."""
     disabled = {item.name for item in custom.disabled}
     enabled = {item.name: item for item in custom.enabled}
-    merged: list[PluginRef] = []
-    placed: set[str] = set()
-    if ALL not in disabled:
-        for item in default:
-            if item.name in disabled:
-                continue
-            merged.append(enabled.get(item.name, item))
-            placed.add(item.name)
-    merged += [item for item in custom.enabled if item.name not in placed]
-    return merged
+    kept = [] if ALL in disabled else [item for item in default if item.name not in disabled]
+    placed = {item.name for item in kept}
+    merged = [enabled.get(item.name, item) for item in kept]
+    return merged + [item for item in custom.enabled if item.name not in placed]
 
 
 def expand(
@@ -61,13 +55,8 @@ def expand(
         own = set_at(plugins, point)
         explicit = [item.name for item in own.enabled]
         disabled = {item.name for item in own.disabled}
-        inherited = (
-            []
-            if ALL in disabled
-            else [
-                item.name for item in multi_point if point in points[item.name] and item.name not in disabled
-            ]
-        )
+        candidates = [] if ALL in disabled else [item.name for item in multi_point]
+        inherited = [name for name in candidates if point in points[name] and name not in disabled]
         overrides = [name for name in explicit if name in inherited]
         order[point] = [
             *overrides,
@@ -97,11 +86,8 @@ def check_twice(plugins: Plugins, path: Path) -> list[FieldError]:
                 errors.append(invalid(at.index(index), item.name, words))
             seen.add(item.name)
             if item.weight < 0:
-                errors.append(
-                    invalid(
-                        at.index(index).child("weight"), item.weight, "must be greater than or equal to 0"
-                    )
-                )
+                words = "must be greater than or equal to 0"
+                errors.append(invalid(at.index(index).child("weight"), item.weight, words))
     return errors
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from scheduler.configuration.effects import without_effect
-from scheduler.configuration.load import read_configuration
+from scheduler.configuration.load import read_configuration, without_effect
 
 HEAD = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
 NODES = "percentageOfNodesToScore: has no effect: all nodes are looked at, as with 100"
