@@ -22,7 +22,7 @@ _RESOURCES = ("cpu", "memory", "ephemeral-storage")
 MEMORY_PRESSURE = "node.kubernetes.io/memory-pressure"
 PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure"})
 _ANY_ADDRESS = frozenset({"", "0.0.0.0"})
-#: sysctls of a Pod's own namespaces, which harm nobody else
+#: sysctls of a Pod's own namespaces, which harm no other Pod
 _SAFE = frozenset({
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",

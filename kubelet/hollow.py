@@ -29,7 +29,7 @@ def hollow_machine(name: str) -> Machine:
 
 
 class Silent:
-    """Events and steps that nobody reads."""
+    """Takes events and steps, and drops them."""
 
     def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         return

@@ -121,7 +121,7 @@ class Kubelet:
             self._match_mirrors()
         if mirrors:
             wishes = [pod for pod in wishes if not is_mirror(pod)]
-        # What runs already is taken first, then by age: nobody who comes later may push it out.
+        # Pods that run already come first, then the oldest: a later Pod must not push them out.
         for pod in sorted(wishes, key=self._order):
             self._on_wish(pod)
 

@@ -14,7 +14,7 @@ from vaina.quoting import go_quote
 
 _SUBSCRIPT = re.compile(r"(metadata\.(?:labels|annotations))\['([^']*)'\]")
 _NANO = 10**9
-#: resources that a Pod may have limits of, besides huge pages, which nobody has without asking
+#: resources that a Pod may have limits of, besides huge pages, which have no default
 _POD_LEVEL = ("cpu", "memory")
 
 

@@ -131,7 +131,7 @@ class _Writer:
         elif self.ending is not None and self.ending.reason is EndReason.DEADLINE_EXCEEDED:
             status.phase, status.reason, status.message = "Failed", "DeadlineExceeded", DEADLINE_MESSAGE
         elif self.ending is not None and self.ending.verdict is not None:
-            # It has failed once nothing of it runs: until then nobody may start another in its place.
+            # It fails once nothing of it runs: until then no other may be started in its place.
             status.reason, status.message = self.ending.verdict.reason, self.ending.verdict.message
             status.phase = status.phase if running else "Failed"
         if self.before.HasField("start_time"):
@@ -307,7 +307,7 @@ def is_same_wish(before: pod_pb2.Pod, after: pod_pb2.Pod, reported: pod_pb2.PodS
     if reported is None:
         return False
     if after.status.phase in TERMINAL and after.status.phase != reported.phase:
-        # Somebody else has ended it.
+        # The apiserver has it as ended.
         return False
     if after.spec.readiness_gates or after.spec.HasField("active_deadline_seconds"):
         return False

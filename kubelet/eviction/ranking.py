@@ -63,7 +63,7 @@ def rank(signal: Signal, pods: Iterable[pod_pb2.Pod], uses: Mapping[str, PodUse]
         # What is not known goes first of its kind.
         above = used is None or used > request
         excess = -(used - request) if used is not None else -(1 << 62)
-        # Of process ids and inodes nobody can request any.
+        # Process ids and inodes cannot be requested.
         return (resource in {"memory", "ephemeral-storage"} and not above, pod.spec.priority, excess)
 
     return sorted(pods, key=key)

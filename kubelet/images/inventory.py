@@ -22,7 +22,7 @@ class ImagePolicy:
 
     high_threshold_percent: int = 85
     low_threshold_percent: int = 80
-    #: an image that came later was perhaps just pulled for somebody
+    #: a younger image was perhaps just pulled for a Pod
     min_age_seconds: float = 120.0
 
 

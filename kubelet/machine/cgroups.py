@@ -30,7 +30,7 @@ class CgroupUse:
 
     #: cumulative
     cpu_nanos: int | None = None
-    #: without file pages that nobody has used for a while, as cAdvisor counts
+    #: without inactive file pages, as cAdvisor counts
     working_set_bytes: int | None = None
     processes: int | None = None
 

@@ -40,7 +40,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     await process.wait()
-    # Who still holds its outputs must not keep our ends open; asyncio has no other way to let go of them.
+    # A child that holds its outputs must not keep our ends open; asyncio has no other way to close them.
     process._transport.close()  # type: ignore[attr-defined]  # the stubs do not know it
 
 

@@ -176,7 +176,7 @@ class NodeCare:
                 # Containers that were started just before this kubelet's predecessor ended.
                 cgroups.contain(path)
             await asyncio.to_thread(cgroups.share_up)
-            # Who is known is asked last: a Pod that comes meanwhile is no stranger.
+            # The workers are looked up last, so that the cgroup of a new Pod is not removed.
             present = await asyncio.to_thread(cgroups.present)
             workers = self._workers()
             if workers is not None:

@@ -38,7 +38,7 @@ class NodeLease:
         self._owner = owner
 
     async def is_held(self) -> bool:
-        """Say whether somebody renews the lease at this time. Raises ApiError."""
+        """Say whether a kubelet renews the lease at this time. Raises ApiError."""
         try:
             lease = await self._client.get(self._name, NAMESPACE)
         except NotFound:

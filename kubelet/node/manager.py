@@ -170,7 +170,7 @@ class NodeManager:
             try:
                 await self.report_once()
             except NotFound:
-                # Somebody deleted the Node while its kubelet lives.
+                # The Node was deleted while its kubelet lives.
                 log.warning("the node's record is gone; registering again", node=self._facts.name)
                 await self._register()
                 delay = 0.0

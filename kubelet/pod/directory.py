@@ -97,7 +97,7 @@ class PodDirectory(PodFiles):
         path = self._root / uid / "containers" / name / str(attempt)
         mounting.make_private(self._root, path.parent)
         path.touch()
-        # Whoever the container runs as may write its last words.
+        # Every user of the container may write it.
         path.chmod(0o666)
         return str(path)
 
@@ -144,7 +144,7 @@ class PodDirectory(PodFiles):
         try:
             await asyncio.to_thread(mounting.clear, self._root / uid)
         except OSError as error:
-            # What is still mounted shows somebody's data: better a directory that is left.
+            # What is still mounted shows data: better a directory that is left.
             log.warning("pod directory not removed", uid=uid, error=str(error))
 
 

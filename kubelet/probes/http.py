@@ -45,7 +45,7 @@ class Outcome:
 
     succeeded: bool
     message: str = ""
-    #: it succeeded, and somebody should look all the same: a ProbeWarning event
+    #: it succeeded, with a ProbeWarning event
     warning: bool = False
 
 

@@ -121,7 +121,7 @@ class Prober:
             await self._clock.sleep(self._rng.random() * period)
         await self._clock.sleep(state.started_at + probe.initial_delay_seconds - self._clock.now())
         if kind is not ProbeKind.STARTUP and spec.HasField("startup_probe"):
-            # As soon as it is up it may be ready: nobody waits for the next period.
+            # It may be ready as soon as it is up, without waiting for the next period.
             await self._is_up(container_id).wait()
         due = self._clock.monotonic()
         while True:

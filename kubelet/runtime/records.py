@@ -138,7 +138,7 @@ class SecurityConfig:
     no_new_privs: bool = False
     #: RuntimeDefault, Unconfined or Localhost/<path of the file on the node>; empty: the engine's default
     seccomp_profile: str = ""
-    #: as above, but by the profile's name; never Unconfined unless somebody asked for it
+    #: as above, but by the profile's name; Unconfined only if the Pod asks for it
     apparmor_profile: str = ""
     #: nothing of /proc is hidden or read-only (procMount: Unmasked)
     unmasked_proc: bool = False

@@ -65,7 +65,7 @@ class Late:
     """
 
     def __init__(self, given: bytes) -> None:
-        #: what may come again; before the first piece nobody knows where in it the stream begins
+        #: what may come again; the first piece shows where in it the stream begins
         self._given, self._begun = given, False
 
     def new_of(self, piece: bytes) -> bytes:

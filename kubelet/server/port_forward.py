@@ -53,7 +53,7 @@ async def join(
                 while data := await reader.read(PIECE):
                     yield pod_stream_pb2.PodPortForwardResponse(data=data)
     finally:
-        # What the port has not taken is dropped: nobody waits for it any more.
+        # What the port has not taken is dropped.
         writer.transport.abort()
 
 

@@ -145,7 +145,7 @@ class KubeletService:
         name = self._container_name(pod, wanted.container)
         state = await self._logged(pod, name, previous=wanted.previous)
         left = wanted.limit_bytes if wanted.HasField("limit_bytes") else None
-        # Who follows a container over its restarts has to know which life this was.
+        # A caller that follows a container over its restarts has to know the attempt.
         yield pod_stream_pb2.PodLogResponse(attempt=state.attempt)
         try:
             async with aclosing(
@@ -277,7 +277,7 @@ class KubeletService:
             if await self._runs(pod, attempt):
                 raise
             return None
-        # Docker never ends the streams of who is joined a moment too late: the container has to run afterwards.
+        # Docker never ends the streams of a session that was joined too late: the container has to run still.
         runs = False
         try:
             runs = await self._runs(pod, attempt)

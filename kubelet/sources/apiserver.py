@@ -42,7 +42,7 @@ class ApiserverSource:
         gone: dict[Uid, None] = {}
         for old, new in changes:
             if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
-                # Also when its name was given to another Pod while nobody looked.
+                # Also when another Pod got its name while the watch was away.
                 uid = Uid(old.metadata.uid)
                 wishes.pop(uid, None)
                 gone[uid] = None

@@ -51,7 +51,7 @@ class FileSource:
 
     @property
     def synced(self) -> bool:
-        """Whether the folder was looked at; before that, nobody can say what is not in it."""
+        """Whether the folder was looked at; before that, it is not known what is not in it."""
         return self._pods is not None
 
     async def wait_synced(self) -> None:
@@ -137,7 +137,7 @@ def _list(folder: Path) -> tuple[dict[str, Stamp], dict[str, str]]:
         try:
             found[name] = _stamp(path.stat())
         except OSError as error:
-            # What is gone meanwhile is nobody's mistake.
+            # A file that is gone meanwhile is no mistake.
             if os.path.lexists(path):
                 lost[name] = f"Can't get metadata: {error.strerror}"
             continue

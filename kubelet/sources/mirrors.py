@@ -71,7 +71,7 @@ class MirrorPods:
                 await self._client.delete(meta.name, meta.namespace, grace_period_seconds=0, uid=meta.uid)
                 log.info("mirror pod deleted", pod=f"{meta.namespace}/{meta.name}", uid=meta.uid)
             except (NotFound, Conflict):
-                # Gone, or somebody else's by now: the watch will tell.
+                # Gone, or another Pod by now: the watch will tell.
                 continue
             except ApiError as error:
                 log.warning(

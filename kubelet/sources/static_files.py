@@ -133,7 +133,7 @@ def choose(entries: Mapping[str, Entry]) -> Chosen:
         entry = entries[file]
         if entry.problem:
             problems[file] = entry.problem
-        # What is no file takes nobody's place.
+        # Only regular files count.
         places += entry.stamp.regular
         if places > MAX_FILES:
             problems[file] = f"is beyond the {MAX_FILES} files that are looked at"

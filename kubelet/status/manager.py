@@ -118,7 +118,7 @@ class StatusManager:
 
     def _compare(self, uid: Uid, entry: _Entry, shown: pod_pb2.Pod) -> None:
         if uid in self._busy:
-            # Whether it is older or newer than what is being written nobody can say before the answer.
+            # Only the answer will show whether it is older or newer than what is being written.
             entry.shown = shown
         elif not _same(entry.status, shown.status):
             entry.written = None
@@ -230,7 +230,7 @@ class StatusManager:
                 entry.shown = None
             self._written(entry, status, sent)
         elif isinstance(result, NotFound | Conflict):
-            # The object is gone, or another Pod has its name: nobody waits for this.
+            # The object is gone, or another Pod has its name: this status is not needed.
             entry.written = status
         else:
             self._pending[uid] = None

@@ -20,7 +20,7 @@ NODE_MASK = (
     "capacity", "allocatable", "conditions", "addresses", "daemon_endpoints", "node_info", "images",
     "declared_features",
 )  # fmt: skip
-#: those that nobody shares with it
+#: those that only the kubelet writes
 _REPLACED = NODE_MASK[3:]
 #: features that Pods may need of a node and that this kubelet has (KEP-5328), in order
 DECLARED_FEATURES = ("RestartAllContainersOnContainerExits",)

@@ -27,7 +27,7 @@ def write(directory: Path, files: Files, *, group: int | None = None) -> bool:
     if link.is_symlink() and _current(directory / link.readlink()) == {
         path: (file.data, _mode(file.mode, group)) for path, file in files.items()
     }:
-        # Whoever wrote them may have been ended before the names were there, and the old ones gone.
+        # Their writer may have been killed before it had linked the new names and removed the old.
         _link_names(directory, names)
         _clear_unfinished(directory, link)
         return False

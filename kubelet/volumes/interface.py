@@ -34,7 +34,7 @@ class Reference:
 
 
 class ObjectSource(Protocol):
-    """Where objects come from. None: there is no such object. Raises ApiError when nobody can say."""
+    """Where objects come from. None: there is no such object. Raises ApiError: that is not known."""
 
     async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None: ...
     async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None: ...

@@ -148,7 +148,7 @@ class VolumeManager(Volumes):
             if self._follower is not None:
                 self._follower.forget(uid)
             async with shown.lock:
-                pass  # whoever writes has ended, and nobody begins
+                pass  # a refresh that was writing has ended, and none begins
 
         def undo() -> None:
             subpath.clean(root)

@@ -19,7 +19,7 @@ from vaina.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: a directory that belongs to nobody in two looks is removed
+#: a directory that belonged to no Pod in two looks is removed
 PERIOD_SECONDS: Final = 30.0
 #: below the kubelet's root, where what is to be removed waits for it
 ASIDE: Final = "orphans"

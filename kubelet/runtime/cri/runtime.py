@@ -253,7 +253,7 @@ class CriRuntime(CriSandboxes):
             if config.tty and all(config.size):
                 await session.resize(*config.size)
         except BaseException as error:
-            # Whoever goes away now may leave a command behind that is just being started.
+            # A caller that goes away now may leave a command that is just being started.
             await (session.close() if session else ended(isinstance(error, asyncio.CancelledError)))
             raise
         return session

@@ -50,7 +50,7 @@ class CriSession:
     ) -> None:
         self._connection, self._streams, self._exit_code = connection, streams, exit_code
         self._ended = ended
-        #: nobody is left to be told to end
+        #: its output has ended
         self._over = False
         self._status = bytearray()
 

@@ -135,7 +135,7 @@ class Commands:
             except RuntimeFailure:
                 return False
             command = await asyncio.to_thread(find_command, pid, argv) if pid else 0
-            # With the same words from somebody else under way, what was found may be theirs.
+            # With the same command under way for another caller, what was found may be that.
             if not pid or self._open[key] > 1:
                 return False
             if command:

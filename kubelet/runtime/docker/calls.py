@@ -59,7 +59,7 @@ async def _even_if_gone(engine: Engine, operation: Callable[[APIClient], object]
         try:
             operation(client)
         except APIError as error:
-            # Gone, not running, or being removed by somebody: what was wanted.
+            # Gone, not running, or being removed: what was wanted.
             if error.status_code not in {NOT_FOUND, CONFLICT}:
                 raise
 

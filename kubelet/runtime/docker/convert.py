@@ -283,7 +283,7 @@ def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState
     return SandboxState(
         id=listed["Id"], name=labels[POD_NAME], namespace=labels[POD_NAMESPACE], uid=Uid(labels[POD_UID]),
         attempt=int(labels[ATTEMPT]), ready=listed["State"] == "running" and networked,
-        # An ended one has given its address back; `addresses_held` knows when somebody in it still uses it.
+        # An ended one has given its address back; `addresses_held` knows if a container still uses it.
         ip="" if listed["State"] in ENDED else labels.get(ADDRESS, ""), created_at=float(listed["Created"]),
         labels=_with_prefix(labels, _LABEL), annotations=_with_prefix(labels, _ANNOTATION),
     )  # fmt: skip

@@ -53,7 +53,7 @@ class QuickClient(APIClient):
         # Nor does the SDK's own way need the proxies of the environment.
         self.trust_env = False
         self._connection = _UnixConnection(socket_path)
-        # It ends with its thread, of which nobody hears.
+        # The client ends with its thread, without a call of `close`.
         weakref.finalize(self, self._connection.close)
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:

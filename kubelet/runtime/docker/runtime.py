@@ -188,7 +188,7 @@ class DockerRuntime(DockerSandboxes):
         stats = await self._engine.ask(lambda client: client.stats(container_id, stream=False, one_shot=True))
         memory = stats.get("memory_stats", {})
         details = memory.get("stats", {})
-        # Working set as cAdvisor counts it: usage less the file pages that nobody has used for a while.
+        # Working set as cAdvisor counts it: usage less inactive file pages.
         inactive = details.get("inactive_file", details.get("total_inactive_file", 0))
         return ContainerStats(
             at=convert.seconds_of(stats["read"]),

@@ -135,7 +135,7 @@ class DockerExec(_Session):
 
     def __init__(self, engine: Engine, stream: RawStream, exec_id: str, *, tty: bool) -> None:
         super().__init__(engine, stream, exec_id, tty=tty)
-        #: nobody is left to be told to end
+        #: the command has ended, or was ended
         self._over = False
 
     @classmethod

@@ -150,7 +150,7 @@ def _take(wanted: PodVolume, found: LocalDirectory, *, read_only: bool) -> None:
 
 def _make_volume(path: str) -> None:
     Path(path).mkdir(parents=True, exist_ok=True)
-    # Whoever its Pod runs as may write in it, as in an emptyDir.
+    # Every user may write in it, as in an emptyDir.
     Path(path).chmod(0o777)
 
 
@@ -211,7 +211,7 @@ def _give(name: str, found: os.stat_result, group: int, parent: int | None, *, r
     if parent is None:
         os.chmod(name, stat.S_IMODE(found.st_mode) | _wanted(found.st_mode, read_only=read_only))
         return
-    # By descriptor: whoever writes in the volume may have made it a link meanwhile, which chmod would follow.
+    # By descriptor: a container may have made it a link meanwhile, which chmod would follow.
     descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
         mode = os.fstat(descriptor).st_mode

@@ -73,7 +73,7 @@ class VolumePlugin(ABC):
 
 
 def memory_bytes(pod: pod_pb2.Pod, size_limit: str, allocatable: Mapping[str, int]) -> int:
-    """Return how large a volume in memory may become; 0: nobody says.
+    """Return how large a volume in memory may become; 0: there is no limit.
 
     It is the least of its own limit (a quantity), the Pod's cgroup's and the node's allocatable:
     `pkg/volume/emptydir/empty_dir.go`, calculateEmptyDirMemorySize.

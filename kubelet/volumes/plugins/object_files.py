@@ -140,7 +140,7 @@ async def _projection(wanted: PodVolume, source: volume_pb2.VolumeProjection, mo
     if source.HasField("downward_api"):
         return payload.downward_files(pod, source.downward_api.items, wanted.facts, mode=mode)
     if source.HasField("service_account_token"):
-        # Everyone is anonymous here: there is nobody a token could be of.
+        # This cluster has no accounts, so there are no tokens.
         account = pod.spec.service_account_name or "default"
         raise PayloadError(
             f"failed to fetch token: this cluster has no service accounts (serviceaccount {account!r})"

@@ -1,4 +1,4 @@
-"""Which plugin does which kind of volume: one row a kind. Nobody else knows kinds by name."""
+"""Which plugin does which kind of volume: one row a kind. No other module knows kinds by name."""
 
 from pathlib import Path
 from typing import Final
