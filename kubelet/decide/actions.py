@@ -34,11 +34,11 @@ class KillReason(StrEnum):
     LIVENESS = "liveness"
     STARTUP = "startup"
     POST_START = "post start hook"
-    #: its resizePolicy wants a new start for what has changed
+    #: its resizePolicy asks for a restart
     RESIZE = "resize"
-    #: a rule of one asks that all containers start again
+    #: a restart rule of one container asks that all start again
     RESTART_ALL = "restart all containers"
-    #: of a sandbox that is no longer the Pod's
+    #: its sandbox is no longer the Pod's
     SANDBOX_CHANGED = "sandbox changed"
 
 
@@ -97,7 +97,7 @@ class PullImage:
     attempt: int
     image: str
     policy: PullPolicy
-    #: that shows the image; "": it is the container's own
+    #: the volume that shows the image; "": it is the container's own
     volume: str = ""
 
     @property
@@ -120,7 +120,7 @@ class StartContainer:
     image_id: str
     #: restarts in a row that led here; kept with the container, so that back-off survives the kubelet
     backoff_step: int = 0
-    #: of an ephemeral container: the one whose processes it sees; None: those of its own, "": it is not there
+    #: the container whose processes an ephemeral one sees; None: only its own; "": that does not run
     target_id: str | None = None
     #: (volume, id) of the images that volumes of it show
     images: tuple[tuple[str, str], ...] = ()

@@ -114,7 +114,7 @@ class _Planner:
         return True
 
     def _collect_garbage(self) -> None:
-        # One ended attempt beside the newest is kept a container: for lastState and the previous log.
+        # Of each container the newest attempt is kept, and one before it for lastState and the previous log.
         kept = {
             state.id for view in self.views for state in (view.current, view.previous) if state is not None
         }
@@ -145,7 +145,7 @@ class _Planner:
         ]
         specs = {view.name: view.spec for view in self.views}
         for state in running:
-            # What runs outside the sandbox has lost its network: it ends first (I2, I3).
+            # A container outside the sandbox has lost its network: it is ended first (I2, I3).
             action, again = stop_container(
                 state, specs.get(state.name), self.observed, KillReason.SANDBOX_CHANGED,
                 deadline=self.now + grace_seconds(self.pod), now=self.now,
@@ -183,7 +183,7 @@ class _Planner:
     def _containers(self) -> None:
         for view in self.views:
             if view.kind is ContainerKind.EPHEMERAL and view.exited is None and not view.running:
-                # Once in its life, whatever the other containers do.
+                # An ephemeral container starts once, whatever the others do.
                 self._start(view)
         if not is_initialized(self.pod, self.views, self.observed):
             self._initialize()
@@ -306,7 +306,7 @@ class _Planner:
         if image.progress is ImageProgress.PULLING:
             return ""
         if image.progress is ImageProgress.FAILED and self.now < image.retry_at:
-            # The state is called back-off a moment after the failure: look again then, to say so.
+            # A moment after the failure its reason becomes ImagePullBackOff: look again then.
             self._wake(image.retry_at if self.now >= image.backoff_from else image.backoff_from)
             return ""
         if not any(isinstance(action, PullImage) and action.key == wanted.key for action in self.actions):

@@ -24,7 +24,7 @@ LOST_EXIT_CODE = 137
 #: of a container whose record was removed by `kubelet.decide.restart_all`
 RESTARTING_ALL_REASON = "RestartingAllContainers"
 RESTARTING_ALL_MESSAGE = "The container is removed because RestartAllContainers in place"
-#: the condition that says so
+#: the condition of a Pod while all its containers restart
 ALL_RESTARTING = "AllContainersRestarting"
 
 
@@ -81,7 +81,7 @@ def specs(pod: pod_pb2.Pod) -> Iterator[tuple[pod_pb2.Container, ContainerKind]]
     for spec in pod.spec.containers:
         yield spec, ContainerKind.MAIN
     for ephemeral in pod.spec.ephemeral_containers:
-        # It has the fields of a container, with their numbers.
+        # It has the fields of a container, with the same numbers.
         common = ephemeral.ephemeral_container_common
         yield pod_pb2.Container.FromString(common.SerializeToString()), ContainerKind.EPHEMERAL
 
@@ -135,7 +135,7 @@ def _view(
     if remembered is not None and (not attempts or attempts[0].attempt < remembered.attempt):
         attempts = [remembered, *attempts]
     current = attempts[0] if attempts else None
-    # Its record may be gone: what was said of it is known as long as the next attempt has not begun.
+    # Its record may be gone: the status remembers it until the next attempt has begun.
     older = remembered if remembered is not None and current is not remembered else None
     ended = (state for state in attempts[1:] if state.phase is ContainerPhase.EXITED)
     in_sandbox = current is not None and sandbox is not None and current.sandbox_id == sandbox.id
@@ -182,7 +182,7 @@ def _from_status(item: pod_pb2.ContainerStatus, uid: Uid, now: float) -> Contain
         ended.finished_at.seconds = int(now)
     elif item.last_state.HasField("terminated"):
         ended = item.last_state.terminated
-        # The next one may have been made, and its number said, without having begun.
+        # The next attempt may have been created, and its number reported, without having begun.
         attempt -= ended.container_id != item.container_id
     else:
         return None
@@ -301,11 +301,11 @@ class WantedImage:
 
     reference: str
     policy: PullPolicy
-    #: for which it is looked for anew; always 0 for a volume's, which stays the same as long as its Pod lives
+    #: the attempt that needs it; always 0 for a volume's image, which stays the same as long as its Pod lives
     attempt: int
-    #: by which what is known of it is found
+    #: the key of its record (`image_key`)
     key: str
-    #: that shows it; "": it is the container's own
+    #: the volume that shows it; "": it is the container's own
     volume: str = ""
 
 

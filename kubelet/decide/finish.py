@@ -43,7 +43,7 @@ def natural_ending(
         return None
     views = view_containers(pod, observed)
     lost = current_sandbox(observed) is None and _has_run_and_may_not_again(pod, views, observed)
-    # With its sandbox lost, what may not start twice (Never) has no place to go on: it fails.
+    # A Pod that may not start twice (Never) fails when its sandbox is lost.
     if lost or is_finished(pod, views, observed):
         return before or Ending(EndReason.FINISHED, now + grace_seconds(pod))
     return None

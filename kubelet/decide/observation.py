@@ -33,7 +33,7 @@ class ImageObservation:
     #: of FAILED, and of PULLING after a failed try: ErrImagePull, InvalidImageName
     reason: str = ""
     message: str = ""
-    #: of FAILED: from when on the state is called ImagePullBackOff, and when it is tried again
+    #: of FAILED: when its reason becomes ImagePullBackOff, and when it is tried again
     backoff_from: float = 0.0
     retry_at: float = 0.0
 
@@ -76,7 +76,7 @@ class Stopping:
         return self.reason in _FAILURES
 
 
-#: a resize is no failure, but wants a new start as one does
+#: a resize is no failure, but restarts the container as one does
 _FAILURES = frozenset({KillReason.LIVENESS, KillReason.STARTUP, KillReason.POST_START, KillReason.RESIZE})
 
 
@@ -96,7 +96,7 @@ class ProbeResult(StrEnum):
     FAILURE = "failure"
 
 
-#: failures' keys: of the sandbox, of the volumes; of a container's start "start/<name>"
+#: keys of failures that concern the whole Pod
 SANDBOX_KEY = "sandbox"
 VOLUMES_KEY = "volumes"
 
@@ -136,17 +136,17 @@ class PodObservation:
     probes: Mapping[tuple[str, ProbeKind], ProbeResult] = field(
         default_factory=dict[tuple[str, ProbeKind], ProbeResult]
     )
-    #: by container name: how many restarts in a row had led to the last end of which there was a record
+    #: by container name: restarts in a row that led to its last end
     steps: Mapping[str, str] = field(default_factory=dict[str, str])
-    #: by container id; what an ended container left as its last words
+    #: by id of an ended container: its termination message
     termination_messages: Mapping[str, str] = field(default_factory=dict[str, str])
-    #: by container id: the CPU and memory that running containers have; one that is not there has what it should
+    #: by container id: what running containers have; one that is missing has what it was allocated
     sizes: Mapping[str, Sizes] = field(default_factory=dict[str, Sizes])
-    #: why the Pod does not get the CPU and memory that it wishes
+    #: why the Pod does not get the CPU and memory that it asks for
     resize: Pending | None = None
     #: what was reported last: remembers containers that the runtime has no more
     previous: pod_pb2.PodStatus | None = None
-    #: what was said last, by an earlier kubelet too: its times go on; None: the Pod's own status
+    #: what was reported last, by an earlier kubelet too: its times are kept; None: the Pod's own status
     said: pod_pb2.PodStatus | None = None
 
     @property

@@ -49,7 +49,7 @@ def compute_phase(
     if initializing:
         return PENDING
     counts = _count(status.container_statuses, again)
-    # A sidecar that runs still keeps the phase from being final, not the Pod from ending (KEP-753).
+    # While a sidecar runs the phase is not final, but the Pod may end (KEP-753).
     counts.running += _running(status.init_container_statuses)
     if ending:
         counts.running += _running(status.ephemeral_container_statuses)

@@ -22,7 +22,7 @@ from vaina.objects.quantity import QuantityError, canonical
 RESIZED: Final = ("cpu", "memory")
 PENDING, IN_PROGRESS = "PodResizePending", "PodResizeInProgress"
 DEFERRED, INFEASIBLE = "Deferred", "Infeasible"
-#: reason of PodResizeInProgress when a container could not be told
+#: reason of PodResizeInProgress when a container could not be resized
 ERROR = "Error"
 
 _Quantities = Mapping[str, meta_pb2.Quantity]

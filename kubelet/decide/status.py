@@ -55,7 +55,7 @@ DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadlin
 class NodeAddresses:
     """What a Pod's status says of its node."""
 
-    #: empty while it is not known
+    #: "" while it is not known
     host_ip: str
     #: "docker": container ids are "docker://<id>"
     runtime_name: str
@@ -98,7 +98,7 @@ class _Writer:
         self.restarts_all = ending is None and restarts_all(pod, observed)
         self.status = pod_pb2.PodStatus()
         previous = observed.previous or pod_pb2.PodStatus()
-        #: by container name and number of the attempt: what was said of the one before, whose record may be gone
+        #: by container name and attempt: the lastState that was reported, whose record may be gone
         self.said = {
             (item.name, item.restart_count): item.last_state
             for item in (*previous.init_container_statuses, *previous.container_statuses)
@@ -168,7 +168,7 @@ class _Writer:
         elif self.sandbox is not None:
             address = self.sandbox.ip
         else:
-            # A Pod that has ended keeps saying which address it had.
+            # A Pod that has ended keeps its address in the status.
             address = (
                 before.pod_ip if before is not None and (self.ending or status.phase in TERMINAL) else ""
             )

@@ -29,7 +29,7 @@ from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
 
-#: what a container gets for its TERM after a preStop hook that used up the grace (as upstream)
+#: from TERM to KILL after a preStop hook that used up the grace period (as upstream)
 MINIMUM_TERM_SECONDS = 2.0
 #: how long until a KILL that had no effect is sent again
 KILL_AGAIN_SECONDS = 1.0
@@ -55,10 +55,10 @@ class EndReason(StrEnum):
 class Verdict:
     """The node's decision against a Pod: it fails, whatever its containers' exit codes."""
 
-    #: of the status, as is message
+    #: reason and message are the status's
     reason: str
     message: str
-    #: at most; the Pod's own may be shorter
+    #: the Pod's own grace period may be shorter
     grace_seconds: float
     #: since when it has the condition DisruptionTarget; None: it has not
     disrupted_at: float | None = None
@@ -70,7 +70,7 @@ class Ending:
 
     reason: EndReason
     deadline: float
-    #: of an evicted one; kept when it is deleted meanwhile
+    #: of an evicted Pod; kept when the Pod is deleted meanwhile
     verdict: Verdict | None = None
 
 
@@ -189,7 +189,7 @@ def compute_termination(pod: pod_pb2.Pod, observed: PodObservation, ending: Endi
     if running:
         due, wake_at = _stop_all(pod, observed, running, ending, now)
         return PodPlan((*actions, *due), wake_at)
-    # Of those that failed some may be there, or waited for.
+    # Volumes that failed may be mounted in part, or their objects watched.
     if observed.mounted or VOLUMES_KEY in observed.failures:
         actions.append(UnmountVolumes(tuple(sorted(observed.mounted))))
     actions.extend(StopSandbox(sandbox.id) for sandbox in observed.sandboxes if observed.holds(sandbox))

@@ -32,7 +32,7 @@ class NodeSettings:
     """What configs need to know of the node."""
 
     memory_capacity_bytes: int = 0
-    #: below which the tree of Pods' cgroups is; empty: the engine's own choice
+    #: cgroup above those of Pods; "": the engine's own choice
     cgroup_parent: str = ""
     log_root: str = ""
     #: DNS of the cluster: empty until there is one, then Pods with ClusterFirst use it
@@ -49,7 +49,7 @@ class NodeSettings:
     recursive_readonly: bool = False
     #: process ids of each Pod; 0: no limit
     pod_pids_limit: int = 0
-    #: that Pods may set besides the safe ones
+    #: sysctls that Pods may set besides the safe ones
     allowed_unsafe_sysctls: tuple[str, ...] = ()
 
 
@@ -197,7 +197,7 @@ def security_config(
         _check_non_root(pod, container, user, image_user)
     name = ""
     if group is not None and user is None:
-        # A group stands beside a user: that of the image then.
+        # A group needs a user: the image's.
         image = image_user.partition(":")[0] or "0"
         user, name = (int(image), "") if image.isdecimal() else (None, image)
     groups = [*whole.supplemental_groups]

@@ -24,11 +24,11 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: last bytes of a termination message (MaxContainerTerminationMessageLength, `pkg/kubelet/container/runtime.go`)
 MAX_TERMINATION_MESSAGE = 4096
-#: of a file that variables are read from
+#: bytes of a file that variables are read from
 MAX_ENV_FILE = 64 * 1024
 
 
-#: of the node: what Pods on its network see, with their aliases
+#: of the node; Pods on its network see it with their aliases
 _NODE_HOSTS = Path("/etc/hosts")
 
 

@@ -220,7 +220,7 @@ class PodExecutor:
             await tools.volumes.mount(pod, action.names, self._facts(pod))
         except VolumeFailed as error:
             self._volumes_failed(pod, error)
-            # Some of them may be there: the next look asks which.
+            # Some of them may be mounted: the next look asks which.
             memory.mounted = None
             raise
         memory.failures.pop(VOLUMES_KEY, None)
@@ -242,7 +242,7 @@ class PodExecutor:
         try:
             made = await self._config(pod, spec, action)
             with tools.metrics.operation("create_container"):
-                # A container that is started again may have been given more: the Pod's cgroup has it first.
+                # A restarted container may have been given more, which the Pod's cgroup gets first.
                 container_id = await tools.runtime.create_container(
                     sandbox.id, made, await self._sandbox_config(pod, sandbox.attempt)
                 )

@@ -21,7 +21,7 @@ class ImageRecord:
     attempt: int
     image: str
     observation: ImageObservation
-    #: it was fetched for this attempt, and said so in an event
+    #: it was pulled for this attempt, and an event said so
     pulled: bool = False
 
 
@@ -38,13 +38,13 @@ class PodMemory:
     post_start: dict[str, HookProgress] = field(default_factory=dict)
     stopping: dict[str, Stopping] = field(default_factory=dict)
     last_words: dict[str, str] = field(default_factory=dict)
-    #: by container name: how many restarts in a row had led to the last end of which there was a record
+    #: by container name: restarts in a row that led to its last end
     steps: dict[str, str] = field(default_factory=dict)
-    #: by container name: what the node has agreed to give; None: not asked yet
+    #: by container name: what the node has granted; None: not asked yet
     allocated: dict[str, Sizes] | None = None
     #: by container id: what it was told last
     sizes: dict[str, Sizes] = field(default_factory=dict)
-    #: why the Pod does not get what it wishes
+    #: why the Pod does not get what it asks for
     resize: Pending | None = None
     #: ids of sandboxes that were stopped
     stopped: set[str] = field(default_factory=set)

@@ -21,7 +21,7 @@ from kubelet.runtime.interface import NotFoundInRuntime
 from kubelet.runtime.records import ContainerPhase, ContainerState, LogOptions, Uid
 from vaina.api.core.v1 import pod_pb2
 
-#: what is taken from the log in place of last words
+#: bytes of the log that stand in for a termination message
 _MAX_LOG_BYTES = 2048
 
 

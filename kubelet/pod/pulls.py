@@ -33,7 +33,7 @@ class Pulls:
         failed = self._memory.images.get(action.key)
         observation = ImageObservation(ImageProgress.PULLING)
         if failed is not None and failed.image == action.image and failed.observation.reason:
-            # Why it waits is told until a try goes well (upstream: `pkg/kubelet/reason_cache.go`).
+            # The reason is shown until a pull succeeds (upstream: `pkg/kubelet/reason_cache.go`).
             observation = replace(failed.observation, progress=ImageProgress.PULLING)
         self._memory.images[action.key] = ImageRecord(action.attempt, action.image, observation)
         self._tools.event(pod, NORMAL, "Pulling", f"Pulling image {go_quote(action.image)}", _owner(action))

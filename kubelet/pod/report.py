@@ -93,7 +93,7 @@ def _words(pod: pod_pb2.Pod, item: pod_pb2.ContainerStatus, reason: str) -> tupl
             return (("Warning", "BackOff", words),)
         case "ImagePullBackOff":
             return (
-                # Which image that is, its own or a volume's, its status says.
+                # The message names the image, the container's or a volume's.
                 ("Normal", "BackOff", message.partition(": ErrImagePull")[0]),
                 ("Warning", "Failed", "Error: ImagePullBackOff"),
             )

@@ -31,7 +31,7 @@ from vaina.steps import PodStep
 log = structlog.stdlib.get_logger(__name__)
 
 NORMAL, WARNING = "Normal", "Warning"
-#: of a postStart hook, which upstream lets run as long as it likes
+#: timeout of a postStart hook; upstream has none
 POST_START_SECONDS = 3600.0
 
 
@@ -108,7 +108,7 @@ class RunningContainers:
         sizes = sizes_of(spec.resources)
         try:
             self._check_memory(pod, action, wanted.memory_limit_bytes, sizes)
-            # What grows needs room in the Pod's cgroup first, what shrinks must have shrunk before that does.
+            # The Pod's cgroup grows before its containers, and shrinks after them.
             self._resize_pod(pod)
             with tools.metrics.operation("update_container"):
                 await tools.runtime.update_container_resources(action.container_id, wanted)
@@ -237,7 +237,7 @@ class RunningContainers:
         now = self._tools.clock.now()
         stopping = self._stopping(pod, action)
         self._memory.stopping[action.container_id] = replace(stopping, termed_at=now)
-        # Above 0, for with 0 it would be killed.
+        # With 0 it would be killed.
         grace = max(action.deadline - now, 1.0)
         with self._tools.metrics.operation("stop_container"):
             await self._tools.runtime.stop_container(action.container_id, grace_seconds=grace)

@@ -11,7 +11,7 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
 from vaina.steps import PodStep
 
-#: reasons that say no more than that the container has not been turned to
+#: reasons of a container that is not waiting for anything in particular
 _NOT_YET: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
@@ -20,7 +20,7 @@ class StepWaits:
 
     def __init__(self, steps: ShownSteps, node: NodeView, clock: Clock, *, over: bool) -> None:
         self._steps, self._node, self._clock, self._over = steps, node, clock, over
-        #: by what waits: which step it holds up, since when, for what
+        #: by key: the step that is held up, since when, and for what
         self._open: dict[str, tuple[PodStep, float, str]] = {}
 
     def begin(self, pod: pod_pb2.Pod, key: str, step: PodStep, words: str) -> None:

@@ -38,7 +38,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 WAITING_MESSAGE = "Waiting for the end of Pods on this node that were deleted by force"
 
-#: what of a Pod waits as a whole
+#: keys of waits that concern the whole Pod
 _LOOK, _ROOM = "look", "room"
 
 
@@ -76,10 +76,10 @@ class PodWorker:
         self._verdict: Verdict | None = None
         self._memory = PodMemory(first_seen=tools.clock.now())
         if adopted:
-            # What volumes show may have changed while there was no kubelet.
+            # Objects in volumes may have changed while there was no kubelet.
             self._memory.refreshed_at = 0.0
         self._ending: Ending | None = None
-        #: that it has come to its end by itself, since the first look that showed it
+        #: the ending of a Pod that has come to its end by itself, since that was first seen
         self._natural: Ending | None = None
         self._wake = asyncio.Event()
         self._prober = Prober(
@@ -132,12 +132,12 @@ class PodWorker:
             self.is_gone = True
         else:
             self.pod, self.is_gone = pod, False
-            # The watch shows what was just reported: nothing is to be done.
+            # The watch shows what was just reported.
             if not was_gone and is_same_wish(before, pod, self._memory.reported):
                 return
             old, new = before.metadata, pod.metadata
             if old.labels != new.labels or old.annotations != new.annotations:
-                # Files may show them.
+                # Files in volumes may show them.
                 self._memory.refreshed_at = 0.0
         self._wake.set()
 
@@ -191,7 +191,7 @@ class PodWorker:
                 before, repeated = (), 0
                 await self._wait(tasks, plan.wake_at)
                 continue
-            # What was just tried and is due again has changed nothing: not at once.
+            # The same actions are due again, so they changed nothing: try again later.
             repeated = repeated + 1 if plan.actions == before else 0
             before = plan.actions
             if repeated:
