@@ -129,8 +129,8 @@ class KubeletMetrics:
             self.cgroup_manager.labels(operation_type).observe(self._clock.monotonic() - begun)
 
     @contextmanager
-    def operation(self, operation_type: str) -> Iterator[None]:
-        """Count and time a runtime operation."""
+    def operation(self, operation_type: str, runtime_handler: str = "") -> Iterator[None]:
+        """Count and time a runtime operation; that of a sandbox by its handler too ("" is the default one)."""
         self.operations.labels(operation_type).inc()
         begun = self._clock.monotonic()
         try:
@@ -138,11 +138,10 @@ class KubeletMetrics:
         except BaseException:
             self.operation_errors.labels(operation_type).inc()
             if operation_type == RUN_POD_SANDBOX:
-                self.run_podsandbox_errors.labels("").inc()
+                self.run_podsandbox_errors.labels(runtime_handler).inc()
             raise
         finally:
             took = self._clock.monotonic() - begun
             self.operation_duration.labels(operation_type).observe(took)
             if operation_type == RUN_POD_SANDBOX:
-                # There are no runtime classes, so no handlers: the default one has no name.
-                self.run_podsandbox.labels("").observe(took)
+                self.run_podsandbox.labels(runtime_handler).observe(took)

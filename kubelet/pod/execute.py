@@ -20,6 +20,7 @@ from kubelet.decide.actions import Action
 from kubelet.decide.containers import WantedImage, specs, target_of, wanted_images
 from kubelet.decide.observation import SANDBOX_KEY, VOLUMES_KEY, start_key
 from kubelet.decide.resize import sizes_of
+from kubelet.metrics import RUN_POD_SANDBOX
 from kubelet.pod import config
 from kubelet.pod.memory import PodMemory
 from kubelet.pod.pulls import Pulls
@@ -118,7 +119,7 @@ class PodExecutor:
         memory.runtime_handler = None
         try:
             wanted = await self._sandbox_config(pod, action.attempt)
-            with metrics.operation("run_podsandbox"):
+            with metrics.operation(RUN_POD_SANDBOX, wanted.runtime_handler):
                 memory.sandbox = await tools.runtime.run_pod_sandbox(wanted)
         except RuntimeUnavailable:
             raise

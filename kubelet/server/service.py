@@ -3,8 +3,8 @@
 Called by the apiserver, which passes on its callers' streams. Words of refusals are upstream's.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from kubelet.decide.containers import specs
@@ -31,7 +31,7 @@ from kubelet.sources.static_files import is_static
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.api.kubelet.v1 import kubelet_service_pb2
 from vaina.clock import Clock, seconds_of
-from vaina.errors import ApiError, BadRequest, InternalError, NotFound, Unavailable
+from vaina.errors import BadRequest, InternalError, NotFound, Unavailable
 from vaina.quoting import go_quote
 from vaina.serving.handlers import Handlers, RequestContext, typed_bidi, typed_stream
 
@@ -105,10 +105,8 @@ class KubeletService:
         )
 
     async def _attempts(self, pod: pod_pb2.Pod, name: str) -> list[ContainerState]:
-        try:
+        with _translated():
             states = await self._runtime_for(pod).list_containers(Uid(pod.metadata.uid))
-        except RuntimeFailure as error:
-            raise _translated(error) from error
         return sorted(
             (state for state in states if state.name == name), key=lambda state: state.attempt, reverse=True
         )
@@ -147,7 +145,7 @@ class KubeletService:
         left = wanted.limit_bytes if wanted.HasField("limit_bytes") else None
         # A caller that follows a container over its restarts has to know the attempt.
         yield pod_stream_pb2.PodLogResponse(attempt=state.attempt)
-        try:
+        with _translated():
             async with aclosing(
                 self._runtime_for(pod).container_logs(state.id, self._log_options(wanted))
             ) as written:  # type: ignore[type-var]
@@ -158,8 +156,6 @@ class KubeletService:
                         left -= len(data)
                         if left <= 0:
                             return
-        except RuntimeFailure as error:
-            raise _translated(error) from error
 
     def _log_options(self, wanted: pod_pb2.PodLogOptions) -> LogOptions:
         since = None
@@ -196,7 +192,7 @@ class KubeletService:
             size=(start.size.width, start.size.height),
         )  # fmt: skip
         runtime = self._runtime_for(pod)
-        try:
+        with _translated():
             async with _closing(await runtime.exec(attempts[0].id, config)) as session:
                 async with aclosing(outputs(session, requests)) as written:
                     async for output in written:
@@ -205,8 +201,6 @@ class KubeletService:
                         else:
                             yield pod_stream_pb2.PodExecResponse(stdout=output.data)
                 yield pod_stream_pb2.PodExecResponse(exit_code=await session.exit_code())
-        except RuntimeFailure as error:
-            raise _translated(error) from error
 
     async def attach(
         self, requests: AsyncIterator[pod_stream_pb2.PodAttachRequest], ctx: RequestContext
@@ -215,7 +209,7 @@ class KubeletService:
         start = (await _first(requests)).start
         pod = self._pod(start.namespace, start.name, start.uid)
         name = self._container_name(pod, start.options.container)
-        try:
+        with _translated():
             async with aclosing(self._joined(pod, name, start, requests)) as written:
                 async for output in written:
                     if output is None:
@@ -226,8 +220,6 @@ class KubeletService:
                     elif start.options.stdout:
                         yield pod_stream_pb2.PodAttachResponse(stdout=output.data)
             yield pod_stream_pb2.PodAttachResponse(ended=True)
-        except RuntimeFailure as error:
-            raise _translated(error) from error
 
     async def _joined(
         self,
@@ -297,7 +289,7 @@ class KubeletService:
         start = (await _first(requests)).start
         pod = self._pod(start.namespace, start.name, start.uid)
         runtime = self._runtime_for(pod)
-        try:
+        with _translated():
             sandboxes = await runtime.list_pod_sandboxes(Uid(pod.metadata.uid))
             ready = [sandbox for sandbox in sandboxes if sandbox.ready]
             if not ready:
@@ -305,8 +297,6 @@ class KubeletService:
             newest = max(ready, key=lambda sandbox: sandbox.attempt)
             where = f"{pod.metadata.name}, uid {pod.metadata.uid}"
             reader, writer = await connect(runtime, newest.id, start.port, where)
-        except RuntimeFailure as error:
-            raise _translated(error) from error
         async with aclosing(join(reader, writer, requests)) as answers:
             async for answer in answers:
                 yield answer
@@ -346,9 +336,14 @@ async def _closing(session: ExecSession) -> AsyncIterator[ExecSession]:
         await session.close()
 
 
-def _translated(error: RuntimeFailure) -> ApiError:
-    if isinstance(error, RuntimeUnavailable):
-        return Unavailable(str(error))
-    if isinstance(error, NotFoundInRuntime):
-        return NotFound(str(error))
-    return InternalError(str(error))
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise what a runtime raises as an error of the API."""
+    try:
+        yield
+    except RuntimeUnavailable as error:
+        raise Unavailable(str(error)) from error
+    except NotFoundInRuntime as error:
+        raise NotFound(str(error)) from error
+    except RuntimeFailure as error:
+        raise InternalError(str(error)) from error

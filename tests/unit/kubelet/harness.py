@@ -127,12 +127,15 @@ class Node:
         self.volumes: Volumes = Volumes() if root is None else VolumeManager(root, ApiObjects(self.client))
         self.recorder = Recorder()
         self.kubelet: Kubelet
+        #: of its metrics
+        self.registry: CollectorRegistry
         #: in which its kubelets run
         self.group: asyncio.TaskGroup
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start_kubelet(self, group: asyncio.TaskGroup) -> None:
-        metrics = KubeletMetrics(CollectorRegistry(), self.clock)
+        self.registry = CollectorRegistry()
+        metrics = KubeletMetrics(self.registry, self.clock)
         client = Clientset(self.wire)
         reporter = StepReporter(client.pod_traces, "kubelet", NODE, self.clock)
         steps: StepSink = reporter if self._traced else self.recorder

@@ -42,3 +42,15 @@ async def test_a_class_is_looked_up_once_for_the_pod(tmp_path: Path) -> None:
         # Its containers run where the sandbox does, whatever becomes of the class.
         await on.client.runtime_classes.delete("plain")
         await until(on, lambda found: found.status.container_statuses[0].restart_count > 0)
+
+
+async def test_a_sandbox_is_counted_by_its_handler(tmp_path: Path) -> None:
+    async with node(root=tmp_path) as on:
+        await _make_class(on)
+        pod = with_config_map()
+        pod.spec.runtime_class_name = "plain"
+        await on.create(pod)
+        await paint(on)
+        await until(on, is_running)
+        made = "kubelet_run_podsandbox_duration_seconds_count"
+        assert on.registry.get_sample_value(made, {"runtime_handler": "runc"}) == 1
