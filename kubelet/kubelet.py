@@ -26,6 +26,7 @@ from kubelet.status.manager import StatusManager
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.clock import seconds_of
+from vaina.objects.meta import key_of
 from vaina.objects.pods import is_mirror
 from vaina.steps import PodStep
 
@@ -180,9 +181,9 @@ class Kubelet:
         ]
         worker = self.workers.start(pod, adopted=adopted)
         if adopted:
-            log.info("pod adopted", pod=_key(pod), uid=uid)
+            log.info("pod adopted", pod=key_of(pod.metadata), uid=uid)
             return
-        log.info("pod observed", pod=_key(pod), uid=uid, step=PodStep.OBSERVED)
+        log.info("pod observed", pod=key_of(pod.metadata), uid=uid, step=PodStep.OBSERVED)
         now = self._tools.clock.now()
         self._tools.steps.report(
             pod.metadata,
@@ -205,7 +206,7 @@ class Kubelet:
         if rejection is None:
             self._tools.metrics.containers_per_pod.observe(len(pod.spec.containers))
         if rejection is not None:
-            log.info("pod rejected", pod=_key(pod), uid=uid, reason=rejection.reason)
+            log.info("pod rejected", pod=key_of(pod.metadata), uid=uid, reason=rejection.reason)
             self._tools.events.event(pod, "Warning", rejection.reason, rejection.message)
             worker.reject(rejection.reason, f"Pod was rejected: {rejection.message}")
 
@@ -250,10 +251,6 @@ class Kubelet:
             log.info("pod without an owner", pod=f"{found.namespace}/{found.name}", uid=uid)
             self._tools.metrics.orphans.inc()
             self.workers.start(_orphan(found), adopted=True).wish(None)
-
-
-def _key(pod: pod_pb2.Pod) -> str:
-    return f"{pod.metadata.namespace}/{pod.metadata.name}"
 
 
 def _orphan(found: RuntimePod) -> pod_pb2.Pod:

@@ -15,6 +15,7 @@ from kubelet.eviction.signals import Observation, PressureState, Signal, Thresho
 from kubelet.runtime.interface import RuntimeFailure
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
+from vaina.objects.meta import key_of
 from vaina.objects.pods import is_terminal
 
 log = structlog.stdlib.get_logger(__name__)
@@ -149,7 +150,7 @@ class EvictionManager:
         log.warning("no pod can be evicted", resource=resource)
 
     def _end(self, pod: pod_pb2.Pod, message: str, signal: str, grace: float, *, disruption: bool) -> bool:
-        name = f"{pod.metadata.namespace}/{pod.metadata.name}"
+        name = key_of(pod.metadata)
         if is_critical(pod):
             log.error("a critical pod is not evicted", pod=name, uid=pod.metadata.uid, signal=signal)
             return False

@@ -40,6 +40,7 @@ from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import ApiError
+from vaina.objects.meta import key_of
 from vaina.quoting import go_quote
 from vaina.steps import PodStep
 
@@ -272,8 +273,8 @@ class PodExecutor:
         tools.metrics.started_containers.labels(action.kind.value).inc()
         self._tools.event(pod, NORMAL, "Started", f"Started container {action.name}", action.name)
         log.info(
-            "container started", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", container=action.name,
-            attempt=action.attempt, step=PodStep.STARTED,
+            "container started", pod=key_of(pod.metadata), container=action.name, attempt=action.attempt,
+            step=PodStep.STARTED,
         )  # fmt: skip
         if spec.lifecycle.HasField("post_start"):
             self._running.post_start(pod, spec, container_id)

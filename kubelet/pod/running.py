@@ -25,6 +25,7 @@ from kubelet.runtime.interface import NotFoundInRuntime, Runtime, RuntimeFailure
 from kubelet.tasks import Children
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
+from vaina.objects.meta import key_of
 from vaina.quoting import go_quote
 from vaina.steps import PodStep
 
@@ -125,10 +126,7 @@ class RunningContainers:
             raise
         memory.failures.pop(resize_key(action.name), None)
         memory.sizes[action.container_id] = sizes
-        log.info(
-            "container resized", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", container=action.name,
-            uid=pod.metadata.uid,
-        )  # fmt: skip
+        log.info("container resized", pod=key_of(pod.metadata), container=action.name, uid=pod.metadata.uid)
 
     def _resize_pod(self, pod: pod_pb2.Pod) -> None:
         settings = self._tools.node.settings
@@ -162,36 +160,36 @@ class RunningContainers:
             raise RuntimeFailure(f"cannot decrease memory limits: {words}")
 
     async def _post_start(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, container_id: str) -> None:
-        try:
-            await self._hook(pod, spec, spec.lifecycle.post_start, container_id, POST_START_SECONDS)
-        except HookFailed as error:
-            self._hook_failed(pod, spec, "PostStart", error)
-            self._memory.post_start[container_id] = HookProgress.FAILED
-        else:
-            self._memory.post_start[container_id] = HookProgress.DONE
+        self._memory.post_start[container_id] = await self._hook(
+            pod, spec, "PostStart", spec.lifecycle.post_start, container_id, POST_START_SECONDS
+        )
         self._waits.end(pod, f"hook/{container_id}")
         self._poke()
-
-    def _hook_failed(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, hook: str, error: HookFailed) -> None:
-        # What the hook said may be secret: as upstream, the event does not tell it.
-        self._tools.event(pod, WARNING, f"Failed{hook}Hook", f"{hook}Hook failed", spec.name)
-        log.warning(
-            "hook failed", hook=hook, pod=f"{pod.metadata.namespace}/{pod.metadata.name}", uid=pod.metadata.uid,
-            container=spec.name, error=str(error),
-        )  # fmt: skip
 
     async def _hook(
         self,
         pod: pod_pb2.Pod,
         spec: pod_pb2.Container,
+        name: str,
         handler: pod_pb2.LifecycleHandler,
         container_id: str,
         seconds: float,
-    ) -> None:
-        await run_hook(
-            self._tools.runtime, self._tools.clock, handler, spec, container_id=container_id,
-            pod_ip=self._tools.node.pod_ip(pod, self._memory.sandbox), timeout_seconds=seconds,
-        )  # fmt: skip
+    ) -> HookProgress:
+        """Run a hook to its end, and say how it ended; a failure makes an event."""
+        try:
+            await run_hook(
+                self._tools.runtime, self._tools.clock, handler, spec, container_id=container_id,
+                pod_ip=self._tools.node.pod_ip(pod, self._memory.sandbox), timeout_seconds=seconds,
+            )  # fmt: skip
+        except HookFailed as error:
+            # What the hook said may be secret: as upstream, the event does not tell it.
+            self._tools.event(pod, WARNING, f"Failed{name}Hook", f"{name}Hook failed", spec.name)
+            log.warning(
+                "hook failed", hook=name, pod=key_of(pod.metadata), uid=pod.metadata.uid, container=spec.name,
+                error=str(error),
+            )  # fmt: skip
+            return HookProgress.FAILED
+        return HookProgress.DONE
 
     def pre_stop(self, pod: pod_pb2.Pod, action: RunPreStop) -> None:
         self._memory.stopping[action.container_id] = Stopping(
@@ -203,12 +201,9 @@ class RunningContainers:
 
     async def _pre_stop_to_end(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, action: RunPreStop) -> None:
         seconds = max(action.deadline - self._tools.clock.now(), 0.0)
-        progress = HookProgress.DONE
-        try:
-            await self._hook(pod, spec, spec.lifecycle.pre_stop, action.container_id, seconds)
-        except HookFailed as error:
-            self._hook_failed(pod, spec, "PreStop", error)
-            progress = HookProgress.FAILED
+        progress = await self._hook(
+            pod, spec, "PreStop", spec.lifecycle.pre_stop, action.container_id, seconds
+        )
         self._memory.hook_ended(action.container_id, progress)
         self._poke()
 

@@ -32,6 +32,7 @@ from kubelet.tasks import Children
 from kubelet.volumes.interface import VolumeFailed
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import ApiError
+from vaina.objects.meta import key_of
 from vaina.steps import PodStep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -120,10 +121,7 @@ class PodWorker:
     @property
     def holds_resources(self) -> bool:
         """Whether the Pod counts against the node's allocatable: it is not known to have ended."""
-        if self._rejection is not None:
-            return False
-        phase = self._memory.reported.phase if self._memory.reported is not None else self.pod.status.phase
-        return phase not in TERMINAL
+        return self._rejection is None and self.reported.phase not in TERMINAL
 
     def wish(self, pod: pod_pb2.Pod | None) -> None:
         """Have the Pod so from now on; None: no source has it any more, and nothing of it may stay."""
@@ -298,10 +296,7 @@ class PodWorker:
         if before is None and self._ending is not None:
             if self._ending.reason is EndReason.DEADLINE_EXCEEDED:
                 self._tools.event(pod, "Normal", "DeadlineExceeded", DEADLINE_MESSAGE)
-            log.info(
-                "pod ends", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", uid=self.uid,
-                reason=self._ending.reason,
-            )  # fmt: skip
+            log.info("pod ends", pod=key_of(pod.metadata), uid=self.uid, reason=self._ending.reason)
 
     def _adopt_probes(self, pod: pod_pb2.Pod) -> None:
         if not self._adopted or self._memory.reported is not None:

@@ -18,6 +18,7 @@ from vaina.backoff import Backoff
 from vaina.client.verbs import PodClient
 from vaina.clock import Clock
 from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound
+from vaina.objects.meta import key_of
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -69,14 +70,12 @@ class MirrorPods:
             meta = pod.metadata
             try:
                 await self._client.delete(meta.name, meta.namespace, grace_period_seconds=0, uid=meta.uid)
-                log.info("mirror pod deleted", pod=f"{meta.namespace}/{meta.name}", uid=meta.uid)
+                log.info("mirror pod deleted", pod=key_of(meta), uid=meta.uid)
             except (NotFound, Conflict):
                 # Gone, or another Pod by now: the watch will tell.
                 continue
             except ApiError as error:
-                log.warning(
-                    "mirror pod not deleted", pod=f"{meta.namespace}/{meta.name}", error=error.message
-                )
+                log.warning("mirror pod not deleted", pod=key_of(meta), error=error.message)
                 done = False
         for pod in plan.create:
             done = await self._create(pod) and done
@@ -86,12 +85,12 @@ class MirrorPods:
         meta = pod.metadata
         try:
             made = await self._client.create(pod)
-            log.info("mirror pod created", pod=f"{meta.namespace}/{meta.name}", uid=made.metadata.uid)
+            log.info("mirror pod created", pod=key_of(meta), uid=made.metadata.uid)
             return True
         except AlreadyExists:
             return await self._is_there(pod)
         except ApiError as error:
-            log.warning("mirror pod not created", pod=f"{meta.namespace}/{meta.name}", error=error.message)
+            log.warning("mirror pod not created", pod=key_of(meta), error=error.message)
             return False
 
     async def _is_there(self, pod: pod_pb2.Pod) -> bool:
@@ -104,7 +103,6 @@ class MirrorPods:
         if is_mirror_of(found, pod):
             return True
         log.warning(
-            "mirror pod not created: another Pod has its name", pod=f"{meta.namespace}/{meta.name}",
-            uid=found.metadata.uid,
-        )  # fmt: skip
+            "mirror pod not created: another Pod has its name", pod=key_of(meta), uid=found.metadata.uid
+        )
         return False

@@ -24,6 +24,7 @@ from vaina.backoff import Backoff
 from vaina.client.verbs import PodClient
 from vaina.clock import Clock
 from vaina.errors import ApiError, Conflict, NotFound
+from vaina.objects.meta import key_of
 from vaina.steps import SHORT_SECONDS, PodStep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -287,7 +288,7 @@ class StatusManager:
                 failed.append(result)
                 continue
             # Gone; or kept by a finalizer, in which case nothing of ours is left to say.
-            log.info("pod deleted", pod=f"{meta.namespace}/{meta.name}", uid=uid)
+            log.info("pod deleted", pod=key_of(meta), uid=uid)
         return failed
 
 
