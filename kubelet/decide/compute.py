@@ -100,7 +100,7 @@ class _Planner:
 
     def plan(self) -> None:
         self._collect_garbage()
-        if self._sandbox() and self._volumes():
+        if self._sandbox() and self._for_volumes(MountVolumes):
             self._containers()
 
     def _wake(self, at: float) -> None:
@@ -158,25 +158,19 @@ class _Planner:
         self.actions.extend(StopSandbox(sandbox.id) for sandbox in old if self.observed.holds(sandbox))
         if newest is not None:
             return True
-        if self._backing_off(SANDBOX_KEY) or not self._prepared():
+        if self._backing_off(SANDBOX_KEY) or not self._for_volumes(PrepareVolumes):
             return False
         attempt = max((sandbox.attempt for sandbox in self.observed.sandboxes), default=-1) + 1
         self.actions.append(CreateSandbox(attempt))
         return True
 
-    def _prepared(self) -> bool:
-        return self._for_volumes(PrepareVolumes)
-
-    def _volumes(self) -> bool:
-        return self._for_volumes(MountVolumes)
-
     def _for_volumes(self, action: type[PrepareVolumes] | type[MountVolumes]) -> bool:
         """Plan an action for the volumes that are not mounted; say whether the same pass may go on."""
         mounted = self.observed.mounted
         missing = tuple(volume.name for volume in self.pod.spec.volumes if volume.name not in mounted)
-        if missing and self._backing_off(VOLUMES_KEY):
-            return False
         if missing:
+            if self._backing_off(VOLUMES_KEY):
+                return False
             self.actions.append(action(missing))
         return True
 
@@ -201,8 +195,8 @@ class _Planner:
             if view.kind is ContainerKind.SIDECAR:
                 if not waits:
                     self._keep_running(view)
-                elif view.running and view.in_sandbox:
-                    self._check_health(view)
+                elif view.running is not None and view.in_sandbox:
+                    self._check_health(view, view.running)
                 waits = waits or not is_started(view, self.observed)
             elif not waits and not init_done(self.pod, view):
                 waits = True
@@ -210,46 +204,44 @@ class _Planner:
                     self._start(view)
 
     def _keep_running(self, view: ContainerView) -> None:
-        if view.running and view.in_sandbox:
-            self._check_health(view)
+        if view.running is not None and view.in_sandbox:
+            self._check_health(view, view.running)
         elif view.exited is None or restart_wanted(view, self.pod, self.observed):
             self._start(view)
 
-    def _check_health(self, view: ContainerView) -> None:
-        assert view.current is not None
-        stopping = self.observed.stopping.get(view.current.id)
-        reason = stopping.reason if stopping is not None else self._fault(view) or self._resize(view)
+    def _check_health(self, view: ContainerView, running: ContainerState) -> None:
+        stopping = self.observed.stopping.get(running.id)
+        reason = (
+            self._fault(running.id) or self._resize(view, running.id) if stopping is None else stopping.reason
+        )
         if reason is None:
             return
         action, again = stop_container(
-            view.current, view.spec, self.observed, reason,
+            running, view.spec, self.observed, reason,
             deadline=self.now + self._kill_grace(view, reason), now=self.now,
         )  # fmt: skip
         if action is not None:
             self.actions.append(action)
         self._wake(again)
 
-    def _fault(self, view: ContainerView) -> KillReason | None:
-        assert view.current is not None
-        key = view.current.id
-        if self.observed.post_start.get(key) is HookProgress.FAILED:
+    def _fault(self, container_id: str) -> KillReason | None:
+        if self.observed.post_start.get(container_id) is HookProgress.FAILED:
             return KillReason.POST_START
-        if self.observed.probes.get((key, ProbeKind.STARTUP)) is ProbeResult.FAILURE:
+        if self.observed.probes.get((container_id, ProbeKind.STARTUP)) is ProbeResult.FAILURE:
             return KillReason.STARTUP
-        if self.observed.probes.get((key, ProbeKind.LIVENESS)) is ProbeResult.FAILURE:
+        if self.observed.probes.get((container_id, ProbeKind.LIVENESS)) is ProbeResult.FAILURE:
             return KillReason.LIVENESS
         return None
 
-    def _resize(self, view: ContainerView) -> KillReason | None:
+    def _resize(self, view: ContainerView, container_id: str) -> KillReason | None:
         """Plan that a running container gets what it was allocated; say whether that takes a restart."""
-        assert view.current is not None
-        have, want = self.observed.sizes.get(view.current.id), sizes_of(view.spec.resources)
+        have, want = self.observed.sizes.get(container_id), sizes_of(view.spec.resources)
         if have is None or have == want:
             return None
         if needs_restart(view.spec, have, want):
             return KillReason.RESIZE
         if not self._backing_off(resize_key(view.name)):
-            self.actions.append(ResizeContainer(view.current.id, view.name))
+            self.actions.append(ResizeContainer(container_id, view.name))
         return None
 
     def _kill_grace(self, view: ContainerView, reason: KillReason) -> float:
@@ -289,9 +281,8 @@ class _Planner:
         wanted = target_of(self.pod, view.name)
         if not wanted:
             return None
-        target = next((item for item in self.views if item.name == wanted), None)
-        running = target is not None and target.running and target.in_sandbox
-        return target.current.id if running and target is not None and target.current is not None else ""
+        running = (item.running for item in self.views if item.name == wanted and item.in_sandbox)
+        return next((state.id for state in running if state is not None), "")
 
     def _was_resized(self, ended: ContainerState) -> bool:
         """Say whether the container was ended for a resize, which is no failure and has no back-off."""

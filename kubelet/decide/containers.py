@@ -46,15 +46,17 @@ class ContainerView:
         return self.spec.name
 
     @property
-    def running(self) -> bool:
-        return self.current is not None and self.current.phase is ContainerPhase.RUNNING
+    def running(self) -> ContainerState | None:
+        """The newest attempt, when it runs."""
+        return self._in_phase(ContainerPhase.RUNNING)
 
     @property
     def exited(self) -> ContainerState | None:
         """The newest attempt, when it has ended."""
-        return (
-            self.current if self.current is not None and self.current.phase is ContainerPhase.EXITED else None
-        )
+        return self._in_phase(ContainerPhase.EXITED)
+
+    def _in_phase(self, phase: ContainerPhase) -> ContainerState | None:
+        return self.current if self.current is not None and self.current.phase is phase else None
 
     @property
     def next_attempt(self) -> int:
@@ -207,21 +209,20 @@ def _from_status(item: pod_pb2.ContainerStatus, uid: Uid, now: float) -> Contain
 
 def is_started(view: ContainerView, observed: PodObservation) -> bool:
     """Say whether a container runs, its postStart hook is done and its startup probe, if any, has succeeded."""
-    if view.current is None or not view.running or view.current.id in observed.post_start_pending:
+    running = view.running
+    if running is None or running.id in observed.post_start_pending:
         return False
-    if not view.spec.HasField("startup_probe"):
-        return True
-    return observed.probes.get((view.current.id, ProbeKind.STARTUP)) is ProbeResult.SUCCESS
+    has_probe = view.spec.HasField("startup_probe")
+    return not has_probe or observed.probes.get((running.id, ProbeKind.STARTUP)) is ProbeResult.SUCCESS
 
 
 def is_ready(view: ContainerView, observed: PodObservation) -> bool:
     """Say whether a container is ready: started, and its readiness probe, if any, has succeeded."""
-    if not is_started(view, observed):
+    running = view.running
+    if running is None or not is_started(view, observed):
         return False
-    if not view.spec.HasField("readiness_probe"):
-        return True
-    assert view.current is not None
-    return observed.probes.get((view.current.id, ProbeKind.READINESS)) is ProbeResult.SUCCESS
+    has_probe = view.spec.HasField("readiness_probe")
+    return not has_probe or observed.probes.get((running.id, ProbeKind.READINESS)) is ProbeResult.SUCCESS
 
 
 def is_initialized(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation) -> bool:

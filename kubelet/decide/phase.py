@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kubelet.decide.actions import ContainerKind
 from kubelet.decide.containers import ALL_RESTARTING, ContainerView, kind_of_init, view_containers
 from kubelet.decide.observation import PodObservation, resize_key
-from kubelet.decide.resize import ERROR, IN_PROGRESS, sizes_of, write_sizes
+from kubelet.decide.resize import ERROR, IN_PROGRESS, Sizes, sizes_of, write_sizes
 from kubelet.decide.resize import PENDING as RESIZE_PENDING
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
@@ -226,12 +226,10 @@ def _initialized(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.PodCond
     return pod_pb2.PodCondition(type="Initialized", status="True")
 
 
-def is_resizing(view: ContainerView, observed: PodObservation) -> bool:
-    """Say whether a running container has not got yet what it was allocated."""
-    if view.current is None or not view.running:
-        return False
-    have = observed.sizes.get(view.current.id)
-    return have is not None and have != sizes_of(view.spec.resources)
+def _old_sizes(view: ContainerView, observed: PodObservation) -> Sizes | None:
+    """Return what a running container has that has not got yet what it was allocated; None: it has."""
+    have = observed.sizes.get(view.running.id) if view.running is not None else None
+    return have if have != sizes_of(view.spec.resources) else None
 
 
 def write_resources(item: pod_pb2.ContainerStatus, view: ContainerView, observed: PodObservation) -> None:
@@ -239,9 +237,8 @@ def write_resources(item: pod_pb2.ContainerStatus, view: ContainerView, observed
     item.resources.CopyFrom(view.spec.resources)
     for name in view.spec.resources.requests:
         item.allocated_resources[name].CopyFrom(view.spec.resources.requests[name])
-    if is_resizing(view, observed):
-        assert view.current is not None
-        write_sizes(observed.sizes[view.current.id], item.resources)
+    if (sizes := _old_sizes(view, observed)) is not None:
+        write_sizes(sizes, item.resources)
 
 
 def resize_conditions(
@@ -262,7 +259,7 @@ def resize_conditions(
             type=RESIZE_PENDING, reason=observed.resize.reason, message=observed.resize.message
         )
     views = view_containers(pod, observed)
-    resized = [view for view in views if is_resizing(view, observed)]
+    resized = [view for view in views if _old_sizes(view, observed) is not None]
     if resized:
         failure = next(
             (found for view in resized if (found := observed.failures.get(resize_key(view.name)))), None

@@ -75,8 +75,7 @@ def compute_pod_status(
     startTime and transition times are kept from what was said last (`observed.said`): the Pod's own status
     may be older, and a static Pod has none (updateStatusInternal in `pkg/kubelet/status/status_manager.go`).
     """
-    writer = _Writer(pod, observed, node, ending, now, policy)
-    return writer.write()
+    return _Writer(pod, observed, node, ending, now, policy).write()
 
 
 class _Writer:
@@ -182,10 +181,9 @@ class _Writer:
         if view.kind is not ContainerKind.EPHEMERAL:
             item.started = is_started(view, self.observed)
             item.ready = is_ready(view, self.observed)
-        if view.kind is ContainerKind.INIT:
-            item.ready, item.started = init_done(self.pod, view), view.running
-        if view.kind is not ContainerKind.EPHEMERAL:
             write_resources(item, view, self.observed)
+        if view.kind is ContainerKind.INIT:
+            item.ready, item.started = init_done(self.pod, view), view.running is not None
         if current is not None:
             item.restart_count = current.attempt
             if current.phase is not ContainerPhase.CREATED:
@@ -199,12 +197,8 @@ class _Writer:
 
     def _state(self, item: pod_pb2.ContainerStatus, view: ContainerView) -> None:
         last = view.previous
-        if (
-            view.running
-            and view.current is not None
-            and view.current.id not in self.observed.post_start_pending
-        ):
-            item.state.running.started_at.CopyFrom(timestamp(view.current.started_at))
+        if view.running is not None and view.running.id not in self.observed.post_start_pending:
+            item.state.running.started_at.CopyFrom(timestamp(view.running.started_at))
         elif view.exited is not None and (view.name not in self.again or self._shows_its_end(view)):
             item.state.terminated.CopyFrom(self._terminated(view.exited))
         else:

@@ -27,7 +27,7 @@ from kubelet.pod.tools import PodTools
 from kubelet.probes.http import Outcome
 from kubelet.probes.prober import Prober
 from kubelet.runtime.interface import RuntimeFailure
-from kubelet.runtime.records import ContainerPhase, Uid
+from kubelet.runtime.records import Uid
 from kubelet.tasks import Children
 from kubelet.volumes.interface import VolumeFailed
 from vaina.api.core.v1 import pod_pb2
@@ -343,12 +343,11 @@ class PodWorker:
     ) -> None:
         """Have the probes that the running containers need."""
         running = {
-            view.current.id: (view.spec, view.current)
+            view.running.id: (view.spec, view.running)
             for view in view_containers(pod, observed)
-            if view.current is not None
-            and view.current.phase is ContainerPhase.RUNNING
+            if view.running is not None
             and view.kind in {ContainerKind.SIDECAR, ContainerKind.MAIN}
-            and view.current.id not in observed.post_start_pending
+            and view.running.id not in observed.post_start_pending
         }
         address = self._tools.node.pod_ip(pod, self._memory.sandbox)
         self._prober.sync(tasks, pod, running, address, ending=ending is not None)

@@ -138,7 +138,7 @@ def init_beside_main(patch: Patch) -> None:
 @mistake(shown_by=2)
 def no_startup_gate(patch: Patch) -> None:
     """A container that runs has started, whatever its startup probe says."""
-    everywhere(patch, "is_started", lambda _: lambda view, seen: view.running)
+    everywhere(patch, "is_started", lambda _: lambda view, seen: view.running is not None)
 
 
 @mistake(shown_by=2)
