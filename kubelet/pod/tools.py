@@ -15,7 +15,8 @@ from kubelet.runtime.interface import Runtime
 from kubelet.runtime.records import SandboxState
 from kubelet.status.manager import StatusManager
 from kubelet.status.sinks import EventSink, ShownSteps
-from kubelet.volumes.interface import ObjectSource, Volumes
+from kubelet.volumes.interface import Volumes
+from kubelet.volumes.objects import ApiObjects
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
 from vaina.clock import Clock
@@ -70,7 +71,7 @@ class PodTools:
     images: ImageManager
     volumes: Volumes
     files: PodFiles
-    objects: ObjectSource
+    objects: ApiObjects
     events: EventSink
     steps: ShownSteps
     status: StatusManager

@@ -1,13 +1,11 @@
-"""What the executor of a Pod's worker asks of volumes, and where their data comes from."""
+"""What the executor of a Pod's worker asks of volumes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
-from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2, pod_pb2, volume_pb2
-from vaina.api.node.v1 import runtime_class_pb2
+from vaina.api.core.v1 import pod_pb2, volume_pb2
 
 
 class VolumeFailed(Exception):
@@ -31,24 +29,6 @@ class Reference:
     kind: str
     namespace: str
     name: str
-
-
-class ObjectSource(Protocol):
-    """Where objects come from. None: there is no such object. Raises ApiError: that is not known."""
-
-    async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None: ...
-    async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None: ...
-    async def runtime_class(self, name: str) -> runtime_class_pb2.RuntimeClass | None: ...
-    async def node(self, name: str) -> node_pb2.Node | None: ...
-
-    async def claim(
-        self, namespace: str, name: str
-    ) -> persistent_volume_pb2.PersistentVolumeClaim | None: ...
-
-    async def volume(self, name: str) -> persistent_volume_pb2.PersistentVolume | None: ...
-
-    async def mark_made(self, volume: persistent_volume_pb2.PersistentVolume) -> None:
-        """Write down that a volume's directory was made. Raises ApiError: it was changed meanwhile, say."""
 
 
 class Volumes:

@@ -17,7 +17,8 @@ from kubelet.containers.downward import PodFacts
 from kubelet.runtime.records import Uid
 from kubelet.volumes import mounting, subpath
 from kubelet.volumes.following import ObjectFollower
-from kubelet.volumes.interface import ObjectSource, VolumeFailed, Volumes, setup_failed
+from kubelet.volumes.interface import VolumeFailed, Volumes, setup_failed
+from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.payload import PayloadError
 from kubelet.volumes.plugins.interface import PodVolume
 from kubelet.volumes.plugins.table import plugin_of
@@ -30,7 +31,7 @@ log = structlog.stdlib.get_logger(__name__)
 class VolumeManager(Volumes):
     """Volumes under one root directory. Any task may call it; only a Pod's worker touches the Pod's volumes."""
 
-    def __init__(self, root: Path, objects: ObjectSource) -> None:
+    def __init__(self, root: Path, objects: ApiObjects) -> None:
         super().__init__()
         self._root, self._objects = root, objects
         self._follower: ObjectFollower | None = None

@@ -25,7 +25,7 @@ async def _or_none(found: Awaitable[T]) -> T | None:
 
 
 class ApiObjects:
-    """An `ObjectSource` over the clientset."""
+    """Where objects come from. None: there is no such object. Raises ApiError: that is not known."""
 
     def __init__(self, client: Clientset) -> None:
         self._client = client
@@ -49,6 +49,7 @@ class ApiObjects:
         return await _or_none(self._client.nodes.get(name))
 
     async def mark_made(self, volume: persistent_volume_pb2.PersistentVolume) -> None:
+        """Write down that a volume's directory was made. Raises ApiError: it was changed meanwhile, say."""
         made = persistent_volume_pb2.PersistentVolume()
         made.CopyFrom(volume)
         made.metadata.annotations[MADE_ANNOTATION] = "true"

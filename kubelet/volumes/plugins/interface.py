@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kubelet.containers.cgroups import pod_cgroup_limits
 from kubelet.containers.downward import PodFacts
-from kubelet.volumes.interface import ObjectSource, Reference
+from kubelet.volumes.interface import Reference
+from kubelet.volumes.objects import ApiObjects
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.objects.quantity import value
 
@@ -23,7 +24,7 @@ class PodVolume:
     path: Path
     #: of the kubelet
     root: Path
-    objects: ObjectSource
+    objects: ApiObjects
 
     @property
     def group(self) -> int | None:

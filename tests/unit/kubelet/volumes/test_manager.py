@@ -16,9 +16,9 @@ from kubelet.runtime.records import ContainerPhase, ContainerState, Mount, Uid
 from kubelet.volumes import mounting
 from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.manager import VolumeManager
+from kubelet.volumes.objects import ApiObjects
 from tests.unit.kubelet.volumes.mounts import needs_mounts
 from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2, pod_pb2
-from vaina.api.node.v1 import runtime_class_pb2
 from vaina.objects.local_path import MADE_ANNOTATION
 from vaina.testing.builders import make_config_map, make_node, make_pod
 
@@ -27,8 +27,8 @@ UID = Uid("uid-default-web")
 
 
 @dataclass
-class Objects:
-    """An `ObjectSource` of a few objects."""
+class Objects(ApiObjects):
+    """A few objects."""
 
     config_maps: dict[str, config_pb2.ConfigMap] = field(default_factory=dict)
     secrets: dict[str, config_pb2.Secret] = field(default_factory=dict)
@@ -40,9 +40,6 @@ class Objects:
 
     async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None:
         return self.secrets.get(name)
-
-    async def runtime_class(self, name: str) -> runtime_class_pb2.RuntimeClass | None:
-        return None
 
     async def claim(self, namespace: str, name: str) -> persistent_volume_pb2.PersistentVolumeClaim | None:
         return self.claims.get(name)
