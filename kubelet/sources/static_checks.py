@@ -35,6 +35,16 @@ _PROJECTED: Final[Mapping[str, str]] = {
 }
 _SECRETS: Final = frozenset(("secret", "secret_ref", "secret_key_ref", "node_publish_secret_ref"))
 _CONFIG_MAPS: Final = frozenset(("config_map", "config_map_ref", "config_map_key_ref"))
+_MAX_INT32: Final = 2**31 - 1
+_NOT_NEGATIVE: Final = "must be greater than or equal to 0"
+_PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")
+_PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
+_DNS_POLICIES: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_IDS: Final = ("run_as_user", "run_as_group")
+_PROBES: Final = ("liveness_probe", "readiness_probe", "startup_probe")
+_NUMBERS: Final = (
+    "initial_delay_seconds", "timeout_seconds", "period_seconds", "success_threshold", "failure_threshold",
+)  # fmt: skip
 
 
 def mistake(pod: pod_pb2.Pod) -> str:
@@ -42,13 +52,15 @@ def mistake(pod: pod_pb2.Pod) -> str:
     errors = [f"{error.field}: {error.detail}" for error in field_errors(pod)]
     if errors:
         return f"invalid pod: [{' '.join(errors)}]"
-    return next(_of_objects(pod.spec), "")
+    return next((f"static pods may not reference {kind}" for kind in _objects(pod.spec)), "")
 
 
 def field_errors(pod: pod_pb2.Pod) -> list[FieldError]:
     """Return all that is wrong with a Pod that has its defaults, in the apiserver's words."""
     spec = pod.spec
-    return [*chain(_of_names(pod), _of_volumes(spec), _of_containers(spec), _of_spec(spec), bad_values(spec))]
+    return [
+        *chain(_of_names(pod), _of_volumes(spec), _of_containers(spec), _of_spec(spec), _bad_values(spec))
+    ]
 
 
 def _of_names(pod: pod_pb2.Pod) -> Iterator[FieldError]:
@@ -115,10 +127,6 @@ def _of_spec(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
         yield forbidden(_SPEC.child("ephemeralContainers"), "cannot be set on create")
 
 
-def _of_objects(spec: pod_pb2.PodSpec) -> Iterator[str]:
-    return (f"static pods may not reference {kind}" for kind in _objects(spec))
-
-
 def _objects(spec: pod_pb2.PodSpec) -> Iterator[str]:
     """Yield the kinds of objects that a Pod refers to, as HasAPIObjectReference finds them."""
     if spec.service_account_name:
@@ -153,42 +161,21 @@ def _references(source: volume_pb2.VolumeSource) -> Iterator[str]:
         yield from _fields(projection)
 
 
-_MAX_INT32: Final = 2**31 - 1
-_NOT_NEGATIVE: Final = "must be greater than or equal to 0"
-_PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")
-_PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
-_DNS_POLICIES: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-_IDS: Final[Mapping[str, str]] = {"run_as_user": "runAsUser", "run_as_group": "runAsGroup"}
-_PROBES: Final[Mapping[str, str]] = {
-    "liveness_probe": "livenessProbe",
-    "readiness_probe": "readinessProbe",
-    "startup_probe": "startupProbe",
-}
-_NUMBERS: Final[Mapping[str, str]] = {
-    "initial_delay_seconds": "initialDelaySeconds",
-    "timeout_seconds": "timeoutSeconds",
-    "period_seconds": "periodSeconds",
-    "success_threshold": "successThreshold",
-    "failure_threshold": "failureThreshold",
-}
-
-
-def bad_values(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
+def _bad_values(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
     """Yield what is wrong with the values of a spec that has its defaults."""
-    at = Path("spec")
     for index, volume in enumerate(spec.volumes):
-        yield from _of_volume(at.child("volumes").index(index), volume)
+        yield from _of_volume(_SPEC.child("volumes").index(index), volume)
     for field, containers in (("containers", spec.containers), ("initContainers", spec.init_containers)):
         for index, container in enumerate(containers):
-            yield from _of_container(at.child(field).index(index), container)
+            yield from _of_container(_SPEC.child(field).index(index), container)
     if spec.dns_policy not in _DNS_POLICIES:
-        yield not_supported(at.child("dnsPolicy"), spec.dns_policy, _DNS_POLICIES)
+        yield not_supported(_SPEC.child("dnsPolicy"), spec.dns_policy, _DNS_POLICIES)
     context = spec.security_context
-    yield from _of_ids(at.child("securityContext"), context, {**_IDS, "fs_group": "fsGroup"})
+    yield from _of_ids(_SPEC.child("securityContext"), context, (*_IDS, "fs_group"))
     deadline = spec.active_deadline_seconds
     if spec.HasField("active_deadline_seconds") and not 1 <= deadline <= _MAX_INT32:
         words = f"must be between 1 and {_MAX_INT32}, inclusive"
-        yield invalid(at.child("activeDeadlineSeconds"), deadline, words)
+        yield invalid(_SPEC.child("activeDeadlineSeconds"), deadline, words)
 
 
 def _of_volume(at: Path, volume: volume_pb2.Volume) -> Iterator[FieldError]:
@@ -219,9 +206,9 @@ def _of_container(at: Path, container: pod_pb2.Container) -> Iterator[FieldError
             if mode == "Bidirectional" and not privileged:
                 words = "Bidirectional mount propagation is available only to privileged containers"
                 yield forbidden(where, words)
-    for field, shown in _PROBES.items():
+    for field in _PROBES:
         if container.HasField(field):
-            yield from _of_probe(at.child(shown), getattr(container, field))
+            yield from _of_probe(at.child(_shown(container, field)), getattr(container, field))
     if container.image_pull_policy not in _PULL_POLICIES:
         yield not_supported(at.child("imagePullPolicy"), container.image_pull_policy, _PULL_POLICIES)
     yield from _of_ids(at.child("securityContext"), container.security_context, _IDS)
@@ -230,13 +217,20 @@ def _of_container(at: Path, container: pod_pb2.Container) -> Iterator[FieldError
 def _of_probe(at: Path, probe: pod_pb2.Probe) -> Iterator[FieldError]:
     if not probe.handler.ListFields():
         yield required(at, "must specify a handler type")
-    for field, shown in _NUMBERS.items():
+    for field in _NUMBERS:
         if (number := getattr(probe, field)) < 0:
-            yield invalid(at.child(shown), number, _NOT_NEGATIVE)
+            yield invalid(at.child(_shown(probe, field)), number, _NOT_NEGATIVE)
 
 
-def _of_ids(at: Path, context: Message, fields: Mapping[str, str]) -> Iterator[FieldError]:
-    for field, shown in fields.items():
+def _of_ids(at: Path, context: Message, fields: Sequence[str]) -> Iterator[FieldError]:
+    for field in fields:
         number = getattr(context, field)
         if context.HasField(field) and not 0 <= number <= _MAX_INT32:
-            yield invalid(at.child(shown), number, f"must be between 0 and {_MAX_INT32}, inclusive")
+            yield invalid(
+                at.child(_shown(context, field)), number, f"must be between 0 and {_MAX_INT32}, inclusive"
+            )
+
+
+def _shown(message: Message, field: str) -> str:
+    """Return a field's name as manifests have it."""
+    return str(message.DESCRIPTOR.fields_by_name[field].json_name)
