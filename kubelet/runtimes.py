@@ -12,6 +12,7 @@ from kubelet.pod.directory import PodDirectory, PodFiles
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
 from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
 from kubelet.runtime.interface import ImageService, Runtime
+from kubelet.runtime.records import LogLimits
 from kubelet.tasks import Job
 from kubelet.volumes.interface import Volumes
 from kubelet.volumes.manager import VolumeManager
@@ -60,10 +61,13 @@ def closed_to_pods(config: KubeletConfig) -> tuple[int, ...]:
     return (*config.closed_to_pods, *own)
 
 
+def _log_limits(config: KubeletConfig) -> LogLimits:
+    return LogLimits(value(config.container_log_max_size), config.container_log_max_files)
+
+
 def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
     """Make the runtime over this node's Docker engine."""
     # The SDK takes a while to import, and a hollow node may be without it.
-    from kubelet.runtime.docker.convert import LogLimits
     from kubelet.runtime.docker.engine import Engine
     from kubelet.runtime.docker.images import DockerImages
     from kubelet.runtime.docker.runtime import DockerRuntime
@@ -77,7 +81,7 @@ def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
             network,
             node_dns=node_dns(),
             least_oom_score_adj=least_oom_score_adj(),
-            logs=LogLimits(value(config.container_log_max_size), config.container_log_max_files),
+            logs=_log_limits(config),
         ),
         images=DockerImages(engine),
         volumes=volumes,
@@ -93,13 +97,12 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
     from kubelet.runtime.cri.connection import Connection
     from kubelet.runtime.cri.images import CriImages
     from kubelet.runtime.cri.network import CniNetwork
-    from kubelet.runtime.cri.rotation import LogPolicy, LogRotation
+    from kubelet.runtime.cri.rotation import LogRotation
     from kubelet.runtime.cri.runtime import CriRuntime
 
     root = Path(config.root_dir)
     connection = Connection(config.cri_socket)
     runtime = CriRuntime(connection, clock, node_dns=node_dns(), log_root=root / "logs")
-    logs = LogPolicy(value(config.container_log_max_size), config.container_log_max_files)
     volumes = VolumeManager(root, ApiObjects(client))
     return NodeRuntime(
         runtime=runtime,
@@ -112,6 +115,6 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
             directory=Path(config.cni_conf_dir),
             pool=root / "cni",
         ),
-        jobs=(LogRotation(runtime, clock, logs).run,),
+        jobs=(LogRotation(runtime, clock, _log_limits(config)).run,),
         runs_processes=True,
     )

@@ -263,6 +263,16 @@ class ExecConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LogLimits:
+    """What is kept of a container's log: containerLogMaxSize and containerLogMaxFiles of a kubelet."""
+
+    #: of one file; 0: no limit
+    max_bytes: int = 10 * 1024**2
+    #: the newest included
+    max_files: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class LogOptions:
     """Which part of a container's log."""
 

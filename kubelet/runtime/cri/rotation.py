@@ -18,6 +18,7 @@ import structlog
 
 from kubelet.runtime.cri.runtime import CriRuntime
 from kubelet.runtime.interface import RuntimeFailure
+from kubelet.runtime.records import LogLimits
 from vaina.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)
@@ -25,16 +26,6 @@ log = structlog.stdlib.get_logger(__name__)
 #: upstream's containerLogMonitorInterval
 LOOK_SECONDS = 10.0
 _STAMP = "%Y%m%d-%H%M%S"
-
-
-@dataclass(frozen=True, slots=True)
-class LogPolicy:
-    """How large the logs of one container may get."""
-
-    #: of one file, in bytes; 0: no limit
-    max_bytes: int = 10 * 1024 * 1024
-    #: the newest included
-    max_files: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +77,13 @@ def _put_back(aside: Path, path: Path) -> None:
 class LogRotation:
     """Owned by the kubelet's build; one task runs it."""
 
-    def __init__(self, runtime: CriRuntime, clock: Clock, policy: LogPolicy) -> None:
-        self._runtime, self._clock, self._policy = runtime, clock, policy
+    def __init__(self, runtime: CriRuntime, clock: Clock, limits: LogLimits) -> None:
+        self._runtime, self._clock, self._limits = runtime, clock, limits
         #: of running containers
         self._paths: dict[str, Path] = {}
 
     async def run(self) -> None:
-        while self._policy.max_bytes > 0:
+        while self._limits.max_bytes > 0:
             await self._clock.sleep(LOOK_SECONDS)
             try:
                 await self.look()
@@ -116,11 +107,11 @@ class LogRotation:
             # A kubelet that died in the middle had moved it away: the runtime still writes to the old one.
             await self._runtime.reopen_log(container_id)
             return
-        if size >= self._policy.max_bytes:
+        if size >= self._limits.max_bytes:
             await self._rotate(container_id, path)
 
     async def _rotate(self, container_id: str, path: Path) -> None:
-        await asyncio.to_thread(_tidy, path, self._policy.max_files)
+        await asyncio.to_thread(_tidy, path, self._limits.max_files)
         stamp = datetime.fromtimestamp(self._clock.now(), UTC).strftime(_STAMP)
         aside = path.with_name(f"{path.name}.{stamp}")
         await asyncio.to_thread(path.rename, aside)

@@ -8,7 +8,6 @@ tools know.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +18,7 @@ from kubelet.runtime.records import (
     ContainerState,
     ImageState,
     LinuxResources,
+    LogLimits,
     Mount,
     PortMapping,
     SandboxConfig,
@@ -52,14 +52,6 @@ RECURSIVE_API = "1.44"
 #: None is left to the engine, as in cri-dockerd's generateMountBindings: it is private, but rslave around the
 #: engine's own root, where private is refused (moby, daemon/volumes_linux.go: validateBindDaemonRoot)
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
-
-
-@dataclass(frozen=True, slots=True)
-class LogLimits:
-    """What is kept of a container's log: containerLogMaxSize and containerLogMaxFiles of a kubelet."""
-
-    max_bytes: int = 10 * 1024**2
-    max_files: int = 5
 
 
 def sandbox_name(config: SandboxConfig) -> str:

@@ -36,6 +36,7 @@ from kubelet.runtime.records import (
     ExecConfig,
     ExecResult,
     LinuxResources,
+    LogLimits,
     LogOptions,
     OutputStream,
     RuntimeEvent,
@@ -67,7 +68,7 @@ class DockerRuntime(DockerSandboxes):
         *,
         node_dns: DnsConfig,
         least_oom_score_adj: int,
-        logs: convert.LogLimits | None = None,
+        logs: LogLimits | None = None,
     ) -> None:
         """Make it. `node_dns` is for sandboxes without a resolv.conf; `least_oom_score_adj` the machine's."""
         self._logs = logs

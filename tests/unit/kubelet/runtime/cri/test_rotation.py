@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.runtime.cri.rotation import LogPolicy, LogRotation, plan_tidying
+from kubelet.runtime.cri.rotation import LogRotation, plan_tidying
 from kubelet.runtime.interface import RuntimeFailure
+from kubelet.runtime.records import LogLimits
 from vaina.testing.clock import FakeClock
 
 
@@ -57,7 +58,7 @@ async def test_a_log_that_grows_is_kept_small(tmp_path: Path) -> None:
     path, clock = tmp_path / "0.log", FakeClock()
     writer = Writer(path)
     path.write_text("")
-    rotation = LogRotation(writer, clock, LogPolicy(max_bytes=10, max_files=3))
+    rotation = LogRotation(writer, clock, LogLimits(max_bytes=10, max_files=3))
     for number in range(5):
         path.write_text(f"{number}" * 10)
         await rotation.look()
@@ -82,7 +83,7 @@ async def test_a_runtime_that_does_not_reopen_keeps_its_file_and_the_others_are_
         path.write_text("x" * 10)
     writer = Writer(*paths)
     writer.refused = frozenset({"c1"})
-    await LogRotation(writer, FakeClock(), LogPolicy(max_bytes=10)).look()
+    await LogRotation(writer, FakeClock(), LogLimits(max_bytes=10)).look()
     assert files(tmp_path / "one") == [paths[0]]
     assert [path.read_text() for path in paths] == ["x" * 10, ""]
 
@@ -95,11 +96,11 @@ async def test_a_new_log_whose_beginning_was_not_heard_of_is_not_written_over(tm
 
     path = tmp_path / "0.log"
     path.write_text("x" * 10)
-    await LogRotation(Hasty(path), FakeClock(), LogPolicy(max_bytes=10)).look()
+    await LogRotation(Hasty(path), FakeClock(), LogLimits(max_bytes=10)).look()
     assert [item.read_text() for item in files(tmp_path)] == ["new", "x" * 10]
 
 
 async def test_a_log_that_was_moved_away_by_a_kubelet_that_died_is_reopened(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "0.log")
-    await LogRotation(writer, FakeClock(), LogPolicy(max_bytes=10)).look()
+    await LogRotation(writer, FakeClock(), LogLimits(max_bytes=10)).look()
     assert writer.reopened == 1

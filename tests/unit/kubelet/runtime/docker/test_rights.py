@@ -6,7 +6,14 @@ import pytest
 
 from kubelet.network.rules import HostPort
 from kubelet.runtime.docker import convert
-from kubelet.runtime.records import ContainerConfig, PortMapping, SandboxConfig, SecurityConfig, Uid
+from kubelet.runtime.records import (
+    ContainerConfig,
+    LogLimits,
+    PortMapping,
+    SandboxConfig,
+    SecurityConfig,
+    Uid,
+)
 
 SANDBOX = SandboxConfig(name="web", namespace="shop", uid=Uid("u-1"), attempt=0, hostname="web")
 
@@ -56,7 +63,7 @@ def test_proc_is_whole_only_for_those_who_asked() -> None:
 
 
 def test_a_log_is_kept_as_the_node_says() -> None:
-    limits = convert.LogLimits(max_bytes=1000, max_files=2)
+    limits = LogLimits(max_bytes=1000, max_files=2)
     assert body(SecurityConfig(), logs=limits)["HostConfig"]["LogConfig"] == {
         "Type": "json-file", "Config": {"max-size": "1000", "max-file": "2"},
     }  # fmt: skip
