@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kubelet.containers import unsupported
 from kubelet.eviction.ranking import REASON as EVICTED
 from kubelet.eviction.ranking import is_critical, pressure_message
+from kubelet.status.node_status import PRESSURES
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.objects.nodes import allocatable
 from vaina.objects.placement import selects, tolerates
@@ -20,7 +21,6 @@ from vaina.quoting import go_quote
 
 _RESOURCES = ("cpu", "memory", "ephemeral-storage")
 MEMORY_PRESSURE = "node.kubernetes.io/memory-pressure"
-PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure"})
 _ANY_ADDRESS = frozenset({"", "0.0.0.0"})
 #: sysctls of a Pod's own namespaces, which harm no other Pod
 _SAFE = frozenset({

@@ -28,6 +28,7 @@ from kubelet.decide.observation import VOLUMES_KEY, HookProgress, ImageProgress,
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
+from vaina.objects.pods import is_terminal
 
 #: from TERM to KILL after a preStop hook that used up the grace period (as upstream)
 MINIMUM_TERM_SECONDS = 2.0
@@ -118,7 +119,7 @@ def next_ending(
         reason = EndReason.DELETED
     elif before is not None:
         return before
-    elif pod.status.phase in {"Succeeded", "Failed"}:
+    elif is_terminal(pod):
         reason = EndReason.FINISHED
     elif exceeded is not None and now >= exceeded:
         reason = EndReason.DEADLINE_EXCEEDED
