@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from kubelet.decide import compute, containers, finish, phase, status, termination
-from kubelet.decide.actions import ContainerKind, RemoveContainer, StopSandbox, TermContainer, UnmountVolumes
+from kubelet.decide.actions import (
+    ContainerKind,
+    PrepareVolumes,
+    RemoveContainer,
+    StopSandbox,
+    TermContainer,
+    UnmountVolumes,
+)
 from kubelet.decide.compute import _Planner
 from kubelet.decide.termination import Ending, EndReason
 from kubelet.runtime.records import ContainerPhase
@@ -431,4 +438,7 @@ def resize_policy_ignored(patch: Patch) -> None:
 @mistake(shown_by=0)
 def the_sandbox_waits_for_nothing(patch: Patch) -> None:
     """A sandbox is made although something is missing that a volume needs."""
-    patch.setattr(_Planner, "_prepared", lambda self: True)
+    found = _Planner._for_volumes
+    patch.setattr(
+        _Planner, "_for_volumes", lambda self, action: action is PrepareVolumes or found(self, action)
+    )
