@@ -2,17 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
 
 from vaina import controller
 from vaina.api.controller.v1 import controller_service_pb2
+from vaina.api.meta.v1 import meta_pb2
+from vaina.client.resource import ResourceClient
 from vaina.clock import timestamp
 from vaina.controller import SYNC_TIMEOUT_SECONDS, SyncRecord, Tools
-from vaina.errors import ApiError
+from vaina.errors import ApiError, Conflict, NotFound
 
-__all__ = ["SYNC_TIMEOUT_SECONDS", "Controller", "SyncRecord", "Tools", "for_each"]
+__all__ = ["SYNC_TIMEOUT_SECONDS", "Controller", "SyncRecord", "Tools", "delete", "find", "for_each"]
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 #: calls under way at once, of those that a sync makes side by side
 PARALLEL = 32
@@ -54,3 +59,23 @@ async def for_each(
         for item in items:
             group.create_task(one(item))
     return errors[0] if errors else None
+
+
+async def find(client: ResourceClient[M], name: str, namespace: str = "") -> M | None:
+    """Return an object as the apiserver has it; None: there is none. Raises ApiError."""
+    try:
+        return await client.get(name, namespace)
+    except NotFound:
+        return None
+
+
+async def delete(client: ResourceClient[M], meta: meta_pb2.ObjectMeta, **how: Any) -> bool:
+    """Delete an object by name and uid; return whether it was there, and not another one by now.
+
+    `how` are further options of `ResourceClient.delete`. Raises ApiError.
+    """
+    try:
+        await client.delete(meta.name, meta.namespace, uid=meta.uid, **how)
+    except (NotFound, Conflict):
+        return False
+    return True

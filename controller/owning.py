@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
-from controller.base import Controller, Tools
+from controller.base import Controller, Tools, find
 from controller.expectations import Expectations
 from controller.ownership import BY_CONTROLLER, by_controller
 from controller.plans import copy_of
@@ -19,7 +19,7 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.cache.informer import Informer
 from vaina.client.events import EventRecorder
-from vaina.errors import Conflict, NotFound
+from vaina.errors import Conflict
 from vaina.kinds import POD, Kind
 from vaina.objects.meta import controller_of, is_controlled_by, new_controller_ref, object_key
 from vaina.objects.selectors import LabelSelector, from_message
@@ -117,13 +117,12 @@ class OwningController(Controller):
         Raises Conflict when the owner has changed, is going, or is another one of the same name by now.
         """
         meta = owner.metadata
-        try:
-            fresh = (await self._owner_client.get(meta.name, meta.namespace)).metadata
-        except NotFound as error:
-            raise Conflict(f"{self.kind.kind} {meta.name} is gone") from error
+        fresh = await find(self._owner_client, meta.name, meta.namespace)
+        if fresh is None:
+            raise Conflict(f"{self.kind.kind} {meta.name} is gone")
         seen, now = (
             (item.uid, getattr(item, self.confirmed_by), item.HasField("deletion_timestamp"))
-            for item in (meta, fresh)
+            for item in (meta, fresh.metadata)
         )
         if seen != now:
             raise Conflict(f"{self.kind.kind} {meta.name} has changed meanwhile")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.base import for_each
+from controller.base import find, for_each
 from controller.expectations import Expectations
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.events import NORMAL, WARNING, EventRecorder
@@ -107,11 +107,9 @@ class PodControl:
 
         async def check(pod: pod_pb2.Pod) -> None:
             meta = pod.metadata
-            try:
-                fresh = (await self._pods.get(meta.name, meta.namespace)).metadata
-            except NotFound:
-                fresh = None
-            if fresh is None or (fresh.uid, fresh.resource_version) != (meta.uid, meta.resource_version):
+            fresh = await find(self._pods, meta.name, meta.namespace)
+            state = None if fresh is None else (fresh.metadata.uid, fresh.metadata.resource_version)
+            if state != (meta.uid, meta.resource_version):
                 raise Conflict(f"Pod {meta.name} has changed meanwhile")
 
         error = await for_each(pods, check)
@@ -128,7 +126,7 @@ class PodControl:
     ) -> ApiError | None:
         """Create Pods of these names in one call; return the first failure."""
         now = self._clock.monotonic()
-        # Noted before the call: whatever ends this task in the middle, the outcome is unknown, not forgotten.
+        # Noted before the call, so that the outcome is known to be unknown if this task ends in the middle.
         for name in names:
             self._expectations.create_unknown(key, name, now)
         results: Sequence[pod_pb2.Pod | ApiError]

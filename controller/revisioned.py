@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from controller.base import Tools
+from controller.base import Tools, delete
 from controller.ownership import BY_CONTROLLER, by_controller, claim, with_controller, without_owner
 from controller.owning import OwningController
 from controller.plans import copy_of
@@ -14,7 +14,7 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.cache.informer import Informer
 from vaina.client.events import EventRecorder
-from vaina.errors import AlreadyExists, Conflict, NotFound
+from vaina.errors import AlreadyExists
 from vaina.kinds import CONTROLLER_REVISION
 from vaina.objects.meta import is_controlled_by, metadata
 from vaina.objects.revisions import Revision
@@ -51,17 +51,14 @@ class RevisionedController(OwningController, Generic[S]):
         """Write what is new of a set's revisions."""
         client = self._client.controller_revisions
         if history.create or history.renumber or history.surplus:
-            # Of an old template the newest revision would be made: two leaders would number them in turn.
+            # From an old template two leaders would number revisions in turn.
             await self._confirm(found)
         if history.create:
             await self._make_revision(key, found, history.update)
         elif history.renumber:
             await client.update(history.update)
         for old in history.surplus:
-            try:
-                await client.delete(old.metadata.name, old.metadata.namespace, uid=old.metadata.uid)
-            except (NotFound, Conflict):
-                continue
+            await delete(client, old.metadata)
 
     async def _make_revision(self, key: str, found: S, wanted: Revision) -> None:
         client, meta = self._client.controller_revisions, wanted.metadata

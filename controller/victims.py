@@ -30,7 +30,7 @@ def choose_victims(
     uids = {pod.metadata.uid for pod in pods}
     crowd = Counter(pod.spec.node_name for pod in pods)
     crowd.update(pod.spec.node_name for pod in related if pod.metadata.uid not in uids)
-    # The first half of a rank leaves few to compare by the rest, which costs thrice as much.
+    # The first half of the rank leaves few Pods to compare by the rest, which costs three times as much.
     coarse = [_coarse_rank(pod, crowd) for pod in pods]
     worst = sorted(coarse)[count - 1] if count > 0 else ()
     near = [(rank, pod) for rank, pod in zip(coarse, pods, strict=True) if rank <= worst]

@@ -6,7 +6,7 @@ A Job has the name of its time, so that it is made once whatever dies in between
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
 
-from controller.base import Tools
+from controller.base import Tools, find
 from controller.cronjob.reconcile import CronPlan, reconcile
 from controller.cronjob.timing import seconds_to_next
 from controller.owning import RECHECK_SECONDS, OwningController
@@ -76,11 +76,8 @@ class CronJobController(OwningController):
         found = {job.metadata.uid: job for job in self._own(meta)}
         for reference in cron_job.status.active:
             if reference.uid not in found:
-                try:
-                    job = await self._client.jobs.get(reference.name, meta.namespace)
-                except NotFound:
-                    continue
-                if job.metadata.uid == reference.uid:
+                job = await find(self._client.jobs, reference.name, meta.namespace)
+                if job is not None and job.metadata.uid == reference.uid:
                     found[reference.uid] = job
         return [*found.values()]
 

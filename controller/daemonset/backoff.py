@@ -10,7 +10,7 @@ from typing import Final
 from vaina.backoff import Backoff
 
 _BACKOFF: Final = Backoff(base_seconds=1.0, cap_seconds=900.0)
-#: a node without an end for so long begins again
+#: seconds after which a node's count of ended Pods begins again
 _FORGET_SECONDS: Final = 1800.0
 #: nodes that are remembered, of all DaemonSets; the oldest is forgotten first
 MAX_NODES: Final = 20_000

@@ -34,9 +34,9 @@ _FIELD: Final = "metadata.name"
 class Fit(NamedTuple):
     """What holds for a node."""
 
-    #: there should be a Pod
+    #: the node should have a Pod
     runs: bool
-    #: one that is there may stay
+    #: a Pod that is there may stay
     stays: bool
 
 
@@ -75,7 +75,7 @@ def new_pod(daemon_set: DaemonSet, revision_hash: str, node: str, name: str) -> 
     del pod.spec.tolerations[:]
     pod.spec.tolerations.extend(tolerations)
     required = pod.spec.affinity.node_affinity.required_during_scheduling_ignored_during_execution
-    # The node was chosen by the template's own terms; here it alone is meant.
+    # The template's own terms chose the node; the Pod names this node alone.
     del required.node_selector_terms[:]
     required.node_selector_terms.add().match_fields.add(key=_FIELD, operator="In", values=[node])
     return pod

@@ -30,8 +30,7 @@ class Plan:
     delete: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
     #: of those: Pods that ended by themselves
     ended: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
-    #: Pods that serve nobody, and may go or be doubled for that reason alone, beyond all bounds: only as long
-    #: as it is so
+    #: Pods that are not available, and go or get a second one only as long as that holds, without any bound
     unserving: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
     status: Status | None = None
     #: when to look again, seconds from now
@@ -58,7 +57,7 @@ def reconcile(
     by_node: dict[str, list[pod_pb2.Pod]] = {}
     for pod in sorted(pods, key=_order):
         by_node.setdefault(node_of(pod), []).append(pod)
-    # By name, so that of two that think they lead both choose the same nodes first.
+    # By name, so that two processes that both think they lead choose the same nodes first.
     named = {node.metadata.name: node for node in sorted(nodes, key=lambda node: node.metadata.name)}
     step = _Step(daemon_set, named, by_node, revision_hash, now)
     if not daemon_set.metadata.HasField("deletion_timestamp"):
@@ -98,7 +97,7 @@ class _Step:
         self.surge = amount_of(rolling.max_surge, self.desired, round_up=True)
         self.away = amount_of(rolling.max_unavailable, self.desired, round_up=True)
         if not self.surge and not self.away:
-            # A share of no node at all: something has to move all the same.
+            # A share that rounds to no node: at least one has to move.
             self.away = 1
 
     def manage(self, held_back: Collection[str]) -> None:
@@ -112,10 +111,10 @@ class _Step:
             else:
                 self._clear(name, pods, held_back)
                 if self.surge and found.runs and all(map(_is_ending, pods)):
-                    # There may be two: the next one need not wait.
+                    # With surge there may be two: the next Pod need not wait.
                     self.plan.create.append(name)
         for name, pods in self.by_node.items():
-            # Of nodes that are gone the Pod collector takes care; a Pod for none at all was changed by hand.
+            # The Pod collector deletes bound Pods of lost nodes; a Pod without a node was changed by hand.
             if name and name not in self.nodes:
                 self.plan.delete.extend(pod for pod in pods if not _is_ending(pod) and not pod.spec.node_name)
 
@@ -136,8 +135,7 @@ class _Step:
             return
         new = [pod for pod in running if self._is_new(pod)]
         old = [pod for pod in running if not self._is_new(pod)]
-        # Two of them may be there for a while: the oldest of either, as long as the old one serves and the
-        # new one does not yet.
+        # The oldest of either may be there as long as the old one serves and the new one does not yet.
         self.plan.delete.extend([*new[1:], *old[1:]])
         if new and old and not is_ready(old[0]):
             self._replace(old[0])
@@ -168,7 +166,7 @@ class _Step:
             elif old is None:
                 unavailable += 1
             elif not self._is_available(old):
-                # It serves nobody: its place may be taken at once.
+                # It is not available: its place may be taken at once.
                 unavailable += 1
                 self._replace(old)
             else:
@@ -189,7 +187,7 @@ class _Step:
                     self.plan.create.append(name)
                     self.plan.unserving.append(old)
             else:
-                # `manage` sees when the old one may go.
+                # `manage` decides when the old one may go.
                 surging += 1
         self.plan.create.extend(candidates[: max(0, self.surge - surging)])
 
@@ -222,8 +220,7 @@ class _Step:
             if not pods:
                 continue
             current += 1
-            # Of two Pods the first one counts, as upstream: with surge a node is updated when its old Pod has
-            # gone.
+            # Of two Pods the first counts, as upstream: with surge a node is updated when its old Pod is gone.
             ready += is_ready(pods[0])
             available += self._is_available(pods[0])
             updated += self._is_new(pods[0])

@@ -6,7 +6,7 @@ crash, it is refused or finds itself done.
 
 import structlog
 
-from controller.base import Tools
+from controller.base import Tools, delete
 from controller.deployment import status
 from controller.deployment.reconcile import Change, Plan, reconcile
 from controller.ownership import with_controller, without_owner
@@ -16,7 +16,7 @@ from controller.pod_control import is_namespace_ending
 from vaina.api.apps.v1 import apps_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
-from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound, Timeout, Unavailable
+from vaina.errors import AlreadyExists, ApiError, Timeout, Unavailable
 from vaina.kinds import DEPLOYMENT, REPLICA_SET
 from vaina.objects.meta import is_controlled_by
 from vaina.objects.rollouts import REVISION, Deployment, has_deadline, same_template
@@ -128,13 +128,8 @@ class DeploymentController(OwningController):
         self._recorder.event(deployment, NORMAL, SCALING, words)
 
     async def _delete(self, key: str, rs: ReplicaSet) -> None:
-        try:
-            await self._client.replica_sets.delete(
-                rs.metadata.name, rs.metadata.namespace, uid=rs.metadata.uid
-            )
-        except (NotFound, Conflict):
-            return
-        log.info("old replica set deleted", deployment=key, replica_set=rs.metadata.name)
+        if await delete(self._client.replica_sets, rs.metadata):
+            log.info("old replica set deleted", deployment=key, replica_set=rs.metadata.name)
 
     async def _tell(self, key: str, deployment: Deployment, plan: Plan) -> None:
         """Write the status, and the revision with it: an update of the object would raise its generation."""

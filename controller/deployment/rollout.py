@@ -61,7 +61,7 @@ def roll(deployment: Deployment, new: Size, old: Sequence[Size]) -> Sizes:
         return {new.name: wanted}
     wished = replicas_of(deployment)
     at_least = wished - fenceposts(deployment)[1]
-    # What is unavailable of the new one keeps as many old ones alive.
+    # Each unavailable new replica keeps an old one.
     budget = total - at_least - new.unavailable
     if budget <= 0:
         return {}

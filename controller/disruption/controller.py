@@ -57,7 +57,7 @@ class DisruptionController(Controller):
         self._client, self._recorder = factory.clientset.pod_disruption_budgets, recorder
         self._pod_client = factory.clientset.pods
         self._coverage = Coverage()
-        #: Pods with several budgets, with those that an event has named; as many as there are such Pods
+        #: of each Pod with several budgets, those that an Event has named
         self._told: dict[str, frozenset[str]] = {}
         self._budgets.add_handler(
             on_add=self._on_budget,
@@ -65,9 +65,7 @@ class DisruptionController(Controller):
             on_delete=self._on_budget_gone,
         )
         self._pods.add_handler(
-            on_add=self._on_pod,
-            on_update=lambda _, new: self._on_pod(new),
-            on_delete=self._on_pod_gone,
+            on_add=self._on_pod, on_update=lambda _, new: self._on_pod(new), on_delete=self._on_pod_gone
         )
         for informer in self._scaled.values():
             informer.add_handler(on_add=self._on_scaled, on_update=self._on_scale, on_delete=self._on_scaled)
@@ -150,7 +148,7 @@ class DisruptionController(Controller):
         if wanted is None:
             return
         try:
-            # Compared by version: an eviction that was granted meanwhile is not forgotten.
+            # Against the version that was read, so that an eviction granted meanwhile is not forgotten.
             await self._client.update_status(wanted)
         except NotFound:
             return

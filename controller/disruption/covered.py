@@ -115,7 +115,7 @@ class Coverage:
 
     def _add(self, key: str, name: str) -> None:
         pods = self._known[key].pods
-        # One that was not looked for yet finds it then.
+        # A budget whose Pods were not asked for yet finds this one then.
         if pods is not None:
             pods.add(name)
             self._of_pod.setdefault(name, set()).add(key)

@@ -27,7 +27,7 @@ from vaina.objects.rollouts import amount_of
 
 Budget = pod_disruption_budget_pb2.PodDisruptionBudget
 
-#: the kubelet's own: a Pod that it ends may take any time to get there
+#: the kubelet's own reason: a Pod that the kubelet ends may take any time
 _BY_KUBELET: Final = "TerminationByKubelet"
 
 

@@ -48,7 +48,7 @@ class EphemeralVolumeController(Controller):
                 await self._client.persistent_volume_claims.create(claim)
             except AlreadyExists as error:
                 self._failures.inc()
-                # The cache is late, or it is somebody else's: look again.
+                # The cache is late, or the claim is another owner's: look again.
                 raise Conflict(error.message) from error
             except ApiError:
                 self._failures.inc()

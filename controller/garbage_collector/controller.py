@@ -6,12 +6,13 @@ name and uid, before anything is deleted.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, assert_never
 
 import structlog
 from google.protobuf.message import Message
 
-from controller.base import Controller, Tools
+from controller.base import Controller, Tools, find
 from controller.garbage_collector.graph import AbsentOwners, Graph, Node, by_owner, show, state_of
 from controller.garbage_collector.reconcile import (
     ORPHAN,
@@ -93,11 +94,11 @@ class GarbageCollector(Controller):
                 case _:
                     assert_never(action)
         except NotFound:
-            # It has gone by itself: what was to be done is done.
+            # It has gone by itself.
             return
 
     async def _orphan_dependents(self, owner: meta_pb2.ObjectMeta) -> None:
-        # From the apiserver: what the caches do not have yet would lose its owner, and be deleted for it.
+        # From the apiserver: a dependent that the caches do not have yet would be deleted later.
         for informer in self._graph.informers.values():
             kind = informer.kind
             if owner.namespace and not kind.namespaced:
@@ -105,13 +106,11 @@ class GarbageCollector(Controller):
             client = self._client.kind(kind)
             for dependent in (await client.list(owner.namespace)).items:
                 if owner.uid in by_owner(dependent):
-                    try:
+                    with suppress(NotFound):
                         await client.update(without_owner(dependent, owner.uid))
-                    except NotFound:
-                        continue
 
     async def _remove_finalizer(self, node: Node, obj: Message, finalizer: str) -> None:
-        # Read anew: something that blocks may have come since, and others write finalizers too.
+        # Read again: a blocking object may have come since, and others write finalizers too.
         fresh = await self._client.kind(node.kind).get(metadata(obj).name, metadata(obj).namespace)
         if metadata(fresh).uid != metadata(obj).uid:
             raise Conflict(f"{node} is another one by now")
@@ -122,8 +121,7 @@ class GarbageCollector(Controller):
         namespace = metadata(obj).namespace
         state = self._graph.cached_state(reference, namespace)
         if state is not OwnerState.SOLID:
-            # Before anything is deleted for its sake: somebody may have asked to orphan what it owns
-            # meanwhile.
+            # A client may have asked meanwhile to orphan what it owns.
             state = await self._live_state(reference, namespace)
         if state is OwnerState.ABSENT and self._absent.get(reference, namespace):
             self._report(obj, reference)
@@ -135,10 +133,7 @@ class GarbageCollector(Controller):
             return OwnerState.ABSENT
         kind = self._graph.owner_kind(reference)
         assert kind is not None
-        try:
-            owner = await self._client.kind(kind).get(reference.name, namespace if kind.namespaced else "")
-        except NotFound:
-            owner = None
+        owner = await find(self._client.kind(kind), reference.name, namespace if kind.namespaced else "")
         if owner is not None and metadata(owner).uid == reference.uid:
             return state_of(metadata(owner))
         self._absent.add(reference, namespace, elsewhere=self._graph.is_elsewhere(reference, namespace))

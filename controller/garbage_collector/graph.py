@@ -78,11 +78,10 @@ class Graph:
         """
         kind = self.owner_kind(reference)
         if kind is None:
-            # Somebody else's kind: we cannot know, so nothing is deleted for its sake.
+            # The state of an unknown kind cannot be read, so nothing is deleted for its sake.
             return OwnerState.SOLID
         if kind.namespaced and not namespace:
-            # The reference does not say in which namespace to look; upstream's collector leaves such
-            # dependents alone too.
+            # The reference does not say in which namespace to look; upstream leaves such dependents alone.
             return OwnerState.SOLID
         informer = self.informers.get(kind.kind)
         if informer is None:
@@ -116,7 +115,7 @@ class Graph:
         if new is not None and self.is_due(new):
             yield Node(kind, object_key(new))
             if is_waiting(metadata(new)) and not (old is not None and is_waiting(metadata(old))):
-                # It may close a circle of those who wait for one another.
+                # It may close a circle of objects that wait for one another.
                 yield from self._waiting_below(kind, new)
         if old is None:
             return

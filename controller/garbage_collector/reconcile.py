@@ -69,7 +69,7 @@ def reconcile(
     """
     deleting = meta.HasField("deletion_timestamp")
     if deleting and ORPHAN in meta.finalizers:
-        # Always, even when the cache knows of none: the executor asks the apiserver.
+        # Even when the cache knows no dependents: the executor asks the apiserver.
         return (OrphanDependents(),)
     if deleting and FOREGROUND in meta.finalizers:
         return (DeleteDependents(),) if is_blocked else (RemoveFinalizer(FOREGROUND),)

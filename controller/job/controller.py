@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import structlog
 from prometheus_client import CollectorRegistry
 
-from controller.base import Tools
+from controller.base import Tools, find
 from controller.job.failures import remembered
 from controller.job.metrics import JobMetrics
 from controller.job.owner import new_pod
@@ -26,7 +26,7 @@ from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
-from vaina.errors import ApiError, NotFound
+from vaina.errors import ApiError
 from vaina.kinds import JOB
 from vaina.objects.jobs import (
     COMPLETE,
@@ -184,7 +184,7 @@ class JobController(GatheringController):
                 key, view.job, lambda name: new_pod(view.job, state.asked[name]), [new.name for new in plan.create],
                 tell=lambda ok: self._metrics.created(view, ok=ok),
             )  # fmt: skip
-            # After a failure it is not known how many there are: the cache will say.
+            # After a failure only the cache can say how many there are.
             return Done(created=0 if error is not None else len(plan.create)), error
         victims: Sequence[pod_pb2.Pod] = plan.remove or plan.terminate
         if plan.remove:
@@ -255,11 +255,8 @@ class JobController(GatheringController):
         if reference is not None:
             if reference.kind != JOB.kind or reference.api_version != JOB.api_version:
                 return
-            try:
-                # Live: the cache of Jobs may be behind that of Pods.
-                job = await self._client.jobs.get(reference.name, pod.metadata.namespace)
-            except NotFound:
-                job = None
+            # From the apiserver: the cache of Jobs may be behind that of Pods.
+            job = await find(self._client.jobs, reference.name, pod.metadata.namespace)
             same = job is not None and job.metadata.uid == reference.uid
             if job is not None and same and (managed_by_other(job.spec) or not is_finished(job)):
                 return

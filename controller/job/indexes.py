@@ -9,11 +9,7 @@ from controller.job.failures import FAIL_INDEX, finished_at, is_failed, judge
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.completion_indexes import Indexes, parse
-from vaina.objects.jobs import (
-    INDEX_FAILURE_COUNT,
-    INDEX_IGNORED_FAILURE_COUNT,
-    completion_index,
-)
+from vaina.objects.jobs import INDEX_FAILURE_COUNT, INDEX_IGNORED_FAILURE_COUNT, completion_index
 
 _MAX_COUNT = 2**31 - 1
 

@@ -58,7 +58,7 @@ class JobPlan:
     """What to do, in this order. All empty: the Job goes on by itself."""
 
     create: tuple[NewPod, ...] = ()
-    #: too many: released, then deleted; they count for nothing
+    #: too many: released, then deleted, and never counted
     remove: tuple[pod_pb2.Pod, ...] = ()
     #: of a Job that ends: deleted first, so that they are counted
     terminate: tuple[pod_pb2.Pod, ...] = ()
@@ -141,7 +141,7 @@ def _wanted(view: View) -> int:
     spec = view.spec
     if spec.HasField("completions"):
         return max(0, min(spec.completions - view.succeeded, spec.parallelism))
-    # Any success is the Job's: what runs then is left to end.
+    # One success is enough: Pods that run are left to end.
     return len(view.active) if view.succeeded > 0 else spec.parallelism
 
 

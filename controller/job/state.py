@@ -14,12 +14,12 @@ class JobState:
     """One Job. Owned by the worker that has its key."""
 
     uid: str
-    #: the version of the Job that this process wrote, or looked at its Pods live for. What another one wrote
-    #: since may count Pods that the cache still shows as they were: then they are listed anew
+    #: the version of the Job that this process wrote, or for which it listed the Pods. Another process that
+    #: wrote since may have counted Pods that the cache still shows as before: then they are listed again
     version: str = ""
     #: uids of Pods that were let go, as long as the cache shows them held
     released: set[str] = field(default_factory=set)
-    #: None: not known yet, the Pods that are there say what they can
+    #: None: not known yet, and read off the Pods that are there
     backoff: Backoff | None = None
     #: by name, Pods whose creation has no clear answer yet
     asked: dict[str, NewPod] = field(default_factory=dict)

@@ -23,14 +23,7 @@ from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.objects.completion_indexes import Indexes
-from vaina.objects.jobs import (
-    COMPLETE,
-    FAILED,
-    SUSPENDED,
-    completion_index,
-    get_condition,
-    is_indexed,
-)
+from vaina.objects.jobs import COMPLETE, FAILED, SUSPENDED, completion_index, get_condition, is_indexed
 
 #: Pods that are counted in one sync; their uids take 20 KB of a status
 MAX_UNCOUNTED = 500

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from controller.base import Controller, Tools
+from controller.base import Controller, Tools, find
 from controller.local_path.reconcile import (
     Refusal,
     grown,
@@ -83,7 +83,7 @@ class LocalPathController(Controller):
         yield f"claim {claim_key(claim)}"
 
     def _keys_of_node(self, node: node_pb2.Node) -> Iterable[str]:
-        # Of a node that is gone or new, which is rare; heartbeats change nothing here.
+        # Only a node that is gone or new matters; heartbeats change nothing.
         name = node.metadata.name
         if (self._nodes.get(name) is None) is (name in self._missing):
             return
@@ -95,7 +95,7 @@ class LocalPathController(Controller):
             return
         node = node_of(volume)
         if not self._volumes.by_index(BY_NODE, node):
-            # Its last volume has gone: nothing is left that waits for the node.
+            # Its last volume has gone: nothing waits for the node any more.
             self._missing.pop(node, None)
         yield f"volume {volume.metadata.name}"
         yield f"claim {reference_key(volume)}"
@@ -157,7 +157,7 @@ class LocalPathController(Controller):
         if isinstance(change, Volume):
             words = f"External resizer is resizing volume {change.metadata.name}"
             self._recorder.event(claim, "Normal", "Resizing", words)
-            # The watch shows it, and then the claim is told.
+            # The claim follows when the watch shows the volume.
             await self._client.persistent_volumes.update(change)
         elif isinstance(change, Claim):
             await self._client.persistent_volume_claims.update_status(change)
@@ -176,8 +176,7 @@ class LocalPathController(Controller):
         left = since + QUARANTINE_SECONDS - self.clock.monotonic()
         if left > 0:
             return left
-        with suppress(NotFound):
-            await self._client.nodes.get(node)
+        if await find(self._client.nodes, node) is not None:
             return None
         meta = volume.metadata
         if FINALIZER in meta.finalizers:

@@ -11,12 +11,12 @@ from typing import Any
 
 import structlog
 
-from controller.base import Controller, Tools
+from controller.base import Controller, Tools, delete, find
 from controller.namespace.reconcile import FINALIZER, Remaining, reconcile
 from controller.plans import copy_of
 from vaina.api.core.v1 import namespace_pb2
 from vaina.cache.factory import InformerFactory
-from vaina.errors import ApiError, Conflict, NotFound
+from vaina.errors import ApiError, NotFound
 from vaina.kinds import EVENT, KINDS, NAMESPACE, POD, POD_TRACE, Kind
 from vaina.objects.meta import metadata
 
@@ -24,9 +24,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: how soon to look again while something is left
 RECHECK_SECONDS = 2.0
-#: what seems to be in no namespace is looked at after this time: the namespace's own event may be on its way
+#: an object that seems to be in no namespace is looked at later: the namespace's event may be on its way
 STRAY_SECONDS = 5.0
-#: not Pods, which go before all of them; Events go last: until then they tell what happens
+#: all but Pods, which go first; Events go last, since they tell what happens
 _KINDS: tuple[Kind[Any], ...] = (
     *(kind for kind in KINDS if kind.namespaced and kind.kind not in (POD.kind, POD_TRACE.kind, EVENT.kind)),
     EVENT,
@@ -99,29 +99,13 @@ class NamespaceController(Controller):
             for informer in self._content
             for obj in informer.lister.list(namespace=namespace)
         ]
-        if not strays or await self._exists(namespace):
+        if not strays or await find(self._client.namespaces, namespace) is not None:
             return
         for kind, obj in strays:
             meta = metadata(obj)
-            try:
-                await self._client.kind(kind).delete(
-                    meta.name, namespace, uid=meta.uid, grace_period_seconds=0
-                )
-            except (NotFound, Conflict):
-                continue
-            log.info(
-                "object in no namespace removed",
-                kind=kind.kind,
-                object=f"{namespace}/{meta.name}",
-                uid=meta.uid,
-            )
-
-    async def _exists(self, namespace: str) -> bool:
-        try:
-            await self._client.namespaces.get(namespace)
-        except NotFound:
-            return False
-        return True
+            if await delete(self._client.kind(kind), meta, grace_period_seconds=0):
+                where = f"{namespace}/{meta.name}"
+                log.info("object in no namespace removed", kind=kind.kind, object=where, uid=meta.uid)
 
     def _look_for_strays(self, obj: Any) -> None:
         if self._namespaces.lister.get(obj.metadata.namespace) is None:

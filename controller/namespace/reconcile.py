@@ -37,11 +37,7 @@ class NamespacePlan:
 
 
 def reconcile(
-    namespace: namespace_pb2.Namespace,
-    remaining: Sequence[Remaining],
-    failures: Sequence[str],
-    *,
-    now: float,
+    namespace: namespace_pb2.Namespace, remaining: Sequence[Remaining], failures: Sequence[str], *, now: float
 ) -> NamespacePlan:
     """Decide what comes next for an ending namespace, after everything was asked to go.
 
@@ -50,8 +46,7 @@ def reconcile(
     left = [item for item in remaining if item.count]
     status = copy_of(namespace.status)
     status.phase = "Terminating"
-    # Nothing is discovered here, kinds are a table: these two never fail, and are said because clients look
-    # for them.
+    # Kinds are a table here, so these two never fail; they are set because clients look for them.
     _set(
         status, "NamespaceDeletionDiscoveryFailure", "", "",
         "ResourcesDiscovered", "All resources successfully discovered", now,

@@ -39,7 +39,7 @@ class NodeNeed:
     #: its podCIDR; empty when it has none
     cidr: str = ""
     hollow: bool = False
-    #: its podCIDR counts (`vaina.objects.pod_ranges`); of one that does not nothing is written down
+    #: its podCIDR counts (`vaina.objects.pod_ranges`); one that does not is not recorded
     counts: bool = True
 
 
@@ -63,8 +63,8 @@ def allocate(
     by_name = {name: cidr for cidr, name in record.items()}
     held = _Taken(node.cidr for node in nodes if node.counts)
     for node in nodes:
-        # A node that has a range already (by hand, or from before the record) is right by having it, unless
-        # it is older nodes'.
+        # A range that a node already has (by hand, or from before the record) is its own, unless an older
+        # node has it.
         if node.counts and _network(node.cidr) is not None:
             record[node.cidr] = node.name
     taken = _Taken(record)

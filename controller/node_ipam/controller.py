@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from controller.base import Controller, Tools, for_each
+from controller.base import Controller, Tools, find, for_each
 from controller.node_ipam.allocate import Allocation, NodeNeed, Range, allocate
 from controller.plans import copy_of
 from vaina.api.core.v1 import config_pb2, node_pb2
@@ -23,7 +23,7 @@ log = structlog.stdlib.get_logger(__name__)
 NAMESPACE, NAME = "kube-system", "pod-cidrs"
 #: nodes with this label draw from the range of hollow nodes
 HOLLOW_LABEL = "vaina.dev/hollow"
-#: and so do those whose runtime is the hollow one
+#: nodes whose runtime begins so draw from it too
 HOLLOW_RUNTIME = "hollow://"
 _KEY = "nodes"
 
@@ -70,16 +70,15 @@ class NodeIpamController(Controller):
                 self._recorder.event(
                     node, NORMAL, "CIDRNotAvailable", f"Node {name} status is now: CIDRNotAvailable"
                 )
-        # A node that goes gives its range back: nothing tells this controller, so it looks again.
+        # No event says that a lost node's range is free, so the controller looks again.
         return 30.0 if allocation.exhausted else None
 
     async def _read(self) -> config_pb2.ConfigMap:
-        try:
-            return await self._client.config_maps.get(NAME, NAMESPACE)
-        except NotFound:
-            empty = config_pb2.ConfigMap()
-            empty.metadata.name, empty.metadata.namespace = NAME, NAMESPACE
-            return empty
+        found = await find(self._client.config_maps, NAME, NAMESPACE)
+        if found is None:
+            found = config_pb2.ConfigMap()
+            found.metadata.name, found.metadata.namespace = NAME, NAMESPACE
+        return found
 
     async def _write(self, stored: config_pb2.ConfigMap, claims: Mapping[str, str]) -> None:
         """Write the record. Raises Conflict or AlreadyExists when another controller was faster."""

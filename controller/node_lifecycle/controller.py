@@ -93,9 +93,8 @@ class NodeLifecycleController(Controller):
         self._pods.add_handler(on_add=self._on_pod, on_update=lambda old, new: self._on_pod(new))
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
-        # Before the first worker looks at a node: one that was judged by nobody yet would lose its NoExecute
-        # taint, and with the next one all Pods that tolerate it for a while would have their whole time
-        # again.
+        # Before the first worker looks at a node: one that was not judged yet would lose its NoExecute taint,
+        # and with the next one all Pods that tolerate it for a while would begin their time again.
         self._judge()
         return (self._monitor(),)
 
@@ -103,8 +102,7 @@ class NodeLifecycleController(Controller):
         node = self._nodes.lister.get(key)
         if node is None:
             return None
-        # A node is silent when the monitor says so, which has looked at all of them: until then it may be
-        # this side's fault (I13).
+        # Only the monitor, which looks at all nodes, can tell a silent node from a fault of this side (I13).
         life = self._beats.life(key, self.clock.monotonic()) if key in self._silent else Life.HEARD
         wait, now = self._wait_for_turn(node, life), self.clock.now()
         plan = reconcile(
@@ -133,7 +131,7 @@ class NodeLifecycleController(Controller):
             changed = copy_of(node)
             for condition in plan.conditions:
                 set_condition(changed.status, condition, self.clock.now())
-            # Whole, with the version that was judged: a kubelet that has reported since is not overruled.
+            # With the version that was judged: a kubelet that has reported since is not overruled.
             current = await self._client.nodes.update_status(changed)
             log.info("node is silent", node=name, reason=plan.conditions[0].reason)
             self._recorder.event(node, NORMAL, "NodeNotReady", f"Node {name} status is now: NodeNotReady")
@@ -168,8 +166,7 @@ class NodeLifecycleController(Controller):
     async def _evict(self, node: node_pb2.Node, pod: pod_pb2.Pod, taints: Sequence[node_pb2.Taint]) -> None:
         meta = pod.metadata
         try:
-            # It says why it goes, for whoever finds it ending (upstream: addConditionAndDeletePod of
-            # tainteviction).
+            # The condition says why it goes (upstream: addConditionAndDeletePod of tainteviction).
             await self._client.pods.update_status(driven_away(pod, self.clock.now()), mask=("conditions",))
             await self._client.pods.delete(meta.name, meta.namespace, uid=meta.uid)
         except Conflict:
@@ -195,9 +192,8 @@ class NodeLifecycleController(Controller):
         now, nodes = self.clock.monotonic(), self._nodes.lister.list()
         names = [node.metadata.name for node in nodes]
         silent = frozenset(name for name in names if self._beats.life(name, now) is not Life.HEARD)
-        # Also those that were written down as silent and have not reported since: what a process knew before
-        # this one is not found out again, which takes the whole grace (handleDisruption of upstream goes by
-        # the conditions alone).
+        # Also nodes that were marked silent and have not reported since: a process that has just started need
+        # not wait the whole grace for them (upstream's handleDisruption goes by the conditions alone).
         gone = silent | {node.metadata.name for node in nodes if is_written_off(node)}
         suspect = suspects_itself(len(gone), len(names), self._times.unhealthy_threshold)
         if suspect is self._may_evict:
@@ -236,7 +232,7 @@ class NodeLifecycleController(Controller):
         heartbeat = ready.last_heartbeat_time.seconds if ready is not None and reported else None
         name, age = node.metadata.name, self.clock.now() - seconds_of(node.metadata.creation_timestamp)
         self._beats.on_node(name, heartbeat=heartbeat, now=self.clock.monotonic(), age=age)
-        # It may have been seen before its node.
+        # The Lease may have been seen before its node.
         lease = self._leases.lister.get(f"{LEASE_NAMESPACE}/{name}")
         if lease is not None:
             self._on_lease(lease)

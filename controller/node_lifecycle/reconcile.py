@@ -17,7 +17,7 @@ from vaina.clock import timestamp
 from vaina.objects.conditions import find_condition, set_condition
 from vaina.objects.pods import get_condition, is_mirror, is_terminal
 
-#: conditions that a kubelet reports; all of them are Unknown when it reports no more
+#: conditions that a kubelet reports; they become Unknown when it falls silent
 REPORTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 NODE_LOST = "NodeLost"
 NOTHING_SEEN: Final[Mapping[tuple[str, str], float]] = {}

@@ -27,7 +27,7 @@ _BY_CONDITION = {
     "NetworkUnavailable": {"True": "node.kubernetes.io/network-unavailable"},
     "PIDPressure": {"True": "node.kubernetes.io/pid-pressure"},
 }
-#: (key, effect) of the taints that this controller gives and takes; all others are somebody else's
+#: (key, effect) of the taints that this controller adds and removes; it leaves all others alone
 MANAGED = frozenset(
     {(key, NO_SCHEDULE) for statuses in _BY_CONDITION.values() for key in statuses.values()}
     | {(UNSCHEDULABLE, NO_SCHEDULE), (NOT_READY, NO_EXECUTE), (UNREACHABLE, NO_EXECUTE)}

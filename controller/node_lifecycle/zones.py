@@ -16,7 +16,7 @@ from vaina.api.core.v1 import node_pb2
 
 REGION: Final = "topology.kubernetes.io/region"
 ZONE: Final = "topology.kubernetes.io/zone"
-#: so many silent nodes are no disruption of a zone
+#: this many silent nodes do not disrupt a zone
 _FEW: Final = 2
 
 

@@ -1,13 +1,12 @@
 """The shell of the binder: one worker, one write at a time, each followed by a new look."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-from controller.base import Controller, Tools
+from controller.base import Controller, Tools, find
 from controller.persistent_volume.metrics import BindingCollector
 from controller.persistent_volume.reconcile import Step, Verb, Write, next_for_claim, next_for_volume
 from controller.persistent_volume.store import Known
@@ -27,12 +26,12 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.clock import timestamp
-from vaina.errors import Conflict, NotFound
+from vaina.errors import Conflict
 from vaina.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS, Kind
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: a binding has four; more in one go would be two parties that undo each other's writes
+#: a binding has four; more mean that another party undoes the writes
 MAX_WRITES: Final = 8
 #: claims that wait for a volume, by class; classless ones under the empty name
 _WAITING: Final = "claim-waiting"
@@ -44,11 +43,7 @@ class PersistentVolumeController(Controller):
     name = "persistentvolume-binder"
 
     def __init__(
-        self,
-        tools: Tools,
-        factory: InformerFactory,
-        recorder: EventRecorder,
-        registry: CollectorRegistry,
+        self, tools: Tools, factory: InformerFactory, recorder: EventRecorder, registry: CollectorRegistry
     ) -> None:
         super().__init__(Tools(tools.clock, tools.metrics, workers=1))
         self._client, self._recorder = factory.clientset, recorder
@@ -71,7 +66,7 @@ class PersistentVolumeController(Controller):
                 yield f"claim {claim_key(claim)}"
 
     def _keys_of_class(self, found: StorageClass) -> Iterable[str]:
-        # Classless ones as well: it may be the default one now.
+        # Claims without a class too: it may be the default one now.
         for name in (found.metadata.name, ""):
             for claim in self._claims.by_index(_WAITING, name):
                 yield f"claim {claim_key(claim)}"
@@ -117,10 +112,9 @@ class PersistentVolumeController(Controller):
 
     async def _ask_for_volume(self, name: str) -> None:
         """Make sure that a volume is gone, not the cache late: its claim is Lost for good."""
-        if self._known.volume(name) is None:
-            with suppress(NotFound):
-                await self._client.persistent_volumes.get(name)
-                raise Conflict(f"persistentvolume {name} is not in the cache yet")
+        known = self._known.volume(name)
+        if known is None and await find(self._client.persistent_volumes, name) is not None:
+            raise Conflict(f"persistentvolume {name} is not in the cache yet")
 
     async def _ask_for_claim(self, volume: Volume) -> None:
         """Make sure that a claim is gone, not the cache late: its data are deleted."""
@@ -128,11 +122,9 @@ class PersistentVolumeController(Controller):
         known = self._known.claim(reference_key(volume))
         if known is not None and known.metadata.uid == reference.uid:
             return
-        try:
-            found = await self._client.persistent_volume_claims.get(reference.name, reference.namespace)
-        except NotFound:
-            return
-        if found.metadata.uid == reference.uid:
+        claims = self._client.persistent_volume_claims
+        found = await find(claims, reference.name, reference.namespace)
+        if found is not None and found.metadata.uid == reference.uid:
             raise Conflict(f"persistentvolumeclaim {reference_key(volume)} is not in the cache yet")
 
     async def _write(self, write: Write) -> None:

@@ -64,7 +64,7 @@ def _suits(volume: Volume, claim: Claim) -> bool:
 def _selector(claim: Claim) -> LabelSelector | None:
     """Return the selector of a claim; None, which selects nothing, when it cannot be read."""
     try:
-        # Of a claim no selector selects everything, unlike elsewhere.
+        # For a claim, no selector selects everything, unlike elsewhere.
         return from_message(claim.spec.selector) if claim.spec.HasField("selector") else LabelSelector()
     except SelectorError:
         return None

@@ -229,12 +229,12 @@ def next_for_volume(volume: Volume, world: World) -> Step:
     if claim is None or claim.metadata.uid != volume.spec.claim_ref.uid:
         return _reclaim(volume)
     if not claim.spec.volume_name:
-        # The claim's own look completes the binding; until then the volume is told to be Bound already.
+        # The claim's own look completes the binding.
         return Step()
     if claim.spec.volume_name == volume.metadata.name:
         return Step() if volume.status.phase == BOUND else _phase(volume, BOUND)
     if PROVISIONED_BY in volume.metadata.annotations and _policy(volume) == DELETE:
-        # It was made for a claim that has another one by now.
+        # It was made for a claim that has another volume by now.
         return _reclaim(volume)
     return _unbind(volume)
 
@@ -245,7 +245,7 @@ def _unbind(volume: Volume) -> Step:
         free.spec.ClearField("claim_ref")
         del free.metadata.annotations[BOUND_BY_CONTROLLER]
     else:
-        # A person has meant it for that claim: it stays so.
+        # A person reserved it for that claim, and it stays reserved.
         free.spec.claim_ref.uid = ""
     return Step(Write(Verb.UPDATE, free))
 
@@ -263,7 +263,7 @@ def _reclaim(volume: Volume) -> Step:
         return Step()
     if policy == DELETE:
         if PROVISIONED_BY in volume.metadata.annotations:
-            # Who made it sees that it is released, and deletes it.
+            # Its provisioner sees that it is released, and deletes it.
             return Step()
         words = f'error getting deleter volume plugin for volume "{volume.metadata.name}": no deletable volume plugin matched'
         return _failed(volume, "VolumeFailedDelete", words)

@@ -54,7 +54,7 @@ class Known:
         if not isinstance(written, kind):
             return shown
         if shown is None or _version(shown) >= _version(written):
-            # What the watch does not show was deleted, or is newer there.
+            # The cache is newer, or the object was deleted.
             del self._written[kind, key]
             return shown
         return written

@@ -6,7 +6,7 @@ It deletes without grace: no kubelet answers for these Pods.
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from controller.base import Controller, Tools
+from controller.base import Controller, Tools, find
 from controller.pod_gc.reconcile import AbsentNodes, is_out_of_service, reconcile
 from controller.pods import status_of, with_target_condition
 from vaina.api.core.v1 import pod_pb2
@@ -63,7 +63,7 @@ class PodGcController(Controller):
         absent = {
             name
             for name in self._absent.observe(used, existing, self.clock.monotonic())
-            if not await self._exists(name)
+            if await find(self._client.nodes, name) is None
         }
         plan = reconcile(
             pods, absent_nodes=absent, keep_terminated=self._keep_terminated,
@@ -78,13 +78,6 @@ class PodGcController(Controller):
         for pod in plan.surplus:
             await self._remove(pod, "terminated")
         return PERIOD_SECONDS
-
-    async def _exists(self, node: str) -> bool:
-        try:
-            await self._client.nodes.get(node)
-        except NotFound:
-            return False
-        return True
 
     async def _remove(self, pod: pod_pb2.Pod, why: str, *, because: str = "") -> None:
         """Delete a Pod; `why` is upstream's word, `because` what its DisruptionTarget condition says.

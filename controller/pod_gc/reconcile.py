@@ -18,8 +18,7 @@ class PodGcPlan:
 
     #: their node is no more
     orphaned: tuple[pod_pb2.Pod, ...] = ()
-    #: ending on a node that is not ready and that a person has said to be out of service: its kubelet will
-    #: not end them
+    #: ending on a node that is out of service: its kubelet will not end them
     out_of_service: tuple[pod_pb2.Pod, ...] = ()
     #: ending, and never given to a node: no kubelet will end them
     unscheduled: tuple[pod_pb2.Pod, ...] = ()

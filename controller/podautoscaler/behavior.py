@@ -194,5 +194,5 @@ def _down_limit(wish: Wish, history: History, rules: v2.HPAScalingRules) -> int:
         for policy in rules.policies
         for before in (_at_start(wish, history, policy.period_seconds),)
     ]
-    # The lowest change leaves most.
+    # Of limits downwards the highest is the smallest change.
     return max(limits) if rules.select_policy == "Min" else min(limits)

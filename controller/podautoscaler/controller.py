@@ -5,6 +5,7 @@ it remembers is lost with the process; then the present number counts as the las
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
@@ -102,7 +103,7 @@ class PodAutoscalerController(Controller):
         )
 
     def _on_update(self, old: Autoscaler, new: Autoscaler) -> None:
-        # A status is written at each look: it calls for no other.
+        # Each look writes a status, which calls for no other look.
         if old.spec != new.spec:
             self.queue.add(object_key(new))
 
@@ -146,13 +147,13 @@ class PodAutoscalerController(Controller):
         started = self.clock.monotonic()
         plan = reconcile(autoscaler, await self._look(key, autoscaler, scale), history, self._rules, now)
         for labels in plan.computed:
-            # All metrics of a look are asked for at once: each took as long as they did.
+            # All metrics of a look are asked for at once: each took this time.
             self._computations.labels(*labels).inc()
             self._computation_seconds.labels(*labels).observe(self.clock.monotonic() - started)
         if plan.replicas is None:
             return plan, "none"
         word = action(plan.replicas, current)
-        # Compared by version: somebody who scaled it meanwhile is not overruled.
+        # Against the version that was read: a user who scaled it meanwhile is not overruled.
         scale.spec.replicas = plan.replicas
         try:
             await client.update_scale(scale)
@@ -197,10 +198,8 @@ class PodAutoscalerController(Controller):
             return
         changed = copy_of(autoscaler)
         changed.status.CopyFrom(plan.status)
-        try:
+        with suppress(NotFound):
             await self._clients.horizontal_pod_autoscalers.update_status(changed)
-        except NotFound:
-            return
 
 
 def _scalable(reference: v2.CrossVersionObjectReference) -> Kind[Any] | None:

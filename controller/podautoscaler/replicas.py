@@ -149,7 +149,7 @@ def requests_of(pods: Iterable[pod_pb2.Pod], resource: str, container: str = "")
 def _request_of(pod: pod_pb2.Pod, resource: str, container: str) -> int:
     name = pod.metadata.name
     if not container and pod.spec.resources.requests:
-        # What the whole Pod asks for stands instead of its containers (KEP-2837).
+        # A Pod's own request replaces those of its containers (KEP-2837).
         amount = pod_requests(pod).get(resource)
         if amount is None:
             raise MetricError(f"missing pod-level request for {resource} in Pod {name}")

@@ -135,7 +135,7 @@ class ReplicationBase(GatheringController):
         return owner_of(self.kind, owner).selector
 
     def _size_of(self, owner: Any) -> int:
-        # One that is scaled down has more Pods than it wishes for.
+        # While it is scaled down it has more Pods than it wishes for.
         return int(max(owner.spec.replicas, owner.status.replicas))
 
 

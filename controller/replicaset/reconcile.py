@@ -56,10 +56,7 @@ def observe(owner: Owner, pods: Iterable[pod_pb2.Pod]) -> Observed:
         elif not is_terminal(pod):
             terminating.append(pod)
     return Observed(
-        active=(*active, *adopt),
-        terminating=tuple(terminating),
-        adopt=adopt,
-        release=claims.release,
+        active=(*active, *adopt), terminating=tuple(terminating), adopt=adopt, release=claims.release
     )
 
 

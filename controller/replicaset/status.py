@@ -59,7 +59,7 @@ def _set_failure(status: Any, failure: Failure | None, now: float) -> None:
     kept = [condition for condition in status.conditions if condition.type != REPLICA_FAILURE]
     known = next((c for c in status.conditions if c.type == REPLICA_FAILURE), None)
     if failure is not None and known is not None:
-        # The first failure is told until Pods can be made again, as upstream does.
+        # The first failure stays until Pods can be made again, as upstream.
         return
     if failure is None and known is None:
         return

@@ -26,8 +26,7 @@ MAX_ENTRIES = 1024
 class _Entry:
     """Something charged and not seen, or seen and not charged."""
 
-    #: of an object; of a charge the state before it: a watch may tell of several charges at once, so it came
-    #: after that
+    #: of an object; of a charge, of the state before it, since a watch may show several charges at once
     version: int
     time: float
     left: dict[str, int]

@@ -27,7 +27,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 Quota = resource_quota_pb2.ResourceQuota
 
-#: what goes within this time is counted once
+#: objects that go within this time are counted once
 GATHER_SECONDS = 0.1
 #: upstream's --resource-quota-sync-period
 RESYNC_SECONDS = 300.0
@@ -38,7 +38,7 @@ class _Watched:
     """A quota that has been counted."""
 
     charges: Charges
-    #: states that came while the controller wrote: whose they are shows when its write is answered
+    #: states that came during a write: its answer shows whether one of them is the controller's own
     held: list[tuple[int, Amounts]] | None = None
 
 
@@ -141,7 +141,7 @@ class ResourceQuotaController(Controller):
         def on_update(old: Any, new: Any) -> None:
             if _takes_other(kind, old, new):
                 now = self.clock.now()
-                # What it takes more was charged, as a new object is.
+                # The increase was charged, as a new object is.
                 more = amounts.minus(usage_of(kind, new, now), usage_of(kind, old, now))
                 self._came(kind, new, more)
                 on_delete(new)

@@ -52,7 +52,7 @@ def _seconds_left(pod: Any, now: float) -> float | None:
     if not meta.HasField("deletion_timestamp") or not meta.HasField("deletion_grace_period_seconds"):
         return None
     left = seconds_of(meta.deletion_timestamp) + meta.deletion_grace_period_seconds - now
-    # A Pod counts for as long as this is not negative.
+    # A Pod counts as long as this is not negative.
     return left + 1.0 if left >= 0 else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from controller.base import Tools
+from controller.base import Tools, delete, find
 from controller.ownership import BY_CONTROLLER
 from controller.owning import RECHECK_SECONDS
 from controller.revisioned import RevisionedController
@@ -20,7 +20,7 @@ from controller.statefulset.reconcile import Plan, Version, reconcile
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
-from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound
+from vaina.errors import AlreadyExists, ApiError
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM, STATEFUL_SET
 from vaina.objects.meta import is_controlled_by, object_key
 from vaina.objects.revisions import REVISION_HASH, Revision, template_of
@@ -68,7 +68,7 @@ class StatefulSetController(RevisionedController[StatefulSet]):
         try:
             await self._act(key, stateful_set, plan)
         except ApiError as error:
-            # The status is written all the same, as upstream does.
+            # The status is written first, as upstream does.
             failure = error
         if plan.status is not None:
             await self._tell(key, stateful_set, plan.status)
@@ -90,10 +90,9 @@ class StatefulSetController(RevisionedController[StatefulSet]):
         meta, current = stateful_set.metadata, stateful_set.status.current_revision
         found = self._revisions.lister.by_index(BY_CONTROLLER, meta.uid)
         if current and all(revision.metadata.name != current for revision in found):
-            with suppress(NotFound):
-                asked = await self._client.controller_revisions.get(current, meta.namespace)
-                if is_controlled_by(asked.metadata, meta.uid):
-                    found.append(asked)
+            asked = await find(self._client.controller_revisions, current, meta.namespace)
+            if asked is not None and is_controlled_by(asked.metadata, meta.uid):
+                found.append(asked)
         return found
 
     async def _act(self, key: str, stateful_set: StatefulSet, plan: Plan) -> None:
@@ -144,13 +143,8 @@ class StatefulSetController(RevisionedController[StatefulSet]):
         self._note(key, made)
 
     async def _delete(self, key: str, pod: pod_pb2.Pod) -> None:
-        meta = pod.metadata
-        try:
-            await self._client.pods.delete(meta.name, meta.namespace, uid=meta.uid)
-        except (NotFound, Conflict):
-            # Gone, or another Pod by now.
-            return
-        self._writes.deleted(key, meta.uid, self.clock.monotonic())
+        if await delete(self._client.pods, pod.metadata):
+            self._writes.deleted(key, pod.metadata.uid, self.clock.monotonic())
 
 
 def _version(revision: Revision) -> Version:

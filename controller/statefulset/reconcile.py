@@ -54,7 +54,7 @@ class Plan:
     #: claims that get other owners
     retain: list[Claim] = field(default_factory=list[Claim])
     create: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
-    #: Pods that lost what tells them apart
+    #: Pods that lost the labels that tell them apart
     repair: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
     delete: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
     #: of those: Pods that ended by themselves, and come again
@@ -117,7 +117,7 @@ class _Step:
         pod = self.pods.get(ordinal)
         if pod is None:
             if any(is_left_over(self.set, claim) for claim in claims_of(self.set, ordinal, self.claims)):
-                # The data of a Pod that was one too many are to go; its successor begins with new ones.
+                # The claim goes with the Pod that was one too many; the next Pod gets a new one.
                 self._wake_in(LEFT_OVER_SECONDS)
             else:
                 self._create(ordinal)

@@ -2,10 +2,9 @@
 
 import structlog
 
-from controller.base import Controller, Tools
+from controller.base import Controller, Tools, delete
 from controller.trace_collector.reconcile import reconcile
 from vaina.cache.factory import InformerFactory
-from vaina.errors import Conflict, NotFound
 from vaina.kinds import POD
 
 log = structlog.stdlib.get_logger(__name__)
@@ -34,13 +33,7 @@ class TraceCollector(Controller):
             uids = {pod.metadata.uid for pod in self._pods.lister.list()}
             for trace in reconcile(page.items, uids, now=self.clock.now()):
                 meta = trace.metadata
-                try:
-                    await self._traces.delete(
-                        meta.name, meta.namespace, resource_version=meta.resource_version
-                    )
-                except (NotFound, Conflict):
-                    continue
-                removed += 1
+                removed += await delete(self._traces, meta, resource_version=meta.resource_version)
             token = page.continue_token
             if not token:
                 break

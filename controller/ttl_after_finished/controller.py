@@ -3,7 +3,7 @@
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
 
-from controller.base import Controller, Tools
+from controller.base import Controller, Tools, find
 from controller.ttl_after_finished.reconcile import seconds_left
 from vaina.cache.factory import InformerFactory
 from vaina.errors import Conflict, NotFound
@@ -34,13 +34,10 @@ class TtlAfterFinishedController(Controller):
         if left is None or left > 0:
             return left
         namespace, name = split_key(key)
-        try:
-            # Its time may have been changed, or it may be another Job, and the cache does not know yet.
-            fresh = await self._client.get(name, namespace)
-        except NotFound:
-            return None
-        left = seconds_left(fresh, self.clock.now())
-        if left is None or left > 0:
+        # The cache may be late: the Job's time may have changed, or another Job may have its name.
+        fresh = await find(self._client, name, namespace)
+        left = seconds_left(fresh, self.clock.now()) if fresh is not None else None
+        if fresh is None or left is None or left > 0:
             return left
         meta = fresh.metadata
         try:

@@ -14,6 +14,6 @@ def seconds_left(job: job_pb2.Job, now: float) -> float | None:
         return None
     condition = get_condition(job.status.conditions, kind)
     if condition is None or not condition.HasField("last_transition_time"):
-        # Another controller's Job: nobody knows since when (jobFinishTime is an error, and the Job stays).
+        # Another controller's Job without a time stays (jobFinishTime is an error).
         return None
     return seconds_of(condition.last_transition_time) + job.spec.ttl_seconds_after_finished - now

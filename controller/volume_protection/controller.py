@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import structlog
@@ -49,10 +50,8 @@ class _Protection(Controller):
             case Verdict.REMOVE:
                 remove_finalizer(changed.metadata, self.finalizer)
                 self._report(key, obj.metadata.uid)
-        try:
+        with suppress(NotFound):
             await self._client.kind(self.kind).update(changed)
-        except NotFound:
-            return None
         return None
 
     @abstractmethod
