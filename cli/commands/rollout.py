@@ -127,7 +127,6 @@ async def history(shell: Shell, clients: Clientset, *, words: Sequence[str], rev
             if revision not in sets:
                 raise Failure("unable to find the specified revision")
             page = Page()
-            page.line(0, "Pod Template:")
             describe_template(page, sets[revision].template)
             shell.out(f"{name} with revision #{revision}\n{page.text()}\n")
 

@@ -1,7 +1,5 @@
 """`vaina describe`: everything about one object for people, its events last.
 
-Pod and Node have pages of their own.
-
 The form is kubectl's: a name, a colon, and the values in line; inner things two columns deeper.
 """
 
@@ -10,22 +8,25 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from cli.printers.cells import show_selector
-from cli.printers.describe_autoscaler import describe_autoscaler
-from cli.printers.describe_budget import describe_budget
-from cli.printers.describe_deployment import describe_deployment
-from cli.printers.describe_job import describe_cron_job, describe_job
-from cli.printers.describe_limits import (
+from cli.printers.autoscaler import describe_autoscaler
+from cli.printers.cells import UNKNOWN, event_count, event_source, event_times
+from cli.printers.describe_node import describe_node
+from cli.printers.describe_pod import describe_pod
+from cli.printers.describe_policy import (
+    describe_budget,
     describe_limit_range,
     describe_namespace,
     describe_priority_class,
     describe_resource_quota,
 )
-from cli.printers.describe_node import describe_node
-from cli.printers.describe_pod import describe_pod, describe_template
+from cli.printers.describe_workload import (
+    describe_cron_job,
+    describe_deployment,
+    describe_job,
+    describe_replicas,
+)
 from cli.printers.duration import human_duration
-from cli.printers.event_columns import event_count, event_source, event_times
-from cli.printers.page import NONE, Page, controlled_by, describe_labels, describe_meta, show_time
+from cli.printers.page import NONE, Page, describe_labels, describe_meta, show_time
 from cli.printers.style import PLAIN, Paint
 from vaina.kinds import Kind
 from vaina.objects.encode import message_to_dict
@@ -37,50 +38,24 @@ def describe_events(page: Page, events: Sequence[Any], now: float) -> None:
         page.value(0, "Events", NONE)
         return
     page.line(0, "Events:")
+    rows = [
+        (event.type, event.reason, _event_age(event, now), event_source(event), event.message.strip())
+        for event in sorted(events, key=lambda item: event_times(item)[1] or 0.0)
+    ]
     page.line(1, "Type", "Reason", "Age", "From", "Message")
+    # So many dashes has kubectl.
     page.line(1, "----", "------", "----", "----", "-------")
-    for event in sorted(events, key=lambda item: event_times(item)[1] or 0.0):
-        page.line(
-            1, event.type, event.reason, _event_age(event, now), event_source(event), event.message.strip()
-        )
+    for row in rows:
+        page.line(1, *row)
 
 
 def _event_age(event: Any, now: float) -> str:
     first, last = event_times(event)
     if last is None or first is None:
-        return "<unknown>"
+        return UNKNOWN
     if event_count(event) > 1:
         return f"{human_duration(now - last)} (x{event_count(event)} over {human_duration(now - first)})"
     return human_duration(now - first)
-
-
-def _replicas(page: Page, owner: Any, pods: Sequence[Any]) -> None:
-    describe_meta(page, owner)
-    page.value(0, "Selector", show_selector(owner))
-    describe_labels(page, owner)
-    if controlled_by(owner):
-        page.value(0, "Controlled By", controlled_by(owner))
-    desired = owner.spec.replicas if owner.spec.HasField("replicas") else 1
-    page.value(0, "Replicas", f"{owner.status.replicas} current / {desired} desired")
-    phases = [pod.status.phase for pod in pods]
-    counts = [(phases.count(phase), words) for phase, words in _PHASES]
-    page.value(0, "Pods Status", " / ".join(f"{count} {words}" for count, words in counts))
-    page.line(0, "Pod Template:")
-    describe_template(page, owner.spec.template)
-    if owner.status.conditions:
-        page.line(0, "Conditions:")
-        page.line(1, "Type", "Status", "Reason")
-        page.line(1, "----", "------", "------")
-        for condition in owner.status.conditions:
-            page.line(1, condition.type, condition.status, condition.reason)
-
-
-_PHASES: Final = (
-    ("Running", "Running"),
-    ("Pending", "Waiting"),
-    ("Succeeded", "Succeeded"),
-    ("Failed", "Failed"),
-)
 
 
 def _config_map(page: Page, config: Any, _: Sequence[Any]) -> None:
@@ -152,9 +127,9 @@ _Describe = Callable[[Page, Any, Sequence[Any]], None]
 _PAGES: Final[Mapping[str, _Describe]] = {
     "Pod": describe_pod,
     "Node": describe_node,
-    "ReplicaSet": _replicas,
+    "ReplicaSet": describe_replicas,
     "Deployment": describe_deployment,
-    "ReplicationController": _replicas,
+    "ReplicationController": describe_replicas,
     "Job": describe_job,
     "CronJob": describe_cron_job,
     "HorizontalPodAutoscaler": describe_autoscaler,
@@ -177,8 +152,8 @@ def render_description(
     Args:
         kind: its kind.
         obj: the object.
-        pods: of a Node: those on it; of a ReplicaSet: those that it owns; of a Deployment: its ReplicaSets;
-            of a Namespace: its quotas and limit ranges.
+        pods: of a Node its Pods; of a ReplicaSet those that it owns; of a Deployment its ReplicaSets; of a
+            Namespace its quotas and limit ranges.
         events: about the object.
         now: seconds since the epoch.
         paint: colours, or none.

@@ -1,37 +1,39 @@
-"""The page of a Pod (and of a Pod template): containers with their states, conditions, volumes.
-
-Follows kubectl describe.
-"""
+"""The page of a Pod, and of a Pod template, as kubectl describes them: containers, conditions, volumes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cli.printers.cells import int_or_text
 from cli.printers.page import NONE, Page, controlled_by, describe_labels, describe_meta, show_time
 from vaina.objects.encode import message_to_dict
 
 
 def describe_pod(page: Page, pod: Any, _: Sequence[Any] = ()) -> None:
     """Write everything about a Pod but its events."""
-    spec, status = pod.spec, pod.status
+    meta, spec, status = pod.metadata, pod.spec, pod.status
     describe_meta(page, pod)
-    if spec.HasField("priority"):
-        page.value(0, "Priority", str(spec.priority))
-    if spec.priority_class_name:
-        page.value(0, "Priority Class Name", spec.priority_class_name)
-    if spec.runtime_class_name:
-        page.value(0, "Runtime Class Name", spec.runtime_class_name)
-    page.value(0, "Service Account", spec.service_account_name or "default")
-    page.value(0, "Node", f"{spec.node_name}/{status.host_ip}" if spec.node_name else NONE)
-    if status.HasField("start_time"):
-        page.value(0, "Start Time", show_time(status.start_time))
+    page.values(
+        0,
+        ("Priority", str(spec.priority) if spec.HasField("priority") else None),
+        ("Priority Class Name", spec.priority_class_name or None),
+        ("Runtime Class Name", spec.runtime_class_name or None),
+        ("Service Account", spec.service_account_name or "default"),
+        ("Node", f"{spec.node_name}/{status.host_ip}" if spec.node_name else NONE),
+        ("Start Time", show_time(status.start_time) if status.HasField("start_time") else None),
+    )
     describe_labels(page, pod)
-    _status(page, pod)
-    page.value(0, "IP", status.pod_ip)
+    ending = meta.HasField("deletion_timestamp")
+    page.values(
+        0,
+        ("Status", f"Terminating (since {show_time(meta.deletion_timestamp)})" if ending else status.phase),
+        ("Termination Grace Period", f"{meta.deletion_grace_period_seconds}s" if ending else None),
+        ("Reason", status.reason or None),
+        ("Message", status.message or None),
+        ("IP", status.pod_ip),
+    )
     page.many(0, "IPs", [f"IP: {entry.ip}" for entry in status.pod_ips])
-    if controlled_by(pod):
-        page.value(0, "Controlled By", controlled_by(pod))
-    if status.nominated_node_name:
-        page.value(0, "NominatedNodeName", status.nominated_node_name)
+    nominated = status.nominated_node_name or None
+    page.values(0, ("Controlled By", controlled_by(pod)), ("NominatedNodeName", nominated))
     _containers(page, "Init Containers", spec.init_containers, status.init_container_statuses, 0)
     _containers(page, "Containers", spec.containers, status.container_statuses, 0)
     debug = [item.ephemeral_container_common for item in spec.ephemeral_containers]
@@ -47,21 +49,9 @@ def describe_pod(page: Page, pod: Any, _: Sequence[Any] = ()) -> None:
     page.many(0, "Tolerations", [_toleration(item) for item in spec.tolerations])
 
 
-def _status(page: Page, pod: Any) -> None:
-    status = pod.status
-    if pod.metadata.HasField("deletion_timestamp"):
-        page.value(0, "Status", f"Terminating (since {show_time(pod.metadata.deletion_timestamp)})")
-        page.value(0, "Termination Grace Period", f"{pod.metadata.deletion_grace_period_seconds}s")
-    else:
-        page.value(0, "Status", status.phase)
-    if status.reason:
-        page.value(0, "Reason", status.reason)
-    if status.message:
-        page.value(0, "Message", status.message)
-
-
 def describe_template(page: Page, template: Any) -> None:
-    """Write a Pod template, one level deeper."""
+    """Write a Pod template, one level deeper than its title."""
+    page.line(0, "Pod Template:")
     page.pairs(1, "Labels", template.metadata.labels)
     _containers(page, "Init Containers", template.spec.init_containers, (), 1)
     _containers(page, "Containers", template.spec.containers, (), 1)
@@ -81,33 +71,30 @@ def _containers(
 
 
 def _container(page: Page, container: Any, status: Any, level: int) -> None:
-    if status is not None:
-        page.value(level, "Container ID", status.container_id)
-    page.value(level, "Image", container.image)
-    if status is not None:
-        page.value(level, "Image ID", status.image_id)
+    several = "s" if len(container.ports) > 1 else ""
     ports = [f"{port.container_port}/{port.protocol or 'TCP'}" for port in container.ports]
-    page.value(level, "Port" if len(ports) < 2 else "Ports", ", ".join(ports) or NONE)
     host_ports = [f"{port.host_port}/{port.protocol or 'TCP'}" for port in container.ports]
-    page.value(level, "Host Port" if len(ports) < 2 else "Host Ports", ", ".join(host_ports) or NONE)
+    page.values(
+        level,
+        ("Container ID", status.container_id if status is not None else None),
+        ("Image", container.image),
+        ("Image ID", status.image_id if status is not None else None),
+        (f"Port{several}", ", ".join(ports) or NONE),
+        (f"Host Port{several}", ", ".join(host_ports) or NONE),
+    )
     _words(page, "Command", container.command, level)
     _words(page, "Args", container.args, level)
     if status is not None:
         _state(page, "State", status.state, level)
         if status.last_state.HasField("terminated"):
             _state(page, "Last State", status.last_state, level)
-        page.value(level, "Ready", str(status.ready))
-        page.value(level, "Restart Count", str(status.restart_count))
+        page.values(level, ("Ready", str(status.ready)), ("Restart Count", str(status.restart_count)))
     for name, amounts in (("Limits", container.resources.limits), ("Requests", container.resources.requests)):
         if amounts:
             page.line(level, f"{name}:")
-            for resource in sorted(amounts):
-                page.value(level + 1, resource, amounts[resource].string)
-    for name, field in (
-        ("Liveness", "liveness_probe"),
-        ("Readiness", "readiness_probe"),
-        ("Startup", "startup_probe"),
-    ):
+            page.values(level + 1, *((resource, amounts[resource].string) for resource in sorted(amounts)))
+    for name in ("Liveness", "Readiness", "Startup"):
+        field = f"{name.lower()}_probe"
         if container.HasField(field):
             page.value(level, name, show_probe(getattr(container, field)))
     _environment(page, container, level)
@@ -146,26 +133,19 @@ def _state(page: Page, name: str, state: Any, level: int) -> None:
     elif state.HasField("terminated"):
         ended = state.terminated
         page.value(level, name, "Terminated")
-        if ended.reason:
-            page.value(level + 1, "Reason", ended.reason)
-        if ended.message:
-            page.value(level + 1, "Message", ended.message)
-        page.value(level + 1, "Exit Code", str(ended.exit_code))
-        if ended.signal:
-            page.value(level + 1, "Signal", str(ended.signal))
-        page.value(level + 1, "Started", show_time(ended.started_at))
-        page.value(level + 1, "Finished", show_time(ended.finished_at))
+        page.values(
+            level + 1,
+            ("Reason", ended.reason or None),
+            ("Message", ended.message or None),
+            ("Exit Code", str(ended.exit_code)),
+            ("Signal", str(ended.signal) if ended.signal else None),
+            ("Started", show_time(ended.started_at)),
+            ("Finished", show_time(ended.finished_at)),
+        )
     else:
         page.value(level, name, "Waiting")
-        if state.waiting.reason:
-            page.value(level + 1, "Reason", state.waiting.reason)
-        if state.waiting.message:
-            page.value(level + 1, "Message", state.waiting.message)
-
-
-def show_port(port: Any) -> str:
-    """Write an IntOrString."""
-    return port.str_val if port.type == 1 else str(port.int_val)
+        waiting = state.waiting
+        page.values(level + 1, ("Reason", waiting.reason or None), ("Message", waiting.message or None))
 
 
 def show_probe(probe: Any) -> str:
@@ -175,9 +155,9 @@ def show_probe(probe: Any) -> str:
         what = f"exec [{' '.join(handler.exec.command)}]"
     elif handler.HasField("http_get"):
         get = handler.http_get
-        what = f"http-get {(get.scheme or 'HTTP').lower()}://{get.host}:{show_port(get.port)}{get.path}"
+        what = f"http-get {(get.scheme or 'HTTP').lower()}://{get.host}:{int_or_text(get.port)}{get.path}"
     elif handler.HasField("tcp_socket"):
-        what = f"tcp-socket {handler.tcp_socket.host}:{show_port(handler.tcp_socket.port)}"
+        what = f"tcp-socket {handler.tcp_socket.host}:{int_or_text(handler.tcp_socket.port)}"
     elif handler.HasField("grpc"):
         what = f"grpc <pod>:{handler.grpc.port} {handler.grpc.service}"
     else:

@@ -17,10 +17,7 @@ class Page:
         self._lines: list[tuple[int, tuple[str, ...]]] = []
 
     def line(self, level: int, *cells: str) -> None:
-        """Add a line of cells; `level` says how deep it stands.
-
-        What would break the line, or the terminal, is written out.
-        """
+        """Add a line of cells, `level` steps deep; what would break it, or the terminal, is written out."""
         self._lines.append((level, tuple(visible(cell).replace("\n", "\\n") for cell in cells)))
 
     def value(self, level: int, name: str, value: str) -> None:
@@ -32,30 +29,48 @@ class Page:
 
     def pairs(self, level: int, name: str, values: Mapping[str, str]) -> None:
         """Add a map: one `key=value` a line, or <none>."""
-        texts = [f"{key}={values[key]}" for key in sorted(values)]
-        self.many(level, name, texts)
+        self.many(level, name, [f"{key}={values[key]}" for key in sorted(values)])
 
     def many(self, level: int, name: str, texts: Sequence[str]) -> None:
         """Add values under one another beside their name, or <none>."""
         self.value(level, name, "\n".join(texts) if texts else NONE)
+
+    def values(self, level: int, *values: tuple[str, str | None]) -> None:
+        """Add names with their values; None is left out."""
+        for name, value in values:
+            if value is not None:
+                self.value(level, name, value)
+
+    def table(self, level: int, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Add rows under underlined headers."""
+        self.line(level, *headers)
+        self.line(level, *("-" * len(header) for header in headers))
+        for row in rows:
+            self.line(level, *row)
+
+    def conditions(self, status: Any, *headers: str) -> None:
+        """Add the conditions of an object, if it has any; the headers are the names of their fields."""
+        if status.conditions:
+            fields = [header.lower() for header in headers]
+            self.line(0, "Conditions:")
+            self.table(1, headers, ([getattr(item, field) for field in fields] for item in status.conditions))
 
     def text(self) -> str:
         """Return the page; the columns of neighbouring lines of one level are in line."""
         out: list[str] = []
         start = 0
         while start < len(self._lines):
-            level, cells = self._lines[start]
+            level, _ = self._lines[start]
             end = start + 1
-            while (
-                end < len(self._lines) and self._lines[end][0] == level and self._columns(end) == len(cells)
-            ):
+            while end < len(self._lines) and self._shape(end) == self._shape(start):
                 end += 1
             out.extend(_align([line[1] for line in self._lines[start:end]], " " * (_TAB * level)))
             start = end
         return "".join(f"{line}\n" for line in out)
 
-    def _columns(self, index: int) -> int:
-        return len(self._lines[index][1])
+    def _shape(self, index: int) -> tuple[int, int]:
+        level, cells = self._lines[index]
+        return level, len(cells)
 
 
 def _align(rows: Sequence[tuple[str, ...]], indent: str) -> Iterable[str]:
@@ -72,24 +87,21 @@ def show_time(stamp: Any) -> str:
 
 def describe_meta(page: Page, obj: Any, *, namespaced: bool = True) -> None:
     """Begin a page with what every object has."""
-    meta = obj.metadata
-    page.value(0, "Name", meta.name)
-    if namespaced:
-        page.value(0, "Namespace", meta.namespace)
+    namespace = obj.metadata.namespace if namespaced else None
+    page.values(0, ("Name", obj.metadata.name), ("Namespace", namespace))
 
 
 def describe_labels(page: Page, obj: Any) -> None:
     """Add labels and annotations; the manifest that was applied last is left out, it is the object itself."""
-    meta = obj.metadata
-    page.pairs(0, "Labels", meta.labels)
+    page.pairs(0, "Labels", obj.metadata.labels)
     shown = {
         key: value
-        for key, value in meta.annotations.items()
+        for key, value in obj.metadata.annotations.items()
         if not key.endswith("/last-applied-configuration")
     }
     page.many(0, "Annotations", [f"{key}: {shown[key]}" for key in sorted(shown)])
 
 
-def controlled_by(obj: Any) -> str:
-    """Return the object's controller as Kind/name, or an empty text."""
-    return next((f"{o.kind}/{o.name}" for o in obj.metadata.owner_references if o.controller), "")
+def controlled_by(obj: Any) -> str | None:
+    """Return the object's controller as Kind/name; None: it has none."""
+    return next((f"{o.kind}/{o.name}" for o in obj.metadata.owner_references if o.controller), None)

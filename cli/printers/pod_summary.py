@@ -28,6 +28,11 @@ class PodSummary:
             if self.last_restart is None or finished.seconds > self.last_restart.seconds:
                 self.last_restart = finished
 
+    @property
+    def ready_text(self) -> str:
+        """How many containers of how many are ready: 1/2."""
+        return f"{self.ready}/{self.total}"
+
     def restarts_text(self, now: float) -> str:
         """Write the restarts: 3 (2m ago)."""
         if self.restarts and self.last_restart is not None and self.last_restart.seconds:
