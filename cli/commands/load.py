@@ -1,5 +1,6 @@
 """`vaina load`: load tests of the scheduler. The work is done in `bench.load` (docs/load-testing.md)."""
 
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,16 +9,17 @@ from typing import Any
 import click
 
 from bench.load import compare
+from bench.load.agent import serve_pipes
 from bench.load.cleanup import CLEAN_SECONDS, clean
 from bench.load.cluster import ClusterError, LocalCluster, RunningCluster, Target
 from bench.load.context import RunError
+from bench.load.frames import NAME, NAME_WORDS, FrameError
 from bench.load.hollow import HollowError
 from bench.load.html import page
 from bench.load.html_repeated import page_of_runs
 from bench.load.long_enough import MeasureError
 from bench.load.machines import MachineError
-from bench.load.parse import WorkloadError, find_workload, read_workloads, select
-from bench.load.progress import Progress
+from bench.load.parse import select
 from bench.load.repeated import decode_runs, encode_runs, figures_of, repeated
 from bench.load.repeated import table as runs_table
 from bench.load.report import Report, ReportError, data_items, encode, table
@@ -28,34 +30,32 @@ from bench.load.slo import failed
 from bench.load.workload import Workload
 from cli import flags
 from cli.app import cli
-from cli.commands.load_agent import agent_command
 from cli.commands.load_configs import configs_command
 from cli.commands.load_import import import_command
 from cli.commands.load_options import RunOptions, read_options, run_options
-from cli.commands.load_target import client_of, terminable
-from cli.commands.load_trace import check_trace
+from cli.commands.load_target import (
+    FILES,
+    check_trace,
+    client_of,
+    number,
+    progress_of,
+    terminable,
+    violations_of,
+    workload_of,
+    workloads,
+    write_files,
+)
 from cli.failures import Exit, Failure
-from cli.printers.style import OVER
 from cli.shell import Shell
 from vaina.client.clientset import Clientset
 from vaina.objects.manifest import write_json
 
 
-def _workloads(files: tuple[str, ...]) -> list[Workload]:
-    try:
-        return read_workloads([Path(file) for file in files])
-    except WorkloadError as error:
-        raise Failure(str(error)) from error
-
-
 async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> None:
     """Run a workload, show what was found, and end with 1 where a limit does not hold."""
-    try:
-        workload = find_workload(options.workload, _workloads(options.files))
-    except WorkloadError as error:
-        raise Failure(str(error)) from error
+    workload = workload_of(options.workload, options.files)
     check_trace(workload, settings)
-    progress = Progress(shell.err_text, over=OVER if shell.interactive else "")
+    progress = progress_of(shell)
 
     async def once(workload: Workload, settings: Settings) -> Report:
         async with _target(shell, options) as (target, client):
@@ -92,9 +92,7 @@ def _tell(shell: Shell, options: RunOptions, reports: Sequence[Report]) -> None:
 
 
 def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report], tried: Sequence[Report]) -> None:
-    """Say which limits the medians do not hold and what was wrong in any run, and end with 1 where there is
-    any.
-    """
+    """Say which limits the medians do not hold and what was wrong in any run; end with 1 if anything was."""
     measured = figures_of(reports)
     broken = [
         f"{one.measurement}: {text}"
@@ -105,12 +103,7 @@ def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report], tried: 
         broken.append("nothing was measured")
     for text in broken:
         shell.err(f"limit: {text}")
-    violations = [
-        text
-        for report in (*tried, *reports)
-        if report.verification
-        for text in report.verification.violations
-    ]
+    violations = [text for report in (*tried, *reports) for text in violations_of(report)]
     for text in violations:
         shell.err(f"violation: {text}")
     if broken or violations:
@@ -146,52 +139,8 @@ def _how(options: RunOptions) -> dict[str, Any]:
 
 
 def _write(options: RunOptions, data: bytes, html: str, report: Report) -> None:
-    try:
-        if options.output:
-            _file(options.output).write_bytes(data)
-        if options.html:
-            _file(options.html).write_text(html, encoding="utf-8")
-        if options.perf_dash:
-            _file(options.perf_dash).write_text(write_json(data_items(report), indent=2))
-    except OSError as error:
-        raise Failure(f"cannot write {error.filename}: {error.strerror}") from error
-
-
-def _file(name: str) -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def load_compare(shell: Shell, first: str, second: str, tolerance: float) -> None:
-    """Show what changed between two reports."""
-    reports = []
-    for name in (first, second):
-        try:
-            reports.append(decode_runs(Path(name).read_bytes()))
-        except OSError as error:
-            raise Failure(f"cannot read {name}: {error.strerror}") from error
-        except ReportError as error:
-            raise Failure(f"{name}: {error}") from error
-    shell.out("\n".join(compare.table(*reports, tolerance=tolerance)) + "\n")
-
-
-async def load_clean(shell: Shell, clients: Clientset, run: str, wait_seconds: float) -> None:
-    """Delete what runs have left that were killed."""
-    try:
-        await clean(clients, run, wait_seconds=wait_seconds, say=shell.err)
-    except TimeoutError as error:
-        raise Failure(f"not everything was deleted within {CLEAN_SECONDS:.0f} s; try again") from error
-
-
-def load_list(shell: Shell, files: tuple[str, ...], label_filter: str) -> None:
-    """Show the workloads there are."""
-    found = select(_workloads(files), label_filter)
-    if not found:
-        shell.err("No workloads found.")
-    for workload in found:
-        counts = " ".join(f"{name}={value}" for name, value in workload.variant.params.items())
-        shell.out(f"{workload.name:52} {counts:60} {','.join(sorted(workload.labels))}".rstrip() + "\n")
+    items = write_json(data_items(report), indent=2) if options.perf_dash else ""
+    write_files(((options.output, data), (options.html, html.encode()), (options.perf_dash, items.encode())))
 
 
 @cli.group("load", no_args_is_help=True)
@@ -201,21 +150,12 @@ def load_command() -> None:
 
 load_command.add_command(import_command)
 load_command.add_command(configs_command)
-load_command.add_command(agent_command)
-
-_FILES = click.option(
-    "-f",
-    "--filename",
-    "files",
-    multiple=True,
-    help="A file of workloads, instead of those that come with the project.",
-)
 
 
 @load_command.command("run")
 @click.argument("workload", metavar="CASE/VARIANT")
 @flags.server
-@_FILES
+@FILES
 @run_options
 def run_command(**given: Any) -> None:
     """Run a workload: nodes and Pods are created, and what becomes of them is measured.
@@ -232,7 +172,7 @@ def run_command(**given: Any) -> None:
 
 
 @load_command.command("list")
-@_FILES
+@FILES
 @click.option(
     "-l",
     "--labels",
@@ -240,48 +180,74 @@ def run_command(**given: Any) -> None:
     default="",
     help="Those with (and with - without) these labels: performance,-short.",
 )
-def list_command(files: tuple[str, ...], label_filter: str) -> None:
+@click.pass_context
+def list_command(context: click.Context, files: tuple[str, ...], label_filter: str) -> None:
     """Show the workloads there are."""
-    shell = flags.shell_of(click.get_current_context())
-    try:
-        load_list(shell, files, label_filter)
-    except Failure as error:
-        raise click.ClickException(str(error)) from error
+    shell = flags.shell_of(context)
+    found = select(workloads(files), label_filter)
+    if not found:
+        shell.err("No workloads found.")
+    for workload in found:
+        counts = " ".join(f"{name}={value}" for name, value in workload.variant.params.items())
+        shell.out(f"{workload.name:52} {counts:60} {','.join(sorted(workload.labels))}".rstrip() + "\n")
 
 
 @load_command.command("compare")
 @click.argument("first", metavar="A.json")
 @click.argument("second", metavar="B.json")
-@click.option(
+@number(
     "--tolerance",
-    type=click.FloatRange(0, 10),
-    default=0.1,
-    show_default=True,
-    help="Changes up to this share are not judged, nor what is within the spread of the runs.",
+    (0, 10),
+    0.1,
+    "Changes up to this share are not judged, nor what is within the spread of the runs.",
 )
-def compare_command(first: str, second: str, tolerance: float) -> None:
+@click.pass_context
+def compare_command(context: click.Context, first: str, second: str, tolerance: float) -> None:
     """Show what changed from one report to another, beyond what the runs of each are apart by themselves.
 
     Reports of `vaina load run --repeat 5` say how far that is; of a single run it is not known.
     """
-    shell = flags.shell_of(click.get_current_context())
-    try:
-        load_compare(shell, first, second, tolerance)
-    except Failure as error:
-        raise click.ClickException(str(error)) from error
+    reports = []
+    for name in (first, second):
+        try:
+            reports.append(decode_runs(Path(name).read_bytes()))
+        except OSError as error:
+            raise Failure(f"cannot read {name}: {error.strerror}") from error
+        except ReportError as error:
+            raise Failure(f"{name}: {error}") from error
+    flags.shell_of(context).out("\n".join(compare.table(*reports, tolerance=tolerance)) + "\n")
 
 
-@load_command.command("clean")
+@flags.verb(load_command, "clean")
 @click.argument("run", default="")
 @flags.server
-@click.option(
-    "--wait",
-    "wait_seconds",
-    type=click.FloatRange(0, 3600),
-    default=30.0,
-    show_default=True,
-    help="Seconds to wait for namespaces to end.",
-)
-def clean_command(run: str, wait_seconds: float) -> None:
+@number("--wait wait_seconds", (0, 3600), 30.0, "Seconds to wait for namespaces to end.")
+async def load_clean(shell: Shell, clients: Clientset, *, run: str, wait_seconds: float) -> None:
     """Delete what runs (or one RUN) left in a cluster that were killed, or told to keep."""
-    flags.start(lambda shell, clients: load_clean(shell, clients, run, wait_seconds))
+    try:
+        await clean(clients, run, wait_seconds=wait_seconds, say=shell.err)
+    except TimeoutError as error:
+        raise Failure(f"not everything was deleted within {CLEAN_SECONDS:.0f} s; try again") from error
+
+
+@flags.verb(load_command, "agent")
+@click.option("--name", default=socket.gethostname, help="What the report calls this machine (its hostname).")
+async def load_agent(shell: Shell, _: Clientset, *, name: str) -> None:
+    """Take part in a load from this machine.
+
+    A run starts it, through ssh for example, and speaks with it over its pipes.
+
+    \b
+      vaina load run CASE/VARIANT -s HOST:PORT --generate-on "ssh a vaina load agent" --generate-on "ssh b
+      vaina load agent"
+    It listens nowhere. It ends when the run does, and with it what it has started.
+    """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
+    if not NAME.fullmatch(name):
+        raise Failure(f'--name: "{name}": {NAME_WORDS}')
+    if shell.interactive:
+        raise Failure('it is started by a run: vaina load run ... --generate-on "ssh HOST vaina load agent"')
+    try:
+        async with terminable():
+            await serve_pipes(name, client_of)
+    except (FrameError, ValueError, PermissionError) as error:
+        raise Failure(f"what comes is not a run of vaina load: {error}") from error

@@ -4,18 +4,17 @@ The work is done in `bench.load`.
 """
 
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bench.load.cluster import ClusterError, LocalCluster, LocalSettings
-from bench.load.configs import MOST, Once, Outcome, complete, encode, runs_of, table
+from bench.load.configs import MOST, Once, complete, encode, runs_of, table
 from bench.load.context import RunError
 from bench.load.html_configs import page_of_configs
+from bench.load.judging import JudgingError, of_file
 from bench.load.measure import page_of
-from bench.load.parse import WorkloadError, find_workload, read_workloads
 from bench.load.placement import compute_placement
 from bench.load.progress import Progress
 from bench.load.repeated import MAX_RUNS
@@ -23,22 +22,32 @@ from bench.load.session import run_workload
 from bench.load.settings import Settings
 from bench.load.workload import Workload
 from cli import flags
-from cli.commands.load_options import wrong_configuration
-from cli.commands.load_target import client_of, terminable
-from cli.commands.load_trace import MAX_TRACE, check_trace
+from cli.commands.load_target import (
+    FILES,
+    MAX_TRACE,
+    PATIENCE,
+    check_trace,
+    client_of,
+    flag,
+    number,
+    progress_of,
+    several,
+    terminable,
+    text,
+    trace_option,
+    violations_of,
+    workload_of,
+    write_files,
+)
 from cli.failures import Exit, Failure
-from cli.printers.style import OVER
 from cli.shell import Shell
 
 _DEFAULT = "default"
 _VICTIMS = "scheduler_preemption_victims_sum"
 
 
-async def load_compare_configs(shell: Shell, given: dict[str, Any]) -> None:
-    """Run a workload once or more for each configuration, each time on processes of its own.
-
-    Show and write what came of it.
-    """
+async def _compare_configs(shell: Shell, given: dict[str, Any]) -> None:
+    """Run a workload for each configuration, on processes of its own; show and write what came of it."""
     workload, configs = _checked(given)
     settings = Settings(
         run=f"load-{secrets.token_hex(3)}", create=given["create"] or ("batch" if given["trace"] else "pending"),
@@ -46,7 +55,7 @@ async def load_compare_configs(shell: Shell, given: dict[str, Any]) -> None:
         trace=given["trace"].read(MAX_TRACE) if given["trace"] else "",
     )  # fmt: skip
     check_trace(workload, settings)
-    progress = Progress(shell.err_text, over=OVER if shell.interactive else "")
+    progress = progress_of(shell)
     runs: list[list[Once]] = [[] for _ in configs]
     config = ""
     try:
@@ -65,39 +74,32 @@ async def load_compare_configs(shell: Shell, given: dict[str, Any]) -> None:
         outcomes = complete([Path(one).name for one in configs], runs)
         if outcomes:
             shell.out("\n".join(table(outcomes)) + "\n")
-            _write(given, outcomes)
-    _judge(shell, outcomes)
-
-
-def _judge(shell: Shell, outcomes: Sequence[Outcome]) -> None:
-    """Say what was wrong in any run, and end with 1 where there is any."""
+            write_files(
+                ((given["output"], encode(outcomes)), (given["html"], page_of_configs(outcomes).encode()))
+            )
     violations = [
-        f"{name}: {text}"
-        for name, run in runs_of(outcomes)
-        for text in (run.report.verification.violations if run.report.verification else ())
+        f"{name}: {words}" for name, run in runs_of(outcomes) for words in violations_of(run.report)
     ]
-    for text in violations:
-        shell.err(f"violation: {text}")
+    for words in violations:
+        shell.err(f"violation: {words}")
     if violations:
         raise Exit(1)
 
 
 def _checked(given: dict[str, Any]) -> tuple[Workload, list[str]]:
-    """Return the workload and the files of configurations ("": the defaults), or say what is wrong before
-    anything runs.
-    """
+    """Return the workload and the files of configurations ("": the defaults). Raises Failure."""
     configs: tuple[str, ...] = given["configs"]
     if not 2 <= len(configs) <= MOST:
         raise Failure(f"--scheduler-config: 2 to {MOST} are compared, not {len(configs)}")
     for config in configs:
-        if config != _DEFAULT and (wrong := wrong_configuration(config)):
-            raise Failure(wrong)
+        if config != _DEFAULT:
+            try:
+                of_file(config)
+            except JudgingError as error:
+                raise Failure(f"--scheduler-config: {error}") from error
     if given["trace"] and given["create"] == "pending":
         raise Failure("--create pending has no --trace: all Pods are there before")
-    try:
-        workload = find_workload(given["workload"], read_workloads([Path(file) for file in given["files"]]))
-    except WorkloadError as error:
-        raise Failure(str(error)) from error
+    workload = workload_of(given["workload"], given["files"])
     return workload, ["" if config == _DEFAULT else str(Path(config).resolve()) for config in configs]
 
 
@@ -112,77 +114,45 @@ async def _run(workload: Workload, local: LocalSettings, settings: Settings, pro
     return Once(report, placement, victims)
 
 
-def _write(given: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
-    try:
-        if given["output"]:
-            Path(given["output"]).write_bytes(encode(outcomes))
-        if given["html"]:
-            Path(given["html"]).write_text(page_of_configs(outcomes), encoding="utf-8")
-    except OSError as error:
-        raise Failure(f"cannot write {error.filename}: {error.strerror}") from error
+_OPTIONS = (
+    FILES,
+    several(
+        "--scheduler-config configs",
+        f"A configuration of the scheduler, or `{_DEFAULT}`; 2 to {MOST}. The first is what the others are compared with.",
+        "FILE",
+    ),
+    flag("--local", "It always runs on processes of its own: this says so, and changes nothing."),
+    number(
+        "--repeat",
+        (1, MAX_RUNS),
+        1,
+        "Run it so often with each, in turn: medians, and how far the runs are apart.",
+    ),
+    trace_option("Open loop: a file with the seconds from the start at which each Pod is due, one a line."),
+    click.option(
+        "--create",
+        type=click.Choice(["pending", "batch"]),
+        help="Measured Pods are there before the scheduler starts (the default), or are created in batches while it runs (with --trace the default).",
+    ),
+    number("--in-flight", (1, 64), 4, "Batches under way at once; 1 keeps the order of Pods."),
+    click.option("--seed", type=int, default=1, show_default=True, help="Of what a workload draws."),
+    PATIENCE,
+    click.option("--verify/--no-verify", default=True, show_default=True, help="Judge each run afterwards."),
+    flag("--no-fsync", "etcd does not wait for the disk."),
+    text("-o --output", "Write everything as JSON: each report, each node's use, each Pod's node."),
+    text("--html", "Write the comparison as one HTML page."),
+)
+
+
+def _options(command: flags.F) -> flags.F:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command("compare-configs")
 @click.argument("workload", metavar="CASE/VARIANT")
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    multiple=True,
-    help="A file of workloads, instead of those that come with the project.",
-)
-@click.option(
-    "--scheduler-config",
-    "configs",
-    multiple=True,
-    metavar="FILE",
-    help=f"A configuration of the scheduler, or `{_DEFAULT}`; 2 to {MOST}. The first is what the others are compared with.",
-)
-@click.option(
-    "--local", is_flag=True, help="It always runs on processes of its own: this says so, and changes nothing."
-)
-@click.option(
-    "--repeat",
-    type=click.IntRange(1, MAX_RUNS),
-    default=1,
-    show_default=True,
-    help="Run it so often with each, in turn: medians, and how far the runs are apart.",
-)
-@click.option(
-    "--trace",
-    type=click.File("r"),
-    help="Open loop: a file with the seconds from the start at which each Pod is due, one a line.",
-)
-@click.option(
-    "--create",
-    type=click.Choice(["pending", "batch"]),
-    help="Measured Pods are there before the scheduler starts (the default), or are created in batches while it runs (with --trace the default).",
-)
-@click.option(
-    "--in-flight",
-    type=click.IntRange(1, 64),
-    default=4,
-    show_default=True,
-    help="Batches under way at once; 1 keeps the order of Pods.",
-)
-@click.option("--seed", type=int, default=1, show_default=True, help="Of what a workload draws.")
-@click.option(
-    "--patience",
-    "patience_seconds",
-    type=click.FloatRange(1, 3600),
-    default=60.0,
-    show_default=True,
-    help="Give up when nothing has happened for so many seconds.",
-)
-@click.option("--verify/--no-verify", default=True, show_default=True, help="Judge each run afterwards.")
-@click.option("--no-fsync", is_flag=True, help="etcd does not wait for the disk.")
-@click.option(
-    "-o",
-    "--output",
-    default="",
-    help="Write everything as JSON: each report, each node's use, each Pod's node.",
-)
-@click.option("--html", default="", help="Write the comparison as one HTML page.")
+@_options
 def configs_command(**given: Any) -> None:
     """Run a workload for each of several configurations of the scheduler, and show them side by side.
 
@@ -190,4 +160,4 @@ def configs_command(**given: Any) -> None:
       vaina load compare-configs Imported/Pending -f mine/workload.yaml \\
         --scheduler-config default --scheduler-config most-allocated.yaml
     """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
-    flags.start(lambda shell, _: load_compare_configs(shell, given))
+    flags.start(lambda shell, _: _compare_configs(shell, given))

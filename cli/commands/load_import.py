@@ -9,39 +9,14 @@ from bench.load.exported import MAX_BYTES, ImportFailed, read_all
 from bench.load.imported import Replay, compute_import
 from bench.load.imported_files import files, words
 from cli import flags
+from cli.commands.load_target import flag, number, write_files
 from cli.failures import Failure
-from cli.shell import Shell
 
 _MIB = 2**20
 
 
-def load_import(
-    shell: Shell,
-    names: tuple[str, ...],
-    folder: str,
-    *,
-    replay: Replay,
-    scrub: bool,
-    speed: float,
-    max_bytes: int,
-) -> None:
-    """Read exports, write a workload, and say what came of it."""
-    read = _read(names, max_bytes, shell.stdin)
-    try:
-        found = compute_import(read_all(read), replay=replay, scrub=scrub)
-    except ImportFailed as error:
-        raise Failure(str(error)) from error
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        for name, content in files(found, replay, speed).items():
-            (Path(folder) / name).write_bytes(content)
-    except OSError as error:
-        raise Failure(f"cannot write {error.filename}: {error.strerror}") from error
-    shell.out("\n".join(words(found, folder, replay, speed)) + "\n")
-
-
 def _read(names: tuple[str, ...], max_bytes: int, stdin: BinaryIO) -> list[tuple[str, bytes]]:
-    """Return the files' content; together no more than so many bytes, which is asked before one is read."""
+    """Return the files' content, together no more than so many bytes: their sizes are asked first."""
     if names.count("-") > 1:
         raise Failure("standard input (-) can be read once")
     try:
@@ -68,28 +43,29 @@ def _read(names: tuple[str, ...], max_bytes: int, stdin: BinaryIO) -> list[tuple
     show_default=True,
     help="Measure the Pods that are pending, or schedule all of them anew, the oldest first.",
 )
-@click.option(
-    "--scrub",
-    is_flag=True,
-    help="Replace names, namespaces, labels' values and images; what matched still matches.",
-)
-@click.option(
+@flag("--scrub", "Replace names, namespaces, labels' values and images; what matched still matches.")
+@number(
     "--speed",
-    type=click.FloatRange(1e-3, 1e9),
-    default=1.0,
-    show_default=True,
-    help="How many times faster than in the cluster Pods arrive in arrivals.txt (load run --trace).",
+    (1e-3, 1e9),
+    1.0,
+    "How many times faster than in the cluster Pods arrive in arrivals.txt (load run --trace).",
 )
-@click.option(
-    "--max-size",
-    "max_mib",
-    type=click.IntRange(1, 16_384),
-    default=MAX_BYTES // _MIB,
-    show_default=True,
-    help="MiB of all files together; memory is needed several times as much.",
+@number(
+    "--max-size max_mib",
+    (1, 16_384),
+    MAX_BYTES // _MIB,
+    "MiB of all files together; memory is needed several times as much.",
 )
+@click.pass_context
 def import_command(
-    names: tuple[str, ...], folder: str, replay: Replay, *, scrub: bool, speed: float, max_mib: int
+    context: click.Context,
+    names: tuple[str, ...],
+    folder: str,
+    replay: Replay,
+    *,
+    scrub: bool,
+    speed: float,
+    max_mib: int,
 ) -> None:
     """Make a workload of a cluster, as kubectl shows it (- for standard input).
 
@@ -99,8 +75,11 @@ def import_command(
       vaina load run -f mine/workload.yaml Imported/Pending --local
     Only what a scheduler looks at is kept: no environment, commands or annotations.
     """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
-    shell = flags.shell_of(click.get_current_context())
+    shell = flags.shell_of(context)
+    read = _read(names, max_mib * _MIB, shell.stdin)
     try:
-        load_import(shell, names, folder, replay=replay, scrub=scrub, speed=speed, max_bytes=max_mib * _MIB)
-    except Failure as error:
-        raise click.ClickException(str(error)) from error
+        found = compute_import(read_all(read), replay=replay, scrub=scrub)
+    except ImportFailed as error:
+        raise Failure(str(error)) from error
+    write_files((str(Path(folder) / name), content) for name, content in files(found, replay, speed).items())
+    shell.out("\n".join(words(found, folder, replay, speed)) + "\n")

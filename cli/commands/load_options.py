@@ -1,10 +1,11 @@
 """The options of `vaina load run`, and what they come to. Beside `cli.commands.load`."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -17,9 +18,8 @@ from bench.load.scheduler_command import SchedulerCommand, parse_command, parse_
 from bench.load.settings import Creation, Nodes, Settings
 from bench.load.simulated import parse_delays
 from bench.load.slo import Limit, SloError, parse_limits
-from cli.commands.load_trace import MAX_TRACE
-
-F = TypeVar("F", bound=Callable[..., Any])
+from cli import flags
+from cli.commands.load_target import MAX_TRACE, PATIENCE, flag, number, several, text, trace_option
 
 #: what Pods run on real nodes, whose registry has no image of the templates
 _REAL_IMAGE = "busybox"
@@ -72,61 +72,41 @@ class RunOptions:
 
 
 _OPTIONS = (
-    click.option(
-        "--local", is_flag=True, help="Start etcd, apiserver and scheduler here, as processes of their own."
-    ),
-    click.option(
+    flag("--local", "Start etcd, apiserver and scheduler here, as processes of their own."),
+    number(
         "--repeat",
-        type=click.IntRange(1, MAX_RUNS),
-        default=1,
-        show_default=True,
-        help="Run it so often and report the median and the spread of each figure; every run begins with nothing of those before it.",
+        (1, MAX_RUNS),
+        1,
+        "Run it so often and report the median and the spread of each figure; every run begins with nothing of those before it.",
     ),
-    click.option(
+    text(
         "--measure",
-        default="",
-        metavar="LEAST..MOST",
-        help="10s..60s: create more measured Pods, or fewer, until it takes so long to schedule them.",
+        "10s..60s: create more measured Pods, or fewer, until it takes so long to schedule them.",
+        "LEAST..MOST",
     ),
     click.option(
         "--nodes",
         type=click.Choice(["objects", "simulated", "hollow", "real"]),
         help="Node objects alone (with --local the default), with one process that plays their kubelets, real kubelets whose runtime runs nothing, or the cluster's own nodes (otherwise the default).",
     ),
-    click.option(
+    several(
         "--generate-on",
-        multiple=True,
-        metavar="COMMAND",
-        help='Measured Pods are created by the machine that this command reaches ("ssh a vaina load agent"); several share the rate between them.',
+        'Measured Pods are created by the machine that this command reaches ("ssh a vaina load agent"); several share the rate between them.',
+        "COMMAND",
     ),
-    click.option(
+    several(
         "--hollow-on",
-        multiple=True,
-        metavar="COMMAND",
-        help="With --nodes hollow: their kubelets run on the machine that this command reaches; may be repeated.",
+        "With --nodes hollow: their kubelets run on the machine that this command reaches; may be repeated.",
+        "COMMAND",
     ),
     click.option(
         "--create",
         type=click.Choice(["pending", "batch", "unary"]),
         help="Measured Pods are there before the scheduler starts (with --local the default), are created in batches (otherwise the default), or one a call.",
     ),
-    click.option(
-        "--batch-size", type=click.IntRange(1, 1000), default=100, show_default=True, help="Pods in a call."
-    ),
-    click.option(
-        "--in-flight",
-        type=click.IntRange(1, 64),
-        default=4,
-        show_default=True,
-        help="Batches under way at once.",
-    ),
-    click.option(
-        "--callers",
-        type=click.IntRange(1, 1000),
-        default=32,
-        show_default=True,
-        help="Callers with --create unary.",
-    ),
+    number("--batch-size", (1, 1000), 100, "Pods in a call."),
+    number("--in-flight", (1, 64), 4, "Batches under way at once."),
+    number("--callers", (1, 1000), 32, "Callers with --create unary."),
     click.option(
         "--rate",
         type=click.FloatRange(0, 1_000_000),
@@ -140,155 +120,158 @@ _OPTIONS = (
         show_default=True,
         help="Open loop: how they come.",
     ),
-    click.option(
-        "--trace",
-        type=click.File("r"),
-        help="Open loop: a file with the seconds from the start at which each is due, one a line.",
-    ),
+    trace_option("Open loop: a file with the seconds from the start at which each is due, one a line."),
     click.option("--seed", type=int, default=1, show_default=True, help="Of arrivals and delays."),
-    click.option(
+    text(
         "--stages",
-        default="",
-        metavar="STAGE=FROM-TO,...",
-        help="Simulated and hollow nodes: how long stages take: run_sandbox=0.1-0.5,start_container=0.5-2.",
+        "Simulated and hollow nodes: how long stages take: run_sandbox=0.1-0.5,start_container=0.5-2.",
+        "STAGE=FROM-TO,...",
     ),
     click.option(
         "--wait-running/--no-wait-running",
         default=None,
         help="Wait until Pods run, not only until they are bound (the default, unless nodes are objects).",
     ),
-    click.option(
-        "--image", default="", help=f"Image of the Pods' containers (with real nodes {_REAL_IMAGE})."
-    ),
-    click.option(
-        "--window",
-        "window_seconds",
-        type=click.FloatRange(0.05, 60),
-        default=1.0,
-        show_default=True,
-        help="Seconds of a window of the throughput.",
-    ),
-    click.option(
-        "--patience",
-        "patience_seconds",
-        type=click.FloatRange(1, 3600),
-        default=60.0,
-        show_default=True,
-        help="Give up when nothing has happened for so many seconds.",
-    ),
+    text("--image", f"Image of the Pods' containers (with real nodes {_REAL_IMAGE})."),
+    number("--window window_seconds", (0.05, 60), 1.0, "Seconds of a window of the throughput."),
+    PATIENCE,
     click.option(
         "--verify/--no-verify",
         default=True,
         show_default=True,
         help="Judge afterwards whether nothing was bound twice or where it may not be, and whether nothing waits that fits; the exit code is 1 otherwise.",
     ),
-    click.option(
+    number(
         "--verify-seconds",
-        type=click.FloatRange(0, 86_400),
-        default=2.0,
-        show_default=True,
-        help="How long the judge walks through affinity and spread, for bindings chosen evenly, to check what it counts for all.",
+        (0, 86_400),
+        2.0,
+        "How long the judge walks through affinity and spread, for bindings chosen evenly, to check what it counts for all.",
     ),
-    click.option(
-        "--keep", is_flag=True, help="Leave everything in the cluster; `vaina load clean` takes it away."
-    ),
-    click.option("--no-fsync", is_flag=True, help="With --local: etcd does not wait for the disk."),
+    flag("--keep", "Leave everything in the cluster; `vaina load clean` takes it away."),
+    flag("--no-fsync", "With --local: etcd does not wait for the disk."),
     click.option(
         "--scheduler-config",
         type=click.Path(exists=True, dir_okay=False, resolve_path=True),
         default=None,
         help="With --local: the scheduler's configuration.",
     ),
-    click.option(
-        "--scheduler-flag",
-        "scheduler_flags",
-        multiple=True,
-        help="With --local: a further flag of the scheduler; may be repeated.",
+    several(
+        "--scheduler-flag scheduler_flags", "With --local: a further flag of the scheduler; may be repeated."
     ),
-    click.option(
+    text(
         "--scheduler-command",
-        default="",
-        metavar="COMMAND",
-        help="With --local: start this instead of our scheduler; {apiserver} in it, and VAINA_APISERVER, are where the apiserver is.",
+        "With --local: start this instead of our scheduler; {apiserver} in it, and VAINA_APISERVER, are where the apiserver is.",
+        "COMMAND",
     ),
-    click.option(
+    text(
         "--scheduler-health",
-        default="",
-        metavar="URL",
-        help="With --scheduler-command: answers with 200 once it is ready; otherwise it is when it has bound a first Pod.",
+        "With --scheduler-command: answers with 200 once it is ready; otherwise it is when it has bound a first Pod.",
+        "URL",
     ),
-    click.option(
-        "--profile",
-        "profiles",
-        multiple=True,
-        metavar="PROCESS=FILE",
-        help="With --local: have cProfile watch the scheduler or the apiserver; may be repeated.",
+    several(
+        "--profile profiles",
+        "With --local: have cProfile watch the scheduler or the apiserver; may be repeated.",
+        "PROCESS=FILE",
     ),
     click.option(
         "--scheduler-metrics",
         default=None,
         help=f"Metrics page of a running cluster's scheduler ({_SCHEDULER_PAGE}), or of that of --scheduler-command (none); empty: none.",
     ),
-    click.option(
+    text(
         "--apiserver-metrics",
+        "Metrics page of a running cluster's apiserver; empty: none.",
         default="http://127.0.0.1:8080/metrics",
-        help="Metrics page of a running cluster's apiserver; empty: none.",
     ),
-    click.option(
+    text(
         "--etcd-metrics",
+        "Metrics page of a running cluster's etcd; empty: none.",
         default="http://127.0.0.1:2381/metrics",
-        help="Metrics page of a running cluster's etcd; empty: none.",
     ),
-    click.option(
+    text(
         "--controller-metrics",
+        "Metrics page of a running cluster's controllers; empty: none.",
         default="http://127.0.0.1:10252/metrics",
-        help="Metrics page of a running cluster's controllers; empty: none.",
     ),
-    click.option(
-        "--kubelet-metrics",
-        multiple=True,
-        help="Metrics page of a running cluster's kubelet; may be repeated.",
-    ),
-    click.option(
+    several("--kubelet-metrics", "Metrics page of a running cluster's kubelet; may be repeated."),
+    text(
         "--slo",
-        default="",
-        metavar="LIMIT,...",
-        help="throughput>=3000,create_to_bound_p99<=100ms: the exit code is 1 where one does not hold.",
+        "throughput>=3000,create_to_bound_p99<=100ms: the exit code is 1 where one does not hold.",
+        "LIMIT,...",
     ),
-    click.option("-o", "--output", default="", help="Write the report as JSON."),
-    click.option("--html", default="", help="Write the report as one HTML page."),
-    click.option("--perf-dash", default="", help="Write what the reference's performance dashboard reads."),
+    text("-o --output", "Write the report as JSON."),
+    text("--html", "Write the report as one HTML page."),
+    text("--perf-dash", "Write what the reference's performance dashboard reads."),
 )
 
 
-def run_options(command: F) -> F:
+def run_options(command: flags.F) -> flags.F:
     """Add the options of `load run`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def wrong_configuration(path: str) -> str:
-    """Say what is wrong with a file of configuration; an empty text: nothing."""
+@contextmanager
+def usage(option: str) -> Iterator[None]:
+    """Raise what is wrong with an option's value as a UsageError."""
     try:
-        of_file(path)
-    except JudgingError as error:
-        return f"--scheduler-config: {error}"
-    return ""
+        yield
+    except (ValueError, JudgingError, MeasureError, SloError) as error:
+        raise click.UsageError(f"{option}: {error}") from error
+
+
+def _refuse(wrong: object, words: str) -> None:
+    if wrong:
+        raise click.UsageError(words)
+
+
+def _option(name: str) -> str:
+    """Return the option of a parameter: --scheduler-flag of scheduler_flags."""
+    return f"--{name.replace('_', '-').removesuffix('s')}"
 
 
 def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
-    """Make settings of what was given; what is left out depends on where it runs."""
+    """Make settings of what was given; what is left out depends on where it runs.
+
+    Raises:
+        click.UsageError: options do not go together, or have values that make no sense.
+    """
     local: bool = given["local"]
     nodes: Nodes = given["nodes"] or ("objects" if local else "real")
+    open_loop = given["rate"] or given["trace"]
     create: Creation = given["create"] or (
-        "pending"
-        if local and not given["rate"] and not given["trace"] and not given["generate_on"]
-        else "batch"
+        "pending" if local and not open_loop and not given["generate_on"] else "batch"
     )
-    _refuse(given, local=local, nodes=nodes, create=create)
-    if given["scheduler_config"] and (wrong := wrong_configuration(given["scheduler_config"])):
-        raise click.UsageError(wrong)
+    _refuse_mixtures(given, nodes=nodes, create=create)
+    _refuse_repeated(given)
+    _refuse_machines(given, nodes=nodes, create=create)
+    with usage("--stages"):
+        parse_delays(given["stages"])
+    for name in _LOCAL:
+        _refuse(given[name] and not local, f"{_option(name)} needs --local")
+    if given["scheduler_config"]:
+        with usage("--scheduler-config"):
+            of_file(given["scheduler_config"])
+    local_settings = LocalSettings(
+        fsync=not given["no_fsync"],
+        scheduler_config=given["scheduler_config"] or "",
+        scheduler_flags=given["scheduler_flags"],
+        profiles=_profiles(given["profiles"]),
+        scheduler_command=_scheduler_command(given),
+    )
+    with usage("--slo"):
+        limits = parse_limits(given["slo"]) if given["slo"] else []
+    with usage("--measure"):
+        bounds = parse_bounds(given["measure"]) if given["measure"] else None
+    page = given["scheduler_metrics"]
+    options = RunOptions(
+        bounds=bounds,
+        local=local_settings if local else None,
+        limits=limits,
+        scheduler_metrics=_SCHEDULER_PAGE if page is None else page,
+        **{name: given[name] for name in _OTHERS},
+    )
     plain_image = nodes == "real" and not given["image"]
     settings = Settings(
         run=f"load-{secrets.token_hex(3)}",
@@ -300,117 +283,77 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
         command=_REAL_COMMAND if plain_image else (),
         **{name: given[name] for name in _PLAIN},
     )
-    local_settings = LocalSettings(
-        fsync=not given["no_fsync"],
-        scheduler_config=given["scheduler_config"] or "",
-        scheduler_flags=given["scheduler_flags"],
-        profiles=_profiles(given["profiles"]),
-        scheduler_command=_scheduler_command(given),
-    )
-    try:
-        limits = parse_limits(given["slo"]) if given["slo"] else []
-    except SloError as error:
-        raise click.UsageError(f"--slo: {error}") from error
-    try:
-        bounds = parse_bounds(given["measure"]) if given["measure"] else None
-    except MeasureError as error:
-        raise click.UsageError(f"--measure: {error}") from error
-    options = RunOptions(
-        bounds=bounds,
-        local=local_settings if local else None,
-        limits=limits,
-        scheduler_metrics=_SCHEDULER_PAGE
-        if given["scheduler_metrics"] is None
-        else given["scheduler_metrics"],
-        **{name: given[name] for name in _OTHERS},
-    )
     return settings, options
 
 
 def _scheduler_command(given: dict[str, Any]) -> SchedulerCommand | None:
     """Return the scheduler that is started instead of ours, or refuse what only ours has."""
     if not given["scheduler_command"]:
-        if given["scheduler_health"]:
-            raise click.UsageError("--scheduler-health needs --scheduler-command")
+        _refuse(given["scheduler_health"], "--scheduler-health needs --scheduler-command")
         return None
     for name in ("scheduler_config", "scheduler_flags"):
-        if given[name]:
-            option = name.replace("_", "-").removesuffix("s")
-            raise click.UsageError(
-                f"--scheduler-command and --{option} exclude one another: the command has its own"
-            )
-    if "scheduler" in _profiles(given["profiles"]):
-        raise click.UsageError(
-            "--scheduler-command and --profile scheduler exclude one another: cProfile watches ours"
-        )
-    try:
-        words = parse_command(given["scheduler_command"])
-    except ValueError as error:
-        raise click.UsageError(f"--scheduler-command: {error}") from error
-    try:
+        words = f"--scheduler-command and {_option(name)} exclude one another: the command has its own"
+        _refuse(given[name], words)
+    words = "--scheduler-command and --profile scheduler exclude one another: cProfile watches ours"
+    _refuse("scheduler" in _profiles(given["profiles"]), words)
+    with usage("--scheduler-command"):
+        command = parse_command(given["scheduler_command"])
+    with usage("--scheduler-health"):
         health = parse_health(given["scheduler_health"])
-    except ValueError as error:
-        raise click.UsageError(f"--scheduler-health: {error}") from error
-    return SchedulerCommand(words, health, given["scheduler_metrics"] or "")
+    return SchedulerCommand(command, health, given["scheduler_metrics"] or "")
 
 
 def _profiles(given: Sequence[str]) -> dict[str, Path]:
     found = {}
-    for text in given:
-        process, equals, name = text.partition("=")
-        if process not in ("scheduler", "apiserver") or not equals or not name:
-            raise click.UsageError(f'--profile: "{text}" is not scheduler=FILE or apiserver=FILE')
+    for word in given:
+        process, equals, name = word.partition("=")
+        wrong = process not in ("scheduler", "apiserver") or not equals or not name
+        _refuse(wrong, f'--profile: "{word}" is not scheduler=FILE or apiserver=FILE')
         found[process] = Path(name).absolute()
     return found
 
 
-def _refuse(given: dict[str, Any], *, local: bool, nodes: str, create: str) -> None:
+def _refuse_mixtures(given: dict[str, Any], *, nodes: str, create: str) -> None:
     """Refuse what does not go together."""
-    open_loop = given["rate"] or given["trace"]
-    if given["rate"] and given["trace"]:
-        raise click.UsageError("--rate and --trace exclude one another")
-    if create == "pending" and not local:
-        raise click.UsageError(
-            "--create pending needs --local: the scheduler of a running cluster is not ours to stop"
-        )
-    if create == "pending" and open_loop:
-        raise click.UsageError("--create pending has no --rate and no --trace: all Pods are there before")
-    if local and nodes == "real":
-        raise click.UsageError("--nodes real needs a running cluster: --local has no nodes of its own")
-    if given["wait_running"] and nodes == "objects":
-        raise click.UsageError("--wait-running needs kubelets: --nodes simulated, hollow or real")
-    if given["stages"] and nodes not in ("simulated", "hollow"):
-        raise click.UsageError("--stages needs --nodes simulated or hollow")
-    _refuse_repeated(given)
-    _refuse_machines(given, nodes=nodes, create=create)
-    try:
-        parse_delays(given["stages"])
-    except ValueError as error:
-        raise click.UsageError(f"--stages: {error}") from error
-    for name in _LOCAL:
-        if given[name] and not local:
-            raise click.UsageError(f"--{name.replace('_', '-').removesuffix('s')} needs --local")
+    local, rate, trace = given["local"], given["rate"], given["trace"]
+    pending = create == "pending"
+    _refuse(rate and trace, "--rate and --trace exclude one another")
+    _refuse(
+        pending and not local,
+        "--create pending needs --local: the scheduler of a running cluster is not ours to stop",
+    )
+    _refuse(
+        pending and (rate or trace),
+        "--create pending has no --rate and no --trace: all Pods are there before",
+    )
+    _refuse(
+        local and nodes == "real", "--nodes real needs a running cluster: --local has no nodes of its own"
+    )
+    _refuse(
+        given["wait_running"] and nodes == "objects",
+        "--wait-running needs kubelets: --nodes simulated, hollow or real",
+    )
+    _refuse(
+        given["stages"] and nodes not in ("simulated", "hollow"),
+        "--stages needs --nodes simulated or hollow",
+    )
 
 
 def _refuse_machines(given: dict[str, Any], *, nodes: str, create: str) -> None:
     """Refuse what other machines cannot do, and commands that cannot be run."""
-    if given["generate_on"] and create == "pending":
-        raise click.UsageError(
-            "--generate-on needs --create batch or unary: pending Pods are created before anything is measured"
-        )
-    if given["hollow_on"] and nodes != "hollow":
-        raise click.UsageError("--hollow-on needs --nodes hollow")
+    _refuse(
+        given["generate_on"] and create == "pending",
+        "--generate-on needs --create batch or unary: pending Pods are created before anything is measured",
+    )
+    _refuse(given["hollow_on"] and nodes != "hollow", "--hollow-on needs --nodes hollow")
     for name in ("generate_on", "hollow_on"):
-        option = f"--{name.replace('_', '-')}"
-        if len(given[name]) > MAX_MACHINES:
-            raise click.UsageError(f"{option}: {MAX_MACHINES} machines at most")
-        if len({*given[name]}) < len(given[name]):
-            raise click.UsageError(f"{option}: the same command twice is one machine")
-        for command in given[name]:
-            try:
+        commands, option = given[name], _option(name)
+        _refuse(len(commands) > MAX_MACHINES, f"{option}: {MAX_MACHINES} machines at most")
+        repeated = len({*commands}) < len(commands)
+        _refuse(repeated, f"{option}: the same command twice is one machine")
+        for command in commands:
+            with usage(option):
                 parse_command(command)
-            except ValueError as error:
-                raise click.UsageError(f"{option}: {error}") from error
 
 
 def _refuse_repeated(given: dict[str, Any]) -> None:
@@ -424,6 +367,5 @@ def _refuse_repeated(given: dict[str, Any]) -> None:
     }
     asked = {"repeat": given["repeat"] > 1, "measure": bool(given["measure"])}
     for (one, other), reason in reasons.items():
-        if asked[one] and given[other]:
-            option = other.replace("_", "-").removesuffix("s")
-            raise click.UsageError(f"--{option} and --{one} exclude one another: {reason}")
+        words = f"{_option(other)} and --{one} exclude one another: {reason}"
+        _refuse(asked[one] and given[other], words)
