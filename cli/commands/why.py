@@ -1,7 +1,4 @@
-"""`vaina why POD`: what is wrong with it, and what to look at next.
-
-Gathers what is known; `cli.why` judges it.
-"""
+"""`vaina why POD` asks for all that is known of a Pod; `cli.why` judges it."""
 
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -14,9 +11,8 @@ from cli.app import cli
 from cli.commands.trace import find_trace
 from cli.shell import Shell
 from cli.targets import parse_pod
-from cli.why.diagnose import diagnose
+from cli.why.diagnose import diagnose, render_diagnosis
 from cli.why.evidence import Evidence, event_time
-from cli.why.text import render_diagnosis
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound
@@ -74,10 +70,7 @@ async def _node(clients: Clientset, pod: pod_pb2.Pod | None) -> node_pb2.Node | 
 
 
 async def _logs(clients: Clientset, pod: pod_pb2.Pod | None) -> dict[str, Sequence[str]]:
-    """Return the ends of the logs of what failed, or runs before the others.
-
-    What cannot be had is left out.
-    """
+    """Return the ends of the logs of what failed, or runs before the others, as far as they can be had."""
     if pod is None:
         return {}
     wanted: list[tuple[str, bool]] = []

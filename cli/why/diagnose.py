@@ -5,14 +5,13 @@ is. Then what ended it, what keeps it from a node, and its containers; in the en
 knowing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from cli.printers.duration import human_duration
+from cli.printers.style import PLAIN, Paint
 from cli.why import containers, places, running, scheduling
-from cli.why.evidence import Evidence, Finding
+from cli.why.evidence import Evidence, Finding, statuses_of
 from vaina.api.core.v1 import pod_pb2
-from vaina.clock import seconds_of
 from vaina.objects.conditions import get_condition
 from vaina.objects.pods import is_mirror
 
@@ -31,11 +30,7 @@ class Diagnosis:
 
 
 def diagnose(given: Evidence) -> Diagnosis:
-    """Say what is wrong with a Pod.
-
-    Args:
-        given: what is known; the same gives the same.
-    """
+    """Say what is wrong with a Pod."""
     pod = given.pod
     where = f"Pod {given.namespace}/{given.name}"
     if pod is None:
@@ -72,30 +67,23 @@ def _well(given: Evidence, pod: pod_pb2.Pod) -> Finding:
     if pod.status.phase == "Succeeded":
         return Finding("Nothing is wrong: it has done its work and ended")
     if pod.status.phase != "Running":
-        return Finding("Nothing is known to be wrong", look=[given.command("describe", f"pod {given.name}")])
-    since = (
-        human_duration(given.now - seconds_of(pod.status.start_time))
-        if pod.status.HasField("start_time")
-        else ""
-    )
-    return Finding("Nothing is wrong" + (f": it has run for {since}" if since else ""))
+        return Finding("Nothing is known to be wrong", look=[given.describe()])
+    if not pod.status.HasField("start_time"):
+        return Finding("Nothing is wrong")
+    return Finding(f"Nothing is wrong: it has run for {given.ago(pod.status.start_time)}")
 
 
-def _history(given: Evidence, pod: pod_pb2.Pod) -> list[str]:
+def _history(given: Evidence, pod: pod_pb2.Pod) -> Iterator[str]:
     """Tell of restarts that are over."""
-    told: list[str] = []
-    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+    for status in statuses_of(pod):
         last = status.last_state.terminated
-        if not status.restart_count or not status.last_state.HasField("terminated"):
-            continue
-        ago = human_duration(given.now - seconds_of(last.finished_at))
-        reason = last.reason or "Error"
-        times = "once" if status.restart_count == 1 else f"{status.restart_count} times"
-        look = given.command("logs", given.name, "-c", status.name, "--previous")
-        told.append(
-            f"Container {status.name} was restarted {times}, last {ago} ago ({reason}, exit code {last.exit_code}): {look}"
-        )
-    return told
+        if status.restart_count and status.last_state.HasField("terminated"):
+            times = "once" if status.restart_count == 1 else f"{status.restart_count} times"
+            look = given.command("logs", given.name, "-c", status.name, "--previous")
+            yield (
+                f"Container {status.name} was restarted {times}, last {given.ago(last.finished_at)} ago "
+                f"({last.reason or 'Error'}, exit code {last.exit_code}): {look}"
+            )
 
 
 def _notes(pod: pod_pb2.Pod) -> list[str]:
@@ -105,3 +93,18 @@ def _notes(pod: pod_pb2.Pod) -> list[str]:
     return [
         "No controller owns it: nothing replaces it when it is deleted, evicted or its node fails. A ReplicaSet or a Deployment would."
     ]
+
+
+def render_diagnosis(diagnosis: Diagnosis, paint: Paint = PLAIN) -> str:
+    """Write a diagnosis: a line a finding, what says more of it indented, and the commands to go on with."""
+    lines = [f"{paint('bold', diagnosis.head)}."]
+    style = "green" if diagnosis.healthy else "red"
+    for finding in diagnosis.findings:
+        lines.append(paint(style, f"{finding.what}."))
+        lines.extend(f"  {line}" for line in finding.details)
+    commands = list(dict.fromkeys(command for finding in diagnosis.findings for command in finding.look))
+    lines.extend(paint("dim", f"Note: {note}") for note in diagnosis.notes)
+    if commands:
+        lines.append("Look at:")
+        lines.extend(f"  {paint('cyan', command)}" for command in commands)
+    return "".join(f"{line}\n" for line in lines)

@@ -1,11 +1,30 @@
 """What is known of a Pod, and what was found in it: the values of `vaina why`. PURE."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from cli.printers.duration import human_duration
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2
 from vaina.api.trace.v1 import trace_pb2
 from vaina.clock import seconds_of
+
+_MISSING: Final = re.compile(r'(configmap|secret)s? "([^"]+)" not found')
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong (or that nothing is)."""
+
+    #: one line, without a full stop
+    what: str
+    #: lines that say more: the system's own words, the end of a log
+    details: Sequence[str] = ()
+    #: commands to paste
+    look: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,42 +50,57 @@ class Evidence:
         place = [] if self.namespace == "default" else ["-n", self.namespace]
         return " ".join(["vaina", verb, *place, *words])
 
+    def describe(self) -> str:
+        """Write the command that describes the Pod."""
+        return self.command("describe", f"pod {self.name}")
+
+    def ago(self, stamp: Timestamp) -> str:
+        """Write how long ago a time was."""
+        return human_duration(self.now - seconds_of(stamp))
+
+    def missing_object(self, where: str, message: str) -> Finding | None:
+        """Find that a ConfigMap or Secret does not exist, where a message says so."""
+        missing = _MISSING.search(message)
+        if missing is None:
+            return None
+        kind = "ConfigMap" if missing[1] == "configmap" else "Secret"
+        what = f"{where} needs the {kind} {missing[2]}, which does not exist"
+        return Finding(what, said(message), [self.command("get", f"{missing[1]}s")])
+
     def last(self, *reasons: str, words: str = "", container: str = "") -> event_pb2.Event | None:
         """Return the newest event of some reasons with these words, about a container where one is named."""
-        path = f"{{{container}}}"
+        path = f"{{{container}}}" if container else ""
         for event in reversed(self.events):
-            if (
-                event.reason in reasons
-                and words in event.message
-                and (not container or event.involved_object.field_path.endswith(path))
-            ):
+            about = event.involved_object.field_path.endswith(path)
+            if about and event.reason in reasons and words in event.message:
                 return event
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong (or that nothing is)."""
-
-    #: one line, without a full stop
-    what: str
-    #: lines that say more: the system's own words, the end of a log
-    details: Sequence[str] = ()
-    #: commands to paste
-    look: Sequence[str] = ()
-
-
 def event_time(event: event_pb2.Event) -> float:
     """Return when an event happened last, in seconds since the epoch; 0: it does not say."""
-    for stamp in (
+    stamps = (
         event.last_timestamp,
         event.event_time,
         event.first_timestamp,
         event.metadata.creation_timestamp,
-    ):
-        if stamp.seconds:
-            return seconds_of(stamp)
-    return 0.0
+    )
+    return next((seconds_of(stamp) for stamp in stamps if stamp.seconds), 0.0)
+
+
+def statuses_of(pod: pod_pb2.Pod) -> list[pod_pb2.ContainerStatus]:
+    """Return how the containers of a Pod are, init containers first."""
+    return [*pod.status.init_container_statuses, *pod.status.container_statuses]
+
+
+def capitalised(text: str) -> str:
+    """Return a text as a sentence begins."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def said(message: str) -> list[str]:
+    """Return the lines of a message that may be empty."""
+    return [shortened(message)] if message.strip() else []
 
 
 def shortened(text: str, length: int = 400) -> str:

@@ -4,7 +4,7 @@ from typing import Final
 
 from cli.printers.duration import human_duration
 from cli.printers.steps import step_rows
-from cli.why.evidence import Evidence, Finding, event_time, shortened
+from cli.why.evidence import Evidence, Finding, capitalised, event_time, said, shortened, statuses_of
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of
 from vaina.objects import pods
@@ -33,7 +33,7 @@ def gone(given: Evidence) -> Finding:
     what = "It is gone"
     if trace is not None:
         if trace.status.HasField("pod_deleted_time"):
-            what += f" for {human_duration(given.now - seconds_of(trace.status.pod_deleted_time))}"
+            what += f" for {given.ago(trace.status.pod_deleted_time)}"
         done = [row for row in step_rows(trace) if row.done]
         if done:
             last = done[-1].step
@@ -74,12 +74,12 @@ def terminating(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
             f"It is ending: its containers have {human_duration(-late)} left of their grace period",
             look=[given.command("get", f"pod {meta.name} -w")],
         )
-    running = [item.name for item in _statuses(pod) if item.state.HasField("running")]
+    running = [item.name for item in statuses_of(pod) if item.state.HasField("running")]
     still = f": {', '.join(running)} still {'run' if len(running) > 1 else 'runs'}" if running else ""
     return Finding(
         f"It should have ended {human_duration(late)} ago{still}",
         ["Its node is there: it may be slow to stop containers or to unmount volumes."],
-        [given.command("describe", f"pod {meta.name}"), f"vaina describe node {pod.spec.node_name}", force],
+        [given.describe(), f"vaina describe node {pod.spec.node_name}", force],
     )
 
 
@@ -96,7 +96,7 @@ def misplaced(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
         else "It is evicted after a while (five minutes unless its tolerations say otherwise); nothing replaces it."
     )
     return Finding(
-        f"{trouble[:1].upper()}{trouble[1:]}", [*_node_words(given.node), after],
+        capitalised(trouble), [*_node_words(given.node), after],
         [f"vaina describe node {pod.spec.node_name}", given.command("get", f"pod {name} -o wide")],
     )  # fmt: skip
 
@@ -106,21 +106,15 @@ def ended(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     if pod.status.phase != "Failed" or not pod.status.reason:
         return None
     reason = pod.status.reason
-    what = _ENDS.get(reason) or (
-        f"Its node had not enough {reason.removeprefix('OutOf')} left for it"
-        if reason.startswith("OutOf")
-        else "It has failed"
-    )
-    look = [given.command("describe", f"pod {pod.metadata.name}")]
+    what = _ENDS.get(reason, "It has failed")
+    if reason.startswith("OutOf"):
+        what = f"Its node had not enough {reason.removeprefix('OutOf')} left for it"
+    look = [given.describe()]
     if reason in {"Evicted", "NodeAffinity", "Preempting"} or reason.startswith("OutOf"):
         look.append(f"vaina describe node {pod.spec.node_name}")
     if reason == "DeadlineExceeded":
         look = [given.command("logs", pod.metadata.name), *look]
-    return Finding(f"{what} ({reason})", [shortened(pod.status.message)] if pod.status.message else [], look)
-
-
-def _statuses(pod: pod_pb2.Pod) -> list[pod_pb2.ContainerStatus]:
-    return [*pod.status.init_container_statuses, *pod.status.container_statuses]
+    return Finding(f"{what} ({reason})", said(pod.status.message), look)
 
 
 def _node_trouble(given: Evidence, pod: pod_pb2.Pod) -> str:
@@ -134,8 +128,8 @@ def _node_trouble(given: Evidence, pod: pod_pb2.Pod) -> str:
     if ready is not None and ready.status == "True":
         return ""
     if ready is None or ready.status == "Unknown":
-        since = seconds_of(ready.last_transition_time) if ready is not None else 0.0
-        for_long = f" for {human_duration(given.now - since)}" if since else ""
+        known = ready is not None and ready.last_transition_time.seconds
+        for_long = f" for {given.ago(ready.last_transition_time)}" if ready is not None and known else ""
         return f"its node {name} does not answer{for_long}"
     return f"its node {name} is not ready"
 

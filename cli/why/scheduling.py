@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from cli.why.evidence import Evidence, Finding, shortened
+from cli.why.evidence import Evidence, Finding, said
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.conditions import get_condition
 
@@ -43,7 +43,7 @@ def unscheduled(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
         gates = ", ".join(gate.name for gate in pod.spec.scheduling_gates)
         return Finding(
             f"It is held back by its scheduling gates: {gates}",
-            look=[given.command("get", f"pod {pod.metadata.name} -o jsonpath={{.spec.schedulingGates}}")],
+            look=[given.command("get", f"pod {given.name} -o jsonpath={{.spec.schedulingGates}}")],
         )
     event = given.last("FailedScheduling")
     message = condition.message or (event.message if event is not None else "")
@@ -51,7 +51,7 @@ def unscheduled(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     head = "No node takes it" if condition.reason == "Unschedulable" else "The scheduler could not decide"
     return Finding(
         f"{head}: {', '.join(reasons)}" if reasons else head,
-        [shortened(message)] if message else [],
+        said(message),
         _look(given, pod, message),
     )
 
@@ -69,7 +69,7 @@ def _reasons(message: str) -> list[str]:
 
 
 def _look(given: Evidence, pod: pod_pb2.Pod, message: str) -> list[str]:
-    look = [given.command("explain", pod.metadata.name)]
+    look = [given.command("explain", given.name)]
     claims = [volume.volume_source.persistent_volume_claim.claim_name for volume in pod.spec.volumes]
     named = _CLAIM.findall(message)
     if named or "PersistentVolumeClaims" in message or "persistent volumes to bind" in message:

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from cli.why.diagnose import diagnose
+from cli.why.diagnose import diagnose, render_diagnosis
 from cli.why.evidence import Evidence
-from cli.why.text import render_diagnosis
 from tests.support.shown_objects import make_trace
 from tests.unit.cli.why.pods import (
     AGO_5M,
