@@ -41,11 +41,7 @@ def scheduler_flag(command: flags.F) -> flags.F:
 
 @asynccontextmanager
 async def scheduler_client(shell: Shell) -> AsyncIterator[SchedulerClient]:
-    """Give a client of the scheduler.
-
-    Raises:
-        Failure: nobody answers there.
-    """
+    """Give a client of the scheduler. Raises Failure: nobody answers there."""
     client = shell.connect_scheduler(shell.scheduler)
     try:
         yield client

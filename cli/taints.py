@@ -22,11 +22,7 @@ class TaintChanges:
 
 
 def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Tell objects from changes.
-
-    Raises:
-        Failure: an object follows a change, or one of the two is missing.
-    """
+    """Tell objects from changes. Raises Failure: an object follows a change, or one of the two is missing."""
     objects: list[str] = []
     changes: list[str] = []
     for word in words:

@@ -27,11 +27,7 @@ class Target:
 
 
 def find_kind(word: str) -> Kind[Message]:
-    """Return the kind that a word names: pods, pod, po, Pod, replicasets.apps.
-
-    Raises:
-        Failure: there is none.
-    """
+    """Return the kind that a word names: pods, pod, po, Pod, replicasets.apps. Raises Failure: there is none."""
     lower = word.lower()
     found = KINDS_BY_NAME.get(lower)
     if found is None and "." in lower:
@@ -103,11 +99,7 @@ def _parse_pair(word: str) -> Target:
 
 
 def parse_pod(word: str) -> str:
-    """Read the name of a Pod, with or without `pod/` before it.
-
-    Raises:
-        Failure: it names something else.
-    """
+    """Read the name of a Pod, with or without `pod/` before it. Raises Failure: it names something else."""
     if "/" not in word:
         return word
     target = _parse_pair(word)
@@ -117,11 +109,7 @@ def parse_pod(word: str) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Read a duration like 5s, 2m, 1h30m, 300ms, or a bare number of seconds.
-
-    Raises:
-        Failure: it is none.
-    """
+    """Read a duration like 5s, 2m, 1h30m, 300ms, or a bare number of seconds. Raises Failure: it is none."""
     if len(text) > _MAX_DURATION:
         raise Failure(f"a duration may not have more than {_MAX_DURATION} characters")
     if not text or _SECONDS.fullmatch(text):

@@ -72,11 +72,7 @@ def _pairs(texts: Sequence[str], what: str) -> list[tuple[str, str]]:
 
 
 def make_pod(options: RunOptions, namespace: str) -> pod_pb2.Pod:
-    """Make the Pod that `run` was asked for.
-
-    Raises:
-        Failure: the options make no sense.
-    """
+    """Make the Pod that `run` was asked for. Raises Failure: the options make no sense."""
     if options.restart not in RESTART_POLICIES:
         raise Failure(f"invalid restart policy: {options.restart}")
     labels = dict(_pairs(options.labels.split(","), "label")) if options.labels else {"run": options.name}

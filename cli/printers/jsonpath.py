@@ -33,11 +33,7 @@ class JsonPathError(ValueError):
 
 
 def render(template: str, value: Any) -> str:
-    """Fill a template with values of an object.
-
-    Raises:
-        JsonPathError: it cannot be read.
-    """
+    """Fill a template with values of an object. Raises JsonPathError: it cannot be read."""
     if len(template) > MAX_TEXT:
         raise JsonPathError(f"a template may not have more than {MAX_TEXT} characters")
     if "{" not in template:
