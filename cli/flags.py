@@ -1,6 +1,6 @@
 """Flags that several verbs share, spelled as kubectl's, and what makes a verb of a coroutine."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import update_wrapper
 from typing import Any, TypeVar
 
@@ -48,8 +48,46 @@ def verb(group: click.Group, name: str, options: Callable[..., Any] | None = Non
 
 
 def seconds(_: click.Context, __: click.Parameter, text: str) -> float:
-    """Read the duration that a flag was given: the `callback` of such a flag."""
+    """Read the duration that a flag was given, as its `callback`."""
     return parse_duration(text)
+
+
+def flag(names: str, help_text: str) -> Callable[[F], F]:
+    """Return a flag without a value; `names` are those that click takes, apart by spaces, here and below."""
+    return click.option(*names.split(), is_flag=True, help=help_text)
+
+
+def text(names: str, help_text: str, metavar: str | None = None, default: str = "") -> Callable[[F], F]:
+    """Return a flag with a text."""
+    return click.option(*names.split(), default=default, metavar=metavar, help=help_text)
+
+
+def several(names: str, help_text: str, metavar: str | None = None) -> Callable[[F], F]:
+    """Return a flag that may be repeated."""
+    return click.option(*names.split(), multiple=True, metavar=metavar, help=help_text)
+
+
+def integer(names: str, default: int, help_text: str) -> Callable[[F], F]:
+    """Return a flag with a whole number."""
+    return click.option(*names.split(), type=int, default=default, help=help_text)
+
+
+def number(names: str, bounds: tuple[float, float], default: float, help_text: str) -> Callable[[F], F]:
+    """Return a flag with a number within bounds, whole where the default is; the help shows the default."""
+    kind: Any = click.IntRange if isinstance(default, int) else click.FloatRange
+    return click.option(
+        *names.split(), type=kind(*bounds), default=default, show_default=True, help=help_text
+    )
+
+
+def choice(names: str, values: Sequence[str], default: str, help_text: str | None = None) -> Callable[[F], F]:
+    """Return a flag with one of some values."""
+    return click.option(*names.split(), type=click.Choice(values), default=default, help=help_text)
+
+
+def duration(names: str, default: str, help_text: str) -> Callable[[F], F]:
+    """Return a flag with a duration, which the command gets in seconds."""
+    return click.option(*names.split(), default=default, callback=seconds, help=help_text)
 
 
 def _use_server(context: click.Context, _: click.Parameter, value: str | None) -> None:
@@ -88,11 +126,9 @@ def namespace(command: F) -> F:
 
 def files(command: F) -> F:
     """Add the flags that name manifests."""
-    command = click.option("-R", "--recursive", is_flag=True, help="Look into folders inside folders too.")(
-        command
-    )
+    command = flag("-R --recursive", "Look into folders inside folders too.")(command)
     help_text = "A file, a folder, or - for standard input; may be repeated."
-    return click.option("-f", "--filename", "files", multiple=True, help=help_text)(command)
+    return several("-f --filename files", help_text)(command)
 
 
 def dry_run(command: F) -> F:
@@ -122,7 +158,7 @@ def selecting(command: F) -> F:
         (("--field-selector",), "Fields: spec.nodeName=a,status.phase!=Running."),
     ):
         command = click.option(*names, default="", help=help_text)(command)
-    return click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")(command)
+    return flag("-A --all-namespaces", "In all namespaces.")(command)
 
 
 def no_headers(command: F) -> F:
@@ -134,9 +170,7 @@ def no_headers(command: F) -> F:
 
 def container(command: F) -> F:
     """Add the flag that says which container of a Pod."""
-    return click.option("-c", "--container", default="", help="Which container; the first one otherwise.")(
-        command
-    )
+    return text("-c --container", "Which container; the first one otherwise.")(command)
 
 
 def answer_output(command: F) -> F:

@@ -84,12 +84,8 @@ class _Written:
     flag_value="strict",
     help="Unknown and duplicate fields; true is strict, false is ignore.",
 )
-@click.option(
-    "--wait", is_flag=True, help="Until Deployments, ReplicaSets and Pods are ready; tell why they are not."
-)
-@click.option(
-    "--timeout", default="0s", callback=flags.seconds, help="How long to wait: 30s; 0 waits without end."
-)
+@flags.flag("--wait", "Until Deployments, ReplicaSets and Pods are ready; tell why they are not.")
+@flags.duration("--timeout", "0s", "How long to wait: 30s; 0 waits without end.")
 async def apply(shell: Shell, clients: Clientset, options: WriteOptions) -> None:
     """Bring objects to what manifests say: create them, or change what is different."""
     written = _Written(shell, options)

@@ -50,9 +50,9 @@ class AttachOptions:
 @click.argument("word", metavar="POD")
 @flags.namespace
 @flags.container
-@click.option("-i", "--stdin", is_flag=True, help="Pass standard input on.")
-@click.option("-t", "--tty", is_flag=True, help="As a terminal, if the container has one.")
-@click.option("-q", "--quiet", is_flag=True, help="Only print output from the remote session.")
+@flags.flag("-i --stdin", "Pass standard input on.")
+@flags.flag("-t --tty", "As a terminal, if the container has one.")
+@flags.flag("-q --quiet", "Only print output from the remote session.")
 async def attach(shell: Shell, clients: Clientset, options: AttachOptions) -> None:
     """Attach to the process of a container that runs."""
     pod = await resolve_pod(shell, clients, options.word, shell.namespace)

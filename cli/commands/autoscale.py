@@ -93,12 +93,12 @@ def _check(options: AutoscaleOptions) -> None:
 @click.argument("words", nargs=-1, metavar="TYPE/NAME...")
 @flags.writing
 @flags.namespace
-@click.option("--max", "most", type=int, default=-1, help="The upper limit of replicas. Required.")
-@click.option("--min", "least", type=int, default=-1, help="The lower limit; the server says 1.")
-@click.option("--cpu-percent", type=int, default=-1, help="CPU, in percent of what the Pods ask for.")
-@click.option("--cpu", default="", help="CPU: 70% of what the Pods ask for, or 500m of each.")
-@click.option("--memory", default="", help="Memory: 60% of what the Pods ask for, or 200Mi of each.")
-@click.option("--name", default="", help="Of the autoscaler; the target's without this.")
+@flags.integer("--max most", -1, "The upper limit of replicas. Required.")
+@flags.integer("--min least", -1, "The lower limit; the server says 1.")
+@flags.integer("--cpu-percent", -1, "CPU, in percent of what the Pods ask for.")
+@flags.text("--cpu", "CPU: 70% of what the Pods ask for, or 500m of each.")
+@flags.text("--memory", "Memory: 60% of what the Pods ask for, or 200Mi of each.")
+@flags.text("--name", "Of the autoscaler; the target's without this.")
 async def autoscale(shell: Shell, clients: Clientset, options: AutoscaleOptions) -> None:
     """Keep as many replicas as what they use calls for."""
     _check(options)

@@ -68,7 +68,7 @@ def parse_place(text: str) -> Place:
 @click.argument("target", metavar="<file-spec-dest>")
 @flags.namespace
 @flags.container
-@click.option("--no-preserve", is_flag=True, help="Do not keep owner and permissions in the container.")
+@flags.flag("--no-preserve", "Do not keep owner and permissions in the container.")
 async def cp(shell: Shell, clients: Clientset, options: CopyOptions) -> None:
     """Copy files and folders to and from containers; one side is POD:PATH, and the container needs tar.
 

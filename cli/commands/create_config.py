@@ -108,7 +108,7 @@ def create_secret_command() -> None:
 
 @creates(SECRET, "generic", create_secret_command)
 @_sources
-@click.option("--type", default="", help="Type of the Secret: Opaque where nothing is said.")
+@flags.text("--type", "Type of the Secret: Opaque where nothing is said.")
 def fill_secret(made: config_pb2.Secret, type: str, **sources: Sequence[str]) -> None:
     """Make a Secret of data that is given."""
     made.type = type

@@ -3,8 +3,7 @@
 import re
 from typing import Final
 
-import click
-
+from cli import flags
 from cli.commands.create import creates
 from cli.failures import Failure
 from vaina.api.core.v1 import namespace_pb2, resource_quota_pb2
@@ -25,8 +24,8 @@ def fill_namespace(made: namespace_pb2.Namespace) -> None:
 
 
 @creates(RESOURCE_QUOTA, "quota")
-@click.option("--hard", default="", metavar="RESOURCE=AMOUNT,...", help="The most that there may be.")
-@click.option("--scopes", default="", metavar="SCOPE,...", help="Which objects count.")
+@flags.text("--hard", "The most that there may be.", "RESOURCE=AMOUNT,...")
+@flags.text("--scopes", "Which objects count.", "SCOPE,...")
 def fill_quota(made: resource_quota_pb2.ResourceQuota, *, hard: str, scopes: str) -> None:
     """Make a ResourceQuota."""
     for part in filter(None, hard.split(",")):
@@ -41,10 +40,10 @@ def fill_quota(made: resource_quota_pb2.ResourceQuota, *, hard: str, scopes: str
 
 
 @creates(PRIORITY_CLASS, "priorityclass")
-@click.option("--value", type=int, default=0, help="The priority of its Pods: the higher the more important.")
-@click.option("--global-default", is_flag=True, help="For Pods that name no class.")
-@click.option("--description", default="", help="When it is to be used.")
-@click.option("--preemption-policy", default="PreemptLowerPriority", help="Or Never.")
+@flags.integer("--value", 0, "The priority of its Pods: the higher the more important.")
+@flags.flag("--global-default", "For Pods that name no class.")
+@flags.text("--description", "When it is to be used.")
+@flags.text("--preemption-policy", "Or Never.", default="PreemptLowerPriority")
 def fill_priority_class(
     made: priority_class_pb2.PriorityClass,
     *,
@@ -59,9 +58,9 @@ def fill_priority_class(
 
 
 @creates(POD_DISRUPTION_BUDGET, "poddisruptionbudget")
-@click.option("--selector", default="", help="Which Pods it is about: a=b,c in (x,y).")
-@click.option("--min-available", "least", default="", metavar="NUMBER", help="How many must stay: 2 or 50%.")
-@click.option("--max-unavailable", "most", default="", metavar="NUMBER", help="How many may go: 2 or 50%.")
+@flags.text("--selector", "Which Pods it is about: a=b,c in (x,y).")
+@flags.text("--min-available least", "How many must stay: 2 or 50%.", "NUMBER")
+@flags.text("--max-unavailable most", "How many may go: 2 or 50%.", "NUMBER")
 def fill_budget(
     made: pod_disruption_budget_pb2.PodDisruptionBudget, *, selector: str, least: str, most: str
 ) -> None:

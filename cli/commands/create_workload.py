@@ -26,8 +26,8 @@ _command = click.argument("command", nargs=-1, metavar="-- [COMMAND]...")
 @click.option(
     "--image", "images", multiple=True, required=True, help="Image of a container; may be repeated."
 )
-@click.option("-r", "--replicas", type=int, default=1, help="How many Pods there should be.")
-@click.option("--port", type=int, default=0, help="A port that the container serves.")
+@flags.integer("-r --replicas", 1, "How many Pods there should be.")
+@flags.integer("--port", 0, "A port that the container serves.")
 def fill_deployment(
     made: deployment_pb2.Deployment,
     *,
@@ -76,10 +76,8 @@ class JobOptions:
 @_command
 @flags.writing
 @flags.namespace
-@click.option("--image", default="", help="Image of the container.")
-@click.option(
-    "--from", "source", default="", metavar="cronjob/NAME", help="Make the Job that a CronJob makes."
-)
+@flags.text("--image", "Image of the container.")
+@flags.text("--from source", "Make the Job that a CronJob makes.", "cronjob/NAME")
 async def create_job(shell: Shell, clients: Clientset, options: JobOptions) -> None:
     """Make a Job."""
     name, image, source = options.name, options.image, options.source
@@ -114,12 +112,7 @@ def _fill_from(made: job_pb2.Job, cron_job: job_pb2.CronJob) -> None:
 @_command
 @click.option("--image", required=True, help="Image of the container.")
 @click.option("--schedule", required=True, help="When: five fields, @hourly and its like, or @every 90s.")
-@click.option(
-    "--restart",
-    type=click.Choice(["OnFailure", "Never"]),
-    default="OnFailure",
-    help="Restart policy of its Pods.",
-)
+@flags.choice("--restart", ["OnFailure", "Never"], "OnFailure", "Restart policy of its Pods.")
 def fill_cron_job(
     made: job_pb2.CronJob, *, command: Sequence[str], image: str, schedule: str, restart: str
 ) -> None:

@@ -69,22 +69,18 @@ class _Doomed:
 @flags.files
 @flags.selecting
 @flags.namespace
-@click.option("--all", is_flag=True, help="All objects of the type.")
-@click.option(
-    "--grace-period", "grace_seconds", type=int, default=-1, help="Seconds that containers get to end."
-)
-@click.option("--now", is_flag=True, help="The same as --grace-period=1.")
-@click.option("--force", is_flag=True, help="At once, without waiting for the node.")
+@flags.flag("--all", "All objects of the type.")
+@flags.integer("--grace-period grace_seconds", -1, "Seconds that containers get to end.")
+@flags.flag("--now", "The same as --grace-period=1.")
+@flags.flag("--force", "At once, without waiting for the node.")
 @click.option(
     "--wait", type=bool, default=True, is_flag=False, flag_value=True, help="Wait until they are gone (true)."
 )
-@click.option(
-    "--timeout", default="0", callback=flags.seconds, help="How long to wait: 30s; 0 waits without end."
-)
-@click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no error.")
-@click.option("--cascade", type=click.Choice(["background", "foreground", "orphan"]), default="background")
+@flags.duration("--timeout", "0", "How long to wait: 30s; 0 waits without end.")
+@flags.flag("--ignore-not-found", "An object that is not there is no error.")
+@flags.choice("--cascade", ["background", "foreground", "orphan"], "background")
 @flags.server_dry_run
-@click.option("-o", "--output", type=click.Choice(["", "name"]), default="")
+@flags.choice("-o --output", ["", "name"], "")
 async def delete(shell: Shell, clients: Clientset, options: DeleteOptions) -> None:
     """Delete objects, by name, file or label."""
     doomed = await (_in_files if options.files else _named)(shell, clients, options)

@@ -4,8 +4,6 @@ import difflib
 from dataclasses import dataclass
 from typing import Any, Final
 
-import click
-
 from cli import flags
 from cli.app import cli
 from cli.commands.apply import FIELD_MANAGER, NOTHING
@@ -43,7 +41,7 @@ class DiffOptions:
 @flags.verb(cli, "diff", DiffOptions)
 @flags.files
 @flags.namespace
-@click.option("--show-secrets", is_flag=True, help="Show the values of Secrets.")
+@flags.flag("--show-secrets", "Show the values of Secrets.")
 async def diff(shell: Shell, clients: Clientset, options: DiffOptions) -> None:
     """Show what applying manifests would change.
 

@@ -53,7 +53,7 @@ class DrainOptions:
 def _node_flags(command: flags.F) -> flags.F:
     for decorate in (
         flags.server_dry_run,
-        click.option("-l", "--selector", "label_selector", default="", help="Nodes by labels."),
+        flags.text("-l --selector label_selector", "Nodes by labels."),
         flags.server,
         click.argument("words", nargs=-1, metavar="NODE..."),
     ):
@@ -79,22 +79,15 @@ async def uncordon(shell: Shell, clients: Clientset, options: DrainOptions) -> N
 
 @flags.verb(cli, "drain", DrainOptions)
 @_node_flags
-@click.option("--pod-selector", default="", help="Only Pods with these labels.")
-@click.option("--ignore-daemonsets", is_flag=True, help="Leave Pods of DaemonSets where they are.")
-@click.option("--delete-emptydir-data", is_flag=True, help="Also Pods that use emptyDir: their data is lost.")
-@click.option("--force", is_flag=True, help="Also Pods that no controller makes again.")
-@click.option(
-    "--grace-period", "grace_seconds", type=int, default=-1, help="Seconds that containers get to end."
-)
-@click.option(
-    "--timeout", default="0s", callback=flags.seconds, help="How long to try: 5m; 0s tries without end."
-)
-@click.option("--disable-eviction", is_flag=True, help="Delete, without asking PodDisruptionBudgets.")
-@click.option(
-    "--skip-wait-for-delete-timeout",
-    type=int,
-    default=0,
-    help="Do not wait for Pods that have been ending for longer (s).",
+@flags.text("--pod-selector", "Only Pods with these labels.")
+@flags.flag("--ignore-daemonsets", "Leave Pods of DaemonSets where they are.")
+@flags.flag("--delete-emptydir-data", "Also Pods that use emptyDir: their data is lost.")
+@flags.flag("--force", "Also Pods that no controller makes again.")
+@flags.integer("--grace-period grace_seconds", -1, "Seconds that containers get to end.")
+@flags.duration("--timeout", "0s", "How long to try: 5m; 0s tries without end.")
+@flags.flag("--disable-eviction", "Delete, without asking PodDisruptionBudgets.")
+@flags.integer(
+    "--skip-wait-for-delete-timeout", 0, "Do not wait for Pods that have been ending for longer (s)."
 )
 async def drain(shell: Shell, clients: Clientset, options: DrainOptions) -> None:
     """Drain nodes: no new Pods, and those that are there are evicted, as their PodDisruptionBudgets allow."""

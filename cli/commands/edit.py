@@ -41,7 +41,7 @@ class EditOptions:
 @flags.verb(cli, "edit", EditOptions)
 @click.argument("words", nargs=-1, metavar="TYPE/NAME...")
 @flags.namespace
-@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml")
+@flags.choice("-o --output", ["yaml", "json"], "yaml")
 async def edit(shell: Shell, clients: Clientset, options: EditOptions) -> None:
     """Edit objects in your editor (KUBE_EDITOR, EDITOR)."""
     for target in parse_named(options.words, "edit"):

@@ -3,8 +3,6 @@
 from contextlib import aclosing
 from dataclasses import dataclass
 
-import click
-
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
@@ -35,10 +33,10 @@ class EventsOptions:
 
 @flags.verb(cli, "events", EventsOptions)
 @flags.namespace
-@click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")
-@click.option("--for", "about", default="", metavar="TYPE/NAME", help="About one object.")
-@click.option("--types", default="", help="Of these types: Normal, Warning.")
-@click.option("-w", "--watch", is_flag=True, help="Then show those that come.")
+@flags.flag("-A --all-namespaces", "In all namespaces.")
+@flags.text("--for about", "About one object.", "TYPE/NAME")
+@flags.text("--types", "Of these types: Normal, Warning.")
+@flags.flag("-w --watch", "Then show those that come.")
 @flags.no_headers
 async def events(shell: Shell, clients: Clientset, options: EventsOptions) -> None:
     """Show events, the oldest first."""

@@ -33,8 +33,8 @@ class ExecOptions:
 @click.argument("command", nargs=-1, metavar="-- COMMAND [ARGS]...")
 @flags.namespace
 @flags.container
-@click.option("-i", "--stdin", is_flag=True, help="Pass standard input on.")
-@click.option("-t", "--tty", is_flag=True, help="As a terminal.")
+@flags.flag("-i --stdin", "Pass standard input on.")
+@flags.flag("-t --tty", "As a terminal.")
 async def exec_in(shell: Shell, clients: Clientset, options: ExecOptions) -> None:
     """Run a command in a container."""
     if not options.command:

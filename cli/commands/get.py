@@ -80,33 +80,17 @@ def _check(options: GetOptions, targets: Sequence[Target]) -> None:
 @click.argument("words", nargs=-1, metavar="TYPE [NAME]...")
 @flags.selecting
 @flags.namespace
-@click.option(
-    "-o",
-    "--output",
-    default="",
-    metavar="FORMAT",
-    help="wide, name, json, yaml, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,....",
+@flags.text(
+    "-o --output", "wide, name, json, yaml, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,....", "FORMAT"
 )
-@click.option("-w", "--watch", is_flag=True, help="Then show changes as they happen.")
-@click.option("--watch-only", is_flag=True, help="Show changes only.")
-@click.option(
-    "--output-watch-events",
-    is_flag=True,
-    help="With -w: what happened to each object, ADDED, MODIFIED or DELETED.",
-)
+@flags.flag("-w --watch", "Then show changes as they happen.")
+@flags.flag("--watch-only", "Show changes only.")
+@flags.flag("--output-watch-events", "With -w: what happened to each object, ADDED, MODIFIED or DELETED.")
 @flags.no_headers
-@click.option("--show-labels", is_flag=True, help="Show labels as the last column.")
-@click.option(
-    "-L",
-    "--label-columns",
-    multiple=True,
-    metavar="KEY,...",
-    help="Labels that have a column each; may be given again.",
-)
-@click.option(
-    "--sort-by", default="", metavar="JSONPATH", help="Sort by a field: .metadata.creationTimestamp."
-)
-@click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no error.")
+@flags.flag("--show-labels", "Show labels as the last column.")
+@flags.several("-L --label-columns", "Labels that have a column each; may be given again.", "KEY,...")
+@flags.text("--sort-by", "Sort by a field: .metadata.creationTimestamp.", "JSONPATH")
+@flags.flag("--ignore-not-found", "An object that is not there is no error.")
 @click.option(
     "--chunk-size", type=click.IntRange(0), default=500, show_default=True,
     help="Objects that one answer has; 0 asks for all at once.",

@@ -18,7 +18,7 @@ COMPLETION_VARIABLE = "_VAINA_COMPLETE"
 
 @cli.command("api-resources")
 @flags.no_headers
-@click.option("-o", "--output", type=click.Choice(["", "name", "wide"]), default="")
+@flags.choice("-o --output", ["", "name", "wide"], "")
 @click.pass_context
 def api_resources(context: click.Context, *, headers: bool, output: str) -> None:
     """Show all kinds of objects."""
@@ -35,7 +35,7 @@ def api_resources(context: click.Context, *, headers: bool, output: str) -> None
 
 
 @flags.verb(cli, "version")
-@click.option("--client", "client_only", is_flag=True, help="Do not ask the apiserver.")
+@flags.flag("--client client_only", "Do not ask the apiserver.")
 @flags.server
 async def version(shell: Shell, clients: Clientset, *, client_only: bool) -> None:
     """Show the Kubernetes version that is followed, and vaina's own behind it, of this command and of the

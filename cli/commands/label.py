@@ -129,9 +129,9 @@ def _check(before: Mapping[str, str], changes: Mapping[str, str | None], options
 def _options(command: flags.F) -> flags.F:
     for decorate in (
         flags.server_dry_run,
-        click.option("--list", "show", is_flag=True, help="Show them."),
-        click.option("--overwrite", is_flag=True, help="Change what has another value."),
-        click.option("--all", is_flag=True, help="All objects of the type."),
+        flags.flag("--list show", "Show them."),
+        flags.flag("--overwrite", "Change what has another value."),
+        flags.flag("--all", "All objects of the type."),
         flags.namespace,
         flags.selecting,
         click.argument("words", nargs=-1, metavar="TYPE NAME KEY=VALUE... KEY-..."),

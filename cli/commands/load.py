@@ -37,7 +37,6 @@ from cli.commands.load_target import (
     FILES,
     check_trace,
     client_of,
-    number,
     progress_of,
     terminable,
     violations_of,
@@ -173,13 +172,7 @@ def run_command(**given: Any) -> None:
 
 @load_command.command("list")
 @FILES
-@click.option(
-    "-l",
-    "--labels",
-    "label_filter",
-    default="",
-    help="Those with (and with - without) these labels: performance,-short.",
-)
+@flags.text("-l --labels label_filter", "Those with (and with - without) these labels: performance,-short.")
 @click.pass_context
 def list_command(context: click.Context, files: tuple[str, ...], label_filter: str) -> None:
     """Show the workloads there are."""
@@ -195,7 +188,7 @@ def list_command(context: click.Context, files: tuple[str, ...], label_filter: s
 @load_command.command("compare")
 @click.argument("first", metavar="A.json")
 @click.argument("second", metavar="B.json")
-@number(
+@flags.number(
     "--tolerance",
     (0, 10),
     0.1,
@@ -221,7 +214,7 @@ def compare_command(context: click.Context, first: str, second: str, tolerance: 
 @flags.verb(load_command, "clean")
 @click.argument("run", default="")
 @flags.server
-@number("--wait wait_seconds", (0, 3600), 30.0, "Seconds to wait for namespaces to end.")
+@flags.number("--wait wait_seconds", (0, 3600), 30.0, "Seconds to wait for namespaces to end.")
 async def load_clean(shell: Shell, clients: Clientset, *, run: str, wait_seconds: float) -> None:
     """Delete what runs (or one RUN) left in a cluster that were killed, or told to keep."""
     try:

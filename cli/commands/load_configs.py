@@ -28,12 +28,8 @@ from cli.commands.load_target import (
     PATIENCE,
     check_trace,
     client_of,
-    flag,
-    number,
     progress_of,
-    several,
     terminable,
-    text,
     trace_option,
     violations_of,
     workload_of,
@@ -116,13 +112,13 @@ async def _run(workload: Workload, local: LocalSettings, settings: Settings, pro
 
 _OPTIONS = (
     FILES,
-    several(
+    flags.several(
         "--scheduler-config configs",
         f"A configuration of the scheduler, or `{_DEFAULT}`; 2 to {MOST}. The first is what the others are compared with.",
         "FILE",
     ),
-    flag("--local", "It always runs on processes of its own: this says so, and changes nothing."),
-    number(
+    flags.flag("--local", "It always runs on processes of its own: this says so, and changes nothing."),
+    flags.number(
         "--repeat",
         (1, MAX_RUNS),
         1,
@@ -134,13 +130,13 @@ _OPTIONS = (
         type=click.Choice(["pending", "batch"]),
         help="Measured Pods are there before the scheduler starts (the default), or are created in batches while it runs (with --trace the default).",
     ),
-    number("--in-flight", (1, 64), 4, "Batches under way at once; 1 keeps the order of Pods."),
+    flags.number("--in-flight", (1, 64), 4, "Batches under way at once; 1 keeps the order of Pods."),
     click.option("--seed", type=int, default=1, show_default=True, help="Of what a workload draws."),
     PATIENCE,
     click.option("--verify/--no-verify", default=True, show_default=True, help="Judge each run afterwards."),
-    flag("--no-fsync", "etcd does not wait for the disk."),
-    text("-o --output", "Write everything as JSON: each report, each node's use, each Pod's node."),
-    text("--html", "Write the comparison as one HTML page."),
+    flags.flag("--no-fsync", "etcd does not wait for the disk."),
+    flags.text("-o --output", "Write everything as JSON: each report, each node's use, each Pod's node."),
+    flags.text("--html", "Write the comparison as one HTML page."),
 )
 
 

@@ -9,7 +9,7 @@ from bench.load.exported import MAX_BYTES, ImportFailed, read_all
 from bench.load.imported import Replay, compute_import
 from bench.load.imported_files import files, words
 from cli import flags
-from cli.commands.load_target import flag, number, write_files
+from cli.commands.load_target import write_files
 from cli.failures import Failure
 
 _MIB = 2**20
@@ -43,14 +43,14 @@ def _read(names: tuple[str, ...], max_bytes: int, stdin: BinaryIO) -> list[tuple
     show_default=True,
     help="Measure the Pods that are pending, or schedule all of them anew, the oldest first.",
 )
-@flag("--scrub", "Replace names, namespaces, labels' values and images; what matched still matches.")
-@number(
+@flags.flag("--scrub", "Replace names, namespaces, labels' values and images; what matched still matches.")
+@flags.number(
     "--speed",
     (1e-3, 1e9),
     1.0,
     "How many times faster than in the cluster Pods arrive in arrivals.txt (load run --trace).",
 )
-@number(
+@flags.number(
     "--max-size max_mib",
     (1, 16_384),
     MAX_BYTES // _MIB,

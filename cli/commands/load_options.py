@@ -19,7 +19,7 @@ from bench.load.settings import Creation, Nodes, Settings
 from bench.load.simulated import parse_delays
 from bench.load.slo import Limit, SloError, parse_limits
 from cli import flags
-from cli.commands.load_target import MAX_TRACE, PATIENCE, flag, number, several, text, trace_option
+from cli.commands.load_target import MAX_TRACE, PATIENCE, trace_option
 
 #: what Pods run on real nodes, whose registry has no image of the templates
 _REAL_IMAGE = "busybox"
@@ -72,14 +72,14 @@ class RunOptions:
 
 
 _OPTIONS = (
-    flag("--local", "Start etcd, apiserver and scheduler here, as processes of their own."),
-    number(
+    flags.flag("--local", "Start etcd, apiserver and scheduler here, as processes of their own."),
+    flags.number(
         "--repeat",
         (1, MAX_RUNS),
         1,
         "Run it so often and report the median and the spread of each figure; every run begins with nothing of those before it.",
     ),
-    text(
+    flags.text(
         "--measure",
         "10s..60s: create more measured Pods, or fewer, until it takes so long to schedule them.",
         "LEAST..MOST",
@@ -89,12 +89,12 @@ _OPTIONS = (
         type=click.Choice(["objects", "simulated", "hollow", "real"]),
         help="Node objects alone (with --local the default), with one process that plays their kubelets, real kubelets whose runtime runs nothing, or the cluster's own nodes (otherwise the default).",
     ),
-    several(
+    flags.several(
         "--generate-on",
         'Measured Pods are created by the machine that this command reaches ("ssh a vaina load agent"); several share the rate between them.',
         "COMMAND",
     ),
-    several(
+    flags.several(
         "--hollow-on",
         "With --nodes hollow: their kubelets run on the machine that this command reaches; may be repeated.",
         "COMMAND",
@@ -104,9 +104,9 @@ _OPTIONS = (
         type=click.Choice(["pending", "batch", "unary"]),
         help="Measured Pods are there before the scheduler starts (with --local the default), are created in batches (otherwise the default), or one a call.",
     ),
-    number("--batch-size", (1, 1000), 100, "Pods in a call."),
-    number("--in-flight", (1, 64), 4, "Batches under way at once."),
-    number("--callers", (1, 1000), 32, "Callers with --create unary."),
+    flags.number("--batch-size", (1, 1000), 100, "Pods in a call."),
+    flags.number("--in-flight", (1, 64), 4, "Batches under way at once."),
+    flags.number("--callers", (1, 1000), 32, "Callers with --create unary."),
     click.option(
         "--rate",
         type=click.FloatRange(0, 1_000_000),
@@ -122,7 +122,7 @@ _OPTIONS = (
     ),
     trace_option("Open loop: a file with the seconds from the start at which each is due, one a line."),
     click.option("--seed", type=int, default=1, show_default=True, help="Of arrivals and delays."),
-    text(
+    flags.text(
         "--stages",
         "Simulated and hollow nodes: how long stages take: run_sandbox=0.1-0.5,start_container=0.5-2.",
         "STAGE=FROM-TO,...",
@@ -132,8 +132,8 @@ _OPTIONS = (
         default=None,
         help="Wait until Pods run, not only until they are bound (the default, unless nodes are objects).",
     ),
-    text("--image", f"Image of the Pods' containers (with real nodes {_REAL_IMAGE})."),
-    number("--window window_seconds", (0.05, 60), 1.0, "Seconds of a window of the throughput."),
+    flags.text("--image", f"Image of the Pods' containers (with real nodes {_REAL_IMAGE})."),
+    flags.number("--window window_seconds", (0.05, 60), 1.0, "Seconds of a window of the throughput."),
     PATIENCE,
     click.option(
         "--verify/--no-verify",
@@ -141,34 +141,34 @@ _OPTIONS = (
         show_default=True,
         help="Judge afterwards whether nothing was bound twice or where it may not be, and whether nothing waits that fits; the exit code is 1 otherwise.",
     ),
-    number(
+    flags.number(
         "--verify-seconds",
         (0, 86_400),
         2.0,
         "How long the judge walks through affinity and spread, for bindings chosen evenly, to check what it counts for all.",
     ),
-    flag("--keep", "Leave everything in the cluster; `vaina load clean` takes it away."),
-    flag("--no-fsync", "With --local: etcd does not wait for the disk."),
+    flags.flag("--keep", "Leave everything in the cluster; `vaina load clean` takes it away."),
+    flags.flag("--no-fsync", "With --local: etcd does not wait for the disk."),
     click.option(
         "--scheduler-config",
         type=click.Path(exists=True, dir_okay=False, resolve_path=True),
         default=None,
         help="With --local: the scheduler's configuration.",
     ),
-    several(
+    flags.several(
         "--scheduler-flag scheduler_flags", "With --local: a further flag of the scheduler; may be repeated."
     ),
-    text(
+    flags.text(
         "--scheduler-command",
         "With --local: start this instead of our scheduler; {apiserver} in it, and VAINA_APISERVER, are where the apiserver is.",
         "COMMAND",
     ),
-    text(
+    flags.text(
         "--scheduler-health",
         "With --scheduler-command: answers with 200 once it is ready; otherwise it is when it has bound a first Pod.",
         "URL",
     ),
-    several(
+    flags.several(
         "--profile profiles",
         "With --local: have cProfile watch the scheduler or the apiserver; may be repeated.",
         "PROCESS=FILE",
@@ -178,30 +178,30 @@ _OPTIONS = (
         default=None,
         help=f"Metrics page of a running cluster's scheduler ({_SCHEDULER_PAGE}), or of that of --scheduler-command (none); empty: none.",
     ),
-    text(
+    flags.text(
         "--apiserver-metrics",
         "Metrics page of a running cluster's apiserver; empty: none.",
         default="http://127.0.0.1:8080/metrics",
     ),
-    text(
+    flags.text(
         "--etcd-metrics",
         "Metrics page of a running cluster's etcd; empty: none.",
         default="http://127.0.0.1:2381/metrics",
     ),
-    text(
+    flags.text(
         "--controller-metrics",
         "Metrics page of a running cluster's controllers; empty: none.",
         default="http://127.0.0.1:10252/metrics",
     ),
-    several("--kubelet-metrics", "Metrics page of a running cluster's kubelet; may be repeated."),
-    text(
+    flags.several("--kubelet-metrics", "Metrics page of a running cluster's kubelet; may be repeated."),
+    flags.text(
         "--slo",
         "throughput>=3000,create_to_bound_p99<=100ms: the exit code is 1 where one does not hold.",
         "LIMIT,...",
     ),
-    text("-o --output", "Write the report as JSON."),
-    text("--html", "Write the report as one HTML page."),
-    text("--perf-dash", "Write what the reference's performance dashboard reads."),
+    flags.text("-o --output", "Write the report as JSON."),
+    flags.text("--html", "Write the report as one HTML page."),
+    flags.text("--perf-dash", "Write what the reference's performance dashboard reads."),
 )
 
 

@@ -1,5 +1,5 @@
-"""What the load tests of the command share: a patient client, an end that leaves nothing behind, how options are
-written, how files are read and written, and what is said of violations.
+"""What the load tests of the command share: a patient client, an end that leaves nothing behind, options,
+how files are read and written.
 """
 
 import asyncio
@@ -7,7 +7,6 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -17,6 +16,7 @@ from bench.load.progress import Progress
 from bench.load.report import Report
 from bench.load.settings import Settings
 from bench.load.workload import CreatePods, Workload
+from cli import flags
 from cli.failures import Exit, Failure
 from cli.printers.style import OVER
 from cli.shell import Shell
@@ -30,9 +30,6 @@ _CALL_SECONDS = 60.0
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 #: the exit code of a process that a signal has ended: this and its number
 _SIGNALLED = 128
-
-#: adds an option to a command
-Option = Callable[[Any], Any]
 
 
 def client_of(address: str) -> Clientset:
@@ -114,35 +111,14 @@ def write_files(contents: Iterable[tuple[str, bytes]]) -> None:
         raise Failure(f"cannot write {error.filename}: {error.strerror}") from error
 
 
-def flag(names: str, help_text: str) -> Option:
-    """Return an option without a value. `names` are those of click, apart by spaces, here and below."""
-    return click.option(*names.split(), is_flag=True, help=help_text)
-
-
-def text(names: str, help_text: str, metavar: str | None = None, default: str = "") -> Option:
-    """Return an option with a text."""
-    return click.option(*names.split(), default=default, metavar=metavar, help=help_text)
-
-
-def several(names: str, help_text: str, metavar: str | None = None) -> Option:
-    """Return an option that may be repeated."""
-    return click.option(*names.split(), multiple=True, metavar=metavar, help=help_text)
-
-
-def number(names: str, bounds: tuple[float, float], default: float, help_text: str) -> Option:
-    """Return an option with a number within bounds, whole where the default is."""
-    kind: Any = click.IntRange if isinstance(default, int) else click.FloatRange
-    return click.option(
-        *names.split(), type=kind(*bounds), default=default, show_default=True, help=help_text
-    )
-
-
-def trace_option(help_text: str) -> Option:
+def trace_option(help_text: str) -> Callable[[flags.F], flags.F]:
     """Return the option of a trace."""
     return click.option("--trace", type=click.File("r"), help=help_text)
 
 
-FILES = several("-f --filename files", "A file of workloads, instead of those that come with the project.")
-PATIENCE = number(
+FILES = flags.several(
+    "-f --filename files", "A file of workloads, instead of those that come with the project."
+)
+PATIENCE = flags.number(
     "--patience patience_seconds", (1, 3600), 60.0, "Give up when nothing has happened for so many seconds."
 )

@@ -139,18 +139,16 @@ def _request(options: LogOptions, container: str) -> pod_pb2.PodLogOptions:
 @click.argument("name", default="", metavar="[CONTAINER]")
 @flags.namespace
 @flags.container
-@click.option("-f", "--follow", is_flag=True, help="Go on as more is written.")
-@click.option("-p", "--previous", is_flag=True, help="Of the container's life before this one.")
-@click.option("--timestamps", is_flag=True, help="With the time of each line.")
-@click.option("--tail", type=int, default=-1, help="The last lines only.")
-@click.option("--since", default="", help="Not older than: 5s, 2m, 3h.")
-@click.option("--since-time", default="", help="Not older than a time: 2026-11-21T08:00:00Z.")
-@click.option("--limit-bytes", type=int, default=0, help="At most so many bytes.")
-@click.option("--all-containers", is_flag=True, help="Of all containers.")
-@click.option(
-    "-l", "--selector", "label_selector", default="", help="Of all Pods with these labels: a=b,c!=d."
-)
-@click.option("--all-pods", is_flag=True, help="Of all Pods of TYPE/NAME.")
+@flags.flag("-f --follow", "Go on as more is written.")
+@flags.flag("-p --previous", "Of the container's life before this one.")
+@flags.flag("--timestamps", "With the time of each line.")
+@flags.integer("--tail", -1, "The last lines only.")
+@flags.text("--since", "Not older than: 5s, 2m, 3h.")
+@flags.text("--since-time", "Not older than a time: 2026-11-21T08:00:00Z.")
+@flags.integer("--limit-bytes", 0, "At most so many bytes.")
+@flags.flag("--all-containers", "Of all containers.")
+@flags.text("-l --selector label_selector", "Of all Pods with these labels: a=b,c!=d.")
+@flags.flag("--all-pods", "Of all Pods of TYPE/NAME.")
 @click.option(
     "--prefix",
     type=bool,
@@ -159,7 +157,7 @@ def _request(options: LogOptions, container: str) -> pod_pb2.PodLogOptions:
     default=None,
     help="Each line after [pod/POD/CONTAINER].",
 )
-@click.option("--max-log-requests", type=int, default=5, help="How many are followed at once (5).")
+@flags.integer("--max-log-requests", 5, "How many are followed at once (5).")
 async def logs(shell: Shell, clients: Clientset, options: LogOptions) -> None:
     """Show what a container wrote."""
     sources = await _sources(shell, clients, options)

@@ -43,16 +43,12 @@ class PatchOptions:
 @flags.verb(cli, "patch", PatchOptions)
 @click.argument("words", nargs=-1, metavar="TYPE NAME | TYPE/NAME...")
 @flags.namespace
-@click.option("-p", "--patch", default="", help="The patch, as JSON or YAML.")
-@click.option("--patch-file", default="", help="A file with the patch.")
-@click.option(
-    "--type", type=click.Choice([*PATCH_TYPES]), default="strategic", help="Which kind of patch it is."
-)
-@click.option(
-    "--subresource", type=click.Choice([*_SUBRESOURCES]), default="", help="Patch a part of the object."
-)
+@flags.text("-p --patch", "The patch, as JSON or YAML.")
+@flags.text("--patch-file", "A file with the patch.")
+@flags.choice("--type", [*PATCH_TYPES], "strategic", "Which kind of patch it is.")
+@flags.choice("--subresource", [*_SUBRESOURCES], "", "Patch a part of the object.")
 @flags.server_dry_run
-@click.option("-o", "--output", default="", type=click.Choice(["", "name", "json", "yaml"]))
+@flags.choice("-o --output", ["", "name", "json", "yaml"], "")
 async def patch(shell: Shell, clients: Clientset, options: PatchOptions) -> None:
     """Change fields of an object."""
     text = _read(options)

@@ -80,9 +80,7 @@ def _remote_port(text: str, pod: pod_pb2.Pod) -> int:
 @click.argument("word", metavar="TYPE/NAME")
 @click.argument("ports", nargs=-1, required=True, metavar="[LOCAL_PORT:]REMOTE_PORT...")
 @flags.namespace
-@click.option(
-    "--address", "addresses", default="localhost", help="Addresses to listen on, separated by commas."
-)
+@flags.text("--address addresses", "Addresses to listen on, separated by commas.", default="localhost")
 async def port_forward(
     shell: Shell, clients: Clientset, *, word: str, ports: Sequence[str], addresses: str
 ) -> None:

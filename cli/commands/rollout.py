@@ -59,10 +59,8 @@ def _named(words: Sequence[str], kinds: Sequence[str] = _ROLLED) -> list[Target]
 @_words
 @flags.namespace
 @click.option("-w", "--watch", type=bool, default=True, help="Until it is over (true).")
-@click.option("--revision", type=int, default=0, help="Fail when another revision is running.")
-@click.option(
-    "--timeout", default="0s", callback=flags.seconds, help="How long to wait: 30s; 0 waits without end."
-)
+@flags.integer("--revision", 0, "Fail when another revision is running.")
+@flags.duration("--timeout", "0s", "How long to wait: 30s; 0 waits without end.")
 async def status(
     shell: Shell, clients: Clientset, *, words: Sequence[str], watch: bool, revision: int, timeout: float
 ) -> None:
@@ -109,7 +107,7 @@ async def _sets_of(clients: Clientset, deployment: Any) -> dict[int, Any]:
 @flags.verb(rollout_command, "history")
 @_words
 @flags.namespace
-@click.option("--revision", type=int, default=0, help="Show the template of this revision.")
+@flags.integer("--revision", 0, "Show the template of this revision.")
 async def history(shell: Shell, clients: Clientset, *, words: Sequence[str], revision: int) -> None:
     """Tell the revisions there are."""
     for target in _named(words):
@@ -134,9 +132,7 @@ async def history(shell: Shell, clients: Clientset, *, words: Sequence[str], rev
 @flags.verb(rollout_command, "undo")
 @_words
 @flags.namespace
-@click.option(
-    "--to-revision", type=int, default=0, help="The revision to go back to; the last one by default."
-)
+@flags.integer("--to-revision", 0, "The revision to go back to; the last one by default.")
 @flags.server_dry_run
 async def undo(
     shell: Shell, clients: Clientset, *, words: Sequence[str], to_revision: int, dry_run: str

@@ -110,29 +110,23 @@ def _overridden(shell: Shell, pod: pod_pb2.Pod, options: RunOptions) -> pod_pb2.
 @flags.writing
 @flags.namespace
 @click.option("--image", required=True, help="Image of the container.")
-@click.option("--command", is_flag=True, help="The arguments replace the image's command, not its arguments.")
-@click.option("--restart", type=click.Choice(RESTART_POLICIES), default="Always", help="Restart policy.")
-@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable; may be repeated.")
-@click.option("--port", type=int, default=0, help="A port that the container serves.")
-@click.option("--overrides", default="", metavar="JSON", help="A patch of the Pod that is made.")
-@click.option("--override-type", type=click.Choice([*PATCH_TYPES]), default="merge", help="Of --overrides.")
-@click.option("--labels", "-l", default="", metavar="A=B,...", help="Labels, instead of run=NAME.")
-@click.option("--image-pull-policy", "pull_policy", default="", help="Always, IfNotPresent or Never.")
-@click.option("-i", "--stdin", is_flag=True, help="Keep standard input open, and attach.")
-@click.option("-t", "--tty", is_flag=True, help="Give the container a terminal, and attach.")
+@flags.flag("--command", "The arguments replace the image's command, not its arguments.")
+@flags.choice("--restart", RESTART_POLICIES, "Always", "Restart policy.")
+@flags.several("--env", "A variable; may be repeated.", "NAME=VALUE")
+@flags.integer("--port", 0, "A port that the container serves.")
+@flags.text("--overrides", "A patch of the Pod that is made.", "JSON")
+@flags.choice("--override-type", [*PATCH_TYPES], "merge", "Of --overrides.")
+@flags.text("--labels -l", "Labels, instead of run=NAME.", "A=B,...")
+@flags.text("--image-pull-policy pull_policy", "Always, IfNotPresent or Never.")
+@flags.flag("-i --stdin", "Keep standard input open, and attach.")
+@flags.flag("-t --tty", "Give the container a terminal, and attach.")
 @click.option(
     "--attach", is_flag=True, default=None, flag_value=True, help="Attach to the container once it runs."
 )
-@click.option("--leave-stdin-open", is_flag=True, help="After the first attach, standard input stays open.")
-@click.option("-q", "--quiet", is_flag=True, help="Only print output from the container.")
-@click.option(
-    "--pod-running-timeout",
-    "timeout",
-    default="1m",
-    callback=flags.seconds,
-    help="How long the Pod may take to run.",
-)
-@click.option("--rm", "remove", is_flag=True, help="Delete the Pod when the command has ended.")
+@flags.flag("--leave-stdin-open", "After the first attach, standard input stays open.")
+@flags.flag("-q --quiet", "Only print output from the container.")
+@flags.duration("--pod-running-timeout timeout", "1m", "How long the Pod may take to run.")
+@flags.flag("--rm remove", "Delete the Pod when the command has ended.")
 async def run(shell: Shell, clients: Clientset, options: RunOptions) -> None:
     """Make a Pod with one container."""
     if options.remove and not options.attaches:

@@ -19,7 +19,7 @@ from vaina.client.verbs import ScalableClient
 @click.argument("words", nargs=-1, metavar="TYPE/NAME...")
 @flags.namespace
 @click.option("--replicas", type=int, required=True, help="How many there should be.")
-@click.option("--current-replicas", type=int, default=-1, help="Only when there are this many now.")
+@flags.integer("--current-replicas", -1, "Only when there are this many now.")
 async def scale(
     shell: Shell, clients: Clientset, *, words: Sequence[str], replicas: int, current_replicas: int
 ) -> None:

@@ -20,11 +20,7 @@ def scheduler_command() -> None:
 @flags.verb(scheduler_command, "verify")
 @flags.server
 @scheduler_flag
-@click.option(
-    "--against-apiserver",
-    is_flag=True,
-    help="Also list nodes and Pods afresh, and compare what the watches show.",
-)
+@flags.flag("--against-apiserver", "Also list nodes and Pods afresh, and compare what the watches show.")
 @flags.answer_output
 async def verify(shell: Shell, _: Clientset, *, against_apiserver: bool, output: str) -> None:
     """Compare the scheduler's columns with the API objects; ends with 1 when they differ."""

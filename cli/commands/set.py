@@ -103,8 +103,8 @@ async def set_image(shell: Shell, clients: Clientset, *, words: Sequence[str], d
 @click.argument("words", nargs=-1, metavar="TYPE/NAME... NAME=VALUE... NAME-...")
 @flags.namespace
 @flags.server_dry_run
-@click.option("-c", "--containers", "container", default="*", help="The container; all by default.")
-@click.option("--list", "show", is_flag=True, help="Show them.")
+@flags.text("-c --containers container", "The container; all by default.", default="*")
+@flags.flag("--list show", "Show them.")
 async def set_env(
     shell: Shell, clients: Clientset, *, words: Sequence[str], container: str, show: bool, dry_run: str
 ) -> None:
@@ -166,7 +166,7 @@ def _read_amounts(text: str) -> dict[str, str]:
 @click.argument("words", nargs=-1, metavar="TYPE/NAME...")
 @flags.namespace
 @flags.server_dry_run
-@click.option("-c", "--containers", "container", default="*", help="The container; all by default.")
+@flags.text("-c --containers container", "The container; all by default.", default="*")
 @click.option("--limits", default="", metavar="cpu=1,memory=64Mi")
 @click.option("--requests", default="", metavar="cpu=1,memory=64Mi")
 async def set_resources(

@@ -36,9 +36,9 @@ class TaintOptions:
     "words", nargs=-1, metavar="nodes NAME... KEY=VALUE:EFFECT... KEY:EFFECT-... KEY-...", required=True
 )
 @flags.server
-@click.option("-l", "--selector", "label_selector", default="", help="Nodes with these labels.")
-@click.option("--all", is_flag=True, help="All nodes.")
-@click.option("--overwrite", is_flag=True, help="Give a taint that is there another value.")
+@flags.text("-l --selector label_selector", "Nodes with these labels.")
+@flags.flag("--all", "All nodes.")
+@flags.flag("--overwrite", "Give a taint that is there another value.")
 @flags.dry_run
 async def taint(shell: Shell, clients: Clientset, options: TaintOptions) -> None:
     """Change the taints of nodes: NoSchedule, PreferNoSchedule or NoExecute for Pods that do not tolerate

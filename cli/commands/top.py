@@ -37,8 +37,8 @@ def top_command() -> None:
 
 
 def _shared(command: flags.F) -> flags.F:
-    command = click.option("-l", "--selector", default="", help="Only those with these labels.")(command)
-    command = click.option("--sort-by", type=click.Choice(["", "cpu", "memory"]), default="")(command)
+    command = flags.text("-l --selector", "Only those with these labels.")(command)
+    command = flags.choice("--sort-by", ["", "cpu", "memory"], "")(command)
     return flags.no_headers(command)
 
 
@@ -64,8 +64,8 @@ async def top_nodes(shell: Shell, clients: Clientset, options: TopOptions) -> No
 @flags.verb(top_command, "pods", TopOptions)
 @click.argument("name", default="")
 @flags.namespace
-@click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces.")
-@click.option("--containers", is_flag=True, help="Show each container.")
+@flags.flag("-A --all-namespaces", "Of all namespaces.")
+@flags.flag("--containers", "Show each container.")
 @_shared
 async def top_pods(shell: Shell, clients: Clientset, options: TopOptions) -> None:
     """Show what Pods use."""

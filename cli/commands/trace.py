@@ -108,13 +108,9 @@ def _begin(trace: trace_pb2.PodTrace) -> float:
 @flags.verb(cli, "trace", TraceOptions)
 @click.argument("word", metavar="POD")
 @flags.namespace
-@click.option("-w", "--watch", is_flag=True, help="Show the steps as they happen, until the last one.")
-@click.option(
-    "--timeout", default="0", callback=flags.seconds, help="How long --watch waits: 60s; 0 waits without end."
-)
-@click.option(
-    "-o", "--output", type=click.Choice(["", "json", "yaml"]), default="", help="The record itself."
-)
+@flags.flag("-w --watch", "Show the steps as they happen, until the last one.")
+@flags.duration("--timeout", "0", "How long --watch waits: 60s; 0 waits without end.")
+@flags.choice("-o --output", ["", "json", "yaml"], "", "The record itself.")
 async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None:
     """Show the seven steps of a Pod's creation, who did each, how long it took, and what it waited for in
     between.

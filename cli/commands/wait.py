@@ -103,7 +103,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> f
     required=True,
     help="delete, create, condition=NAME[=VALUE], jsonpath='{.field}'[=VALUE].",
 )
-@click.option("--all", is_flag=True, help="All objects of the type.")
+@flags.flag("--all", "All objects of the type.")
 @click.option(
     "--timeout",
     default="30s",
