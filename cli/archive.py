@@ -1,8 +1,8 @@
 """Local files as a tar stream, and back: what `vaina cp` sends and gets. Blocking; runs in a thread.
 
 What comes from a container is not trusted. The rules are kubectl's (`pkg/cmd/cp`): names must begin with what
-was asked for, nothing is written outside the destination, links are not made. Beyond that nothing is written
-through links that are there already.
+was asked for, nothing is written outside the destination, links are not made. Nor is anything written through
+links that are there already.
 """
 
 import os
@@ -20,20 +20,13 @@ class ArchiveError(Exception):
 
 
 def pack(source: Path, name: str, out: IO[bytes]) -> None:
-    """Write a file or folder as a tar stream in which it is called `name`; links stay links.
-
-    Raises:
-        OSError: a file cannot be read, or nobody takes the stream any more.
-    """
+    """Write a file or folder as a tar stream in which it is called `name`; links stay links. Raises OSError."""
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         archive.add(source, arcname=name)
 
 
 def prefix_of(path: str) -> str:
-    """Return how the names of an archive of a path begin.
-
-    What leads out of it, and a slash in front, is left out.
-    """
+    """Return how the names of an archive of a path begin: without a slash, and without what leads out of it."""
     cleaned = os.path.normpath(path).lstrip("/")
     parts = list(PurePosixPath(cleaned).parts)
     while parts and parts[0] in ("..", "."):
@@ -42,13 +35,9 @@ def prefix_of(path: str) -> str:
 
 
 def unpack(archive: IO[bytes], prefix: str, target: Path, warn: Callable[[str], None]) -> int:
-    """Write the files of a tar stream; return how many there were.
+    """Write the files of a tar stream, named `target` instead of `prefix`; return how many there were.
 
-    Args:
-        archive: the stream, read to its end.
-        prefix: how names begin; it is replaced by `target`.
-        target: what the copied thing is called here.
-        warn: is told what was left out.
+    `warn` is told what was left out.
 
     Raises:
         ArchiveError: the stream is no archive, or holds what was not asked for.

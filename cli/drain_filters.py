@@ -1,7 +1,4 @@
-"""Which Pods of a node `drain` takes away, which it leaves, and which it will not touch unasked. PURE.
-
-Rules, order and words are those of kubectl (`pkg/drain/filters.go`).
-"""
+"""Which Pods of a node `drain` takes, leaves, or does not touch. PURE; as `kubectl/pkg/drain/filters.go`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,16 +49,12 @@ class DrainPlan:
 
 
 def plan_drain(
-    pods: Iterable[pod_pb2.Pod], filters: DrainFilters, daemon_sets: Mapping[str, bool] | None, now: float
+    pods: Iterable[pod_pb2.Pod], filters: DrainFilters, daemon_sets: Mapping[str, bool], now: float
 ) -> DrainPlan:
     """Sort the Pods of a node.
 
-    Args:
-        pods: of one node.
-        filters: what is allowed.
-        daemon_sets: `namespace/name` of those that Pods name as theirs -> whether it exists; None: take every
-        name as true.
-        now: seconds since the epoch.
+    `daemon_sets` says of the DaemonSets that Pods name as theirs (`namespace/name`) whether they exist. `now` is
+    in seconds since the epoch.
     """
     plan = DrainPlan()
     for pod in pods:
@@ -85,12 +78,12 @@ def plan_drain(
 
 
 def _judge(
-    pod: pod_pb2.Pod, filters: DrainFilters, daemon_sets: Mapping[str, bool] | None
+    pod: pod_pb2.Pod, filters: DrainFilters, daemon_sets: Mapping[str, bool]
 ) -> tuple[Sequence[str], Sequence[str], bool]:
     """Return what forbids to delete a Pod, what is to be said, and whether it stays."""
     owner = controller_of(pod.metadata)
     if owner is not None and owner.kind == "DaemonSet" and not is_terminal(pod):
-        there = daemon_sets is None or daemon_sets.get(f"{pod.metadata.namespace}/{owner.name}", False)
+        there = daemon_sets.get(f"{pod.metadata.namespace}/{owner.name}", False)
         if there and not filters.ignore_daemon_sets:
             return (_DAEMON_SET_FATAL,), (), True
         if there:
@@ -102,11 +95,13 @@ def _judge(
     if is_terminal(pod):
         return fatal, warnings, False
     if any(volume.volume_source.HasField("empty_dir") for volume in pod.spec.volumes):
-        (warnings if filters.delete_empty_dir_data else fatal).append(
-            _LOCAL_WARNING if filters.delete_empty_dir_data else _LOCAL_FATAL
-        )
+        if filters.delete_empty_dir_data:
+            warnings.append(_LOCAL_WARNING)
+        else:
+            fatal.append(_LOCAL_FATAL)
     if owner is None:
-        (warnings if filters.force else fatal).append(
-            _UNMANAGED_WARNING if filters.force else _UNMANAGED_FATAL
-        )
+        if filters.force:
+            warnings.append(_UNMANAGED_WARNING)
+        else:
+            fatal.append(_UNMANAGED_FATAL)
     return fatal, warnings, False

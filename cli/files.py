@@ -39,8 +39,7 @@ def _read_file(path: Path) -> Source:
 def read_sources(shell: Shell, names: Sequence[str], *, recursive: bool = False) -> list[Source]:
     """Read all files that are named, those of folders in the order of their names; `-` is standard input.
 
-    Raises:
-        Failure: nothing is named, or a name leads nowhere.
+    Raises Failure: nothing is named, or a name leads nowhere.
     """
     if not names:
         raise Failure("must specify -f (a file, a folder, or - for standard input)")
@@ -64,10 +63,8 @@ def read_sources(shell: Shell, names: Sequence[str], *, recursive: bool = False)
 def into_namespace(shell: Shell, found: Decoded) -> None:
     """Put an object into the namespace of the command line, unless it names its own.
 
-    As RequireNamespace and SetNamespace in `cli-runtime/pkg/resource/visitor.go`.
-
-    Raises:
-        Failure: it names another one than a flag does.
+    As RequireNamespace and SetNamespace in `cli-runtime/pkg/resource/visitor.go`. Raises Failure: it names
+    another one than a flag does.
     """
     if not found.kind.namespaced:
         return
@@ -84,10 +81,7 @@ def into_namespace(shell: Shell, found: Decoded) -> None:
 def checked_text(shell: Shell, source: Source, *, strict: bool = True) -> str:
     """Return a text that is to be applied, without the objects that name another namespace than a flag does.
 
-    Those are told.
-
-    Raises:
-        Failure: it is no UTF-8.
+    Those are told. Raises Failure: it is no UTF-8.
     """
     try:
         text = source.text.decode()

@@ -42,8 +42,7 @@ async def states(
 ) -> AsyncGenerator[M | None, None]:
     """Yield an object as it is, and after each change; None when it is deleted. Ends with its watch.
 
-    Raises:
-        NotFound: it is not there; with `absent` it may come later.
+    Raises NotFound: it is not there; with `absent` it may come later.
     """
     version = ""
     try:
@@ -92,11 +91,7 @@ async def wait_over(shell: Shell, clients: Clientset, pod: pod_pb2.Pod) -> None:
 async def wait_pod(
     clients: Clientset, pod: pod_pb2.Pod, accept: Callable[[pod_pb2.Pod], bool], seconds: float
 ) -> pod_pb2.Pod:
-    """Return a Pod once it is as wanted; 0 seconds are without end.
-
-    Raises:
-        Failure: it is not in time, or the Pod is gone.
-    """
+    """Return a Pod once it is as wanted; 0 seconds are without end. Raises Failure: it is not, or is gone."""
     meta = pod.metadata
     try:
         async with asyncio.timeout(seconds or None):
@@ -126,8 +121,7 @@ class Wanted:
 async def follow(shell: Shell, clients: Clientset, wanted: Wanted, *, seconds: float = 0.0) -> None:
     """Tell how far an object is until it is done; 0 seconds are without end.
 
-    Raises:
-        Failure: it cannot be done, or not in time; the words end with what its Pods wait for.
+    Raises Failure: it cannot be done, or not in time; the words end with what its Pods wait for.
     """
     last: Progress | None = None
     problem: Exception | None = None
@@ -183,10 +177,7 @@ async def _with_reasons(clients: Clientset, wanted: Wanted, words: str) -> str:
 
 
 async def _find_reasons(clients: Clientset, wanted: Wanted) -> Sequence[str]:
-    """Return what keeps an object from being as wanted, as far as its Pods and ReplicaSets say.
-
-    Nothing where the server cannot be asked.
-    """
+    """Return what keeps an object from being as wanted, as far as its Pods and ReplicaSets can be asked."""
     with suppress(ApiError, SelectorError):
         obj: Any = await clients.kind(wanted.kind).get(wanted.name, wanted.namespace)
         found: Sequence[Any] = [obj]
@@ -215,9 +206,7 @@ async def change(
 ) -> bool:
     """Change an object by compare-and-swap, again where somebody was faster; say whether it was changed.
 
-    Raises:
-        ApiError: as the server does; Conflict after too many tries.
-        Failure: as `mutate` does.
+    Raises ApiError (Conflict after too many tries), and what `mutate` raises.
     """
     tries = CHANGE_TRIES
     while True:

@@ -1,7 +1,7 @@
-"""Logs of several containers side by side, and of one over its restarts. Used by `vaina logs`.
+"""Logs of several containers side by side, and of one over its restarts, for `vaina logs`.
 
-A line of one container is never cut by another's, and nothing is read ahead of who reads us: a stream is
-asked for more when its last piece was written.
+A line of one container is never cut by another's, and nothing is read ahead: a stream is asked for more when its
+last piece was written.
 """
 
 import asyncio
@@ -38,11 +38,7 @@ class Source:
 
 
 async def read(clients: Clientset, source: Source) -> AsyncGenerator[bytes, None]:
-    """Give a log; with `follow` that of the container's later lives too, until the Pod or the container is over.
-
-    Raises:
-        ApiError: as the server does.
-    """
+    """Yield a log; with `follow` that of the container's later lives too, until Pod or container are over."""
     meta = source.pod.metadata
     request = source.request
     follows = request.follow and not request.previous

@@ -58,9 +58,7 @@ async def read_pods(
 ) -> list[pod_pb2.Pod]:
     """Read the Pods of manifests, and those of templates, as the apiserver would store them.
 
-    Raises:
-        Failure: a manifest has none, or there are too many.
-        ApiError: the apiserver would refuse one.
+    Raises Failure: there is none, or too many; ApiError: the apiserver would refuse one.
     """
     objects = read_objects(read_sources(shell, files, recursive=recursive))
     pods: list[pod_pb2.Pod] = []

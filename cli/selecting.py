@@ -24,11 +24,7 @@ class Selection:
 async def find(
     shell: Shell, clients: Clientset, kind: Kind[Message], name: str, selection: Selection, *, page: int = 0
 ) -> list[Any]:
-    """Return the object of a name, or without one all objects of the kind that are selected.
-
-    Raises:
-        ApiError: as the server does.
-    """
+    """Return the object of a name, or without one all objects of the kind that are selected. Raises ApiError."""
     client = clients.kind(kind)
     if name:
         return [await client.get(name, shell.place(kind))]

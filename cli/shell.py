@@ -1,7 +1,7 @@
 """What a command stands on: the terminal, the clock and the way to the apiserver, all handed in.
 
-`__main__` makes one from the process; tests make one over an apiserver in memory. Commands are coroutines
-that get a `Shell` and a `Clientset`; `run` gives them both, and turns errors into text and an exit code.
+Commands are coroutines that get a `Shell` and a `Clientset`. `run` gives them both, and turns errors into text
+and an exit code. `process` makes a shell from the process, tests make one over an apiserver in memory.
 """
 
 import asyncio
@@ -82,10 +82,7 @@ class Shell:
             self.out_bytes(text.encode(errors="replace"))
 
     def out_bytes(self, data: bytes) -> None:
-        """Write bytes to standard output as they are, at once.
-
-        What a container says (logs, exec, attach), which may draw.
-        """
+        """Write bytes to standard output as they are: what a container says (logs, exec), which may draw."""
         _write_bytes(self.stdout, data)
 
     def err_bytes(self, data: bytes) -> None:

@@ -1,7 +1,4 @@
-"""What the words of `vaina taint` do to the taints of a node.
-
-Pure; as kubectl reads them (`kubectl/pkg/cmd/taint/utils.go`).
-"""
+"""What the words of `vaina taint` do to the taints of a node. Pure; as `kubectl/pkg/cmd/taint/utils.go`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,8 +39,7 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def parse_changes(words: Sequence[str]) -> TaintChanges:
     """Read `key=value:effect` and `key:effect`, which add a taint, `key:effect-` and `key-`, which take away.
 
-    Raises:
-        Failure: a word makes no sense, or two of them contradict each other.
+    Raises Failure: a word makes no sense, or two of them contradict each other.
     """
     add: list[node_pb2.Taint] = []
     remove: list[node_pb2.Taint] = []
@@ -96,13 +92,9 @@ def _text(taint: node_pb2.Taint) -> str:
 def change_taints(
     name: str, old: Sequence[node_pb2.Taint], changes: TaintChanges, *, overwrite: bool
 ) -> tuple[list[node_pb2.Taint], str]:
-    """Return a node's taints as they shall be, new ones first, and what is said of it.
+    """Return the taints as they are afterwards, new ones first, and the word: tainted, untainted or modified.
 
-    Tainted, untainted or modified.
-
-    Raises:
-        Failure: a taint that is added is there, and nothing may be overwritten; or one that is taken away is
-        not there.
+    Raises Failure: a taint to add is there, and nothing may be overwritten; or one to take away is not there.
     """
     there = [taint.key for taint in changes.add for other in old if _same(taint, other)]
     if there and not overwrite:

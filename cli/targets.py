@@ -44,11 +44,7 @@ def find_kind(word: str) -> Kind[Message]:
 
 
 def parse_kinds(word: str) -> list[Kind[Message]]:
-    """Return the kinds of a comma list; `all` stands for the kinds of that category.
-
-    Raises:
-        Failure: one of them is none.
-    """
+    """Return the kinds of a comma list; `all` stands for the kinds of that category. Raises Failure."""
     kinds: list[Kind[Message]] = []
     for part in word.split(","):
         found = [kind for kind in KINDS if "all" in kind.categories] if part == "all" else [find_kind(part)]
@@ -57,11 +53,7 @@ def parse_kinds(word: str) -> list[Kind[Message]]:
 
 
 def parse_targets(words: Sequence[str], verb: str) -> list[Target]:
-    """Read `pods`, `pod a b`, `pods,rs`, `all`, `pod/a rs/b`.
-
-    Raises:
-        Failure: the words make no sense; the text is kubectl's.
-    """
+    """Read `pods`, `pod a b`, `pods,rs`, `all`, `pod/a rs/b`. Raises Failure in kubectl's words."""
     if not words:
         raise Failure(
             f'You must specify the type of resource to {verb}. Use "vaina api-resources" for a complete list of supported resources.'
@@ -75,11 +67,7 @@ def parse_targets(words: Sequence[str], verb: str) -> list[Target]:
 
 
 def parse_named(words: Sequence[str], verb: str) -> list[Target]:
-    """Read words that name objects, as `parse_targets` does.
-
-    Raises:
-        Failure: they make no sense, or name a kind alone.
-    """
+    """Read words that name objects, as `parse_targets` does. Raises Failure: they name a kind alone."""
     targets = parse_targets(words, verb)
     if not all(target.name for target in targets):
         raise Failure(NO_NAME)

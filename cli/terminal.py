@@ -1,8 +1,6 @@
-"""The terminal of this process: its size, raw mode, what is typed.
+"""The terminal of this process: its size, raw mode, what is typed. The one module here that knows termios.
 
-The one module of the command that knows termios.
-
-`Terminal` is the port; `ProcessTerminal` the real one, `NoTerminal` what tests and pipes without input have.
+`Terminal` is the port, `ProcessTerminal` the real one, `NoTerminal` what tests and pipes without input have.
 """
 
 import asyncio
@@ -130,10 +128,7 @@ class ProcessTerminal:
             queue.put_nowait(self.size())
 
     def _read(self, loop: asyncio.AbstractEventLoop, queue: asyncio.Queue[Event], wake: int) -> None:
-        """Read until the input ends, or until the other end of `wake` is closed.
-
-        Runs in a thread of its own.
-        """
+        """Read until the input ends, or the other end of `wake` is closed. Runs in a thread of its own."""
         while True:
             ready, _, _ = select.select([self._fd, wake], [], [])
             if wake in ready:

@@ -1,7 +1,4 @@
-"""`vaina attach`: the streams of a container's own process on this terminal.
-
-Words as kubectl has them (`pkg/cmd/attach/attach.go`: Run, reattachMessage).
-"""
+"""`vaina attach`: the streams of a container's own process on this terminal (`kubectl/pkg/cmd/attach`)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -13,6 +10,7 @@ import click
 
 from cli import flags
 from cli.app import cli
+from cli.commands.exec import typed
 from cli.commands.logs import choose_container, resolve_pod
 from cli.failures import Exit, Failure
 from cli.following import wait_over
@@ -55,7 +53,7 @@ class AttachOptions:
 @flags.flag("-q --quiet", "Only print output from the remote session.")
 async def attach(shell: Shell, clients: Clientset, options: AttachOptions) -> None:
     """Attach to the process of a container that runs."""
-    pod = await resolve_pod(shell, clients, options.word, shell.namespace)
+    pod = await resolve_pod(shell, clients, options.word)
     if pods.is_terminal(pod):
         raise Failure(f"cannot attach a container in a completed pod; current phase is {pod.status.phase}")
     container = choose_container(shell, pod, options.container)
@@ -192,18 +190,10 @@ class _Joined:
 
     async def _inputs(self) -> AsyncIterator[pod_stream_pb2.PodAttachRequest]:
         """Give what is typed, and each new size of the window, until the container has ended."""
-        if not self._stdin and not self._tty:
-            await self._finished.wait()
-            return
-        async with aclosing(self._shell.terminal.events(stdin=self._stdin, resize=self._tty)) as events:
+        request = pod_stream_pb2.PodAttachRequest
+        requests = typed(self._shell, request, self._finished, stdin=self._stdin, tty=self._tty)
+        async with aclosing(requests) as events:
             async for event in events:
-                match event:
-                    case b"":
-                        yield pod_stream_pb2.PodAttachRequest(close_stdin=True)
-                    case bytes():
-                        if self._tty and _CTRL_C in event and not self._joined.is_set():
-                            self._interrupted.set()
-                        yield pod_stream_pb2.PodAttachRequest(stdin=event)
-                    case (width, height):
-                        size = pod_stream_pb2.TerminalSize(width=width, height=height)
-                        yield pod_stream_pb2.PodAttachRequest(resize=size)
+                if self._tty and _CTRL_C in event.stdin and not self._joined.is_set():
+                    self._interrupted.set()
+                yield event

@@ -1,7 +1,4 @@
-"""`vaina cp`: files and folders to and from containers, by the container's own tar.
-
-Words as kubectl cp has them.
-"""
+"""`vaina cp`: files and folders to and from containers, by the container's own tar, as kubectl cp."""
 
 import asyncio
 import os
@@ -47,10 +44,9 @@ class CopyOptions:
 
 
 def parse_place(text: str) -> Place:
-    """Read PATH, POD:PATH or NAMESPACE/POD:PATH. A colon after the first slash of a path does not count.
+    """Read PATH, POD:PATH or NAMESPACE/POD:PATH; a colon behind the first slash of a path does not count.
 
-    Raises:
-        Failure: it names a Pod and no path, or nothing.
+    Raises Failure: a Pod is named and no path.
     """
     pod, colon, path = text.partition(":")
     if not colon or pod.startswith((".", "/")) or not pod:
@@ -109,10 +105,7 @@ class _Container:
         stdin: AsyncIterator[bytes] | None = None,
         take: Callable[[bytes], Any] | None = None,
     ) -> tuple[int, str]:
-        """Run a command; return its exit code and what it complained of.
-
-        `take` is awaited for each piece of its output.
-        """
+        """Run a command, `take` each piece of its output; return its exit code and what it complained of."""
         start = pod_stream_pb2.PodExecStart(
             namespace=self.pod.metadata.namespace, name=self.pod.metadata.name, uid=self.pod.metadata.uid,
             options=pod_pb2.PodExecOptions(

@@ -1,6 +1,4 @@
-"""`vaina create configmap` and `vaina create secret generic`: data from the command line and from files, as
-kubectl takes them.
-"""
+"""`vaina create configmap` and `create secret generic`: data from the command line and from files."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,11 +21,7 @@ def _read_data(
     files: Sequence[str],
     env_files: Sequence[str],
 ) -> dict[str, bytes]:
-    """Return the keys and values that were given for an object.
-
-    Raises:
-        Failure: one of them cannot be read, or a key comes twice.
-    """
+    """Return the keys and values that were given for an object. Raises Failure: a key comes twice, for one."""
     if env_files and (files or literals):
         raise Failure("from-env-file cannot be combined with from-file or from-literal")
     data: dict[str, bytes] = {}

@@ -125,7 +125,7 @@ async def debug(shell: Shell, clients: Clientset, options: DebugOptions) -> None
             f'Targeting container "{options.target}". If you don\'t see processes from this container it may be because '
             "the container runtime doesn't support this feature.\n"
         )
-    pod = await resolve_pod(shell, clients, options.word, shell.namespace)
+    pod = await resolve_pod(shell, clients, options.word)
     if options.copy_to:
         made, name = await _copy(shell, clients, pod, options)
     else:

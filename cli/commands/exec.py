@@ -1,9 +1,10 @@
 """`vaina exec`: a command inside a container, its streams on this terminal, its exit code as ours."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeVar
 
 import click
 
@@ -15,6 +16,8 @@ from cli.shell import Shell
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset
 from vaina.objects import pods
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,7 @@ async def exec_in(shell: Shell, clients: Clientset, options: ExecOptions) -> Non
     """Run a command in a container."""
     if not options.command:
         raise Failure("you must specify at least one command for the container")
-    namespace = shell.namespace
-    pod = await resolve_pod(shell, clients, options.word, namespace)
+    pod = await resolve_pod(shell, clients, options.word)
     if pods.is_terminal(pod):
         raise Failure(f"cannot exec into a container in a completed pod; current phase is {pod.status.phase}")
     container = choose_container(shell, pod, options.container)
@@ -49,14 +51,13 @@ async def exec_in(shell: Shell, clients: Clientset, options: ExecOptions) -> Non
         shell.err("Unable to use a TTY - input is not a terminal or the right kind of file")
         tty = False
     start = pod_stream_pb2.PodExecStart(
-        namespace=namespace, name=pod.metadata.name, uid=pod.metadata.uid,
+        namespace=pod.metadata.namespace, name=pod.metadata.name, uid=pod.metadata.uid,
         options=pod_pb2.PodExecOptions(
             stdin=options.stdin, stdout=True, stderr=not tty, tty=tty, container=container, command=options.command
         ),
     )  # fmt: skip
     if tty:
-        width, height = shell.terminal.size()
-        start.size.width, start.size.height = width, height
+        start.size.width, start.size.height = shell.terminal.size()
     with shell.terminal.raw(enabled=tty):
         code = await _run(shell, clients, start, options, tty=tty)
     if code:
@@ -68,7 +69,9 @@ async def _run(
     shell: Shell, clients: Clientset, start: pod_stream_pb2.PodExecStart, options: ExecOptions, *, tty: bool
 ) -> int:
     finished = asyncio.Event()
-    stream = clients.pods.exec(start, _inputs(shell, finished, stdin=options.stdin, tty=tty))
+    stream = clients.pods.exec(
+        start, typed(shell, pod_stream_pb2.PodExecRequest, finished, stdin=options.stdin, tty=tty)
+    )
     try:
         async with aclosing(stream) as answers:
             async for answer in answers:
@@ -86,21 +89,19 @@ async def _run(
     raise Failure("the connection ended before the command did")
 
 
-async def _inputs(
-    shell: Shell, finished: asyncio.Event, *, stdin: bool, tty: bool
-) -> AsyncIterator[pod_stream_pb2.PodExecRequest]:
-    """Give what is typed, and each new size of the window, until the command has ended."""
+async def typed(
+    shell: Shell, request: Callable[..., R], finished: asyncio.Event, *, stdin: bool, tty: bool
+) -> AsyncGenerator[R]:
+    """Yield what is typed, and each new size of the window, as requests; of neither, wait for the end."""
     if not stdin and not tty:
         await finished.wait()
         return
     async with aclosing(shell.terminal.events(stdin=stdin, resize=tty)) as events:
         async for event in events:
-            if isinstance(event, bytes):
-                if event:
-                    yield pod_stream_pb2.PodExecRequest(stdin=event)
-                else:
-                    yield pod_stream_pb2.PodExecRequest(close_stdin=True)
-            else:
-                width, height = event
-                size = pod_stream_pb2.TerminalSize(width=width, height=height)
-                yield pod_stream_pb2.PodExecRequest(resize=size)
+            match event:
+                case b"":
+                    yield request(close_stdin=True)
+                case bytes():
+                    yield request(stdin=event)
+                case (width, height):
+                    yield request(resize=pod_stream_pb2.TerminalSize(width=width, height=height))

@@ -11,9 +11,16 @@ from cli import flags
 from cli.app import cli
 from cli.failures import Failure
 from cli.printers.columns import Shown, make_table, sort_items
-from cli.printers.custom_columns import PREFIX, ColumnsError, make_custom_table
 from cli.printers.jsonpath import JsonPathError, render
-from cli.printers.objects import Item, as_values, print_names, print_objects
+from cli.printers.objects import (
+    CUSTOM_COLUMNS,
+    ColumnsError,
+    Item,
+    as_values,
+    make_custom_table,
+    print_names,
+    print_objects,
+)
 from cli.printers.table import Table, column_widths, render_table
 from cli.selecting import Selection, find
 from cli.shell import Shell
@@ -60,7 +67,7 @@ class GetOptions(Selection):
 
 def _check(options: GetOptions, targets: Sequence[Target]) -> None:
     plain = options.output in ("", "wide", "name", "json", "yaml")
-    if not plain and not options.output.startswith((_JSONPATH, PREFIX)):
+    if not plain and not options.output.startswith((_JSONPATH, CUSTOM_COLUMNS)):
         raise Failure(
             f'unable to match a printer suitable for the output format "{options.output}", allowed formats are: '
             "custom-columns=...,json,jsonpath=...,name,wide,yaml"
@@ -155,7 +162,7 @@ def _sort_key(text: str) -> tuple[int, int, str]:
 
 def _writer(shell: Shell, output: str) -> Callable[[str], None]:
     """Return what writes a format: columns are for people, the others for programs."""
-    return shell.out if output.startswith(PREFIX) else shell.out_data
+    return shell.out if output.startswith(CUSTOM_COLUMNS) else shell.out_data
 
 
 def _format(items: Sequence[Item], output: str, *, single: bool, headers: bool = True) -> str:
@@ -164,11 +171,11 @@ def _format(items: Sequence[Item], output: str, *, single: bool, headers: bool =
             return print_objects(items, output, single=single)
         case "name":
             return print_names(items)
-        case _ if output.startswith(PREFIX):
+        case _ if output.startswith(CUSTOM_COLUMNS):
             found = [as_values([item], single=True) for item in items]
             try:
                 return render_table(
-                    make_custom_table(output.removeprefix(PREFIX), found), show_headers=headers
+                    make_custom_table(output.removeprefix(CUSTOM_COLUMNS), found), show_headers=headers
                 )
             except ColumnsError as error:
                 raise Failure(str(error)) from error

@@ -39,11 +39,7 @@ class LabelOptions(Selection):
 
 
 def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
-    """Tell objects from changes: k=v sets, k- takes away.
-
-    Raises:
-        Failure: a name is set and taken away at once, or an object follows a change.
-    """
+    """Tell objects from changes: k=v sets, k- takes away. Raises Failure."""
     objects: list[str] = []
     changes: dict[str, str | None] = {}
     for word in words:

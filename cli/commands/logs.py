@@ -55,11 +55,7 @@ def container_names(pod: pod_pb2.Pod) -> list[str]:
 
 
 def choose_container(shell: Shell, pod: pod_pb2.Pod, wanted: str) -> str:
-    """Return the container to take; the first one, with a word about the choice, when none is named.
-
-    Raises:
-        Failure: the Pod has no such container.
-    """
+    """Return the container to take: the first one, with a word about it, when none is named. Raises Failure."""
     names = [name.split(" ")[0] for name in container_names(pod)]
     if wanted:
         if wanted not in names:
@@ -75,17 +71,12 @@ def choose_container(shell: Shell, pod: pod_pb2.Pod, wanted: str) -> str:
     return names[0]
 
 
-async def resolve_pod(shell: Shell, clients: Clientset, word: str, namespace: str) -> pod_pb2.Pod:
-    """Return the Pod that a word names: jumpod, pod/jumpod, or one of rs/web.
-
-    Raises:
-        Failure: a controller has no Pod.
-        ApiError: it is not there.
-    """
+async def resolve_pod(shell: Shell, clients: Clientset, word: str) -> pod_pb2.Pod:
+    """Return the Pod that a word names: jumpod, pod/jumpod, or one of rs/web. Raises Failure, ApiError."""
     kind, slash, _ = word.partition("/")
     if not slash or find_kind(kind).kind == "Pod":
-        return await clients.pods.get(parse_pod(word), namespace)
-    found = await _owned(clients, word, namespace)
+        return await clients.pods.get(parse_pod(word), shell.namespace)
+    found = await _owned(clients, word, shell.namespace)
     chosen = min(found, key=lambda pod: (pod.status.phase != "Running", pod.metadata.name))
     if len(found) > 1:
         shell.err(f"Found {len(found)} pods, using pod/{chosen.metadata.name}")
@@ -193,7 +184,7 @@ async def _sources(shell: Shell, clients: Clientset, options: LogOptions) -> lis
     elif options.all_pods:
         found = await _owned(clients, options.word, namespace)
     else:
-        found = [await resolve_pod(shell, clients, options.word, namespace)]
+        found = [await resolve_pod(shell, clients, options.word)]
     sources: list[Source] = []
     for pod in found:
         if options.all_containers:

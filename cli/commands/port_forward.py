@@ -39,11 +39,7 @@ class PortPair:
 
 
 def parse_ports(words: Sequence[str], pod: pod_pb2.Pod) -> list[PortPair]:
-    """Read 8080, 8080:80, :80, 8080:http.
-
-    Raises:
-        Failure: one of them is none, or names a port that the Pod does not have.
-    """
+    """Read 8080, 8080:80, :80, 8080:http. Raises Failure: one makes no sense, or the Pod has no such port."""
     pairs: list[PortPair] = []
     for word in words:
         local, colon, remote = word.partition(":")
@@ -85,7 +81,7 @@ async def port_forward(
     shell: Shell, clients: Clientset, *, word: str, ports: Sequence[str], addresses: str
 ) -> None:
     """Forward one or more local ports to a Pod."""
-    pod = await resolve_pod(shell, clients, word, shell.namespace)
+    pod = await resolve_pod(shell, clients, word)
     if pod.status.phase != "Running":
         raise Failure(f"unable to forward port because pod is not running. Current status={pod.status.phase}")
     pairs = parse_ports(ports, pod)

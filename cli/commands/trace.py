@@ -177,9 +177,7 @@ class _Follower:
                     self.changed.set()
 
     async def news(self, patience: float) -> bool:
-        """Wait for a change; give up, and say so, when the Pod has started or ended and nothing more is
-        recorded of it.
-        """
+        """Wait for a change; False, with a warning, when a Pod has started or ended and no more is recorded."""
         pod = self._seen.pod
         settled = pod is not None and pod.status.phase in ("Running", "Succeeded", "Failed")
         try:

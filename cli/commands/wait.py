@@ -38,11 +38,7 @@ class WaitOptions(Selection):
 
 
 def parse_wanted(text: str) -> Accept | None:
-    """Read what is waited for; None for delete.
-
-    Raises:
-        Failure: it is none of delete, create, condition=NAME[=VALUE], jsonpath=PATH[=VALUE].
-    """
+    """Read what is waited for; None for delete. Raises Failure."""
     what, _, rest = text.partition("=")
     match what.lower():
         case "delete" if not rest:

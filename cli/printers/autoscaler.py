@@ -1,4 +1,4 @@
-"""What `vaina get` and `vaina describe` show of HorizontalPodAutoscalers, as kubectl.
+"""What `get` and `describe` show of HorizontalPodAutoscalers.
 
 Follows `pkg/printers/internalversion` (printHorizontalPodAutoscaler) and `pkg/describe`
 (HorizontalPodAutoscalerDescriber).

@@ -147,16 +147,10 @@ def render_description(
     kind: Kind[Any], obj: Message, *, pods: Sequence[Message] = (), events: Sequence[Message] = (), now: float,
     paint: Paint = PLAIN,
 ) -> str:  # fmt: skip
-    """Write the page of an object.
+    """Write the page of an object; `now` in seconds since the epoch.
 
-    Args:
-        kind: its kind.
-        obj: the object.
-        pods: of a Node its Pods; of a ReplicaSet those that it owns; of a Deployment its ReplicaSets; of a
-            Namespace its quotas and limit ranges.
-        events: about the object.
-        now: seconds since the epoch.
-        paint: colours, or none.
+    `pods` are of a Node its Pods, of a ReplicaSet those that it owns, of a Deployment its ReplicaSets, of a
+    Namespace its quotas and limit ranges.
     """
     page = Page()
     _PAGES.get(kind.kind, _any)(page, obj, pods)

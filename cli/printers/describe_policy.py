@@ -1,6 +1,4 @@
-"""The pages of what keeps tenants within bounds in `vaina describe`, and that of Namespaces, which shows quotas
-and limits too.
-"""
+"""The pages of quotas, limits, budgets and priorities in `vaina describe`, and of Namespaces."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final

@@ -1,7 +1,4 @@
-"""Ages and durations as people read them.
-
-`human_duration` is upstream's (apimachinery duration.HumanDuration).
-"""
+"""Ages and durations as people read them."""
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -15,7 +12,7 @@ def _two(whole: int, unit: str, rest: int, rest_unit: str) -> str:
 
 
 def human_duration(seconds: float) -> str:
-    """Write a duration with two units at most: 90s, 5m30s, 3h, 2d4h."""
+    """Write a duration with two units at most: 90s, 5m30s, 3h, 2d4h (apimachinery `duration.HumanDuration`)."""
     whole = int(seconds)
     if whole < -1:
         return "<invalid>"

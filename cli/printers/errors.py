@@ -7,10 +7,7 @@ from vaina.quoting import go_quote
 def explain_error(error: ApiError, *, server: str = "", doing: str = "") -> str:
     """Write an error for people.
 
-    Args:
-        error: what came back.
-        server: address of the apiserver, for errors of the connection.
-        doing: what was done and to which file: `creating "pod.yaml"`.
+    `server` is the address of the apiserver; `doing` says what was done to which file: `creating "pod.yaml"`.
     """
     if isinstance(error, Invalid) and not (error.causes or error.kind or error.name):
         return f"The request is invalid: {error.message}"

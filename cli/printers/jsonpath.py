@@ -42,11 +42,7 @@ def render(template: str, value: Any) -> str:
 
 
 def values(path: str, value: Any) -> list[str]:
-    """Return what a path (without braces) finds in an object, each as text.
-
-    Raises:
-        JsonPathError: it cannot be read.
-    """
+    """Return what a path (without braces) finds in an object, each as text. Raises JsonPathError."""
     if len(path) > MAX_TEXT:
         raise JsonPathError(f"a path may not have more than {MAX_TEXT} characters")
     return [_show(found) for found in _find(path, value, value)]

@@ -1,6 +1,4 @@
-"""PURE: how far a rollout is, in kubectl's words (`pkg/polymorphichelpers/rollout_status.go`), and what its Pods
-wait for.
-"""
+"""How far a rollout is, in the words of `kubectl/pkg/polymorphichelpers/rollout_status.go`, and why it waits."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,12 +136,9 @@ PROGRESS: Final[Mapping[str, Callable[..., Progress]]] = {
 
 
 def reasons(pods: Iterable[Any], owners: Iterable[Any] = (), events: Sequence[Any] = ()) -> list[str]:
-    """Say why something does not get on, each reason once.
+    """Say why Pods are not ready, each reason once.
 
-    Args:
-        pods: those that are to be ready.
-        owners: what makes them: ReplicaSets, Deployments; they say when they may not.
-        events: about the Pods; a failing probe is told there alone.
+    `owners` make the Pods, and say when they may not; of a failing probe tell `events` alone.
     """
     found: dict[str, None] = {}
     for owner in owners:

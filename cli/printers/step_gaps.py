@@ -1,8 +1,7 @@
 """What the steps of a Pod waited for, each more than 50 ms: between them, and while they were under way. PURE.
 
-Called by `steps`. A component that knows what a step waits for has reported it (an image, a volume, a
-back-off). The rest of a gap is named after who had to act next: nobody reports that nothing has reached it
-yet.
+A component that knows what a step waits for has reported it (an image, a volume, a back-off). The rest of a gap
+is named after the component that had to act next: none reports that nothing has reached it yet.
 """
 
 from dataclasses import dataclass

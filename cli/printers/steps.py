@@ -1,8 +1,7 @@
 """`vaina trace`: the seven steps of a Pod's creation, as a table with a time line (requirement A8).
 
-A row a step: its number and name, what happened, who did it, when (after the apply), how long it took, and a
-bar at its place in the whole. A step that has not happened yet is dim; the first such one says what it waits
-for. Last comes the total.
+A row a step: its number and name, what happened, which component did it, when (after the apply), how long it
+took, and a bar at its place in the whole. A step to come is dim; the first of them says what it waits for.
 """
 
 from collections.abc import Sequence
@@ -208,9 +207,7 @@ def _busy(rows: Sequence[StepRow]) -> float:
 
 
 def total_line(rows: Sequence[StepRow], paint: Paint = PLAIN) -> str:
-    """Write the total: from the apply to Running, how much of it was work, and how much lay between the
-    steps.
-    """
+    """Write the total: from the apply to Running, how much of it was work, and how much lay between steps."""
     done = [row for row in rows if row.done]
     if not done:
         return ""
@@ -225,13 +222,9 @@ def total_line(rows: Sequence[StepRow], paint: Paint = PLAIN) -> str:
 def render_trace(
     trace: trace_pb2.PodTrace, *, pod: pod_pb2.Pod | None = None, width: int = 120, paint: Paint = PLAIN
 ) -> str:
-    """Write a whole trace.
+    """Write a whole trace, so wide.
 
-    Args:
-        trace: what was recorded.
-        pod: the Pod, while it is there: its address, and what it waits for.
-        width: columns of the terminal.
-        paint: colours, or none.
+    The Pod, while it is there, says its address, and what it waits for.
     """
     rows = step_rows(trace)
     done = [row for row in rows if row.done]

@@ -1,7 +1,4 @@
-"""Tables as kubectl prints them.
-
-Columns padded to their widest cell plus three spaces, upper-case headers.
-"""
+"""Tables as kubectl prints them: columns padded to their widest cell plus three spaces."""
 
 import re
 from collections.abc import Callable, Sequence

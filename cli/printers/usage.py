@@ -1,7 +1,7 @@
-"""Tables of `vaina top`, as kubectl's. PURE.
+"""Tables of `vaina top`. PURE.
 
-Columns, units and <unknown> follow kubectl (`k8s.io/kubectl/pkg/metricsutil/metrics_printer.go`): CPU in
-thousandths, rounded up; memory in Mi, rounded down.
+As kubectl (`k8s.io/kubectl/pkg/metricsutil/metrics_printer.go`): CPU in thousandths, rounded up; memory in Mi,
+rounded down.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,1 @@
-"""`vaina why`: from what is known of a Pod to what is wrong with it, and what to look at next.
-
-PURE (decision 130).
-"""
+"""`vaina why`: from what is known of a Pod to what is wrong with it. PURE (decision 130)."""

@@ -1,8 +1,7 @@
-"""From all that is known of a Pod to what is wrong with it: the order in which things are looked at. PURE.
+"""From all that is known of a Pod to what is wrong with it. PURE.
 
-What makes everything else unimportant comes first: whether it is there, whether it is going, whether its node
-is. Then what ended it, what keeps it from a node, and its containers; in the end what is merely worth
-knowing.
+First comes what makes all else unimportant: whether it is there, is going, or has lost its node. Then what ended
+it, what keeps it from a node, and its containers; in the end what is merely worth knowing.
 """
 
 from collections.abc import Iterator, Sequence
