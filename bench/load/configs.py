@@ -8,7 +8,8 @@ import msgspec
 from bench.load.compare import Difference
 from bench.load.placement import Placement, by_group, elsewhere, median_size, quantiles, room, shares
 from bench.load.repeated import Spread, spread
-from bench.load.report import Measurement, Report, metrics_of, verdict
+from bench.load.report import Measurement, Report, metrics_of
+from bench.load.report_text import verdict
 from bench.load.units import number, per_cent, unit_of
 
 FORMAT = "vaina-load-configs/2"

@@ -7,7 +7,8 @@ from bench.load import histograms, quality, steady
 from bench.load.events import rows as event_rows
 from bench.load.html_document import document, figures_table, folded, items, tiles
 from bench.load.html_plot import Points, plot, plots
-from bench.load.report import TOO_SHORT, Measurement, Report, Verification, machine_lines, series, verdict
+from bench.load.report import TOO_SHORT, Measurement, Report, Verification
+from bench.load.report_text import machine_lines, series, verdict
 from bench.load.units import number, per_cent
 
 _HISTOGRAM_HEAD = ("ms", "times", "average", "p50", "p90", "p95", "p99")

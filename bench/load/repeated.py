@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bench.load.report import Report, ReportError, decode, describe_how, metrics_of, verdict
+from bench.load.report import Report, ReportError, decode, metrics_of
+from bench.load.report_text import describe_how, verdict
 from bench.load.units import number, per_cent, unit_of
 
 FORMAT = "vaina-load-repeated/1"

@@ -17,7 +17,8 @@ from bench.load import facts
 from bench.load.cluster import LocalCluster, LocalSettings
 from bench.load.long_enough import Bounds
 from bench.load.progress import Progress
-from bench.load.report import Machine, Report, verdict
+from bench.load.report import Machine, Report
+from bench.load.report_text import verdict
 from bench.load.series import Once, Series
 from bench.load.session import run_workload
 from bench.load.settings import Settings

@@ -22,7 +22,8 @@ from bench.load.machines import MachineError
 from bench.load.parse import select
 from bench.load.repeated import decode_runs, encode_runs, figures_of, repeated
 from bench.load.repeated import table as runs_table
-from bench.load.report import Report, ReportError, data_items, encode, table
+from bench.load.report import Report, ReportError, data_items, encode
+from bench.load.report_text import table
 from bench.load.series import Series
 from bench.load.session import run_workload
 from bench.load.settings import Settings

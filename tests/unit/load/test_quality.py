@@ -10,7 +10,7 @@ from bench.load.placement import NodeUse, Placement, Size
 from bench.load.quality import METRICS, compute_quality, metrics_of, thinned
 from bench.load.quality import rows as quality_rows
 from bench.load.report import metrics_of as figures_of
-from bench.load.report import table
+from bench.load.report_text import table
 from bench.load.scrape import Page, Usage
 from bench.load.slo import parse_limits
 from tests.unit.load.loads import measurement, report

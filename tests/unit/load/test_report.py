@@ -8,7 +8,7 @@ import pytest
 from bench.load.html import page
 from bench.load.html_plot import plot
 from bench.load.report import ReportError, Verification, data_items, decode, encode, metrics_of
-from bench.load.report import table as text_table
+from bench.load.report_text import table as text_table
 from bench.load.stats import throughput
 from tests.unit.load.loads import measurement, report
 

@@ -15,7 +15,8 @@ from bench.load.departures import Departures
 from bench.load.observe import Observer
 from bench.load.parse import WORKLOADS, WorkloadError, parse_cases
 from bench.load.podset import NEVER, PodSet
-from bench.load.report import metrics_of, table
+from bench.load.report import metrics_of
+from bench.load.report_text import table
 from bench.load.steady import Steady, SteadyPlan, plan_steady, sum_up, words
 from bench.load.workload import CreatePods, Lifetimes
 from tests.support.tasks import running
