@@ -183,9 +183,7 @@ async def _find_reasons(clients: Clientset, wanted: Wanted) -> Sequence[str]:
         found: Sequence[Any] = [obj]
         owners: list[Any] = []
         if wanted.kind.kind != "Pod":
-            selector = obj.spec.selector
-            text = str(from_message(selector) if hasattr(selector, "match_labels") else from_labels(selector))
-            owners = [obj]
+            text, owners = selector_of(obj), [obj]
             if wanted.kind.kind == "Deployment":
                 owners += (await clients.replica_sets.list(wanted.namespace, label_selector=text)).items
             uids = {owner.metadata.uid for owner in owners}
@@ -194,6 +192,12 @@ async def _find_reasons(clients: Clientset, wanted: Wanted) -> Sequence[str]:
         events = (await clients.events.list(wanted.namespace, field_selector="involvedObject.kind=Pod")).items
         return reasons(found, owners, events)
     return ()
+
+
+def selector_of(owner: Any) -> str:
+    """Return the selector of what makes Pods, as a list takes it. Raises SelectorError."""
+    selector = owner.spec.selector
+    return str(from_message(selector) if hasattr(selector, "match_labels") else from_labels(selector))
 
 
 async def change(

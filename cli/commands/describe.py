@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from cli import flags
 from cli.app import cli
+from cli.following import selector_of
 from cli.printers.columns import sort_items
 from cli.printers.describe import render_description
 from cli.selecting import Selection, find
@@ -18,7 +19,6 @@ from vaina.client.clientset import Clientset
 from vaina.client.resource import ResourceClient
 from vaina.errors import ApiError
 from vaina.kinds import Kind
-from vaina.objects import selectors
 from vaina.objects.pods import MIRROR
 
 
@@ -81,13 +81,7 @@ async def _related(clients: Clientset, kind: Kind[Message], obj: Any) -> Sequenc
         return (await clients.pods.list(field_selector=f"spec.nodeName={obj.metadata.name}")).items
     if not kind.has_scale:
         return []
-    selector = obj.spec.selector
-    wanted = (
-        selectors.from_labels(selector)
-        if kind.kind == "ReplicationController"
-        else selectors.from_message(selector)
-    )
     client: ResourceClient[Any] = clients.replica_sets if kind.kind == "Deployment" else clients.pods
-    listed = await client.list(obj.metadata.namespace, label_selector=str(wanted))
+    listed = await client.list(obj.metadata.namespace, label_selector=selector_of(obj))
     uid = obj.metadata.uid
     return [obj for obj in listed.items if any(owner.uid == uid for owner in obj.metadata.owner_references)]

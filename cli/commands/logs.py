@@ -9,12 +9,12 @@ import click
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
+from cli.following import selector_of
 from cli.log_streams import Source, prefixes, write_lines, write_one, write_side_by_side
 from cli.shell import Shell
 from cli.targets import find_kind, parse_duration, parse_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
-from vaina.objects import selectors
 from vaina.objects.times import TimeError, parse_time
 
 #: lines of each Pod's log where a selector chose them
@@ -92,13 +92,7 @@ async def _owned(clients: Clientset, word: str, namespace: str) -> Sequence[pod_
     if not {"selector", "template"} <= set(fields):
         raise Failure(f"cannot get the logs from {word}: it has no pods")
     owner: Any = await clients.kind(found).get(name, namespace)
-    selector = owner.spec.selector
-    wanted = (
-        selectors.from_labels(selector)
-        if found.kind == "ReplicationController"
-        else selectors.from_message(selector)
-    )
-    listed = await clients.pods.list(namespace, label_selector=str(wanted))
+    listed = await clients.pods.list(namespace, label_selector=selector_of(owner))
     if not listed.items:
         raise Failure(f"no pods found for {word}")
     return sorted(listed.items, key=lambda pod: pod.metadata.name)

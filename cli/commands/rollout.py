@@ -10,7 +10,7 @@ import click
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
-from cli.following import Wanted, change, follow
+from cli.following import Wanted, change, follow, selector_of
 from cli.printers.describe_pod import describe_template
 from cli.printers.objects import dry_run_suffix, object_name
 from cli.printers.page import NONE, Page
@@ -31,7 +31,6 @@ from vaina.objects.rollouts import (
     revision_of,
     same_template,
 )
-from vaina.objects.selectors import from_message
 
 #: annotation of a template that makes it another one
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
@@ -98,8 +97,8 @@ async def _revisions_of(clients: Clientset, target: Target, found: Any) -> dict[
 async def _sets_of(clients: Clientset, deployment: Any) -> dict[int, Any]:
     """Return the ReplicaSets of a Deployment by revision."""
     meta = deployment.metadata
-    text = str(from_message(deployment.spec.selector))
-    listed = (await clients.replica_sets.list(meta.namespace, label_selector=text)).items
+    selector = selector_of(deployment)
+    listed = (await clients.replica_sets.list(meta.namespace, label_selector=selector)).items
     owned = (rs for rs in listed if is_controlled_by(rs.metadata, meta.uid))
     return {revision_of(rs.metadata): rs for rs in owned}
 

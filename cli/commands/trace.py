@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 import click
 from rich.console import Console
@@ -137,18 +136,6 @@ async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None
     await _follow(shell, clients, seen, name, namespace, options)
 
 
-class _View(Protocol):
-    """Shows a trace as it grows."""
-
-    def show(self, seen: _Seen) -> None:
-        """Show what is known now."""
-        ...
-
-    def finish(self, seen: _Seen) -> None:
-        """Show what is known in the end."""
-        ...
-
-
 class _Follower:
     """Keeps what is known of a Pod up to date from two watches. Owned by `_follow`; all on one event loop."""
 
@@ -205,7 +192,7 @@ class _Follower:
 async def _follow(
     shell: Shell, clients: Clientset, seen: _Seen, name: str, namespace: str, options: TraceOptions
 ) -> None:
-    view: _View = _LiveView(shell) if shell.interactive else _LineView(shell)
+    view: _LiveView | _LineView = _LiveView(shell) if shell.interactive else _LineView(shell)
     follower = _Follower(shell, clients, seen, name, namespace)
     try:
         async with asyncio.timeout(options.timeout or None), asyncio.TaskGroup() as group:
