@@ -17,7 +17,7 @@ from controller.ephemeral_volume.controller import EphemeralVolumeController
 from controller.garbage_collector.controller import GarbageCollector
 from controller.job.controller import JobController
 from controller.local_path.controller import LocalPathController
-from controller.manager import Manager
+from controller.manager import SERVICE, ControllerService, Manager
 from controller.namespace.controller import NamespaceController
 from controller.node_ipam.allocate import Range
 from controller.node_ipam.controller import NodeIpamController
@@ -34,7 +34,6 @@ from controller.replicaset.controller import (
     new_age_ratio,
 )
 from controller.resource_quota.controller import ResourceQuotaController
-from controller.service import SERVICE, ControllerService
 from controller.statefulset.controller import StatefulSetController
 from controller.trace_collector.controller import TraceCollector
 from controller.ttl_after_finished.controller import TtlAfterFinishedController

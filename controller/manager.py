@@ -7,13 +7,13 @@ every write is a compare-and-swap, or has a name that follows from the state.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
-
 from controller.base import Controller
+from vaina.api.controller.v1 import controller_service_pb2 as pb
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import EventRecorder
+from vaina.serving.handlers import Handlers, RequestContext, typed
 
-log = structlog.stdlib.get_logger(__name__)
+SERVICE = pb.DESCRIPTOR.services_by_name["ControllerService"].full_name
 
 
 def selected(names: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -65,3 +65,22 @@ class Manager:
         async with asyncio.TaskGroup() as group:
             for controller in self.controllers:
                 group.create_task(controller.run(), name=controller.name)
+
+
+class ControllerService:
+    """Reads the controllers of this process."""
+
+    def __init__(self, controllers: Sequence[Controller]) -> None:
+        self._controllers = controllers
+
+    async def ListControllers(
+        self, request: pb.ListControllersRequest, ctx: RequestContext
+    ) -> pb.ListControllersResponse:
+        """Return the state of each controller, in the order of their names."""
+        states = sorted(
+            (controller.state() for controller in self._controllers), key=lambda state: state.name
+        )
+        return pb.ListControllersResponse(controllers=states)
+
+    def handlers(self) -> Handlers:
+        return {f"/{SERVICE}/ListControllers": typed(self.ListControllers, pb.ListControllersRequest)}

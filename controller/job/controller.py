@@ -5,17 +5,17 @@ writes what has ended (`tracking.before_release`), releases those Pods, and writ
 (`tracking.after_release`). Follows upstream's `pkg/controller/job/job_controller.go`.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-from controller.base import Tools, find
+from controller.base import Tools, find, for_each
 from controller.job.failures import remembered
 from controller.job.metrics import JobMetrics
 from controller.job.owner import new_pod
 from controller.job.reconcile import JobPlan, reconcile
-from controller.job.release import release, release_one
 from controller.job.state import JobState
 from controller.job.tracking import Done, after_release, before_release
 from controller.job.view import View, observe
@@ -26,7 +26,8 @@ from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
-from vaina.errors import ApiError
+from vaina.client.verbs import PodClient
+from vaina.errors import ApiError, Conflict, NotFound
 from vaina.kinds import JOB
 from vaina.objects.jobs import (
     COMPLETE,
@@ -297,3 +298,26 @@ class JobController(GatheringController):
             reference = controller_of(pod.metadata)
             if reference is None or reference.kind == JOB.kind:
                 self.queue.add(f"{_ORPHAN}{object_key(pod)}")
+
+
+async def release(client: PodClient, pods: Collection[pod_pb2.Pod]) -> tuple[set[str], ApiError | None]:
+    """Take the finalizer from Pods. Return the uids of those that are released, and the first failure."""
+    gone: set[str] = set()
+
+    async def one(pod: pod_pb2.Pod) -> None:
+        await release_one(client, pod)
+        gone.add(pod.metadata.uid)
+
+    return gone, await for_each(pods, one)
+
+
+async def release_one(client: PodClient, pod: pod_pb2.Pod) -> None:
+    """Take the finalizer from a Pod; one that is gone, or another of its name by now, has it no more."""
+    if not is_tracked(pod):
+        return
+    meta = pod.metadata
+    patch = {"metadata": {"uid": meta.uid, "$deleteFromPrimitiveList/finalizers": [TRACKING_FINALIZER]}}
+    try:
+        await client.patch(meta.name, json.dumps(patch), namespace=meta.namespace)
+    except (NotFound, Conflict):
+        return
