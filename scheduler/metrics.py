@@ -103,7 +103,6 @@ class SchedulerMetrics:
             observe_all(self.pod_attempts, [attempts] * len(values))
 
     def decided(self, seconds: Sequence[float]) -> None:
-        """Count how long each of some decisions for a node took."""
         observe_all(self._algorithm_seconds, seconds)
 
     def events_handled(self, event: ClusterEvent, seconds: Sequence[float]) -> None:
@@ -123,7 +122,6 @@ class SchedulerMetrics:
             self._cache_size.labels(kind).set_function(_reader(cache, kind))
 
     def count_incoming(self, incoming: Mapping[tuple[str, str], int]) -> None:
-        """Count Pods that came to a queue, by event."""
         for (queue, event), count in incoming.items():
             self._incoming.labels(queue, event).inc(count)
 

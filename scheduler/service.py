@@ -1,8 +1,8 @@
-"""SchedulerService: what the scheduler thinks, for people and tests. Reads the scheduler; changes nothing of it.
+"""SchedulerService: answers questions of people and tests about the scheduler, and changes nothing of it.
 
-Answers come from the columns of this process. A standby's are as true as the leader's, but it decides
-nothing, so it records nothing and its queue says nothing of back-offs: `answered_by` says who answered and
-who leads (decision 099).
+Answers come from the columns of this process. A standby's are as true as the leader's, but it decides nothing,
+so it records nothing and its queue says nothing of back-offs: `answered_by` says who answered and who leads
+(decision 099).
 """
 
 import asyncio
@@ -77,7 +77,6 @@ class SchedulerService:
         self._waiting = 0
 
     def handlers(self) -> Handlers:
-        """Return the methods by path."""
         return {
             f"/{SERVICE}/Explain": typed(self.Explain, pb.ExplainRequest),
             f"/{SERVICE}/Fit": typed(self.Fit, pb.FitRequest),
@@ -108,34 +107,25 @@ class SchedulerService:
         if not request.HasField("pod"):
             raise BadRequest("pod: Required value")
         info = self._compile(request.pod)
-        scheduler = self._scheduler
+        cache, profile = self._scheduler.cache, self._scheduler.frameworks.of(info.pod_class).profile
         async with self._one_at_a_time():
             answerer, fit = self._answerer(), Fit()
-            nodes = [node for node in scheduler.cache.table.infos if node is not None]
-            held = scheduler.cache.held()
-            nominations = scheduler.cache.nominations
-            nominated = [(other, node.name) for node in nodes for other in nominations.on(node.name)]
-            namespaces = dict(scheduler.cache.table.topology.namespaces)
-            await self._in_steps(copy(nodes, held, nominated, namespaces, fit.cache))
-            profile = scheduler.frameworks.of(info.pod_class).profile
+            nodes = [node for node in cache.table.infos if node is not None]
+            nominated = [(other, node.name) for node in nodes for other in cache.nominations.on(node.name)]
+            namespaces = dict(cache.table.topology.namespaces)
+            await self._in_steps(copy(nodes, cache.held(), nominated, namespaces, fit.cache))
             await self._in_steps(fill(info, profile, most, fit))
         return fit_message(answerer, fit, evaluate(info.pod_class, fit.cache.table, profile))
 
     async def Verify(self, request: pb.VerifyRequest, ctx: RequestContext) -> pb.VerifyResponse:
-        """Compare the columns with the API objects that the watches brought, and those with the apiserver's
-        on demand.
-        """
+        """Compare the columns with the objects that the watches brought, and those with the apiserver's."""
         self._check_synced()
         most = _bounded(request.max_differences, DIFFERENCES, MAX_DIFFERENCES, "maxDifferences")
         async with self._one_at_a_time():
-            answerer = self._answerer()
-            captured = self._capture()
-            storage = self._capture_storage()
-            cache = self._scheduler.cache
-            differences = [
-                *nominations_check.verify(cache.nominations.all(), cache.table, captured.pods, captured.held)
-            ]
-            rebuilt = Rebuilt()
+            answerer, cache, rebuilt = self._answerer(), self._scheduler.cache, Rebuilt()
+            captured, storage = self._capture(), self._capture_storage()
+            nominations = cache.nominations.all()
+            differences = [*nominations_check.verify(nominations, cache.table, captured.pods, captured.held)]
             await self._in_steps(rebuild(captured, rebuilt))
             found: Difference | None
             for found in chain(compare(captured, rebuilt), verify_storage(storage)):
@@ -156,12 +146,8 @@ class SchedulerService:
         """Return past decisions, newest first."""
         limit = _bounded(request.limit, DECISIONS, MAX_DECISIONS, "limit")
         log = self._scheduler.decisions
-        found = log.find(
-            namespace=request.namespace or ("default" if request.name else ""),
-            name=request.name,
-            uid=request.uid,
-            limit=limit,
-        )
+        namespace = request.namespace or ("default" if request.name else "")
+        found = log.find(namespace=namespace, name=request.name, uid=request.uid, limit=limit)
         return pb.ListDecisionsResponse(
             answered_by=self._answerer(), recorded=log.recorded, kept=len(log), capacity=log.capacity,
             decisions=[decision_message(number, entry, self._moment()) for number, entry in found],
@@ -192,12 +178,11 @@ class SchedulerService:
         state, words = state_of(seen, scheduler.frameworks.names)
         answer = self._answer(pod, state, words)
         answer.node = pod.spec.node_name or (held.node_name if held is not None else "")
-        moment = self._moment()
         if queued is not None:
             answer.attempts = queued.attempts
-            answer.queued_since.CopyFrom(moment(queued.added))
+            answer.queued_since.CopyFrom(self._moment()(queued.added))
             if state is PodState.BACKOFF:
-                answer.backoff_until.CopyFrom(moment(until))
+                answer.backoff_until.CopyFrom(self._moment()(until))
         condition = get_condition(pod.status, "PodScheduled")
         if condition is not None and condition.status == "False":
             answer.condition = condition.message
@@ -209,8 +194,11 @@ class SchedulerService:
         return answer
 
     def _explain_gone(self, namespace: str, name: str, uid: str, limit: int) -> pb.ExplainResponse:
-        found = self._scheduler.decisions.find(
-            namespace="" if uid else namespace, name="" if uid else name, uid=uid, limit=1
+        decisions = self._scheduler.decisions
+        found = (
+            decisions.find(uid=uid, limit=1)
+            if uid
+            else decisions.find(namespace=namespace, name=name, limit=1)
         )
         if not found:
             raise NotFound(f'pods "{name or uid}" not found', kind="pods", name=name or uid)
@@ -248,9 +236,8 @@ class SchedulerService:
         cache, pod_class = self._scheduler.cache, info.pod_class
         profile = self._scheduler.frameworks.of(pod_class).profile
         seen = evaluate(pod_class, cache.table, profile, but=pod_class if nominated else None)
-        verdict = None
-        if not seen.feasible and not nominated:
-            verdict = would_decide(pod_class, cache.table, profile, cache.on)
+        asked = not seen.feasible and not nominated
+        verdict = would_decide(pod_class, cache.table, profile, cache.on) if asked else None
         return evaluation_message(seen, verdict, limit)
 
     def _find(self, namespace: str, name: str, uid: str) -> pod_pb2.Pod | None:
@@ -292,13 +279,9 @@ class SchedulerService:
         )  # fmt: skip
 
     def _capture_storage(self) -> CapturedStorage:
-        storage = self._scheduler.storage
-        return capture_storage(
-            self._scheduler.catalogue, volumes=storage.volumes.lister.list(), claims=storage.claims.lister.list(),
-            classes=storage.classes.lister.list(), nodes=storage.nodes.lister.list(),
-            drivers=storage.drivers.lister.list(), capacities=storage.capacities.lister.list(),
-            attachments=storage.attachments.lister.list(),
-        )  # fmt: skip
+        kinds = ("volumes", "claims", "classes", "nodes", "drivers", "capacities", "attachments")
+        objects = {kind: getattr(self._scheduler.storage, kind).lister.list() for kind in kinds}
+        return capture_storage(self._scheduler.catalogue, **objects)
 
     @asynccontextmanager
     async def _one_at_a_time(self) -> AsyncIterator[None]:
@@ -313,23 +296,21 @@ class SchedulerService:
             self._waiting -= 1
 
     async def _in_steps(self, steps: Iterable[None]) -> None:
-        """Do long work with a turn for everybody else after each step."""
+        """Do long work with a turn for others after each step."""
         for _ in steps:
             await self._clock.sleep(0)
 
     def _check_synced(self) -> None:
         if not self._scheduler.synced:
-            raise Unavailable(
-                "the scheduler's caches are not filled yet, please try again later", retry_seconds=1
-            )
+            words = "the scheduler's caches are not filled yet, please try again later"
+            raise Unavailable(words, retry_seconds=1)
 
     def _moment(self) -> Callable[[float], Timestamp]:
         wall = self._clock.now() - self._clock.monotonic()
         return lambda monotonic: micro_timestamp(monotonic + wall)
 
     def _answerer(self) -> pb.Answerer:
-        scheduler = self._scheduler
-        leading = self._leading()
+        scheduler, leading = self._scheduler, self._leading()
         return pb.Answerer(
             identity=self._identity, leading=leading, leader=self._identity if leading else self._leader(),
             pods_version=scheduler.pods.resource_version, nodes_version=scheduler.nodes.resource_version,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.pod_asks import NodeRequirement, NodeTerm
+from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Snapshot
 from vaina.objects.integers import parse_int
 
@@ -46,6 +47,16 @@ def any_matches(terms: Iterable[NodeTerm], nodes: Snapshot) -> NDArray[np.bool_]
     found = np.zeros(nodes.size, np.bool_)
     for term in terms:
         found |= matches(term, nodes)
+    return found
+
+
+def selected(pod: PodClass, nodes: Snapshot) -> NDArray[np.bool_]:
+    """Say for each row whether nodeSelector and required node affinity let a Pod go there (bool[N])."""
+    found = np.ones(nodes.size, np.bool_)
+    for key, value in pod.node_selector:
+        found &= holds(NodeRequirement(key, "In", (value,)), nodes)
+    if pod.node_affinity is not None:
+        found &= any_matches(pod.node_affinity, nodes)
     return found
 
 

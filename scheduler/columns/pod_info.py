@@ -7,12 +7,12 @@ at those labels they are decided as one. A plugin that looks at something new ad
 to its signature**: equal signatures are one shape.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from weakref import WeakValueDictionary
 
 from scheduler.columns.attachables import of_pod
-from scheduler.columns.node_info import Taint
+from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE, Taint
 from scheduler.columns.pod_asks import (
     MAX_AMOUNT,
     NodeTerm,
@@ -187,6 +187,14 @@ class PodClass:
     def tolerates(self, taint: Taint) -> bool:
         """Say whether one of the tolerations covers a taint."""
         return any(toleration.tolerates(taint) for toleration in self.tolerations)
+
+    def untolerated(self, taints: Iterable[Taint]) -> list[Taint]:
+        """Return the taints that keep the Pod away: of NoSchedule and NoExecute, and not tolerated."""
+        return [
+            taint
+            for taint in taints
+            if taint.effect in (NO_SCHEDULE, NO_EXECUTE) and not self.tolerates(taint)
+        ]
 
     def request(self, resource: str) -> int:
         """Return how much of a resource is asked for; 0 when none is."""

@@ -1,6 +1,4 @@
-"""Plain values (of YAML) into frozen dataclasses, strictly.
-
-Every violation, with its place, and what would be allowed.
+"""Plain values (of YAML) into frozen dataclasses: every violation is told, with its place and what is allowed.
 
 A field `ignored_resources` is `ignoredResources` in the file. Known types: bool, int, str, Duration,
 `tuple[T, ...]`, another dataclass, a message of the API, `Mapping` (left as it is), and any of these or None.
@@ -9,7 +7,7 @@ Used for the file itself and for the arguments of plugins, third-party ones incl
 
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Final, TypeVar
 
@@ -38,16 +36,9 @@ def camel(name: str) -> str:
 
 
 def decode(kind: type[T], value: object, path: Path, errors: list[FieldError]) -> T | None:
-    """Make a dataclass of a mapping.
+    """Make a dataclass of a mapping (None counts as an empty one); None when it cannot be made.
 
-    Args:
-        kind: the dataclass.
-        value: what the file has; None counts as an empty mapping.
-        path: where it stands.
-        errors: gets every violation.
-
-    Returns:
-        The value, or None when it cannot be made.
+    `errors` gets every violation.
     """
     found = _dataclass(kind, {} if value is None else value, path, errors)
     return None if found is _BAD else found
@@ -96,10 +87,9 @@ def _value(hint: Any, value: object, path: Path, errors: list[FieldError]) -> An
         return _message(hint, value, path, errors)
     if is_dataclass(hint) and isinstance(hint, type):
         return _dataclass(hint, value, path, errors)
-    reader, words = _SCALARS[hint]
-    found = reader(value)
+    found = _scalar(hint, value)
     if found is _BAD:
-        errors.append(invalid(path, _plain(value), words))
+        errors.append(invalid(path, _plain(value), _SCALARS[hint]))
     return found
 
 
@@ -128,41 +118,26 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Number) else value
 
 
-def _bool(value: object) -> object:
-    return value if isinstance(value, bool) else _BAD
+def _scalar(hint: Any, value: object) -> object:
+    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if hint is int:
+        return number if number is not None and -(2**31) <= number < 2**31 else _BAD
+    if hint is float:
+        return float(str(value)) if number is not None or isinstance(value, Number) else _BAD
+    if hint is Duration:
+        try:
+            return Duration(parse_duration(value) / 1e9) if isinstance(value, str) else _BAD
+        except DurationError:
+            return _BAD
+    return value if isinstance(value, hint) else _BAD
 
 
-def _int(value: object) -> object:
-    fits = isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
-    return value if fits else _BAD
-
-
-def _str(value: object) -> object:
-    return value if isinstance(value, str) else _BAD
-
-
-def _float(value: object) -> object:
-    if isinstance(value, Number):
-        return float(str(value))
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else _BAD
-
-
-def _duration(value: object) -> object:
-    try:
-        return Duration(parse_duration(value) / 1e9) if isinstance(value, str) else _BAD
-    except DurationError:
-        return _BAD
-
-
-def _mapping(value: object) -> object:
-    return value if isinstance(value, Mapping) else _BAD
-
-
-_SCALARS: Final[Mapping[Any, tuple[Callable[[object], object], str]]] = {
-    bool: (_bool, "must be true or false"),
-    int: (_int, "must be an integer of 32 bits"),
-    float: (_float, "must be a number"),
-    str: (_str, "must be a string"),
-    Duration: (_duration, "must be a duration such as 15s, 1m30s or 100ms"),
-    Mapping: (_mapping, "must be a mapping"),
+#: types of plain values, and what is said of others
+_SCALARS: Final[Mapping[Any, str]] = {
+    bool: "must be true or false",
+    int: "must be an integer of 32 bits",
+    float: "must be a number",
+    str: "must be a string",
+    Duration: "must be a duration such as 15s, 1m30s or 100ms",
+    Mapping: "must be a mapping",
 }

@@ -6,7 +6,7 @@ preBind go with the filter that found what they are to bind, and a file that kee
 instead of half obeyed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from typing import Final
@@ -74,13 +74,9 @@ def make_profiles(
     made: list[Profile] = []
     for index, profile in enumerate(profiles):
         making = _Making(
-            profile,
-            Path("profiles").index(index),
-            third_party or {},
-            handle or Handle(),
-            {factory.name: factory for factory in in_tree},
-            errors,
-        )
+            profile, Path("profiles").index(index), third_party or {}, handle or Handle(),
+            {factory.name: factory for factory in in_tree}, errors,
+        )  # fmt: skip
         found = _make(making, [PluginRef(factory.name, factory.weight) for factory in in_tree])
         if found is not None:
             made.append(found)
@@ -125,16 +121,14 @@ def _known(making: _Making) -> list[str]:
 def _check_names(making: _Making) -> None:
     known = _known(making)
     for point in POINTS:
-        here = set_at(making.profile.plugins, point)
-        path = making.path.child("plugins", point)
-        for words, items, more in (
-            ("enabled", here.enabled, ()),
-            ("disabled", here.disabled, (*NOT_HERE, ALL)),
-        ):
+        here, path = set_at(making.profile.plugins, point), making.path.child("plugins", point)
+        for words, items, allowed in (
+            ("enabled", here.enabled, known), ("disabled", here.disabled, [*known, *NOT_HERE, ALL]),
+        ):  # fmt: skip
             for index, item in enumerate(items):
-                if item.name not in known and item.name not in more:
+                if item.name not in allowed:
                     at = path.child(words).index(index).child("name")
-                    making.errors.append(not_supported(at, item.name, sorted((*known, *more))))
+                    making.errors.append(not_supported(at, item.name, sorted(allowed)))
 
 
 def _arguments(making: _Making) -> dict[str, object]:
@@ -181,9 +175,8 @@ def _build(making: _Making, name: str, args: object) -> None:
     factory = _factory(making, name, path)
     if factory is None:
         return
-    build: Callable[[object, Handle], object] = factory.build
     try:
-        making.plugins[name] = build(args, making.handle)
+        making.plugins[name] = factory.build(args, making.handle)
     except Exception as error:  # noqa: BLE001 - a stranger's constructor may raise anything; it is said, with the name
         making.errors.append(invalid(path, name, f"cannot be made: {error}"))
 
@@ -202,19 +195,18 @@ def _check_points(making: _Making, points: Mapping[str, frozenset[str]]) -> None
 def _check_whole(
     making: _Making, points: Mapping[str, frozenset[str]], order: Mapping[str, Sequence[str]]
 ) -> None:
-    path, name = making.path.child("plugins"), making.profile.scheduler_name
+    path, name, errors = making.path.child("plugins"), making.profile.scheduler_name, making.errors
     for plugin, has in points.items():
         on = [point for point in _TOGETHER if plugin in order[point]]
         for point in _TOGETHER:
             if on and point in has and point not in on:
                 words = f"is disabled here and not at {on[0]}: the two go together"
-                making.errors.append(invalid(path.child(point), plugin, words))
-    if not order["queueSort"]:
-        words = f'no queue sort plugin is enabled for profile with scheduler name "{name}"'
-        making.errors.append(invalid(path.child("queueSort"), [], words))
-    if len(order["queueSort"]) > 1:
-        words = f'only one queue sort plugin required for profile with scheduler name "{name}", but got {len(order["queueSort"])}'
-        making.errors.append(invalid(path.child("queueSort"), [*order["queueSort"]], words))
+                errors.append(invalid(path.child(point), plugin, words))
+    sorts, of = order["queueSort"], f'profile with scheduler name "{name}"'
+    if not sorts:
+        errors.append(invalid(path.child("queueSort"), [], f"no queue sort plugin is enabled for {of}"))
+    if len(sorts) > 1:
+        words = f"only one queue sort plugin required for {of}, but got {len(sorts)}"
+        errors.append(invalid(path.child("queueSort"), [*sorts], words))
     if not order["bind"]:
-        words = f'at least one bind plugin is needed for profile with scheduler name "{name}"'
-        making.errors.append(invalid(path.child("bind"), [], words))
+        errors.append(invalid(path.child("bind"), [], f"at least one bind plugin is needed for {of}"))

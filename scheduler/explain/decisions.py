@@ -155,7 +155,6 @@ class DecisionLog:
         return len(self._entries)
 
     def may_look(self, now: float) -> bool:
-        """Say whether there is time to look at details."""
         if now > self._reckoned:
             self._saved = min(self._saved + (now - self._reckoned) * SHARE, SAVED_SECONDS)
             self._reckoned = now
@@ -204,11 +203,9 @@ class DecisionLog:
         self.recorded += len(placed)
 
     def record_refused(self, pod: QueuedPod, node: str, message: str, *, now: float) -> None:
-        """Note that a binding was refused."""
         self._note(pod, Outcome.BINDING_REFUSED, now, None, None, node, message)
 
     def record_error(self, pod: QueuedPod, message: str, *, now: float) -> None:
-        """Note that an attempt ended in a bug."""
         self._note(pod, Outcome.ERROR, now, None, None, "", message)
 
     def record_preemption(

@@ -79,7 +79,6 @@ class Evaluation:
 
     @property
     def count(self) -> int:
-        """How many nodes there are."""
         return len(self.rows)
 
     @property
@@ -88,7 +87,6 @@ class Evaluation:
         return int((self.failing == 0).sum())
 
     def name(self, index: int) -> str:
-        """Return a node's name."""
         return self.nodes.names[int(self.rows[index])] or ""
 
     def best(self, limit: int) -> list[int]:

@@ -13,7 +13,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE, NodeInfo, Taint
+from scheduler.columns.node_info import NodeInfo, Taint
 from scheduler.columns.node_selection import term_matches
 from scheduler.columns.pod_asks import NodeTerm
 from scheduler.columns.pod_info import PodClass
@@ -191,12 +191,7 @@ def _resources_words(asked: Asked, index: int) -> str:
 
 
 def _taints_words(asked: Asked, index: int) -> str:
-    found = [
-        _format_taint(taint)
-        for taint in asked.node(index).taints
-        if taint.effect in (NO_SCHEDULE, NO_EXECUTE) and not asked.pod.tolerates(taint)
-    ]
-    return f"untolerated taint {' and '.join(found)}"
+    return f"untolerated taint {' and '.join(map(_format_taint, asked.pod.untolerated(asked.node(index).taints)))}"
 
 
 def _format_taint(taint: Taint) -> str:

@@ -51,7 +51,6 @@ class Filter(Plugin, ABC):
         return RUN
 
     def reasons(self, pod: PodClass) -> Sequence[str]:
-        """One reason."""
         return (self.reason or f"node(s) were refused by {self.name}",)
 
     @abstractmethod

@@ -17,7 +17,6 @@ class CycleState:
         self._values: dict[str, object] = {}
 
     def write(self, plugin: str, value: object) -> None:
-        """Keep a value under a plugin's name."""
         self._values[plugin] = value
 
     def read(self, plugin: str, kind: type[T]) -> T:

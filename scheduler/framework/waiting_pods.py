@@ -58,7 +58,6 @@ class WaitingPod:
         return True
 
     def expire(self, now: float) -> None:
-        """Reject it when the time of a plugin is over."""
         for plugin, (ends, seconds) in self._until.items():
             if now >= ends:
                 words = f"rejected due to timeout after waiting {seconds:g}s at plugin {plugin}"
@@ -87,24 +86,19 @@ class WaitingPods:
         return iter([*self._pods.values()])
 
     def get(self, uid: str) -> WaitingPod | None:
-        """Return a Pod that waits."""
         return self._pods.get(uid)
 
     def add(self, pod: PodInfo, node_name: str, until: Mapping[str, tuple[float, float]]) -> None:
-        """A Pod begins to wait."""
         self._pods[pod.uid] = WaitingPod(pod, node_name, until, self._is_decided)
 
     def discard(self, uid: str) -> None:
-        """A Pod waits no longer: it has gone."""
         self._pods.pop(uid, None)
 
     def expire(self, now: float) -> None:
-        """Reject those whose time is over."""
         for pod in self:
             pod.expire(now)
 
     def take_decided(self) -> Iterator[WaitingPod]:
-        """Take out those that are decided."""
         while self._decided:
             pod = self._pods.pop(self._decided.popleft(), None)
             if pod is not None:

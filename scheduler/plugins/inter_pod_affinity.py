@@ -8,8 +8,9 @@ hardPodAffinityWeight. What is counted by domain is kept by `scheduler.columns.t
 read. (`plugins/interpodaffinity`: filtering.go, scoring.go.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,7 @@ from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import PodTerm, TermKind
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.peers import INTER_POD_AFFINITY
-from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.framework.interface import (
     MAX_SCORE,
     RUN,
@@ -34,6 +35,7 @@ from scheduler.framework.interface import (
     Reach,
     Scores,
 )
+from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.state import CycleState
 
 AFFINITY: Final = "node(s) didn't match pod affinity rules"
@@ -61,7 +63,6 @@ class _Part(SeenSum):
     __slots__ = ()
 
     def at(self, row: int) -> int:
-        """Return the sum of a row's domain."""
         return self.sum.values.item(self.domains.codes.item(row))
 
     def positive(self) -> NDArray[np.bool_]:
@@ -95,36 +96,87 @@ class _Preferred:
     cells: NDArray[np.intp] | None
 
     def score_cells(self) -> Scores:
-        """Return the sum of each combination."""
         total = self.parts[0].sum.values[: self.parts[0].domains.size]
         for part in self.parts[1:]:
             total = np.add.outer(total, part.sum.values[: part.domains.size]).ravel()
         return total
 
 
-class InterPodAffinity:
+# These two are asked for each Pod that is bound or goes, as long as one waits for others: plain loops.
+def _came(pod: PodClass, _before: Changed, after: Changed) -> bool:
+    return isinstance(after, PodInfo) and _wants_to_be_near(pod, after)
+
+
+def _wants_to_be_near(pod: PodClass, other: PodInfo) -> bool:
+    """Say whether all terms of required affinity mean another Pod; without any, nobody."""
+    group, wants = other.pod_class.group, False
+    for term in pod.asked.terms:
+        if term.kind is TermKind.REQUIRED:
+            if not term.peers.may_match(group):
+                return False
+            wants = True
+    return wants
+
+
+def _went(pod: PodClass, before: Changed, _after: Changed) -> bool:
+    if not isinstance(before, PodInfo):
+        return False
+    group = before.pod_class.group
+    for term in pod.asked.terms:
+        if term.kind is TermKind.ANTI and term.peers.may_match(group):
+            return True
+    for term in before.pod_class.asked.terms:
+        if term.kind is TermKind.ANTI and term.peers.may_match(pod.group):
+            return True
+    # The last of the Pods it wants to be near: now it may be the first of its own group.
+    return _wants_to_be_near(pod, before)
+
+
+def _relabelled(pod: PodClass, before: Changed, after: Changed) -> bool:
+    if not isinstance(before, PodInfo) or not isinstance(after, PodInfo):
+        return False
+    was, now = before.pod_class.group, after.pod_class.group
+    return _wants_to_be_near(pod, before) != _wants_to_be_near(pod, after) or any(
+        term.kind is TermKind.ANTI and term.peers.may_match(was) and not term.peers.may_match(now)
+        for term in pod.asked.terms
+    )
+
+
+def _has_keys(pod: PodClass, before: Changed, after: Changed) -> bool:
+    """A node in a domain of which the Pod's terms speak, when it was not in that one before."""
+    if not isinstance(after, NodeInfo):
+        return False
+    keys = {term.topology_key for term in pod.asked.terms if term.kind is not TermKind.PREFERRED}
+    wanted = {term.topology_key for term in pod.asked.terms if term.kind is TermKind.REQUIRED}
+    if not wanted <= after.labels.keys():
+        return False
+    if not isinstance(before, NodeInfo):
+        return True
+    # Without terms of its own it was refused for those of others, whose keys it does not know.
+    return not keys or any(before.labels.get(key) != after.labels.get(key) for key in keys)
+
+
+class InterPodAffinity(Filter, Score):
     """Refuses nodes by required terms, and prefers them by preferred ones."""
 
-    name = "InterPodAffinity"
     reach = Reach.DOMAIN
     describer = INTER_POD_AFFINITY
     hints_read_class_only = True
     reads_requests = False
     scales = True
-
-    def __init__(self, args: InterPodAffinityArgs | None = None) -> None:
-        self._args = args or InterPodAffinityArgs()
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """Pods that come near or go away as the terms want it; a node with a wanted key."""
-        return {
+    #: Pods that come near or go away as the terms want it; a node with a wanted key
+    hints = MappingProxyType(
+        {
             ClusterEvent.ASSIGNED_POD_ADD: _came,
             ClusterEvent.ASSIGNED_POD_UPDATE_LABEL: _relabelled,
             ClusterEvent.ASSIGNED_POD_DELETE: _went,
             ClusterEvent.NODE_ADD: _has_keys,
             ClusterEvent.NODE_UPDATE_LABEL: _has_keys,
         }
+    )
+
+    def __init__(self, args: InterPodAffinityArgs | None = None) -> None:
+        self._args = args or InterPodAffinityArgs()
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         topology = nodes.topology
@@ -238,14 +290,10 @@ class InterPodAffinity:
         return ((raw - low) / (high - low) * float(MAX_SCORE)).astype(np.int64)
 
     def _weight(self, term: PodTerm) -> int:
-        """What a term of a Pod that is there counts for a Pod that it means."""
-        match term.kind:
-            case TermKind.REQUIRED:
-                return self._args.hard_pod_affinity_weight
-            case TermKind.PREFERRED:
-                return term.weight
-            case TermKind.ANTI:
-                return 0
+        """Return what a term of a Pod that is there counts for a Pod that it means."""
+        if term.kind is TermKind.REQUIRED:
+            return self._args.hard_pod_affinity_weight
+        return term.weight if term.kind is TermKind.PREFERRED else 0
 
 
 def _parts(nodes: Snapshot, wanted: Sequence[tuple[str, PodColumn, int]]) -> list[_Part]:
@@ -263,70 +311,5 @@ def _parts(nodes: Snapshot, wanted: Sequence[tuple[str, PodColumn, int]]) -> lis
 def _near(required: _Required, row: int) -> bool:
     if all(part.at(row) > 0 for part in required.affinity):
         return True
-    if not required.own or any(not part.domains.codes.item(row) for part in required.affinity):
-        return False
-    return required.nobody()
-
-
-def _terms(pod: PodClass, kind: TermKind) -> list[PodTerm]:
-    return [term for term in pod.asked.terms if term.kind is kind]
-
-
-def _all_mean(terms: Sequence[PodTerm], other: PodInfo) -> bool:
-    return bool(terms) and all(term.peers.may_match(other.pod_class.group) for term in terms)
-
-
-# These two are asked for each Pod that is bound or goes, as long as one waits for others: plain loops.
-def _came(pod: PodClass, _before: Changed, after: Changed) -> bool:
-    return isinstance(after, PodInfo) and _wants_to_be_near(pod, after)
-
-
-def _wants_to_be_near(pod: PodClass, other: PodInfo) -> bool:
-    """Say whether all terms of required affinity mean another Pod; without any, nobody."""
-    group, wants = other.pod_class.group, False
-    for term in pod.asked.terms:
-        if term.kind is TermKind.REQUIRED:
-            if not term.peers.may_match(group):
-                return False
-            wants = True
-    return wants
-
-
-def _went(pod: PodClass, before: Changed, _after: Changed) -> bool:
-    if not isinstance(before, PodInfo):
-        return False
-    group = before.pod_class.group
-    for term in pod.asked.terms:
-        if term.kind is TermKind.ANTI and term.peers.may_match(group):
-            return True
-    for term in before.pod_class.asked.terms:
-        if term.kind is TermKind.ANTI and term.peers.may_match(pod.group):
-            return True
-    # The last of the Pods it wants to be near: now it may be the first of its own group.
-    return _wants_to_be_near(pod, before)
-
-
-def _relabelled(pod: PodClass, before: Changed, after: Changed) -> bool:
-    if not isinstance(before, PodInfo) or not isinstance(after, PodInfo):
-        return False
-    wanted = _terms(pod, TermKind.REQUIRED)
-    if _all_mean(wanted, before) != _all_mean(wanted, after):
-        return True
-    return any(
-        term.peers.may_match(before.pod_class.group) and not term.peers.may_match(after.pod_class.group)
-        for term in _terms(pod, TermKind.ANTI)
-    )
-
-
-def _has_keys(pod: PodClass, before: Changed, after: Changed) -> bool:
-    """A node in a domain of which the Pod's terms speak, when it was not in that one before."""
-    if not isinstance(after, NodeInfo):
-        return False
-    keys = {term.topology_key for term in pod.asked.terms if term.kind is not TermKind.PREFERRED}
-    wanted = {term.topology_key for term in _terms(pod, TermKind.REQUIRED)}
-    if not wanted <= after.labels.keys():
-        return False
-    if not isinstance(before, NodeInfo):
-        return True
-    # Without terms of its own it was refused for those of others, whose keys it does not know.
-    return not keys or any(before.labels.get(key) != after.labels.get(key) for key in keys)
+    has_keys = all(part.domains.codes.item(row) for part in required.affinity)
+    return required.own and has_keys and required.nobody()

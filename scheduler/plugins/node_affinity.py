@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from scheduler.columns.node_info import NodeInfo
-from scheduler.columns.node_selection import NAME_FIELD, any_matches, holds, matches, term_matches
-from scheduler.columns.pod_asks import NodeRequirement, NodeTerm, preferred_terms, required_terms
+from scheduler.columns.node_selection import NAME_FIELD, any_matches, matches, selected, term_matches
+from scheduler.columns.pod_asks import NodeTerm, preferred_terms, required_terms
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import NODE_AFFINITY
@@ -67,12 +67,7 @@ class NodeAffinity(Filter, Score):
         return (REASON, ENFORCED)
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
-        selected = np.ones(nodes.size, np.bool_)
-        for key, value in pod.node_selector:
-            selected &= holds(NodeRequirement(key, "In", (value,)), nodes)
-        if pod.node_affinity is not None:
-            selected &= any_matches(pod.node_affinity, nodes)
-        codes = np.where(selected, np.int64(0), np.int64(UNRESOLVABLE | 1))
+        codes = np.where(selected(pod, nodes), np.int64(0), np.int64(UNRESOLVABLE | 1))
         if self._enforced is not None:
             codes[~any_matches(self._enforced, nodes)] = UNRESOLVABLE | 2
         return codes[rows]

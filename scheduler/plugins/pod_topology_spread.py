@@ -32,6 +32,7 @@ from scheduler.framework.interface import (
     Reach,
     Scores,
 )
+from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.state import CycleState
 from scheduler.spreading.rules import HOSTNAME, eligible, has_keys, normalise
 from scheduler.spreading.soft import SoftSpread
@@ -75,13 +76,7 @@ class _Hard:
         return floor + self.constraint.max_skew - self.own
 
     def refusals(self) -> NDArray[np.bool_]:
-        """Return which domains are refused now."""
         return self.sum.values > self.most()
-
-
-@dataclass(slots=True)
-class _Filter:
-    constraints: list[_Hard]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +105,9 @@ SYSTEM_CONSTRAINTS: Final = (
 )
 
 
-class PodTopologySpread:
+class PodTopologySpread(Filter, Score):
     """Refuses nodes of domains that hold too many Pods already, and prefers those with few."""
 
-    name = "PodTopologySpread"
     reach = Reach.DOMAIN
     describer = POD_TOPOLOGY_SPREAD
     hints_read_class_only = True
@@ -162,7 +156,7 @@ class PodTopologySpread:
                     own=int(item.peers.selector.matches(pod.group.labels)),
                 )
             )  # fmt: skip
-        state.write(self.name, _Filter(constraints))
+        state.write(self.name, constraints)
         return RUN
 
     def reasons(self, pod: PodClass) -> Sequence[str]:
@@ -170,7 +164,7 @@ class PodTopologySpread:
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         answers: Codes | None = None
-        for hard in reversed(state.read(self.name, _Filter).constraints):
+        for hard in reversed(self._hard(state)):
             by_domain = np.where(hard.refusals(), np.int64(_TOO_MANY), np.int64(0))
             by_domain[0] = _NO_LABEL
             said = by_domain[hard.domains.codes]
@@ -179,8 +173,11 @@ class PodTopologySpread:
         assert answers is not None
         return answers[rows]
 
+    def _hard(self, state: CycleState) -> list[_Hard]:
+        return state.read(self.name, list)
+
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        for hard in state.read(self.name, _Filter).constraints:
+        for hard in self._hard(state):
             code = hard.domains.codes.item(row)
             if not code:
                 return _NO_LABEL
@@ -193,7 +190,7 @@ class PodTopologySpread:
     ) -> Affected:
         found: list[int] = []
         widely = False
-        for hard in state.read(self.name, _Filter).constraints:
+        for hard in self._hard(state):
             now = hard.refusals()
             changed = np.flatnonzero(now != hard.refused)
             hard.refused = now
@@ -243,10 +240,7 @@ class PodTopologySpread:
         return normalise(raw, low, high)
 
     def _constraints(self, pod: PodClass, *, hard: bool) -> tuple[SpreadConstraint, ...]:
-        """Return the Pod's own constraints of a kind.
-
-        Or, if it has none at all, the defaults among its siblings.
-        """
+        """Return the Pod's own constraints of a kind; the defaults among its siblings if it has none at all."""
         if pod.asked.spread:
             return tuple(item for item in pod.asked.spread if item.hard is hard)
         siblings = pod.group.siblings

@@ -13,5 +13,4 @@ class SchedulingGates(Plugin):
     hints = MappingProxyType({})
 
     def pre_enqueue(self, pod: PodClass) -> str:
-        """Say which gates are left."""
         return f"waiting for scheduling gates: [{' '.join(pod.gates)}]" if pod.gates else ""

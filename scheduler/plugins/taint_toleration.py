@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE, NodeInfo, Taint
+from scheduler.columns.node_info import PREFER_NO_SCHEDULE, NodeInfo, Taint
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import TAINT_TOLERATION
@@ -28,19 +28,14 @@ from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.state import CycleState
 
 
-def repels(pod: PodClass, taints: Sequence[Taint]) -> bool:
-    """Say whether one of the taints keeps the Pod away."""
-    return any(taint.effect in (NO_SCHEDULE, NO_EXECUTE) and not pod.tolerates(taint) for taint in taints)
-
-
 def _asks(pod: PodClass, taints: Sequence[Taint]) -> int:
     return sum(taint.effect == PREFER_NO_SCHEDULE and not pod.tolerates(taint) for taint in taints)
 
 
 def _tolerated(pod: PodClass, before: Changed, after: Changed) -> bool:
-    if not isinstance(after, NodeInfo) or repels(pod, after.taints):
+    if not isinstance(after, NodeInfo) or pod.untolerated(after.taints):
         return False
-    return not isinstance(before, NodeInfo) or repels(pod, before.taints)
+    return not isinstance(before, NodeInfo) or bool(pod.untolerated(before.taints))
 
 
 class TaintToleration(Filter, Score):
@@ -61,13 +56,13 @@ class TaintToleration(Filter, Score):
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         answers = np.zeros(nodes.taint_sets.size, np.int64)
         for code, taints in enumerate(nodes.taint_sets.values):
-            if taints and repels(pod, taints):
+            if taints and pod.untolerated(taints):
                 answers[code] = UNRESOLVABLE | 1
         return answers[nodes.taints[rows]]
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         taints = nodes.taint_sets.values[nodes.taints.item(row)]
-        return UNRESOLVABLE | 1 if taints and repels(pod, taints) else 0
+        return UNRESOLVABLE | 1 if taints and pod.untolerated(taints) else 0
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
         # Without a single taint of this effect every node would get the same.

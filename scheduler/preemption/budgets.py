@@ -6,10 +6,13 @@ does not go through the eviction API (`filterPodsWithPDBViolation` of the plugin
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from scheduler.columns.pod_info import PodInfo
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.objects.selectors import LabelSelector, SelectorError, from_message
+
+Message: TypeAlias = pod_disruption_budget_pb2.PodDisruptionBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +49,15 @@ class Budgets:
         return len(self._budgets)
 
     def put(self, key: str, budget: Budget) -> None:
-        """Take in a budget as it is now."""
         if self._budgets.get(key) != budget:
             self._budgets[key] = budget
             self.version += 1
 
     def remove(self, key: str) -> None:
-        """Forget a budget."""
         if self._budgets.pop(key, None) is not None:
             self.version += 1
 
-    def on_budgets(
-        self,
-        changes: Sequence[
-            tuple[
-                pod_disruption_budget_pb2.PodDisruptionBudget | None,
-                pod_disruption_budget_pb2.PodDisruptionBudget | None,
-            ]
-        ],
-    ) -> None:
+    def on_budgets(self, changes: Sequence[tuple[Message | None, Message | None]]) -> None:
         """Take in a batch of (before, after) of the watch."""
         for old, new in changes:
             if new is not None:
@@ -95,7 +88,7 @@ def violating(pods: Sequence[PodInfo], budgets: Iterable[Budget]) -> list[bool]:
     return found
 
 
-def compile_budget(budget: pod_disruption_budget_pb2.PodDisruptionBudget) -> Budget:
+def compile_budget(budget: Message) -> Budget:
     """Compile a PodDisruptionBudget.
 
     An empty selector matches nothing here, and so does one that cannot be read.

@@ -38,8 +38,8 @@ class DryRun:
         """Prepare.
 
         Args:
-            pod: who asks.
-            table: the columns.
+            pod: the class that asks.
+            table: the columns, of which `nodes` is the snapshot.
             nodes: their views.
             state: what the filters have prepared.
             filters: from the first one on whose answer depends on the Pods of a node.
@@ -58,23 +58,19 @@ class DryRun:
 
     @property
     def position(self) -> int:
-        """How many changes there have been, nominations included."""
         return self._table.journal.position
 
     def changed_since(self, position: int) -> Iterable[int] | None:
-        """Return the rows whose answers may be others than they were; None: any."""
         entries = self._table.journal.since(position)
         if entries is None or (entries and self._far):
             return None
         return set(entries)
 
     def pods(self, row: int) -> Collection[PodInfo]:
-        """Return the Pods on a row, those that are assumed there included."""
         name = self._nodes.names[row]
         return () if name is None else self._residents(name)
 
     def begin(self, row: int) -> Trial:
-        """Begin to take Pods of a row away."""
         if self._room is None:
             return TableTrial(self._table, row, self.refusal)
         nodes, coming = self._nodes, self._coming(row)
@@ -103,9 +99,7 @@ class DryRun:
         return () if number < 0 else (*decode(code, self._filters[number].reasons(self._pod)),)
 
     def check(self, row: int) -> tuple[int, int]:
-        """Return which filter refuses a row (of those from the first that depends on Pods), and its code.
-
-        -1: none.
+        """Return the number of the filter that refuses a row, and its code; -1: none does.
 
         Asked twice, as upstream's `RunFilterPluginsWithNominatedPods`: with the Pods of at least this
         priority that have the node in view, and without, because an affinity must not be fulfilled by a Pod
@@ -115,9 +109,7 @@ class DryRun:
         return answer if answer[0] >= 0 else self._ask(row)
 
     def with_nominated(self, row: int) -> tuple[int, int]:
-        """Return what `check` does, only as if the Pods of at least this priority were there that have the
-        node in view.
-        """
+        """Return what `check` does, as if the Pods of at least this priority that are to come were there."""
         coming = self._coming(row)
         if not coming:
             return _PASSES

@@ -28,13 +28,7 @@ class Search:
     """The search for one class of Pods. Kept in its cycle's state; starts afresh with it."""
 
     def __init__(self, priority: int, budgets: Budgets, position: int) -> None:
-        """Make an empty search.
-
-        Args:
-            priority: of the Pods that are to come.
-            budgets: of disruptions.
-            position: of the changes that are known.
-        """
+        """Make an empty search for Pods of a priority; `position` is that of the changes that are known."""
         self._priority, self._budgets = priority, budgets
         self._position, self._version = position, budgets.version
         self._found: dict[int, Candidate | tuple[str, ...]] = {}
@@ -51,11 +45,7 @@ class Search:
         self._first = 0
 
     def best(
-        self,
-        refusals: Refusals,
-        what_if: WhatIf,
-        wanted: Callable[[int], int],
-        offset: Offset,
+        self, refusals: Refusals, what_if: WhatIf, wanted: Callable[[int], int], offset: Offset
     ) -> Candidate | None:
         """Return the node to choose now, or None.
 
@@ -89,10 +79,7 @@ class Search:
         return None
 
     def rejections(self) -> Counter[str]:
-        """Return how many nodes gave which reason, once there is no candidate.
-
-        Then every node that might do has been asked.
-        """
+        """Return how many nodes gave which reason. Without a candidate every node has been asked."""
         counts: Counter[str] = Counter()
         for reasons, count in self._reasons.items():
             for reason in reasons:

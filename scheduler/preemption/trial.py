@@ -22,21 +22,17 @@ class TableTrial:
         self._away: dict[str, PodInfo] = {}
 
     def take(self, pod: PodInfo) -> None:
-        """Take a Pod away."""
         self._table.suppose(self._row, pod.pod_class, -1)
         self._away[pod.uid] = pod
 
     def put(self, pod: PodInfo) -> None:
-        """Put it back."""
         self._table.suppose(self._row, pod.pod_class, 1)
         del self._away[pod.uid]
 
     def refusal(self) -> tuple[str, ...]:
-        """Return why the node would not do now; empty: it would."""
         return self._ask(self._row)
 
     def close(self) -> None:
-        """Put everybody back."""
         for pod in [*self._away.values()]:
             self.put(pod)
 
@@ -51,21 +47,18 @@ class RoomTrial:
 
         Args:
             free: of each resource what would be left; negative: it is lacking.
-            weigh: what a Pod takes of each.
+            weigh: returns what a Pod takes of each.
             reasons: what is said when it is lacking.
         """
         self._free, self._weigh, self._reasons = free, weigh, reasons
 
     def take(self, pod: PodInfo) -> None:
-        """Take a Pod away."""
         self._free = [left + amount for left, amount in zip(self._free, self._weigh(pod), strict=True)]
 
     def put(self, pod: PodInfo) -> None:
-        """Put it back."""
         self._free = [left - amount for left, amount in zip(self._free, self._weigh(pod), strict=True)]
 
     def refusal(self) -> tuple[str, ...]:
-        """Return why the node would not do now; empty: it would."""
         if min(self._free) >= 0:
             return ()
         return tuple(reason for left, reason in zip(self._free, self._reasons, strict=True) if left < 0)

@@ -48,25 +48,12 @@ def started(pod: PodInfo) -> float:
 
 
 def importance(pod: PodInfo) -> tuple[int, float]:
-    """Return what Pods are sorted by, the most important first: higher priority, then longer running.
-
-    Follows `util.MoreImportantPod`.
-    """
+    """Return what Pods are sorted by: higher priority, then longer running (`util.MoreImportantPod`)."""
     return (-pod.pod_class.priority, started(pod))
 
 
 def select(row: int, priority: int, what_if: WhatIf, violating: Violating) -> Candidate | tuple[str, ...]:
-    """Say who would have to leave a node for a Pod of a priority.
-
-    Args:
-        row: of the node.
-        priority: of the Pod that is to come.
-        what_if: what the filters would say of it.
-        violating: which evictions break a budget.
-
-    Returns:
-        The candidate, or the reasons why evicting Pods there does not help.
-    """
+    """Return the Pods that would have to leave a row for a Pod of a priority, or why evicting does not help."""
     lower = [pod for pod in what_if.pods(row) if pod.pod_class.priority < priority]
     if not lower:
         return (NO_VICTIMS,)
@@ -101,9 +88,7 @@ def select(row: int, priority: int, what_if: WhatIf, violating: Violating) -> Ca
 
 
 def order_of(victims: Sequence[PodInfo], broken: int) -> Order:
-    """Return what a node is compared by, given its victims (the most important first) and how many budgets
-    they break.
-    """
+    """Return what a node is compared by: its victims, the most important first, and how many budgets break."""
     highest = victims[0].pod_class.priority
     return (
         broken,

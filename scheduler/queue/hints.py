@@ -1,10 +1,8 @@
-"""Hints that look at the columns: whether what happened left room for a parked Pod.
-
-And what the queue need not ask twice.
+"""Hints that look at the columns: whether a Pod that went left room for a parked Pod.
 
 Upstream wakes every Pod that was refused for want of room whenever any Pod goes (`noderesources/fit.go`,
 `isSchedulableAfterPodEvent`). With ten thousand parked that is ten thousand attempts for each deletion; here
-only those are woken for whom there is room now on that very node, or who could make some by preemption.
+only those are woken for which there is room now on that node, or which could make some by preemption.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,10 +19,7 @@ _BASIC: Final = len(BASIC_RESOURCES)
 
 
 def screens(table: NodeTable) -> dict[str, Screen]:
-    """Return what knows at one look that a Pod that went leaves room for none of the parked Pods.
-
-    With the hints of `with_room`.
-    """
+    """Return what tells at one look that a Pod that went leaves room for no parked Pod, for `with_room`."""
     return {FIT: RoomScreen(table)}
 
 
@@ -45,8 +40,8 @@ def with_room(
 def may_fit(table: NodeTable, pod: PodClass, gone: Changed) -> bool:
     """Say whether there may be room for a Pod on the node that another has left.
 
-    Rather too often than too seldom: extended resources are not looked at, for a configuration can have them
-    ignored, nor is the room that is kept for nominated Pods.
+    Extended resources are not looked at, because a configuration can have them ignored, nor is the room that
+    is kept for nominated Pods.
     """
     return _may_fit(table, table.resolve(pod), pod.priority if pod.may_preempt else None, gone)
 
@@ -80,10 +75,7 @@ def _may_fit(
 
 
 class RoomScreen:
-    """Says of a Pod that goes that it left room for nobody.
-
-    Not for one either who asks the least of all and may evict most.
-    """
+    """Says that a Pod that goes left no room, even for one that asks the least of all and may evict most."""
 
     def __init__(self, table: NodeTable) -> None:
         self._table = table

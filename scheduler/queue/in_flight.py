@@ -38,7 +38,6 @@ class InFlight:
         return self._first + len(self._events)
 
     def note(self, happened: Sequence[Happened]) -> None:
-        """Some things happened."""
         if self.began:
             self._events += happened
             if len(self._events) >= self._look_at:

@@ -1,9 +1,7 @@
 """A heap of Pods from which any Pod can be taken out.
 
-Entries that no longer count are skipped, and cleared away in time.
-
-Most Pods come in the order in which they go: those are a line, to which one is added and from which one is
-taken in no time. Only who comes out of turn is put into the heap.
+Entries that no longer count are skipped, and cleared away in time. Most Pods come in the order in which they
+go: those are a line. Only a Pod that comes out of turn is put into the heap.
 """
 
 import heapq
@@ -54,7 +52,6 @@ class PodHeap(Generic[Key]):
             heapq.heapify(self._entries)
 
     def pop(self) -> QueuedPod | None:
-        """Take the first Pod out."""
         while self._line or self._entries:
             _, number, pod = self._take()
             uid = pod.info.uid
@@ -83,7 +80,6 @@ class PodHeap(Generic[Key]):
         return None
 
     def first_key(self) -> Key | None:
-        """Return the key of the first Pod."""
         while self._line or self._entries:
             key, number, pod = self._line[0] if self._line_first() else self._entries[0]
             if self._live.get(pod.info.uid) == number:
@@ -92,7 +88,6 @@ class PodHeap(Generic[Key]):
         return None
 
     def discard(self, uid: str) -> None:
-        """Take a Pod out, if it is there."""
         self._live.pop(uid, None)
 
     def _line_first(self) -> bool:

@@ -1,10 +1,8 @@
-"""What one plugin refused, and which questions about it need not be asked.
+"""What one plugin refused, and which questions about it need not be asked: the answers are the same without.
 
-The answers are the same with and without this.
-
-Most questions are the same again: Pods of one class come and go. What a plugin whose hints look at nothing
-but the class of such a Pod has denied to all its groups is not asked again until it has a new group. And a
-plugin may have a screen, which knows by one look that none of its groups is helped.
+Most questions come again, because Pods of one class come and go. Where the hints of a plugin look at nothing but
+the class of such a Pod, what was denied to all its groups is not asked again until it has a new group. And a
+plugin may have a screen, which tells by one look that none of its groups is helped.
 """
 
 from collections.abc import Hashable
@@ -41,7 +39,7 @@ class Screen(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Alike Pods, by uid; one of them, who is asked for all; and who refused them."""
+    """Alike Pods, by uid; the class of one of them, which is asked about for all; and who refused them."""
 
     first: PodClass
     rejected_by: frozenset[str]
@@ -61,14 +59,12 @@ class Refusals:
         self._stale = False
 
     def add(self, key: GroupKey, group: Group) -> None:
-        """Another group."""
         self.groups[key] = group
         self._denied.clear()
         if self._screen is not None:
             self._screen.join(group.first)
 
     def remove(self, key: GroupKey) -> None:
-        """A group has gone."""
         del self.groups[key]
         self._stale = True
         if self._screen is not None and not self.groups:

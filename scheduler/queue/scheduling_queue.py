@@ -112,7 +112,6 @@ class SchedulingQueue:
         }
 
     def get(self, uid: str) -> QueuedPod | None:
-        """Return a Pod, wherever it is."""
         return self._pods.get(uid)
 
     def backoff_until(self, pod: QueuedPod) -> float:
@@ -130,8 +129,8 @@ class SchedulingQueue:
     def add(self, info: PodInfo, *, now: float) -> None:
         """Take in a Pod that has no node, or what it has become meanwhile.
 
-        A Pod in flight stays there: its new state counts when it fails. One that asks something else now is
-        worth an attempt; any other change of it is not.
+        A Pod in flight stays there: its new state counts when it fails. A Pod is tried anew when it asks
+        something else now.
         """
         known = self._pods.get(info.uid)
         if known is None:
@@ -155,7 +154,6 @@ class SchedulingQueue:
             self._leave(pod)
 
     def delete_all(self, uids: Iterable[str]) -> None:
-        """Forget Pods."""
         pods, began = self._pods, self._in_flight.began
         for uid in uids:
             pod = pods.pop(uid, None)
@@ -177,10 +175,7 @@ class SchedulingQueue:
         return pod
 
     def pop_like(self, pod_class: PodClass, *, now: float, most: int) -> Iterator[QueuedPod]:
-        """Pop Pods as long as they are of a class, each when it is asked for.
-
-        Nothing else happens to the queue meanwhile.
-        """
+        """Pop Pods as long as they are of a class. Nothing else may happen to the queue meanwhile."""
         active, began, position = self._active, self._in_flight.began, self._in_flight.position
         for _ in range(most):
             pod = active.pop_like(pod_class)
@@ -218,10 +213,7 @@ class SchedulingQueue:
     def on_event(
         self, event: ClusterEvent, before: Changed, after: Changed, *, now: float, but: str = ""
     ) -> int:
-        """Something happened: wake the Pods it could help; returns how many.
-
-        `but`: the uid of one that it cannot.
-        """
+        """Something happened: wake the Pods it could help, but for one (uid); returns how many."""
         return self.on_events([(event, before, after)], now=now, but=but)
 
     def on_events(self, happened: Sequence[Happened], *, now: float, but: str = "") -> int:
@@ -331,7 +323,6 @@ class SchedulingQueue:
         return woken
 
     def _gate_of(self, pod: QueuedPod) -> str:
-        """Return the plugin that keeps a Pod out, or an empty text."""
         try:
             return self._gate(pod.info.pod_class)
         except Exception:

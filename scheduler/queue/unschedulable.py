@@ -27,13 +27,7 @@ class UnschedulablePods:
         by_class: frozenset[str] = frozenset(),
         screens: Mapping[str, Screen] | None = None,
     ) -> None:
-        """Make an empty set.
-
-        Args:
-            by_shape: plugins whose hints do not look at a refused Pod's labels.
-            by_class: plugins whose hints look at nothing but the class of a Pod that came, changed or went.
-            screens: of plugins that have one.
-        """
+        """Make an empty set. For the parameters see `SchedulingQueue`."""
         self._by_shape, self._by_class, self._screens = by_shape, by_class, screens or {}
         #: in the order of their coming, so the first is the one that has waited longest
         self._pods: dict[str, QueuedPod] = {}
@@ -46,7 +40,6 @@ class UnschedulablePods:
         return len(self._pods)
 
     def add(self, pod: QueuedPod) -> None:
-        """Put a Pod in."""
         self._pods[pod.info.uid] = pod
         key = self._key(pod)
         group = self._groups.get(key)
@@ -62,7 +55,6 @@ class UnschedulablePods:
         group.pods[pod.info.uid] = pod
 
     def discard(self, uid: str) -> QueuedPod | None:
-        """Take a Pod out, if it is there."""
         pod = self._pods.pop(uid, None)
         if pod is not None:
             key = self._key(pod)
@@ -77,13 +69,10 @@ class UnschedulablePods:
         happened: Happened,
         wanted: Callable[[Happened, PodClass, frozenset[str]], bool],
     ) -> Iterator[QueuedPod]:
-        """Take out the Pods of all groups that are wanted, of those that one of the plugins refused, or
-        nobody by name.
+        """Take out the Pods of all groups that are wanted.
 
-        Args:
-            plugins: that listen to the event.
-            happened: what happened.
-            wanted: asked for each group: its class, and who refused it.
+        Asked about (`wanted`, with its class and who refused it) is each group that one of the plugins
+        refused which listen to the event, or no plugin by name.
         """
         listening = self._listening.get(happened[0])
         if listening is None:
@@ -112,7 +101,6 @@ class UnschedulablePods:
             yield pod
 
     def first(self, limit: int) -> list[QueuedPod]:
-        """Return the Pods that have waited longest."""
         return list(islice(self._pods.values(), limit))
 
     def oldest(self) -> float | None:

@@ -14,9 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE
-from scheduler.columns.node_selection import any_matches, holds
-from scheduler.columns.pod_asks import NodeRequirement
+from scheduler.columns.node_selection import selected
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Snapshot
@@ -61,36 +59,17 @@ def eligible(
     """
     found = labelled
     if constraint.honor_affinity and (pod.node_selector or pod.node_affinity is not None):
-        selected = _selected(pod, nodes)
-        found = selected if found is None else found & selected
+        here = nodes.valid & selected(pod, nodes)
+        found = here if found is None else found & here
     if constraint.honor_taints and len(nodes.taint_sets):
         tolerated = _tolerated(pod, nodes)
         found = tolerated if found is None else found & tolerated
     return found
 
 
-def _selected(pod: PodClass, nodes: Snapshot) -> NDArray[np.bool_]:
-    """Say for each row whether the Pod's nodeSelector and required node affinity let it go there (bool[N])."""
-    selected: NDArray[np.bool_] = nodes.valid.copy()
-    for key, value in pod.node_selector:
-        selected &= holds(NodeRequirement(key, "In", (value,)), nodes)
-    if pod.node_affinity is not None:
-        selected &= any_matches(pod.node_affinity, nodes)
-    return selected
-
-
 def _tolerated(pod: PodClass, nodes: Snapshot) -> NDArray[np.bool_]:
     """Say for each row whether the Pod tolerates the taints that keep away (bool[N])."""
-    answers = np.array(
-        [
-            all(
-                taint.effect not in (NO_SCHEDULE, NO_EXECUTE) or pod.tolerates(taint)
-                for taint in taints or ()
-            )
-            for taints in nodes.taint_sets.values
-        ],
-        np.bool_,
-    )
+    answers = np.array([not pod.untolerated(taints or ()) for taints in nodes.taint_sets.values], np.bool_)
     tolerated: NDArray[np.bool_] = answers[nodes.taints]
     return tolerated
 

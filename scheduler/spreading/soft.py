@@ -42,7 +42,6 @@ class _ByDomain:
         return by_domain
 
     def scores(self) -> NDArray[np.float64]:
-        """Return what each row gets (float64[N])."""
         scores: NDArray[np.float64] = self.table()[self.sum.domains.codes]
         return scores
 
@@ -80,7 +79,6 @@ class _ByNode:
         return scores
 
     def scores(self) -> NDArray[np.float64]:
-        """Return what each row gets (float64[N])."""
         scores: NDArray[np.float64] = self.table()[self.codes]
         return scores
 
@@ -158,7 +156,6 @@ class SoftSpread:
         return self._cells
 
     def score_cells(self) -> Scores:
-        """Return the raw score of each cell."""
         total = self._parts[0].table()
         for part in self._parts[1:]:
             total = np.add.outer(total, part.table()).ravel()
@@ -184,14 +181,12 @@ class SoftSpread:
         return changed
 
     def score(self, rows: Rows) -> Scores:
-        """Return raw scores of rows."""
         total = self._parts[0].scores()
         for part in self._parts[1:]:
             total = total + part.scores()
         return _rounded(total[rows])
 
     def score_row(self, row: int) -> int:
-        """Return the raw score of one row."""
         total = 0.0
         for part in self._parts:
             total += part.score_row(row)

@@ -1,12 +1,11 @@
-"""Volumes, claims, classes and drivers as the watches show them, and what was promised since and is not shown
-yet.
+"""Storage as the watches show it, and what was promised since and is not shown yet.
 
 A promise is made in the same step in which a Pod gets its node, so that the next decision does not give the
 same volume away again. It ends when the watch shows it done, or when the Pod's binding fails.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -37,6 +36,7 @@ from vaina.api.storage.v1 import (
 from vaina.objects.meta import object_key
 
 M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 #: a batch of (before, after)
 Changes: TypeAlias = Sequence[tuple[M | None, M | None]]
 
@@ -62,6 +62,7 @@ class Catalogue:
     """Storage. Owned by the scheduling task; the informers' handlers run on its loop."""
 
     def __init__(self) -> None:
+        #: by namespace/name, or name
         self.claims: dict[str, ClaimInfo] = {}
         self.volumes: dict[str, VolumeInfo] = {}
         self.classes: dict[str, ClassInfo] = {}
@@ -71,22 +72,20 @@ class Catalogue:
         self._migrated: dict[str, frozenset[str]] = {}
         #: drivers that say how much they have left
         self._counting: set[str] = set()
-        #: class -> what drivers have left for it, by the object's name
-        self._capacities: dict[str, dict[str, CapacityInfo]] = {}
-        #: object -> class
-        self._capacity_class: dict[str, str] = {}
-        #: by the object's name
+        #: what drivers have left, by the object's name, and by class and name
+        self._capacities: dict[str, CapacityInfo] = {}
+        self._capacities_of: dict[str, dict[str, CapacityInfo]] = {}
+        #: by the object's name, and by node and name
         self._attachments: dict[str, AttachmentInfo] = {}
-        #: node -> objects
-        self._attached: dict[str, set[str]] = {}
+        self._attached: dict[str, dict[str, AttachmentInfo]] = {}
         #: class -> volumes of it, by name
         self._by_class: dict[str, dict[str, VolumeInfo]] = {}
         #: volume -> claim that it was promised to
         self._promised: dict[str, str] = {}
         #: claim -> node for which its volume is to be made
         self._selected: dict[str, str] = {}
-        #: Pod -> what was promised for it
-        self._plans: dict[str, Plan] = {}
+        #: Pod (uid) -> what was promised for it
+        self.plans: dict[str, Plan] = {}
         #: (claim, what was promised to it) -> for how many Pods: several may share a claim
         self._held: Counter[tuple[str, str]] = Counter()
         #: objects that could not be read: name -> why
@@ -111,18 +110,14 @@ class Catalogue:
         Those that name their driver themselves.
         """
         found: set[str] = set()
-        for name in self._attached.get(node_name, ()):
-            attachment = self._attachments[name]
+        for attachment in self._attached.get(node_name, {}).values():
             volume = self.volumes.get(attachment.volume_name)
             if attachment.attacher == driver and volume is not None and volume.handle:
                 found.add(volume.handle)
         return found
 
     def attachments(self, node_name: str) -> int:
-        """Return how many volumes of all drivers are attached to a node, or are to be.
-
-        No fewer than `attached` returns.
-        """
+        """Return how many volumes of all drivers are attached to a node: no fewer than `attached` returns."""
         return len(self._attached.get(node_name, ()))
 
     def says_capacity(self, driver: str) -> bool:
@@ -131,7 +126,7 @@ class Catalogue:
 
     def capacities(self, class_name: str) -> Iterable[CapacityInfo]:
         """Return what drivers have left for a class."""
-        return self._capacities.get(class_name, {}).values()
+        return self._capacities_of.get(class_name, {}).values()
 
     @property
     def has_limits(self) -> bool:
@@ -154,7 +149,7 @@ class Catalogue:
     def promise(self, uid: str, plan: Plan) -> None:
         """Give away what a plan needs, for a Pod."""
         self.forget(uid)
-        self._plans[uid] = plan
+        self.plans[uid] = plan
         for claim, volume in plan.binds:
             self._promised[volume] = claim
             self._held[claim, volume] += 1
@@ -164,7 +159,7 @@ class Catalogue:
 
     def forget(self, uid: str) -> None:
         """Take back what was promised for a Pod, and for no other: its binding failed, or is done and shown."""
-        plan = self._plans.pop(uid, None)
+        plan = self.plans.pop(uid, None)
         if plan is None:
             return
         for claim, volume in plan.binds:
@@ -182,19 +177,14 @@ class Catalogue:
         del self._held[claim, promised]
         return True
 
-    @property
-    def plans(self) -> Mapping[str, Plan]:
-        """What was promised, by the Pod's uid."""
-        return self._plans
-
     def readout(self) -> Mapping[str, Mapping[str, object]]:
         """Return all that is known by what it means, for `scheduler.volumes.verify`: what -> name -> value."""
         return {
             "PersistentVolumeClaim": self.claims, "PersistentVolume": self.volumes, "StorageClass": self.classes,
             "CSINode": self._limits, "migrated plugins": self._migrated,
             "CSIDriver": dict.fromkeys(self._counting, "says its capacity"),
-            "CSIStorageCapacity": {name: there[name] for there in self._capacities.values() for name in there},
-            "VolumeAttachment": self._attachments,
+            "CSIStorageCapacity": self._capacities, "VolumeAttachment": self._attachments,
+            "capacities of the class": {name: sorted(there) for name, there in self._capacities_of.items()},
             "attached": {node: sorted(names) for node, names in self._attached.items()},
             "volumes of the class": {name: sorted(there) for name, there in self._by_class.items()},
             "promised to": self._promised, "is made for node": self._selected,
@@ -202,109 +192,52 @@ class Catalogue:
         }  # fmt: skip
 
     def on_claims(self, changes: Changes[persistent_volume_pb2.PersistentVolumeClaim]) -> None:
-        """Take in a batch of (before, after)."""
-        for old, new in changes:
-            shown = new if new is not None else old
-            assert shown is not None
-            key = f"{shown.metadata.namespace}/{shown.metadata.name}"
-            self.claims.pop(key, None)
-            info = self._read(f"PersistentVolumeClaim {key}", compile_claim, new)
-            if info is not None:
-                self.claims[key] = info
+        """Take in a batch of (before, after); so do all of these."""
+        for key, new in _by_key(changes):
+            _replace(self.claims, key, self._read(f"PersistentVolumeClaim {key}", compile_claim, new))
         self._tell()
 
     def on_volumes(self, changes: Changes[persistent_volume_pb2.PersistentVolume]) -> None:
-        """Take in a batch of (before, after)."""
-        for old, new in changes:
-            shown = new if new is not None else old
-            assert shown is not None
-            name = shown.metadata.name
-            before = self.volumes.pop(name, None)
-            if before is not None:
-                there = self._by_class[before.class_name]
-                del there[name]
-                if not there:
-                    del self._by_class[before.class_name]
+        for name, new in _by_key(changes):
             info = self._read(f"PersistentVolume {name}", compile_volume, new)
-            if info is not None:
-                self.volumes[name] = info
-                self._by_class.setdefault(info.class_name, {})[name] = info
+            before = _replace(self.volumes, name, info)
+            _regroup(self._by_class, name, before, info, lambda volume: volume.class_name)
         self._tell()
 
     def on_classes(self, changes: Changes[storage_class_pb2.StorageClass]) -> None:
-        """Take in a batch of (before, after)."""
-        for old, new in changes:
-            if new is not None:
-                self.classes[new.metadata.name] = compile_class(new)
-            elif old is not None:
-                self.classes.pop(old.metadata.name, None)
+        for name, new in _by_key(changes):
+            _replace(self.classes, name, None if new is None else compile_class(new))
         self._tell()
 
     def on_nodes(self, changes: Changes[csi_node_pb2.CSINode]) -> None:
-        """Take in a batch of (before, after)."""
-        for old, new in changes:
-            shown = new if new is not None else old
-            assert shown is not None
-            name = shown.metadata.name
-            self._limits.pop(name, None)
-            self._migrated.pop(name, None)
-            if new is not None:
-                self._limits[name] = compile_limits(new)
-                if migrated := compile_migrated(new):
-                    self._migrated[name] = migrated
+        for name, new in _by_key(changes):
+            _replace(self._limits, name, None if new is None else compile_limits(new))
+            _replace(self._migrated, name, None if new is None else compile_migrated(new) or None)
         self._tell()
 
     def on_drivers(self, changes: Changes[csi_driver_pb2.CSIDriver]) -> None:
-        """Take in a batch of (before, after)."""
-        for old, new in changes:
-            shown = new if new is not None else old
-            assert shown is not None
-            self._counting.discard(shown.metadata.name)
+        for name, new in _by_key(changes):
+            self._counting.discard(name)
             if new is not None and new.spec.storage_capacity:
-                self._counting.add(new.metadata.name)
+                self._counting.add(name)
         self._tell()
 
     def on_capacities(self, changes: Changes[csi_storage_capacity_pb2.CSIStorageCapacity]) -> None:
-        """Take in a batch of (before, after)."""
-        for old, new in changes:
-            shown = new if new is not None else old
-            assert shown is not None
-            key = object_key(shown)
-            before = self._capacity_class.pop(key, None)
-            if before is not None:
-                there = self._capacities[before]
-                del there[key]
-                if not there:
-                    del self._capacities[before]
+        for key, new in _by_key(changes):
             info = self._read(f"CSIStorageCapacity {key}", compile_capacity, new)
-            if info is not None:
-                self._capacity_class[key] = info.class_name
-                self._capacities.setdefault(info.class_name, {})[key] = info
+            before = _replace(self._capacities, key, info)
+            _regroup(self._capacities_of, key, before, info, lambda capacity: capacity.class_name)
         self._tell()
 
     def on_attachments(self, changes: Changes[volume_attachment_pb2.VolumeAttachment]) -> None:
-        """Take in a batch of (before, after)."""
-        for old, new in changes:
-            shown = new if new is not None else old
-            assert shown is not None
-            name = shown.metadata.name
-            before = self._attachments.pop(name, None)
-            if before is not None:
-                here = self._attached[before.node_name]
-                here.remove(name)
-                if not here:
-                    del self._attached[before.node_name]
+        for name, new in _by_key(changes):
             info = None if new is None else compile_attachment(new)
-            if info is not None:
-                self._attachments[name] = info
-                self._attached.setdefault(info.node_name, set()).add(name)
+            before = _replace(self._attachments, name, info)
+            _regroup(self._attached, name, before, info, lambda attachment: attachment.node_name)
         self._tell()
 
-    def _read(self, name: str, compiler: Callable[[Any], Any], message: Any) -> Any:
-        """Compile an object (None: it is gone).
-
-        What cannot be read is remembered, and does not stop the others.
-        """
+    def _read(self, name: str, compiler: Callable[[Any], T], message: Any) -> T | None:
+        """Compile an object (None: it is gone). One that cannot be read is remembered, and stops no other."""
         self.unreadable.pop(name, None)
         if message is None:
             return None
@@ -317,3 +250,32 @@ class Catalogue:
     def _tell(self) -> None:
         for listener in self._listeners:
             listener()
+
+
+def _by_key(changes: Changes[M]) -> Iterator[tuple[str, M | None]]:
+    """Yield the key of each object that changed, and what it is now."""
+    for old, new in changes:
+        shown = new if new is not None else old
+        assert shown is not None
+        yield object_key(shown), new
+
+
+def _replace(there: dict[str, T], key: str, now: T | None) -> T | None:
+    """Put what an object is now in place of what it was, which is returned; None: it is not there."""
+    before = there.pop(key, None)
+    if now is not None:
+        there[key] = now
+    return before
+
+
+def _regroup(
+    groups: dict[str, dict[str, T]], key: str, before: T | None, now: T | None, group_of: Callable[[T], str]
+) -> None:
+    """Take an object out of the group that it was in, and put what it is now into its group."""
+    if before is not None:
+        group = group_of(before)
+        del groups[group][key]
+        if not groups[group]:
+            del groups[group]
+    if now is not None:
+        groups.setdefault(group_of(now), {})[key] = now

@@ -1,6 +1,4 @@
-"""Storage as scheduling sees it, compiled once an object.
-
-PersistentVolumes, claims, StorageClasses, and what drivers say.
+"""Storage as scheduling sees it: volumes, claims, classes, and what drivers say; compiled once an object.
 
 Annotations and defaults follow `component-helpers/storage/volume`.
 """
@@ -204,10 +202,7 @@ class AttachmentInfo:
 
 
 def compile_attachment(made: volume_attachment_pb2.VolumeAttachment) -> AttachmentInfo | None:
-    """Compile a VolumeAttachment; None.
-
-    It is of no PersistentVolume, and does not count (getNodeVolumeAttachmentInfo).
-    """
+    """Compile a VolumeAttachment; None: it does not count (getNodeVolumeAttachmentInfo)."""
     spec = made.spec
     name = spec.source.persistent_volume_name
     return AttachmentInfo(spec.node_name, spec.attacher, name) if spec.attacher and name else None
@@ -246,20 +241,10 @@ def has_more(
 ) -> bool:
     """Say whether larger volumes can be made than before (isSchedulableAfterCSIStorageCapacityChange)."""
     try:
-        return any(
-            value(amount(new).string or "0") > value(amount(old).string or "0")
-            for amount in (_capacity, _largest)
-        )
+        amounts = ((old.capacity, new.capacity), (old.maximum_volume_size, new.maximum_volume_size))
+        return any(value(now.string or "0") > value(was.string or "0") for was, now in amounts)
     except ValueError:
         return True
-
-
-def _capacity(found: csi_storage_capacity_pb2.CSIStorageCapacity) -> meta_pb2.Quantity:
-    return found.capacity
-
-
-def _largest(found: csi_storage_capacity_pb2.CSIStorageCapacity) -> meta_pb2.Quantity:
-    return found.maximum_volume_size
 
 
 def _storage(amounts: Mapping[str, meta_pb2.Quantity]) -> int:

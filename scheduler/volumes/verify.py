@@ -1,5 +1,4 @@
-"""PURE: is the catalogue true? It is filled anew from the API objects, and what was promised is counted again
-from the plans.
+"""PURE: is the catalogue true? It is filled anew from the API objects, and promises are counted from the plans.
 
 Part of `vaina scheduler verify`; beside it `scheduler.debug.verify` (columns) and
 `scheduler.debug.nominations_check`.
@@ -11,14 +10,6 @@ from typing import Any, Final
 
 from scheduler.columns.readout import Difference
 from scheduler.volumes.catalogue import Catalogue, Plan
-from vaina.api.core.v1 import persistent_volume_pb2
-from vaina.api.storage.v1 import (
-    csi_driver_pb2,
-    csi_node_pb2,
-    csi_storage_capacity_pb2,
-    storage_class_pb2,
-    volume_attachment_pb2,
-)
 
 #: objects that are compiled or compared between two pauses
 STEP: Final = 256
@@ -30,43 +21,21 @@ class CapturedStorage:
 
     have: Mapping[str, Mapping[str, object]]
     plans: Mapping[str, Plan]
-    volumes: Sequence[persistent_volume_pb2.PersistentVolume]
-    claims: Sequence[persistent_volume_pb2.PersistentVolumeClaim]
-    classes: Sequence[storage_class_pb2.StorageClass]
-    nodes: Sequence[csi_node_pb2.CSINode]
-    drivers: Sequence[csi_driver_pb2.CSIDriver]
-    capacities: Sequence[csi_storage_capacity_pb2.CSIStorageCapacity]
-    attachments: Sequence[volume_attachment_pb2.VolumeAttachment]
+    #: volumes, claims, classes, nodes, drivers, capacities, attachments
+    objects: Mapping[str, Sequence[Any]]
 
 
-def capture(  # noqa: PLR0913 - one for each kind
-    catalogue: Catalogue,
-    *,
-    volumes: Sequence[persistent_volume_pb2.PersistentVolume] = (),
-    claims: Sequence[persistent_volume_pb2.PersistentVolumeClaim] = (),
-    classes: Sequence[storage_class_pb2.StorageClass] = (),
-    nodes: Sequence[csi_node_pb2.CSINode] = (),
-    drivers: Sequence[csi_driver_pb2.CSIDriver] = (),
-    capacities: Sequence[csi_storage_capacity_pb2.CSIStorageCapacity] = (),
-    attachments: Sequence[volume_attachment_pb2.VolumeAttachment] = (),
-) -> CapturedStorage:
+def capture(catalogue: Catalogue, **objects: Sequence[Any]) -> CapturedStorage:
     """Take what is to be compared. One call, no await: all of it is of the same moment."""
     have = {what: dict(known) for what, known in catalogue.readout().items()}
-    return CapturedStorage(
-        have, dict(catalogue.plans), volumes, claims, classes, nodes, drivers, capacities, attachments
-    )
+    return CapturedStorage(have, dict(catalogue.plans), objects)
 
 
 def verify(captured: CapturedStorage) -> Iterator[Difference | None]:
     """Yield where the catalogue is not what follows from the objects; None now and then: a pause."""
     fresh = Catalogue()
-    kinds: tuple[tuple[Callable[[Any], None], Sequence[Any]], ...] = (
-        (fresh.on_volumes, captured.volumes), (fresh.on_claims, captured.claims),
-        (fresh.on_classes, captured.classes), (fresh.on_nodes, captured.nodes),
-        (fresh.on_drivers, captured.drivers), (fresh.on_capacities, captured.capacities),
-        (fresh.on_attachments, captured.attachments),
-    )  # fmt: skip
-    for tell, objects in kinds:
+    for kind, objects in captured.objects.items():
+        tell: Callable[[Any], None] = getattr(fresh, f"on_{kind}")
         for start in range(0, len(objects), STEP):
             tell([(None, item) for item in objects[start : start + STEP]])
             yield None

@@ -80,6 +80,7 @@ def misread(catalogue: Catalogue) -> None:
         (lambda made: made._counting.clear(), "disk", "CSIDriver"),
         (lambda made: made._capacities.clear(), "default/left", "CSIStorageCapacity"),
         (lambda made: made._attachments.clear(), "disk-a", "VolumeAttachment"),
+        (lambda made: made._capacities_of.clear(), "make", "capacities of the class"),
         (lambda made: made._attached.clear(), "a", "attached"),
         (lambda made: made._by_class["wait"].pop("disk"), "wait", "volumes of the class"),
         (lambda made: made._promised.clear(), "disk", "promised to"),
