@@ -83,12 +83,8 @@ class SchedulerMetrics:
         )  # fmt: skip
 
     def scheduled(self, profile: str, took: Sequence[float], since: Sequence[tuple[float, int]]) -> None:
-        """Count Pods that are bound.
-
-        Args:
-            profile: whose they are.
-            took: the seconds of their attempts.
-            since: for each the seconds since it came, and its attempts.
+        """Count Pods of a profile that are bound: the seconds of their attempts, and (seconds, attempts) since
+        each came.
         """
         self.attempts[profile, "scheduled"].inc(len(took))
         observe_all(self.attempt_seconds[profile, "scheduled"], took)
@@ -196,14 +192,7 @@ class PluginTimes(Observer):
     """
 
     def __init__(self, metrics: PluginMetrics, clock: Clock, profile: str, draw: Callable[[], float]) -> None:
-        """Take no times yet.
-
-        Args:
-            metrics: where they go.
-            clock: the time.
-            profile: name of the profile.
-            draw: a number from 0 up to 1, with which it is drawn whether plugins are timed.
-        """
+        """Take no times yet. `draw` returns a number from 0 up to 1: whether plugins are timed."""
         self._metrics, self._clock, self._profile, self._draw = metrics, clock, profile, draw
         self._timed = False
         #: (plugin, extension point) -> how often it was asked

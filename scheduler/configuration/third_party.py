@@ -22,8 +22,6 @@ from scheduler.framework.handle import Handle
 from scheduler.framework.registry import PROTOCOLS, Factory, called_at
 
 GROUP: Final = "vaina.scheduler.plugins"
-
-
 #: files of a folder of plugins
 MAX_FILES: Final = 1000
 

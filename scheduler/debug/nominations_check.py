@@ -22,11 +22,7 @@ def verify(
 ) -> Iterator[Difference]:
     """Yield nominations that no Pod has, and rows whose room is kept for others than those nominated there.
 
-    Args:
-        nominations: by uid.
-        table: the columns.
-        pods: what the watch of Pods brought, at the same moment.
-        held: Pods that take room, by uid.
+    `nominations` and `held` (Pods that take room) are by uid; `pods` are the watch's, at the same moment.
     """
     status = {pod.metadata.uid: pod for pod in pods} if nominations else {}
     kept: dict[int, int] = {}

@@ -1,9 +1,8 @@
-"""The checking mode: what plugins say of themselves, held against answers that are computed from scratch.
+"""The checking mode: what plugins say of themselves, compared with answers from scratch.
 
-`reach`, `reads_requests` and hints are promises: a wrong one makes no error, but decisions on old answers, or
-a Pod that sleeps although it would fit. With `--check-plugins` each placement is checked, and each second
-some of the Pods that wait; what is found is logged with the plugin's name, once for each kind. It costs
-several full passes a Pod: for tests and trials of a plugin.
+A wrong `reach`, `reads_requests` or hint makes no error, but decisions on old answers, or a Pod that sleeps
+although it would fit. With `--check-plugins` each placement is checked, and each second some of the Pods that
+wait; what is found is logged with the plugin's name, once for each kind. It costs several full passes a Pod.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -66,10 +65,7 @@ class PluginCheck:
             log.exception("plugins not checked", pod=info.key)
 
     def sleepers(self, pods: Iterable[QueuedPod], framework_of: Callable[[PodClass], Framework]) -> None:
-        """Look at Pods that wait for a hint.
-
-        One that would fit now was forgotten by the hints of who refused it.
-        """
+        """Look at Pods that wait for a hint: one that would fit now was forgotten by one."""
         for pod in pods:
             pod_class = pod.info.pod_class
             profile = framework_of(pod_class).profile

@@ -2,10 +2,9 @@
 
     capture (at one moment) -> rebuild (in small steps; decisions go on meanwhile) -> compare
 
-What is captured is of one point of the watches: informers tell their handlers of a batch before anybody else
-has a turn, so that between two turns store and columns mean the same, unless one of them is wrong. Assumed
-Pods (decided, not yet shown) count where they were assumed. The rebuilt columns saw no removal, no update and
-no assumption: what leaked or was counted twice differs.
+What is captured is of one point of the watches: informers tell their handlers of a batch before another task
+has a turn. Assumed Pods (decided, not yet shown) count where they were assumed. The rebuilt columns saw no
+removal, no update and no assumption: what leaked or was counted twice differs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +68,7 @@ def capture(
 
 
 def rebuild(captured: Captured, rebuilt: Rebuilt) -> Iterator[None]:
-    """Count everything anew, into `rebuilt`; pauses now and then, so that somebody else may have a turn."""
+    """Count everything anew, into `rebuilt`; pauses now and then, so that others may have a turn."""
     compiler = PodCompiler()
     for name, labels in captured.namespaces.items():
         rebuilt.cache.table.set_namespace(name, labels)

@@ -1,25 +1,20 @@
 """Plugins of which a profile takes one half: preFilter without filter, or filter without preFilter.
 
 Upstream has an object for each extension point, and either may be disabled. Here a filter is asked with what
-its pre-filter prepared, so a half is made of the whole:
+its pre-filter prepared, so a half is made of the whole (decision 183):
 
-    preFilter alone   may still refuse a Pod outright, or name the only nodes that come into question; refuses
-                      no node
-    filter alone      prepares for itself, and names no nodes; whom it would refuse outright it would refuse
-                      on every node
+    preFilter alone   may refuse a Pod outright, or name the only nodes that come into question
+    filter alone      prepares for itself, and names no nodes
 
-Upstream's filters that find nothing prepared do the same (NodeAffinity, VolumeZone), or fail each Pod with an
-error ("reading ... from cycleState: not found"), which serves nobody. preScore without score does nothing,
-and score without preScore prepares for itself, so these need no half.
+preScore without score does nothing, and score without preScore prepares for itself: these need no half.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.framework.events import ClusterEvent, Hint
 from scheduler.framework.interface import RUN, SKIP, Codes, FilterPlugin, PreFilterResult, Reach
 from scheduler.framework.state import CycleState
 
@@ -33,11 +28,8 @@ class OnlyPreFilter:
     def __init__(self, plugin: FilterPlugin) -> None:
         self._plugin, self.name = plugin, plugin.name
         self.reads_requests: bool = getattr(plugin, "reads_requests", True)
-
-    @property
-    def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """Those of the whole: what it says outright may have been told by any of them."""
-        return self._plugin.hints
+        #: those of the whole: what it says outright may have been told by any of them
+        self.hints = plugin.hints
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         return replace(self._plugin.pre_filter(state, pod, nodes), skip=True)

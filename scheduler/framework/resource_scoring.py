@@ -1,6 +1,4 @@
-"""What nodes score by how much of their resources is taken.
-
-The strategies of NodeResourcesFit, and the columns they look at.
+"""What nodes score by how much of their resources is taken: strategies, and the columns they look at.
 
 Shared by NodeResourcesFit and NodeResourcesBalancedAllocation. Integer arithmetic as upstream has it
 (`plugins/noderesources`: resource_allocation.go, least_allocated.go, most_allocated.go,
@@ -61,12 +59,7 @@ def parts(
 ) -> tuple[Part, ...]:
     """Return the columns that count for a Pod, in the order of the resources.
 
-    Args:
-        pod: the class.
-        nodes: the columns; what is returned lives as long as they do.
-        resources: that were asked about.
-        use_requested: whether CPU and memory count as they are requested, or with 100m and 200Mi for silent
-        containers.
+    CPU and memory count as they are requested, or with 100m and 200Mi for a container that names none.
     """
     found: list[Part] = []
     for spec in resources:

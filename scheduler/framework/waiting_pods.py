@@ -1,7 +1,7 @@
 """Pods that wait at Permit: plugins look them up by their handle, and let them go or send them back.
 
-What a plugin says is carried out by `scheduler.bind.binding_cycle` after the call, never in the middle of a
-decision. Follows `pkg/scheduler/framework/runtime/waiting_pods_map.go`.
+`scheduler.bind.binding_cycle` carries out what a plugin says after the call. Follows
+`pkg/scheduler/framework/runtime/waiting_pods_map.go`.
 """
 
 from collections import deque
@@ -26,11 +26,8 @@ class WaitingPod:
     ) -> None:
         """Make it.
 
-        Args:
-            pod: that waits.
-            node_name: where it is to go.
-            until: plugin -> (when it ends, how long it was), in monotonic seconds.
-            done: is told the uid when it is decided.
+        `until` is plugin -> (when its wait ends, how long it was), in monotonic seconds; `done` is told the uid
+        when it is decided.
         """
         self.pod, self.node_name = pod, node_name
         self._until, self._done = dict(until), done

@@ -1,5 +1,4 @@
-"""DefaultPreemption: for a Pod that fits nowhere, looks for a node where it would if Pods of a lower priority
-went.
+"""DefaultPreemption: finds a node where a Pod that fits nowhere would fit if less important Pods went.
 
 Follows upstream's plugin of this name and `framework/preemption` (Evaluator.Preempt): first whether the Pod
 may preempt at all (not with preemptionPolicy Never, and not while Pods that were preempted for it are still
@@ -29,10 +28,6 @@ DISRUPTION_TARGET: Final = "DisruptionTarget"
 PREEMPTION_BY_SCHEDULER: Final = "PreemptionByScheduler"
 
 
-def _first(_count: int) -> int:
-    return 0
-
-
 @dataclass(slots=True)
 class PreemptionContext:
     """What is known besides the nodes. Handed in by the scheduler."""
@@ -41,7 +36,7 @@ class PreemptionContext:
     #: uids of Pods whose eviction has been decided, and that the watch does not show as ending yet
     evicting: set[str] = field(default_factory=set)
     #: of n nodes, the one to begin the search with; at random in a running scheduler
-    offset: Callable[[int], int] = _first
+    offset: Callable[[int], int] = lambda _count: 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +95,7 @@ class DefaultPreemption:
         return min(max(percentage, self._args.min_candidate_nodes_absolute), nodes)
 
     def _is_being_made(self, pod: PodClass, refusals: Refusals, what_if: WhatIf) -> bool:
-        """Say whether Pods are still ending on the node that this Pod has in view, and there is a point in
-        waiting for it.
-        """
+        """Say whether it is worth waiting for Pods that are ending on the node that this Pod has in view."""
         row = refusals.nominated
         if row < 0 or not refusals.resolvable[row]:
             return False

@@ -1,7 +1,4 @@
-"""The ScheduleAnyway constraints of one class.
-
-How many Pods each domain holds, and what that counts against its nodes.
-"""
+"""The ScheduleAnyway constraints of one class: how many Pods each domain holds, and what that counts."""
 
 import math
 from collections.abc import Sequence
@@ -88,10 +85,7 @@ class _ByNode:
         return soft_score(self.column.rows.get(row, 0), self.constraint.max_skew, self.weight)
 
     def changed(self, rows: Sequence[int]) -> list[int]:
-        """Count the Pods of some rows again, of those where any of these came or went.
-
-        Return the rows that have more or fewer.
-        """
+        """Count the Pods of rows again where some came or went; return the rows that have more or fewer."""
         journal = self.column.journal
         entries = journal.since(self.position)
         self.position = journal.position
@@ -114,12 +108,8 @@ class SoftSpread:
     ) -> None:
         """Prepare.
 
-        Args:
-            constraints: in their order.
-            pod: the class.
-            nodes: the columns.
-            require_all: nodes without one of the keys are ignored (the system's default constraints do not
-            ask for that).
+        With `require_all` nodes without one of the keys are ignored; the system's default constraints do not
+        ask for that.
         """
         self._nodes, self._require_all = nodes, require_all
         found = [domains_of(nodes, item.topology_key) for item in constraints]
@@ -147,13 +137,9 @@ class SoftSpread:
             summed = sum_over(nodes, domains, ((column, 1),), counting)
             self._parts.append(_ByDomain(item, SeenSum(domains, summed)))
         self._hosts = any(isinstance(part, _ByNode) for part in self._parts)
-        self._cells = self._combined()
+        #: rows of one cell have the same raw score (intp[N]); None: there are too many cells
+        self.cells = self._combined()
         self.see(nodes.valid)
-
-    @property
-    def cells(self) -> NDArray[np.intp] | None:
-        """What rows have the same raw score (intp[N]); None: there are too many such sets."""
-        return self._cells
 
     def score_cells(self) -> Scores:
         total = self._parts[0].table()
@@ -203,9 +189,9 @@ class SoftSpread:
                 changed, shared = part.sum.changed(rows)
                 found += changed
                 widely |= shared
-        if self._hosts and found and self._cells is not None:
+        if self._hosts and found and self.cells is not None:
             # Where there are too many combinations once, it stays at that until the class starts afresh.
-            self._cells = self._combined()
+            self.cells = self._combined()
         return self._nodes.all if widely else found
 
     def _combined(self) -> NDArray[np.intp] | None:

@@ -112,9 +112,7 @@ _NONE: Final = np.iinfo(np.int32).max
 
 
 def _place(volume: VolumeInfo) -> tuple[str, Sequence[str]] | None:
-    """Return the one label, with its values, by which a volume names its place, as most do that are of one
-    place.
-    """
+    """Return the one label, with its values, by which a volume names its place, as most volumes do."""
     terms = volume.terms
     if terms is not None and len(terms) == 1 and not terms[0].fields and len(terms[0].expressions) == 1:
         [condition] = terms[0].expressions
@@ -126,13 +124,9 @@ def _place(volume: VolumeInfo) -> tuple[str, Sequence[str]] | None:
 def _first_by_place(
     candidates: Sequence[VolumeInfo], taken: Collection[str], nodes: Snapshot
 ) -> tuple[NDArray[np.int32], list[int]]:
-    """Return for each row the rank of the first candidate that one label brings there, for all of them at
-    once, and the ranks of the others.
+    """Return for each row the rank of the first candidate that one label brings there, and the others' ranks.
 
-    Args:
-        candidates: the best first; a rank is the place in it.
-        taken: volumes that must be looked at by themselves.
-        nodes: the rows.
+    A rank is the place among the candidates, the best first. Volumes that are `taken` count as others.
     """
     ranks = np.full(nodes.size, _NONE, np.int32)
     #: label -> for each of its values' codes the first rank, that of nodes without it last
@@ -177,10 +171,7 @@ def find(catalogue: Catalogue, need: Need, nodes: Snapshot) -> Found:
 
 
 def _give_all(catalogue: Catalogue, nodes: Snapshot, found: Found) -> Codes:
-    """Choose for the claims that wait.
-
-    Return the first reason why one gets nothing (checkVolumeProvisions stops there), int64[N].
-    """
+    """Choose for the claims that wait; return the first reason why one gets nothing (int64[N])."""
     lack, need = np.zeros(nodes.size, np.int64), found.need
     selected = [catalogue.selected_node(claim) for claim in need.waiting]
     for name in selected:
@@ -204,10 +195,7 @@ def _give_all(catalogue: Catalogue, nodes: Snapshot, found: Found) -> Codes:
 
 
 def _give(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found) -> NDArray[np.int64]:
-    """Choose a volume for a claim on each row.
-
-    Return why it gets none there, neither one that is there nor one that is made (int64[N]).
-    """
+    """Choose a volume for a claim on each row; return why it neither gets one nor has one made (int64[N])."""
     #: volume -> its numbers: earlier claims may have taken it on some rows
     taken: dict[str, list[int]] = {}
     for number, volume in enumerate(found.volumes):
