@@ -6,7 +6,7 @@ Follows `pkg/apis/apps/validation`.
 import re
 from typing import Final
 
-from apiserver.validation.place import Place, check_non_negative
+from apiserver.validation.place import Place
 from vaina.api.meta.v1 import meta_pb2
 
 _STRING: Final = 1
@@ -20,7 +20,7 @@ _NO_PERCENT: Final = (
 def check_amount(path: Place, amount: meta_pb2.IntOrString) -> None:
     """Report a negative number, and a text that is no share."""
     if amount.type != _STRING:
-        check_non_negative(path, amount.int_val)
+        path.check_non_negative(amount.int_val)
     elif not _PERCENT(amount.str_val):
         path.invalid(amount.str_val, _NO_PERCENT)
 

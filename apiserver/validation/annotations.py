@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from apiserver.validation.place import Place, check_value
+from apiserver.validation.place import Place
 from apiserver.validation.windows import visit_containers
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
@@ -70,7 +70,7 @@ def _check_seccomp(path: Place, profile: str) -> None:
     if profile in _SECCOMP_TYPES:
         return
     if profile.startswith(_LOCALHOST):
-        check_value(path, profile.removeprefix(_LOCALHOST), names.local_descending_path)
+        path.check_value(profile.removeprefix(_LOCALHOST), names.local_descending_path)
     else:
         path.invalid(profile, "must be a valid seccomp profile")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from apiserver.validation import metadata
 from apiserver.validation.labels import check_label_selector
-from apiserver.validation.place import Place, check_non_negative, check_required, check_supported
+from apiserver.validation.place import Place
 from apiserver.validation.resources import check_container_name, check_readable
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.objects import names, quantity
@@ -41,15 +41,15 @@ def check_update(root: Place, new: Autoscaler, old: Autoscaler) -> None:
 def check_status_update(root: Place, new: Autoscaler, old: Autoscaler) -> None:
     """Check a changed status."""
     metadata.check_update(root, new.metadata, old.metadata)
-    check_non_negative(root.child("status", "currentReplicas"), new.status.current_replicas)
-    check_non_negative(root.child("status", "desiredReplicas"), new.status.desired_replicas)
+    root.child("status", "currentReplicas").check_non_negative(new.status.current_replicas)
+    root.child("status", "desiredReplicas").check_non_negative(new.status.desired_replicas)
 
 
 def _check_spec(
     path: Place, spec: v2.HorizontalPodAutoscalerSpec, old: v2.HorizontalPodAutoscalerSpec | None
 ) -> None:
     if spec.HasField("min_replicas"):
-        check_non_negative(path.child("minReplicas"), spec.min_replicas)
+        path.child("minReplicas").check_non_negative(spec.min_replicas)
     at = path.child("maxReplicas")
     if spec.max_replicas < 1:
         at.invalid(spec.max_replicas, "must be greater than 0")
@@ -73,7 +73,7 @@ def _check_spec(
 def _check_reference(path: Place, reference: v2.CrossVersionObjectReference) -> None:
     for field in ("kind", "name"):
         value = getattr(reference, field)
-        check_required(path.child(field), value, names.path_segment)
+        path.child(field).check_required(value, names.path_segment)
 
 
 def _check_version(path: Place, reference: v2.CrossVersionObjectReference, *, no_group: bool) -> None:
@@ -96,7 +96,7 @@ def _check_metrics(path: Place, spec: v2.HorizontalPodAutoscalerSpec) -> None:
 def _check_metric(path: Place, metric: v2.MetricSpec) -> None:
     if not metric.type:
         path.child("type").required("must specify a metric source type")
-    check_supported(path.child("type"), metric.type, _SOURCES)
+    path.child("type").check_supported(metric.type, _SOURCES)
     present = [shown for field, shown, *_ in _CHECKS if metric.HasField(field)]
     for field, shown, _, check in _CHECKS:
         if present and shown == present[0]:
@@ -150,9 +150,7 @@ def _check_container(path: Place, source: v2.ContainerResourceMetricSource) -> N
         path.child("name").required("must specify a resource name")
     else:
         check_container_name(path.child("name"), source.name)
-    check_required(
-        path.child("container"), source.container, names.dns_1123_label, "must specify a container"
-    )
+    path.child("container").check_required(source.container, names.dns_1123_label, "must specify a container")
     _check_resource_target(path.child("target"), source.target)
 
 
@@ -194,7 +192,7 @@ def _check_positive(path: Place, text: str) -> None:
 
 
 def _check_identifier(path: Place, identifier: v2.MetricIdentifier) -> None:
-    check_required(path.child("name"), identifier.name, names.path_segment, "must specify a metric name")
+    path.child("name").check_required(identifier.name, names.path_segment, "must specify a metric name")
     if identifier.HasField("selector"):
         # Upstream takes any, and its controller then says that it cannot read it.
         check_label_selector(path.child("selector"), identifier.selector)
@@ -221,7 +219,7 @@ def _check_rules(path: Place, rules: v2.HPAScalingRules) -> None:
 
 
 def _check_policy(path: Place, policy: v2.HPAScalingPolicy) -> None:
-    check_supported(path.child("type"), policy.type, _POLICIES)
+    path.child("type").check_supported(policy.type, _POLICIES)
     if policy.value <= 0:
         path.child("value").invalid(policy.value, "must be greater than zero")
     at, seconds = path.child("periodSeconds"), policy.period_seconds

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from apiserver.validation.metadata import check_label_name
-from apiserver.validation.place import Place, check_supported, check_unique
+from apiserver.validation.place import Place
 from vaina.api.meta.v1 import meta_pb2
 
 _STATUSES: Final = ("False", "True", "Unknown")
@@ -28,13 +28,13 @@ def check_conditions(path: Place, conditions: Iterable[meta_pb2.Condition]) -> N
     seen: set[str] = set()
     for index, condition in enumerate(conditions):
         at = path.index(index)
-        check_unique(at.child("type"), condition.type, seen)
+        at.child("type").check_unique(condition.type, seen)
         _check_condition(at, condition)
 
 
 def _check_condition(path: Place, condition: meta_pb2.Condition) -> None:
     check_label_name(path.child("type"), condition.type)
-    check_supported(path.child("status"), condition.status, _STATUSES)
+    path.child("status").check_supported(condition.status, _STATUSES)
     if condition.observed_generation < 0:
         words = "must be greater than or equal to zero"
         path.child("observedGeneration").invalid(condition.observed_generation, words)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from apiserver.validation import metadata
-from apiserver.validation.place import Place, check_immutable, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import config_pb2
 from vaina.objects import names
 
@@ -36,7 +36,7 @@ def check_config_map(root: Place, new: ConfigMap) -> None:
 
 
 def _check_key(path: Place, key: str) -> None:
-    check_value(path.key(key), key, names.config_key)
+    path.key(key).check_value(key, names.config_key)
 
 
 def check_config_map_update(root: Place, new: ConfigMap, old: ConfigMap) -> None:
@@ -107,7 +107,7 @@ def _check_json(path: Place, data: Mapping[str, bytes], key: str) -> None:
 def check_secret_update(root: Place, new: Secret, old: Secret) -> None:
     """Check a changed Secret; its type stays, and one that is immutable stays so."""
     metadata.check_update(root, new.metadata, old.metadata)
-    check_immutable(root.child("type"), new.type, old.type)
+    root.child("type").check_immutable(new.type, old.type)
     if old.immutable:
         if not new.immutable:
             root.child("immutable").forbidden(_LOCKED)

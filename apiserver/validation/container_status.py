@@ -7,7 +7,7 @@ validateVolumeStatus, validatePodExtendedResourceClaimStatus, validateNodeAlloca
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from apiserver.validation.place import Place, check_required, check_supported, check_unique, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
 
@@ -62,10 +62,10 @@ def _check_allocated(
         seen: set[str] = set()
         for position, health in enumerate(status.resources):
             at = path.index(index).child("resources").index(position)
-            check_supported(at.child("health"), health.health, _HEALTH)
+            at.child("health").check_supported(health.health, _HEALTH)
             if health.HasField("message"):
                 _check_message(at.child("message"), health.message)
-            check_unique(at.child("resourceID"), health.resource_id, seen)
+            at.child("resourceID").check_unique(health.resource_id, seen)
 
 
 def _check_message(path: Place, message: str) -> None:
@@ -116,14 +116,14 @@ def _check_extended(path: Place, pod: pod_pb2.Pod) -> None:
         elif mapping.resource_name not in container.resources.requests:
             where.child("resourceName").invalid(mapping.resource_name, _NO_RESOURCE)
         # Upstream's path of the request carries no index.
-        check_value(path.child("requestName"), mapping.request_name, names.dns_1123_label)
+        path.child("requestName").check_value(mapping.request_name, names.dns_1123_label)
         key = (mapping.container_name, mapping.resource_name, mapping.request_name)
         if key in seen:
             shown = ("containerName", "resourceName", "requestName")
             for field, value in zip(shown, key, strict=True):
                 where.child(field).duplicate(value)
         seen.add(key)
-    check_required(path.child("resourceClaimName"), status.resource_claim_name, names.dns_1123_subdomain)
+    path.child("resourceClaimName").check_required(status.resource_claim_name, names.dns_1123_subdomain)
 
 
 def _check_allocatable(path: Place, pod: pod_pb2.Pod) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from apiserver.validation import env, mounts, ports, probes, resources, security
-from apiserver.validation.place import Place, check_choice, check_required, check_supported, check_unique
+from apiserver.validation.place import Place
 from apiserver.validation.volumes import Sources
 from apiserver.validation.windows import AnyContainer
 from vaina.api.core.v1 import pod_pb2
@@ -64,13 +64,13 @@ def check_image_of_pod(path: Place, image: str) -> None:
 
 
 def _check_common(path: Place, container: AnyContainer, scope: Scope) -> None:
-    check_required(path.child("name"), container.name, names.dns_1123_label)
+    path.child("name").check_required(container.name, names.dns_1123_label)
     if not container.image:
         path.child("image").required()
     at = path.child("terminationMessagePolicy")
-    check_choice(at, container.termination_message_policy, _MESSAGE_POLICIES)
+    at.check_choice(container.termination_message_policy, _MESSAGE_POLICIES)
     _check_lists(path, container, scope)
-    check_choice(path.child("imagePullPolicy"), container.image_pull_policy, _PULL_POLICIES)
+    path.child("imagePullPolicy").check_choice(container.image_pull_policy, _PULL_POLICIES)
     if container.HasField("resources"):
         resources.check_requirements(path.child("resources"), container.resources, scope.claims)
     if container.resize_policy:
@@ -104,12 +104,12 @@ def _check_resize(
     """Check what a change of resources does to the container (KEP-1287). Upstream's paths carry no index."""
     seen: set[str] = set()
     for index, policy in enumerate(policies):
-        check_unique(path.index(index), policy.resource_name, seen)
+        path.index(index).check_unique(policy.resource_name, seen)
         for value, allowed in (
             (policy.resource_name, _RESIZE_RESOURCES), (policy.restart_policy, _RESIZE_POLICIES),
         ):  # fmt: skip
             if value not in allowed:
-                check_choice(path, value, allowed)
+                path.check_choice(value, allowed)
         if restart_policy == "Never" and policy.restart_policy != "NotRequired":
             path.invalid(policy.restart_policy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'")
 
@@ -134,7 +134,7 @@ def _check_restart(path: Place, container: pod_pb2.Container) -> None:
         if rules:
             path.child("restartPolicy").required("must specify restartPolicy when restart rules are used")
     else:
-        check_supported(path.child("restartPolicy"), container.restart_policy, _RESTART_POLICIES)
+        path.child("restartPolicy").check_supported(container.restart_policy, _RESTART_POLICIES)
     if len(rules) > _MAX_RULES:
         path.child("restartPolicyRules").too_many(len(rules), _MAX_RULES)
     for index, rule in enumerate(rules):
@@ -142,12 +142,12 @@ def _check_restart(path: Place, container: pod_pb2.Container) -> None:
 
 
 def _check_restart_rule(path: Place, rule: pod_pb2.ContainerRestartRule) -> None:
-    check_supported(path.child("action"), rule.action, _RULE_ACTIONS)
+    path.child("action").check_supported(rule.action, _RULE_ACTIONS)
     at = path.child("exitCodes")
     if not rule.HasField("exit_codes"):
         at.required("must be specified")
         return
-    check_supported(at.child("operator"), rule.exit_codes.operator, _RULE_OPERATORS)
+    at.child("operator").check_supported(rule.exit_codes.operator, _RULE_OPERATORS)
     if len(rule.exit_codes.values) > _MAX_EXIT_CODES:
         at.child("values").too_many(len(rule.exit_codes.values), _MAX_EXIT_CODES)
 
@@ -161,7 +161,7 @@ def check_containers(path: Place, containers: Sequence[pod_pb2.Container], scope
     for index, container in enumerate(containers):
         at = path.index(index)
         _check_common(at, container, scope)
-        check_unique(at.child("name"), container.name, seen)
+        at.child("name").check_unique(container.name, seen)
         _check_hooks_and_probes(at, container, scope)
         if container.HasField("restart_policy") or container.restart_policy_rules:
             _check_restart(at, container)
@@ -217,7 +217,7 @@ def check_ephemeral_containers(path: Place, spec: pod_pb2.PodSpec, scope: Scope)
         at, container = path.index(index), ephemeral.ephemeral_container_common
         _check_common(at, container, scope)
         check_image_of_pod(at, container.image)
-        check_unique(at.child("name"), container.name, seen)
+        at.child("name").check_unique(container.name, seen)
         target = ephemeral.target_container_name
         if target and target not in others:
             at.child("targetContainerName").not_found(target)

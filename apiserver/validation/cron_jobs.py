@@ -5,7 +5,7 @@ from typing import Final
 
 from apiserver.validation import metadata
 from apiserver.validation.jobs import check_template
-from apiserver.validation.place import Place, check_choice, check_non_negative
+from apiserver.validation.place import Place
 from vaina.api.batch.v1 import job_pb2
 from vaina.objects import names
 from vaina.objects.schedules import ScheduleError, parse, time_zone
@@ -38,13 +38,13 @@ def _check_spec(path: Place, spec: job_pb2.CronJobSpec, old: job_pb2.CronJobSpec
         _check_schedule(path.child("schedule"), spec.schedule)
     else:
         path.child("schedule").required()
-    check_non_negative(path.child("startingDeadlineSeconds"), spec.starting_deadline_seconds)
+    path.child("startingDeadlineSeconds").check_non_negative(spec.starting_deadline_seconds)
     if spec.HasField("time_zone") and (old is None or old.time_zone != spec.time_zone):
         _check_time_zone(path.child("timeZone"), spec.time_zone)
-    check_choice(path.child("concurrencyPolicy"), spec.concurrency_policy, _POLICIES)
+    path.child("concurrencyPolicy").check_choice(spec.concurrency_policy, _POLICIES)
     check_template(path.child("jobTemplate"), spec.job_template)
-    check_non_negative(path.child("successfulJobsHistoryLimit"), spec.successful_jobs_history_limit)
-    check_non_negative(path.child("failedJobsHistoryLimit"), spec.failed_jobs_history_limit)
+    path.child("successfulJobsHistoryLimit").check_non_negative(spec.successful_jobs_history_limit)
+    path.child("failedJobsHistoryLimit").check_non_negative(spec.failed_jobs_history_limit)
 
 
 def _check_schedule(path: Place, schedule: str) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from apiserver.validation import metadata, templates
 from apiserver.validation.amounts import check_amount, check_at_most_all, is_zero
 from apiserver.validation.labels import check_label_selector
-from apiserver.validation.place import Place, check_immutable, check_non_negative
+from apiserver.validation.place import Place
 from vaina.api.apps.v1 import daemon_set_pb2
 from vaina.objects import names, selectors
 
@@ -32,14 +32,14 @@ def check_update(root: Place, new: DaemonSet, old: DaemonSet) -> None:
     """Check a changed DaemonSet: the selector stays."""
     check_create(root, new)
     metadata.check_update(root, new.metadata, old.metadata)
-    check_immutable(root.child("spec", "selector"), new.spec.selector, old.spec.selector)
+    root.child("spec", "selector").check_immutable(new.spec.selector, old.spec.selector)
 
 
 def check_status_update(root: Place, new: DaemonSet, old: DaemonSet) -> None:
     """Check a changed status: nothing is negative, and collisions are never forgotten."""
     metadata.check_update(root, new.metadata, old.metadata)
     for field, shown in _COUNTS:
-        check_non_negative(root.child("status", shown), getattr(new.status, field))
+        root.child("status", shown).check_non_negative(getattr(new.status, field))
     if new.status.collision_count < old.status.collision_count:
         root.child("status", "collisionCount").invalid(new.status.collision_count, "cannot be decremented")
 
@@ -52,10 +52,10 @@ def _check_spec(path: Place, spec: daemon_set_pb2.DaemonSetSpec) -> None:
         check_label_selector(at, spec.selector)
         _check_match(path, spec)
     templates.check_endless_template(path.child("template"), spec.template, "DaemonSet")
-    check_non_negative(path.child("minReadySeconds"), spec.min_ready_seconds)
+    path.child("minReadySeconds").check_non_negative(spec.min_ready_seconds)
     _check_strategy(path.child("updateStrategy"), spec.update_strategy)
     if spec.HasField("revision_history_limit"):
-        check_non_negative(path.child("revisionHistoryLimit"), spec.revision_history_limit)
+        path.child("revisionHistoryLimit").check_non_negative(spec.revision_history_limit)
 
 
 def _check_match(path: Place, spec: daemon_set_pb2.DaemonSetSpec) -> None:

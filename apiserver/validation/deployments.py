@@ -7,7 +7,7 @@ from typing import Final
 
 from apiserver.validation import metadata, workloads
 from apiserver.validation.amounts import check_amount, check_at_most_all, is_zero
-from apiserver.validation.place import Place, check_immutable, check_non_negative
+from apiserver.validation.place import Place
 from vaina.api.apps.v1 import controller_revision_pb2, deployment_pb2
 from vaina.objects import names
 
@@ -38,7 +38,7 @@ def check_update(root: Place, new: Deployment, old: Deployment) -> None:
     """Check a changed Deployment: the selector stays."""
     check_create(root, new)
     metadata.check_update(root, new.metadata, old.metadata)
-    check_immutable(root.child("spec", "selector"), new.spec.selector, old.spec.selector)
+    root.child("spec", "selector").check_immutable(new.spec.selector, old.spec.selector)
 
 
 def check_status_update(root: Place, new: Deployment, old: Deployment) -> None:
@@ -46,7 +46,7 @@ def check_status_update(root: Place, new: Deployment, old: Deployment) -> None:
     metadata.check_update(root, new.metadata, old.metadata)
     status = new.status
     for field, shown in _COUNTS:
-        check_non_negative(root.child("status", shown), getattr(status, field))
+        root.child("status", shown).check_non_negative(getattr(status, field))
     for field, shown in _PARTS:
         if getattr(status, field) > status.replicas:
             root.child("status", shown).invalid(getattr(status, field), _TOO_MANY)
@@ -58,14 +58,14 @@ def check_status_update(root: Place, new: Deployment, old: Deployment) -> None:
 
 
 def _check_spec(path: Place, spec: deployment_pb2.DeploymentSpec) -> None:
-    check_non_negative(path.child("replicas"), spec.replicas)
+    path.child("replicas").check_non_negative(spec.replicas)
     workloads.check_selector_and_template(path, spec)
     _check_strategy(path.child("strategy"), spec.strategy)
-    check_non_negative(path.child("minReadySeconds"), spec.min_ready_seconds)
-    check_non_negative(path.child("revisionHistoryLimit"), spec.revision_history_limit)
+    path.child("minReadySeconds").check_non_negative(spec.min_ready_seconds)
+    path.child("revisionHistoryLimit").check_non_negative(spec.revision_history_limit)
     if spec.HasField("progress_deadline_seconds"):
         at = path.child("progressDeadlineSeconds")
-        check_non_negative(at, spec.progress_deadline_seconds)
+        at.check_non_negative(spec.progress_deadline_seconds)
         if spec.progress_deadline_seconds <= spec.min_ready_seconds:
             at.invalid(spec.progress_deadline_seconds, "must be greater than minReadySeconds")
 
@@ -100,11 +100,11 @@ def check_revision(root: Place, new: ControllerRevision) -> None:
     metadata.check_create(root, new.metadata, names.dns_1123_subdomain, namespaced=True)
     if not new.data.raw or new.data.raw == b"null":
         root.child("data").required("data is mandatory")
-    check_non_negative(root.child("revision"), new.revision)
+    root.child("revision").check_non_negative(new.revision)
 
 
 def check_revision_update(root: Place, new: ControllerRevision, old: ControllerRevision) -> None:
     """Check a changed ControllerRevision: what it keeps stays; its number may grow."""
     metadata.check_update(root, new.metadata, old.metadata)
     check_revision(root, new)
-    check_immutable(root.child("data"), new.data, old.data)
+    root.child("data").check_immutable(new.data, old.data)

@@ -9,7 +9,7 @@ from apiserver.validation import metadata
 from apiserver.validation.amounts import check_amount, check_at_most_all
 from apiserver.validation.conditions import check_conditions
 from apiserver.validation.labels import check_label_selector
-from apiserver.validation.place import Place, check_non_negative
+from apiserver.validation.place import Place
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.objects import names
 
@@ -35,10 +35,10 @@ def check_status_update(root: Place, new: Budget, old: Budget) -> None:
     metadata.check_update(root, new.metadata, old.metadata)
     status = new.status
     check_conditions(root.child("status", "conditions"), status.conditions)
-    check_non_negative(root.child("status", "disruptionsAllowed"), status.disruptions_allowed)
-    check_non_negative(root.child("status", "currentHealthy"), status.current_healthy)
-    check_non_negative(root.child("status", "desiredHealthy"), status.desired_healthy)
-    check_non_negative(root.child("status", "expectedPods"), status.expected_pods)
+    root.child("status", "disruptionsAllowed").check_non_negative(status.disruptions_allowed)
+    root.child("status", "currentHealthy").check_non_negative(status.current_healthy)
+    root.child("status", "desiredHealthy").check_non_negative(status.desired_healthy)
+    root.child("status", "expectedPods").check_non_negative(status.expected_pods)
 
 
 def _check_spec(path: Place, spec: pod_disruption_budget_pb2.PodDisruptionBudgetSpec) -> None:

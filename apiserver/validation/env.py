@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from apiserver.validation.place import Place, check_required, check_value
+from apiserver.validation.place import Place
 from apiserver.validation.windows import visit_containers
 from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.objects import names, quantity
@@ -44,7 +44,7 @@ _TWO_SOURCES: Final = "may not have more than one field specified at a time"
 def check_env(path: Place, variables: Iterable[pod_pb2.EnvVar]) -> None:
     """Check variables and where their values come from."""
     for index, variable in enumerate(variables):
-        check_required(path.index(index).child("name"), variable.name, names.env_name)
+        path.index(index).child("name").check_required(variable.name, names.env_name)
         if variable.HasField("value_from"):
             _check_source(path.index(index).child("valueFrom"), variable)
 
@@ -91,7 +91,7 @@ def check_field_ref(path: Place, ref: reference_pb2.ObjectFieldSelector, allowed
         path.child("fieldPath").invalid(ref.field_path, f"error converting fieldPath: {problem}")
     elif match:
         subscript = match[2].lower() if field == "metadata.annotations" else match[2]
-        check_value(path, subscript, names.qualified_name)
+        path.check_value(subscript, names.qualified_name)
     elif field not in allowed:
         path.child("fieldPath").not_supported(field, sorted(allowed))
 
@@ -150,8 +150,8 @@ def _check_divisor(path: Place, ref: reference_pb2.ResourceFieldSelector) -> Non
 def _check_key_ref(
     path: Place, ref: reference_pb2.ConfigMapKeySelector | reference_pb2.SecretKeySelector
 ) -> None:
-    check_value(path.child("name"), ref.local_object_reference.name, names.dns_1123_subdomain)
-    check_required(path.child("key"), ref.key, names.config_key)
+    path.child("name").check_value(ref.local_object_reference.name, names.dns_1123_subdomain)
+    path.child("key").check_required(ref.key, names.config_key)
 
 
 def _check_file_key_ref(path: Place, ref: reference_pb2.FileKeySelector) -> None:
@@ -163,7 +163,7 @@ def _check_file_key_ref(path: Place, ref: reference_pb2.FileKeySelector) -> None
         ("key", ref.key, names.env_name), ("volumeName", ref.volume_name, names.dns_1123_label),
         ("path", ref.path, names.no_backsteps),
     ):  # fmt: skip
-        check_required(path.child(shown), value, rule)
+        path.child(shown).check_required(value, rule)
 
 
 def check_file_volumes(path: Place, spec: pod_pb2.PodSpec) -> None:
@@ -186,7 +186,7 @@ def check_env_from(path: Place, sources: Iterable[pod_pb2.EnvFromSource]) -> Non
     for index, source in enumerate(sources):
         at = path.index(index)
         if source.prefix:
-            check_value(at.child("prefix"), source.prefix, names.env_name)
+            at.child("prefix").check_value(source.prefix, names.env_name)
         count = 0
         if source.HasField("config_map_ref"):
             count += 1

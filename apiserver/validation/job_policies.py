@@ -8,7 +8,7 @@ Called by `jobs`. Follows `pkg/apis/batch/validation`.
 from collections.abc import Collection
 from typing import Final
 
-from apiserver.validation.place import Place, check_non_negative, check_supported, check_unique, check_value
+from apiserver.validation.place import Place
 from vaina.api.batch.v1 import job_pb2
 from vaina.objects import names
 from vaina.objects.completion_indexes import IndexesError, parse_strict
@@ -46,7 +46,7 @@ def _check_failure_rule(
         if not spec.HasField("backoff_limit_per_index"):
             at.invalid(rule.action, "requires the backoffLimitPerIndex to be set")
     else:
-        check_supported(at, rule.action, _ACTIONS)
+        at.check_supported(rule.action, _ACTIONS)
     by_code, by_condition = rule.HasField("on_exit_codes"), bool(rule.on_pod_conditions)
     if by_code:
         _check_exit_codes(path.child("onExitCodes"), rule.on_exit_codes, containers)
@@ -65,11 +65,11 @@ def _check_conditions(
         path.too_many(len(patterns), _MAX_PATTERNS)
     for index, pattern in enumerate(patterns):
         at = path.index(index)
-        check_value(at.child("type"), pattern.type, names.qualified_name)
+        at.child("type").check_value(pattern.type, names.qualified_name)
         if not pattern.status:
             at.child("status").required(f"valid values: {_listed(_STATUSES)}")
         else:
-            check_supported(at.child("status"), pattern.status, _STATUSES)
+            at.child("status").check_supported(pattern.status, _STATUSES)
 
 
 def _check_exit_codes(
@@ -81,7 +81,7 @@ def _check_exit_codes(
     if not operator:
         path.child("operator").required(f"valid values: {_listed(_OPERATORS)}")
     else:
-        check_supported(path.child("operator"), operator, _OPERATORS)
+        path.child("operator").check_supported(operator, _OPERATORS)
     if codes.HasField("container_name") and codes.container_name not in containers:
         detail = "must be one of the container or initContainer names in the pod template"
         path.child("containerName").invalid(codes.container_name, detail)
@@ -94,7 +94,7 @@ def _check_exit_codes(
     for index, value in enumerate(values):
         if operator == "In" and value == 0:
             at.index(index).invalid(value, "must not be 0 for the In operator")
-        check_unique(at.index(index), value, seen)
+        at.index(index).check_unique(value, seen)
     if values != sorted(values):
         at.invalid(values, "must be ordered")
 
@@ -127,7 +127,7 @@ def _check_success_rule(path: Place, rule: job_pb2.SuccessPolicyRule, completion
     if not counted:
         return
     at, count = path.child("succeededCount"), rule.succeeded_count
-    check_non_negative(at, count)
+    at.check_non_negative(count)
     if count > completions:
         detail = f"must be less than or equal to {completions} (the number of specified completions)"
         at.invalid(count, detail)
@@ -147,7 +147,7 @@ def check_replacement_policy(path: Place, spec: job_pb2.JobSpec) -> None:
     allowed: tuple[str, ...] = (FAILED_PODS_ONLY, TERMINATING_OR_FAILED)
     if spec.HasField("pod_failure_policy"):
         allowed = (FAILED_PODS_ONLY,)
-    check_supported(path, policy, allowed)
+    path.check_supported(policy, allowed)
 
 
 def _listed(values: Collection[str]) -> str:

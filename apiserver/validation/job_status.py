@@ -8,7 +8,7 @@ getStatusValidationOptions of `pkg/registry/batch/job/strategy.go`.
 from typing import Any
 
 from apiserver.validation import metadata
-from apiserver.validation.place import Place, check_non_negative
+from apiserver.validation.place import Place
 from vaina.api.batch.v1 import job_pb2
 from vaina.clock import seconds_of
 from vaina.objects.completion_indexes import IndexesError, first_overlap, parse, parse_strict
@@ -50,7 +50,7 @@ def _value(job: Job, field: str) -> Any:
 
 def _check_numbers(path: Place, status: job_pb2.JobStatus) -> None:
     for name in ("active", "succeeded", "failed", "ready", "terminating"):
-        check_non_negative(path.child(name), getattr(status, name))
+        path.child(name).check_non_negative(getattr(status, name))
 
 
 def _check_uncounted(path: Place, status: job_pb2.JobStatus) -> None:

@@ -12,7 +12,7 @@ from apiserver.validation.job_policies import (
     check_success_policy,
 )
 from apiserver.validation.labels import check_label_selector
-from apiserver.validation.place import Place, check_immutable, check_non_negative, check_value
+from apiserver.validation.place import Place
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names, selectors
@@ -77,7 +77,7 @@ def _check_stays(path: Place, new: Any, old: Any, field: str) -> None:
     def value(message: Any) -> object:
         return getattr(message, field) if message.HasField(field) else None
 
-    check_immutable(path, value(new), value(old))
+    path.check_immutable(value(new), value(old))
 
 
 def _check_completions_update(path: Place, new: JobSpec, old: JobSpec) -> None:
@@ -98,7 +98,7 @@ def _check_template_update(path: Place, new: Job, old: Job) -> None:
     template, before = new.spec.template, old.spec.template
     if old.spec.suspend and not old.status.HasField("start_time"):
         before = _with_placement(before, template)
-    check_immutable(path.child("template"), template, before)
+    path.child("template").check_immutable(template, before)
 
 
 def _with_placement(old: pod_pb2.PodTemplateSpec, new: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
@@ -184,7 +184,7 @@ def check_template(path: Place, template: job_pb2.JobTemplateSpec) -> None:
 def check_job_spec(path: Place, spec: JobSpec) -> None:
     """Check a spec, its selector apart."""
     for field, shown in _COUNTS:
-        check_non_negative(path.child(shown), getattr(spec, field))
+        path.child(shown).check_non_negative(getattr(spec, field))
     if spec.HasField("max_failed_indexes") and not spec.HasField("backoff_limit_per_index"):
         path.child("backoffLimitPerIndex").required("when maxFailedIndexes is specified")
     if spec.HasField("managed_by"):
@@ -211,7 +211,7 @@ def check_job_spec(path: Place, spec: JobSpec) -> None:
 
 def _check_manager(path: Place, manager: str) -> None:
     if manager:
-        check_value(path, manager, names.domain_prefixed_path)
+        path.check_value(manager, names.domain_prefixed_path)
     else:
         path.required()
     if len(manager.encode()) > _MAX_MANAGER_BYTES:

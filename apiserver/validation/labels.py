@@ -6,7 +6,7 @@ Follows apimachinery's `meta/v1/validation`.
 from collections.abc import Iterable
 
 from apiserver.validation.metadata import check_label_name, check_labels
-from apiserver.validation.place import Place, check_value
+from apiserver.validation.place import Place
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects import names
 
@@ -33,4 +33,4 @@ def _check_expressions(path: Place, expressions: Iterable[meta_pb2.LabelSelector
             at.child("operator").invalid(expression.operator, "not a valid selector operator")
         check_label_name(at.child("key"), expression.key)
         for position, value in enumerate(expression.values):
-            check_value(at.child("values").index(position), value, names.label_value)
+            at.child("values").index(position).check_value(value, names.label_value)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from apiserver.validation import metadata, resources
-from apiserver.validation.place import Place, check_unique, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import limit_range_pb2
 from vaina.objects import names
 from vaina.objects.quantity import MAX_INT64, Amount, parse
@@ -36,12 +36,12 @@ def _check_limits(path: Place, limit_range: LimitRange) -> None:
     for index, item in enumerate(limit_range.spec.limits):
         at = path.child("limits").index(index)
         _check_type(at.child("type"), item.type)
-        check_unique(at.child("type"), item.type, seen)
+        at.child("type").check_unique(item.type, seen)
         _check_item(at, item)
 
 
 def _check_type(path: Place, value: str) -> None:
-    if check_value(path, value, names.qualified_name) and "/" not in value and value not in _TYPES:
+    if path.check_value(value, names.qualified_name) and "/" not in value and value not in _TYPES:
         path.invalid(value, "must be a standard limit type or fully qualified")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from apiserver.validation.place import Place, check_immutable, check_non_negative, check_required, check_value
+from apiserver.validation.place import Place
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects import names
 from vaina.objects.times import format_time
@@ -29,14 +29,14 @@ _STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDele
 
 def check_label_name(path: Place, key: str) -> None:
     """Report a bad label key."""
-    check_value(path, key, names.qualified_name)
+    path.check_value(key, names.qualified_name)
 
 
 def check_labels(path: Place, labels: Mapping[str, str]) -> None:
     """Report bad keys and values of labels, in the order of the keys."""
     for key in sorted(labels) if len(labels) > 1 else labels:
         check_label_name(path, key)
-        check_value(path, labels[key], names.label_value)
+        path.check_value(labels[key], names.label_value)
 
 
 def check_annotations(path: Place, annotations: Mapping[str, str]) -> None:
@@ -62,10 +62,10 @@ def check_create(root: Place, meta: meta_pb2.ObjectMeta, rule: NameRule, *, name
         checked = names.generated(meta.generate_name)
         for problem in rule(checked):
             root.child("metadata", "generateName").invalid(meta.generate_name, problem)
-    check_required(root.child("metadata", "name"), meta.name, rule, "name or generateName is required")
+    root.child("metadata", "name").check_required(meta.name, rule, "name or generateName is required")
     _check_namespace(root.child("metadata", "namespace"), meta, namespaced=namespaced)
     if meta.generation < 0:
-        check_non_negative(root.child("metadata", "generation"), meta.generation)
+        root.child("metadata", "generation").check_non_negative(meta.generation)
     _check_common(root.child("metadata"), meta)
 
 
@@ -74,7 +74,7 @@ def _check_namespace(path: Place, meta: meta_pb2.ObjectMeta, *, namespaced: bool
         if meta.namespace:
             path.forbidden("not allowed on this type")
     else:
-        check_required(path, meta.namespace, names.dns_1123_label)
+        path.check_required(meta.namespace, names.dns_1123_label)
 
 
 def _check_common(path: Place, meta: meta_pb2.ObjectMeta) -> None:
@@ -130,7 +130,7 @@ def _shown(owner: meta_pb2.OwnerReference) -> dict[str, Any]:
 
 def _check_finalizers(path: Place, finalizers: list[str]) -> None:
     for name in finalizers:
-        check_value(path, name, names.qualified_name)
+        path.check_value(name, names.qualified_name)
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
         path.invalid(finalizers, "finalizer orphan and foregroundDeletion cannot be both set")
     for index, name in enumerate(finalizers):
@@ -180,9 +180,9 @@ def check_update(root: Place, new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta
     if new.generation < old.generation:
         root.child("metadata", "generation").invalid(new.generation, "must not be decremented")
     for field, shown in _IMMUTABLE_FIELDS:
-        check_immutable(root.child("metadata", shown), getattr(new, field), getattr(old, field))
+        root.child("metadata", shown).check_immutable(getattr(new, field), getattr(old, field))
     for field, shown in _IMMUTABLE_OPTIONAL_FIELDS:
-        check_immutable(root.child("metadata", shown), _optional(new, field), _optional(old, field))
+        root.child("metadata", shown).check_immutable(_optional(new, field), _optional(old, field))
     _check_common(root.child("metadata"), new)
 
 

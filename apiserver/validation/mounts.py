@@ -6,7 +6,7 @@ Follows `pkg/apis/core/validation`: ValidateVolumeMounts, ValidateVolumeDevices.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from apiserver.validation.place import Place, check_supported, check_unique, check_value
+from apiserver.validation.place import Place
 from apiserver.validation.volumes import Sources
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
@@ -58,14 +58,14 @@ def _check_sub_path(path: Place, at: Place, mount: pod_pb2.VolumeMount) -> None:
     """Check where in the volume a mount begins. Upstream's paths of the two fields carry no index."""
     if not mount.sub_path and not mount.sub_path_expr:
         return
-    check_value(path.child("subPath"), mount.sub_path, names.local_descending_path)
+    path.child("subPath").check_value(mount.sub_path, names.local_descending_path)
     if mount.sub_path and mount.sub_path_expr:
         at.child("subPathExpr").invalid(mount.sub_path_expr, "subPathExpr and subPath are mutually exclusive")
-    check_value(path.child("subPathExpr"), mount.sub_path_expr, names.local_descending_path)
+    path.child("subPathExpr").check_value(mount.sub_path_expr, names.local_descending_path)
 
 
 def _check_propagation(path: Place, mode: str, *, privileged: bool) -> None:
-    check_supported(path, mode, _PROPAGATIONS)
+    path.check_supported(mode, _PROPAGATIONS)
     if mode == "Bidirectional" and not privileged:
         path.forbidden("Bidirectional mount propagation is available only to privileged containers")
 
@@ -84,7 +84,7 @@ def _check_recursive(path: Place, mount: pod_pb2.VolumeMount) -> None:
 def _check_options(path: Place, options: Iterable[str]) -> None:
     seen: set[str] = set()
     for index, option in enumerate(options):
-        check_unique(path.index(index), option, seen)
+        path.index(index).check_unique(option, seen)
 
 
 def check_devices(

@@ -5,7 +5,7 @@ ValidateNamespaceFinalizeUpdate.
 """
 
 from apiserver.validation import metadata
-from apiserver.validation.place import Place, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import namespace_pb2
 from vaina.objects import names
 
@@ -18,7 +18,7 @@ def check_create(root: Place, namespace: namespace_pb2.Namespace) -> None:
 
 
 def _check_finalizer(at: Place, name: str) -> None:
-    check_value(at, name, names.qualified_name)
+    at.check_value(name, names.qualified_name)
     metadata.check_finalizer_name(at, name)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from apiserver.validation import metadata, resources, scheduling
-from apiserver.validation.place import NOT_POSITIVE, Place, check_required, check_value
+from apiserver.validation.place import NOT_POSITIVE, Place
 from vaina.api.core.v1 import node_pb2
 from vaina.objects import names
 from vaina.quoting import go_quote
@@ -45,7 +45,7 @@ def _check_amounts(path: Place, node: node_pb2.Node) -> None:
 
 def _check_cidrs(path: Place, cidrs: list[str]) -> None:
     for index, cidr in enumerate(cidrs):
-        check_value(path.index(index), cidr, names.cidr)
+        path.index(index).check_value(cidr, names.cidr)
     if len(cidrs) == 1:
         return
     families = {network.version for cidr in cidrs if (network := names.parse_cidr(cidr))}
@@ -127,4 +127,4 @@ def _check_config_source(path: Place, source: node_pb2.NodeConfigSource, *, in_s
         ("namespace", ref.namespace, names.dns_1123_label), ("name", ref.name, names.dns_1123_subdomain),
         ("kubeletConfigKey", ref.kubelet_config_key, names.config_key),
     ):  # fmt: skip
-        check_required(at.child(shown), value, rule)
+        at.child(shown).check_required(value, rule)

@@ -7,7 +7,7 @@ namespaces, the Pod's rule is used.
 
 from typing import Any, Final
 
-from apiserver.validation.place import Place, check_required, check_value
+from apiserver.validation.place import Place
 from apiserver.validation.volume_legacy import LEGACY, Check, check_csi_driver
 from apiserver.validation.volumes import check_host_path
 from vaina.api.core.v1 import persistent_volume_pb2 as pv
@@ -22,7 +22,7 @@ def _check_glusterfs(path: Place, source: pv.GlusterfsPersistentVolumeSource) ->
             words = "if the endpointnamespace is set, it must be a valid namespace name"
             at.invalid(source.endpoints_namespace, words)
         else:
-            check_value(at, source.endpoints_namespace, names.dns_1123_label)
+            at.check_value(source.endpoints_namespace, names.dns_1123_label)
 
 
 def _check_iscsi(path: Place, source: pv.ISCSIPersistentVolumeSource) -> None:
@@ -53,7 +53,7 @@ def _check_local(path: Place, source: pv.LocalVolumeSource) -> None:
     if not source.path:
         path.child("path").required()
         return
-    check_value(path.child("path"), source.path, names.no_backsteps)
+    path.child("path").check_value(source.path, names.no_backsteps)
 
 
 _CSI_SECRETS: Final = (
@@ -77,7 +77,7 @@ def _check_secret(path: Place, secret: pv.SecretReference) -> None:
         ("name", secret.name, names.dns_1123_subdomain),
         ("namespace", secret.namespace, names.dns_1123_label),
     ):
-        check_required(path.child(field), text, rule)
+        path.child(field).check_required(text, rule)
 
 
 #: field -> check; what is not named here is as in a Pod's volume

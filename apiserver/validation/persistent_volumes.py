@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from apiserver.validation import metadata
 from apiserver.validation.persistent_volume_sources import check_source
-from apiserver.validation.place import NOT_POSITIVE, Place, check_immutable, check_required, check_value
+from apiserver.validation.place import NOT_POSITIVE, Place
 from apiserver.validation.scheduling import check_node_selector
 from apiserver.validation.volume_legacy import check_access_modes, check_claim_spec
 from vaina.api.core.v1 import persistent_volume_pb2, volume_pb2
@@ -51,7 +51,7 @@ def _check_spec(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -
         words = "may not be 'recycle' for a hostPath mount of '/'"
         path.child("persistentVolumeReclaimPolicy").forbidden(words)
     if spec.storage_class_name:
-        check_value(path.child("storageClassName"), spec.storage_class_name, names.dns_1123_subdomain)
+        path.child("storageClassName").check_value(spec.storage_class_name, names.dns_1123_subdomain)
     if spec.HasField("volume_mode") and spec.volume_mode not in _MODES:
         path.child("volumeMode").not_supported(spec.volume_mode, _MODES)
     if spec.HasField("volume_attributes_class_name"):
@@ -117,11 +117,8 @@ def _is_root(source: persistent_volume_pb2.PersistentVolumeSource) -> bool:
 
 
 def _check_attributes_class(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
-    check_required(
-        path.child(_CLASS),
-        spec.volume_attributes_class_name,
-        names.dns_1123_subdomain,
-        "an empty string is disallowed",
+    path.child(_CLASS).check_required(
+        spec.volume_attributes_class_name, names.dns_1123_subdomain, "an empty string is disallowed"
     )
     if not spec.persistent_volume_source.HasField("csi"):
         path.child("csi").required("has to be specified when using volumeAttributesClassName")
@@ -133,11 +130,9 @@ def check_volume_update(root: Place, new: PersistentVolume, old: PersistentVolum
     metadata.check_update(root, new.metadata, old.metadata)
     if _source_bytes(new, old) != _source_bytes(old, old):
         root.child("spec", "persistentvolumesource").forbidden(_SOURCE_STAYS)
-    check_immutable(
-        root.child("volumeMode"), _given(new.spec, "volume_mode"), _given(old.spec, "volume_mode")
-    )
+    root.child("volumeMode").check_immutable(_given(new.spec, "volume_mode"), _given(old.spec, "volume_mode"))
     if old.spec.HasField("node_affinity"):
-        check_immutable(root.child("nodeAffinity"), new.spec.node_affinity, old.spec.node_affinity)
+        root.child("nodeAffinity").check_immutable(new.spec.node_affinity, old.spec.node_affinity)
     at = root.child("spec", _CLASS)
     field = "volume_attributes_class_name"
     if old.spec.HasField(field) and not new.spec.HasField(field):
@@ -176,13 +171,11 @@ def check_claim_update(root: Place, new: PersistentVolumeClaim, old: PersistentV
     check_claim(root, new)
     if not _is_class_moved(new, old):
         said, before = (claim.metadata.annotations.get(CLASS_ANNOTATION, "") for claim in (new, old))
-        check_immutable(root.child("metadata", "annotations", CLASS_ANNOTATION), said, before)
+        root.child("metadata", "annotations", CLASS_ANNOTATION).check_immutable(said, before)
     if _spec_bytes(new, new, old) != _spec_bytes(old, new, old):
         root.child("spec").forbidden(_SPEC_STAYS)
     _check_size(root.child("spec"), new, old)
-    check_immutable(
-        root.child("volumeMode"), _given(new.spec, "volume_mode"), _given(old.spec, "volume_mode")
-    )
+    root.child("volumeMode").check_immutable(_given(new.spec, "volume_mode"), _given(old.spec, "volume_mode"))
     field = "volume_attributes_class_name"
     if old.spec.volume_attributes_class_name and not new.spec.HasField(field):
         root.child("spec", _CLASS).forbidden("update from non-nil value to nil is forbidden")

@@ -7,6 +7,8 @@ A rule is a function of a `Place` and a value; it reports a violation with a met
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
+from google.protobuf.message import Message
+
 from vaina.errors import FieldError
 from vaina.objects import field_path, names
 from vaina.objects.field_path import Path
@@ -38,6 +40,10 @@ class Place(Path):
     def key(self, key: str) -> "Place":
         return Place(f"{self._text}[{key}]", self.errors)
 
+    def field(self, message: Message, name: str) -> "Place":
+        """Go down to a field of a message, by its name in Python."""
+        return self.child(message.DESCRIPTOR.fields_by_name[name].json_name)
+
     def required(self, detail: str = "") -> None:
         self.errors.append(field_path.required(self, detail))
 
@@ -67,6 +73,55 @@ class Place(Path):
 
     def internal(self, detail: str) -> None:
         self.errors.append(field_path.internal(self, detail))
+
+    def check_value(self, value: V, rule: Callable[[V], names.Problems]) -> bool:
+        """Report every problem that a rule finds with a value; say whether there is none."""
+        if problems := rule(value):
+            for problem in problems:
+                self.invalid(value, problem)
+            return False
+        return True
+
+    def check_required(self, value: str, rule: Callable[[str], names.Problems], detail: str = "") -> None:
+        """Report a text that is missing, or breaks a rule."""
+        if value:
+            self.check_value(value, rule)
+        else:
+            self.required(detail)
+
+    def check_supported(self, value: str, allowed: Iterable[str]) -> None:
+        """Report a text that is none of those allowed."""
+        if value not in allowed:
+            self.not_supported(value, allowed)
+
+    def check_choice(self, value: str, allowed: Iterable[str]) -> None:
+        """Report a text that is missing, or none of those allowed."""
+        if value:
+            self.check_supported(value, allowed)
+        else:
+            self.required()
+
+    def check_unique(self, value: V, seen: set[V]) -> None:
+        """Report a value that was seen before, and remember it."""
+        if value in seen:
+            self.duplicate(value)
+        seen.add(value)
+
+    def check_non_negative(self, value: int) -> None:
+        """Report a negative number."""
+        if value < 0:
+            self.invalid(value, NEGATIVE)
+
+    def check_immutable(self, new: object, old: object) -> None:
+        """Report a value that an update may not change; messages are compared by their fields."""
+        if new != old:
+            self.invalid(new, IMMUTABLE)
+
+    def check_counts(self, message: Message, *fields: str) -> None:
+        """Report negative numbers among fields of a message."""
+        for field in fields:
+            if (value := getattr(message, field)) < 0:
+                self.field(message, field).invalid(value, NEGATIVE)
 
 
 class _Nowhere(Place):
@@ -100,53 +155,3 @@ def find_violations(rule: Callable[..., None], *objects: Any) -> Errors:
     place = Place()
     rule(place, *objects)
     return list(dict.fromkeys(place.errors))
-
-
-def check_value(path: Place, value: V, rule: Callable[[V], names.Problems]) -> bool:
-    """Report every problem that a rule finds with a value; say whether there is none."""
-    if problems := rule(value):
-        for problem in problems:
-            path.invalid(value, problem)
-        return False
-    return True
-
-
-def check_required(path: Place, value: str, rule: Callable[[str], names.Problems], detail: str = "") -> None:
-    """Report a text that is missing, or breaks a rule."""
-    if value:
-        check_value(path, value, rule)
-    else:
-        path.required(detail)
-
-
-def check_supported(path: Place, value: str, allowed: Iterable[str]) -> None:
-    """Report a text that is none of those allowed."""
-    if value not in allowed:
-        path.not_supported(value, allowed)
-
-
-def check_choice(path: Place, value: str, allowed: Iterable[str]) -> None:
-    """Report a text that is missing, or none of those allowed."""
-    if value:
-        check_supported(path, value, allowed)
-    else:
-        path.required()
-
-
-def check_unique(path: Place, value: V, seen: set[V]) -> None:
-    """Report a value that was seen before, and remember it."""
-    if value in seen:
-        path.duplicate(value)
-    seen.add(value)
-
-
-def check_non_negative(path: Place, value: int) -> None:
-    """Report a negative number."""
-    if value < 0:
-        path.invalid(value, NEGATIVE)
-
-
-def check_immutable(path: Place, new: object, old: object) -> None:
-    """Report a value that an update may not change; messages are compared by their fields."""
-    if new != old:
-        path.invalid(new, IMMUTABLE)

@@ -6,7 +6,7 @@ Follows `pkg/apis/core/validation`: validateDNSPolicy, validatePodDNSConfig, Val
 from collections.abc import Iterable
 from typing import Final
 
-from apiserver.validation.place import Place, check_choice, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
 
@@ -19,7 +19,7 @@ _MAX_HOSTNAME_OVERRIDE: Final = 64
 
 def check_dns_policy(path: Place, policy: str) -> None:
     """Check where a Pod's resolv.conf comes from."""
-    check_choice(path, policy, _DNS_POLICIES)
+    path.check_choice(policy, _DNS_POLICIES)
 
 
 def check_dns_config(path: Place, spec: pod_pb2.PodSpec) -> None:
@@ -46,7 +46,7 @@ def _check_nameservers(path: Place, servers: list[str]) -> None:
     if len(servers) > _MAX_NAMESERVERS:
         path.invalid(servers, f"must not have more than {_MAX_NAMESERVERS} nameservers")
     for index, server in enumerate(servers):
-        check_value(path.index(index), server, names.ip)
+        path.index(index).check_value(server, names.ip)
 
 
 def _check_searches(path: Place, searches: list[str]) -> None:
@@ -60,23 +60,23 @@ def _check_searches(path: Place, searches: list[str]) -> None:
     for index, search in enumerate(searches):
         if search != ".":
             domain = search.removesuffix(".")
-            check_value(path.index(index), domain, names.dns_1123_subdomain_with_underscore)
+            path.index(index).check_value(domain, names.dns_1123_subdomain_with_underscore)
 
 
 def check_host_aliases(path: Place, aliases: Iterable[pod_pb2.HostAlias]) -> None:
     """Check lines for /etc/hosts."""
     for index, alias in enumerate(aliases):
-        check_value(path.index(index).child("ip"), alias.ip, names.ip)
+        path.index(index).child("ip").check_value(alias.ip, names.ip)
         for position, name in enumerate(alias.hostnames):
-            check_value(path.index(index).child("hostnames").index(position), name, names.dns_1123_subdomain)
+            path.index(index).child("hostnames").index(position).check_value(name, names.dns_1123_subdomain)
 
 
 def check_names(path: Place, spec: pod_pb2.PodSpec) -> None:
     """Check the host name and subdomain that a Pod asks for."""
     if spec.hostname:
-        check_value(path.child("hostname"), spec.hostname, names.dns_1123_label)
+        path.child("hostname").check_value(spec.hostname, names.dns_1123_label)
     if spec.subdomain:
-        check_value(path.child("subdomain"), spec.subdomain, names.dns_1123_label)
+        path.child("subdomain").check_value(spec.subdomain, names.dns_1123_label)
 
 
 def check_hostname_override(path: Place, spec: pod_pb2.PodSpec) -> None:
@@ -90,4 +90,4 @@ def check_hostname_override(path: Place, spec: pod_pb2.PodSpec) -> None:
         at.forbidden("may not be specified when hostNetwork is true")
     if names.size(name) > _MAX_HOSTNAME_OVERRIDE:
         at.too_long(_MAX_HOSTNAME_OVERRIDE)
-    check_value(at, name, names.dns_1123_subdomain)
+    at.check_value(name, names.dns_1123_subdomain)

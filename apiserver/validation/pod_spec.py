@@ -20,7 +20,7 @@ from apiserver.validation import (
     windows,
 )
 from apiserver.validation.metadata import check_labels
-from apiserver.validation.place import Place, check_choice, check_required, check_unique, check_value
+from apiserver.validation.place import Place
 from apiserver.validation.volumes import check_volumes
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
@@ -87,7 +87,7 @@ def _check_claims(path: Place, claims: Iterable[pod_pb2.PodResourceClaim]) -> No
         elif claim.name in seen:
             at.child("name").duplicate(claim.name)
         else:
-            check_value(at.child("name"), claim.name, names.dns_1123_label)
+            at.child("name").check_value(claim.name, names.dns_1123_label)
             seen.add(claim.name)
         given = (
             ("resourceClaimName", "resource_claim_name"),
@@ -100,11 +100,11 @@ def _check_claims(path: Place, claims: Iterable[pod_pb2.PodResourceClaim]) -> No
         if not set_fields:
             at.invalid(claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
         for shown, name in set_fields:
-            check_value(at.child(shown), name, names.dns_1123_subdomain)
+            at.child(shown).check_value(name, names.dns_1123_subdomain)
 
 
 def _check_policies(path: Place, spec: pod_pb2.PodSpec) -> None:
-    check_choice(path.child("restartPolicy"), spec.restart_policy, _RESTART_POLICIES)
+    path.child("restartPolicy").check_choice(spec.restart_policy, _RESTART_POLICIES)
     pod_network.check_dns_policy(path.child("dnsPolicy"), spec.dns_policy)
     if spec.node_selector:
         check_labels(path.child("nodeSelector"), spec.node_selector)
@@ -122,7 +122,7 @@ def _check_placement(path: Place, spec: pod_pb2.PodSpec) -> None:
         pod_network.check_dns_config(path.child("dnsConfig"), spec)
     for index, gate in enumerate(spec.readiness_gates):
         at = path.child("readinessGates").index(index).child("conditionType")
-        check_value(at, gate.condition_type, names.qualified_name)
+        at.check_value(gate.condition_type, names.qualified_name)
     if spec.scheduling_gates:
         scheduling.check_gates(path.child("schedulingGates"), spec.scheduling_gates)
     if spec.topology_spread_constraints:
@@ -136,7 +136,7 @@ def _check_placement(path: Place, spec: pod_pb2.PodSpec) -> None:
 def _check_names_and_limits(path: Place, spec: pod_pb2.PodSpec) -> None:
     for shown, name in (("serviceAccountName", spec.service_account_name), ("nodeName", spec.node_name)):
         if name:
-            check_value(path.child(shown), name, names.dns_1123_subdomain)
+            path.child(shown).check_value(name, names.dns_1123_subdomain)
     if spec.HasField("active_deadline_seconds"):
         seconds = spec.active_deadline_seconds
         if not 1 <= seconds <= names.MAX_INT32:
@@ -150,12 +150,12 @@ def _check_names_and_limits(path: Place, spec: pod_pb2.PodSpec) -> None:
 
 def _check_last(path: Place, spec: pod_pb2.PodSpec) -> None:
     if spec.priority_class_name:
-        check_value(path.child("priorityClassName"), spec.priority_class_name, names.dns_1123_subdomain)
+        path.child("priorityClassName").check_value(spec.priority_class_name, names.dns_1123_subdomain)
     if spec.HasField("runtime_class_name"):
-        check_value(path.child("runtimeClassName"), spec.runtime_class_name, names.dns_1123_subdomain)
+        path.child("runtimeClassName").check_value(spec.runtime_class_name, names.dns_1123_subdomain)
     if spec.HasField("preemption_policy"):
         policy, at = spec.preemption_policy, path.child("preemptionPolicy")
-        check_choice(at, policy, _PREEMPTION_POLICIES)
+        at.check_choice(policy, _PREEMPTION_POLICIES)
     if spec.overhead:
         pod_resources.check_overhead(path.child("overhead"), spec.overhead)
     if spec.HasField("os"):
@@ -173,7 +173,7 @@ def _check_group(path: Place, group: pod_pb2.PodSchedulingGroup) -> None:
     if not group.HasField("pod_group_name"):
         at.invalid(None, "must specify one of: `podGroupName`")
     else:
-        check_value(at, group.pod_group_name, names.dns_1123_subdomain)
+        at.check_value(group.pod_group_name, names.dns_1123_subdomain)
 
 
 def _check_responders(path: Place, responders: Iterable[pod_pb2.EvictionResponder]) -> None:
@@ -181,7 +181,7 @@ def _check_responders(path: Place, responders: Iterable[pod_pb2.EvictionResponde
     seen: set[str] = set()
     for index, responder in enumerate(responders):
         at = path.index(index)
-        check_required(at.child("name"), responder.name, names.qualified_name)
-        check_unique(at, responder.name, seen)
+        at.child("name").check_required(responder.name, names.qualified_name)
+        at.check_unique(responder.name, seen)
         if not responder.HasField("priority"):
             at.child("priority").required()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from apiserver.validation import annotations, container_status, metadata
-from apiserver.validation.place import Place, check_immutable, check_unique, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
 
@@ -31,12 +31,12 @@ def check_status_update(root: Place, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None
         root.child("status", "nodeName").forbidden("may not be changed directly")
     nominated = new.status.nominated_node_name
     if nominated and nominated != old.status.nominated_node_name:
-        check_value(root.child("status", "nominatedNodeName"), nominated, names.dns_1123_subdomain)
+        root.child("status", "nominatedNodeName").check_value(nominated, names.dns_1123_subdomain)
         if old.spec.node_name:
             root.child("status", "nominatedNodeName").forbidden(_BOUND)
     _check_observed(root.child("status"), new.status.observed_generation)
     if new.status.qos_class:  # a status without one keeps that of old, as upstream's strategy does
-        check_immutable(root.child("status", "qosClass"), new.status.qos_class, old.status.qos_class)
+        root.child("status", "qosClass").check_immutable(new.status.qos_class, old.status.qos_class)
     _check_transitions(root.child("status"), new, old)
     _check_claims(root.child("status", "resourceClaimStatuses"), new)
     _check_addresses(root.child("status"), new.status)
@@ -57,7 +57,7 @@ def _check_conditions(path: Place, conditions: Iterable[pod_pb2.PodCondition]) -
     for index, condition in enumerate(conditions):
         _check_observed(path.index(index), condition.observed_generation)
         if condition.type not in _SYSTEM_CONDITIONS:
-            check_value(path.index(index).child("Type"), condition.type, names.qualified_name)
+            path.index(index).child("Type").check_value(condition.type, names.qualified_name)
 
 
 def _check_observed(path: Place, generation: int) -> None:
@@ -116,16 +116,16 @@ def _check_claims(path: Place, pod: pod_pb2.Pod) -> None:
         at = path.index(index).child("name")
         if status.name not in declared:
             at.invalid(status.name, "must match the name of an entry in `spec.resourceClaims`")
-        check_unique(at, status.name, seen)
+        at.check_unique(status.name, seen)
         if status.HasField("resource_claim_name"):
             at = path.index(index).child("resourceClaimName")
-            check_value(at, status.resource_claim_name, names.dns_1123_subdomain)
+            at.check_value(status.resource_claim_name, names.dns_1123_subdomain)
 
 
 def _check_addresses(path: Place, status: pod_pb2.PodStatus) -> None:
     at, addresses = path.child("podIPs"), [each.ip for each in status.pod_ips]
     for index, address in enumerate(addresses):
-        check_value(at.index(index), address, names.ip)
+        at.index(index).check_value(address, names.ip)
     if len(addresses) > 1:
         _check_families(at, addresses)
     hosts = [each.ip for each in status.host_ips]
@@ -135,7 +135,7 @@ def _check_addresses(path: Place, status: pod_pb2.PodStatus) -> None:
     if status.host_ip != hosts[0]:
         at.index(0).child("ip").invalid(hosts[0], "must be equal to `hostIP`")
     for index, address in enumerate(hosts):
-        check_value(at.index(index), address, names.ip)
+        at.index(index).check_value(address, names.ip)
     if len(hosts) > 1:
         _check_families(at, hosts)
 
@@ -158,4 +158,4 @@ def _check_users(path: Place, statuses: Statuses, os: str) -> None:
         groups = at.child("supplementalGroups")
         numbers += [(groups.index(place), group) for place, group in enumerate(user.supplemental_groups)]
         for where, number in numbers:
-            check_value(where, number, names.user_or_group_id)
+            where.check_value(number, names.user_or_group_id)

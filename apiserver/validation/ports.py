@@ -6,7 +6,7 @@ Follows `pkg/apis/core/validation`: validateContainerPorts, AccumulateUniqueHost
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from apiserver.validation.place import Place, check_choice, check_unique, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects import names
@@ -21,15 +21,15 @@ def check_ports(path: Place, ports: Iterable[pod_pb2.ContainerPort]) -> None:
     seen: set[str] = set()
     for index, port in enumerate(ports):
         at = path.index(index)
-        if port.name and check_value(at.child("name"), port.name, names.port_name):
-            check_unique(at.child("name"), port.name, seen)
+        if port.name and at.child("name").check_value(port.name, names.port_name):
+            at.child("name").check_unique(port.name, seen)
         if port.container_port == 0:
             at.child("containerPort").required()
         else:
             check_port_number(at.child("containerPort"), port.container_port)
         if port.host_port:
             check_port_number(at.child("hostPort"), port.host_port)
-        check_choice(at.child("protocol"), port.protocol, _PROTOCOLS)
+        at.child("protocol").check_choice(port.protocol, _PROTOCOLS)
 
 
 def check_host_port_conflicts(
@@ -67,11 +67,11 @@ def check_number_or_name(path: Place, port: meta_pb2.IntOrString) -> None:
     if port.type == _INT:
         check_port_number(path, port.int_val)
     elif port.type == _STRING:
-        check_value(path, port.str_val, names.port_name)
+        path.check_value(port.str_val, names.port_name)
     else:
         path.internal(f"unknown type: {port.type}")
 
 
 def check_port_number(path: Place, number: int) -> None:
     """Check a port that can only be a number."""
-    check_value(path, number, names.port_number)
+    path.check_value(number, names.port_number)

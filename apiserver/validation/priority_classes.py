@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from apiserver.validation import metadata
-from apiserver.validation.place import Place, check_choice, check_immutable
+from apiserver.validation.place import Place
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.objects import names
 
@@ -42,7 +42,7 @@ def check_create(root: Place, priority_class: PriorityClass) -> None:
         root.child("value").forbidden(words)
     if priority_class.HasField("preemption_policy"):
         policy, at = priority_class.preemption_policy, root.child("preemptionPolicy")
-        check_choice(at, policy, _POLICIES)
+        at.check_choice(policy, _POLICIES)
 
 
 def _not_systems_own(priority_class: PriorityClass) -> str:
@@ -63,4 +63,4 @@ def check_update(root: Place, new: PriorityClass, old: PriorityClass) -> None:
     metadata.check_update(root, new.metadata, old.metadata)
     if new.value != old.value:
         root.child("value").forbidden("may not be changed in an update.")
-    check_immutable(root.child("preemptionPolicy"), new.preemption_policy, old.preemption_policy)
+    root.child("preemptionPolicy").check_immutable(new.preemption_policy, old.preemption_policy)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from apiserver.validation import ports
-from apiserver.validation.place import Place, check_non_negative, check_supported, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
 
@@ -55,7 +55,7 @@ def _check_probe(path: Place, probe: pod_pb2.Probe, grace: int | None) -> None:
     _check_handler(path, probe.handler, grace)
     for field, shown in _NUMBERS:
         if (value := getattr(probe, field)) < 0:
-            check_non_negative(path.child(shown), value)
+            path.child(shown).check_non_negative(value)
     if probe.HasField("termination_grace_period_seconds") and probe.termination_grace_period_seconds <= 0:
         value = probe.termination_grace_period_seconds
         path.child("terminationGracePeriodSeconds").invalid(value, "must be greater than 0")
@@ -70,9 +70,9 @@ def _check_http_get(path: Place, action: pod_pb2.HTTPGetAction, _: int | None) -
     if not action.path:
         path.child("path").required()
     ports.check_number_or_name(path.child("port"), action.port)
-    check_supported(path.child("scheme"), action.scheme, _SCHEMES)
+    path.child("scheme").check_supported(action.scheme, _SCHEMES)
     for header in action.http_headers:
-        check_value(path.child("httpHeaders"), header.name, names.http_header)
+        path.child("httpHeaders").check_value(header.name, names.http_header)
 
 
 def _check_tcp_socket(path: Place, action: pod_pb2.TCPSocketAction, _: int | None) -> None:
@@ -129,4 +129,4 @@ def _check_stop_signal(path: Place, signal: str, os: str) -> None:
         path.forbidden("may not be set for containers with empty `spec.os.name`")
         return
     allowed = _STOP_SIGNALS_WINDOWS if os == "windows" else _STOP_SIGNALS_LINUX
-    check_supported(path, signal, allowed)
+    path.check_supported(signal, allowed)

@@ -7,13 +7,7 @@ Follows `pkg/apis/core/validation/events.go` (of the core group: the legacy rule
 from typing import Final
 
 from apiserver.validation import metadata
-from apiserver.validation.place import (
-    Place,
-    check_immutable,
-    check_non_negative,
-    check_supported,
-    check_value,
-)
+from apiserver.validation.place import Place
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import event_pb2
 from vaina.api.trace.v1 import trace_pb2
@@ -32,12 +26,12 @@ def check_event(root: Place, event: event_pb2.Event) -> None:
         root.child("metadata", "name").required("name or generateName is required")
     else:
         # Those that clients make are called `<pod>.<hash>`.
-        check_value(root.child("metadata", "name"), event.metadata.name, names.path_segment)
+        root.child("metadata", "name").check_value(event.metadata.name, names.path_segment)
     if event.event_time.ByteSize():
         _check_new_event(root, event)
     else:
         _check_old_event(root.child("involvedObject"), event)
-    check_value(root.child("namespace"), event.metadata.namespace, names.dns_1123_subdomain)
+    root.child("namespace").check_value(event.metadata.namespace, names.dns_1123_subdomain)
 
 
 def _check_old_event(path: Place, event: event_pb2.Event) -> None:
@@ -54,7 +48,7 @@ def _check_new_event(root: Place, event: event_pb2.Event) -> None:
     # Upstream's names of the two are those of the newer group: reportingController is reportingComponent here.
     if not event.reporting_component:
         root.child("reportingController").required()
-    check_value(root.child("reportingController"), event.reporting_component, names.qualified_name)
+    root.child("reportingController").check_value(event.reporting_component, names.qualified_name)
     for shown, value in (
         ("reportingInstance", event.reporting_instance), ("action", event.action), ("reason", event.reason),
     ):  # fmt: skip
@@ -81,7 +75,7 @@ def check_lease_update(root: Place, new: lease_pb2.Lease, old: lease_pb2.Lease) 
 def _check_lease_spec(path: Place, spec: lease_pb2.LeaseSpec) -> None:
     if spec.HasField("lease_duration_seconds") and spec.lease_duration_seconds <= 0:
         path.child("leaseDurationSeconds").invalid(spec.lease_duration_seconds, "must be greater than 0")
-    check_non_negative(path.child("leaseTransitions"), spec.lease_transitions)
+    path.child("leaseTransitions").check_non_negative(spec.lease_transitions)
     if spec.HasField("strategy"):
         _check_strategy(path, spec.strategy)
     if spec.preferred_holder and not spec.strategy:
@@ -92,9 +86,9 @@ def _check_strategy(path: Place, strategy: str) -> None:
     # Upstream adds the field's name to the path twice.
     at = path.child("strategy", "strategy")
     if "/" in strategy:
-        check_value(at, strategy, names.qualified_name)
+        at.check_value(strategy, names.qualified_name)
     else:
-        check_supported(at, strategy, _STRATEGIES)
+        at.check_supported(strategy, _STRATEGIES)
 
 
 def check_trace(root: Place, trace: trace_pb2.PodTrace) -> None:
@@ -112,7 +106,7 @@ def check_trace(root: Place, trace: trace_pb2.PodTrace) -> None:
 def check_trace_update(root: Place, new: trace_pb2.PodTrace, old: trace_pb2.PodTrace) -> None:
     """Check a changed PodTrace, spec or status: it stays that of its Pod."""
     metadata.check_update(root, new.metadata, old.metadata)
-    check_immutable(root.child("spec"), new.spec, old.spec)
+    root.child("spec").check_immutable(new.spec, old.spec)
     _check_steps(root.child("status"), new)
 
 
@@ -129,4 +123,4 @@ def _check_steps(path: Place, trace: trace_pb2.PodTrace) -> None:
             at.duplicate(record.step)
         seen.add(record.step)
     for index, record in enumerate(trace.status.waits):
-        check_supported(path.child("waits").index(index).child("step"), record.step, known)
+        path.child("waits").index(index).child("step").check_supported(record.step, known)

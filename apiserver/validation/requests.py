@@ -5,7 +5,7 @@ For the registry's streams. Follows `pkg/apis/core/validation`: ValidatePodLogOp
 
 from typing import Final
 
-from apiserver.validation.place import NEGATIVE, Place, check_supported
+from apiserver.validation.place import NEGATIVE, Place
 from vaina.api.core.v1 import pod_pb2
 
 _POSITIVE: Final = "must be greater than 0"
@@ -26,6 +26,6 @@ def check_log_options(root: Place, options: pod_pb2.PodLogOptions) -> None:
         elif options.since_seconds < 1:
             root.child("sinceSeconds").invalid(options.since_seconds, _POSITIVE)
     if options.HasField("stream"):
-        check_supported(root.child("stream"), options.stream, _STREAMS)
+        root.child("stream").check_supported(options.stream, _STREAMS)
         if options.stream != "All" and options.HasField("tail_lines"):
             whole.forbidden("`tailLines` and specific `stream` are mutually exclusive for now")

@@ -6,7 +6,7 @@ Used for containers, Pods and nodes. Follows `pkg/apis/core/validation` and `pkg
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
-from apiserver.validation.place import NEGATIVE, Place, check_value
+from apiserver.validation.place import NEGATIVE, Place
 from vaina.api.core.v1 import reference_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
@@ -76,7 +76,7 @@ def check_quota_name(path: Place, name: str) -> None:
 
 def check_name(path: Place, name: str) -> bool:
     """Check that a name is a standard one or has a domain; say whether it is in order."""
-    if not check_value(path, name, names.qualified_name):
+    if not path.check_value(name, names.qualified_name):
         return False
     if "/" not in name and not _is_standard(name):
         path.invalid(name, "must be a standard resource type or fully qualified")
@@ -206,7 +206,7 @@ def _check_claims(
             continue
         key = f"{claim.name}/{claim.request}" if claim.request else claim.name
         if claim.request and claim.name not in seen:
-            check_value(at.child("request"), claim.request, names.dns_1123_label)
+            at.child("request").check_value(claim.request, names.dns_1123_label)
         if claim.name in seen:
             at.duplicate(claim.name)
         elif key in seen:

@@ -2,7 +2,7 @@
 
 from apiserver.validation import metadata, pod_resources, scheduling
 from apiserver.validation.metadata import check_labels
-from apiserver.validation.place import Place, check_immutable, check_required
+from apiserver.validation.place import Place
 from vaina.api.node.v1 import runtime_class_pb2
 from vaina.objects import names
 
@@ -19,11 +19,11 @@ def check_update(root: Place, new: RuntimeClass, old: RuntimeClass) -> None:
     """Check a changed RuntimeClass: its handler stays."""
     metadata.check_update(root, new.metadata, old.metadata)
     _check(root, new)
-    check_immutable(root.child("handler"), new.handler, old.handler)
+    root.child("handler").check_immutable(new.handler, old.handler)
 
 
 def _check(root: Place, found: RuntimeClass) -> None:
-    check_required(root.child("handler"), found.handler, names.dns_1123_label)
+    root.child("handler").check_required(found.handler, names.dns_1123_label)
     pod_resources.check_overhead(root.child("overhead"), found.overhead.pod_fixed)
     at = root.child("scheduling")
     check_labels(at.child("nodeSelector"), found.scheduling.node_selector)

@@ -9,7 +9,7 @@ from typing import Final
 
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import check_label_name
-from apiserver.validation.place import Place, check_supported, check_unique, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
@@ -91,7 +91,7 @@ def _check_node_expression(
     check_label_name(path.child("key"), expression.key)
     if strict:
         for index, value in enumerate(expression.values):
-            check_value(at.index(index), value, names.label_value)
+            at.index(index).check_value(value, names.label_value)
 
 
 def _check_node_field(path: Place, expression: reference_pb2.NodeSelectorRequirement) -> None:
@@ -104,7 +104,7 @@ def _check_node_field(path: Place, expression: reference_pb2.NodeSelectorRequire
         path.child("key").invalid(expression.key, "not a valid field selector key")
         return
     for index, value in enumerate(expression.values):
-        check_value(path.child("values").index(index), value, names.dns_1123_subdomain)
+        path.child("values").index(index).check_value(value, names.dns_1123_subdomain)
 
 
 def _check_pod_affinity(path: Place, affinity: pod_pb2.PodAffinity | pod_pb2.PodAntiAffinity) -> None:
@@ -122,7 +122,7 @@ def _check_pod_term(path: Place, term: pod_pb2.PodAffinityTerm) -> None:
     if term.HasField("namespace_selector"):
         check_label_selector(path.child("namespaceSelector"), term.namespace_selector)
     for namespace in term.namespaces:
-        check_value(path.child("namespace"), namespace, names.dns_1123_label)
+        path.child("namespace").check_value(namespace, names.dns_1123_label)
     if term.match_label_keys or term.mismatch_label_keys:
         _check_label_keys(path, term)
     if not term.topology_key:
@@ -196,7 +196,7 @@ def _check_toleration_value(path: Place, toleration: pod_pb2.Toleration) -> None
 
 def check_effect(path: Place, effect: str) -> None:
     """Check a taint's effect."""
-    check_supported(path, effect, _EFFECTS)
+    path.check_supported(effect, _EFFECTS)
 
 
 def check_taints(path: Place, taints: Iterable[node_pb2.Taint]) -> None:
@@ -221,5 +221,5 @@ def check_gates(path: Place, gates: Iterable[pod_pb2.PodSchedulingGate]) -> None
     """Check what holds a Pod back from scheduling (KEP-3521)."""
     seen: set[str] = set()
     for index, gate in enumerate(gates):
-        check_value(path.index(index), gate.name, names.qualified_name)
-        check_unique(path.index(index), gate.name, seen)
+        path.index(index).check_value(gate.name, names.qualified_name)
+        path.index(index).check_unique(gate.name, seen)

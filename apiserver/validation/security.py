@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from apiserver.validation import windows
-from apiserver.validation.place import Place, check_supported, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
 
@@ -24,7 +24,7 @@ _IPC_SYSCTLS: Final = ("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.")
 
 def check_id(path: Place, value: int) -> None:
     """Check the number of a user or group."""
-    check_value(path, value, names.user_or_group_id)
+    path.check_value(value, names.user_or_group_id)
 
 
 def check_seccomp(path: Place, profile: pod_pb2.SeccompProfile) -> None:
@@ -32,13 +32,13 @@ def check_seccomp(path: Place, profile: pod_pb2.SeccompProfile) -> None:
     if not profile.type:
         path.child("type").required("type is required when seccompProfile is set")
     else:
-        check_supported(path.child("type"), profile.type, _PROFILES)
+        path.child("type").check_supported(profile.type, _PROFILES)
     at = path.child("localhostProfile")
     if profile.type == "Localhost":
         if not profile.HasField("localhost_profile"):
             at.required("must be set when seccomp type is Localhost")
         else:
-            check_value(at, profile.localhost_profile, names.local_descending_path)
+            at.check_value(profile.localhost_profile, names.local_descending_path)
     elif profile.HasField("localhost_profile"):
         at.invalid(profile, "can only be set when seccomp type is Localhost")
 
@@ -86,7 +86,7 @@ def check_container(path: Place, context: pod_pb2.SecurityContext, *, host_users
 
 
 def _check_proc_mount(path: Place, proc_mount: str, *, host_users: bool) -> None:
-    check_supported(path, proc_mount, _PROC_MOUNTS)
+    path.check_supported(proc_mount, _PROC_MOUNTS)
     if host_users and proc_mount == "Unmasked":
         path.invalid(proc_mount, "`hostUsers` must be false to use `Unmasked`")
 
@@ -146,7 +146,7 @@ def _check_sysctls(path: Place, sysctls: Iterable[pod_pb2.Sysctl], spec: pod_pb2
         if not sysctl.name:
             at.required()
         elif names.sysctl(sysctl.name):
-            check_value(at, sysctl.name, names.sysctl)
+            at.check_value(sysctl.name, names.sysctl)
         elif sysctl.name in seen:
             at.duplicate(sysctl.name)
         dotted = sysctl.name.replace("/", ".")

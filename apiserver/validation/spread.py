@@ -9,7 +9,7 @@ from typing import Final
 
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import check_label_name
-from apiserver.validation.place import NOT_POSITIVE, Place, check_supported
+from apiserver.validation.place import NOT_POSITIVE, Place
 from apiserver.validation.scheduling import KEY_IN_SELECTOR, WITHOUT_SELECTOR
 from vaina.api.core.v1 import pod_pb2
 
@@ -29,7 +29,7 @@ def check_constraints(path: Place, constraints: Constraints) -> None:
             at.child("maxSkew").invalid(constraint.max_skew, NOT_POSITIVE)
         if not constraint.topology_key:
             at.child("topologyKey").required("can not be empty")
-        check_supported(at.child("whenUnsatisfiable"), constraint.when_unsatisfiable, _ACTIONS)
+        at.child("whenUnsatisfiable").check_supported(constraint.when_unsatisfiable, _ACTIONS)
         pair = _pair(constraint)
         left[pair] -= 1
         if left[pair]:

@@ -9,13 +9,7 @@ from typing import Final
 from apiserver.validation import metadata, templates
 from apiserver.validation.amounts import check_amount, check_at_most_all, is_zero
 from apiserver.validation.labels import check_label_selector
-from apiserver.validation.place import (
-    Place,
-    check_immutable,
-    check_non_negative,
-    check_supported,
-    check_value,
-)
+from apiserver.validation.place import Place
 from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names, selectors
@@ -54,14 +48,14 @@ def check_update(root: Place, new: StatefulSet, old: StatefulSet) -> None:
     _check_spec(root.child("spec"), new.spec, is_new=False)
     metadata.check_update(root, new.metadata, old.metadata)
     for field, shown in _FIXED:
-        check_immutable(root.child("spec", shown), getattr(new.spec, field), getattr(old.spec, field))
+        root.child("spec", shown).check_immutable(getattr(new.spec, field), getattr(old.spec, field))
 
 
 def check_status_update(root: Place, new: StatefulSet, old: StatefulSet) -> None:
     """Check a changed status: a part is no more than all, and collisions are never forgotten."""
     status = new.status
     for field, shown in _COUNTS:
-        check_non_negative(root.child("status", shown), getattr(status, field))
+        root.child("status", shown).check_non_negative(getattr(status, field))
     for field, shown in _COUNTS[1:5]:
         if getattr(status, field) > status.replicas:
             root.child("status", shown).invalid(getattr(status, field), _TOO_MANY)
@@ -81,15 +75,15 @@ def _check_spec(path: Place, spec: Spec, *, is_new: bool) -> None:
         at.invalid(spec.pod_management_policy, "must be 'OrderedReady' or 'Parallel'")
     _check_strategy(path.child("updateStrategy"), spec.update_strategy)
     _check_retention(path.child("persistentVolumeClaimRetentionPolicy"), spec)
-    check_non_negative(path.child("replicas"), spec.replicas)
-    check_non_negative(path.child("minReadySeconds"), spec.min_ready_seconds)
+    path.child("replicas").check_non_negative(spec.replicas)
+    path.child("minReadySeconds").check_non_negative(spec.min_ready_seconds)
     if spec.service_name and is_new:
         # It becomes the subdomain of every Pod.
-        check_value(path.child("serviceName"), spec.service_name, names.dns_1123_label)
+        path.child("serviceName").check_value(spec.service_name, names.dns_1123_label)
     if spec.HasField("ordinals"):
-        check_non_negative(path.child("ordinals", "start"), spec.ordinals.start)
+        path.child("ordinals", "start").check_non_negative(spec.ordinals.start)
     if spec.HasField("revision_history_limit"):
-        check_non_negative(path.child("revisionHistoryLimit"), spec.revision_history_limit)
+        path.child("revisionHistoryLimit").check_non_negative(spec.revision_history_limit)
     _check_selector(path, spec)
     _check_template(path, spec)
 
@@ -105,7 +99,7 @@ def _check_strategy(path: Place, strategy: stateful_set_pb2.StatefulSetUpdateStr
                 path.child("rollingUpdate").invalid(rolling, detail)
         case "RollingUpdate":
             at = path.child("rollingUpdate")
-            check_non_negative(at.child("partition"), rolling.partition)
+            at.child("partition").check_non_negative(rolling.partition)
             if rolling.HasField("max_unavailable"):
                 where = at.child("maxUnavailable")
                 check_amount(where, rolling.max_unavailable)
@@ -121,7 +115,7 @@ def _check_retention(path: Place, spec: Spec) -> None:
         return
     policy = spec.persistent_volume_claim_retention_policy
     for field, value in (("whenDeleted", policy.when_deleted), ("whenScaled", policy.when_scaled)):
-        check_supported(path.child(field), value, _RETENTION)
+        path.child(field).check_supported(value, _RETENTION)
 
 
 def _check_selector(path: Place, spec: Spec) -> None:

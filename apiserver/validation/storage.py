@@ -9,7 +9,7 @@ from typing import Final
 
 from apiserver.validation import metadata
 from apiserver.validation.metadata import check_label_name
-from apiserver.validation.place import Place, check_immutable, check_required, check_supported, check_unique
+from apiserver.validation.place import Place
 from apiserver.validation.volume_legacy import check_csi_driver
 from vaina.api.core.v1 import topology_selector_pb2
 from vaina.api.storage.v1 import csi_node_pb2, storage_class_pb2
@@ -39,7 +39,7 @@ def check_class(root: Place, found: StorageClass) -> None:
     if not found.HasField("volume_binding_mode"):
         root.child("volumeBindingMode").required()
     else:
-        check_supported(root.child("volumeBindingMode"), found.volume_binding_mode, _BINDING_MODES)
+        root.child("volumeBindingMode").check_supported(found.volume_binding_mode, _BINDING_MODES)
     _check_topologies(root.child("allowedTopologies"), list(found.allowed_topologies))
 
 
@@ -64,7 +64,7 @@ def _check_topologies(path: Place, terms: list[topology_selector_pb2.TopologySel
                 here.child("values").required()
             taken: set[str] = set()
             for place, value in enumerate(expression.values):
-                check_unique(here.child("values").index(place), value, taken)
+                here.child("values").index(place).check_unique(value, taken)
             check_label_name(here.child("key"), expression.key)
             if expression.key in said:
                 here.child("key").duplicate(expression.key)
@@ -78,10 +78,10 @@ def check_class_update(root: Place, new: StorageClass, old: StorageClass) -> Non
     """Check a changed StorageClass: storage was made by it already."""
     metadata.check_update(root, new.metadata, old.metadata)
     parameters = (dict(new.parameters) or None, dict(old.parameters) or None)
-    check_immutable(root.child("parameters"), *parameters)
-    check_immutable(root.child("provisioner"), new.provisioner, old.provisioner)
-    check_immutable(root.child("reclaimPolicy"), new.reclaim_policy, old.reclaim_policy)
-    check_immutable(root.child("volumeBindingMode"), new.volume_binding_mode, old.volume_binding_mode)
+    root.child("parameters").check_immutable(*parameters)
+    root.child("provisioner").check_immutable(new.provisioner, old.provisioner)
+    root.child("reclaimPolicy").check_immutable(new.reclaim_policy, old.reclaim_policy)
+    root.child("volumeBindingMode").check_immutable(new.volume_binding_mode, old.volume_binding_mode)
     _check_topologies(root.child("allowedTopologies"), list(new.allowed_topologies))
 
 
@@ -100,14 +100,14 @@ def check_node(root: Place, node: CSINode) -> None:
             words = "must be greater than or equal to 0"
             at.child("allocatable", "count").invalid(driver.allocatable.count, words)
         _check_topology_keys(at.child("topologyKeys"), list(driver.topology_keys))
-        check_unique(at.child("name"), driver.name, seen)
+        at.child("name").check_unique(driver.name, seen)
 
 
 def _check_topology_keys(path: Place, keys: list[str]) -> None:
     seen: set[str] = set()
     for index, key in enumerate(keys):
-        check_required(path.index(index), key, names.qualified_name)
-        check_unique(path.index(index), key, seen)
+        path.index(index).check_required(key, names.qualified_name)
+        path.index(index).check_unique(key, seen)
 
 
 def check_node_update(root: Place, new: CSINode, old: CSINode) -> None:

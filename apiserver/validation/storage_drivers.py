@@ -8,7 +8,7 @@ from typing import Final
 from apiserver.validation import metadata
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.persistent_volumes import check_inline_spec
-from apiserver.validation.place import NEGATIVE, Place, check_immutable, check_supported, check_value
+from apiserver.validation.place import NEGATIVE, Place
 from apiserver.validation.volume_legacy import check_csi_driver
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.storage.v1 import csi_driver_pb2, csi_storage_capacity_pb2, volume_attachment_pb2
@@ -37,7 +37,7 @@ def check_attachment(root: Place, made: VolumeAttachment) -> None:
         check_csi_driver(root.child("spec", "attacher"), made.spec.attacher)
     name = made.spec.source.persistent_volume_name
     if name:
-        check_value(root.child("spec", "source", "persistentVolumeName"), name, names.dns_1123_subdomain)
+        root.child("spec", "source", "persistentVolumeName").check_value(name, names.dns_1123_subdomain)
 
 
 def _check_attachment(root: Place, made: VolumeAttachment) -> None:
@@ -46,7 +46,7 @@ def _check_attachment(root: Place, made: VolumeAttachment) -> None:
     if not spec.attacher:
         at.child("attacher").required()
     _check_source(at.child("source"), spec.source)
-    check_value(at.child("nodeName"), spec.node_name, names.dns_1123_subdomain)
+    at.child("nodeName").check_value(spec.node_name, names.dns_1123_subdomain)
     _check_status(root.child("status"), made.status)
 
 
@@ -76,7 +76,7 @@ def check_attachment_update(root: Place, new: VolumeAttachment, old: VolumeAttac
     """Check a changed VolumeAttachment, or its status: it stays what it was, whatever became of it."""
     _check_attachment(root, new)
     metadata.check_update(root, new.metadata, old.metadata)
-    check_immutable(root.child("spec"), new.spec, old.spec)
+    root.child("spec").check_immutable(new.spec, old.spec)
 
 
 def check_driver(root: Place, driver: CSIDriver) -> None:
@@ -96,7 +96,7 @@ def _check_driver_spec(path: Place, spec: csi_driver_pb2.CSIDriverSpec) -> None:
         path.child("fsGroupPolicy").not_supported(spec.fs_group_policy, _GROUP_POLICIES)
     _check_token_requests(path.child("tokenRequests"), list(spec.token_requests))
     for mode in spec.volume_lifecycle_modes:
-        check_supported(path.child("volumeLifecycleModes"), mode, _LIFECYCLE_MODES)
+        path.child("volumeLifecycleModes").check_supported(mode, _LIFECYCLE_MODES)
     if not spec.HasField("se_linux_mount"):
         path.child("seLinuxMount").required()
     period = spec.node_allocatable_update_period_seconds
@@ -129,9 +129,9 @@ def check_driver_update(root: Place, new: CSIDriver, old: CSIDriver) -> None:
     _check_driver_spec(root.child("spec"), new.spec)
     # Both as upstream calls them: the first is no field's name.
     at = root.child("spec", "attachedRequired")
-    check_immutable(at, new.spec.attach_required, old.spec.attach_required)
+    at.check_immutable(new.spec.attach_required, old.spec.attach_required)
     modes = [list(driver.spec.volume_lifecycle_modes) for driver in (new, old)]
-    check_immutable(root.child("spec", "volumeLifecycleModes"), *modes)
+    root.child("spec", "volumeLifecycleModes").check_immutable(*modes)
 
 
 def check_capacity(root: Place, made: CSIStorageCapacity) -> None:
@@ -139,7 +139,7 @@ def check_capacity(root: Place, made: CSIStorageCapacity) -> None:
     metadata.check_create(root, made.metadata, names.dns_1123_subdomain, namespaced=True)
     if made.HasField("node_topology"):
         check_label_selector(root.child("nodeTopology"), made.node_topology)
-    check_value(root.child("storageClassName"), made.storage_class_name, names.dns_1123_subdomain)
+    root.child("storageClassName").check_value(made.storage_class_name, names.dns_1123_subdomain)
     if made.HasField("capacity"):
         _check_amount(root.child("capacity"), made.capacity)
 
@@ -156,5 +156,5 @@ def check_capacity_update(root: Place, new: CSIStorageCapacity, old: CSIStorageC
     """Check a changed CSIStorageCapacity: what was asked for stays, the answer may change."""
     metadata.check_update(root, new.metadata, old.metadata)
     topologies = [made.node_topology if made.HasField("node_topology") else None for made in (new, old)]
-    check_immutable(root.child("nodeTopology"), *topologies)
-    check_immutable(root.child("storageClassName"), new.storage_class_name, old.storage_class_name)
+    root.child("nodeTopology").check_immutable(*topologies)
+    root.child("storageClassName").check_immutable(new.storage_class_name, old.storage_class_name)

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from apiserver.validation import env
 from apiserver.validation.labels import check_label_selector
-from apiserver.validation.place import Place, check_required, check_supported, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import volume_pb2
 from vaina.objects import names
 
@@ -35,7 +35,7 @@ def check_user(path: Place, message: Message, field: str) -> None:
     """Check the owner of files that a message may carry in the field."""
     if message.HasField(field):
         user = getattr(message, field)
-        check_value(path, user, names.user_or_group_id)
+        path.check_value(user, names.user_or_group_id)
 
 
 def _check_defaults(path: Place, source: Message) -> None:
@@ -54,7 +54,7 @@ def _check_item(at: Place, item: volume_pb2.KeyToPath) -> None:
         at.child("key").required()
     if not item.path:
         at.child("path").required()
-    check_value(at.child("path"), item.path, names.local_non_reserved_path)
+    at.child("path").check_value(item.path, names.local_non_reserved_path)
     check_mode(at.child("mode"), item, "mode")
     check_user(at.child("user"), item, "user")
 
@@ -85,7 +85,7 @@ def check_downward_api(path: Place, source: volume_pb2.DownwardAPIVolumeSource) 
 def _check_downward_file(path: Place, file: volume_pb2.DownwardAPIVolumeFile) -> None:
     if not file.path:
         path.child("path").required()
-    check_value(path.child("path"), file.path, names.local_non_reserved_path)
+    path.child("path").check_value(file.path, names.local_non_reserved_path)
     if file.HasField("field_ref"):
         env.check_field_ref(path.child("fieldRef"), file.field_ref, env.VOLUME_FIELDS)
         if file.HasField("resource_field_ref"):
@@ -160,7 +160,7 @@ def _check_token(path: Place, at: Place, source: volume_pb2.ServiceAccountTokenP
         at.child("expirationSeconds").invalid(seconds, "may not specify a duration larger than 2^32 seconds")
     check_user(at.child("user"), source, "user")
     # Upstream's path of the file lacks the source's index.
-    check_required(path.child("path"), source.path, names.local_non_reserved_path)
+    path.child("path").check_required(source.path, names.local_non_reserved_path)
 
 
 def _check_trust_bundle(at: Place, source: volume_pb2.ClusterTrustBundleProjection) -> None:
@@ -178,22 +178,22 @@ def _check_trust_bundle(at: Place, source: volume_pb2.ClusterTrustBundleProjecti
     elif by_signer:
         if not source.signer_name:
             at.child("signerName").required("must be a valid signer name")
-        check_value(at.child("signerName"), source.signer_name, names.domain_prefixed_path)
+        at.child("signerName").check_value(source.signer_name, names.domain_prefixed_path)
         if source.HasField("label_selector"):
             check_label_selector(at.child("labelSelector"), source.label_selector)
     else:
         at.required("either name or signerName must be specified")
     if not source.path:
         at.child("path").required()
-    check_value(at.child("path"), source.path, names.local_non_reserved_path)
+    at.child("path").check_value(source.path, names.local_non_reserved_path)
     check_user(at.child("user"), source, "user")
 
 
 def _check_certificate(
     path: Place, at: Place, source: volume_pb2.PodCertificateProjection, paths: set[str]
 ) -> None:
-    check_required(at.child("signerName"), source.signer_name, names.domain_prefixed_path)
-    check_supported(at.child("keyType"), source.key_type, _KEY_TYPES)
+    at.child("signerName").check_required(source.signer_name, names.domain_prefixed_path)
+    at.child("keyType").check_supported(source.key_type, _KEY_TYPES)
     if source.HasField("max_expiration_seconds"):
         _check_certificate_life(at.child("maxExpirationSeconds"), source.max_expiration_seconds)
     files = (
@@ -204,10 +204,10 @@ def _check_certificate(
     if not any(file_path for _, file_path in files):
         at.required("specify at least one of credentialBundlePath, keyPath, and certificateChainPath")
     for shown, file_path in files:
-        check_value(at.child(shown), file_path, names.local_non_reserved_path)
+        at.child(shown).check_value(file_path, names.local_non_reserved_path)
         _check_unique(path, file_path, file_path, paths)
     for key in sorted(source.user_annotations):
-        check_value(at.child("userAnnotations"), key, names.qualified_name)
+        at.child("userAnnotations").check_value(key, names.qualified_name)
     check_user(at.child("user"), source, "user")
 
 

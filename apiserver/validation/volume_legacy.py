@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from apiserver.validation.labels import check_label_selector
 from apiserver.validation.metadata import check_annotations, check_labels
-from apiserver.validation.place import NOT_POSITIVE, Place, check_required, check_supported, check_value
+from apiserver.validation.place import NOT_POSITIVE, Place
 from vaina.api.core.v1 import reference_pb2, volume_pb2
 from vaina.objects import names, quantity
 
@@ -38,7 +38,7 @@ def _needs(*fields: tuple[str, str]) -> Check:
 def _check_git_repo(path: Place, source: volume_pb2.GitRepoVolumeSource) -> None:
     if not source.repository:
         path.child("repository").required()
-    check_value(path.child("directory"), source.directory, names.local_descending_path)
+    path.child("directory").check_value(source.directory, names.local_descending_path)
 
 
 def _check_partition(path: Place, partition: int) -> None:
@@ -167,7 +167,7 @@ def _check_azure_disk(path: Place, source: volume_pb2.AzureDiskVolumeSource) -> 
         path.child("cachingMode").not_supported(source.caching_mode, _CACHING)
     if not source.HasField("kind"):
         return
-    check_supported(path.child("kind"), source.kind, _DISK_KINDS)
+    path.child("kind").check_supported(source.kind, _DISK_KINDS)
     managed = source.kind == "Managed"
     if not source.disk_uri.startswith("/subscriptions/" if managed else "https://"):
         allowed = _MANAGED_URI if managed else _BLOB_URI
@@ -175,9 +175,9 @@ def _check_azure_disk(path: Place, source: volume_pb2.AzureDiskVolumeSource) -> 
 
 
 def _check_storage_os(path: Place, source: volume_pb2.StorageOSVolumeSource) -> None:
-    check_required(path.child("volumeName"), source.volume_name, names.dns_1123_label)
+    path.child("volumeName").check_required(source.volume_name, names.dns_1123_label)
     if source.volume_namespace:
-        check_value(path.child("volumeNamespace"), source.volume_namespace, names.dns_1123_label)
+        path.child("volumeNamespace").check_value(source.volume_namespace, names.dns_1123_label)
     if source.HasField("secret_ref") and not source.secret_ref.name:
         path.child("secretRef", "name").required()
 
@@ -201,7 +201,7 @@ def _check_csi(path: Place, source: volume_pb2.CSIVolumeSource) -> None:
         path.child("nodePublishSecretRef", "name").required()
     else:
         name = source.node_publish_secret_ref.name
-        check_value(path.child("name"), name, names.dns_1123_subdomain)
+        path.child("name").check_value(name, names.dns_1123_subdomain)
 
 
 def _check_ephemeral(path: Place, source: volume_pb2.EphemeralVolumeSource) -> None:
@@ -228,20 +228,20 @@ def check_claim_spec(path: Place, spec: volume_pb2.PersistentVolumeClaimSpec) ->
     check_access_modes(modes, spec.access_modes)
     _check_storage(path.child("resources"), spec.resources)
     if spec.HasField("storage_class_name") and spec.storage_class_name:
-        check_value(path.child("storageClassName"), spec.storage_class_name, names.dns_1123_subdomain)
+        path.child("storageClassName").check_value(spec.storage_class_name, names.dns_1123_subdomain)
     if spec.HasField("volume_mode") and spec.volume_mode not in {"Block", "Filesystem"}:
         path.child("volumeMode").not_supported(spec.volume_mode, ["Block", "Filesystem"])
     _check_data_sources(path, spec)
     if spec.volume_attributes_class_name:
         at = path.child("volumeAttributesClassName")
-        check_value(at, spec.volume_attributes_class_name, names.dns_1123_subdomain)
+        at.check_value(spec.volume_attributes_class_name, names.dns_1123_subdomain)
 
 
 def check_access_modes(path: Place, modes: Iterable[str]) -> None:
     """Check the ways in which storage may be used."""
     given = list(modes)
     for mode in given:
-        check_supported(path, mode, ACCESS_MODES)
+        path.check_supported(mode, ACCESS_MODES)
     if "ReadWriteOncePod" in given and len(set(given) & set(ACCESS_MODES)) > 1:
         path.forbidden("may not use ReadWriteOncePod with other access modes")
 
@@ -256,7 +256,7 @@ def _check_data_sources(path: Place, spec: volume_pb2.PersistentVolumeClaimSpec)
         return
     _check_data_source(path.child("dataSourceRef"), ref)
     if ref.namespace:
-        check_value(path.child("dataSourceRef", "namespace"), ref.namespace, names.dns_1123_label)
+        path.child("dataSourceRef", "namespace").check_value(ref.namespace, names.dns_1123_label)
     if not spec.HasField("data_source"):
         return
     if ref.namespace:
@@ -273,7 +273,7 @@ def _check_data_source(
         if not getattr(source, field):
             path.child(field).required()
     if source.api_group:
-        check_value(path.child("apiGroup"), source.api_group, names.dns_1123_subdomain)
+        path.child("apiGroup").check_value(source.api_group, names.dns_1123_subdomain)
     elif source.kind != "PersistentVolumeClaim":
         path.invalid(source.kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup")
 

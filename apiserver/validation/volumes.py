@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from apiserver.validation import volume_files
-from apiserver.validation.place import Place, check_required, check_value
+from apiserver.validation.place import Place
 from apiserver.validation.volume_legacy import LEGACY, Check
 from vaina.api.core.v1 import volume_pb2
 from vaina.objects import names, quantity
@@ -42,7 +42,7 @@ def check_host_path(path: Place, source: volume_pb2.HostPathVolumeSource) -> Non
     if not source.path:
         path.child("path").required()
         return
-    check_value(path.child("path"), source.path, names.no_backsteps)
+    path.child("path").check_value(source.path, names.no_backsteps)
     if source.HasField("type") and source.type not in _HOST_PATH_TYPES:
         path.child("type").not_supported(source.type, _HOST_PATH_TYPES)
 
@@ -88,7 +88,7 @@ def check_volumes(path: Place, volumes: Iterable[volume_pb2.Volume], pod_name: s
     for index, volume in enumerate(listed):
         at, before = path.index(index), len(path.errors)
         _check_source(at, volume, pod_name)
-        check_required(at.child("name"), volume.name, names.dns_1123_label)
+        at.child("name").check_required(volume.name, names.dns_1123_label)
         if volume.name in sources:
             at.child("name").duplicate(volume.name)
         if len(path.errors) == before:

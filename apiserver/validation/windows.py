@@ -11,7 +11,7 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from apiserver.validation.place import Place, check_value
+from apiserver.validation.place import Place
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
 
@@ -35,7 +35,7 @@ def check_options(path: Place, options: pod_pb2.WindowsSecurityContextOptions) -
     """Check the options of one security context."""
     if options.HasField("gmsa_credential_spec_name"):
         name = options.gmsa_credential_spec_name
-        check_value(path.child("gmsaCredentialSpecName"), name, names.dns_1123_subdomain)
+        path.child("gmsaCredentialSpecName").check_value(name, names.dns_1123_subdomain)
     if options.HasField("gmsa_credential_spec"):
         spec, at = options.gmsa_credential_spec, path.child("gmsaCredentialSpec")
         if not spec:

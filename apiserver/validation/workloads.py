@@ -9,7 +9,7 @@ from typing import Final
 
 from apiserver.validation import metadata, templates
 from apiserver.validation.labels import check_label_selector
-from apiserver.validation.place import Place, check_immutable, check_non_negative
+from apiserver.validation.place import Place
 from vaina.api.apps.v1 import apps_pb2, deployment_pb2
 from vaina.api.core.v1 import pod_pb2, replication_controller_pb2
 from vaina.objects import names, selectors
@@ -38,7 +38,7 @@ def check_replica_set_update(root: Place, new: ReplicaSet, old: ReplicaSet) -> N
     """Check a changed ReplicaSet: the selector stays."""
     check_replica_set(root, new)
     metadata.check_update(root, new.metadata, old.metadata)
-    check_immutable(root.child("spec", "selector"), new.spec.selector, old.spec.selector)
+    root.child("spec", "selector").check_immutable(new.spec.selector, old.spec.selector)
 
 
 def check_replica_set_status_update(root: Place, new: ReplicaSet, old: ReplicaSet) -> None:
@@ -48,8 +48,8 @@ def check_replica_set_status_update(root: Place, new: ReplicaSet, old: ReplicaSe
 
 
 def _check_replica_set_spec(path: Place, spec: apps_pb2.ReplicaSetSpec) -> None:
-    check_non_negative(path.child("replicas"), spec.replicas)
-    check_non_negative(path.child("minReadySeconds"), spec.min_ready_seconds)
+    path.child("replicas").check_non_negative(spec.replicas)
+    path.child("minReadySeconds").check_non_negative(spec.min_ready_seconds)
     check_selector_and_template(path, spec)
 
 
@@ -89,10 +89,10 @@ def check_controller(root: Place, new: ReplicationController) -> None:
     """Check a new ReplicationController."""
     metadata.check_create(root, new.metadata, names.dns_1123_subdomain, namespaced=True)
     spec = new.spec
-    check_non_negative(root.child("spec", "minReadySeconds"), spec.min_ready_seconds)
+    root.child("spec", "minReadySeconds").check_non_negative(spec.min_ready_seconds)
     if not spec.selector:
         root.child("spec", "selector").required()
-    check_non_negative(root.child("spec", "replicas"), spec.replicas)
+    root.child("spec", "replicas").check_non_negative(spec.replicas)
     if not spec.HasField("template"):
         root.child("spec", "template").required()
         return
@@ -122,9 +122,9 @@ def check_controller_status_update(
 
 def _check_status(path: Place, status: Status) -> None:
     for field, shown in _COUNTS:
-        check_non_negative(path.child(shown), getattr(status, field))
+        path.child(shown).check_non_negative(getattr(status, field))
     if isinstance(status, apps_pb2.ReplicaSetStatus):
-        check_non_negative(path.child("terminatingReplicas"), status.terminating_replicas)
+        path.child("terminatingReplicas").check_non_negative(status.terminating_replicas)
     for field, shown in _COUNTS[1:4]:
         count = getattr(status, field)
         if count > status.replicas:
