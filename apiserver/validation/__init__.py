@@ -67,12 +67,12 @@ _RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
     kinds.REPLICATION_CONTROLLER.kind: (
         workloads.check_controller,
         workloads.check_controller_update,
-        workloads.check_controller_status_update,
+        workloads.check_status_update,
     ),
     kinds.REPLICA_SET.kind: (
         workloads.check_replica_set,
         workloads.check_replica_set_update,
-        workloads.check_replica_set_status_update,
+        workloads.check_status_update,
     ),
     kinds.DEPLOYMENT.kind: (
         deployments.check_create,

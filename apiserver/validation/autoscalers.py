@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from apiserver.validation import metadata
-from apiserver.validation.labels import check_label_selector
+from apiserver.validation.metadata import check_label_selector
 from apiserver.validation.place import Place
-from apiserver.validation.resources import check_container_name, check_readable
+from apiserver.validation.resources import check_container_name
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
-from vaina.objects import names, quantity
+from vaina.objects import names
 
 _SELECT: Final = ("Disabled", "Max", "Min")
 _POLICIES: Final = ("Percent", "Pods")
@@ -187,7 +187,7 @@ def _check_target(path: Place, target: v2.MetricTarget) -> None:
 
 
 def _check_positive(path: Place, text: str) -> None:
-    if check_readable(path, text) and quantity.parse(text).nanos <= 0:
+    if (amount := path.check_quantity(text)) and amount.nanos <= 0:
         path.invalid(text, "must be positive")
 
 
@@ -214,7 +214,7 @@ def _check_rules(path: Place, rules: v2.HPAScalingRules) -> None:
         _check_policy(at.index(index), policy)
     if rules.HasField("tolerance"):
         at, text = path.child("tolerance"), rules.tolerance.string
-        if check_readable(at, text) and quantity.parse(text).nanos < 0:
+        if (amount := at.check_quantity(text)) and amount.nanos < 0:
             at.invalid(text, "must be greater than or equal to 0")
 
 

@@ -2,21 +2,17 @@
 
 from typing import Final
 
-from apiserver.validation import metadata, templates
-from apiserver.validation.amounts import check_amount, check_at_most_all, is_zero
-from apiserver.validation.labels import check_label_selector
+from apiserver.validation import metadata, templates, workloads
+from apiserver.validation.metadata import check_label_selector
 from apiserver.validation.place import Place
+from apiserver.validation.workloads import check_share, is_zero
 from vaina.api.apps.v1 import daemon_set_pb2
 from vaina.objects import names, selectors
 
 _TYPES: Final = ("OnDelete", "RollingUpdate")
-_NO_MATCH: Final = "`selector` does not match template `labels`"
 _COUNTS: Final = (
-    ("current_number_scheduled", "currentNumberScheduled"), ("number_misscheduled", "numberMisscheduled"),
-    ("desired_number_scheduled", "desiredNumberScheduled"), ("number_ready", "numberReady"),
-    ("observed_generation", "observedGeneration"), ("updated_number_scheduled", "updatedNumberScheduled"),
-    ("number_available", "numberAvailable"), ("number_unavailable", "numberUnavailable"),
-    ("collision_count", "collisionCount"),
+    "current_number_scheduled", "number_misscheduled", "desired_number_scheduled", "number_ready", "observed_generation",
+    "updated_number_scheduled", "number_available", "number_unavailable", "collision_count",
 )  # fmt: skip
 
 DaemonSet = daemon_set_pb2.DaemonSet
@@ -36,12 +32,11 @@ def check_update(root: Place, new: DaemonSet, old: DaemonSet) -> None:
 
 
 def check_status_update(root: Place, new: DaemonSet, old: DaemonSet) -> None:
-    """Check a changed status: nothing is negative, and collisions are never forgotten."""
+    """Check a changed status."""
     metadata.check_update(root, new.metadata, old.metadata)
-    for field, shown in _COUNTS:
-        root.child("status", shown).check_non_negative(getattr(new.status, field))
-    if new.status.collision_count < old.status.collision_count:
-        root.child("status", "collisionCount").invalid(new.status.collision_count, "cannot be decremented")
+    path = root.child("status")
+    path.check_counts(new.status, *_COUNTS)
+    workloads.check_collisions(path, new.status, old.status)
 
 
 def _check_spec(path: Place, spec: daemon_set_pb2.DaemonSetSpec) -> None:
@@ -52,10 +47,9 @@ def _check_spec(path: Place, spec: daemon_set_pb2.DaemonSetSpec) -> None:
         check_label_selector(at, spec.selector)
         _check_match(path, spec)
     templates.check_endless_template(path.child("template"), spec.template, "DaemonSet")
-    path.child("minReadySeconds").check_non_negative(spec.min_ready_seconds)
+    path.check_counts(spec, "min_ready_seconds")
     _check_strategy(path.child("updateStrategy"), spec.update_strategy)
-    if spec.HasField("revision_history_limit"):
-        path.child("revisionHistoryLimit").check_non_negative(spec.revision_history_limit)
+    path.check_counts(spec, "revision_history_limit")
 
 
 def _check_match(path: Place, spec: daemon_set_pb2.DaemonSetSpec) -> None:
@@ -63,9 +57,7 @@ def _check_match(path: Place, spec: daemon_set_pb2.DaemonSetSpec) -> None:
         selector = selectors.from_message(spec.selector)
     except selectors.SelectorError:
         return
-    labels = spec.template.metadata.labels
-    if not selector.matches(labels):
-        path.child("template", "metadata", "labels").invalid(dict(labels) if labels else None, _NO_MATCH)
+    workloads.check_match(path, selector, spec.template.metadata.labels)
     if not spec.selector.match_labels and not spec.selector.match_expressions:
         path.child("selector").invalid(spec.selector, "empty selector is invalid for daemonset")
 
@@ -82,9 +74,8 @@ def _check_strategy(path: Place, strategy: daemon_set_pb2.DaemonSetUpdateStrateg
         return
     rolling = strategy.rolling_update
     unavailable, surge = rolling.max_unavailable, rolling.max_surge
-    for field, amount in (("maxUnavailable", unavailable), ("maxSurge", surge)):
-        check_amount(at.child(field), amount)
-        check_at_most_all(at.child(field), amount)
+    check_share(at.child("maxUnavailable"), unavailable)
+    check_share(at.child("maxSurge"), surge)
     if is_zero(unavailable) and is_zero(surge):
         at.child("maxUnavailable").required("cannot be 0 when maxSurge is 0")
     if not is_zero(unavailable) and not is_zero(surge):

@@ -6,26 +6,16 @@ Follows `pkg/apis/apps/validation`, and the strategies' immutable fields.
 from typing import Final
 
 from apiserver.validation import metadata, workloads
-from apiserver.validation.amounts import check_amount, check_at_most_all, is_zero
 from apiserver.validation.place import Place
+from apiserver.validation.workloads import check_amount, check_at_most_all, is_zero
 from vaina.api.apps.v1 import controller_revision_pb2, deployment_pb2
 from vaina.objects import names
 
 _TYPES: Final = ("Recreate", "RollingUpdate")
-_TOO_MANY: Final = "cannot be greater than status.replicas"
+_PARTS: Final = ("updated_replicas", "ready_replicas", "available_replicas")
 
 Deployment = deployment_pb2.Deployment
 ControllerRevision = controller_revision_pb2.ControllerRevision
-
-#: (field, name in manifests) of the counts in a status
-_COUNTS: Final = (
-    ("observed_generation", "observedGeneration"), ("replicas", "replicas"), ("updated_replicas", "updatedReplicas"),
-    ("ready_replicas", "readyReplicas"), ("available_replicas", "availableReplicas"),
-    ("unavailable_replicas", "unavailableReplicas"), ("terminating_replicas", "terminatingReplicas"),
-    ("collision_count", "collisionCount"),
-)  # fmt: skip
-#: those that are a part of all
-_PARTS: Final = _COUNTS[2:5]
 
 
 def check_create(root: Place, new: Deployment) -> None:
@@ -42,27 +32,20 @@ def check_update(root: Place, new: Deployment, old: Deployment) -> None:
 
 
 def check_status_update(root: Place, new: Deployment, old: Deployment) -> None:
-    """Check a changed status of a Deployment: a part is no more than all, and collisions are never forgotten."""
+    """Check a changed status."""
     metadata.check_update(root, new.metadata, old.metadata)
-    status = new.status
-    for field, shown in _COUNTS:
-        root.child("status", shown).check_non_negative(getattr(status, field))
-    for field, shown in _PARTS:
-        if getattr(status, field) > status.replicas:
-            root.child("status", shown).invalid(getattr(status, field), _TOO_MANY)
-    if status.available_replicas > status.ready_replicas:
-        at = root.child("status", "availableReplicas")
-        at.invalid(status.available_replicas, "cannot be greater than readyReplicas")
-    if status.collision_count < old.status.collision_count:
-        root.child("status", "collisionCount").invalid(status.collision_count, "cannot be decremented")
+    path, status = root.child("status"), new.status
+    rest = ("unavailable_replicas", "terminating_replicas", "collision_count")
+    path.check_counts(status, "observed_generation", "replicas", *_PARTS, *rest)
+    workloads.check_parts(path, status, *_PARTS)
+    workloads.check_collisions(path, status, old.status)
 
 
 def _check_spec(path: Place, spec: deployment_pb2.DeploymentSpec) -> None:
     path.child("replicas").check_non_negative(spec.replicas)
     workloads.check_selector_and_template(path, spec)
     _check_strategy(path.child("strategy"), spec.strategy)
-    path.child("minReadySeconds").check_non_negative(spec.min_ready_seconds)
-    path.child("revisionHistoryLimit").check_non_negative(spec.revision_history_limit)
+    path.check_counts(spec, "min_ready_seconds", "revision_history_limit")
     if spec.HasField("progress_deadline_seconds"):
         at = path.child("progressDeadlineSeconds")
         at.check_non_negative(spec.progress_deadline_seconds)

@@ -10,7 +10,7 @@ from typing import Final
 from apiserver.validation.place import Place
 from apiserver.validation.windows import visit_containers
 from vaina.api.core.v1 import pod_pb2, reference_pb2
-from vaina.objects import names, quantity
+from vaina.objects import names
 
 ENV_FIELDS: Final = frozenset({
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
@@ -121,15 +121,8 @@ def check_resource_ref(path: Place, ref: reference_pb2.ResourceFieldSelector, *,
 
 
 def _check_divisor(path: Place, ref: reference_pb2.ResourceFieldSelector) -> None:
-    text = ref.divisor.string
-    if not text:
-        return
-    try:
-        amount = quantity.parse(text)
-    except quantity.QuantityError as error:
-        path.invalid(text, str(error))
-        return
-    if not amount.nanos:
+    amount = path.check_quantity(ref.divisor.string) if ref.divisor.string else None
+    if amount is None or not amount.nanos:
         return
     kind = ref.resource.partition(".")[2]
     if kind == "cpu":

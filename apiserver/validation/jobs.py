@@ -3,16 +3,16 @@
 Follows `pkg/apis/batch/validation` and `pkg/registry/batch/job/strategy.go`.
 """
 
-from typing import Any, Final
+from typing import Final
 
-from apiserver.validation import metadata, templates
+from apiserver.validation import metadata, templates, workloads
 from apiserver.validation.job_policies import (
     check_failure_policy,
     check_replacement_policy,
     check_success_policy,
 )
-from apiserver.validation.labels import check_label_selector
-from apiserver.validation.place import Place
+from apiserver.validation.metadata import check_label_selector
+from apiserver.validation.place import Place, given
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names, selectors
@@ -31,18 +31,15 @@ _MANY_COMPLETIONS: Final = 100_000
 _MAX_PARALLELISM_OF_MANY: Final = 10_000
 _MAX_FAILED_INDEXES_OF_MANY: Final = 10_000
 _MAX_MANAGER_BYTES: Final = 63
-_NO_MATCH: Final = "`selector` does not match template `labels`"
-#: (field, name in manifests) of the numbers
-_COUNTS: Final = (
-    ("parallelism", "parallelism"), ("completions", "completions"), ("active_deadline_seconds", "activeDeadlineSeconds"),
-    ("backoff_limit", "backoffLimit"), ("ttl_seconds_after_finished", "ttlSecondsAfterFinished"),
-    ("backoff_limit_per_index", "backoffLimitPerIndex"), ("max_failed_indexes", "maxFailedIndexes"),
-)  # fmt: skip
-#: what an update may not change: (field, name in manifests)
+_OF_INDEXES: Final = ("backoff_limit_per_index", "max_failed_indexes")
+#: what an update may not change
 _IMMUTABLE: Final = (
-    ("completion_mode", "completionMode"), ("pod_failure_policy", "podFailurePolicy"),
-    ("backoff_limit_per_index", "backoffLimitPerIndex"), ("managed_by", "managedBy"), ("success_policy", "successPolicy"),
-)  # fmt: skip
+    "completion_mode",
+    "pod_failure_policy",
+    "backoff_limit_per_index",
+    "managed_by",
+    "success_policy",
+)
 
 Job = job_pb2.Job
 JobSpec = job_pb2.JobSpec
@@ -65,30 +62,21 @@ def check_update(root: Place, new: Job, old: Job) -> None:
     """Check a changed Job: most of what it is stays; how many at a time, and whether at all, may change."""
     check_create(root, new)
     metadata.check_update(root, new.metadata, old.metadata)
-    _check_spec(root.child("spec"), new.spec)
-    _check_completions_update(root.child("spec"), new.spec, old.spec)
-    _check_stays(root.child("spec", "selector"), new.spec, old.spec, "selector")
-    _check_template_update(root.child("spec"), new, old)
-    for field, shown in _IMMUTABLE:
-        _check_stays(root.child("spec", shown), new.spec, old.spec, field)
-
-
-def _check_stays(path: Place, new: Any, old: Any, field: str) -> None:
-    def value(message: Any) -> object:
-        return getattr(message, field) if message.HasField(field) else None
-
-    path.check_immutable(value(new), value(old))
+    path = root.child("spec")
+    _check_spec(path, new.spec)
+    _check_completions_update(path, new.spec, old.spec)
+    path.check_unchanged(new.spec, old.spec, "selector")
+    _check_template_update(path, new, old)
+    path.check_unchanged(new.spec, old.spec, *_IMMUTABLE)
 
 
 def _check_completions_update(path: Place, new: JobSpec, old: JobSpec) -> None:
     """The completions of an indexed Job may change together with its parallelism (KEP-3715)."""
-    at = path.child("completions")
     if not is_indexed(new):
-        _check_stays(at, new, old, "completions")
-        return
-    same = (new.HasField("completions"), new.completions) == (old.HasField("completions"), old.completions)
-    if not same and new.HasField("completions") and new.completions != new.parallelism:
-        at.invalid(new.completions, "can only be modified in tandem with spec.parallelism")
+        path.check_unchanged(new, old, "completions")
+    elif given(new, "completions") not in (None, given(old, "completions"), new.parallelism):
+        detail = "can only be modified in tandem with spec.parallelism"
+        path.child("completions").invalid(new.completions, detail)
 
 
 def _check_template_update(path: Place, new: Job, old: Job) -> None:
@@ -129,27 +117,20 @@ def _check_generated_selector(root: Place, job: Job) -> None:
     spec, meta = job.spec, job.metadata
     if spec.manual_selector or not spec.HasField("selector"):
         return
+    path = root.child("spec")
     if not meta.uid:
         root.child("metadata", "uid").required()
     expected = dict.fromkeys(CONTROLLER_UID_LABELS, meta.uid) | dict.fromkeys(JOB_NAME_LABELS, meta.name)
     labels = spec.template.metadata.labels
-    for key in (
-        *CONTROLLER_UID_LABELS[:1],
-        *JOB_NAME_LABELS[:1],
-        *CONTROLLER_UID_LABELS[1:],
-        *JOB_NAME_LABELS[1:],
-    ):
-        at, detail = (
-            root.child("spec", "template", "metadata", "labels").key(key),
-            f"must be '{expected[key]}'",
-        )
+    for key in (key for pair in zip(CONTROLLER_UID_LABELS, JOB_NAME_LABELS, strict=True) for key in pair):
+        at, detail = path.child("template", "metadata", "labels").key(key), f"must be '{expected[key]}'"
         if key not in labels:
             at.required(detail)
         elif labels[key] != expected[key]:
             at.invalid(labels[key], detail)
     try:
         if not selectors.from_message(spec.selector).matches(expected):
-            root.child("spec", "selector").invalid(spec.selector, "`selector` not auto-generated")
+            path.child("selector").invalid(spec.selector, "`selector` not auto-generated")
     except selectors.SelectorError:
         # Said with the selector's own rules.
         return
@@ -166,9 +147,7 @@ def _check_spec(path: Place, spec: JobSpec) -> None:
         selector = selectors.from_message(spec.selector) if spec.HasField("selector") else selectors.NOTHING
     except selectors.SelectorError:
         return
-    labels = spec.template.metadata.labels
-    if not selector.matches(labels):
-        path.child("template", "metadata", "labels").invalid(dict(labels) if labels else None, _NO_MATCH)
+    workloads.check_match(path, selector, spec.template.metadata.labels)
 
 
 def check_template(path: Place, template: job_pb2.JobTemplateSpec) -> None:
@@ -183,8 +162,10 @@ def check_template(path: Place, template: job_pb2.JobTemplateSpec) -> None:
 
 def check_job_spec(path: Place, spec: JobSpec) -> None:
     """Check a spec, its selector apart."""
-    for field, shown in _COUNTS:
-        path.child(shown).check_non_negative(getattr(spec, field))
+    path.check_counts(
+        spec, "parallelism", "completions", "active_deadline_seconds", "backoff_limit", "ttl_seconds_after_finished",
+        *_OF_INDEXES,
+    )  # fmt: skip
     if spec.HasField("max_failed_indexes") and not spec.HasField("backoff_limit_per_index"):
         path.child("backoffLimitPerIndex").required("when maxFailedIndexes is specified")
     if spec.HasField("managed_by"):
@@ -210,23 +191,19 @@ def check_job_spec(path: Place, spec: JobSpec) -> None:
 
 
 def _check_manager(path: Place, manager: str) -> None:
-    if manager:
-        path.check_value(manager, names.domain_prefixed_path)
-    else:
-        path.required()
+    path.check_required(manager, names.domain_prefixed_path)
     if len(manager.encode()) > _MAX_MANAGER_BYTES:
         path.too_long(_MAX_MANAGER_BYTES)
 
 
 def _check_mode(path: Place, spec: JobSpec) -> None:
-    if spec.HasField("completion_mode") and spec.completion_mode not in (NON_INDEXED, INDEXED):
-        path.child("completionMode").not_supported(spec.completion_mode, (NON_INDEXED, INDEXED))
+    path.check_given(spec, "completion_mode", (NON_INDEXED, INDEXED))
     if spec.completion_mode == INDEXED:
         _check_indexed(path, spec)
     if spec.completion_mode in ("", NON_INDEXED):
-        for field, shown in _COUNTS[-2:]:
+        for field in _OF_INDEXES:
             if spec.HasField(field):
-                path.child(shown).invalid(getattr(spec, field), "requires indexed completion mode")
+                path.field(spec, field).invalid(getattr(spec, field), "requires indexed completion mode")
 
 
 def _check_indexed(path: Place, spec: JobSpec) -> None:

@@ -54,8 +54,8 @@ def _read(path: Place, item: Item, amounts: resources.Quantities) -> _Amounts:
             resources.check_container_name(at, name)
         else:
             resources.check_name(at, name)
-        if resources.check_readable(at, amounts[name].string):
-            found[name] = parse(amounts[name].string)
+        if amount := at.check_quantity(amounts[name].string):
+            found[name] = amount
     return found
 
 

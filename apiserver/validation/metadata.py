@@ -1,4 +1,5 @@
-"""Rules for metadata: names, labels, annotations, owners, finalizers, and what an update may not change.
+"""Rules for metadata: names, labels, annotations, owners, finalizers, and what an update may not change; and for
+label selectors.
 
 Called for every kind. Follows apimachinery's `api/validation/objectmeta.go` and `meta/v1/validation`.
 """
@@ -37,6 +38,31 @@ def check_labels(path: Place, labels: Mapping[str, str]) -> None:
     for key in sorted(labels) if len(labels) > 1 else labels:
         check_label_name(path, key)
         path.check_value(labels[key], names.label_value)
+
+
+def check_label_selector(path: Place, selector: meta_pb2.LabelSelector) -> None:
+    """Check a selector's labels and expressions."""
+    if selector.match_labels:
+        check_labels(path.child("matchLabels"), selector.match_labels)
+    if selector.match_expressions:
+        _check_expressions(path.child("matchExpressions"), selector.match_expressions)
+
+
+def _check_expressions(path: Place, expressions: Iterable[meta_pb2.LabelSelectorRequirement]) -> None:
+    for index, expression in enumerate(expressions):
+        at = path.index(index)
+        if expression.operator in {"In", "NotIn"}:
+            if not expression.values:
+                at.child("values").required("must be specified when `operator` is 'In' or 'NotIn'")
+        elif expression.operator in {"Exists", "DoesNotExist"}:
+            if expression.values:
+                detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                at.child("values").forbidden(detail)
+        else:
+            at.child("operator").invalid(expression.operator, "not a valid selector operator")
+        check_label_name(at.child("key"), expression.key)
+        for position, value in enumerate(expression.values):
+            at.child("values").index(position).check_value(value, names.label_value)
 
 
 def check_annotations(path: Place, annotations: Mapping[str, str]) -> None:

@@ -1,26 +1,35 @@
 """Rules for PersistentVolumes and PersistentVolumeClaims.
 
 Follows `pkg/apis/core/validation`: ValidatePersistentVolume, ValidatePersistentVolumeClaim and their updates.
-Upstream shows the difference of two specs after its sentence; here the sentence stands alone.
+Upstream shows the difference of two specs after its sentence; here the sentence stands alone. Where a source
+differs from that of a Pod's volume only in naming Secrets with their namespaces, the Pod's rule is used.
 """
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Final
-
-from google.protobuf.message import Message
+from typing import Any, Final
 
 from apiserver.validation import metadata
-from apiserver.validation.persistent_volume_sources import check_source
-from apiserver.validation.place import NOT_POSITIVE, Place
+from apiserver.validation.place import NEGATIVE, NOT_POSITIVE, Place
 from apiserver.validation.scheduling import check_node_selector
-from apiserver.validation.volume_legacy import check_access_modes, check_claim_spec
-from vaina.api.core.v1 import persistent_volume_pb2, volume_pb2
+from apiserver.validation.volume_legacy import (
+    LEGACY,
+    Check,
+    Source,
+    check_access_modes,
+    check_claim_spec,
+    check_csi_driver,
+    check_secret,
+    check_source,
+)
+from apiserver.validation.volumes import check_host_path
+from vaina.api.core.v1 import persistent_volume_pb2 as pv
+from vaina.api.core.v1 import volume_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects import names, quantity
 
-PersistentVolume = persistent_volume_pb2.PersistentVolume
-PersistentVolumeClaim = persistent_volume_pb2.PersistentVolumeClaim
+PersistentVolume = pv.PersistentVolume
+PersistentVolumeClaim = pv.PersistentVolumeClaim
 
 #: names the class of a claim, as it was done before the field
 CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
@@ -31,13 +40,89 @@ _SPEC_STAYS: Final = "spec is immutable after creation except resources.requests
 _SOURCE_STAYS: Final = "spec.persistentvolumesource is immutable after creation"
 
 
+def _check_glusterfs(path: Place, source: pv.GlusterfsPersistentVolumeSource) -> None:
+    if not source.HasField("endpoints_namespace"):
+        return
+    at, namespace = path.child("endpointsNamespace"), source.endpoints_namespace
+    if not namespace:
+        at.invalid(namespace, "if the endpointnamespace is set, it must be a valid namespace name")
+    else:
+        at.check_value(namespace, names.dns_1123_label)
+
+
+def _check_secret_namespace(path: Place, source: Any) -> None:
+    check_secret(path, source, "namespace")
+
+
+def _check_azure_file(path: Place, source: pv.AzureFilePersistentVolumeSource) -> None:
+    if source.HasField("secret_namespace") and not source.secret_namespace:
+        path.child("secretNamespace").required()
+
+
+def _check_local(path: Place, source: pv.LocalVolumeSource) -> None:
+    path.child("path").check_required(source.path, names.no_backsteps)
+
+
+_CSI_SECRETS: Final = (
+    "controller_publish_secret_ref", "controller_expand_secret_ref", "node_publish_secret_ref",
+    "node_expand_secret_ref", "node_stage_secret_ref",
+)  # fmt: skip
+
+
+def _check_csi(path: Place, source: pv.CSIPersistentVolumeSource) -> None:
+    check_csi_driver(path.child("driver"), source.driver)
+    if not source.volume_handle:
+        path.child("volumeHandle").required()
+    for field in _CSI_SECRETS:
+        if source.HasField(field):
+            secret, at = getattr(source, field), path.field(source, field)
+            at.child("name").check_required(secret.name, names.dns_1123_subdomain)
+            at.child("namespace").check_required(secret.namespace, names.dns_1123_label)
+
+
+_SOURCES: Final[Mapping[str, Source]] = {
+    **LEGACY,
+    "host_path": Source(check=check_host_path),
+    "local": Source(check=_check_local),
+    "csi": Source(check=_check_csi),
+}
+#: field -> what a PersistentVolume's source needs besides what a Pod's needs
+_MORE: Final[Mapping[str, Check]] = {
+    "glusterfs": _check_glusterfs,
+    "iscsi": check_secret,
+    "cinder": _check_secret_namespace,
+    "azure_file": _check_azure_file,
+    "storageos": _check_secret_namespace,
+}
+#: the order in which upstream looks at the sources
+_ORDER: Final = (
+    "host_path", "gce_persistent_disk", "aws_elastic_block_store", "glusterfs", "flocker", "nfs", "rbd", "quobyte",
+    "cephfs", "iscsi", "cinder", "fc", "flex_volume", "azure_file", "vsphere_volume", "photon_persistent_disk",
+    "portworx_volume", "azure_disk", "scale_io", "local", "storageos", "csi",
+)  # fmt: skip
+
+
+def _check_source(path: Place, source: pv.PersistentVolumeSource, *, placed: bool) -> None:
+    """Check where the storage is; `placed`: the volume says which nodes can reach it."""
+    listed = [field for field in _ORDER if source.HasField(field)]
+    if not listed:
+        path.required("must specify a volume type")
+    for field in listed:
+        is_first = field == listed[0]
+        check_source(path, _SOURCES[field], source, field, is_first=is_first)
+        if is_first and field in _MORE:
+            _MORE[field](path.field(source, field), getattr(source, field))
+        if is_first and field == "local" and not placed:
+            path.child("nodeAffinity").required("Local volume requires node affinity")
+
+
 def check_volume(root: Place, volume: PersistentVolume) -> None:
     """Check a new PersistentVolume."""
     metadata.check_create(root, volume.metadata, names.dns_1123_subdomain, namespaced=False)
     _check_spec(root.child("spec"), volume.spec)
 
 
-def _check_spec(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+def _check_spec(path: Place, spec: pv.PersistentVolumeSpec) -> None:
     if not spec.access_modes:
         path.child("accessModes").required()
     check_access_modes(path.child("accessModes"), spec.access_modes)
@@ -46,19 +131,18 @@ def _check_spec(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -
     if policy and policy not in _POLICIES:
         path.child("persistentVolumeReclaimPolicy").not_supported(policy, _POLICIES)
     placed = _check_node_affinity(path.child("nodeAffinity"), spec)
-    check_source(path, spec.persistent_volume_source, placed=placed)
+    _check_source(path, spec.persistent_volume_source, placed=placed)
     if policy == "Recycle" and _is_root(spec.persistent_volume_source):
         words = "may not be 'recycle' for a hostPath mount of '/'"
         path.child("persistentVolumeReclaimPolicy").forbidden(words)
     if spec.storage_class_name:
         path.child("storageClassName").check_value(spec.storage_class_name, names.dns_1123_subdomain)
-    if spec.HasField("volume_mode") and spec.volume_mode not in _MODES:
-        path.child("volumeMode").not_supported(spec.volume_mode, _MODES)
+    path.check_given(spec, "volume_mode", _MODES)
     if spec.HasField("volume_attributes_class_name"):
         _check_attributes_class(path, spec)
 
 
-def check_inline_spec(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+def check_inline_spec(path: Place, spec: pv.PersistentVolumeSpec) -> None:
     """Check the spec of a volume that is no object of its own.
 
     It names a driver's volume, and has nothing that only such an object has.
@@ -73,35 +157,28 @@ def check_inline_spec(path: Place, spec: persistent_volume_pb2.PersistentVolumeS
     if not spec.access_modes:
         path.child("accessModes").required()
     check_access_modes(path.child("accessModes"), spec.access_modes)
-    for name, given in (
-        ("persistentVolumeReclaimPolicy", bool(spec.persistent_volume_reclaim_policy)),
-        ("nodeAffinity", spec.HasField("node_affinity")),
-        ("storageClassName", bool(spec.storage_class_name)),
-        ("volumeMode", spec.HasField("volume_mode")),
-    ):
-        if given:
-            path.child(name).forbidden(elsewhere)
-    check_source(path, spec.persistent_volume_source, placed=False)
+    set_fields = {field.name for field, _ in spec.ListFields()}
+    for name in ("persistent_volume_reclaim_policy", "node_affinity", "storage_class_name", "volume_mode"):
+        if name in set_fields:
+            path.field(spec, name).forbidden(elsewhere)
+    _check_source(path, spec.persistent_volume_source, placed=False)
     if spec.HasField("volume_attributes_class_name"):
         path.child(_CLASS).forbidden(elsewhere)
 
 
-def _check_capacity(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+def _check_capacity(path: Place, spec: pv.PersistentVolumeSpec) -> None:
     if not spec.capacity:
         path.required()
     if list(spec.capacity) != ["storage"]:
         shown = {name: spec.capacity[name].string for name in spec.capacity}
         path.not_supported(shown, ("storage",))
     for name in sorted(spec.capacity):
-        text = spec.capacity[name].string
-        try:
-            if quantity.parse(text).nanos <= 0:
-                path.key(name).invalid(text, NOT_POSITIVE)
-        except quantity.QuantityError as error:
-            path.key(name).invalid(text, str(error))
+        at, text = path.key(name), spec.capacity[name].string
+        if (amount := at.check_quantity(text)) and amount.nanos <= 0:
+            at.invalid(text, NOT_POSITIVE)
 
 
-def _check_node_affinity(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> bool:
+def _check_node_affinity(path: Place, spec: pv.PersistentVolumeSpec) -> bool:
     """Check which nodes can reach the storage; say whether anything is said of it."""
     if not spec.HasField("node_affinity"):
         return False
@@ -112,11 +189,11 @@ def _check_node_affinity(path: Place, spec: persistent_volume_pb2.PersistentVolu
     return True
 
 
-def _is_root(source: persistent_volume_pb2.PersistentVolumeSource) -> bool:
+def _is_root(source: pv.PersistentVolumeSource) -> bool:
     return source.HasField("host_path") and str(PurePosixPath(source.host_path.path)) in ("/", "//")
 
 
-def _check_attributes_class(path: Place, spec: persistent_volume_pb2.PersistentVolumeSpec) -> None:
+def _check_attributes_class(path: Place, spec: pv.PersistentVolumeSpec) -> None:
     path.child(_CLASS).check_required(
         spec.volume_attributes_class_name, names.dns_1123_subdomain, "an empty string is disallowed"
     )
@@ -130,13 +207,13 @@ def check_volume_update(root: Place, new: PersistentVolume, old: PersistentVolum
     metadata.check_update(root, new.metadata, old.metadata)
     if _source_bytes(new, old) != _source_bytes(old, old):
         root.child("spec", "persistentvolumesource").forbidden(_SOURCE_STAYS)
-    root.child("volumeMode").check_immutable(_given(new.spec, "volume_mode"), _given(old.spec, "volume_mode"))
+    # Upstream's paths of the next two lack `spec`.
+    root.check_unchanged(new.spec, old.spec, "volume_mode")
     if old.spec.HasField("node_affinity"):
         root.child("nodeAffinity").check_immutable(new.spec.node_affinity, old.spec.node_affinity)
-    at = root.child("spec", _CLASS)
     field = "volume_attributes_class_name"
     if old.spec.HasField(field) and not new.spec.HasField(field):
-        at.forbidden("update from non-nil value to nil is forbidden")
+        root.child("spec", _CLASS).forbidden("update from non-nil value to nil is forbidden")
 
 
 def _source_bytes(volume: PersistentVolume, old: PersistentVolume) -> bytes:
@@ -144,15 +221,11 @@ def _source_bytes(volume: PersistentVolume, old: PersistentVolume) -> bytes:
 
     A Secret for growing may be named later than the rest.
     """
-    source = volume.spec.persistent_volume_source
-    if volume is not old and not old.spec.persistent_volume_source.csi.HasField(
-        "controller_expand_secret_ref"
-    ):
-        copy = persistent_volume_pb2.PersistentVolumeSource()
-        copy.CopyFrom(source)
-        if copy.HasField("csi"):
-            copy.csi.ClearField("controller_expand_secret_ref")
-        source = copy
+    source = pv.PersistentVolumeSource()
+    source.CopyFrom(volume.spec.persistent_volume_source)
+    was_named = old.spec.persistent_volume_source.csi.HasField("controller_expand_secret_ref")
+    if source.HasField("csi") and not was_named:
+        source.csi.ClearField("controller_expand_secret_ref")
     return source.SerializeToString(deterministic=True)
 
 
@@ -175,9 +248,8 @@ def check_claim_update(root: Place, new: PersistentVolumeClaim, old: PersistentV
     if _spec_bytes(new, new, old) != _spec_bytes(old, new, old):
         root.child("spec").forbidden(_SPEC_STAYS)
     _check_size(root.child("spec"), new, old)
-    root.child("volumeMode").check_immutable(_given(new.spec, "volume_mode"), _given(old.spec, "volume_mode"))
-    field = "volume_attributes_class_name"
-    if old.spec.volume_attributes_class_name and not new.spec.HasField(field):
+    root.check_unchanged(new.spec, old.spec, "volume_mode")
+    if old.spec.volume_attributes_class_name and not new.spec.HasField("volume_attributes_class_name"):
         root.child("spec", _CLASS).forbidden("update from non-nil value to nil is forbidden")
 
 
@@ -212,11 +284,13 @@ def _spec_bytes(
 
 def _check_size(path: Place, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
     """A claim may shrink again when growing failed, but never to less than it has."""
-    sizes = [_nanos(claim.spec.resources.requests) for claim in (new, old)]
-    if None in sizes:
-        return
-    has = _nanos(old.status.capacity) or 0
-    if (sizes[0] or 0) < (sizes[1] or 0) and (sizes[0] or 0) <= has:
+    wanted, before = (_nanos(claim.spec.resources.requests) for claim in (new, old))
+    if (
+        wanted is not None
+        and before is not None
+        and wanted < before
+        and wanted <= (_nanos(old.status.capacity) or 0)
+    ):
         path.child("resources", "requests", "storage").forbidden("field can not be less than status.capacity")
 
 
@@ -234,18 +308,9 @@ def check_claim_status_update(root: Place, new: PersistentVolumeClaim, old: Pers
     metadata.check_update(root, new.metadata, old.metadata)
     if not new.spec.access_modes:
         root.child("Spec", "accessModes").required()
-    for field, amounts in (
-        ("capacity", new.status.capacity),
-        ("allocatedResources", new.status.allocated_resources),
-    ):
+    for field in ("capacity", "allocated_resources"):
+        amounts = getattr(new.status, field)
         for name in sorted(amounts):
-            text, at = amounts[name].string, root.child("status", field).key(name)
-            try:
-                if quantity.parse(text).nanos < 0:
-                    at.invalid(text, "must be greater than or equal to 0")
-            except quantity.QuantityError as error:
-                at.invalid(text, str(error))
-
-
-def _given(message: Message, field: str) -> object:
-    return getattr(message, field) if message.HasField(field) else None
+            text, at = amounts[name].string, root.child("status").field(new.status, field).key(name)
+            if (amount := at.check_quantity(text)) and amount.nanos < 0:
+                at.invalid(text, NEGATIVE)

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from google.protobuf.message import Message
 
 from vaina.errors import FieldError
-from vaina.objects import field_path, names
+from vaina.objects import field_path, names, quantity
 from vaina.objects.field_path import Path
 
 V = TypeVar("V", str, int)
@@ -101,6 +101,19 @@ class Place(Path):
         else:
             self.required()
 
+    def check_given(self, message: Message, field: str, allowed: Iterable[str]) -> None:
+        """Report a field of a message that is given, but none of the texts allowed."""
+        if message.HasField(field):
+            self.field(message, field).check_supported(getattr(message, field), allowed)
+
+    def check_quantity(self, text: str) -> quantity.Amount | None:
+        """Report a text that is no quantity; return the amount where it is one."""
+        try:
+            return quantity.parse(text)
+        except quantity.QuantityError as error:
+            self.invalid(text, str(error))
+            return None
+
     def check_unique(self, value: V, seen: set[V]) -> None:
         """Report a value that was seen before, and remember it."""
         if value in seen:
@@ -117,11 +130,22 @@ class Place(Path):
         if new != old:
             self.invalid(new, IMMUTABLE)
 
+    def check_unchanged(self, new: Message, old: Message, *fields: str) -> None:
+        """Report fields of a message that an update may neither change, give nor take away."""
+        for field in fields:
+            self.field(new, field).check_immutable(given(new, field), given(old, field))
+
     def check_counts(self, message: Message, *fields: str) -> None:
         """Report negative numbers among fields of a message."""
         for field in fields:
             if (value := getattr(message, field)) < 0:
                 self.field(message, field).invalid(value, NEGATIVE)
+
+
+def given(message: Message, field: str) -> Any:
+    """Return the value of a field, or None where it is not given."""
+    has_presence = message.DESCRIPTOR.fields_by_name[field].has_presence
+    return getattr(message, field) if not has_presence or message.HasField(field) else None
 
 
 class _Nowhere(Place):

@@ -104,22 +104,10 @@ def check_pod_name(path: Place, name: str) -> None:
         path.not_supported(name, ["cpu", "memory"])
 
 
-def check_readable(path: Place, text: str) -> bool:
-    """Check that a text is a quantity; say whether it is."""
-    try:
-        quantity.parse(text)
-    except quantity.QuantityError as error:
-        path.invalid(text, str(error))
-        return False
-    return True
-
-
 def check_amount(path: Place, name: str, text: str) -> bool:
     """Check an amount of a resource; say whether it can be read."""
-    try:
-        amount = quantity.parse(text)
-    except quantity.QuantityError as error:
-        path.invalid(text, str(error))
+    amount = path.check_quantity(text)
+    if amount is None:
         return False
     if amount.nanos < 0:
         path.invalid(str(amount), NEGATIVE)

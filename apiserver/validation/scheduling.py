@@ -7,8 +7,7 @@ taints of nodes.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from apiserver.validation.labels import check_label_selector
-from apiserver.validation.metadata import check_label_name
+from apiserver.validation.metadata import check_label_name, check_label_selector
 from apiserver.validation.place import Place
 from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
 from vaina.api.meta.v1 import meta_pb2

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from apiserver.validation.labels import check_label_selector
-from apiserver.validation.metadata import check_label_name
+from apiserver.validation.metadata import check_label_name, check_label_selector
 from apiserver.validation.place import NOT_POSITIVE, Place
 from apiserver.validation.scheduling import KEY_IN_SELECTOR, WITHOUT_SELECTOR
 from vaina.api.core.v1 import pod_pb2

@@ -6,28 +6,19 @@ and its controller then fails to make the Pods.
 
 from typing import Final
 
-from apiserver.validation import metadata, templates
-from apiserver.validation.amounts import check_amount, check_at_most_all, is_zero
-from apiserver.validation.labels import check_label_selector
+from apiserver.validation import metadata, templates, workloads
+from apiserver.validation.metadata import check_label_selector
 from apiserver.validation.place import Place
+from apiserver.validation.workloads import check_amount, check_at_most_all, is_zero
 from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names, selectors
 
 _POLICIES: Final = ("OrderedReady", "Parallel")
 _RETENTION: Final = ("Delete", "Retain")
-_TOO_MANY: Final = "cannot be greater than status.replicas"
-_NO_MATCH: Final = "`selector` does not match template `labels`"
 #: fields of a spec that an update may not change, in upstream's order (`ValidateStatefulSetUpdate`, 1.37)
-_FIXED: Final = (
-    ("selector", "selector"), ("volume_claim_templates", "volumeClaimTemplates"), ("service_name", "serviceName"),
-    ("pod_management_policy", "podManagementPolicy"),
-)  # fmt: skip
-_COUNTS: Final = (
-    ("replicas", "replicas"), ("ready_replicas", "readyReplicas"), ("current_replicas", "currentReplicas"),
-    ("updated_replicas", "updatedReplicas"), ("available_replicas", "availableReplicas"),
-    ("observed_generation", "observedGeneration"), ("collision_count", "collisionCount"),
-)  # fmt: skip
+_FIXED: Final = ("selector", "volume_claim_templates", "service_name", "pod_management_policy")
+_PARTS: Final = ("ready_replicas", "current_replicas", "updated_replicas", "available_replicas")
 
 StatefulSet = stateful_set_pb2.StatefulSet
 Spec = stateful_set_pb2.StatefulSetSpec
@@ -47,24 +38,18 @@ def check_update(root: Place, new: StatefulSet, old: StatefulSet) -> None:
     metadata.check_create(root, new.metadata, names.dns_1123_subdomain, namespaced=True)
     _check_spec(root.child("spec"), new.spec, is_new=False)
     metadata.check_update(root, new.metadata, old.metadata)
-    for field, shown in _FIXED:
-        root.child("spec", shown).check_immutable(getattr(new.spec, field), getattr(old.spec, field))
+    for field in _FIXED:
+        at = root.child("spec").field(new.spec, field)
+        at.check_immutable(getattr(new.spec, field), getattr(old.spec, field))
 
 
 def check_status_update(root: Place, new: StatefulSet, old: StatefulSet) -> None:
-    """Check a changed status: a part is no more than all, and collisions are never forgotten."""
-    status = new.status
-    for field, shown in _COUNTS:
-        root.child("status", shown).check_non_negative(getattr(status, field))
-    for field, shown in _COUNTS[1:5]:
-        if getattr(status, field) > status.replicas:
-            root.child("status", shown).invalid(getattr(status, field), _TOO_MANY)
-    if status.available_replicas > status.ready_replicas:
-        detail = "cannot be greater than status.readyReplicas"
-        root.child("status", "availableReplicas").invalid(status.available_replicas, detail)
+    """Check a changed status."""
+    path, status = root.child("status"), new.status
+    path.check_counts(status, "replicas", *_PARTS, "observed_generation", "collision_count")
+    workloads.check_parts(path, status, *_PARTS, ready="status.readyReplicas")
     metadata.check_update(root, new.metadata, old.metadata)
-    if status.collision_count < old.status.collision_count:
-        root.child("status", "collisionCount").invalid(status.collision_count, "cannot be decremented")
+    workloads.check_collisions(path, status, old.status)
 
 
 def _check_spec(path: Place, spec: Spec, *, is_new: bool) -> None:
@@ -75,15 +60,12 @@ def _check_spec(path: Place, spec: Spec, *, is_new: bool) -> None:
         at.invalid(spec.pod_management_policy, "must be 'OrderedReady' or 'Parallel'")
     _check_strategy(path.child("updateStrategy"), spec.update_strategy)
     _check_retention(path.child("persistentVolumeClaimRetentionPolicy"), spec)
-    path.child("replicas").check_non_negative(spec.replicas)
-    path.child("minReadySeconds").check_non_negative(spec.min_ready_seconds)
+    path.check_counts(spec, "replicas", "min_ready_seconds")
     if spec.service_name and is_new:
         # It becomes the subdomain of every Pod.
         path.child("serviceName").check_value(spec.service_name, names.dns_1123_label)
-    if spec.HasField("ordinals"):
-        path.child("ordinals", "start").check_non_negative(spec.ordinals.start)
-    if spec.HasField("revision_history_limit"):
-        path.child("revisionHistoryLimit").check_non_negative(spec.revision_history_limit)
+    path.child("ordinals").check_counts(spec.ordinals, "start")
+    path.check_counts(spec, "revision_history_limit")
     _check_selector(path, spec)
     _check_template(path, spec)
 
@@ -132,9 +114,7 @@ def _check_selector(path: Place, spec: Spec) -> None:
     except selectors.SelectorError:
         at.invalid(spec.selector, "invalid label selector")
         return
-    labels = spec.template.metadata.labels
-    if not selector.matches(labels):
-        path.child("template", "metadata", "labels").invalid(dict(labels) if labels else None, _NO_MATCH)
+    workloads.check_match(path, selector, spec.template.metadata.labels)
 
 
 def _check_template(path: Place, spec: Spec) -> None:
@@ -145,10 +125,4 @@ def _check_template(path: Place, spec: Spec) -> None:
         if claim.metadata.name and claim.metadata.name not in known:
             source = template.spec.volumes.add(name=claim.metadata.name).volume_source
             source.persistent_volume_claim.claim_name = claim.metadata.name
-    at = path.child("template")
-    templates.check_template(at, template)
-    if template.spec.restart_policy != "Always":
-        at.child("spec", "restartPolicy").not_supported(template.spec.restart_policy, ["Always"])
-    if template.spec.HasField("active_deadline_seconds"):
-        where = at.child("spec", "activeDeadlineSeconds")
-        where.forbidden("activeDeadlineSeconds in StatefulSet is not Supported")
+    templates.check_endless_template(path.child("template"), template, "StatefulSet")

@@ -6,13 +6,12 @@ Follows `pkg/apis/storage/validation`.
 from typing import Final
 
 from apiserver.validation import metadata
-from apiserver.validation.labels import check_label_selector
+from apiserver.validation.metadata import check_label_selector
 from apiserver.validation.persistent_volumes import check_inline_spec
 from apiserver.validation.place import NEGATIVE, Place
 from apiserver.validation.volume_legacy import check_csi_driver
-from vaina.api.meta.v1 import meta_pb2
 from vaina.api.storage.v1 import csi_driver_pb2, csi_storage_capacity_pb2, volume_attachment_pb2
-from vaina.objects import names, quantity
+from vaina.objects import names
 
 CSIDriver = csi_driver_pb2.CSIDriver
 CSIStorageCapacity = csi_storage_capacity_pb2.CSIStorageCapacity
@@ -141,15 +140,9 @@ def check_capacity(root: Place, made: CSIStorageCapacity) -> None:
         check_label_selector(root.child("nodeTopology"), made.node_topology)
     root.child("storageClassName").check_value(made.storage_class_name, names.dns_1123_subdomain)
     if made.HasField("capacity"):
-        _check_amount(root.child("capacity"), made.capacity)
-
-
-def _check_amount(path: Place, amount: meta_pb2.Quantity) -> None:
-    try:
-        if quantity.parse(amount.string or "0").nanos < 0:
-            path.invalid(amount.string, NEGATIVE)
-    except quantity.QuantityError as error:
-        path.invalid(amount.string, str(error))
+        at, text = root.child("capacity"), made.capacity.string
+        if text and (amount := at.check_quantity(text)) and amount.nanos < 0:
+            at.invalid(text, NEGATIVE)
 
 
 def check_capacity_update(root: Place, new: CSIStorageCapacity, old: CSIStorageCapacity) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from google.protobuf.message import Message
 
 from apiserver.validation import env
-from apiserver.validation.labels import check_label_selector
+from apiserver.validation.metadata import check_label_selector
 from apiserver.validation.place import Place
 from vaina.api.core.v1 import volume_pb2
 from vaina.objects import names

@@ -6,63 +6,64 @@ named in a warning (`warnings.py`). Follows `pkg/apis/core/validation`.
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from apiserver.validation.labels import check_label_selector
-from apiserver.validation.metadata import check_annotations, check_labels
+from google.protobuf.message import Message
+
+from apiserver.validation.metadata import check_annotations, check_label_selector, check_labels
 from apiserver.validation.place import NOT_POSITIVE, Place
 from vaina.api.core.v1 import reference_pb2, volume_pb2
-from vaina.objects import names, quantity
+from vaina.objects import names
 
-_IQN: Final = re.compile(r"iqn\.\d{4}-\d{2}\.([A-Za-z0-9.-]+)(:[^,;*&$|\s]+)$", re.ASCII)
-_EUI: Final = re.compile(r"^eui.[A-Za-z0-9]{16}$", re.ASCII)
-_NAA: Final = re.compile(r"^naa.[A-Za-z0-9]{32}$", re.ASCII)
-_ISCSI_FORMATS: Final = {"iqn": _IQN, "eui": _EUI, "naa": _NAA}
+_ISCSI_FORMATS: Final = {
+    "iqn": re.compile(r"iqn\.\d{4}-\d{2}\.([A-Za-z0-9.-]+)(:[^,;*&$|\s]+)$", re.ASCII),
+    "eui": re.compile(r"^eui.[A-Za-z0-9]{16}$", re.ASCII),
+    "naa": re.compile(r"^naa.[A-Za-z0-9]{32}$", re.ASCII),
+}
 _HOST_PORTS: Final = "must be a host:port pair or multiple pairs separated by commas"
 ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 
 Check = Callable[[Place, Any], None]
 
 
-def _needs(*fields: tuple[str, str]) -> Check:
-    """Return the check of a source that only has fields which must not be empty: (field, name in manifests)."""
+class Source(NamedTuple):
+    """The rules for one kind of source."""
 
-    def check(path: Place, source: Any) -> None:
-        for field, shown in fields:
-            if not getattr(source, field):
-                path.child(shown).required()
+    #: fields that may not be empty
+    needs: tuple[str, ...] = ()
+    check: Check | None = None
+    #: upstream's name in paths, and in "more than 1 volume type", where it is not that of manifests
+    shown: str = ""
+    shown_in_excess: str = ""
 
-    return check
+
+def check_source(path: Place, rules: Source, holder: Message, field: str, *, is_first: bool) -> None:
+    """Check a source of a volume. The first one must be in order; any other is one too many."""
+    if not is_first:
+        at = path.child(rules.shown_in_excess) if rules.shown_in_excess else path.field(holder, field)
+        at.forbidden("may not specify more than 1 volume type")
+        return
+    at, source = path.child(rules.shown) if rules.shown else path.field(holder, field), getattr(holder, field)
+    for name in rules.needs:
+        if not getattr(source, name):
+            at.field(source, name).required()
+    if rules.check is not None:
+        rules.check(at, source)
 
 
 def _check_git_repo(path: Place, source: volume_pb2.GitRepoVolumeSource) -> None:
-    if not source.repository:
-        path.child("repository").required()
     path.child("directory").check_value(source.directory, names.local_descending_path)
 
 
-def _check_partition(path: Place, partition: int) -> None:
-    if not 0 <= partition <= 255:
-        path.child("partition").invalid(partition, names.in_range(1, 255))
-
-
-def _check_gce_disk(path: Place, source: volume_pb2.GCEPersistentDiskVolumeSource) -> None:
-    if not source.pd_name:
-        path.child("pdName").required()
-    _check_partition(path, source.partition)
-
-
-def _check_aws_disk(path: Place, source: volume_pb2.AWSElasticBlockStoreVolumeSource) -> None:
-    if not source.volume_id:
-        path.child("volumeID").required()
-    _check_partition(path, source.partition)
+def _check_partition(
+    path: Place,
+    source: volume_pb2.GCEPersistentDiskVolumeSource | volume_pb2.AWSElasticBlockStoreVolumeSource,
+) -> None:
+    if not 0 <= source.partition <= 255:
+        path.child("partition").invalid(source.partition, names.in_range(1, 255))
 
 
 def _check_nfs(path: Place, source: volume_pb2.NFSVolumeSource) -> None:
-    if not source.server:
-        path.child("server").required()
-    if not source.path:
-        path.child("path").required()
     if not source.path.startswith("/"):
         path.child("path").invalid(source.path, "must be an absolute path")
 
@@ -75,15 +76,15 @@ def _check_iscsi_name(path: Place, name: str) -> None:
         path.invalid(name, "must be valid format")
 
 
+def _check_lun(path: Place, lun: int) -> None:
+    if not 0 <= lun <= 255:
+        path.child("lun").invalid(lun, names.in_range(0, 255))
+
+
 def _check_iscsi(path: Place, source: volume_pb2.ISCSIVolumeSource) -> None:
-    if not source.target_portal:
-        path.child("targetPortal").required()
-    if not source.iqn:
-        path.child("iqn").required()
-    else:
+    if source.iqn:
         _check_iscsi_name(path.child("iqn"), source.iqn)
-    if not 0 <= source.lun <= 255:
-        path.child("lun").invalid(source.lun, names.in_range(0, 255))
+    _check_lun(path, source.lun)
     chap = source.chap_auth_discovery or source.chap_auth_session
     if chap and not source.HasField("secret_ref"):
         path.child("secretRef").required()
@@ -100,11 +101,10 @@ def _check_flocker(path: Place, source: volume_pb2.FlockerVolumeSource) -> None:
         path.child("datasetName").invalid(source.dataset_name, "must not contain '/'")
 
 
-def _check_cinder(path: Place, source: volume_pb2.CinderVolumeSource) -> None:
-    if not source.volume_id:
-        path.child("volumeID").required()
-    if source.HasField("secret_ref") and not source.secret_ref.name:
-        path.child("secretRef", "name").required()
+def check_secret(path: Place, source: Any, field: str = "name") -> None:
+    """Check that a Secret that a source names has a name, or a namespace."""
+    if source.HasField("secret_ref") and not getattr(source.secret_ref, field):
+        path.child("secretRef", field).required()
 
 
 def _is_host_port(text: str) -> bool:
@@ -137,13 +137,11 @@ def _check_fc(path: Place, source: volume_pb2.FCVolumeSource) -> None:
         return
     if not source.HasField("lun"):
         path.child("lun").required("lun is required if targetWWNs is specified")
-    elif not 0 <= source.lun <= 255:
-        path.child("lun").invalid(source.lun, names.in_range(0, 255))
+    else:
+        _check_lun(path, source.lun)
 
 
 def _check_flex(path: Place, source: volume_pb2.FlexVolumeSource) -> None:
-    if not source.driver:
-        path.child("driver").required()
     for key in sorted(source.options):
         domain = "." + key.partition("/")[0].lower()
         if domain.endswith((".kubernetes.io", ".k8s.io")):
@@ -159,12 +157,7 @@ _BLOB_URI: Final = "https://{account-name}.blob.core.windows.net/{container-name
 
 
 def _check_azure_disk(path: Place, source: volume_pb2.AzureDiskVolumeSource) -> None:
-    if not source.disk_name:
-        path.child("diskName").required()
-    if not source.disk_uri:
-        path.child("diskURI").required()
-    if source.HasField("caching_mode") and source.caching_mode not in _CACHING:
-        path.child("cachingMode").not_supported(source.caching_mode, _CACHING)
+    path.check_given(source, "caching_mode", _CACHING)
     if not source.HasField("kind"):
         return
     path.child("kind").check_supported(source.kind, _DISK_KINDS)
@@ -178,8 +171,7 @@ def _check_storage_os(path: Place, source: volume_pb2.StorageOSVolumeSource) -> 
     path.child("volumeName").check_required(source.volume_name, names.dns_1123_label)
     if source.volume_namespace:
         path.child("volumeNamespace").check_value(source.volume_namespace, names.dns_1123_label)
-    if source.HasField("secret_ref") and not source.secret_ref.name:
-        path.child("secretRef", "name").required()
+    check_secret(path, source)
 
 
 def check_csi_driver(path: Place, driver: str) -> None:
@@ -229,8 +221,7 @@ def check_claim_spec(path: Place, spec: volume_pb2.PersistentVolumeClaimSpec) ->
     _check_storage(path.child("resources"), spec.resources)
     if spec.HasField("storage_class_name") and spec.storage_class_name:
         path.child("storageClassName").check_value(spec.storage_class_name, names.dns_1123_subdomain)
-    if spec.HasField("volume_mode") and spec.volume_mode not in {"Block", "Filesystem"}:
-        path.child("volumeMode").not_supported(spec.volume_mode, ["Block", "Filesystem"])
+    path.check_given(spec, "volume_mode", ("Block", "Filesystem"))
     _check_data_sources(path, spec)
     if spec.volume_attributes_class_name:
         at = path.child("volumeAttributesClassName")
@@ -284,44 +275,33 @@ def _check_storage(path: Place, resources: reference_pb2.VolumeResourceRequireme
         return
     text = resources.requests["storage"].string
     at = path.key("storage")
-    try:
-        amount = quantity.parse(text)
-    except quantity.QuantityError as error:
-        at.invalid(text, str(error))
-        return
-    if amount.nanos <= 0:
+    if (amount := at.check_quantity(text)) and amount.nanos <= 0:
         at.invalid(str(amount), NOT_POSITIVE)
 
 
-#: (field, name in manifests, name in upstream's "more than 1 volume type", check)
-LEGACY: Final[dict[str, tuple[str, str, Check]]] = {
-    "git_repo": ("gitRepo", "gitRepo", _check_git_repo),
-    "gce_persistent_disk": ("persistentDisk", "gcePersistentDisk", _check_gce_disk),
-    "aws_elastic_block_store": ("awsElasticBlockStore", "awsElasticBlockStore", _check_aws_disk),
-    "nfs": ("nfs", "nfs", _check_nfs),
-    "iscsi": ("iscsi", "iscsi", _check_iscsi),
-    "glusterfs": ("glusterfs", "glusterfs", _needs(("endpoints", "endpoints"), ("path", "path"))),
-    "flocker": ("flocker", "flocker", _check_flocker),
-    "persistent_volume_claim": (
-        "persistentVolumeClaim", "persistentVolumeClaim", _needs(("claim_name", "claimName")),
-    ),
-    "rbd": ("rbd", "rbd", _needs(("monitors", "monitors"), ("image", "image"))),
-    "cinder": ("cinder", "cinder", _check_cinder),
-    "cephfs": ("cephfs", "cephFS", _needs(("monitors", "monitors"))),
-    "quobyte": ("quobyte", "quobyte", _check_quobyte),
-    "fc": ("fc", "fc", _check_fc),
-    "flex_volume": ("flexVolume", "flexVolume", _check_flex),
-    "azure_file": (
-        "azureFile", "azureFile", _needs(("secret_name", "secretName"), ("share_name", "shareName")),
-    ),
-    "vsphere_volume": ("vsphereVolume", "vsphereVolume", _needs(("volume_path", "volumePath"))),
-    "photon_persistent_disk": ("photonPersistentDisk", "photonPersistentDisk", _needs(("pd_id", "pdID"))),
-    "portworx_volume": ("portworxVolume", "portworxVolume", _needs(("volume_id", "volumeID"))),
-    "azure_disk": ("azureDisk", "azureDisk", _check_azure_disk),
-    "storageos": ("storageos", "storageos", _check_storage_os),
-    "scale_io": (
-        "scaleIO", "scaleIO", _needs(("gateway", "gateway"), ("system", "system"), ("volume_name", "volumeName")),
-    ),
-    "csi": ("csi", "csi", _check_csi),
-    "ephemeral": ("ephemeral", "ephemeral", _check_ephemeral),
-}  # fmt: skip
+#: field -> its rules
+LEGACY: Final[dict[str, Source]] = {
+    "git_repo": Source(("repository",), _check_git_repo),
+    "gce_persistent_disk": Source(("pd_name",), _check_partition, shown="persistentDisk"),
+    "aws_elastic_block_store": Source(("volume_id",), _check_partition),
+    "nfs": Source(("server", "path"), _check_nfs),
+    "iscsi": Source(("target_portal", "iqn"), _check_iscsi),
+    "glusterfs": Source(("endpoints", "path")),
+    "flocker": Source(check=_check_flocker),
+    "persistent_volume_claim": Source(("claim_name",)),
+    "rbd": Source(("monitors", "image")),
+    "cinder": Source(("volume_id",), check_secret),
+    "cephfs": Source(("monitors",), shown_in_excess="cephFS"),
+    "quobyte": Source(check=_check_quobyte),
+    "fc": Source(check=_check_fc),
+    "flex_volume": Source(("driver",), _check_flex),
+    "azure_file": Source(("secret_name", "share_name")),
+    "vsphere_volume": Source(("volume_path",)),
+    "photon_persistent_disk": Source(("pd_id",)),
+    "portworx_volume": Source(("volume_id",)),
+    "azure_disk": Source(("disk_name", "disk_uri"), _check_azure_disk),
+    "storageos": Source(check=_check_storage_os),
+    "scale_io": Source(("gateway", "system", "volume_name")),
+    "csi": Source(check=_check_csi),
+    "ephemeral": Source(check=_check_ephemeral),
+}

@@ -4,13 +4,13 @@ Called by `pod_spec`. Follows `pkg/apis/core/validation`: ValidateVolumes, valid
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from apiserver.validation import volume_files
 from apiserver.validation.place import Place
-from apiserver.validation.volume_legacy import LEGACY, Check
+from apiserver.validation.volume_legacy import LEGACY, Source, check_source
 from vaina.api.core.v1 import volume_pb2
-from vaina.objects import names, quantity
+from vaina.objects import names
 
 Sources = dict[str, volume_pb2.VolumeSource]
 
@@ -23,18 +23,10 @@ _ISCSI_TOO_LONG: Final = "Total length of <volume name>:<iscsi.targetPortal> mus
 
 def _check_empty_dir(path: Place, source: volume_pb2.EmptyDirVolumeSource) -> None:
     if source.HasField("size_limit"):
-        _check_size_limit(path.child("sizeLimit"), source.size_limit.string)
+        at = path.child("sizeLimit")
+        if (amount := at.check_quantity(source.size_limit.string)) and amount.nanos < 0:
+            at.forbidden("SizeLimit field must be a valid resource quantity")
     volume_files.check_mode(path.child("mode"), source, "mode")
-
-
-def _check_size_limit(path: Place, text: str) -> None:
-    try:
-        negative = quantity.parse(text).nanos < 0
-    except quantity.QuantityError as error:
-        path.invalid(text, str(error))
-        return
-    if negative:
-        path.forbidden("SizeLimit field must be a valid resource quantity")
 
 
 def check_host_path(path: Place, source: volume_pb2.HostPathVolumeSource) -> None:
@@ -48,23 +40,21 @@ def check_host_path(path: Place, source: volume_pb2.HostPathVolumeSource) -> Non
 
 
 def _check_image(path: Place, source: volume_pb2.ImageVolumeSource) -> None:
-    if not source.reference:
-        path.child("reference").required()
     if source.pull_policy and source.pull_policy not in _PULL_POLICIES:
         path.child("pullPolicy").not_supported(source.pull_policy, _PULL_POLICIES)
 
 
-#: field -> (name in paths, name in "may not specify more than 1 volume type", check)
-_SOURCES: Final[dict[str, tuple[str, str, Check]]] = {
+#: field -> its rules
+_SOURCES: Final[dict[str, Source]] = {
     **LEGACY,
-    "empty_dir": ("emptyDir", "emptyDir", _check_empty_dir),
-    "host_path": ("hostPath", "hostPath", check_host_path),
-    "secret": ("secret", "secret", volume_files.check_secret),
-    "config_map": ("configMap", "configMap", volume_files.check_config_map),
+    "empty_dir": Source(check=_check_empty_dir),
+    "host_path": Source(check=check_host_path),
+    "secret": Source(check=volume_files.check_secret),
+    "config_map": Source(check=volume_files.check_config_map),
     # Upstream's misspelling is part of its interface.
-    "downward_api": ("downwardAPI", "downwarAPI", volume_files.check_downward_api),
-    "projected": ("projected", "projected", volume_files.check_projected),
-    "image": ("image", "image", _check_image),
+    "downward_api": Source(check=volume_files.check_downward_api, shown_in_excess="downwarAPI"),
+    "projected": Source(check=volume_files.check_projected),
+    "image": Source(("reference",), _check_image),
 }
 
 #: the order in which upstream looks at the sources: the first one is checked, the others are one too many
@@ -108,31 +98,22 @@ def _claims_made(volumes: Sequence[volume_pb2.Volume], pod_name: str) -> set[str
 
 
 def _check_source(path: Place, volume: volume_pb2.Volume, pod_name: str) -> None:
-    given: list[tuple[str, Any]] = [
-        (field.name, value) for field, value in volume.volume_source.ListFields() if field.name in _SOURCES
-    ]
+    source = volume.volume_source
+    given = [field.name for field, _ in source.ListFields() if field.name in _SOURCES]
     if not given:
         path.required("must specify a volume type")
         return
-    given.sort(key=lambda pair: _RANK[pair[0]])
-    for number, (field, source) in enumerate(given):
-        shown, shown_in_excess, check = _SOURCES[field]
-        if number == 0:
-            check(path.child(shown), source)
-        else:
-            path.child(shown_in_excess).forbidden("may not specify more than 1 volume type")
+    given.sort(key=_RANK.__getitem__)
+    for field in given:
+        check_source(path, _SOURCES[field], source, field, is_first=field == given[0])
         if field == "iscsi":
-            _check_iscsi_length(path, volume.name, source)
-        elif field == "ephemeral" and number == 0 and pod_name and volume.name:
-            _check_claim_name(path.child("name"), volume.name, pod_name)
+            _check_iscsi_length(path, volume.name, source.iscsi)
+        elif field == "ephemeral" and field == given[0] and pod_name and volume.name:
+            claim = f"{pod_name}-{volume.name}"
+            for problem in names.dns_1123_subdomain(claim):
+                path.child("name").invalid(volume.name, f'PVC name "{claim}": {problem}')
 
 
 def _check_iscsi_length(path: Place, name: str, source: volume_pb2.ISCSIVolumeSource) -> None:
     if source.HasField("initiator_name") and names.size(f"{name}:{source.target_portal}") > 64:
         path.child("name").invalid(name, _ISCSI_TOO_LONG)
-
-
-def _check_claim_name(path: Place, name: str, pod_name: str) -> None:
-    claim = f"{pod_name}-{name}"
-    for problem in names.dns_1123_subdomain(claim):
-        path.invalid(name, f'PVC name "{claim}": {problem}')
