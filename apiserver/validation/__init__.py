@@ -2,6 +2,21 @@
 
 Called by the registry between defaulting and storage, for every kind of `vaina.kinds`. All violations of an
 object are returned, in upstream's order; each module names the file upstream whose behaviour it follows.
+
+How the folder is cut:
+
+- `place.py`: the places that rules report at, and the checks that all rules share.
+- `metadata.py`: what every kind has: names, labels, annotations, owners; and label selectors.
+- a module a kind, or a few that belong together: `_RULES` below says which, for create, update and status.
+- a Pod, by the parts of its manifest (`pod_spec.py` has the order): `containers.py` with `env.py`, `ports.py`,
+  `probes.py`, `mounts.py`, `resources.py` and `security.py`; `volumes.py` with `volume_files.py` and
+  `volume_legacy.py`; `scheduling.py` and `spread.py`; `pod_network.py`; `pod_resources.py`; `windows.py`.
+  `pods.py` has what is asked of new Pods, `pod_updates.py` and `pod_subresources.py` of changed ones,
+  `pod_status.py` and `container_status.py` of what kubelets report, `annotations.py` of annotations.
+- `templates.py` and `workloads.py`: what all kinds share that make Pods.
+- `unchecked.py`: the fields that need no rule, with the reasons; `warnings.py`: all warnings.
+
+To find the rule of an error, search for the part of its text that is fixed.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +32,6 @@ from apiserver.validation import (
     deployments,
     disruption_budgets,
     job_status,
-    job_warnings,
     jobs,
     limit_ranges,
     metadata,
@@ -176,11 +190,9 @@ def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
     if kind is kinds.POD_TEMPLATE:
         return warnings.warnings_for_pod(Place("template"), found.template.metadata, found.template.spec)
     if kind is kinds.JOB:
-        return job_warnings.warnings_for_name(found.metadata) + job_warnings.warnings_for_job(
-            Place("spec"), found.spec
-        )
+        named = warnings.warnings_for_name(found.metadata, of_job=True)
+        return named + warnings.warnings_for_job(Place("spec"), found.spec)
     if kind is kinds.CRON_JOB:
-        return job_warnings.warnings_for_name(found.metadata) + job_warnings.warnings_for_job(
-            Place("spec.jobTemplate.spec"), found.spec.job_template.spec
-        )
+        named = warnings.warnings_for_name(found.metadata, of_job=True)
+        return named + warnings.warnings_for_job(Place("spec.jobTemplate.spec"), found.spec.job_template.spec)
     return []

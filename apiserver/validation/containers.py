@@ -29,12 +29,11 @@ _NOT_FOR_INIT: Final = "may not be set for init containers without restartPolicy
 _NOT_RESTARTED: Final = "must not be set to 'RestartContainer' for non-sidecar initContainers"
 _NOT_FOR_EPHEMERAL: Final = "cannot be set for an Ephemeral Container"
 _WHITESPACE: Final = "must not have leading or trailing whitespace"
-#: what an ephemeral container may not have, in the order of upstream's fields
+_HOOKS_AND_PROBES: Final = ("lifecycle", "liveness_probe", "readiness_probe", "startup_probe")
+#: what an ephemeral container may not have besides ports, in the order of upstream's fields
 _EPHEMERAL_FORBIDDEN: Final = (
-    ("ports", "ports"), ("resources", "resources"), ("resize_policy", "resizePolicy"),
-    ("restart_policy", "restartPolicy"), ("restart_policy_rules", "restartPolicyRules"),
-    ("liveness_probe", "livenessProbe"), ("readiness_probe", "readinessProbe"), ("startup_probe", "startupProbe"),
-    ("lifecycle", "lifecycle"),
+    "resources", "resize_policy", "restart_policy", "restart_policy_rules", "liveness_probe", "readiness_probe",
+    "startup_probe", "lifecycle",
 )  # fmt: skip
 
 
@@ -189,22 +188,11 @@ def check_init_containers(
         if container.restart_policy == "Always":
             _check_hooks_and_probes(at, container, scope)
         else:
-            given = (
-                ("lifecycle", "lifecycle"), ("liveness_probe", "livenessProbe"),
-                ("readiness_probe", "readinessProbe"), ("startup_probe", "startupProbe"),
-            )  # fmt: skip
-            for field, shown in given:
-                if container.HasField(field):
-                    at.child(shown).forbidden(_NOT_FOR_INIT)
-            _check_init_resize(at.child("resizePolicy"), container)
-
-
-def _check_init_resize(path: Place, container: pod_pb2.Container) -> None:
-    """Check that no container that runs once is to be started again for its resources."""
-    for index, policy in enumerate(container.resize_policy):
-        if policy.restart_policy == "RestartContainer":
-            at, detail = path.index(index).child("restartPolicy"), _NOT_RESTARTED
-            at.invalid(policy.restart_policy, detail)
+            at.check_absent(container, _HOOKS_AND_PROBES, _NOT_FOR_INIT)
+            for number, policy in enumerate(container.resize_policy):
+                if policy.restart_policy == "RestartContainer":
+                    where = at.child("resizePolicy").index(number).child("restartPolicy")
+                    where.invalid(policy.restart_policy, _NOT_RESTARTED)
 
 
 def check_ephemeral_containers(path: Place, spec: pod_pb2.PodSpec, scope: Scope) -> None:
@@ -225,12 +213,9 @@ def check_ephemeral_containers(path: Place, spec: pod_pb2.PodSpec, scope: Scope)
 
 
 def _check_ephemeral_fields(path: Place, container: pod_pb2.EphemeralContainerCommon) -> None:
-    given = {
-        field.name for field, value in container.ListFields() if field.name != "resources" or value.ByteSize()
-    }
-    for field, shown in _EPHEMERAL_FORBIDDEN:
-        if field in given:
-            path.child(shown).forbidden(_NOT_FOR_EPHEMERAL)
+    # Resources that say nothing are let pass.
+    after_ports = _EPHEMERAL_FORBIDDEN[not container.resources.ByteSize() :]
+    path.check_absent(container, ("ports", *after_ports), _NOT_FOR_EPHEMERAL)
     for index, mount in enumerate(container.volume_mounts):
         at = path.child("volumeMounts").index(index)
         if mount.sub_path:

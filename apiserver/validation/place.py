@@ -130,6 +130,13 @@ class Place(Path):
         if new != old:
             self.invalid(new, IMMUTABLE)
 
+    def check_absent(self, message: Message, fields: Iterable[str], detail: str) -> None:
+        """Report fields of a message that may not be given."""
+        given = {field.name for field, _ in message.ListFields()}
+        for field in fields:
+            if field in given:
+                self.field(message, field).forbidden(detail)
+
     def check_unchanged(self, new: Message, old: Message, *fields: str) -> None:
         """Report fields of a message that an update may neither change, give nor take away."""
         for field in fields:

@@ -103,40 +103,22 @@ def _check_no_escalation(path: Place, context: pod_pb2.SecurityContext) -> None:
 def check_pod(path: Place, spec: pod_pb2.PodSpec) -> None:
     """Check a Pod's security context."""
     context = spec.security_context
-    for field, shown in (
-        ("fs_group", "fsGroup"),
-        ("run_as_user", "runAsUser"),
-        ("run_as_group", "runAsGroup"),
-    ):
+    for field in ("fs_group", "run_as_user", "run_as_group"):
         if context.HasField(field):
-            check_id(path.child(shown), getattr(context, field))
+            check_id(path.field(context, field), getattr(context, field))
     for index, group in enumerate(context.supplemental_groups):
         check_id(path.child("supplementalGroups").index(index), group)
     if context.sysctls:
         _check_sysctls(path.child("sysctls"), context.sysctls, spec)
-    _check_pod_profiles(path, context)
-    _check_pod_policies(path, context)
-
-
-def _check_pod_profiles(path: Place, context: pod_pb2.PodSecurityContext) -> None:
-    policy = context.fs_group_change_policy
-    if context.HasField("fs_group_change_policy") and policy not in _FS_GROUP_POLICIES:
-        path.child("fsGroupChangePolicy").not_supported(policy, _FS_GROUP_POLICIES)
+    path.check_given(context, "fs_group_change_policy", _FS_GROUP_POLICIES)
     if context.HasField("seccomp_profile"):
         check_seccomp(path.child("seccompProfile"), context.seccomp_profile)
     if context.HasField("windows_options"):
         windows.check_options(path.child("windowsOptions"), context.windows_options)
     if context.HasField("app_armor_profile"):
         check_app_armor(path.child("appArmorProfile"), context.app_armor_profile)
-
-
-def _check_pod_policies(path: Place, context: pod_pb2.PodSecurityContext) -> None:
-    groups = context.supplemental_groups_policy
-    if context.HasField("supplemental_groups_policy") and groups not in _GROUP_POLICIES:
-        path.child("supplementalGroupsPolicy").not_supported(groups, _GROUP_POLICIES)
-    selinux = context.se_linux_change_policy
-    if context.HasField("se_linux_change_policy") and selinux not in _SELINUX_POLICIES:
-        path.child("seLinuxChangePolicy").not_supported(selinux, _SELINUX_POLICIES)
+    path.check_given(context, "supplemental_groups_policy", _GROUP_POLICIES)
+    path.check_given(context, "se_linux_change_policy", _SELINUX_POLICIES)
 
 
 def _check_sysctls(path: Place, sysctls: Iterable[pod_pb2.Sysctl], spec: pod_pb2.PodSpec) -> None:

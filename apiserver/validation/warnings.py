@@ -2,7 +2,7 @@
 
 The tables of features are those that a manifest may name and that nothing here does anything about: each
 gives a warning with its field, so that nothing is silently ignored. Who makes one of them work takes its line
-out. The other texts follow `pkg/api/pod/warnings.go`.
+out. The other texts follow `pkg/api/pod/warnings.go` and `pkg/api/job/warnings.go`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,9 +12,11 @@ from apiserver.validation.place import Place
 from apiserver.validation.resources import Quantities
 from apiserver.validation.volume_legacy import LEGACY
 from apiserver.validation.windows import AnyContainer, visit_containers
+from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects import names, quantity
+from vaina.objects.jobs import is_indexed
 from vaina.quoting import go_quote
 
 _NOT_YET: Final = "accepted, but vaina does not act on it yet"
@@ -36,7 +38,6 @@ _POD_FEATURES: Final[tuple[tuple[str, Callable[[pod_pb2.PodSpec], bool]], ...]] 
 #: fields of a Pod's security context
 _POD_SECURITY: Final = (
     ("se_linux_options", "seLinuxOptions"), ("windows_options", "windowsOptions"),
-
     ("se_linux_change_policy", "seLinuxChangePolicy"),
 )  # fmt: skip
 _CONTAINER_FEATURES: Final[tuple[tuple[str, Callable[[AnyContainer], bool]], ...]] = (
@@ -82,6 +83,8 @@ _ANNOTATIONS: Final = {
     "seccomp.security.alpha.kubernetes.io/pod": 'non-functional in v1.27+; use the "seccompProfile" field instead',
 }
 _BYTES: Final = ("memory", "ephemeral-storage")
+_MANY_COMPLETIONS: Final = 100_000
+_MANY_AT_A_TIME: Final = 10_000
 
 
 def warnings_for_pod(path: Place, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpec) -> list[str]:
@@ -255,11 +258,24 @@ def _port_overlaps(path: Place, spec: pod_pb2.PodSpec) -> Iterator[str]:
             others.append((at, port))
 
 
-def warnings_for_name(meta: meta_pb2.ObjectMeta) -> list[str]:
-    """Warn of a Pod's name that cannot be its host's name as it stands."""
+def warnings_for_name(meta: meta_pb2.ObjectMeta, *, of_job: bool = False) -> list[str]:
+    """Warn of a name of a Pod, or of a Job, that cannot be a host's name as it stands."""
     if names.is_dns_1123_label(meta.name):
         return []
+    used = "Pod names and hostnames" if of_job else "the Pod's hostname"
     return [
-        "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; "
+        f"metadata.name: this is used in {used}, which can result in surprising behavior; "
         f"a DNS label is recommended: {list(names.dns_1123_label(meta.name))}"
     ]
+
+
+def warnings_for_job(path: Place, spec: job_pb2.JobSpec) -> list[str]:
+    """Warn of what is odd about a Job's spec."""
+    found: list[str] = []
+    if is_indexed(spec) and spec.completions > _MANY_COMPLETIONS and spec.parallelism > _MANY_AT_A_TIME:
+        found.append(
+            f"{path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, "
+            "Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+        )
+    template = spec.template
+    return found + warnings_for_pod(path.child("template"), template.metadata, template.spec)

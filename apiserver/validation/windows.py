@@ -119,32 +119,16 @@ def check_host_process(path: Place, spec: pod_pb2.PodSpec) -> None:
         path.child("hostNetwork").invalid(False, detail)
 
 
-#: (field, name in manifests) of a security context that Windows does not know
-_POD_FIELDS: Final = (
-    ("app_armor_profile", "appArmorProfile"), ("se_linux_options", "seLinuxOptions"),
-)  # fmt: skip
-_POD_FIELDS_AFTER_HOST: Final = (
-    ("seccomp_profile", "seccompProfile"), ("fs_group", "fsGroup"), ("fs_group_change_policy", "fsGroupChangePolicy"),
-    ("sysctls", "sysctls"),
-)  # fmt: skip
+#: fields of security contexts that Windows does not know, in the order in which upstream looks at them
+_POD_FIELDS: Final = ("app_armor_profile", "se_linux_options")
+_POD_FIELDS_AFTER_HOST: Final = ("seccomp_profile", "fs_group", "fs_group_change_policy", "sysctls")
 _POD_FIELDS_LAST: Final = (
-    ("run_as_user", "runAsUser"), ("run_as_group", "runAsGroup"), ("supplemental_groups", "supplementalGroups"),
-    ("supplemental_groups_policy", "supplementalGroupsPolicy"), ("se_linux_change_policy", "seLinuxChangePolicy"),
+    "run_as_user", "run_as_group", "supplemental_groups", "supplemental_groups_policy", "se_linux_change_policy",
 )  # fmt: skip
 _CONTAINER_FIELDS: Final = (
-    ("app_armor_profile", "appArmorProfile"), ("se_linux_options", "seLinuxOptions"),
-    ("seccomp_profile", "seccompProfile"), ("capabilities", "capabilities"),
-    ("read_only_root_filesystem", "readOnlyRootFilesystem"), ("privileged", "privileged"),
-    ("allow_privilege_escalation", "allowPrivilegeEscalation"), ("proc_mount", "procMount"),
-    ("run_as_user", "runAsUser"), ("run_as_group", "runAsGroup"),
+    "app_armor_profile", "se_linux_options", "seccomp_profile", "capabilities", "read_only_root_filesystem",
+    "privileged", "allow_privilege_escalation", "proc_mount", "run_as_user", "run_as_group",
 )  # fmt: skip
-
-
-def _forbid(path: Place, message: Message, fields: tuple[tuple[str, str], ...]) -> None:
-    given = {field.name for field, _ in message.ListFields()}
-    for field, shown in fields:
-        if field in given:
-            path.child(shown).forbidden(NOT_ON_WINDOWS)
 
 
 def check_os(path: Place, spec: pod_pb2.PodSpec) -> None:
@@ -170,16 +154,17 @@ def _check_linux(path: Place, spec: pod_pb2.PodSpec) -> None:
 
 def _check_windows(path: Place, spec: pod_pb2.PodSpec) -> None:
     at, context = path.child("securityContext"), spec.security_context
-    _forbid(at, context, _POD_FIELDS)
+    at.check_absent(context, _POD_FIELDS, NOT_ON_WINDOWS)
     hosts = (
         ("hostUsers", spec.HasField("host_users")), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc),
     )  # fmt: skip
     for shown, given in hosts:
         if given:
             path.child(shown).forbidden(NOT_ON_WINDOWS)
-    _forbid(at, context, _POD_FIELDS_AFTER_HOST)
+    at.check_absent(context, _POD_FIELDS_AFTER_HOST, NOT_ON_WINDOWS)
     if spec.HasField("share_process_namespace"):
         path.child("shareProcessNamespace").forbidden(NOT_ON_WINDOWS)
-    _forbid(at, context, _POD_FIELDS_LAST)
+    at.check_absent(context, _POD_FIELDS_LAST, NOT_ON_WINDOWS)
     for container, container_path in visit_containers(spec, path):
-        _forbid(container_path.child("securityContext"), container.security_context, _CONTAINER_FIELDS)
+        at = container_path.child("securityContext")
+        at.check_absent(container.security_context, _CONTAINER_FIELDS, NOT_ON_WINDOWS)
