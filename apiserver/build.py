@@ -19,6 +19,9 @@ from apiserver.admission.claim_resize import ClaimResize
 from apiserver.admission.followed import Followed
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
+from apiserver.admission.pod_security.metrics import PodSecurityMetrics
+from apiserver.admission.pod_security.plugin import PodSecurity
+from apiserver.admission.pod_security.policy import PREFIX, PRIVILEGED, LevelVersion, Policy, policy_of
 from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.admission.runtime_class import RuntimeClasses
@@ -172,6 +175,8 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     ephemeral_containers: bool = True,
     traces_per_second: float = SAMPLED_PER_SECOND,
     fast_paths: Collection[str] = frozenset(FAST_PATHS),
+    pod_security: Policy = PRIVILEGED,
+    pod_security_exempt: Collection[str] = (),
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -187,6 +192,8 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         ephemeral_containers: may be added to running Pods (row B12).
         traces_per_second: Pods that have a trace without asking for one.
         fast_paths: names of the accelerators that are on.
+        pod_security: levels of namespaces whose labels name none.
+        pod_security_exempt: namespaces whose Pods are held to no level.
     """
     stores: dict[str, object] = {}
 
@@ -200,6 +207,10 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         ClaimResize(Followed(STORAGE_CLASS, storage)),
         RuntimeClasses(Followed(RUNTIME_CLASS, storage)),
         LimitRanger(Followed(LIMIT_RANGE, storage)),
+        PodSecurity(
+            storage, clock, defaults=pod_security, exempt=pod_security_exempt,
+            metrics=PodSecurityMetrics(metrics.registry if metrics else None),
+        ),
         ResourceQuotas(Followed(RESOURCE_QUOTA, storage), storage, clock),
     ))  # fmt: skip
     world = World(storage, clock, rng or random.SystemRandom(), new_uid, chain)
@@ -264,6 +275,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock),
             flow=_limits(config, clock, opened.storage), ephemeral_containers=config.ephemeral_containers,
             traces_per_second=config.traces_per_second, fast_paths=fast_paths,
+            pod_security=_pod_security(config), pod_security_exempt=config.pod_security_exempt_namespaces,
         )  # fmt: skip
         tasks = [group.create_task(job()) for job in (*opened.jobs, app.run)]
         try:
@@ -308,6 +320,23 @@ def _drain(config: ApiserverConfig) -> Drain:
         streams_seconds=config.shutdown_watch_termination_seconds,
         calls_seconds=config.shutdown_grace_seconds,
     )
+
+
+def _pod_security(config: ApiserverConfig) -> Policy:
+    """Return the levels that the configuration names. Raises ConfigError."""
+    modes: list[LevelVersion] = []
+    for mode in Policy._fields:
+        text = getattr(config, f"pod_security_{mode}")
+        level, _, version = text.partition(":")
+        labels = {PREFIX + mode: level, f"{PREFIX}{mode}-version": version or "latest"}
+        policy, errors = policy_of(labels, PRIVILEGED)
+        if errors:
+            raise ConfigError(
+                f'pod_security_{mode}: "{text}" is none of privileged, baseline, restricted, '
+                "with or without a version (baseline:v1.37)"
+            )
+        modes.append(getattr(policy, mode))
+    return Policy(*modes)
 
 
 def listed_prefixes() -> dict[str, Key]:

@@ -1,8 +1,8 @@
 """The admission chain: what must be looked up, or changed, before an object is stored.
 
 Called by the registry's store for creates, updates and deletes; plugins run in the order in which they stand,
-and the first refusal ends the request. A create is shown to them three times: `admit` before the object is
-completed and validated, `charge` when it is about to be stored, `confirm` when it is.
+and the first refusal ends the request. A create is shown to them four times: `admit` before the object is
+completed and validated, `validate` afterwards, `charge` when it is about to be stored, `confirm` when it is.
 """
 
 import asyncio
@@ -79,6 +79,17 @@ class Confirming(Protocol):
         ...
 
 
+@runtime_checkable
+class Validating(Protocol):
+    """A plugin that looks at new objects which are complete and valid, and changes nothing (upstream's
+    validating admission). Of an update it adds a check.
+    """
+
+    async def validate(self, batch: Sequence[Attributes]) -> Sequence[ApiError | None]:
+        """Return for each object why it may not be stored; None when it may."""
+        ...
+
+
 #: gives back what was charged, when the object was certainly not stored
 Refund = Callable[[], Awaitable[None]]
 
@@ -118,6 +129,7 @@ class Chain:
         self._plugins = tuple(plugins)
         #: what `Plugin.ignores_names` says, of all
         self.ignores_names = all(plugin.ignores_names for plugin in plugins)
+        self._validating = tuple(plugin for plugin in plugins if isinstance(plugin, Validating))
         self._charging = tuple(plugin for plugin in plugins if isinstance(plugin, Charging))
         self._confirming = tuple(plugin for plugin in plugins if isinstance(plugin, Confirming))
 
@@ -136,6 +148,17 @@ class Chain:
                         await plugin.admit(attributes)
                     except ApiError as error:
                         refused[index] = error
+        return refused
+
+    async def validate_all(self, batch: Sequence[Attributes]) -> list[ApiError | None]:
+        """Ask about many objects that are complete and valid; return the first refusal of each."""
+        refused: list[ApiError | None] = [None] * len(batch)
+        for plugin in self._validating:
+            left = [index for index, refusal in enumerate(refused) if refusal is None]
+            for index, refusal in zip(
+                left, await plugin.validate([batch[index] for index in left]), strict=True
+            ):
+                refused[index] = refusal
         return refused
 
     async def charge_all(self, batch: Sequence[Attributes]) -> list[Refund | ApiError]:

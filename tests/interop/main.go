@@ -5,6 +5,7 @@
 //	{"decode": base64}  an object as etcd holds it  ->  {"json": object, "data": base64 of the object encoded again}
 //	{"encode": object}  an object as JSON, strict   ->  {"json": object, "data": base64 of the object as etcd holds it}
 //	{"patch": {"current": object, "patch": patch}}   ->  {"json": what a strategic merge patch makes of the object}
+//	{"podSecurity": {"labels": labels, "pod": Pod}}  ->  {"json": what the Pod Security Standards say of it, by mode}
 //
 // What cannot be read is answered with {"error": text}.
 package main
@@ -29,6 +30,8 @@ import (
 	jsonserializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	podsecurity "k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
 )
 
 // One object with every field set has some 50 kB.
@@ -38,6 +41,22 @@ type request struct {
 	Decode []byte          `json:"decode,omitempty"`
 	Encode json.RawMessage `json:"encode,omitempty"`
 	Patch  *patching       `json:"patch,omitempty"`
+
+	PodSecurity *securing `json:"podSecurity,omitempty"`
+}
+
+// securing is a Pod in a namespace with these labels, of which nothing else is known.
+type securing struct {
+	Labels map[string]string `json:"labels"`
+	Pod    corev1.Pod        `json:"pod"`
+}
+
+// secured is what a mode of the namespace's policy makes of a Pod.
+type secured struct {
+	Level    string   `json:"level"`
+	Reasons  []string `json:"reasons"`
+	Details  []string `json:"details"`
+	Sentence string   `json:"sentence"`
 }
 
 type patching struct {
@@ -82,6 +101,9 @@ func (c codecs) answer(line []byte) response {
 	if asked.Patch != nil {
 		return c.patched(*asked.Patch)
 	}
+	if asked.PodSecurity != nil {
+		return judged(*asked.PodSecurity)
+	}
 	reader, data := c.stored, asked.Decode
 	if asked.Encode != nil {
 		reader, data = c.text, asked.Encode
@@ -117,6 +139,38 @@ func (c codecs) patched(asked patching) response {
 		return response{Error: err.Error()}
 	}
 	text, err := json.Marshal(merged)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	return response{JSON: text}
+}
+
+// judged evaluates a Pod as upstream's admission does, with "privileged" where no label says anything.
+func judged(asked securing) response {
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	privileged := podsecurity.LevelVersion{Level: podsecurity.LevelPrivileged, Version: podsecurity.LatestVersion()}
+	found, errs := podsecurity.PolicyToEvaluate(
+		asked.Labels, podsecurity.Policy{Enforce: privileged, Audit: privileged, Warn: privileged})
+	answer := map[string]interface{}{}
+	for mode, level := range map[string]podsecurity.LevelVersion{
+		"enforce": found.Enforce, "audit": found.Audit, "warn": found.Warn,
+	} {
+		results := evaluator.EvaluatePod(level, &asked.Pod.ObjectMeta, &asked.Pod.Spec)
+		result := policy.AggregateCheckResults(results)
+		answer[mode] = secured{
+			Level: level.String(), Reasons: result.ForbiddenReasons, Details: result.ForbiddenDetails,
+			Sentence: result.ForbiddenDetail(),
+		}
+	}
+	wrong := []string{}
+	for _, err := range errs {
+		wrong = append(wrong, err.Error())
+	}
+	answer["errors"] = wrong
+	text, err := json.Marshal(answer)
 	if err != nil {
 		return response{Error: err.Error()}
 	}

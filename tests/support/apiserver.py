@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
+from apiserver.admission.pod_security.policy import PRIVILEGED, Policy
 from apiserver.build import App, build
 from apiserver.fast_paths import FAST_PATHS
 from apiserver.registry.direct import Direct
@@ -71,11 +72,15 @@ def make_apiserver(
     clock: FakeClock | None = None,
     ephemeral_containers: bool = True,
     fast_paths: Collection[str] = ON,
+    pod_security: Policy = PRIVILEGED,
+    exempt: Collection[str] = (),
 ) -> Harness:
     """Make an apiserver; uids are uid-1, uid-2, ... and generated names follow the seed."""
     clock = clock or FakeClock()
     storage = MemoryStorage(clock)
-    return _harness(storage, Direct(storage), clock, seed, connect_kubelet, ephemeral_containers, fast_paths)
+    return _harness(
+        storage, Direct(storage), clock, seed, connect_kubelet, ephemeral_containers, fast_paths, pod_security, exempt
+    )  # fmt: skip
 
 
 @asynccontextmanager
@@ -100,11 +105,14 @@ def _harness(
     connect_kubelet: Callable[[str], Transport],
     ephemeral_containers: bool = True,
     fast_paths: Collection[str] = ON,
+    pod_security: Policy = PRIVILEGED,
+    exempt: Collection[str] = (),
 ) -> Harness:
     numbers, warnings = count(1), list[str]()
     app = build(
         selecting, clock, rng=random.Random(seed), new_uid=lambda: f"uid-{next(numbers)}",
         connect_kubelet=connect_kubelet, ephemeral_containers=ephemeral_containers, fast_paths=fast_paths,
+        pod_security=pod_security, pod_security_exempt=exempt,
     )  # fmt: skip
     client = Clientset(InProcessTransport(app.handlers, on_warning=warnings.append))
     return Harness(app, storage, clock, client, warnings)

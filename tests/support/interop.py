@@ -48,6 +48,14 @@ class Kubernetes:
         assert isinstance(found, dict)
         return found
 
+    def pod_security(self, labels: dict[str, str], pod: dict[str, Any]) -> dict[str, Any]:
+        """Return what upstream's Pod Security admission says of a Pod, by mode, in a namespace with these
+        labels; and, as `errors`, what is wrong with the labels.
+        """
+        found = self._answer({"podSecurity": {"labels": labels, "pod": pod}})["json"]
+        assert isinstance(found, dict)
+        return found
+
     def close(self) -> None:
         """End the process."""
         self._process.communicate(timeout=10)

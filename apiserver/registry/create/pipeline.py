@@ -2,16 +2,18 @@
 (`store`).
 
 Every stage is done for all objects before the next begins: namespace, defaults and normal form; admission;
-what the server sets, validation (all violations together) and encoding; storage (`storing`). A refused object
+what the server sets, validation (all violations together) and encoding; admission of what is valid; storage
+(`storing`). A refused object
 has its refusal and skips the later stages; it does not affect the others. A single create is a list of one,
 so that a batch answers what as many single creates would be answered.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeAlias, cast
 
 from apiserver import refusals
+from apiserver.admission.chain import Attributes
 from apiserver.context import Context
 from apiserver.registry import metadata
 from apiserver.registry.create.new import New, Preparation, Prepare
@@ -28,6 +30,8 @@ from vaina.objects import field_path
 Parse: TypeAlias = Callable[[bytes], M]
 #: who asks, and the encoded object, of each create of a batch
 Sent: TypeAlias = Sequence[tuple[Context, bytes]]
+#: asks admission about objects; returns the refusal of each
+Admission: TypeAlias = Callable[[Sequence[Attributes]], Awaitable[list[ApiError | None]]]
 #: objects of a batch that are looked at before other tasks run
 FAIR = 64
 
@@ -125,12 +129,18 @@ class Creator(Storer[M]):
     async def prepare(self, batch: Sequence[New[M]], namespace: str = "") -> None:
         """Do the stages before storage: afterwards each object has its `put`, or a refusal as its result."""
         await self._each(batch, partial(self._complete, namespace=namespace))
-        admitted = [new for new in batch if new.result is None]
-        refused = await self._world.admission.admit_all([new.attributes for new in admitted])
-        for new, refusal in zip(admitted, refused, strict=True):
-            new.result = refusal
+        admission = self._world.admission
+        await self._ask(batch, admission.admit_all)
         await self._each(batch, self._set_what_the_server_decides)
         await self._each(batch, self._validate_and_encode)
+        await self._ask(batch, admission.validate_all)
+
+    async def _ask(self, batch: Sequence[New[M]], admission: Admission) -> None:
+        """Ask admission about the objects that were not refused; a refusal is the object's result."""
+        asked = [new for new in batch if new.result is None]
+        refused = await admission([new.attributes for new in asked])
+        for new, refusal in zip(asked, refused, strict=True):
+            new.result = refusal
 
     async def _each(self, batch: Sequence[New[M]], stage: Callable[[New[M]], None]) -> None:
         """Do a stage for each object that was not refused; a refusal is its result."""

@@ -1,0 +1,127 @@
+"""PURE: which rules make up a level of the Pod Security Standards in which version, and what a Pod breaks.
+
+Follows k8s.io/pod-security-admission `policy/registry.go` and `policy/checks.go`.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from apiserver.admission.pod_security import checks
+from apiserver.admission.pod_security.checks import Check, Subject, Violation
+from apiserver.admission.pod_security.policy import Level, LevelVersion
+
+_SE_LINUX: Final = ("container_t", "container_init_t", "container_kvm_t")
+_SYSCTLS_0: Final = (
+    "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range",
+    "net.ipv4.ip_unprivileged_port_start",
+)  # fmt: skip
+_SYSCTLS_27: Final = (*_SYSCTLS_0, "net.ipv4.ip_local_reserved_ports")
+_SYSCTLS_29: Final = (
+    *_SYSCTLS_27, "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+)  # fmt: skip
+_SYSCTLS_32: Final = (*_SYSCTLS_29, "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem")
+_SYSCTLS_37: Final = (*_SYSCTLS_32, "net.ipv4.tcp_slow_start_after_idle", "net.ipv4.tcp_notsent_lowat")
+
+
+class Rule(NamedTuple):
+    """A rule, as it was from which minor version on."""
+
+    id: str
+    #: the minor version from which on each form holds, the oldest first
+    forms: Sequence[tuple[int, Check]]
+    #: of a restricted rule: the baseline rule that it takes the place of
+    overrides: str = ""
+
+
+BASELINE: Final = (
+    Rule("appArmorProfile", [(0, checks.app_armor_profile)]),
+    Rule("capabilities_baseline", [(0, checks.capabilities_baseline)]),
+    Rule("hostNamespaces", [(0, checks.host_namespaces)]),
+    Rule("hostPathVolumes", [(0, checks.host_path_volumes)]),
+    Rule("hostPorts", [(0, checks.host_ports)]),
+    Rule("hostProbesAndHostLifecycle", [(34, checks.host_probes_and_host_lifecycle)]),
+    Rule("privileged", [(0, checks.privileged)]),
+    Rule("procMount", [(0, checks.proc_mount), (35, checks.unless_user_namespace(checks.proc_mount))]),
+    Rule(
+        "seLinuxOptions",
+        [
+            (0, checks.se_linux_options(*_SE_LINUX)),
+            (31, checks.se_linux_options(*_SE_LINUX, "container_engine_t")),
+        ],
+    ),
+    Rule(
+        "seccompProfile_baseline", [(0, checks.seccomp_annotations), (19, checks.seccomp_profile_baseline)]
+    ),
+    Rule(
+        "sysctls",
+        [
+            (0, checks.sysctls(_SYSCTLS_0)), (27, checks.sysctls(_SYSCTLS_27)), (29, checks.sysctls(_SYSCTLS_29)),
+            (32, checks.sysctls(_SYSCTLS_32)), (37, checks.sysctls(_SYSCTLS_37)),
+        ],
+    ),
+    Rule("windowsHostProcess", [(0, checks.windows_host_process)]),
+)  # fmt: skip
+RESTRICTED: Final = (
+    Rule(
+        "allowPrivilegeEscalation",
+        [
+            (8, checks.allow_privilege_escalation),
+            (25, checks.unless_windows(checks.allow_privilege_escalation)),
+        ],
+    ),
+    Rule(
+        "capabilities_restricted",
+        [(22, checks.capabilities_restricted), (25, checks.unless_windows(checks.capabilities_restricted))],
+        overrides="capabilities_baseline",
+    ),
+    Rule("procMount_restricted", [(35, checks.proc_mount)], overrides="procMount"),
+    Rule("restrictedVolumes", [(0, checks.restricted_volumes)], overrides="hostPathVolumes"),
+    Rule(
+        "runAsNonRoot",
+        [(0, checks.run_as_non_root), (35, checks.unless_user_namespace(checks.run_as_non_root))],
+    ),
+    Rule("runAsUser", [(23, checks.run_as_user), (35, checks.unless_user_namespace(checks.run_as_user))]),
+    Rule(
+        "seccompProfile_restricted",
+        [
+            (19, checks.seccomp_profile_restricted),
+            (25, checks.unless_windows(checks.seccomp_profile_restricted)),
+        ],
+        overrides="seccompProfile_baseline",
+    ),
+)
+
+
+@lru_cache(maxsize=256)
+def checks_of(asked: LevelVersion) -> tuple[Check, ...]:
+    """Return the rules of a level in a version: those of baseline first, each by its id."""
+    if asked.level is Level.PRIVILEGED:
+        return ()
+    restricted = (
+        [rule for rule in RESTRICTED if _form(rule, asked.minor)] if asked.level is Level.RESTRICTED else []
+    )
+    overridden = {rule.overrides for rule in restricted}
+    kept = [*(rule for rule in BASELINE if rule.id not in overridden), *restricted]
+    return tuple(check for rule in kept if (check := _form(rule, asked.minor)) is not None)
+
+
+def _form(rule: Rule, minor: int) -> Check | None:
+    """Return a rule as it was in a minor version; None: it was not there yet."""
+    return next((check for since, check in reversed(rule.forms) if since <= minor), None)
+
+
+def evaluate(asked: LevelVersion, pod: Subject) -> list[Violation]:
+    """Return what a Pod breaks of a level, in the order of the rules."""
+    return [found for check in checks_of(asked) if (found := check(pod)) is not None]
+
+
+def reasons(violations: Sequence[Violation]) -> str:
+    """Return the reasons in one line."""
+    return ", ".join(violation.reason for violation in violations)
+
+
+def details(violations: Sequence[Violation]) -> str:
+    """Return the reasons with their details in one line."""
+    return ", ".join(f"{reason} ({detail})" if detail else reason for reason, detail in violations)
