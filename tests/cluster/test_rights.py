@@ -1,9 +1,14 @@
 """The rights of containers: who they run as, what they may do, and whose namespaces they share."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.support.api import Api
+from tests.support.cluster import Cluster
 from tests.support.manifests import container, pod
 from tests.support.workspace import Workspace, phase, status_of
+from vaina.errors import ApiError
 
 pytestmark = pytest.mark.beside_others
 
@@ -23,6 +28,20 @@ def test_a_privileged_container_does_what_only_one_can(space: Workspace) -> None
     assert not int(space.shell("plain", rights), 16) & SYS_ADMIN
     space.shell("privileged", setting)
     assert space.exec("plain", "sh", "-c", setting).code != 0
+
+
+@pytest.mark.requirement("B13")
+def test_where_no_label_says_otherwise_no_pod_gets_out_of_itself(
+    cluster: Cluster, api: Api, numbers: Iterator[int]
+) -> None:
+    space = Workspace(cluster, api, f"baseline-{next(numbers)}")
+    space.open(pod_security="")
+    with pytest.raises(ApiError, match=r'violates PodSecurity "baseline:latest": privileged'):
+        space.apply(pod("privileged", container(securityContext={"privileged": True})))
+    with pytest.raises(ApiError, match=r'violates PodSecurity "baseline:latest": host namespaces'):
+        space.apply(pod("on-host", container(), hostNetwork=True))
+    space.start(pod("plain", container()))
+    space.close()
 
 
 @pytest.mark.requirement("B13")

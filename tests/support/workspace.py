@@ -85,9 +85,15 @@ class Workspace:
                 }  # fmt: skip
         return found
 
-    def open(self) -> None:
-        """Create the namespace."""
-        self.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+    def open(self, pod_security: str = "privileged") -> None:
+        """Create the namespace.
+
+        Args:
+            pod_security: the level that its Pods are held to; empty: the cluster's own.
+        """
+        labels = {"pod-security.kubernetes.io/enforce": pod_security} if pod_security else {}
+        metadata = {"name": self.namespace, "labels": labels}
+        self.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     def close(self) -> None:
         """Ask for everything in it to go; the containers end while the next test runs."""
