@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-parts test-unit test-plain sim test-sim test-sim-idle soak-scheduler test-component test-cluster bench bench-kubelet soak vm-test bench-writes bench-scheduler up bundle up-self-hosted down logs trace verify-requirements update-locks verify-locks
+.PHONY: help setup protos lint format test test-parts test-unit test-plain judge sim test-sim test-sim-idle soak-scheduler test-component test-cluster bench bench-kubelet soak vm-test bench-writes bench-scheduler up bundle up-self-hosted down logs trace verify-requirements update-locks verify-locks
 # CI's runs can be repeated to the letter: one order of the tests (decision 141).
 ORDER := $(if $(CI),--randomly-seed=1)
 .DEFAULT_GOAL := help
@@ -33,6 +33,9 @@ test-unit: setup ## Pure code, properties, conformance in memory (five minutes)
 test-plain: setup ## The same tests of the apiserver's and the scheduler's work, with all accelerators off (docs/fast-paths.md; two minutes)
 	@VAINA_FAST_PATHS=none $(PY) -m pytest tests/unit/apiserver/registry tests/unit/apiserver/requests tests/unit/apiserver/admission \
 		tests/unit/scheduler tests/property -n 2 -m "not component and not cluster and not simulation" -q $(ORDER)
+
+judge: setup ## The scheduler beside the plain reference in 2,000 random clusters, accelerators off and on: make judge JUDGE_SEEDS=5000-9000 (one minute)
+	@JUDGE_BOTH=1 JUDGE_SEEDS=$(or $(JUDGE_SEEDS),0-2000) $(PY) -m pytest tests/property/test_scheduler_judge.py -k reference -n 2 -q
 
 sim: setup ## Simulate the control plane: make sim SEEDS=20000 FIRST=1000 MINUTES=60, make sim REPLAY='{...}', make sim CRASHES=1
 	@$(PY) -m tests.simulation --seeds $(or $(SEEDS),500) --first $(or $(FIRST),1) --minutes $(or $(MINUTES),0) \

@@ -19,8 +19,8 @@ from bench import report
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodCompiler
+from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycles import Cycles, schedule_pod
-from scheduler.decide.shared_rows import share_rows
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled
@@ -138,7 +138,7 @@ def _table(nodes: int) -> NodeTable:
 def _in_turn(
     table: NodeTable, framework: Framework, classes: Sequence[PodClass], pods: int
 ) -> tuple[float, float]:
-    cycles, tie_break = Cycles(table, framework, rows=share_rows), random.Random(1).randrange
+    cycles, tie_break = Cycles(table, framework, make_ahead=Ahead), random.Random(1).randrange
     took: list[float] = []
     for number in range(pods + WARM):
         pod = classes[number % len(classes)]

@@ -22,8 +22,8 @@ from bench.objects import make_node, make_pod
 from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
+from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycles import Cycles
-from scheduler.decide.shared_rows import share_rows
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled, Unschedulable
@@ -55,7 +55,7 @@ class World:
         for plugin in framework.profile.post_filters:
             if isinstance(plugin, DefaultPreemption):
                 plugin.context = PreemptionContext(offset=rng.randrange)
-        self.cycles = Cycles(self.cache.table, framework, residents=self.cache.on, rows=share_rows)
+        self.cycles = Cycles(self.cache.table, framework, residents=self.cache.on, make_ahead=Ahead)
         for number in range(nodes):
             node = make_node(f"n{number}")
             node.status.allocatable["cpu"].string = "4"

@@ -25,8 +25,8 @@ from bench.objects import make_node, make_pod
 from scheduler.cache.cache import Cache
 from scheduler.cache.event_handlers import EventHandlers
 from scheduler.columns.pod_info import PodCompiler, PodInfo
+from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycles import Cycles
-from scheduler.decide.shared_rows import share_rows
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled
@@ -151,7 +151,7 @@ class Bench:
             by_class=self.framework.that_say("hints_read_class_only"),
             screens=screens(self.cache.table),
         )
-        self.cycles = Cycles(self.cache.table, self.framework, residents=self.cache.on, rows=share_rows)
+        self.cycles = Cycles(self.cache.table, self.framework, residents=self.cache.on, make_ahead=Ahead)
         self.handlers = EventHandlers(
             self.cache, self.queue, compiler=self.compiler, clock=self.clock,
             scheduler_names=frozenset({"default-scheduler"}), heard=frozenset(self.framework.hints),

@@ -14,9 +14,9 @@ from scheduler.configuration.load import without_effect
 from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import PluginError, find_plugins
 from scheduler.configuration.types import KubeSchedulerConfiguration
+from scheduler.decide.ahead import Ahead
 from scheduler.decide.ranking import TieBreak
-from scheduler.decide.shared_rows import share_rows
-from scheduler.fast_paths import FAST_PATHS, SHARED_ROWS
+from scheduler.fast_paths import EQUAL_PODS, FAST_PATHS
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
@@ -94,7 +94,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
         handle=handle, backoff=backoff,
         reporter=StepReporter(clients.pod_traces, "scheduler", instance, clock),
         tie_break=tie_break or random.SystemRandom().randrange, detector=detector, rng=rng, check_plugins=check_plugins,
-        rows=share_rows if SHARED_ROWS in fast_paths else None,
+        make_ahead=Ahead if EQUAL_PODS in fast_paths else None,
     )  # fmt: skip
 
 

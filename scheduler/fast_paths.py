@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-SHARED_ROWS: Final = "shared-rows"
+EQUAL_PODS: Final = "equal-pods"
 
 FAST_PATHS: Final[Mapping[str, str]] = {
-    SHARED_ROWS: "classes with the same requests share what filters and scores say of a node's room",
+    EQUAL_PODS: "what nodes are worth with some more equal Pods is computed ahead, and these are placed together",
 }

@@ -9,7 +9,7 @@ under it; between cycles everybody else has a turn.
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -27,9 +27,9 @@ from scheduler.cache.volume_watch import PLUGINS, VolumeWatch
 from scheduler.columns.pod_info import PodClass, PodCompiler, PodInfo
 from scheduler.conditions import SCHEDULER_ERROR, ConditionWriter
 from scheduler.debug.plugin_check import SLEEPERS, PluginCheck
+from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycles import Cycles
 from scheduler.decide.ranking import TieBreak
-from scheduler.decide.row_layer import RowLayers
 from scheduler.eviction import Evictor
 from scheduler.explain.decisions import DecisionLog, take_detail
 from scheduler.framework.binding_points import BindingPoints
@@ -93,7 +93,7 @@ class Scheduler:
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
         check_plugins: bool = False,
-        rows: RowLayers | None = None,
+        make_ahead: Callable[[int], Ahead] | None = None,
     ) -> None:
         """Make a scheduler.
 
@@ -111,7 +111,7 @@ class Scheduler:
             detector: finds who changes shared objects; for tests.
             rng: for jitter.
             check_plugins: hold plugins to what they say of themselves (`scheduler.debug.plugin_check`).
-            rows: an accelerator that makes the row layers of classes; without it each class asks for itself.
+            make_ahead: an accelerator: what equal Pods make of so many rows is computed ahead.
         """
         self._clients, self._clock, self._frameworks = clients, clock, frameworks
         self._metrics, self._recorders, self._reporter, self._tie_break = (
@@ -145,7 +145,9 @@ class Scheduler:
         self._evictor = Evictor(clients.pods, clock, recorders, preemption, self._preempting.ended)
         self._preempting.begins(self.queue, self._evictor)
         self._cycles = {
-            framework.profile.name: Cycles(self.cache.table, framework, residents=self.cache.on, rows=rows)
+            framework.profile.name: Cycles(
+                self.cache.table, framework, residents=self.cache.on, make_ahead=make_ahead
+            )
             for framework in frameworks
         }
         self.decisions = DecisionLog(

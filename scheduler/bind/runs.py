@@ -62,14 +62,9 @@ class Runs:
         if len(cache.nominations) or not self._conditions.idle or self._decisions.may_look(now):
             return 0
         coming = self._queue.pop_like(pod_class, now=now, most=min(MOST, binder.room))
-        run = self._cycles[pod_class.scheduler_name].run(pod_class, coming, self._tie_break)
-        chosen = run.placed
+        chosen = self._cycles[pod_class.scheduler_name].run(pod_class, coming, self._tie_break)
         if chosen:
-            cache.assume_all(
-                pod_class,
-                [(pod.info, where.row, where.node_name) for pod, where in chosen],
-                in_topology=run.in_topology,
-            )
+            cache.assume_all(pod_class, [(pod.info, where.row, where.node_name) for pod, where in chosen])
             self._decisions.record_all(pod_class, chosen, now)
             binder.submit_all([PendingBinding(pod, pod.info.uid, where, now) for pod, where in chosen])
         return len(chosen)

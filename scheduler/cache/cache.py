@@ -104,15 +104,12 @@ class Cache:
         self._add(HeldPod(info, node_name, assumed=True))
         self._assumed[info.uid] = None
 
-    def assume_all(
-        self, pod_class: PodClass, placed: Sequence[tuple[PodInfo, int, str]], *, in_topology: bool = False
-    ) -> None:
+    def assume_all(self, pod_class: PodClass, placed: Sequence[tuple[PodInfo, int, str]]) -> None:
         """Count Pods of one class on the nodes that were chosen for them.
 
         Args:
             pod_class: of all of them.
             placed: each with its node's row and name.
-            in_topology: they are counted there already (`NodeTable.add_pods`).
         """
         pods, by_node, assumed = self._pods, self._by_node, self._assumed
         for info, _, node_name in placed:
@@ -125,7 +122,7 @@ class Cache:
             else:
                 there[uid] = info
             assumed[uid] = None
-        self.table.add_pods([row for _, row, _ in placed], pod_class, in_topology=in_topology)
+        self.table.add_pods([row for _, row, _ in placed], pod_class)
 
     def acknowledged(self, uid: str, *, now: float) -> None:
         """Its binding is acknowledged; the watch will show it."""

@@ -18,13 +18,15 @@ class Journal:
     taints, allocatable) as ~row.
     """
 
-    __slots__ = ("_base", "_entries", "_limit")
+    __slots__ = ("_base", "_entries", "_limit", "node_changes")
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._entries: list[int] = []
         #: the position of the first entry kept
         self._base = 0
         self._limit = limit
+        #: how often a node came, changed or went
+        self.node_changes = 0
 
     @property
     def position(self) -> int:
@@ -45,6 +47,7 @@ class Journal:
 
     def node_changed(self, row: int) -> None:
         """Note that the node of a row is another, or gone."""
+        self.node_changes += 1
         self._entries.append(~row)
         if len(self._entries) > self._limit:
             self._trim()

@@ -136,19 +136,18 @@ class NodeTable:
         """Count a Pod on a row."""
         self._count(row, pod, 1)
         self.journal.pods_changed(row)
-        self.last_added = row, pod.shape, self.journal.position
+        self.last_added = row, pod.node_shape, self.journal.position
 
-    def add_pods(self, rows: Sequence[int], pod: PodClass, *, in_topology: bool = False) -> None:
+    def add_pods(self, rows: Sequence[int], pod: PodClass) -> None:
         """Count Pods of a class, one after the other: each on a row of its own or on the same as another.
 
         Args:
             rows: of the Pods.
             pod: the class, one without ports and storage.
-            in_topology: `topology` counts them already.
         """
         assert not pod.host_ports
         assert not pod.has_storage
-        if len(rows) < COLUMNS_FROM and not in_topology:
+        if len(rows) < COLUMNS_FROM:
             for row in rows:
                 self.add_pod(row, pod)
             return
@@ -163,10 +162,9 @@ class NodeTable:
         self._nonzero_memory[some] += many * pod.nonzero_memory
         self._pod_count[some] += many
         self._level(pod.priority)[some] += many.astype(np.int32)
-        if not in_topology:
-            self.topology.count_more(counts, pod)
+        self.topology.count_more(counts, pod)
         self.journal.pods_came(rows)
-        self.last_added = rows[-1], pod.shape, self.journal.position
+        self.last_added = rows[-1], pod.node_shape, self.journal.position
 
     def remove_pod(self, row: int, pod: PodClass) -> None:
         """Count a Pod on a row no longer."""
@@ -259,13 +257,13 @@ class NodeTable:
 
     def resolve(self, pod: PodClass) -> Resolved:
         """Return what a class asks of the resources that nodes have, by column index."""
-        found = self._resolved.get(pod.shape)
+        found = self._resolved.get(pod.node_shape)
         if found is None:
             index = self._resources
             found = tuple((index[name], amount) for name, amount in pod.requests if name in index)
             if len(self._resolved) > 4096:
                 self._resolved.clear()
-            self._resolved[pod.shape] = found
+            self._resolved[pod.node_shape] = found
         return found
 
     def _count(self, row: int, pod: PodClass, sign: int) -> None:
@@ -361,6 +359,7 @@ class NodeTable:
             if before[key] == after.get(key):
                 continue
             column = self._labels[key]
+            column.changed()
             code = column.codes.item(row)
             column.values.release(code)
             column.codes[row] = 0
@@ -373,6 +372,7 @@ class NodeTable:
             found = self._labels.get(key)
             if found is None:
                 found = self._labels[key] = LabelColumn(np.zeros(self._capacity, np.int32), Interner())
+            found.changed()
             code = found.codes[row] = found.values.acquire(value)
             changed[key] = changed.get(key, (0, 0))[0], code
         for key, (was, now) in changed.items():

@@ -79,6 +79,7 @@ class PodClass:
         "may_preempt",
         "node_affinity",
         "node_selector",
+        "node_shape",
         "nonzero_cpu",
         "nonzero_memory",
         "preferred_nodes",
@@ -153,10 +154,12 @@ class PodClass:
         self.group = NO_GROUP
         #: what it asks of other Pods
         self.asked = NOTHING_ASKED
-        #: of the signature
+        #: of the signature, and what it asks of other Pods
         self.shape = Shape()
-        #: of the signature without what it requests; None: it asks something of other Pods, or has storage
-        self.kind: Shape | None = None
+        #: of the signature: what it asks of nodes
+        self.node_shape = self.shape
+        #: of the signature without what it requests
+        self.kind = Shape()
 
     def derive(self, shape: Shape, group: PodGroup, asked: Asked) -> "PodClass":
         """Return a class that asks the same of nodes, for Pods of a group."""
@@ -164,7 +167,6 @@ class PodClass:
         for name in _COPIED:
             setattr(made, name, getattr(self, name))
         made.shape, made.group, made.asked = shape, group, asked
-        made.kind = self.kind if shape is self.shape else None
         return made
 
     def claim_keys(self) -> tuple[str, ...]:
@@ -202,7 +204,7 @@ class PodClass:
 
 
 _COPIED: Final = tuple(
-    name for name in PodClass.__slots__ if name not in ("__weakref__", "asked", "group", "kind", "shape")
+    name for name in PodClass.__slots__ if name not in ("__weakref__", "asked", "group", "shape")
 )
 
 
@@ -348,9 +350,8 @@ class PodCompiler:
         found = None if wanted_node else self._memo.get(memo_key)
         if found is None:
             made = PodClass(spec, wanted_node=wanted_node, identity=identity)
-            made.shape = self._shape(made.signature)
-            if not made.has_storage:
-                made.kind = self._shape(("kind", *made.signature[REQUESTS:]))
+            made.shape = made.node_shape = self._shape(made.signature)
+            made.kind = self._shape(("kind", *made.signature[REQUESTS:]))
             found = _Spec(spec, made)
             if wanted_node:
                 return found

@@ -1,14 +1,16 @@
-"""PURE: the total of each row, and which rows are best.
+"""PURE: which rows have the best totals, where rows are divided into cells (zones, say).
 
 Changing one row costs about a microsecond, however many rows there are.
 
-Rows are kept by total, for the best total and those above a floor: a row that becomes better than all others
-for the length of one placement, or worse, does not cost a look at all rows. When nothing is left above the
-floor they are all looked at again.
+The rows of a cell are kept by total, for the best total and those above a floor: a row that becomes better
+than all others for the length of one placement, or worse, does not cost a look at all rows. When nothing is
+left above the floor they are all looked at again. Owned by `scheduler.decide.node_rows`; read by the classes
+that share these rows, each of which adds what the rows of a cell get from it.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -22,6 +24,8 @@ PIECE: Final = 1024
 #: after a look at all rows at least so many are known, if that takes no more than so many totals
 ENOUGH: Final = 128
 LEVELS: Final = 4
+#: so many rows to each side are looked at first where rows of several sets are counted through
+NEAR: Final = 128
 
 
 class RowSet:
@@ -47,24 +51,20 @@ class RowSet:
             number -= len(piece)
         raise IndexError(number)
 
-    def take(self, number: int) -> int:
-        """Take out the row of a number and return it."""
-        pieces = self._pieces
-        index = 0
-        while number >= len(pieces[index]):
-            number -= len(pieces[index])
-            index += 1
-        piece = pieces[index]
-        if not isinstance(piece, list):
-            piece = pieces[index] = piece.tolist()
-        self.count -= 1
-        return piece.pop(number)
+    def below(self, row: int) -> int:
+        """Return how many of them are below a row."""
+        index = max(bisect_right(self._starts, row) - 1, 0)
+        return sum(map(len, self._pieces[:index])) + bisect_left(self._pieces[index], row)
 
     def pieces(self) -> list[list[int]]:
         """Return all of them, in pieces: read only, until the next change."""
         found = [piece if isinstance(piece, list) else piece.tolist() for piece in self._pieces]
         self._pieces = [*found]
         return found
+
+    def __iter__(self) -> Iterator[int]:
+        for piece in self._pieces:
+            yield from map(int, piece)
 
     def array(self) -> NDArray[np.intp]:
         """Return all of them."""
@@ -93,73 +93,54 @@ class RowSet:
         return index, piece
 
 
-class Ranking:
-    """Totals by row; -1 where a row will not do. Owned by one class's cycle."""
+class CellRanking:
+    """The rows of one cell by their totals."""
 
-    __slots__ = ("_best", "_floor", "_levels", "_top", "_total")
+    __slots__ = ("_best", "_floor", "_levels", "_rows", "_stale", "_total", "count")
 
-    def __init__(self, size: int) -> None:
-        #: int64[N]
-        self._total = np.full(size, -1, np.int64)
+    def __init__(self, total: NDArray[np.int64], rows: NDArray[np.intp] | None) -> None:
+        """Look at nothing yet.
+
+        Args:
+            total: int64[N]: of all rows, -1 where one will not do; the owner's, which changes.
+            rows: those of the cell, in their order; None: all.
+        """
+        self._total, self._rows = total, rows
         #: total -> rows, complete for all totals from the floor up; none of them empty
         self._levels: dict[int, RowSet] = {}
         self._floor = self._best = -1
-        #: the rows of the best total; None: no row will do
-        self._top: RowSet | None = None
+        #: how many rows of the cell will do
+        self.count = 0
+        self._stale = True
 
-    @property
-    def ties(self) -> int:
-        """How many rows are best."""
-        return 0 if self._top is None else self._top.count
+    def forget(self) -> None:
+        """Many rows have other totals: look at all of them before the next answer."""
+        self._stale = True
 
-    def pick(self, number: int) -> int:
-        """Return the best row of a number (0..ties-1), in the order of rows."""
-        assert self._top is not None
-        return self._top.pick(number)
+    def look(self) -> None:
+        """Be true before the next answer."""
+        if self._stale:
+            total = self._totals()
+            self.count = int(np.count_nonzero(total >= 0))
+            self._levels, self._stale = {}, False
+            self._best = self._floor = int(total.max()) if len(total) else -1
+            if self._best >= 0:
+                self._levels[self._best] = self._find(total, self._best)
 
-    @property
-    def highest(self) -> int:
-        """The total of the best rows; -1: no row will do."""
-        return self._best
-
-    def pieces(self) -> list[list[int]]:
-        """Return the best rows, in their order and in pieces: read only, until the next change."""
-        return [] if self._top is None else self._top.pieces()
-
-    def best(self) -> NDArray[np.intp]:
-        """Return the best rows, in their order."""
-        return np.zeros(0, np.intp) if self._top is None else self._top.array()
-
-    def nearly_best(self) -> NDArray[np.intp]:
-        """Return rows that are likely to be chosen next."""
-        return self.best()
-
-    def total(self, row: int) -> int:
-        """Return a row's total."""
-        return self._total.item(row)
-
-    def replace(self, total: NDArray[np.int64]) -> None:
-        """Take other totals for all rows."""
-        self._total = total
-        # Where that happens it happens each time: no more is found out than is asked.
-        self._scan(1)
-
-    def set(self, row: int, total: int) -> None:
-        """Change one row."""
-        before = self._total.item(row)
-        if before == total:
+    def changed(self, row: int, before: int, now: int) -> None:
+        """Follow one row whose total is another now."""
+        if self._stale:
             return
-        self._total[row] = total
-        if self._top is None:
-            if total >= 0:
-                self._scan(1)
+        self.count += (now >= 0) - (before >= 0)
+        if self._best < 0:
+            self._stale = now >= 0
             return
-        if total >= self._floor:
-            level = self._levels.get(total)
+        if now >= self._floor:
+            level = self._levels.get(now)
             if level is None:
-                level = self._levels[total] = RowSet(np.array([row], np.intp))
-                if total > self._best:
-                    self._best, self._top = total, level
+                self._levels[now] = RowSet(np.array([row], np.intp))
+                if now > self._best:
+                    self._best = now
             else:
                 level.add(row)
         if before >= self._floor:
@@ -168,53 +149,128 @@ class Ranking:
             if not level.count:
                 del self._levels[before]
                 if before == self._best:
-                    self._descend()
+                    self._best = max(self._levels, default=-1)
+                    self._stale = self._best < 0
 
-    def take(self, number: int) -> int:
-        """Return the best row of a number and take it out.
+    def best(self, taken: Mapping[int, int] | None = None) -> tuple[int, RowSet] | None:
+        """Return the best total and the rows that have it; None: no row will do.
 
-        It is put back by `put`, before anything else is asked.
+        Args:
+            taken: total -> how many rows of it do not count; a total of which no other row is left is not
+                the best.
         """
-        assert self._top is not None
-        return self._top.take(number)
+        if self._stale:
+            self.look()
+        level = self._best
+        while level >= 0:
+            rows = self._levels[level]
+            if not taken or rows.count > taken.get(level, 0):
+                return level, rows
+            level = self._below(level)
+        return None
 
-    def put(self, row: int, total: int) -> None:
-        """Put back the row that was taken out, with another total or the same: as `set`, for half its price."""
-        best = self._best
-        self._total[row] = total
-        if total >= self._floor:
-            level = self._levels.get(total)
-            if level is not None:
-                level.add(row)
-            else:
-                level = self._levels[total] = RowSet(np.array([row], np.intp))
-                if total > best:
-                    self._best, self._top = total, level
-        if not self._levels[best].count:
-            del self._levels[best]
-            if self._best == best:
-                self._descend()
+    def _below(self, level: int) -> int:
+        """Return the next lower total that a row has; -1: none."""
+        known = [total for total in self._levels if total < level]
+        if known:
+            return max(known)
+        total = self._totals()
+        # As many more totals as it takes to know enough rows: this may be asked for again.
+        found = 0
+        for _ in range(LEVELS):
+            lower = total[total < self._floor]
+            self._floor = int(lower.max()) if len(lower) else -1
+            if self._floor < 0:
+                self._floor = 0
+                break
+            rows = self._levels[self._floor] = self._find(total, self._floor)
+            found += rows.count
+            if found >= ENOUGH:
+                break
+        return max((total for total in self._levels if total < level), default=-1)
 
-    def _descend(self) -> None:
-        """The best total has no row any more."""
-        if self._levels:
-            self._best = max(self._levels)
-            self._top = self._levels[self._best]
+    def _totals(self) -> NDArray[np.int64]:
+        return self._total if self._rows is None else self._total[self._rows]
+
+    def _find(self, total: NDArray[np.int64], level: int) -> RowSet:
+        found = np.flatnonzero(total == level)
+        return RowSet(found if self._rows is None else self._rows[found])
+
+
+class Ranking:
+    """All rows, cell by cell."""
+
+    __slots__ = ("cells", "rankings")
+
+    def __init__(self, total: NDArray[np.int64], cells: NDArray[np.intp] | None, count: int) -> None:
+        """Look at nothing yet.
+
+        Args:
+            total: int64[N]: as `CellRanking` has it.
+            cells: intp[N]: of each row, 0..count-1; None: all rows are in one.
+            count: how many cells there are.
+        """
+        #: of each row; None: all are in cell 0
+        self.cells: list[int] | None = None if cells is None else cells.tolist()
+        if cells is None:
+            self.rankings = [CellRanking(total, None)]
         else:
-            self._scan(LEVELS)
+            self.rankings = [CellRanking(total, np.flatnonzero(cells == cell)) for cell in range(count)]
 
-    def _scan(self, levels: int) -> None:
-        total = self._total
-        best = int(total.max()) if len(total) else -1
-        self._levels, self._top = {}, None
-        self._best = self._floor = best
-        if best < 0:
-            return
-        top = self._top = self._levels[best] = RowSet((total == best).nonzero()[0])
-        known = top.count
-        while known < ENOUGH and best - self._floor < levels - 1 and self._floor > 0:
-            self._floor -= 1
-            rows = (total == self._floor).nonzero()[0]
-            if len(rows):
-                self._levels[self._floor] = RowSet(rows)
-                known += len(rows)
+    def changed(self, row: int, before: int, now: int) -> None:
+        """Follow one row whose total is another now."""
+        self.rankings[0 if self.cells is None else self.cells[row]].changed(row, before, now)
+
+    def forget(self) -> None:
+        """Many rows have other totals."""
+        for ranking in self.rankings:
+            ranking.forget()
+
+
+def pick(number: int, sets: Sequence[RowSet], without: Sequence[int], also: Sequence[int], size: int) -> int:
+    """Return the row of a number in the order of rows, of some sets of rows.
+
+    Args:
+        number: 0 and up.
+        sets: rows, no two sets with the same.
+        without: rows of these sets that do not count.
+        also: rows that count besides.
+        size: one more than the highest row there may be.
+    """
+    if not without and not also:
+        return _pick(number, sets, size)
+    gone, more = sorted(without), sorted(also)
+    for index, row in enumerate(more):
+        # Where this row is among all.
+        place = sum(rows.below(row) for rows in sets) - bisect_left(gone, row) + index
+        if place == number:
+            return row
+        if place > number:
+            more = more[:index]
+            break
+    number -= len(more)
+    for index, row in enumerate(gone):
+        if sum(rows.below(row) for rows in sets) - index > number:
+            number += index
+            break
+    else:
+        number += len(gone)
+    return _pick(number, sets, size)
+
+
+def _pick(number: int, sets: Sequence[RowSet], size: int) -> int:
+    if len(sets) == 1:
+        return sets[0].pick(number)
+    pieces = [piece for rows in sets for piece in rows.pieces()]
+    # They are spread over all rows, more or less: look around where it should be, and further if it is not
+    # there.
+    middle, width = number * size // sum(map(len, pieces)), NEAR
+    while True:
+        first, last = middle - width, middle + width
+        below = sum(map(bisect_left, pieces, repeat(first)))
+        if below <= number < sum(map(bisect_right, pieces, repeat(last))):
+            break
+        width *= 4
+    near = [row for piece in pieces for row in piece[bisect_left(piece, first) : bisect_right(piece, last)]]
+    near.sort()
+    return near[number - below]

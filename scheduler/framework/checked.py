@@ -12,36 +12,28 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domains import CELLS
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.interface import (
     MAX_SCORE,
     RUN,
     SKIP,
-    Affected,
-    CellScore,
     Codes,
     FeasibleScore,
     FilterPlugin,
+    Groups,
     PostFilterPlugin,
     PostFilterResult,
     PreFilterResult,
     Refusals,
     RoomFilter,
-    RoomScore,
     ScorePlugin,
     Scores,
 )
-from scheduler.framework.room import Floats, Room
 from scheduler.framework.state import CycleState
 
 #: kinds of numpy's types: bool and whole numbers
 _CODES: Final = "biu"
-#: MAX_SCORE's bits. Those of any other number that is no score, read as unsigned, are more: what is negative
-#: has the highest bit, what is no number, or has no end, a high exponent. One look at an array for both ends:
-#: 1.5 µs instead of 4.1 for 5,000 rows
-_MAX_BITS: Final = int(np.array(float(MAX_SCORE)).view(np.uint64))
 
 
 class WrongAnswer(Exception):
@@ -178,22 +170,11 @@ def ask_room(
     return wanted
 
 
-def ask_score_room(
-    name: str, plugin: RoomScore, pod: PodClass, room: Room, feasible: NDArray[np.bool_]
-) -> Floats | None:
-    """Return scores of all rows told from their room (float64[N]); None: the plugin must be asked itself.
-
-    Those of feasible rows (bool[N]) have to be 0..100.
-    """
-    found = plugin.score_room(pod, room)
-    if found is None:
-        return None
-    _check_array(name, "score_room", found, len(feasible), np.float64)
-    if len(found) and np.maximum.reduce(found.view(np.uint64)) > _MAX_BITS:
-        wrong = feasible & ~((found >= 0) & (found <= MAX_SCORE))
-        if wrong.any():
-            raise invalid_score(name, found[wrong].item(0))
-    return found
+def checked_groups(name: str, what: str, answer: Groups | None) -> Groups | None:
+    """Return what rows differ in, if it is that."""
+    if answer is not None and not isinstance(answer, Groups):
+        raise _wrong_type(name, what, answer, "Groups or None")
+    return answer
 
 
 def ask_feasible_changed(
@@ -209,38 +190,6 @@ def ask_ignored(name: str, plugin: FeasibleScore, state: CycleState, length: int
     if found is not None:
         _check_array(name, "ignored", found, length, np.bool_)
     return found
-
-
-def check_cells(name: str, cells: NDArray[np.intp], length: int) -> None:
-    """Check that there is a cell for each row (intp[N]), none too high for a table of all to be held."""
-    _check_array(name, "cells", cells, length, np.intp)
-    if length and not (cells.min() >= 0 and cells.max() < CELLS):
-        raise WrongAnswer(f'plugin "{name}" answers cells that are not all of 0..{CELLS - 1}')
-
-
-def ask_score_cells(name: str, plugin: CellScore, state: CycleState, least: int) -> Scores:
-    """Return the raw score of each cell, of so many at least."""
-    found = plugin.score_cells(state)
-    return checked_scores(name, "score_cells", found, max(least, np.size(found)))
-
-
-def checked_rows(name: str, what: str, answer: Affected, given: Sequence[int], length: int) -> Affected:
-    """Return the rows that were affected if they are rows of a table of this length.
-
-    `given` are the rows that the plugin was asked about: they need no look.
-    """
-    if answer is given or isinstance(answer, slice):
-        return answer
-    if not isinstance(answer, Sequence):
-        raise _wrong_type(name, what, answer, "a sequence of rows, or all of them")
-    for kind in {*map(type, answer)}:
-        if not issubclass(kind, (int, np.integer)):
-            words = f"answers {what} with rows of {kind.__name__}, they should be whole numbers"
-            raise WrongAnswer(f'plugin "{name}" {words}')
-    if answer and not (min(answer) >= 0 and max(answer) < length):
-        odd = next(row for row in answer if not 0 <= row < length)
-        raise WrongAnswer(f'plugin "{name}" answers {what} with the row {odd}, there are {length} rows')
-    return answer
 
 
 def ask_filter(
@@ -290,11 +239,3 @@ def check_range(name: str, scores: Scores, counted: Callable[[], NDArray[np.bool
     wrong = out_of_range(scores)
     if wrong is not None and (wrong & counted()).any():
         raise invalid_score(name, int(scores[wrong & counted()][0]))
-
-
-def row_score(name: str, score: object) -> int:
-    """Return the score of one row, 0..100."""
-    found = whole(name, "score_row", score)
-    if not 0 <= found <= MAX_SCORE:
-        raise invalid_score(name, found)
-    return found

@@ -7,7 +7,7 @@ how far placing a Pod changes what the plugin would answer, so that a cycle know
 next Pod.
 
 A plugin with `reads_requests = False` does not look at what a Pod requests: it is asked once for Pods that
-differ in nothing else (`scheduler.decide.first_decision`). One that does not say is asked for each.
+differ in nothing else (`scheduler.decide.kind_rows`). One that does not say is asked for each.
 
 Plugins compute: no I/O, no clock, no logging; the framework's runtime measures around them.
 """
@@ -15,7 +15,7 @@ Plugins compute: no I/O, no clock, no logging; the framework's runtime measures 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from typing import Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.events import ClusterEvent, Hint
-from scheduler.framework.room import Floats, Room
 from scheduler.framework.state import CycleState
 
 #: int64[rows]: 0, or bits of reasons, perhaps with UNRESOLVABLE
@@ -139,44 +138,37 @@ class SignPlugin(Protocol):
         """Return all that pre_filter, filter, pre_score and score read of a Pod."""
 
 
-#: rows whose answers may have changed: a few, or all (`Snapshot.all`)
-Affected: TypeAlias = Sequence[int] | slice
+class Groups(NamedTuple):
+    """What rows differ in that get different answers: two rows that agree in all of it get the same."""
+
+    #: labels of the node
+    keys: tuple[str, ...] = ()
+    #: row -> how many Pods of some kind it holds; rows without such a Pod are in none
+    counts: tuple[Mapping[int, int], ...] = ()
 
 
 @runtime_checkable
-class DomainFilter(Protocol):
-    """A filter of reach DOMAIN (spreading, affinity).
+class GroupedFilter(Protocol):
+    """A filter of reach DOMAIN (spreading, affinity) whose answers are true at any moment.
 
-    What Pods there are in a domain it reads from `nodes.topology`, which is true at any moment: `filter_row`
-    answers "as if these Pods were gone" while they are taken away with `NodeTable.suppose` (upstream's AddPod
-    and RemovePod).
+    What Pods there are in a domain it reads from `nodes.topology`: `filter_row` also answers "as if these
+    Pods were gone" while they are taken away with `NodeTable.suppose` (upstream's AddPod and RemovePod). One
+    of this reach that is not grouped prepares anew for each Pod.
     """
 
-    def filter_affected(
-        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
-    ) -> Affected:
-        """Take in that Pods came to or left `rows`; return the rows that may now get other answers."""
+    def filter_groups(self, state: CycleState) -> Groups | None:
+        """Return what rows differ in; the counts follow the Pods. None: each row may get its own answer."""
 
 
 @runtime_checkable
-class DomainScore(Protocol):
-    """A score of reach DOMAIN."""
+class GroupedScore(Protocol):
+    """The same of a score."""
 
-    def score_affected(
-        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
-    ) -> Affected:
-        """Take in that Pods came to or left `rows`; return the rows with other raw scores."""
+    def score_groups(self, state: CycleState) -> Groups | None:
+        """Return what rows differ in, whose raw scores are different."""
 
-
-@runtime_checkable
-class CellScore(Protocol):
-    """A score that gives few different raw scores: rows of one cell (a domain, say) have the same."""
-
-    def cells(self, state: CycleState) -> NDArray[np.intp] | None:
-        """Return the cell of each row (intp[N]); None: there are too many, rows are scored one by one."""
-
-    def score_cells(self, state: CycleState) -> Scores:
-        """Return the raw score of each cell: what `score` says of its rows."""
+    def feasible_groups(self, state: CycleState, rows: Sequence[int], feasible: int) -> None:
+        """Take in how many rows are feasible, of which one of each group is given."""
 
 
 @runtime_checkable
@@ -205,17 +197,6 @@ class RoomFilter(Protocol):
         """Return (resource, index, amount) of what the Pod needs; None: the filter must be asked itself.
 
         Of the reasons the first is about the number of Pods, the others about these resources.
-        """
-
-
-@runtime_checkable
-class RoomScore(Protocol):
-    """A score that may be told from CPU and memory alone, for all rows at once."""
-
-    def score_room(self, pod: PodClass, room: Room) -> Floats | None:
-        """Return what `score` says of all rows after `pre_score`, as floats that the caller may change.
-
-        None: ask these two.
         """
 
 

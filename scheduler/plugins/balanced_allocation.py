@@ -17,7 +17,6 @@ from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.interface import MAX_SCORE, Reach, Scores
 from scheduler.framework.plugin import Score
 from scheduler.framework.resource_scoring import CPU_AND_MEMORY, Part, ResourceSpec, parts
-from scheduler.framework.room import Floats, Room
 from scheduler.framework.state import CycleState
 
 _HALF = MAX_SCORE // 2
@@ -41,8 +40,6 @@ class BalancedAllocation(Score):
         self, args: NodeResourcesBalancedAllocationArgs = NodeResourcesBalancedAllocationArgs()
     ) -> None:
         self._resources = args.resources or CPU_AND_MEMORY
-        #: whether it is the balance of these two that counts
-        self._plain = set(self._resources) == set(CPU_AND_MEMORY)
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
         state.write(self.name, parts(pod, nodes, self._resources, use_requested=True))
@@ -67,12 +64,6 @@ class BalancedAllocation(Score):
         change += _HALF
         # Half of it; Go's division cuts towards zero, a shift downwards.
         return _HALF + ((change + (change < 0)) >> 1)
-
-    def score_room(self, pod: PodClass, room: Room) -> Floats | None:
-        cpu, memory = pod.request("cpu"), pod.request("memory")
-        if not self._plain or not (cpu or memory) or not room.takes(cpu, memory):
-            return None
-        return room.balance(cpu, memory)
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         # Asked for every Pod: the usual case is written out.

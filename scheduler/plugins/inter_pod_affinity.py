@@ -16,8 +16,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domain_sums import PodColumn
-from scheduler.columns.domains import SeenSum, combine, domains_of, sum_over
+from scheduler.columns.domain_sums import DomainSum, PodColumn
+from scheduler.columns.domains import domains_of, sum_over
+from scheduler.columns.labels import Domains
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import PodTerm, TermKind
@@ -29,8 +30,8 @@ from scheduler.framework.interface import (
     RUN,
     SKIP,
     UNRESOLVABLE,
-    Affected,
     Codes,
+    Groups,
     PreFilterResult,
     Reach,
     Scores,
@@ -57,10 +58,14 @@ class InterPodAffinityArgs:
     ignore_preferred_terms_of_existing_pods: bool = False
 
 
-class _Part(SeenSum):
+@dataclass(frozen=True, slots=True)
+class _Part:
     """One sum over the domains of one key."""
 
-    __slots__ = ()
+    domains: Domains
+    sum: DomainSum
+    #: every node has the label, and each its own: its Pods are a node's own
+    by_node: bool
 
     def at(self, row: int) -> int:
         return self.sum.values.item(self.domains.codes.item(row))
@@ -79,8 +84,6 @@ class _Required:
     existing: list[_Part]
     #: the Pod fulfils its own affinity terms: the first of its group may go anywhere
     own: bool
-    #: nobody fulfils them yet
-    first: bool = False
 
     def nobody(self) -> bool:
         """Say whether no Pod on any node with a wanted key fulfils all affinity terms."""
@@ -92,14 +95,6 @@ class _Preferred:
     """What the score asks for one class."""
 
     parts: list[_Part]
-    #: intp[N]: combinations of domains, where there are few
-    cells: NDArray[np.intp] | None
-
-    def score_cells(self) -> Scores:
-        total = self.parts[0].sum.values[: self.parts[0].domains.size]
-        for part in self.parts[1:]:
-            total = np.add.outer(total, part.sum.values[: part.domains.size]).ravel()
-        return total
 
 
 # These two are asked for each Pod that is bound or goes, as long as one waits for others: plain loops.
@@ -195,7 +190,6 @@ class InterPodAffinity(Filter, Score):
             existing=_parts(nodes, [(term.topology_key, topology.carriers(term), 1) for term in existing]),
             own=all(term.peers.matches(pod.group, topology.namespaces) for term in affinity),
         )
-        required.first = required.own and required.nobody()
         state.write(self.name, required)
         return RUN
 
@@ -225,21 +219,9 @@ class InterPodAffinity(Filter, Score):
             return _NOT_AWAY
         return _NOT_WANTED if any(part.at(row) > 0 for part in required.existing) else 0
 
-    def filter_affected(
-        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
-    ) -> Affected:
+    def filter_groups(self, state: CycleState) -> Groups | None:
         required = state.read(self.name, _Required)
-        found: list[int] = []
-        widely = False
-        for part in (*required.affinity, *required.anti, *required.existing):
-            changed, shared = part.changed(rows, sign_only=True)
-            found += changed
-            widely |= shared
-        if found and required.own and required.affinity:
-            first = required.nobody()
-            widely |= first != required.first
-            required.first = first
-        return nodes.all if widely else found
+        return _groups((*required.affinity, *required.anti, *required.existing))
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
         topology = nodes.topology
@@ -253,9 +235,7 @@ class InterPodAffinity(Filter, Score):
                 wanted.append((term.topology_key, topology.carriers(term), weight))
         if not wanted:
             return False
-        summed = _parts(nodes, wanted)
-        cells = combine([(part.domains.codes, part.domains.size) for part in summed])
-        state.write(_SCORE, _Preferred(summed, cells))
+        state.write(_SCORE, _Preferred(_parts(nodes, wanted)))
         return True
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
@@ -267,22 +247,11 @@ class InterPodAffinity(Filter, Score):
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         return sum(part.at(row) for part in state.read(_SCORE, _Preferred).parts)
 
-    def score_affected(
-        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
-    ) -> Affected:
-        found: list[int] = []
-        widely = False
-        for part in state.read(_SCORE, _Preferred).parts:
-            changed, shared = part.changed(rows)
-            found += changed
-            widely |= shared
-        return nodes.all if widely else found
+    def score_groups(self, state: CycleState) -> Groups | None:
+        return _groups(state.read(_SCORE, _Preferred).parts)
 
-    def cells(self, state: CycleState) -> NDArray[np.intp] | None:
-        return state.read(_SCORE, _Preferred).cells
-
-    def score_cells(self, state: CycleState) -> Scores:
-        return state.read(_SCORE, _Preferred).score_cells()
+    def feasible_groups(self, state: CycleState, rows: Sequence[int], feasible: int) -> None:
+        """Nothing depends on it."""
 
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
         if high == low:
@@ -304,8 +273,17 @@ def _parts(nodes: Snapshot, wanted: Sequence[tuple[str, PodColumn, int]]) -> lis
     found: list[_Part] = []
     for key, sources in by_key.items():
         domains = domains_of(nodes, key)
-        found.append(_Part(domains, sum_over(nodes, domains, tuple(sources))))
+        by_node = domains.alone and domains.labelled == len(nodes.rows)
+        found.append(_Part(domains, sum_over(nodes, domains, tuple(sources)), by_node))
     return found
+
+
+def _groups(parts: Sequence[_Part]) -> Groups:
+    """Return what rows differ in that have different sums."""
+    return Groups(
+        tuple(part.domains.key for part in parts if not part.by_node),
+        tuple(column.rows for part in parts if part.by_node for column, _ in part.sum.sources),
+    )
 
 
 def _near(required: _Required, row: int) -> bool:

@@ -41,7 +41,6 @@ from scheduler.framework.resource_scoring import (
     score,
     score_row,
 )
-from scheduler.framework.room import Floats, Room
 from scheduler.framework.state import CycleState
 
 TOO_MANY_PODS: Final = "Too many pods"
@@ -195,11 +194,6 @@ class NodeResourcesFit(Filter, Score):
 
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
         return score(self._strategy, state.read(self._score_key, tuple), rows, len(nodes.valid[rows]))
-
-    def score_room(self, pod: PodClass, room: Room) -> Floats | None:
-        if not self._plain or not room.takes(pod.nonzero_cpu, pod.nonzero_memory):
-            return None
-        return room.least_allocated(pod.nonzero_cpu, pod.nonzero_memory)
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         if not self._plain:

@@ -26,8 +26,8 @@ from scheduler.framework.interface import (
     RUN,
     SKIP,
     UNRESOLVABLE,
-    Affected,
     Codes,
+    Groups,
     PreFilterResult,
     Reach,
     Scores,
@@ -42,8 +42,6 @@ NO_LABEL: Final = f"{SKEW} (missing required label)"
 
 _TOO_MANY, _NO_LABEL = 1, UNRESOLVABLE | 2
 _SCORE: Final = "PodTopologySpread/Score"
-#: so many domains changed their answer: their rows one by one; more, as columns
-_FEW: Final = 16
 
 
 @dataclass(slots=True)
@@ -57,12 +55,9 @@ class _Hard:
     present: NDArray[np.intp]
     #: 1: the Pod itself counts
     own: int
-    #: bool[domains]: those that were refused at the last look
-    refused: NDArray[np.bool_] = field(init=False)
+    #: every node has the label, and each its own: its Pods are a node's own
+    by_node: bool
     _floor: tuple[int, int] = field(default=(-1, 0), init=False)
-
-    def __post_init__(self) -> None:
-        self.refused = self.refusals()
 
     def most(self) -> int:
         """Return how many Pods a domain may hold already."""
@@ -154,6 +149,7 @@ class PodTopologySpread(Filter, Score):
                     present=present[present > 0],
                     # The Pod is placed alive, even if it is asked about while it goes.
                     own=int(item.peers.selector.matches(pod.group.labels)),
+                    by_node=found.alone and found.labelled == len(nodes.rows),
                 )
             )  # fmt: skip
         state.write(self.name, constraints)
@@ -185,22 +181,17 @@ class PodTopologySpread(Filter, Score):
                 return _TOO_MANY
         return 0
 
-    def filter_affected(
-        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
-    ) -> Affected:
-        found: list[int] = []
-        widely = False
+    def filter_groups(self, state: CycleState) -> Groups | None:
+        keys: list[str] = []
+        counts: list[Mapping[int, int]] = []
         for hard in self._hard(state):
-            now = hard.refusals()
-            changed = np.flatnonzero(now != hard.refused)
-            hard.refused = now
-            if not len(changed):
-                continue
-            if len(changed) > _FEW or not hard.domains.alone:
-                widely = True
+            if not hard.by_node:
+                keys.append(hard.domains.key)
+            elif hard.sum.eligible is None:
+                counts += [column.rows for column, _ in hard.sum.sources]
             else:
-                found += np.flatnonzero(np.isin(hard.domains.codes, changed)).tolist()
-        return nodes.all if widely else found
+                return None
+        return Groups(tuple(keys), tuple(counts))
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
         soft = self._constraints(pod, hard=False)
@@ -217,16 +208,11 @@ class PodTopologySpread(Filter, Score):
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         return state.read(_SCORE, SoftSpread).score_row(row)
 
-    def score_affected(
-        self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Sequence[int]
-    ) -> Affected:
-        return state.read(_SCORE, SoftSpread).advance(rows)
+    def score_groups(self, state: CycleState) -> Groups | None:
+        return state.read(_SCORE, SoftSpread).groups
 
-    def cells(self, state: CycleState) -> NDArray[np.intp] | None:
-        return state.read(_SCORE, SoftSpread).cells
-
-    def score_cells(self, state: CycleState) -> Scores:
-        return state.read(_SCORE, SoftSpread).score_cells()
+    def feasible_groups(self, state: CycleState, rows: Sequence[int], feasible: int) -> None:
+        state.read(_SCORE, SoftSpread).see_groups(rows, feasible)
 
     def feasible_changed(
         self, state: CycleState, pod: PodClass, nodes: Snapshot, feasible: NDArray[np.bool_]

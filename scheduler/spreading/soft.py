@@ -1,4 +1,7 @@
-"""The ScheduleAnyway constraints of one class: how many Pods each domain holds, and what that counts."""
+"""The ScheduleAnyway constraints of one class.
+
+How many Pods each domain holds, and what that counts against its nodes.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domain_sums import PodColumn
-from scheduler.columns.domains import SeenSum, combine, domains_of, sum_over
+from scheduler.columns.domain_sums import DomainSum, PodColumn
+from scheduler.columns.domains import domains_of, sum_over
+from scheduler.columns.labels import Domains
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.framework.interface import Affected, Scores
+from scheduler.framework.interface import Groups, Scores
 from scheduler.spreading.rules import HOSTNAME, eligible, soft_score, soft_scores, weight
 
 
@@ -21,32 +25,20 @@ class _ByDomain:
     """A constraint over domains."""
 
     constraint: SpreadConstraint
-    sum: SeenSum
+    domains: Domains
+    sum: DomainSum
     #: how many domains there are for feasible rows, and what a Pod counts
     size: int = 0
     weight: float = 0.0
 
-    @property
-    def axis(self) -> tuple[NDArray[np.intp], int]:
-        """What rows differ in: their domain."""
-        return self.sum.domains.codes, self.sum.domains.size
-
-    def table(self) -> NDArray[np.float64]:
-        """Return what each domain gets (float64)."""
-        counts = self.sum.sum.values[: self.sum.domains.size]
-        by_domain = soft_scores(counts, self.constraint.max_skew, self.weight)
-        by_domain[0] = 0.0
-        return by_domain
-
     def scores(self) -> NDArray[np.float64]:
-        scores: NDArray[np.float64] = self.table()[self.sum.domains.codes]
-        return scores
+        by_domain = soft_scores(self.sum.values[: self.domains.size], self.constraint.max_skew, self.weight)
+        by_domain[0] = 0.0
+        return by_domain[self.domains.codes]
 
     def score_row(self, row: int) -> float:
-        code = self.sum.domains.codes.item(row)
-        if not code:
-            return 0.0
-        return soft_score(self.sum.sum.values.item(code), self.constraint.max_skew, self.weight)
+        code = self.domains.codes.item(row)
+        return soft_score(self.sum.values.item(code), self.constraint.max_skew, self.weight) if code else 0.0
 
 
 @dataclass(slots=True)
@@ -54,50 +46,35 @@ class _ByNode:
     """A constraint over hosts: each node's own Pods count, whether it is eligible or not."""
 
     constraint: SpreadConstraint
+    domains: Domains
     column: PodColumn
-    #: intp[N], as of the last look: one more than the node's Pods; 0: no label
-    codes: NDArray[np.intp]
-    #: one more than the largest code there has been
-    width: int
-    #: of the column's journal, as of the last look
-    position: int
+    #: int64[N]: how many Pods each row held at the last look, and the position of the column's journal then;
+    #: made when all rows are asked about
+    counts: NDArray[np.int64] | None = None
+    position: int = 0
     size: int = 0
     weight: float = 0.0
 
-    @property
-    def axis(self) -> tuple[NDArray[np.intp], int]:
-        """What rows differ in: how many Pods they hold."""
-        return self.codes, self.width
-
-    def table(self) -> NDArray[np.float64]:
-        """Return what each number of Pods gets (float64)."""
-        scores = soft_scores(np.arange(-1, self.width - 1), self.constraint.max_skew, self.weight)
-        scores[0] = 0.0
-        return scores
-
     def scores(self) -> NDArray[np.float64]:
-        scores: NDArray[np.float64] = self.table()[self.codes]
+        scores = soft_scores(self._counts(), self.constraint.max_skew, self.weight)
+        scores[self.domains.codes == 0] = 0.0
         return scores
 
     def score_row(self, row: int) -> float:
-        if not self.codes.item(row):
+        if not self.domains.codes.item(row):
             return 0.0
         return soft_score(self.column.rows.get(row, 0), self.constraint.max_skew, self.weight)
 
-    def changed(self, rows: Sequence[int]) -> list[int]:
-        """Count the Pods of rows again where some came or went; return the rows that have more or fewer."""
-        journal = self.column.journal
-        entries = journal.since(self.position)
+    def _counts(self) -> NDArray[np.int64]:
+        rows, journal, counts = self.column.rows, self.column.journal, self.counts
+        changed = journal.since(self.position)
+        if counts is None or changed is None:
+            counts = self.counts = np.zeros(len(self.domains.codes), np.int64)
+            changed = [*rows]
+        for row in dict.fromkeys(changed):
+            counts[row] = rows.get(row, 0)
         self.position = journal.position
-        return [row for row in (rows if entries is None else dict.fromkeys(entries)) if self._look(row)]
-
-    def _look(self, row: int) -> bool:
-        before, now = self.codes.item(row), self.column.rows.get(row, 0) + 1
-        if before in (0, now):
-            return False
-        self.codes[row] = now
-        self.width = max(self.width, now + 1)
-        return True
+        return counts
 
 
 class SoftSpread:
@@ -108,98 +85,83 @@ class SoftSpread:
     ) -> None:
         """Prepare.
 
-        With `require_all` nodes without one of the keys are ignored; the system's default constraints do not
-        ask for that.
+        Args:
+            constraints: in their order.
+            pod: the class.
+            nodes: the columns.
+            require_all: nodes without one of the keys are ignored (the system's default constraints do not
+            ask for that).
         """
-        self._nodes, self._require_all = nodes, require_all
+        self._require_all = require_all
         found = [domains_of(nodes, item.topology_key) for item in constraints]
-        labelled: NDArray[np.bool_] = nodes.valid.copy()
-        for domains in found:
-            labelled &= domains.codes != 0
         #: bool[N]: rows that are not scored; None: there are none
         self.ignored: NDArray[np.bool_] | None = None
-        if require_all and not labelled[nodes.valid].all():
+        labelled: NDArray[np.bool_] | None = None
+        complete = all(domains.labelled == len(nodes.rows) for domains in found)
+        if require_all and not complete:
+            labelled = nodes.valid.copy()
+            for domains in found:
+                labelled &= domains.codes != 0
             self.ignored = ~labelled
         self._parts: list[_ByDomain | _ByNode] = []
-        topology = nodes.topology
         for item, domains in zip(constraints, found, strict=True):
-            column = topology.column(item.peers)
+            column = nodes.topology.column(item.peers)
             if item.topology_key == HOSTNAME:
-                codes = np.ones(nodes.size, np.intp)
-                for row, count in column.rows.items():
-                    codes[row] += count
-                codes[domains.codes == 0] = 0
-                self._parts.append(
-                    _ByNode(item, column, codes, int(codes.max(initial=0)) + 1, column.journal.position)
-                )
-                continue
-            counting = eligible(item, pod, nodes, labelled if self.ignored is not None else None)
-            summed = sum_over(nodes, domains, ((column, 1),), counting)
-            self._parts.append(_ByDomain(item, SeenSum(domains, summed)))
-        self._hosts = any(isinstance(part, _ByNode) for part in self._parts)
-        #: rows of one cell have the same raw score (intp[N]); None: there are too many cells
-        self.cells = self._combined()
-        self.see(nodes.valid)
-
-    def score_cells(self) -> Scores:
-        total = self._parts[0].table()
-        for part in self._parts[1:]:
-            total = np.add.outer(total, part.table()).ravel()
-        return _rounded(total)
+                self._parts.append(_ByNode(item, domains, column))
+            else:
+                counting = eligible(item, pod, nodes, labelled)
+                summed = sum_over(nodes, domains, ((column, 1),), counting)
+                self._parts.append(_ByDomain(item, domains, summed))
+        #: what rows differ in, where all have all labels
+        self.groups: Groups | None = None
+        if complete:
+            self.groups = Groups(
+                tuple(part.domains.key for part in self._parts if isinstance(part, _ByDomain)),
+                tuple(part.column.rows for part in self._parts if isinstance(part, _ByNode)),
+            )
 
     def see(self, feasible: NDArray[np.bool_]) -> bool:
         """Take in which rows are feasible; say whether that changed what a Pod counts."""
         if self.ignored is not None:
             feasible = feasible & ~self.ignored
-        rows = -1
+        rows = int(np.count_nonzero(feasible))
         changed = False
         for part in self._parts:
-            if isinstance(part, _ByNode):
-                rows = int(np.count_nonzero(feasible)) if rows < 0 else rows
-                size = rows
-            else:
-                counts = np.bincount(part.sum.domains.codes[feasible], minlength=1)
+            size = rows
+            if isinstance(part, _ByDomain):
+                counts = np.bincount(part.domains.codes[feasible], minlength=1)
                 # Without the label: one more domain, where such nodes are not ignored.
                 size = int(np.count_nonzero(counts if not self._require_all else counts[1:]))
-            if size != part.size:
-                part.size, part.weight = size, weight(size)
-                changed = True
+            changed |= _resize(part, size)
         return changed
 
+    def see_groups(self, rows: Sequence[int], feasible: int) -> None:
+        """Take in how many rows are feasible, of which these have all domains that there are."""
+        for part in self._parts:
+            size = feasible
+            if isinstance(part, _ByDomain):
+                size = len({*map(part.domains.codes.item, rows)})
+            _resize(part, size)
+
     def score(self, rows: Rows) -> Scores:
+        """Return raw scores of rows."""
         total = self._parts[0].scores()
         for part in self._parts[1:]:
             total = total + part.scores()
-        return _rounded(total[rows])
+        # As Go rounds what is not negative: a half goes up.
+        return np.floor(total[rows] + 0.5).astype(np.int64)
 
     def score_row(self, row: int) -> int:
+        """Return the raw score of one row."""
         total = 0.0
         for part in self._parts:
             total += part.score_row(row)
         return math.floor(total + 0.5)
 
-    def advance(self, rows: Sequence[int]) -> Affected:
-        """Follow Pods that came or went; return the rows whose raw scores may be others."""
-        found: list[int] = []
-        widely = False
-        for part in self._parts:
-            if isinstance(part, _ByNode):
-                found += part.changed(rows)
-            else:
-                changed, shared = part.sum.changed(rows)
-                found += changed
-                widely |= shared
-        if self._hosts and found and self.cells is not None:
-            # Where there are too many combinations once, it stays at that until the class starts afresh.
-            self.cells = self._combined()
-        return self._nodes.all if widely else found
 
-    def _combined(self) -> NDArray[np.intp] | None:
-        """Combine what rows differ in, as an array that is not changed afterwards."""
-        cells = combine([part.axis for part in self._parts])
-        return cells.copy() if cells is not None and self._hosts and len(self._parts) == 1 else cells
-
-
-def _rounded(scores: NDArray[np.float64]) -> Scores:
-    """As Go rounds what is not negative: a half goes up."""
-    return np.floor(scores + 0.5).astype(np.int64)
+def _resize(part: _ByDomain | _ByNode, size: int) -> bool:
+    """Take in how many domains there are; say whether there were others."""
+    if size == part.size:
+        return False
+    part.size, part.weight = size, weight(size)
+    return True

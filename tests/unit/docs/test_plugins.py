@@ -110,4 +110,4 @@ def test_the_page_lists_all_that_a_plugin_may_read() -> None:
     listed = set(re.findall(r"`(\w+)`", table))
     assert {field.name for field in fields(Snapshot)} <= listed
     # Identities, which say nothing of a Pod.
-    assert {*PodClass.__slots__} - {"__weakref__", "kind", "shape", "signature"} <= listed
+    assert {*PodClass.__slots__} - {"__weakref__", "kind", "node_shape", "shape", "signature"} <= listed

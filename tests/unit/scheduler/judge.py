@@ -15,8 +15,8 @@ from bench.judge.reference import ReferenceScheduler, Verdict
 from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
+from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycles import Cycles, schedule_pod
-from scheduler.decide.shared_rows import share_rows
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
@@ -45,8 +45,8 @@ class Judge:
     seed: int = 1
     #: classes that the cycle keeps; two by default, so that being forgotten is tried too
     classes: int = 2
-    #: classes of one size share what is said of a node's room
-    share: bool = True
+    #: what equal Pods make of rows is computed ahead
+    ahead: bool = True
     #: a plugin that the reference does without, to see that it matters
     without: str = ""
     #: decide from scratch as well, and compare
@@ -67,8 +67,8 @@ class Judge:
         self.cache, self.compiler, self.framework = Cache(), PodCompiler(), Framework(profile)
         # Ahead of placements as soon as anything can be gained by it: these clusters are small.
         self.cycles = Cycles(
-            self.cache.table, self.framework, limit=self.classes, residents=self.cache.on, ahead_from=1,
-            rows=share_rows if self.share else None,
+            self.cache.table, self.framework, limit=self.classes, residents=self.cache.on,
+            make_ahead=(lambda size: Ahead(size, 1)) if self.ahead else None,
         )  # fmt: skip
         self.reference = ReferenceScheduler(plugins(profile) - {self.without})
         self.world = self.reference.world

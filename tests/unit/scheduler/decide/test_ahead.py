@@ -10,6 +10,7 @@ import pytest
 
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
+from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycles import Cycles, schedule_pod
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
@@ -62,7 +63,7 @@ def test_decisions_are_those_from_scratch(seed: int, keys: tuple[str, ...]) -> N
     # With a fourth zone: nodes of none.
     nodes = _nodes(60, rng, rng.choice((1, 3, 3, 4)))
     classes = _classes(rng, rng.choice((1, 1, 2, 5)), *keys)
-    cycles, ours = Cycles(nodes, FRAMEWORK, ahead_from=2), random.Random(seed)
+    cycles, ours = Cycles(nodes, FRAMEWORK, make_ahead=lambda size: Ahead(size, 2)), random.Random(seed)
     placed: list[tuple[int, PodClass]] = []
     ran = 0
     for number in range(500):

@@ -1,61 +1,67 @@
 """Which rows are best, beside a list that is sorted again each time."""
 
 import random
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.decide.cell_ranking import NEAR, CellRanking
-from scheduler.decide.ranking import PIECE, Ranking, RowSet
+from scheduler.decide.ranking import NEAR, PIECE, Ranking, RowSet, pick
 
 TOTALS = st.integers(-1, 6)
 
 
-def check(ranking: Ranking, totals: list[int]) -> None:
-    highest = max(totals)
-    best = [row for row, total in enumerate(totals) if total == highest and total >= 0]
-    assert ranking.ties == len(best)
-    assert [ranking.pick(number) for number in range(len(best))] == best
-    assert ranking.best().tolist() == best
+class Kept:
+    """A ranking, and the totals that it follows."""
+
+    def __init__(self, totals: Sequence[int], cells: Sequence[int] | None = None) -> None:
+        self.total = np.array(totals, np.int64)
+        self.count = 1 if cells is None else max(cells) + 1
+        self.cells = [0] * len(totals) if cells is None else cells
+        self.ranking = Ranking(self.total, None if cells is None else np.array(cells, np.intp), self.count)
+
+    def set(self, row: int, total: int) -> None:
+        before, self.total[row] = self.total.item(row), total
+        if before != total:
+            self.ranking.changed(row, before, total)
+
+    def check(self, own: Sequence[int] = ()) -> None:
+        """Each cell has its best, without the rows that are in groups of their own."""
+        for cell, ranking in enumerate(self.ranking.rankings):
+            members = [row for row in range(len(self.cells)) if self.cells[row] == cell]
+            left = [self.total.item(row) for row in members if row not in own]
+            highest = max(left, default=-1)
+            found = ranking.best(Counter(self.total.item(row) for row in members if row in own))
+            assert ranking.count == sum(self.total.item(row) >= 0 for row in members)
+            if highest < 0:
+                assert found is None
+            else:
+                assert found is not None
+                level, rows = found
+                assert level == highest
+                assert rows.array().tolist() == [row for row in members if self.total[row] == highest]
 
 
 @given(
-    totals=st.lists(TOTALS, min_size=1, max_size=12), changes=st.lists(st.tuples(st.integers(0, 11), TOTALS))
+    rows=st.lists(st.tuples(st.integers(0, 2), TOTALS), min_size=1, max_size=12),
+    changes=st.lists(st.tuples(st.integers(0, 11), TOTALS)),
+    own=st.lists(st.integers(0, 11), max_size=6, unique=True),
+    one=st.booleans(),
 )
-def test_the_best_are_those_of_the_highest_total(totals: list[int], changes: list[tuple[int, int]]) -> None:
-    ranking = Ranking(len(totals))
-    ranking.replace(np.array(totals, np.int64))
-    check(ranking, totals)
-    for row, total in changes:
-        if row < len(totals):
-            ranking.set(row, total)
-            totals[row] = total
-            check(ranking, totals)
-    assert [ranking.total(row) for row in range(len(totals))] == totals
-
-
-@given(
-    totals=st.lists(TOTALS, min_size=1, max_size=12),
-    changes=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 6))),
-)
-def test_a_best_row_is_taken_out_and_put_back_elsewhere(
-    totals: list[int], changes: list[tuple[int, int]]
+def test_the_best_of_each_cell_are_those_of_its_highest_total(
+    rows: list[tuple[int, int]], changes: list[tuple[int, int]], own: list[int], one: bool
 ) -> None:
-    ranking, beside = Ranking(len(totals)), Ranking(len(totals))
-    for made in (ranking, beside):
-        made.replace(np.array(totals, np.int64))
-    for number, total in changes:
-        if not ranking.ties:
-            break
-        row = beside.pick(number % beside.ties)
-        assert ranking.take(number % ranking.ties) == row
-        ranking.put(row, total)
-        beside.set(row, total)
-        totals[row] = total
-        check(ranking, totals)
-        assert (ranking.ties, ranking.highest) == (beside.ties, beside.highest)
+    kept = Kept([total for _, total in rows], None if one else [cell for cell, _ in rows])
+    kept.check(own)
+    for row, total in changes:
+        if row < len(rows):
+            kept.set(row, total)
+            kept.check(own)
+    kept.ranking.forget()
+    kept.check()
 
 
 @pytest.mark.parametrize("first", [0, 1, PIECE, 3 * PIECE + 7])
@@ -72,8 +78,9 @@ def test_rows_stay_in_their_order(first: int) -> None:
             there.add(row)
             kept.add(row)
     assert kept.count == len(there)
-    assert kept.array().tolist() == sorted(there)
+    assert kept.array().tolist() == [*kept] == sorted(there)
     assert [kept.pick(number) for number in range(0, kept.count, 97)] == sorted(there)[::97]
+    assert [kept.below(row) for row in sorted(there)[::97]] == [*range(0, kept.count, 97)]
 
 
 def test_many_rows_that_come_to_one_place_stay_in_their_order() -> None:
@@ -87,28 +94,22 @@ def test_many_rows_that_come_to_one_place_stay_in_their_order() -> None:
 
 
 @given(
-    rows=st.lists(st.tuples(st.integers(0, 2), TOTALS), min_size=1, max_size=12),
-    gets=st.tuples(*[st.integers(0, 3)] * 3),
-    changes=st.lists(st.one_of(st.tuples(st.integers(0, 11), TOTALS), st.tuples(*[st.integers(0, 3)] * 3))),
+    rows=st.lists(st.integers(-1, 2), min_size=1, max_size=30),
+    without=st.sets(st.integers(0, 29), max_size=8),
+    also=st.sets(st.integers(0, 29), max_size=8),
 )
-def test_with_cells_the_best_are_those_of_the_highest_sum(
-    rows: list[tuple[int, int]], gets: tuple[int, ...], changes: list[tuple[int, ...]]
+def test_a_row_is_picked_from_several_sets_in_the_order_of_rows(
+    rows: list[int], without: set[int], also: set[int]
 ) -> None:
-    cells, own = [cell for cell, _ in rows], [total for _, total in rows]
-    ranking = CellRanking(np.array(cells, np.intp), gets)
-    ranking.replace(np.array(own, np.int64))
-    for change in [gets, *changes]:
-        if len(change) == 3:
-            gets = change
-            ranking.shift(gets)
-        elif change[0] < len(own):
-            own[change[0]] = change[1]
-            ranking.set(*change)
-        sums = [total + gets[cell] if total >= 0 else -1 for cell, total in zip(cells, own, strict=True)]
-        best = [row for row, total in enumerate(sums) if total == max(sums) and total >= 0]
-        assert ranking.ties == len(best)
-        assert [ranking.pick(number) for number in range(len(best))] == best
-        assert {*best} <= {*ranking.nearly_best().tolist()}
+    sets = [
+        RowSet(np.array([row for row, cell in enumerate(rows) if cell == wanted], np.intp))
+        for wanted in range(3)
+        if wanted in rows
+    ]
+    there = {row for row, cell in enumerate(rows) if cell >= 0}
+    gone, more = sorted(without & there), sorted(also - there)
+    expected = sorted((there - without) | {*more})
+    assert [pick(number, sets, gone, more, 30) for number in range(len(expected))] == expected
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -118,12 +119,10 @@ def test_rows_of_equally_good_cells_are_counted_in_their_order_however_they_lie(
     middle = rng.randrange(size)
     cells = [rng.choice((0, 1, 1)) if row < middle else 2 for row in range(size)]
     own = [7 if rng.random() < (0.9 if row % (size // 3) < NEAR else 0.02) else 3 for row in range(size)]
-    ranking = CellRanking(np.array(cells, np.intp), [1, 1, 1])
-    ranking.replace(np.array(own, np.int64))
+    kept = Kept(own, cells)
     for _ in range(300):
-        row = rng.randrange(size)
-        own[row] = rng.choice((3, 7))
-        ranking.set(row, own[row])
-    assert [ranking.pick(number) for number in range(ranking.ties)] == [
-        row for row in range(size) if own[row] == 7
+        kept.set(rng.randrange(size), rng.choice((3, 7)))
+    sets = [found[1] for ranking in kept.ranking.rankings if (found := ranking.best()) is not None]
+    assert [pick(number, sets, (), (), size) for number in range(sum(rows.count for rows in sets))] == [
+        row for row in range(size) if kept.total[row] == 7
     ]

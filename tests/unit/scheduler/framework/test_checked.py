@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 
 from scheduler.configuration.third_party import PluginError, factory_of
-from scheduler.decide.cycle import ClassCycle
 from scheduler.decide.cycles import schedule_pod
-from scheduler.decide.first_decision import FirstDecision
 from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.handle import Handle
 from scheduler.framework.interface import PostFilterResult, PreFilterResult, Reach
 from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.runtime import Framework, Profile, Weighted
+from scheduler.framework.state import CycleState
 from scheduler.framework.status import Scheduled
-from scheduler.plugins.node_resources_fit import NodeResourcesFit
+from scheduler.preemption.dry_run import DryRun
 from tests.unit.scheduler.objects import info, node, pod, pod_class, table
 
 #: as many as there are places in a table of three nodes
@@ -120,10 +119,9 @@ def test_wrong_pre_filters_name_their_plugin(answer: Any, words: str, *, reads: 
             return None
 
     profile = Profile("odd", filters=(Odd(),))
-    for ask in (decide, decided_first):
-        with pytest.raises(WrongAnswer) as raised:
-            ask(profile)
-        assert str(raised.value) == f'plugin "Odd" {words}'
+    with pytest.raises(WrongAnswer) as raised:
+        decide(profile)
+    assert str(raised.value) == f'plugin "Odd" {words}'
 
 
 @pytest.mark.parametrize("answer", [None, 1, "yes"])
@@ -137,72 +135,10 @@ def test_wrong_pre_scores_name_their_plugin(answer: Any) -> None:
         def score(self, state, pod, nodes, rows):
             return np.zeros(len(nodes.valid[rows]), np.int64)
 
-    for ask in (decide, decided_first):
-        with pytest.raises(WrongAnswer) as raised:
-            ask(Profile("odd", scores=(Weighted(Odd(), 1),)))
-        kind = type(answer).__name__
-        assert str(raised.value) == f'plugin "Odd" answers pre_score with {kind}, it should be a bool'
-
-
-def decided_first(profile: Profile) -> Scheduled | None:
-    """Decide for a class that nothing is kept of."""
-    on = table(node("n1"), node("n2", cpu="1"), node("n3"))
-    asked = pod_class(pod(requests={"cpu": "2"}))
-    return FirstDecision(on, Framework(profile)).decide(asked, lambda _: 0)
-
-
-class Roomy(Score):
-    """A score that is told from room alone."""
-
-    name = "Odd"
-    reach = Reach.ROW
-    scales = False
-    answer: Callable[[int], Any]
-
-    def score(self, state, pod, nodes, rows):
-        return np.zeros(len(nodes.valid[rows]), np.int64)
-
-    def score_room(self, pod, room):
-        return type(self).answer(ROWS)
-
-
-def at_n2(value: float) -> Any:
-    return lambda n: np.where(np.arange(n) == 1, value, 5.0)
-
-
-def everywhere(value: float) -> Any:
-    return lambda n: np.full(n, value)
-
-
-@pytest.mark.parametrize(
-    ("said", "words"),
-    [
-        (lambda n: [5.0] * n, "answers score_room with list, it should be a numpy array"),
-        (lambda n: np.full(n, 5), "answers score_room with int64, it should be float64"),
-        (lambda n: np.full(1, 5.0), "answers score_room with the shape (1,), it should be (3,)"),
-        (everywhere(1e6), "returns an invalid score 1000000.0, it should in the range of [0, 100] after normalizing"),
-        (everywhere(-1.0), "returns an invalid score -1.0, it should in the range of [0, 100] after normalizing"),
-        (everywhere(np.nan), "returns an invalid score nan, it should in the range of [0, 100] after normalizing"),
-        (everywhere(-np.inf), "returns an invalid score -inf, it should in the range of [0, 100] after normalizing"),
-    ],
-)  # fmt: skip
-def test_wrong_scores_of_room_name_their_plugin(said: Callable[[int], Any], words: str) -> None:
-    class Odd(Roomy):
-        answer = staticmethod(said)
-
     with pytest.raises(WrongAnswer) as raised:
-        decided_first(Profile("odd", filters=(NodeResourcesFit(),), scores=(Weighted(Odd(), 1),)))
-    assert str(raised.value) == f'plugin "Odd" {words}'
-
-
-@pytest.mark.parametrize("value", [1e6, -1.0, np.nan])
-def test_the_room_of_a_node_that_is_refused_may_score_anything(value: float) -> None:
-    class Odd(Roomy):
-        answer = staticmethod(at_n2(value))
-
-    found = decided_first(Profile("odd", filters=(NodeResourcesFit(),), scores=(Weighted(Odd(), 1),)))
-    assert found is not None
-    assert found.node_name == "n1"
+        decide(Profile("odd", scores=(Weighted(Odd(), 1),)))
+    kind = type(answer).__name__
+    assert str(raised.value) == f'plugin "Odd" answers pre_score with {kind}, it should be a bool'
 
 
 @pytest.mark.parametrize(
@@ -226,98 +162,41 @@ def test_wrong_needs_of_room_name_their_plugin(answer: Any, words: str) -> None:
         def room(self, state, pod, nodes):
             return answer
 
+    on, asked = table(node("n1"), node("n2"), node("n3")), pod_class(pod(requests={"cpu": "2"}))
     with pytest.raises(WrongAnswer) as raised:
-        decided_first(Profile("odd", filters=(Odd(),)))
+        DryRun(asked, on, on.snapshot(), CycleState(), [Odd()], residents=lambda _name: (), far=False)
     assert str(raised.value).startswith(f'plugin "Odd" {words}')
 
 
-#: what is no answer to "which rows are affected", of three
-NO_ROWS = [
-    ([3], "with the row 3, there are 3 rows"),
-    ([0, -1], "with the row -1, there are 3 rows"),
-    ([0.0], "with rows of float, they should be whole numbers"),
-    (None, "with NoneType, it should be a sequence of rows, or all of them"),
-    (np.array([0, 1]), "with ndarray, it should be a sequence of rows, or all of them"),
-    ("0", "with rows of str, they should be whole numbers"),
-]
-
-
-def follows(profile: Profile) -> None:
-    """Decide twice for one class, with a Pod placed in between."""
-    on = table(node("n1"), node("n2"), node("n3"))
-    asked = pod_class(pod())
-    cycle = ClassCycle(asked, on, Framework(profile))
-    first = cycle.decide(lambda _: 0)
-    assert isinstance(first, Scheduled)
-    on.add_pod(first.row, asked)
-    cycle.decide(lambda _: 0)
-
-
-@pytest.mark.parametrize(("answer", "words"), NO_ROWS)
-def test_rows_that_a_filter_says_are_affected(answer: Any, words: str) -> None:
-    class Odd(Filter):
+@pytest.mark.parametrize("answer", [0, ("zone",), "zone"])
+def test_wrong_groups_name_their_plugin(answer: Any) -> None:
+    class OddFilter(Filter):
         reach = Reach.DOMAIN
 
         def filter(self, state, pod, nodes, rows):
             return None
 
-        def filter_affected(self, state, pod, nodes, rows):
+        def filter_groups(self, state):
             return answer
 
-    with pytest.raises(WrongAnswer) as raised:
-        follows(Profile("odd", filters=(Odd(),)))
-    assert str(raised.value) == f'plugin "Odd" answers filter_affected {words}'
-
-
-@pytest.mark.parametrize(("answer", "words"), NO_ROWS)
-def test_rows_that_a_score_says_are_affected(answer: Any, words: str) -> None:
-    class Odd(Score):
+    class OddScore(Score):
         reach = Reach.DOMAIN
         scales = True
 
         def score(self, state, pod, nodes, rows):
             return np.zeros(len(nodes.valid[rows]), np.int64)
 
-        def score_affected(self, state, pod, nodes, rows):
+        def score_groups(self, state):
             return answer
 
-    with pytest.raises(WrongAnswer) as raised:
-        follows(Profile("odd", scores=(Weighted(Odd(), 1),)))
-    assert str(raised.value) == f'plugin "Odd" answers score_affected {words}'
-
-
-@pytest.mark.parametrize(
-    ("cells", "raw", "words"),
-    [
-        (lambda n: [0] * n, [1], "answers cells with list, it should be a numpy array"),
-        (lambda n: np.zeros(1, np.intp), [1], "answers cells with the shape (1,), it should be (3,)"),
-        (np.zeros, [1], "answers cells with float64, it should be int64"),
-        (lambda n: np.full(n, -1, np.intp), [1], "answers cells that are not all of 0.."),
-        (lambda n: np.full(n, 2**40, np.intp), [1], "answers cells that are not all of 0.."),
-        (np.arange, [1, 2], "answers score_cells with the shape (2,), it should be (3,)"),
-        (np.arange, [0.5, 1, 2], "answers score_cells with float64, it should be int64"),
-    ],
-)
-def test_wrong_cells_name_their_plugin(cells: Callable[[int], Any], raw: list[float], words: str) -> None:
-    class Odd(Score):
-        reach = Reach.DOMAIN
-        scales = True
-
-        def score(self, state, pod, nodes, rows):
-            return np.zeros(len(nodes.valid[rows]), np.int64)
-
-        def score_affected(self, state, pod, nodes, rows):
-            return rows
-
-        def cells(self, state):
-            return cells(ROWS)
-
-        def score_cells(self, state):
-            return np.array(raw)
-
-    with pytest.raises(WrongAnswer) as raised:
-        decide(Profile("odd", scores=(Weighted(Odd(), 1),)))
-    assert str(raised.value).startswith(f'plugin "Odd" {words}')
+    for profile, what in (
+        (Profile("odd", filters=(OddFilter(),)), 'plugin "OddFilter" answers filter_groups'),
+        (Profile("odd", scores=(Weighted(OddScore(), 1),)), 'plugin "OddScore" answers score_groups'),
+    ):
+        with pytest.raises(WrongAnswer) as raised:
+            decide(profile)
+        kind = type(answer).__name__
+        assert str(raised.value) == f"{what} with {kind}, it should be Groups or None"
 
 
 @pytest.mark.parametrize(

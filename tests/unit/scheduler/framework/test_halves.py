@@ -8,7 +8,6 @@ from scheduler.columns.node_table import NodeTable
 from scheduler.configuration.load import read_configuration
 from scheduler.configuration.profiles import make_profiles
 from scheduler.decide.cycles import schedule_pod
-from scheduler.decide.first_decision import FirstDecision
 from scheduler.explain.evaluate import evaluate
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
@@ -107,12 +106,10 @@ def test_each_extension_point_is_switched_by_itself(case: Case) -> None:
     made, nodes, asking = profile(case.text), cluster(), pod_class(case.pod)
     found = evaluate(asking, nodes, made)
     assert {found.name(index) for index in range(found.count) if found.failing[index] == 0} == case.want
-    # What decides says the same as what explains, the quick way too.
+    # What decides says the same as what explains.
     framework = Framework(made)
     decision = schedule_pod(asking, nodes, framework, tie_break=lambda _: 0)
     assert (decision.node_name in case.want) if isinstance(decision, Scheduled) else not case.want
-    found = FirstDecision(nodes, framework).decide(asking, lambda _: 0)
-    assert found is None or found.node_name in case.want
 
 
 def test_hints_stay_while_either_half_does() -> None:
