@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from scheduler.cache.nominations import Nominations
-from scheduler.columns.node_info import NodeInfo
-from scheduler.columns.node_table import NodeChange, NodeTable
+from scheduler.columns.node_info import NodeChange, NodeInfo
+from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodInfo
 from vaina.api.core.v1 import pod_pb2
 

@@ -14,8 +14,7 @@ from typing import Protocol
 import structlog
 
 from scheduler.cache.cache import Cache, HeldPod
-from scheduler.columns.node_info import NodeInfo, compile_node
-from scheduler.columns.node_table import NodeChange
+from scheduler.columns.node_info import NodeChange, NodeInfo, compile_node
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, PodCompiler, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.queue.scheduling_queue import SchedulingQueue

@@ -6,6 +6,7 @@ What the table stores of it, and what queue hints compare before and after.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Flag, auto
 from typing import Final
 
 from vaina.api.core.v1 import node_pb2
@@ -74,3 +75,33 @@ def compile_node(node: node_pb2.Node) -> NodeInfo:
 def image_name(name: str) -> str:
     """Return an image's name with its tag: `:latest` when it says none (`normalizedImageName`)."""
     return name if name.rfind(":") > name.rfind("/") else f"{name}:latest"
+
+
+class NodeChange(Flag):
+    """What is different about a node."""
+
+    NONE = 0
+    ADDED = auto()
+    ALLOCATABLE = auto()
+    LABELS = auto()
+    #: taints, or whether it is unschedulable
+    TAINTS = auto()
+    IMAGES = auto()
+    #: what the kubelet declares that it can do
+    FEATURES = auto()
+
+
+def compare_nodes(before: NodeInfo, after: NodeInfo) -> NodeChange:
+    """Say what is different."""
+    change = NodeChange.NONE
+    if before.allocatable != after.allocatable:
+        change |= NodeChange.ALLOCATABLE
+    if before.labels != after.labels:
+        change |= NodeChange.LABELS
+    if before.taints != after.taints or before.unschedulable != after.unschedulable:
+        change |= NodeChange.TAINTS
+    if before.images != after.images:
+        change |= NodeChange.IMAGES
+    if before.features != after.features:
+        change |= NodeChange.FEATURES
+    return change

@@ -5,7 +5,6 @@ whatever the number of nodes. Read by plugins through `Snapshot`; written by `sc
 """
 
 from collections.abc import Mapping, Sequence
-from enum import Flag, auto
 from typing import Final
 
 import numpy as np
@@ -14,10 +13,10 @@ from numpy.typing import NDArray
 from scheduler.columns.claim_use import ClaimUse
 from scheduler.columns.interner import Interner
 from scheduler.columns.journal import Journal
-from scheduler.columns.node_info import NodeInfo, Taint
-from scheduler.columns.pod_asks import HostPort
+from scheduler.columns.node_info import NodeChange, NodeInfo, Taint, compare_nodes
+from scheduler.columns.pod_counts import PodCounts, longer
 from scheduler.columns.pod_info import PodClass, Shape
-from scheduler.columns.snapshot import LabelColumn, PortColumn, Resolved, Snapshot
+from scheduler.columns.snapshot import LabelColumn, Resolved, Snapshot
 from scheduler.columns.topology import Topology
 
 FIRST_CAPACITY: Final = 64
@@ -25,20 +24,6 @@ FIRST_CAPACITY: Final = 64
 COLUMNS_FROM: Final = 6
 #: indexes 0, 1 and 2 in every column set
 BASIC_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
-
-
-class NodeChange(Flag):
-    """What is different about a node."""
-
-    NONE = 0
-    ADDED = auto()
-    ALLOCATABLE = auto()
-    LABELS = auto()
-    #: taints, or whether it is unschedulable
-    TAINTS = auto()
-    IMAGES = auto()
-    #: what the kubelet declares that it can do
-    FEATURES = auto()
 
 
 class NodeTable:
@@ -65,10 +50,9 @@ class NodeTable:
         self._taint_sets: Interner[tuple[Taint, ...]] = Interner()
         self._labels: dict[str, LabelColumn] = {}
         self.topology = Topology(self._labels)
-        self._ports: dict[tuple[str, int], PortColumn] = {}
         self._images: dict[str, dict[int, int]] = {}
         self._claims = ClaimUse()
-        self._priorities: dict[int, NDArray[np.int32]] = {}
+        self._counts = PodCounts(capacity)
         #: row -> the Pods that room is kept for; written by `nominate` and `withdraw`
         self.nominated: dict[int, list[PodClass]] = {}
         self._resolved: dict[Shape, Resolved] = {}
@@ -97,7 +81,7 @@ class NodeTable:
             row = self._new_row(info.name)
             change = NodeChange.ADDED
         else:
-            change = _compare(before, info)
+            change = compare_nodes(before, info)
             if not change:
                 return row, change, ()
         new_resources = self._set_allocatable(row, info)
@@ -125,7 +109,8 @@ class NodeTable:
                 column[row] = 0
         for amounts in (self._nonzero_cpu, self._nonzero_memory, self._max_pods, self._pod_count):
             amounts[row] = 0
-        self._clear_counts(row)
+        self._claims.clear(row)
+        self._counts.clear(row)
         self.nominated.pop(row, None)
         self._valid[row] = self._unschedulable[row] = False
         self.names[row] = self.infos[row] = None
@@ -161,7 +146,7 @@ class NodeTable:
         self._nonzero_cpu[some] += many * pod.nonzero_cpu
         self._nonzero_memory[some] += many * pod.nonzero_memory
         self._pod_count[some] += many
-        self._level(pod.priority)[some] += many.astype(np.int32)
+        self._counts.of_priority(pod.priority)[some] += many.astype(np.int32)
         self.topology.count_more(counts, pod)
         self.journal.pods_came(rows)
         self.last_added = rows[-1], pod.node_shape, self.journal.position
@@ -192,7 +177,7 @@ class NodeTable:
         self._nonzero_cpu[rows] += sign * pod.nonzero_cpu
         self._nonzero_memory[rows] += sign * pod.nonzero_memory
         self._pod_count[rows] += sign
-        level = self._priorities.get(pod.priority)
+        level = self._counts.priorities.get(pod.priority)
         if level is not None:
             level[rows] += sign
 
@@ -268,16 +253,7 @@ class NodeTable:
 
     def _count(self, row: int, pod: PodClass, sign: int) -> None:
         self._count_room(row, pod, sign)
-        level = self._level(pod.priority)
-        level[row] += sign
-        if sign < 0 and not level.any():
-            del self._priorities[pod.priority]
-
-    def _level(self, priority: int) -> NDArray[np.int32]:
-        level = self._priorities.get(priority)
-        if level is None:
-            level = self._priorities[priority] = np.zeros(self._capacity, np.int32)
-        return level
+        self._counts.count_priority(row, pod.priority, sign)
 
     def _count_room(self, row: int, pod: PodClass, sign: int) -> None:
         requested = self._requested
@@ -287,41 +263,10 @@ class NodeTable:
         self._nonzero_memory[row] += sign * pod.nonzero_memory
         self._pod_count[row] += sign
         if pod.host_ports:
-            self._count_ports(row, pod.host_ports, sign)
+            self._counts.count_ports(row, pod.host_ports, sign)
         if pod.has_storage:
             self._claims.count(row, pod.storage_keys(), sign)
         self.topology.count(row, pod, sign)
-
-    def _count_ports(self, row: int, ports: tuple[HostPort, ...], sign: int) -> None:
-        for port in ports:
-            key = (port.protocol, port.port)
-            column = self._ports.get(key)
-            if column is None:
-                column = self._ports[key] = PortColumn(np.zeros(self._capacity, np.int32), {})
-            counts = column.by_address.get(port.address)
-            if counts is None:
-                counts = column.by_address[port.address] = np.zeros(self._capacity, np.int32)
-            column.total[row] += sign
-            counts[row] += sign
-            if sign < 0 and not counts.any():
-                del column.by_address[port.address]
-                if not column.by_address:
-                    del self._ports[key]
-
-    def _clear_counts(self, row: int) -> None:
-        self._claims.clear(row)
-        for level in [*self._priorities]:
-            self._priorities[level][row] = 0
-            if not self._priorities[level].any():
-                del self._priorities[level]
-        for key, column in [*self._ports.items()]:
-            column.total[row] = 0
-            for address, counts in [*column.by_address.items()]:
-                counts[row] = 0
-                if not counts.any():
-                    del column.by_address[address]
-            if not column.by_address:
-                del self._ports[key]
 
     def _new_row(self, name: str) -> int:
         if self._free:
@@ -410,15 +355,10 @@ class NodeTable:
         self._max_pods, self._pod_count = _longer(self._max_pods, extra), _longer(self._pod_count, extra)
         self._valid = np.concatenate([self._valid, np.zeros(extra, np.bool_)])
         self._unschedulable = np.concatenate([self._unschedulable, np.zeros(extra, np.bool_)])
-        self._taints = _longer32(self._taints, extra)
+        self._taints = longer(self._taints, extra)
         for label in self._labels.values():
-            label.codes = _longer32(label.codes, extra)
-        for port in self._ports.values():
-            port.total = _longer32(port.total, extra)
-            port.by_address = {
-                address: _longer32(counts, extra) for address, counts in port.by_address.items()
-            }
-        self._priorities = {level: _longer32(counts, extra) for level, counts in self._priorities.items()}
+            label.codes = longer(label.codes, extra)
+        self._counts.grow(extra)
         self._snapshot = None
 
     def _make_snapshot(self) -> Snapshot:
@@ -430,33 +370,14 @@ class NodeTable:
             nonzero_cpu=_view(self._nonzero_cpu, size), nonzero_memory=_view(self._nonzero_memory, size),
             max_pods=_view(self._max_pods, size), pod_count=_view(self._pod_count, size),
             unschedulable=_view(self._unschedulable, size), taints=_view(self._taints, size),
-            taint_sets=self._taint_sets, labels=self._labels, ports=self._ports, priorities=self._priorities,
+            taint_sets=self._taint_sets, labels=self._labels, ports=self._counts.ports, priorities=self._counts.priorities,
             images=self._images, claims=self._claims, topology=self.topology,
             resources=self._resources, all=slice(0, size),
         )  # fmt: skip
 
 
-def _compare(before: NodeInfo, after: NodeInfo) -> NodeChange:
-    change = NodeChange.NONE
-    if before.allocatable != after.allocatable:
-        change |= NodeChange.ALLOCATABLE
-    if before.labels != after.labels:
-        change |= NodeChange.LABELS
-    if before.taints != after.taints or before.unschedulable != after.unschedulable:
-        change |= NodeChange.TAINTS
-    if before.images != after.images:
-        change |= NodeChange.IMAGES
-    if before.features != after.features:
-        change |= NodeChange.FEATURES
-    return change
-
-
 def _longer(column: NDArray[np.int64], extra: int) -> NDArray[np.int64]:
     return np.concatenate([column, np.zeros(extra, np.int64)])
-
-
-def _longer32(column: NDArray[np.int32], extra: int) -> NDArray[np.int32]:
-    return np.concatenate([column, np.zeros(extra, np.int32)])
 
 
 def _view(column: NDArray, size: int) -> NDArray:  # type: ignore[type-arg]  # of whatever dtype the column has

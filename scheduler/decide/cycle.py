@@ -22,9 +22,9 @@ from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import PodTerm
 from scheduler.decide.beyond import NOTHING, Beyond, Found, ScaledScore
-from scheduler.decide.node_rows import RowStore
 from scheduler.decide.ranking import TieBreak
 from scheduler.decide.refusals import Refused, find_refusals
+from scheduler.decide.row_store import RowStore
 from scheduler.framework.checked import invalid_score
 from scheduler.framework.interface import FilterPlugin, Reach, Refusals, ScorePlugin
 from scheduler.framework.runtime import Framework, Prepared

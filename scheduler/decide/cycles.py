@@ -11,8 +11,8 @@ from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.pod_terms import PodTerm
 from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycle import ClassCycle, P
-from scheduler.decide.node_rows import RowStore
 from scheduler.decide.ranking import TieBreak
+from scheduler.decide.row_store import RowStore
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Decision, Scheduled
 from scheduler.preemption.dry_run import Residents

@@ -1,18 +1,10 @@
 """PURE: what nodes are worth to Pods that ask the same of nodes, for all classes of such Pods.
 
-Two layers of answers, each computed once and shared by all classes that it is true of:
-
-`KindRows`  plugins that look neither at a node's Pods nor at what a Pod requests, for Pods that differ in
-            nothing but their requests (`PodClass.kind`); true until a node changes
-`NodeRows`  these, and the plugins that look at a node and its Pods, for Pods that ask the same of nodes; each
-            Pod that comes or goes costs one row
-
-What other Pods make of it (spreading, affinity) is the business of `scheduler.decide.cycle`, which asks
-`RowStore` for the rows of a class.
+Each Pod that comes or goes costs one row. What other Pods make of it (spreading, affinity) is added by
+`scheduler.decide.beyond`. Kept by `scheduler.decide.row_store`.
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from hashlib import blake2b
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -20,67 +12,21 @@ from numpy.typing import NDArray
 
 from scheduler.columns.domains import cells_of
 from scheduler.columns.node_table import NodeTable
-from scheduler.columns.pod_info import PodClass, Shape
-from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.columns.pod_info import PodClass
+from scheduler.columns.snapshot import Rows
 from scheduler.decide.ahead import Ahead
+from scheduler.decide.kind_rows import KindRows, filter_rows, without_wrong
 from scheduler.decide.ranking import Ranking
-from scheduler.framework.checked import (
-    ask_filter,
-    ask_score,
-    out_of_range,
-    whole,
-)
-from scheduler.framework.interface import MAX_SCORE, FilterPlugin, Reach, ScorePlugin, Scores
-from scheduler.framework.runtime import Framework, Observer, Prepared, Profile, Weighted
+from scheduler.framework.checked import ask_score, out_of_range, whole
+from scheduler.framework.interface import MAX_SCORE, Reach, Scores
+from scheduler.framework.runtime import Observer, Prepared
 
-#: memory for the rows of a profile (arrays and the rows that are listed by their totals)
-BUDGET_BYTES: Final = 128 * 1024 * 1024
 #: bytes by node of the rows that are listed by their totals, for each ranking
 LISTED_BYTES: Final = 16
 #: so many rows are asked about one by one; more, as columns
 ONE_BY_ONE: Final = 4
 #: so many rows are put in order one by one; after more all of them are looked at
 FEW: Final = 48
-
-
-class KindRows:
-    """What nodes are to Pods of a kind, whatever Pods are on them. True until a node changes."""
-
-    __slots__ = ("digest", "fit", "nbytes", "rejected", "scaled", "scores", "wrong")
-
-    def __init__(self, pod: PodClass, nodes: Snapshot, framework: Framework) -> None:
-        """Ask all plugins of `framework` about all rows."""
-        prepared = framework.prepare(pod, nodes)
-        observer = framework.observer
-        #: whether a plugin refused the Pod outright
-        self.rejected = bool(prepared.rejected)
-        #: bool[N]: rows that these filters let pass
-        self.fit: NDArray[np.bool_] = nodes.valid.copy()
-        _filter(prepared, prepared.filters, pod, nodes, self.fit, observer)
-        #: int64[N]: the weighted scores that need no scaling
-        self.scores: Scores = np.zeros(nodes.size, np.int64)
-        #: by row: which plugin gave it a score that it may not give, and which
-        self.wrong: dict[int, tuple[str, int]] = {}
-        #: scores that are scaled over all feasible rows: raw int64[N]
-        self.scaled: list[tuple[Weighted, Scores]] = []
-        for weighted in prepared.scores:
-            started = observer.now()
-            scores = ask_score(weighted.plugin, prepared.state, pod, nodes, nodes.all)
-            if weighted.plugin.scales:
-                self.scaled.append((weighted, scores))
-            else:
-                self.scores += (
-                    _without_wrong(weighted.plugin.name, scores, nodes, self.wrong) * weighted.weight
-                )
-            observer.plugin(weighted.plugin.name, "Score", observer.now() - started)
-        self.nbytes = self.fit.nbytes + self.scores.nbytes + sum(raw.nbytes for _, raw in self.scaled)
-        made = blake2b(self.fit.tobytes(), digest_size=16)
-        made.update(self.scores.tobytes())
-        for weighted, raw in self.scaled:
-            made.update(weighted.plugin.name.encode())
-            made.update(raw.tobytes())
-        #: equal for kinds of which the same is said
-        self.digest = made.digest() + repr((self.rejected, self.wrong)).encode()
 
 
 class NodeRows:
@@ -289,7 +235,7 @@ class NodeRows:
         """
         observer, nodes, prepared, pod = self._observer, self.nodes, self._prepared, self._pod
         began = observer.now()
-        _filter(prepared, self._moving, pod, nodes, fit, observer, rows)
+        filter_rows(prepared, self._moving, pod, nodes, fit, observer, rows)
         whole_table = isinstance(rows, slice)
         if whole_table:
             observer.extension_point("Filter", success=bool(fit.any()), seconds=observer.now() - began)
@@ -337,204 +283,8 @@ class NodeRows:
             return
         self._fit, self._still = self._fit.copy(), self._still.copy()
         self._always_wrong = {**self._always_wrong}
-        _filter(prepared, filters, pod, nodes, self._fit, self._observer)
+        filter_rows(prepared, filters, pod, nodes, self._fit, self._observer)
         for weighted in scores:
             found = ask_score(weighted.plugin, prepared.state, pod, nodes, nodes.all)
-            found = _without_wrong(weighted.plugin.name, found, nodes, self._always_wrong)
+            found = without_wrong(weighted.plugin.name, found, nodes, self._always_wrong)
             self._still += found * weighted.weight
-
-
-class RowStore:
-    """The rows of a profile, by what Pods ask of nodes. Owned by the scheduling task."""
-
-    def __init__(
-        self,
-        table: NodeTable,
-        framework: Framework,
-        *,
-        make_ahead: Callable[[int], Ahead] | None = None,
-        budget: int = BUDGET_BYTES,
-    ) -> None:
-        """Keep nothing yet.
-
-        Args:
-            table: of the nodes.
-            framework: of the profile.
-            make_ahead: makes what is computed ahead for so many rows; None: nothing is.
-            budget: bytes of the rows that are kept.
-        """
-        self.table, self.framework = table, framework
-        self._make_ahead, self._budget = make_ahead, budget
-        profile, observer = framework.profile, framework.observer
-        self._of_kind = Framework(_part(profile, _is_of_kind, _is_of_kind), observer)
-        self._of_rows = Framework(
-            _part(
-                profile,
-                lambda plugin: _is_of_rows(plugin) and not _is_of_kind(plugin),
-                lambda plugin: _is_of_rows(plugin) and not _is_of_kind(plugin) and not plugin.scales,
-            ),
-            observer,
-        )
-        #: the plugins that look beyond the node, or whose scores depend on what other nodes score
-        self.beyond = Framework(
-            _part(
-                profile,
-                lambda plugin: not _is_of_rows(plugin),
-                lambda plugin: not _is_of_rows(plugin) or (plugin.scales and not _is_of_kind(plugin)),
-            ),
-            observer,
-        )
-        self._nodes: Snapshot | None = None
-        self._node_changes = -1
-        self._kinds: dict[Shape, KindRows] = {}
-        self._same: dict[bytes, KindRows] = {}
-        self._by_shape: dict[Shape, NodeRows] = {}
-        self._rows: dict[Hashable, NodeRows] = {}
-        self._bytes = self._uses = 0
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def rows_for(self, pod: PodClass) -> NodeRows:
-        """Return the rows for Pods that ask the same of nodes, up to date."""
-        self._see_nodes()
-        if pod.has_storage:
-            # What storage there is stands in no column, and each such Pod has claims of its own.
-            return self._find(pod)
-        found = self._by_shape.get(pod.node_shape)
-        if found is None or found.stale:
-            found = self._by_shape[pod.node_shape] = self._find(pod)
-        self._uses += 1
-        found.used = self._uses
-        if not found.follow():
-            # Its reader was too far behind.
-            found.drop()
-            del self._by_shape[pod.node_shape]
-            return self.rows_for(pod)
-        return found
-
-    def refresh(self, rows: NodeRows) -> bool:
-        """Bring rows up to date; False: `rows_for` has to be asked again."""
-        self._uses += 1
-        rows.used = self._uses
-        return self.table.journal.node_changes == self._node_changes and rows.follow()
-
-    def follow_known(self, rows: NodeRows) -> bool:
-        """Say whether rows are up to date but for what was computed ahead, which is taken in."""
-        return self.table.journal.node_changes == self._node_changes and rows.follow_known()
-
-    def forget(self) -> None:
-        """A plugin has failed: nobody knows what was brought up to date, and what was not."""
-        for rows in self._rows.values():
-            rows.drop()
-        self._kinds.clear()
-        self._same.clear()
-        self._by_shape.clear()
-        self._rows.clear()
-
-    def _see_nodes(self) -> None:
-        nodes, changes = self.table.snapshot(), self.table.journal.node_changes
-        if nodes is not self._nodes or changes != self._node_changes:
-            self.forget()
-            self._nodes, self._node_changes = nodes, changes
-
-    def _find(self, pod: PodClass) -> NodeRows:
-        nodes = self.table.snapshot()
-        kind = self._kinds.get(pod.kind)
-        if kind is None or pod.has_storage:
-            kind = KindRows(pod, nodes, self._of_kind)
-            if not pod.has_storage:
-                kind = self._kinds[pod.kind] = self._same.setdefault(kind.digest, kind)
-        prepared = self._of_rows.prepare(pod, nodes)
-        if pod.has_storage:
-            return NodeRows(pod, self.table, kind, prepared, self.framework.observer, None)
-        key = (id(kind), _signature(prepared, pod))
-        found = self._rows.get(key)
-        if found is None or found.stale:
-            # Rows of Pods with ports are never computed ahead: these are not only amounts.
-            ahead = None if pod.host_ports else self._make_ahead
-            found = self._rows[key] = NodeRows(
-                pod, self.table, kind, prepared, self.framework.observer,
-                None if ahead is None else ahead(nodes.size),
-            )  # fmt: skip
-            self._make_room(found)
-        return found
-
-    def _make_room(self, new: NodeRows) -> None:
-        kinds = sum(kind.nbytes for kind in self._same.values())
-        taken = kinds + sum(rows.nbytes for rows in self._rows.values())
-        if taken <= self._budget:
-            return
-        for key, rows in sorted(self._rows.items(), key=lambda item: item[1].used):
-            if taken <= self._budget * 3 // 4:
-                break
-            if rows is not new:
-                taken -= rows.nbytes
-                rows.drop()
-                del self._rows[key]
-        if kinds > self._budget // 2:
-            self._kinds.clear()
-            self._same.clear()
-        self._by_shape = {shape: rows for shape, rows in self._by_shape.items() if not rows.stale}
-
-
-def _filter(
-    prepared: Prepared, filters: Sequence[FilterPlugin], pod: PodClass, nodes: Snapshot, fit: NDArray[np.bool_],
-    observer: Observer, rows: Rows | None = None,
-) -> None:  # fmt: skip
-    """Leave in `fit` the rows that filters let pass."""
-    for plugin in filters:
-        started = observer.now()
-        answers = ask_filter(plugin, prepared.state, pod, nodes, nodes.all if rows is None else rows)
-        observer.plugin(plugin.name, "Filter", observer.now() - started)
-        if answers is not None:
-            fit &= answers == 0
-
-
-def _without_wrong(name: str, scores: Scores, nodes: Snapshot, wrong: dict[int, tuple[str, int]]) -> Scores:
-    """Return scores with 0 where one is none of 0..100, noting these: errors once their rows pass."""
-    found = out_of_range(scores)
-    if found is None:
-        return scores
-    for row in np.flatnonzero(found & nodes.valid).tolist():
-        wrong.setdefault(row, (name, scores.item(row)))
-    return np.where(found, np.int64(0), scores)
-
-
-def _is_of_kind(plugin: FilterPlugin | ScorePlugin) -> bool:
-    """Say whether a plugin answers the same for Pods that differ in their requests alone.
-
-    If it does not say, it may not.
-    """
-    reads_requests = getattr(plugin, "reads_requests", True)
-    return plugin.reach is Reach.NONE and not reads_requests and not hasattr(plugin, "feasible_changed")
-
-
-def _is_of_rows(plugin: FilterPlugin | ScorePlugin) -> bool:
-    """Say whether what a plugin answers about a node depends on nothing but the Pod, the node and its Pods."""
-    return plugin.reach <= Reach.ROW and not hasattr(plugin, "feasible_changed")
-
-
-def _part(
-    profile: Profile, filters: Callable[[FilterPlugin], bool], scores: Callable[[ScorePlugin], bool]
-) -> Profile:
-    """Return a profile with some of the filters and scores."""
-    return Profile(
-        profile.name,
-        filters=tuple(plugin for plugin in profile.filters if filters(plugin)),
-        scores=tuple(item for item in profile.scores if scores(item.plugin)),
-    )
-
-
-def _signature(prepared: Prepared, pod: PodClass) -> Hashable:
-    """Return what plugins read of a Pod; where one does not say, what the Pod asks of nodes."""
-    found: list[Hashable] = []
-    plugins: list[FilterPlugin | ScorePlugin] = [*prepared.filters]
-    plugins += [item.plugin for item in prepared.scores]
-    for plugin in plugins:
-        # To ask a Protocol takes longer than to sign.
-        sign: Callable[[PodClass], Hashable] | None = getattr(plugin, "sign", None)
-        if sign is None:
-            return pod.node_shape
-        found.append((plugin.name, sign(pod)))
-    return (prepared.rejected, *found)

@@ -1,7 +1,7 @@
 """What is believed of Pods and nodes, and that the watch always wins."""
 
 from scheduler.cache.cache import OVERDUE_SECONDS, Cache
-from scheduler.columns.node_table import NodeChange
+from scheduler.columns.node_info import NodeChange
 from scheduler.columns.snapshot import CPU
 from tests.unit.scheduler.objects import info, node, node_info, pod
 

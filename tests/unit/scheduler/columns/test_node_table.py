@@ -2,7 +2,8 @@
 
 import pytest
 
-from scheduler.columns.node_table import NodeChange, NodeTable
+from scheduler.columns.node_info import NodeChange
+from scheduler.columns.node_table import NodeTable
 from scheduler.columns.snapshot import CPU, MEMORY
 from tests.unit.scheduler.objects import node, node_info, pod, pod_class, table
 

@@ -14,7 +14,7 @@ from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodCompiler
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.decide.cycles import Cycles, schedule_pod
-from scheduler.decide.node_rows import RowStore
+from scheduler.decide.row_store import RowStore
 from scheduler.framework.events import ClusterEvent, Hint
 from scheduler.framework.interface import RUN, Codes, PreFilterResult, Reach, Scores
 from scheduler.framework.registry import default_profile

@@ -1,0 +1,84 @@
+"""How many Pods of each priority, and with each host port, are on each row.
+
+Columns of a priority or port are made with its first Pod, and go with its last. Owned by the node table.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.columns.pod_asks import HostPort
+from scheduler.columns.snapshot import PortColumn
+
+
+class PodCounts:
+    """Counts of Pods by row."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        #: priority -> int32[N]
+        self.priorities: dict[int, NDArray[np.int32]] = {}
+        #: (protocol, port) -> its column
+        self.ports: dict[tuple[str, int], PortColumn] = {}
+
+    def of_priority(self, priority: int) -> NDArray[np.int32]:
+        """Return the column of a priority (int32[N]), to be counted in."""
+        level = self.priorities.get(priority)
+        if level is None:
+            level = self.priorities[priority] = np.zeros(self._capacity, np.int32)
+        return level
+
+    def count_priority(self, row: int, priority: int, sign: int) -> None:
+        """Count a Pod on a row (sign 1), or no longer (-1)."""
+        level = self.of_priority(priority)
+        level[row] += sign
+        if sign < 0 and not level.any():
+            del self.priorities[priority]
+
+    def count_ports(self, row: int, ports: Iterable[HostPort], sign: int) -> None:
+        """Count the ports of a Pod on a row, or no longer."""
+        for port in ports:
+            key = (port.protocol, port.port)
+            column = self.ports.get(key)
+            if column is None:
+                column = self.ports[key] = PortColumn(np.zeros(self._capacity, np.int32), {})
+            counts = column.by_address.get(port.address)
+            if counts is None:
+                counts = column.by_address[port.address] = np.zeros(self._capacity, np.int32)
+            column.total[row] += sign
+            counts[row] += sign
+            if sign < 0:
+                self._drop_empty(key, column)
+
+    def clear(self, row: int) -> None:
+        """Forget all Pods of a row."""
+        for priority in [*self.priorities]:
+            self.priorities[priority][row] = 0
+            if not self.priorities[priority].any():
+                del self.priorities[priority]
+        for key, column in [*self.ports.items()]:
+            column.total[row] = 0
+            for counts in column.by_address.values():
+                counts[row] = 0
+            self._drop_empty(key, column)
+
+    def grow(self, extra: int) -> None:
+        """Have so many rows more."""
+        self._capacity += extra
+        self.priorities = {key: longer(counts, extra) for key, counts in self.priorities.items()}
+        for column in self.ports.values():
+            column.total = longer(column.total, extra)
+            column.by_address = {key: longer(counts, extra) for key, counts in column.by_address.items()}
+
+    def _drop_empty(self, key: tuple[str, int], column: PortColumn) -> None:
+        for address, counts in [*column.by_address.items()]:
+            if not counts.any():
+                del column.by_address[address]
+        if not column.by_address:
+            del self.ports[key]
+
+
+def longer(column: NDArray[np.int32], extra: int) -> NDArray[np.int32]:
+    """Return a column with so many rows more."""
+    return np.concatenate([column, np.zeros(extra, np.int32)])
