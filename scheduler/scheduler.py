@@ -10,42 +10,35 @@ under it; between cycles everybody else has a turn.
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Final
 
 import structlog
 
+from scheduler.attempts import Attempts
 from scheduler.bind.binding import Binder, PendingBinding
 from scheduler.bind.binding_cycle import BindingCycles
 from scheduler.bind.outcomes import Outcomes
-from scheduler.bind.runs import Runs
 from scheduler.bind.volume_binding import VolumeBinder
 from scheduler.cache.cache import Cache
 from scheduler.cache.event_handlers import EventHandlers
 from scheduler.cache.overdue import OverdueBindings
 from scheduler.cache.volume_watch import PLUGINS, VolumeWatch
-from scheduler.columns.pod_info import PodClass, PodCompiler, PodInfo
-from scheduler.conditions import SCHEDULER_ERROR, ConditionWriter
+from scheduler.columns.pod_info import PodCompiler, PodInfo
+from scheduler.conditions import ConditionWriter
 from scheduler.debug.plugin_check import SLEEPERS, PluginCheck
-from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycles import Cycles
+from scheduler.decide.node_rows import LookAhead
 from scheduler.decide.ranking import TieBreak
 from scheduler.eviction import Evictor
 from scheduler.explain.decisions import DecisionLog, take_detail
-from scheduler.framework.binding_points import BindingPoints
-from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.events import ClaimsChanged, ClusterEvent
 from scheduler.framework.handle import Handle
-from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
-from scheduler.plugins.volume_binding import VolumeBinding
 from scheduler.preempting import WAITING, Preempting
 from scheduler.queue.hints import screens, with_room
-from scheduler.queue.queued_pod import QueuedPod
 from scheduler.queue.scheduling_queue import BACKOFF, SchedulingQueue
-from scheduler.volumes.catalogue import Plan
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.backoff import Backoff
@@ -58,8 +51,6 @@ from vaina.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: a cycle goes on for so long before others have a turn
-BUDGET_SECONDS: Final = 0.005
 #: back-offs are looked at so often at least
 TICK_SECONDS: Final = 1.0
 
@@ -93,7 +84,7 @@ class Scheduler:
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
         check_plugins: bool = False,
-        make_ahead: Callable[[int], Ahead] | None = None,
+        make_ahead: Callable[[int], LookAhead] | None = None,
     ) -> None:
         """Make a scheduler.
 
@@ -121,8 +112,6 @@ class Scheduler:
             tie_break,
         )
         self.cache = Cache()
-        #: seconds of the decisions of this cycle that found a node
-        self._decided: list[float] = []
         self._wake = asyncio.Event()
         self._conditions = ConditionWriter(clients.pods, clock)
         context = _share_context(frameworks, tie_break)
@@ -144,12 +133,6 @@ class Scheduler:
         )  # fmt: skip
         self._evictor = Evictor(clients.pods, clock, recorders, preemption, self._preempting.ended)
         self._preempting.begins(self.queue, self._evictor)
-        self._cycles = {
-            framework.profile.name: Cycles(
-                self.cache.table, framework, residents=self.cache.on, make_ahead=make_ahead
-            )
-            for framework in frameworks
-        }
         self.decisions = DecisionLog(
             lambda pod, now, number: take_detail(
                 pod, self.cache.table, frameworks.of(pod).profile, now, number
@@ -174,10 +157,6 @@ class Scheduler:
         )  # fmt: skip
         ends = self._binding if self._points else outcomes
         self._binder = Binder(clients.pods, clock, self._conditions, ends)
-        self._runs = Runs(
-            self.queue, self.cache, self._binder, cycles=self._cycles, conditions=self._conditions,
-            decisions=self.decisions, tie_break=tie_break,
-        )  # fmt: skip
         self._overdue = OverdueBindings(clients.pods, clock, self.cache, outcomes.lost)
         self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector, rng=rng)
         self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector, rng=rng)
@@ -196,13 +175,18 @@ class Scheduler:
             clients, clock, self.catalogue, submit=self._binding.volumes_bound if self._points else self._binder.submit, outcome=ends,
             is_there=lambda uid: self.cache.get(uid) is not None, labels_of=self._labels_of,
         )  # fmt: skip
-        #: scheduler name -> what binds the volumes of its Pods
-        self._volumes = {
-            framework.profile.name: plugin
-            for framework in frameworks
-            for plugin in framework.profile.filters
-            if isinstance(plugin, VolumeBinding)
-        }
+        self._attempts = Attempts(
+            clock, self.cache, self.queue, self._binder, frameworks=frameworks,
+            cycles={
+                framework.profile.name: Cycles(
+                    self.cache.table, framework, residents=self.cache.on, make_ahead=make_ahead
+                )
+                for framework in frameworks
+            },
+            tie_break=tie_break, preempting=self._preempting, conditions=self._conditions, decisions=self.decisions,
+            metrics=metrics, recorders=recorders, volume_binder=self._volume_binder, catalogue=self.catalogue,
+            points=self._points, binding=self._binding, plugin_check=self.plugin_check,
+        )  # fmt: skip
         self._watches_storage = any(
             plugin.name in PLUGINS for framework in frameworks for plugin in framework.profile.filters
         )
@@ -330,113 +314,7 @@ class Scheduler:
 
     def cycle(self) -> int:
         """Decide for Pods until there are none, or the time is up; returns for how many."""
-        clock, queue, binder = self._clock, self.queue, self._binder
-        now = clock.monotonic()
-        deadline = now + BUDGET_SECONDS
-        self._decided = []
-        decided = 0
-        #: of the Pod before, when that got a node
-        last: PodClass | None = None
-        while not binder.full:
-            count = 0 if last is None else self._go_on(last, now)
-            if not count:
-                pod = queue.pop(now=now)
-                if pod is None:
-                    break
-                last = pod.info.pod_class if self._schedule(pod, now) else None
-                count = 1
-            decided += count
-            # Most take microseconds, but the first of a class, or a search for victims, may take a hundred
-            # milliseconds.
-            now = clock.monotonic()
-            if now > deadline:
-                break
-        if self._decided:
-            self._metrics.decided(self._decided)
-        self._frameworks.flush()
-        return decided
-
-    def _go_on(self, pod_class: PodClass, now: float) -> int:
-        """Place Pods like the last one; returns how many."""
-        count = self._runs.go_on(pod_class, now)
-        if count:
-            self._decided += [(self._clock.monotonic() - now) / count] * count
-        return count
-
-    def _schedule(self, pod: QueuedPod, now: float) -> bool:
-        """Decide for a Pod; say whether it got a node."""
-        name = pod.info.pod_class.scheduler_name
-        self.decisions.look(pod.info.pod_class, now)
-        started = self._clock.monotonic()
-        try:
-            decision = self._preempting.decide(pod.info, self._cycles[name], self._tie_break)
-            volumes = self._volumes.get(name) if pod.info.pod_class.claims else None
-            plan = None
-            if volumes is not None and isinstance(decision, Scheduled):
-                plan = volumes.plan(pod.info.pod_class, self.cache.table.snapshot(), decision.row)
-        except Exception as error:
-            # A bug of ours, met by one Pod: the others go on, and this one is tried again after a back-off
-            # (I20).
-            log.exception("cycle failed", pod=pod.info.key)
-            self._metrics.failed(name, "error", self._clock.monotonic() - now)
-            self._tell_error(pod, error, now)
-            self.queue.requeue(pod, now=now)
-            return False
-        self.decisions.record(pod, decision, now)
-        if isinstance(decision, Scheduled):
-            self._decided.append(self._clock.monotonic() - started)
-            place = partial(self.cache.assume, pod.info, decision.node_name)
-            if self.plugin_check is None:
-                place()
-            else:
-                profile = self._frameworks.of(pod.info.pod_class).profile
-                self.plugin_check.place(pod.info, profile, decision.row, place)
-            self._conditions.drop(pod.info.uid)
-            pending = PendingBinding(pod, pod.info.uid, decision, now)
-            points = self._points.get(name)
-            if points is not None:
-                self._through_points(pending, points, volumes, plan)
-                # Plugins are asked about one Pod after the other: no run of Pods that are alike.
-                return False
-            if volumes is None or plan is None:
-                self._binder.submit(pending)
-            else:
-                self._volume_binder.begin(pending, plan, timeout_seconds=volumes.timeout_seconds)
-            # In the checking mode each placement is looked at by itself.
-            return self.plugin_check is None
-        self._park(pod, decision, now)
-        return False
-
-    def _through_points(
-        self, pending: PendingBinding, points: BindingPoints, volumes: VolumeBinding | None, plan: Plan | None
-    ) -> None:
-        """Ask Reserve and Permit, and go on from there; what its volumes need is promised to the Pod before."""
-        bind_volumes = None
-        if volumes is not None and plan:
-            self.catalogue.promise(pending.uid, plan)
-            bind_volumes = partial(
-                self._volume_binder.begin, pending, plan, timeout_seconds=volumes.timeout_seconds
-            )
-        observer = self._frameworks.of(pending.pod.info.pod_class).observer
-        self._binding.begin(pending, points, bind_volumes, observer)
-
-    def _tell_error(self, pod: QueuedPod, error: Exception, now: float) -> None:
-        """Say that an attempt ended in an error (upstream: `handleSchedulingFailure`, SchedulerError)."""
-        words = str(error) if isinstance(error, WrongAnswer) else f"{type(error).__name__}: {error}"
-        self.decisions.record_error(pod, words, now=now)
-        self._conditions.unschedulable(pod.info, words, reason=SCHEDULER_ERROR)
-        if pod.tell(words, now=now):
-            name = pod.info.pod_class.scheduler_name
-            self._recorders[name].event(pod.info.pod, "Warning", "FailedScheduling", words)
-
-    def _park(self, pod: QueuedPod, decision: Unschedulable, now: float) -> None:
-        name = pod.info.pod_class.scheduler_name
-        self.queue.park(pod, self._preempting.begin(pod, decision), now=now)
-        if decision.victims and self.cache.nominations.node_of(pod.info.uid) == decision.nominated:
-            self.decisions.record_preemption(pod, decision.nominated, decision.victims, now=now)
-        self._metrics.failed(name, "unschedulable", self._clock.monotonic() - now)
-        if pod.tell(decision.message, now=now):
-            self._recorders[name].event(pod.info.pod, "Warning", "FailedScheduling", decision.message)
+        return self._attempts.turn()
 
     async def _ticks(self) -> None:
         """Let time pass for the queue."""

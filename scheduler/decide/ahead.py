@@ -31,8 +31,6 @@ class Ahead:
 
     __slots__ = ("_least_rows", "_level", "_misses", "_patience", "_size", "_totals")
 
-    depth: Final = DEPTH
-
     def __init__(self, size: int, least_rows: int = LEAST_ROWS) -> None:
         self._size = size
         #: int64[DEPTH, N]: with one Pod more, two, ...; made with the first look
@@ -41,6 +39,11 @@ class Ahead:
         self._level = np.full(size, DEPTH, np.int8)
         self._misses = 0
         self._least_rows, self._patience = least_rows, min(PATIENCE, least_rows)
+
+    @property
+    def depth(self) -> int:
+        """How many Pods more at most."""
+        return DEPTH
 
     @property
     def nbytes(self) -> int:

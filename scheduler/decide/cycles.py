@@ -9,8 +9,8 @@ from typing import Final
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.pod_terms import PodTerm
-from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycle import ClassCycle, P
+from scheduler.decide.node_rows import LookAhead
 from scheduler.decide.ranking import TieBreak
 from scheduler.decide.row_store import RowStore
 from scheduler.framework.runtime import Framework
@@ -34,7 +34,7 @@ class Cycles:
         *,
         limit: int | None = None,
         residents: Residents | None = None,
-        make_ahead: Callable[[int], Ahead] | None = None,
+        make_ahead: Callable[[int], LookAhead] | None = None,
     ) -> None:
         """Keep nothing yet.
 

@@ -5,7 +5,7 @@ Each Pod that comes or goes costs one row. What other Pods make of it (spreading
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from scheduler.columns.domains import cells_of
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows
-from scheduler.decide.ahead import Ahead
 from scheduler.decide.kind_rows import KindRows, filter_rows, without_wrong
 from scheduler.decide.ranking import Ranking
 from scheduler.framework.checked import ask_score, out_of_range, whole
@@ -29,6 +28,49 @@ ONE_BY_ONE: Final = 4
 FEW: Final = 48
 
 
+class LookAhead(Protocol):
+    """What rows will be worth once some more equal Pods are there: an accelerator keeps it."""
+
+    @property
+    def depth(self) -> int:
+        """How many Pods more at most."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        ...
+
+    @property
+    def is_due(self) -> bool:
+        """Say whether it is worth to compute it (again)."""
+        ...
+
+    def take(self, row: int) -> int:
+        """One Pod came: return what the row is worth now; -1: that has to be computed."""
+        ...
+
+    def knows(self, row: int) -> bool:
+        """Say whether `take` would return something."""
+        ...
+
+    def forget(self, rows: Sequence[int]) -> None:
+        """Something else happened on some rows."""
+        ...
+
+    def unknown(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return those of some rows to compute now."""
+        ...
+
+    def put(self, level: int, rows: NDArray[np.intp], totals: NDArray[np.int64]) -> None:
+        """Take in what rows will be worth with `level` + 1 Pods more (int64[rows]); -1: full."""
+        ...
+
+    def begin(self, rows: NDArray[np.intp]) -> None:
+        """All of it is known for these rows."""
+        ...
+
+
 class NodeRows:
     """What nodes are worth to Pods that ask the same of them. Owned by the scheduling task."""
 
@@ -39,7 +81,7 @@ class NodeRows:
         kind: KindRows,
         prepared: Prepared,
         observer: Observer,
-        ahead: Ahead | None,
+        ahead: LookAhead | None,
     ) -> None:
         """Ask about all rows.
 

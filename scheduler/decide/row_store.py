@@ -15,9 +15,8 @@ from typing import Final
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.snapshot import Snapshot
-from scheduler.decide.ahead import Ahead
 from scheduler.decide.kind_rows import KindRows
-from scheduler.decide.node_rows import NodeRows
+from scheduler.decide.node_rows import LookAhead, NodeRows
 from scheduler.framework.interface import FilterPlugin, Reach, ScorePlugin
 from scheduler.framework.runtime import Framework, Prepared, Profile
 
@@ -33,7 +32,7 @@ class RowStore:
         table: NodeTable,
         framework: Framework,
         *,
-        make_ahead: Callable[[int], Ahead] | None = None,
+        make_ahead: Callable[[int], LookAhead] | None = None,
         budget: int = BUDGET_BYTES,
     ) -> None:
         """Keep nothing yet.

@@ -130,7 +130,7 @@ def test_what_is_placed_is_what_one_at_a_time_would_have_placed(seed: int) -> No
         number += len(infos)
         left = infos
         while left:
-            # As `scheduler.bind.runs` does: one as ever, and as many more as a run takes.
+            # As `scheduler.attempts` does: one as ever, and as many more as a run takes.
             first = fast.one(left[0])
             assert plain.one(left[0]) == first
             left = left[1:]
