@@ -113,11 +113,11 @@ def bend_label(world: World) -> None:
 
 
 def bend_port(world: World) -> None:
-    world.cache.table._ports["TCP", 80].total[1] += 1
+    world.cache.table._counts.ports["TCP", 80].total[1] += 1
 
 
 def bend_priority(world: World) -> None:
-    world.cache.table._priorities[7][0] = 2
+    world.cache.table._counts.priorities[7][0] = 2
 
 
 def bend_features(world: World) -> None:
