@@ -23,10 +23,10 @@ from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import PodTerm
 from scheduler.decide.beyond import NOTHING, Beyond, Found, ScaledScore
 from scheduler.decide.ranking import TieBreak
-from scheduler.decide.refusals import Refused, find_refusals
+from scheduler.decide.refusals import Refused
 from scheduler.decide.row_store import RowStore
 from scheduler.framework.checked import invalid_score
-from scheduler.framework.interface import FilterPlugin, Reach, Refusals, ScorePlugin
+from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin, Reach, Refusals, ScorePlugin
 from scheduler.framework.runtime import Framework, Prepared
 from scheduler.framework.status import NO_NODES, Decision, Scheduled, Unschedulable, fit_message
 from scheduler.preemption.dry_run import DryRun, Residents
@@ -153,6 +153,8 @@ class ClassCycle:
         self._what_if: DryRun | None = None
         #: all plugins, prepared; made when somebody asks
         self._all: Prepared | None = None
+        #: what the filters said of each node when nothing fitted last
+        self._refused: Refused | None = None
         prepared = self._store.beyond.prepare(pod, rows.nodes)
         self._is_rejected = rows.rejected or bool(prepared.rejected)
         self._is_far = any(_is_far(plugin, "filter_groups") for plugin in prepared.filters) or any(
@@ -203,25 +205,36 @@ class ClassCycle:
         if not count:
             return Unschedulable(0, {}, frozenset(), NO_NODES)
         prepared = self._prepared()
-        if prepared.rejected:
-            refused = Refused(
-                {prepared.rejected: count}, frozenset({prepared.rejected_by}), np.zeros(nodes.size, np.bool_)
-            )
-        else:
+        rejections: dict[str, int] = {prepared.rejected: count}
+        by, resolvable = frozenset({prepared.rejected_by}), np.zeros(nodes.size, np.bool_)
+        if not prepared.rejected:
+            refused = self._refusals(prepared)
             kept: dict[int, tuple[int, int]] = {}
-            for row in self._table.nominated:
+            for row in refused.passing(self._table.nominated):
                 number, code = self._dry_run().with_nominated(row)
                 if number >= 0:
                     kept[row] = number + _first_moving(prepared), code
-            refused = find_refusals(prepared, pod, nodes, kept)
-        refusals = Refusals(refused.resolvable, count, in_view, self._dry_run() if self._residents else None)
+            rejections, by = refused.tell(kept)
+            resolvable = refused.resolvable.copy() if kept else refused.resolvable
+            for row, (_, code) in kept.items():
+                resolvable[row] = not code & UNRESOLVABLE
+        refusals = Refusals(resolvable, count, in_view, self._dry_run() if self._residents else None)
         found = self._framework.post_filter(prepared, pod, nodes, refusals)
-        message = fit_message(
-            count, refused.rejections, pre_filter=prepared.rejected, post_filter=found.message
-        )
-        return Unschedulable(
-            count, refused.rejections, refused.by, message, found.nominated, found.victims, found.waits
-        )
+        message = fit_message(count, rejections, pre_filter=prepared.rejected, post_filter=found.message)
+        return Unschedulable(count, rejections, by, message, found.nominated, found.victims, found.waits)
+
+    def _refusals(self, prepared: Prepared) -> Refused:
+        """Return what the filters say of each node."""
+        found = self._refused
+        if found is None or not found.follow():
+            found = Refused(prepared, self._pod, self._rows.nodes, self._table.journal)
+            self._refused = found
+            self._store.explained(self)
+        return found
+
+    def forget_refused(self) -> None:
+        """Let go of what the filters said: others are asked about more often."""
+        self._refused = None
 
 
 def _first_moving(prepared: Prepared) -> int:

@@ -1,61 +1,110 @@
-"""PURE: why no node will do: what every filter says of every node, from scratch.
+"""PURE: why no node will do: which filter refuses each node first, and for which of its reasons.
 
-What FailedScheduling and preemption are told. Called by `scheduler.decide.cycle` when nothing fits.
+What FailedScheduling and preemption are told. Asked of all filters when nothing fits; kept for the next Pod of
+the class while no filter looks beyond the node, so that saying it again costs the rows that changed. Used by
+`scheduler.decide.cycle`.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scheduler.columns.journal import Journal
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Snapshot
-from scheduler.framework.checked import ask_filter
-from scheduler.framework.interface import UNRESOLVABLE, decode
+from scheduler.framework.checked import ask_filter, whole
+from scheduler.framework.interface import UNRESOLVABLE, Reach, decode
 from scheduler.framework.runtime import Prepared
 
-
-class Refused(NamedTuple):
-    """Which nodes were refused, and why."""
-
-    #: reason -> how many nodes gave it
-    rejections: dict[str, int]
-    #: the filters that refused a node
-    by: frozenset[str]
-    #: bool[N]: refused, and evicting Pods might help
-    resolvable: NDArray[np.bool_]
+#: no filter refuses it; there is no node
+_PASSED, _NO_NODE = -1, -2
 
 
-def find_refusals(
-    prepared: Prepared, pod: PodClass, nodes: Snapshot, kept: Mapping[int, tuple[int, int]]
-) -> Refused:
-    """Ask all filters; of those that refuse a node the first says why.
+class Refused:
+    """Refusals by row, and how many there are of each kind. Owned by one class's cycle."""
 
-    Args:
-        prepared: the filters, with what they have prepared.
-        pod: that fits nowhere.
-        nodes: the columns.
-        kept: rows that pass, but that others have in view: which filter refuses them then, and its code.
-    """
-    #: which filter refused a row first; -1: none; -2: there is no node
-    failed = np.where(nodes.valid, np.int16(-1), np.int16(-2))
-    codes = np.zeros(nodes.size, np.int64)
-    for number, plugin in enumerate(prepared.filters):
-        answers = ask_filter(plugin, prepared.state, pod, nodes, nodes.all)
-        if answers is not None:
-            refused = (failed == -1) & (answers != 0)
-            failed[refused], codes[refused] = number, answers[refused]
-    for row, (number, code) in kept.items():
-        if failed[row] == -1:
-            failed[row], codes[row] = number, code
-    rejections: dict[str, int] = {}
-    names: set[str] = set()
-    for number in np.unique(failed[failed >= 0]).tolist():
-        plugin = prepared.filters[number]
-        names.add(plugin.name)
-        said, counts = np.unique(codes[failed == number], return_counts=True)
-        for code, count in zip(said.tolist(), counts.tolist(), strict=True):
-            for reason in decode(code, plugin.reasons(pod)):
+    def __init__(self, prepared: Prepared, pod: PodClass, nodes: Snapshot, journal: Journal) -> None:
+        """Ask all filters about all rows.
+
+        Args:
+            prepared: the filters, with what they have prepared.
+            pod: that fits nowhere.
+            nodes: the columns.
+            journal: of what happens to them.
+        """
+        self._prepared, self._pod, self._nodes, self._journal = prepared, pod, nodes, journal
+        self._is_near = all(plugin.reach <= Reach.ROW for plugin in prepared.filters)
+        self._position = journal.position
+        #: int16[N]: which filter refused a row first; int64[N]: what it said
+        self._failed = np.where(nodes.valid, np.int16(_PASSED), np.int16(_NO_NODE))
+        self._codes = np.zeros(nodes.size, np.int64)
+        for number, plugin in enumerate(prepared.filters):
+            answers = ask_filter(plugin, prepared.state, pod, nodes, nodes.all)
+            if answers is not None:
+                refused = (self._failed == _PASSED) & (answers != 0)
+                self._failed[refused], self._codes[refused] = number, answers[refused]
+        #: bool[N]: refused, and evicting Pods might help
+        self.resolvable = (self._failed >= 0) & (self._codes & UNRESOLVABLE == 0)
+        self._counts: Counter[tuple[int, int]] = Counter()
+        for number in np.unique(self._failed[self._failed >= 0]).tolist():
+            said, counts = np.unique(self._codes[self._failed == number], return_counts=True)
+            for code, count in zip(said.tolist(), counts.tolist(), strict=True):
+                self._counts[number, code] = count
+
+    def follow(self) -> bool:
+        """Take in which Pods came and went; False: everything has to be asked again."""
+        entries = self._journal.since(self._position)
+        if entries is None or (entries and not self._is_near) or min(entries, default=0) < 0:
+            return False
+        for row in dict.fromkeys(entries):
+            self._put(row, *self._ask(row))
+        self._position = self._journal.position
+        return True
+
+    def tell(self, kept: Mapping[int, tuple[int, int]]) -> tuple[dict[str, int], frozenset[str]]:
+        """Return how many rows each reason refused, and the names of the filters that did.
+
+        `kept` are rows that pass, but that others have in view: which filter refuses them then, and its code.
+        """
+        rejections: dict[str, int] = {}
+        names: set[str] = set()
+        counts = self._counts
+        if kept:
+            counts = Counter(counts)
+            counts.update(kept.values())
+        for (number, code), count in counts.items():
+            plugin = self._prepared.filters[number]
+            names.add(plugin.name)
+            for reason in decode(code, plugin.reasons(self._pod)):
                 rejections[reason] = rejections.get(reason, 0) + count
-    return Refused(rejections, frozenset(names), (failed >= 0) & (codes & UNRESOLVABLE == 0))
+        return rejections, frozenset(names)
+
+    def passing(self, rows: Collection[int]) -> list[int]:
+        """Return those of some rows that no filter refuses."""
+        return [row for row in rows if self._failed.item(row) == _PASSED]
+
+    def _ask(self, row: int) -> tuple[int, int]:
+        if self._failed.item(row) == _NO_NODE:
+            return _NO_NODE, 0
+        prepared, pod, nodes = self._prepared, self._pod, self._nodes
+        for number, plugin in enumerate(prepared.filters):
+            code = plugin.filter_row(prepared.state, pod, nodes, row)
+            if type(code) is not int:
+                code = whole(plugin.name, "filter_row", code)
+            if code:
+                return number, code
+        return _PASSED, 0
+
+    def _put(self, row: int, number: int, code: int) -> None:
+        before = self._failed.item(row), self._codes.item(row)
+        if before == (number, code):
+            return
+        if before[0] >= 0:
+            self._counts[before] -= 1
+            if not self._counts[before]:
+                del self._counts[before]
+        if number >= 0:
+            self._counts[number, code] += 1
+        self._failed[row], self._codes[row] = number, code
+        self.resolvable[row] = number >= 0 and not code & UNRESOLVABLE

@@ -9,8 +9,9 @@ Divides the plugins of a profile by what they look at:
 Asked by `scheduler.decide.cycle`.
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable
-from typing import Final
+from typing import Final, Protocol
 
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, Shape
@@ -22,6 +23,17 @@ from scheduler.framework.runtime import Framework, Prepared, Profile
 
 #: memory for the rows of a profile (arrays and the rows that are listed by their totals)
 BUDGET_BYTES: Final = 128 * 1024 * 1024
+#: kinds of Pods, and what Pods ask of nodes, that are remembered; more, and all are asked about again
+MEMO: Final = 16_384
+#: classes that keep why no node will do (11 bytes a node)
+EXPLAINED: Final = 64
+
+
+class Explained(Protocol):
+    """A class that keeps why no node will do."""
+
+    def forget_refused(self) -> None:
+        """Keep it no longer."""
 
 
 class RowStore:
@@ -70,7 +82,9 @@ class RowStore:
         self._same: dict[bytes, KindRows] = {}
         self._by_shape: dict[Shape, NodeRows] = {}
         self._rows: dict[Hashable, NodeRows] = {}
-        self._bytes = self._uses = 0
+        self._uses = 0
+        #: the classes that keep why no node will do
+        self._explained: deque[Explained] = deque()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -83,6 +97,9 @@ class RowStore:
             return self._find(pod)
         found = self._by_shape.get(pod.node_shape)
         if found is None or found.stale:
+            if len(self._by_shape) >= MEMO:
+                self._by_shape.clear()
+                self._kinds.clear()
             found = self._by_shape[pod.node_shape] = self._find(pod)
         self._uses += 1
         found.used = self._uses
@@ -102,6 +119,12 @@ class RowStore:
     def follow_known(self, rows: NodeRows) -> bool:
         """Say whether rows are up to date but for what was computed ahead, which is taken in."""
         return self.table.journal.node_changes == self._node_changes and rows.follow_known()
+
+    def explained(self, cycle: Explained) -> None:
+        """A class keeps why no node will do: as long as not `EXPLAINED` others do after it."""
+        self._explained.append(cycle)
+        if len(self._explained) > EXPLAINED:
+            self._explained.popleft().forget_refused()
 
     def forget(self) -> None:
         """A plugin has failed: nobody knows what was brought up to date, and what was not."""
@@ -128,7 +151,7 @@ class RowStore:
         prepared = self._of_rows.prepare(pod, nodes)
         if pod.has_storage:
             return NodeRows(pod, self.table, kind, prepared, self.framework.observer, None)
-        key = (id(kind), _signature(prepared, pod))
+        key = (kind.digest, _signature(prepared, pod))
         found = self._rows.get(key)
         if found is None or found.stale:
             # Rows of Pods with ports are never computed ahead: these are not only amounts.
