@@ -10,7 +10,7 @@ How the folder is cut:
 - a module a kind, or a few that belong together: `_RULES` below says which, for create, update and status.
 - a Pod, by the parts of its manifest (`pod_spec.py` has the order): `containers.py` with `env.py`, `ports.py`,
   `probes.py`, `mounts.py`, `resources.py` and `security.py`; `volumes.py` with `volume_files.py` and
-  `volume_legacy.py`; `scheduling.py` and `spread.py`; `pod_network.py`; `pod_resources.py`; `windows.py`.
+  `volume_legacy.py`; `scheduling.py`; `pod_network.py`; `pod_resources.py`; `windows.py`.
   `pods.py` has what is asked of new Pods, `pod_updates.py` and `pod_subresources.py` of changed ones,
   `pod_status.py` and `container_status.py` of what kubelets report, `annotations.py` of annotations.
 - `templates.py` and `workloads.py`: what all kinds share that make Pods.

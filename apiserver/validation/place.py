@@ -22,7 +22,9 @@ IMMUTABLE: Final = "field is immutable"
 
 
 class Place(Path):
-    """A field path that collects violations; every method but `child`, `index` and `key` reports one."""
+    """A field path that collects violations: `child`, `index`, `key` and `field` go down to a part, the other
+    methods report what is wrong here; those that begin with `check` look first.
+    """
 
     __slots__ = ("errors",)
 

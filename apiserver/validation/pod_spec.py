@@ -16,7 +16,6 @@ from apiserver.validation import (
     ports,
     scheduling,
     security,
-    spread,
     windows,
 )
 from apiserver.validation.metadata import check_labels
@@ -126,7 +125,7 @@ def _check_placement(path: Place, spec: pod_pb2.PodSpec) -> None:
     if spec.scheduling_gates:
         scheduling.check_gates(path.child("schedulingGates"), spec.scheduling_gates)
     if spec.topology_spread_constraints:
-        spread.check_constraints(path.child("topologySpreadConstraints"), spec.topology_spread_constraints)
+        scheduling.check_spread(path.child("topologySpreadConstraints"), spec.topology_spread_constraints)
     windows.check_host_process(path, spec)
     if spec.HasField("host_users"):
         security.check_host_users(path, spec)

@@ -1,14 +1,15 @@
-"""Rules for what decides where a Pod may run: node and Pod affinity, tolerations, gates.
+"""Rules for what decides where a Pod may run: node and Pod affinity, tolerations, gates, spreading.
 
-Follows `pkg/apis/core/validation`: validateAffinity, ValidateTolerations, validateSchedulingGates, and for
-taints of nodes.
+Follows `pkg/apis/core/validation`: validateAffinity, ValidateTolerations, validateSchedulingGates,
+validateTopologySpreadConstraints, and for taints of nodes.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from apiserver.validation.metadata import check_label_name, check_label_selector
-from apiserver.validation.place import Place
+from apiserver.validation.place import NOT_POSITIVE, Place
 from vaina.api.core.v1 import node_pb2, pod_pb2, reference_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import FieldError
@@ -22,8 +23,12 @@ _BAD_OPERATOR: Final = "not a valid selector operator"
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 _BOTH_LISTS: Final = "exists in both matchLabelKeys and mismatchLabelKeys"
-KEY_IN_SELECTOR: Final = "exists in both matchLabelKeys and labelSelector"
-WITHOUT_SELECTOR: Final = "must not be specified when labelSelector is not set"
+_KEY_IN_SELECTOR: Final = "exists in both matchLabelKeys and labelSelector"
+_WITHOUT_SELECTOR: Final = "must not be specified when labelSelector is not set"
+_ACTIONS: Final = ("DoNotSchedule", "ScheduleAnyway")
+_SPREAD_POLICIES: Final = ("Honor", "Ignore")
+
+Constraints = Sequence[pod_pb2.TopologySpreadConstraint]
 
 
 def check_affinity(path: Place, affinity: pod_pb2.Affinity) -> None:
@@ -136,7 +141,7 @@ def _check_label_keys(path: Place, term: pod_pb2.PodAffinityTerm) -> None:
     )  # fmt: skip
     for shown, keys in lists:
         if keys and not term.HasField("label_selector"):
-            path.child(shown).forbidden(WITHOUT_SELECTOR)
+            path.child(shown).forbidden(_WITHOUT_SELECTOR)
             continue
         for index, key in enumerate(keys):
             check_label_name(path.child(shown).index(index), key)
@@ -153,7 +158,7 @@ def _check_keys_in_selector(path: Place, keys: list[str], selector: meta_pb2.Lab
     first = {key: index for index, key in reversed([*enumerate(keys)])}
     for expression in selector.match_expressions:
         if expression.key in named and expression.key in first:
-            path.index(first[expression.key]).invalid(expression.key, KEY_IN_SELECTOR)
+            path.index(first[expression.key]).invalid(expression.key, _KEY_IN_SELECTOR)
         named.add(expression.key)
 
 
@@ -222,3 +227,54 @@ def check_gates(path: Place, gates: Iterable[pod_pb2.PodSchedulingGate]) -> None
     for index, gate in enumerate(gates):
         path.index(index).check_value(gate.name, names.qualified_name)
         path.index(index).check_unique(gate.name, seen)
+
+
+def check_spread(path: Place, constraints: Constraints) -> None:
+    """Check the topology spread constraints of a Pod (KEP-895, 3022, 3094, 3243)."""
+    #: how many with this pair are still to come
+    left = Counter(map(_pair, constraints))
+    for index, constraint in enumerate(constraints):
+        at = path.index(index)
+        if constraint.max_skew <= 0:
+            at.child("maxSkew").invalid(constraint.max_skew, NOT_POSITIVE)
+        if not constraint.topology_key:
+            at.child("topologyKey").required("can not be empty")
+        at.child("whenUnsatisfiable").check_supported(constraint.when_unsatisfiable, _ACTIONS)
+        pair = _pair(constraint)
+        left[pair] -= 1
+        if left[pair]:
+            at_pair = at.child("{topologyKey, whenUnsatisfiable}")
+            at_pair.duplicate(f"{{{pair[0]}, {pair[1]}}}")
+        _check_min_domains(at.child("minDomains"), constraint)
+        at.check_given(constraint, "node_affinity_policy", _SPREAD_POLICIES)
+        at.check_given(constraint, "node_taints_policy", _SPREAD_POLICIES)
+        if constraint.match_label_keys:
+            _check_spread_keys(at.child("matchLabelKeys"), constraint)
+        if constraint.HasField("label_selector"):
+            check_label_selector(at.child("labelSelector"), constraint.label_selector)
+
+
+def _pair(constraint: pod_pb2.TopologySpreadConstraint) -> tuple[str, str]:
+    return constraint.topology_key, constraint.when_unsatisfiable
+
+
+def _check_min_domains(path: Place, constraint: pod_pb2.TopologySpreadConstraint) -> None:
+    if not constraint.HasField("min_domains"):
+        return
+    if constraint.min_domains <= 0:
+        path.invalid(constraint.min_domains, NOT_POSITIVE)
+    if constraint.when_unsatisfiable != "DoNotSchedule":
+        action = constraint.when_unsatisfiable
+        detail = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}"
+        path.invalid(constraint.min_domains, detail)
+
+
+def _check_spread_keys(path: Place, constraint: pod_pb2.TopologySpreadConstraint) -> None:
+    selector = constraint.label_selector
+    if not constraint.HasField("label_selector"):
+        path.forbidden(_WITHOUT_SELECTOR)
+    named = {*selector.match_labels, *(expression.key for expression in selector.match_expressions)}
+    for index, key in enumerate(constraint.match_label_keys):
+        check_label_name(path.index(index), key)
+        if key in named:
+            path.index(index).invalid(key, _KEY_IN_SELECTOR)
