@@ -4,7 +4,7 @@ Requests are read through the Raw messages of `meta/v1/raw.proto`, which have th
 ones, and stored bytes go out without being parsed. A service serves those verbs that its descriptor names.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -19,14 +19,14 @@ from apiserver.registry.pod_subresources import EPHEMERAL_CONTAINERS, RESIZE
 from apiserver.registry.store import Deletion, Edit, Store
 from apiserver.registry.subresources import check_has_get
 from apiserver.services.descriptors import service_descriptor
-from apiserver.services.lists import encode_list, left_out
-from apiserver.services.outlets import CountedOutlet, OnWatchBatch
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
 from apiserver.storage import codec
-from apiserver.storage.interface import Stored
+from apiserver.storage.interface import Key, Stored
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.errors import ApiError, TooLarge
+from vaina.kinds import Kind
 from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
+from vaina.serving.outlet import Outlet
 
 #: verbs that change a part of an object -> the part
 SUBRESOURCES: Final = {
@@ -36,6 +36,13 @@ SUBRESOURCES: Final = {
 }
 #: items of a batch; more are refused
 MAX_BATCH = 1000
+#: `items`, a field of a RawList and of every kind's list
+_ITEM: Final = b"\x12"
+#: keys that a warning names
+_NAMED: Final = 10
+
+#: is told of every batch that a watch sends: how many events, how many bytes
+OnWatchBatch = Callable[[int, int], None]
 
 
 def _uncounted(_events: int, _size: int) -> None:
@@ -92,14 +99,14 @@ class _Verbs:
             )
         )
         if result.unreadable:
-            context_of(rpc, "list").warn(left_out(self._kind, result.unreadable))
+            context_of(rpc, "list").warn(_left_out(self._kind, result.unreadable))
         check_unsent(rpc, sum(len(item.data) for item in result.items))
         metadata = meta_pb2.ListMeta(
             resource_version=str(result.version),
             continue_token=result.continue_token,
             remaining_item_count=result.remaining,
         )
-        return encode_list(metadata, result.items)
+        return _encode_list(metadata, result.items)
 
     async def watch(self, data: bytes, rpc: RequestContext) -> AsyncIterator[bytes]:
         request = decode(request_pb2.WatchRequest, data)
@@ -115,7 +122,7 @@ class _Verbs:
             timeout_seconds=request.timeout_seconds if request.HasField("timeout_seconds") else None,
             resource_version_match=request.resource_version_match,
         )
-        outlet = None if rpc.outlet is None else CountedOutlet(rpc.outlet, self._on_watch_batch)
+        outlet = None if rpc.outlet is None else _CountedOutlet(rpc.outlet, self._on_watch_batch)
         async with aclosing(self._store.watch(options, outlet)) as batches:
             async for batch in batches:
                 self._on_watch_batch(len(batch), len(batch.response))
@@ -213,6 +220,26 @@ class _Verbs:
         return self._store.status_edit(ctx, sent, tuple(request.status_mask.paths))
 
 
+class _CountedOutlet:
+    """The outlet of a stream as storage knows it (`apiserver.storage.outlet`)."""
+
+    __slots__ = ("_on_batch", "_outlet", "on_idle")
+
+    def __init__(self, outlet: Outlet, on_batch: OnWatchBatch) -> None:
+        self._outlet, self._on_batch = outlet, on_batch
+        self.on_idle = outlet.on_idle
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the last message is still on its way."""
+        return self._outlet.is_busy
+
+    def send(self, message: bytes, events: int) -> None:
+        """Send a message. Raises TooManyRequests."""
+        self._outlet.send(message)
+        self._on_batch(events, len(message))
+
+
 def _bounded(requests: Any) -> Any:
     if len(requests) > MAX_BATCH:
         raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
@@ -247,3 +274,26 @@ def _before_result(size: int) -> bytes:
     """
     inner = b"\x0a" + codec.varint(size)
     return b"\x0a" + codec.varint(len(inner) + size) + inner
+
+
+def _encode_list(metadata: meta_pb2.ListMeta, items: Sequence[Stored]) -> bytes:
+    """Return an encoded RawList of stored objects, each with its version, joined from their bytes.
+
+    A message that holds each object would copy each twice more, 5 ms for 4 MB instead of 1.
+    """
+    parts = [raw_pb2.RawList(metadata=metadata).SerializeToString()]
+    for item in items:
+        data, record = item.data, codec.version_record(item.version)
+        parts += (_ITEM, codec.varint(len(data) + len(record)), data, record)
+    return b"".join(parts)
+
+
+def _left_out(kind: Kind[Any], unreadable: Sequence[Key]) -> str:
+    """Return the warning that a list leaves out what cannot be read.
+
+    Upstream refuses the whole list, in these words (apiserver `storage/etcd3/corrupt_obj_deleter.go`,
+    NewAPIStatusError).
+    """
+    keys = ", ".join(unreadable[:_NAMED])
+    more = f" (and {len(unreadable) - _NAMED} more)" if len(unreadable) > _NAMED else ""
+    return f"failed to read one or more {kind.resource} from the storage: {keys}{more}"

@@ -4,8 +4,9 @@ Follows `pkg/apis/core/validation`: ValidateEnv, ValidateEnvFrom, validateObject
 """
 
 import re
-from collections.abc import Collection, Iterable
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any, Final
 
 from apiserver.validation.place import Place
 from apiserver.validation.windows import visit_containers
@@ -51,27 +52,14 @@ def check_env(path: Place, variables: Iterable[pod_pb2.EnvVar]) -> None:
 
 def _check_source(path: Place, variable: pod_pb2.EnvVar) -> None:
     source = variable.value_from
-    count = 0
-    if source.HasField("field_ref"):
-        count += 1
-        check_field_ref(path.child("fieldRef"), source.field_ref, ENV_FIELDS)
-    if source.HasField("resource_field_ref"):
-        count += 1
-        check_resource_ref(path.child("resourceFieldRef"), source.resource_field_ref, in_volume=False)
-    if source.HasField("config_map_key_ref"):
-        count += 1
-        _check_key_ref(path.child("configMapKeyRef"), source.config_map_key_ref)
-    if source.HasField("secret_key_ref"):
-        count += 1
-        _check_key_ref(path.child("secretKeyRef"), source.secret_key_ref)
-    if source.HasField("file_key_ref"):
-        count += 1
-        _check_file_key_ref(path.child("fileKeyRef"), source.file_key_ref)
-    if count == 0:
+    given = [field for field in _SOURCES if source.HasField(field)]
+    for field in given:
+        _SOURCES[field](path.field(source, field), getattr(source, field))
+    if not given:
         path.invalid("", _ONE_SOURCE)
     elif variable.value:
         path.invalid("", "may not be specified when `value` is not empty")
-    elif count > 1:
+    elif len(given) > 1:
         path.invalid("", _TWO_SOURCES)
 
 
@@ -157,6 +145,16 @@ def _check_file_key_ref(path: Place, ref: reference_pb2.FileKeySelector) -> None
         ("path", ref.path, names.no_backsteps),
     ):  # fmt: skip
         path.child(shown).check_required(value, rule)
+
+
+#: field -> check, in the order in which upstream looks at them
+_SOURCES: Final[Mapping[str, Callable[[Place, Any], None]]] = {
+    "field_ref": partial(check_field_ref, allowed=ENV_FIELDS),
+    "resource_field_ref": partial(check_resource_ref, in_volume=False),
+    "config_map_key_ref": _check_key_ref,
+    "secret_key_ref": _check_key_ref,
+    "file_key_ref": _check_file_key_ref,
+}
 
 
 def check_file_volumes(path: Place, spec: pod_pb2.PodSpec) -> None:
