@@ -28,7 +28,7 @@ from apiserver.admission.runtime_class import RuntimeClasses
 from apiserver.admission.storage_class import DefaultStorageClass
 from apiserver.config import ApiserverConfig
 from apiserver.context import INTERNAL
-from apiserver.fast_paths import BATCH_TEMPLATES, FAST_PATHS, SPEC_MEMO
+from apiserver.fast_paths import BATCH_TEMPLATES, FAST_PATHS, GRPC_CORE, SPEC_MEMO
 from apiserver.flowcontrol.control import FlowControl, StreamLimits
 from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
@@ -82,6 +82,7 @@ from vaina.kinds import (
     STORAGE_CLASS,
 )
 from vaina.metrics import new_registry
+from vaina.serving import core, fast_core
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics
@@ -296,6 +297,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
                     ready=False,
                     drain=_drain(config),
                     max_connections=min(config.max_connections, open_files() * 3 // 4),
+                    core=(fast_core if GRPC_CORE in fast_paths else core).make_server,
                 ) as server,
             ):
                 servers.append(server)

@@ -1,8 +1,8 @@
 """A process's streams and a caller's, joined: what exec and attach share.
 
 Nothing gathers here: the next piece is read when the one before has been taken, and the process waits where
-its reader does. Pieces are small, because the servers on the way wait without end for small ones only
-(`SEND_SECONDS` of `vaina.serving.outlet`): a caller that stops a pager for an hour keeps the stream.
+its reader does. Pieces are small, because the servers on the way count larger ones until they are read
+(`vaina.serving.unsent`): a pager that is stopped for an hour takes no room from others.
 """
 
 import asyncio

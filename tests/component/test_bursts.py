@@ -5,16 +5,32 @@ Who keeps to 100 calls a connection is never turned away.
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
 from google.protobuf.message import Message
 
+from apiserver.fast_paths import GRPC_CORE
+from tests.support.apiserver_process import ApiserverProcess
+from tests.support.etcd import EtcdServer
 from vaina.client.clientset import Clientset
 from vaina.testing.builders import make_config_map
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(60)]
 
 ROUNDS, CALLS = 20, 50
+
+
+@pytest.fixture(params=[GRPC_CORE, "none"])
+async def client(etcd: EtcdServer, request: pytest.FixtureRequest) -> AsyncIterator[Clientset]:
+    """A client of an apiserver on each gRPC core."""
+    process = ApiserverProcess(etcd.target, f"--fast-paths={request.param}")
+    try:
+        await process.start()
+        async with process.client() as made:
+            yield made
+    finally:
+        process.close()
 
 
 def named(results: list[Message | BaseException]) -> Counter[str]:

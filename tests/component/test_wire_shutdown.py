@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from apiserver.fast_paths import GRPC_CORE
 from tests.support.apiserver_process import ApiserverProcess
 from tests.support.etcd import EtcdServer
 from tests.support.tasks import running
@@ -18,10 +19,16 @@ from vaina.testing.builders import make_config_map
 pytestmark = [pytest.mark.component, pytest.mark.timeout(60)]
 
 
+@pytest.fixture(params=[GRPC_CORE, "none"])
+def fast_paths(request: pytest.FixtureRequest) -> str:
+    """The flag for each gRPC core."""
+    return f"--fast-paths={request.param}"
+
+
 @pytest.fixture
-async def both(etcd: EtcdServer) -> AsyncIterator[tuple[ApiserverProcess, ApiserverProcess]]:
+async def both(etcd: EtcdServer, fast_paths: str) -> AsyncIterator[tuple[ApiserverProcess, ApiserverProcess]]:
     """Two apiservers over one etcd."""
-    first, second = ApiserverProcess(etcd.target), ApiserverProcess(etcd.target)
+    first, second = ApiserverProcess(etcd.target, fast_paths), ApiserverProcess(etcd.target, fast_paths)
     try:
         await asyncio.gather(first.start(), second.start())
         yield first, second
@@ -75,8 +82,8 @@ async def test_no_request_is_lost_when_an_apiserver_goes(
     ] == []
 
 
-async def test_the_end_comes_in_its_order() -> None:
-    process = ApiserverProcess("", "--shutdown-delay-seconds=1")
+async def test_the_end_comes_in_its_order(fast_paths: str) -> None:
+    process = ApiserverProcess("", "--shutdown-delay-seconds=1", fast_paths)
     try:
         await process.start()
         async with process.client() as client, asyncio.TaskGroup() as group:

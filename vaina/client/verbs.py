@@ -41,10 +41,7 @@ class NamespaceClient(ResourceClient[namespace_pb2.Namespace]):
         Raises NotFound, Conflict, Invalid.
         """
         request = namespace_service_pb2.UpdateNamespaceRequest(object=namespace)
-        answer = await self.transport.unary(
-            self.kind.method("Finalize"), request.SerializeToString(), timeout=self.timeout
-        )
-        return namespace_pb2.Namespace.FromString(answer)
+        return await self._object("Finalize", request)
 
 
 class PodClient(ResourceClient[pod_pb2.Pod]):
@@ -53,11 +50,7 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
     async def bind(self, name: str, *, namespace: str, uid: str, node: str) -> None:
         """Give a Pod its node, once. Raises Conflict when it is bound, deleting or another Pod by now."""
         request = pod_service_pb2.BindPodRequest(binding=binding(namespace, name, uid, node))
-        status = meta_pb2.Status.FromString(
-            await self.transport.unary(
-                self.kind.method("Bind"), request.SerializeToString(), timeout=self.timeout
-            )
-        )
+        status = await self._call("Bind", request, meta_pb2.Status)
         if status.status == "Failure":
             raise from_status(status)
 
@@ -102,21 +95,14 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
 
         Raises NotFound where the cluster does not allow it, Invalid.
         """
-        return await self._update_part("UpdateEphemeralContainers", pod)
+        return await self._object("UpdateEphemeralContainers", pod_service_pb2.UpdatePodRequest(object=pod))
 
     async def update_resize(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
         """Ask for other CPU and memory of running containers; nothing else of the Pod changes (KEP-1287).
 
         Raises Invalid.
         """
-        return await self._update_part("UpdateResize", pod)
-
-    async def _update_part(self, verb: str, pod: pod_pb2.Pod) -> pod_pb2.Pod:
-        request = pod_service_pb2.UpdatePodRequest(object=pod)
-        answer = await self.transport.unary(
-            self.kind.method(verb), request.SerializeToString(), timeout=self.timeout
-        )
-        return pod_pb2.Pod.FromString(answer)
+        return await self._object("UpdateResize", pod_service_pb2.UpdatePodRequest(object=pod))
 
     async def logs(
         self,
@@ -214,10 +200,7 @@ class PodTraceClient(ResourceClient[trace_pb2.PodTrace]):
     async def report(self, reports: Sequence[trace_service_pb2.StepReport]) -> int:
         """Report steps in a batch; returns how many were recorded."""
         request = trace_service_pb2.ReportRequest(reports=reports)
-        answer = await self.transport.unary(
-            self.kind.method("Report"), request.SerializeToString(), timeout=self.timeout
-        )
-        return trace_service_pb2.ReportResponse.FromString(answer).recorded
+        return (await self._call("Report", request, trace_service_pb2.ReportResponse)).recorded
 
 
 class ScalableClient(ResourceClient[M]):
@@ -226,10 +209,7 @@ class ScalableClient(ResourceClient[M]):
     async def get_scale(self, name: str, namespace: str = "") -> scale_pb2.Scale:
         """Return how many replicas there are, and should be. Raises NotFound."""
         request = request_pb2.GetRequest(namespace=namespace, name=name)
-        answer = await self.transport.unary(
-            self.kind.method("GetScale"), request.SerializeToString(), timeout=self.timeout
-        )
-        return scale_pb2.Scale.FromString(answer)
+        return await self._call("GetScale", request, scale_pb2.Scale)
 
     async def update_scale(self, scale: scale_pb2.Scale) -> scale_pb2.Scale:
         """Set the number of replicas; a resourceVersion in `scale` makes it conditional.
@@ -237,10 +217,7 @@ class ScalableClient(ResourceClient[M]):
         Raises NotFound, Conflict, Invalid.
         """
         request = scale_request_pb2.UpdateScaleRequest(object=scale)
-        answer = await self.transport.unary(
-            self.kind.method("UpdateScale"), request.SerializeToString(), timeout=self.timeout
-        )
-        return scale_pb2.Scale.FromString(answer)
+        return await self._call("UpdateScale", request, scale_pb2.Scale)
 
     async def patch_scale(
         self,
@@ -259,10 +236,7 @@ class ScalableClient(ResourceClient[M]):
         request = request_pb2.PatchRequest(
             namespace=namespace, name=name, patch_type=patch_type, patch=patch, options=options
         )
-        answer = await self.transport.unary(
-            self.kind.method("PatchScale"), request.SerializeToString(), timeout=self.timeout
-        )
-        return scale_pb2.Scale.FromString(answer)
+        return await self._call("PatchScale", request, scale_pb2.Scale)
 
 
 class ManifestClient:

@@ -49,9 +49,8 @@ def server_options(*, max_connections: int = MAX_CONNECTIONS) -> tuple[tuple[str
         ("grpc.compression_enabled_algorithms_bitset", 1),
         ("grpc.max_concurrent_streams", MAX_STREAMS),
         # Counted by the core until Python has freed a call (`grpc.http.overload_protection`, on by default):
-        # without it 40,000 resets got others' calls cancelled. So a call is freed as it ends
-        # (`calls.Call.done`), and as many calls again may wait for that: a client begins the next one as soon
-        # as it has its answer.
+        # without it 40,000 resets got others' calls cancelled. As many calls as may be under way may wait for
+        # that: a client begins the next one as soon as it has its answer.
         ("grpc.http2.max_deallocating_streams", MAX_STREAMS),
         ("grpc.max_allowed_incoming_connections", max_connections),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),

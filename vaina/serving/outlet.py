@@ -1,91 +1,38 @@
-"""What leaves the server, and is counted until it is gone.
+"""Sends messages of a stream that its handler does not yield.
 
-Answers that somebody waits for, and messages of a stream that nobody waits for.
-
-A handler of a stream that yields its messages is woken for each of them, through whatever lies around it. One
-that has many alike takes the stream's outlet instead, and hands its messages over: the core calls back when
-the next may follow.
+A handler that yields its messages is woken for each of them, through every generator around it. A handler that
+sends the same bytes to many streams takes each stream's outlet instead (decision 179).
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
+import grpc
 from prometheus_client import Counter
 
-from vaina.errors import TooManyRequests
-from vaina.serving.draining import Calls
-from vaina.serving.unsent import MIN_BYTES
-
-#: a large answer, or message of a stream, is taken within this time, or the call ends
-SEND_SECONDS: Final = 60.0
-
-
-class Sending:
-    """A large answer on its way: counted until it is gone, which it must be within a time, or the task that
-    serves the call ends.
-    """
-
-    __slots__ = ("_calls", "_late", "_peer", "_size")
-
-    def __init__(
-        self, calls: Calls, peer: str, answer: bytes, task: "asyncio.Task[Any] | None" = None
-    ) -> None:
-        """Begin.
-
-        Args:
-            calls: of the server.
-            peer: who gets it.
-            answer: whose bytes are counted.
-            task: that serves the call; the current one when it is not named.
-
-        Raises:
-            TooManyRequests: there is no room; earlier answers were not read.
-        """
-        self._calls, self._peer, self._size = calls, peer, len(answer)
-        if not calls.unsent.add(peer, self._size):
-            raise TooManyRequests(
-                "Too many requests, please try again later: earlier answers were not read yet.",
-                retry_seconds=1,
-            )
-        task = task or asyncio.current_task()
-        assert task is not None
-        self._late = asyncio.get_running_loop().call_later(SEND_SECONDS, task.cancel)
-
-    def end(self, *_: object) -> None:
-        """The answer is gone, or never will be."""
-        self._late.cancel()
-        self._calls.unsent.remove(self._peer, self._size)
+from vaina.serving.unsent import MIN_BYTES, Unsent
 
 
 class Outlet:
     """Sends messages of one stream. Owned by the loop of its server; used once the handler yields no more."""
 
-    __slots__ = ("_call", "_calls", "_idle", "_on_idle", "_peer", "_sending", "_sent", "_task", "is_busy")
+    __slots__ = ("_context", "_on_idle", "_peer", "_sent", "_unsent", "_writing", "is_busy")
 
-    def __init__(self, call: Any, calls: Calls, peer: str, sent: Counter) -> None:
+    def __init__(self, context: Any, unsent: Unsent, peer: str, sent: Counter) -> None:
         """Make it.
 
         Args:
-            call: `vaina.serving.calls.Call`, served by the current task.
-            calls: of the server.
+            context: grpc.aio's, of the stream.
+            unsent: counts large messages until they are gone.
             peer: who gets the messages.
-            sent: counts them.
+            sent: counts all messages.
         """
-        self._call, self._calls, self._peer, self._sent = call, calls, peer, sent
-        self._task = asyncio.current_task()
+        self._context, self._unsent, self._peer, self._sent = context, unsent, peer, sent
         #: the last message is still on its way
         self.is_busy = False
-        self._sending: Sending | None = None
+        self._writing: asyncio.Task[None] | None = None
         self._on_idle: Callable[[], None] | None = None
-        self._idle: asyncio.Future[None] | None = None
-
-    @classmethod
-    def of(cls, context: Any, calls: Calls, peer: str, sent: Counter) -> "Outlet | None":
-        """Return the outlet of a stream; None where gRPC has changed inside, and grpc.aio's own context
-        serves.
-        """
-        return cls(context, calls, peer, sent) if hasattr(context, "post") else None
 
     def send(self, message: bytes) -> None:
         """Send a message; not while busy.
@@ -94,10 +41,10 @@ class Outlet:
         """
         assert not self.is_busy
         if len(message) > MIN_BYTES:
-            self._sending = Sending(self._calls, self._peer, message, self._task)
+            self._unsent.add(self._peer, len(message))
         self.is_busy = True
         self._sent.inc()
-        self._call.post(message, self._went_out)
+        self._writing = asyncio.get_running_loop().create_task(self._write(message))
 
     def on_idle(self, callback: Callable[[], None]) -> None:
         """Call back each time that a message is on its way and the next may follow."""
@@ -106,16 +53,18 @@ class Outlet:
     async def flush(self) -> None:
         """Return when nothing is on its way any more; nobody is called back from now on."""
         self._on_idle = None
-        if self.is_busy:
-            self._idle = asyncio.get_running_loop().create_future()
-            await self._idle
+        if self._writing is not None:
+            await asyncio.wait((self._writing,))
 
-    def _went_out(self, is_sent: bool) -> None:
-        self.is_busy = False
-        if self._sending is not None:
-            self._sending.end()
-            self._sending = None
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
-        elif is_sent and self._on_idle is not None:
+    async def _write(self, message: bytes) -> None:
+        try:
+            await self._context.write(message)
+        except grpc.aio.BaseError:
+            # The client has gone: gRPC cancels the task of the stream.
+            self._on_idle = None
+        finally:
+            self.is_busy = False
+            if len(message) > MIN_BYTES:
+                self._unsent.remove(self._peer, len(message))
+        if self._on_idle is not None:
             self._on_idle()

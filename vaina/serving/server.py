@@ -1,11 +1,12 @@
-"""A gRPC server that is generic over bytes: `serve` puts handlers behind grpc.aio.
+"""A gRPC server over bytes: `serve` puts handlers behind grpc.aio.
 
-One wrapper around each method does, in one pass: request context, metrics (grpc_server_*), deadline, errors
--> status with details, log of failures. Handlers are registered with identity serializers, so that stored
-bytes go out without being parsed; reflection shows the typed services all the same, from the descriptors that
-the process has imported.
+    async with serve({POD.method("Get"): Method(UNARY, get)}, listen="127.0.0.1:0", clock=clock) as server:
+        ...  # server.port
 
-Streaming handlers are async generators, always closed by the wrapper.
+A wrapper around each method makes the request context, counts (grpc_server_*), holds deadlines, and turns
+errors into a status with details. Nothing is parsed, so stored bytes go out as they are; reflection shows the
+typed services from the descriptors that the process has imported. Streaming handlers are async generators;
+the wrapper closes them.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, Timeout, TooLarge, TooManyRequests, Unavailable
 from vaina.metrics import RpcMetrics
 from vaina.serving import status
-from vaina.serving.accepting import make_server
+from vaina.serving.core import Core, make_server
 from vaina.serving.draining import Calls, Drain, Stream
 from vaina.serving.handlers import (
     ANONYMOUS,
@@ -43,7 +44,7 @@ from vaina.serving.handlers import (
 )
 from vaina.serving.health import Health
 from vaina.serving.options import MAX_CONNECTIONS, MAX_METADATA_BYTES, server_options
-from vaina.serving.outlet import Outlet, Sending
+from vaina.serving.outlet import Outlet
 from vaina.serving.reflection import add_reflection
 from vaina.serving.turns import Turns
 from vaina.serving.unsent import MIN_BYTES
@@ -77,7 +78,7 @@ REQUEST_SECONDS = 32.0
 MAX_CALLS = 32_768
 #: HTTP/2 counts so much for each header besides its name and value
 _HEADER_BYTES = 32
-#: where gRPC itself ends a call; a timeout without an end costs as much as one with
+#: for calls that gRPC itself ends in time: a timeout costs as much without an end as with one
 _NO_LIMIT = nullcontext()
 
 
@@ -103,11 +104,12 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     ready: bool = True,
     default_deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
     max_connections: int = MAX_CONNECTIONS,
+    core: Core = make_server,
 ) -> AsyncIterator[Server]:
     """Serve while the context lasts.
 
-    At the end health says NOT_SERVING, server streams are ended cleanly (their clients resume elsewhere),
-    other calls have `drain_seconds` to finish: `vaina.serving.draining` has the order of things.
+    At the end health says NOT_SERVING, server streams end with OK (their clients resume elsewhere), and other
+    calls have `drain_seconds` to finish. `vaina.serving.draining` has the order.
 
     Args:
         handlers: by full gRPC path.
@@ -117,15 +119,16 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
         registry: where grpc_server_* metrics go.
         drain_seconds: for calls that are under way at the end.
         drain: the end in all its steps, instead of `drain_seconds`.
-        ready: whether health says SERVING at once; otherwise whoever holds the Server sets it.
+        ready: whether health says SERVING at once; otherwise the caller sets it (`Server.health`).
         default_deadline_seconds: of unary calls that name no deadline, or a later one.
         max_connections: further ones are closed at once.
+        core: makes the grpc.aio server; `vaina.serving.fast_core.make_server` serves many small calls faster.
 
     Raises:
         OSError: the address cannot be bound.
     """
     names = tuple(services) or tuple(sorted({path.split("/")[1] for path in handlers}))
-    server = make_server(server_options(max_connections=max_connections))
+    server = core(server_options(max_connections=max_connections))
     calls = Calls()
     turns = Turns(asyncio.get_running_loop(), clock.monotonic)
     metrics = RpcMetrics(registry or CollectorRegistry())
@@ -158,7 +161,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
             try:
                 await calls.drain(plan, clock, unready=health.shutdown(), stop=server.stop)
             finally:
-                # Also when whoever waits for the end has no more patience.
+                # Also when the drain was cancelled.
                 await server.stop(None)
                 watched.cancel()
             log.info("stopped serving", listen=listen)
@@ -200,8 +203,8 @@ class _Wrapped:
     def rpc_handler(self) -> "grpc.RpcMethodHandler[bytes, bytes]":
         """Return the handler to register; no serializers, so bytes in and bytes out.
 
-        Requests are read here, not by grpc.aio, which waits for a unary call's request without an end: then a
-        client that never sends all of it would keep a task for ever.
+        A unary call is registered as a stream of requests and read here: grpc.aio would wait for its request
+        without an end, and a client that never sends all of it would keep a task for ever.
         """
         if self.method.kind is MethodKind.UNARY:
             return grpc.stream_unary_rpc_method_handler(self.unary)
@@ -223,8 +226,9 @@ class _Wrapped:
                     await self.turns.take(ctx.peer)
                 request = await self._request(context)
                 answer = await guarded(self.path, self.method, request, ctx)
-            if len(answer) > MIN_BYTES:
-                context.add_done_callback(Sending(self.calls, ctx.peer, answer).end)
+            if (size := len(answer)) > MIN_BYTES:
+                self.calls.unsent.add(ctx.peer, size)
+                context.add_done_callback(lambda _: self.calls.unsent.remove(ctx.peer, size))
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
         except ApiError as error:
@@ -250,7 +254,7 @@ class _Wrapped:
         task = asyncio.current_task()
         assert task is not None
         stream = Stream(task)
-        ctx.outlet = Outlet.of(context, self.calls, ctx.peer, self.sent)
+        outlet = ctx.outlet = Outlet(context, self.calls.unsent, ctx.peer, self.sent)
         try:
             self._admit(ctx)
             if self.turns is not None:
@@ -270,7 +274,7 @@ class _Wrapped:
                         break
                     stream.waiting = True
             stream.waiting = False
-            await self._flush(ctx)
+            await outlet.flush()
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
         except ApiError as error:
@@ -285,7 +289,7 @@ class _Wrapped:
                 raise
             # The server is going: end the stream in good order.
             task.uncancel()
-            await self._flush(ctx)
+            await outlet.flush()
         finally:
             ctx.cancelled = True
             self.calls.streams.discard(stream)
@@ -293,19 +297,14 @@ class _Wrapped:
 
     async def _send(self, context: Any, ctx: RequestContext, answer: bytes) -> None:
         """Send a message of a stream. Raises TooManyRequests: earlier ones were not read, and it is large."""
-        if len(answer) <= MIN_BYTES:
+        if (size := len(answer)) <= MIN_BYTES:
             await context.write(answer)
-        else:
-            sending = Sending(self.calls, ctx.peer, answer)
-            try:
-                await context.write(answer)
-            finally:
-                sending.end()
-
-    async def _flush(self, ctx: RequestContext) -> None:
-        """Let out what is on its way by the stream's outlet."""
-        if ctx.outlet is not None:
-            await ctx.outlet.flush()
+            return
+        self.calls.unsent.add(ctx.peer, size)
+        try:
+            await context.write(answer)
+        finally:
+            self.calls.unsent.remove(ctx.peer, size)
 
     async def _request(self, context: Any) -> bytes:
         """Return the call's request. Raises BadRequest when the client sends none."""
@@ -347,7 +346,8 @@ class _Wrapped:
         return ctx, start
 
     async def _abort(self, context: Any, ctx: RequestContext, error: ApiError) -> None:
-        await self._flush(ctx)
+        if ctx.outlet is not None:
+            await ctx.outlet.flush()
         code, message, details = status.to_rpc(error)
         trailers: list[tuple[str, str | bytes]] = [(status.DETAILS_KEY, details)]
         if ctx.trailing and len(details) < status.MAX_BYTES // 4:

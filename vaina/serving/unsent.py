@@ -1,16 +1,21 @@
 """PURE: answers that clients have not taken yet, together under a bound.
 
-gRPC holds an answer until its client reads it: whoever asks for much and reads nothing would fill the server.
-So answers are counted from when they are ready until they are gone, and what does not fit is refused. Room is
-shared by dynamic thresholds, as in `apiserver/flowcontrol/fair.py`: a connection has as much as is left, all
-of one address twice that. So one that reads nothing fills half of it, and sixteen pages of lists can be on
-their way to one client.
+gRPC holds an answer until its client reads it: a client that asks for much and reads nothing would fill the
+server. So answers are counted from when they are ready until they are gone, and what does not fit is refused.
+Room is shared by dynamic thresholds, as in `apiserver/flowcontrol/fair.py`: a connection has as much as is
+left, all connections of one address twice that. So one that reads nothing fills half of it, and sixteen pages
+of lists can be on their way to one client.
+
+An answer that is not read counts until its client reads it or goes: the core holds its bytes for so long,
+and nothing public takes them back.
 
 Bytes are counted as they go out. While they wait there are up to three copies of them: the parts of a batch,
 the message, gRPC's own.
 """
 
 from typing import Final
+
+from vaina.errors import TooManyRequests
 
 #: of all answers together
 MAX_BYTES: Final = 192 * 1024 * 1024
@@ -28,14 +33,19 @@ class Unsent:
         #: by address, and by address and port
         self._of: dict[str, int] = {}
 
-    def add(self, peer: str, size: int) -> bool:
-        """Count an answer to a peer (ipv4:10.0.0.1:4567); False when it does not fit, and is not counted."""
+    def add(self, peer: str, size: int) -> None:
+        """Count an answer to a peer (ipv4:10.0.0.1:4567).
+
+        Raises TooManyRequests when it does not fit, and is not counted.
+        """
         if not self.has_room(peer, size):
-            return False
+            raise TooManyRequests(
+                "Too many requests, please try again later: earlier answers were not read yet.",
+                retry_seconds=1,
+            )
         self.bytes += size
         for name in (peer.rpartition(":")[0], peer):
             self._of[name] = self._of.get(name, 0) + size
-        return True
 
     def has_room(self, peer: str, size: int) -> bool:
         """Say whether an answer to a peer would be counted, before it is made."""
@@ -48,7 +58,7 @@ class Unsent:
         return self._of.get(address, 0) + size <= 2 * free and self._of.get(peer, 0) + size <= free
 
     def remove(self, peer: str, size: int) -> None:
-        """An answer that was added is gone, or never will be."""
+        """Count an answer no more: it is gone, or never will be."""
         self.bytes -= size
         for name in (peer.rpartition(":")[0], peer):
             left = self._of[name] - size

@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from tests.support import http2
+from tests.unit.vaina.serving.conftest import Serve
 from vaina.api.core.v1 import pod_service_pb2
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
@@ -16,7 +17,7 @@ from vaina.errors import Unavailable
 from vaina.kinds import POD
 from vaina.serving.draining import Calls, Drain, Stream
 from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext
-from vaina.serving.server import Server, serve
+from vaina.serving.server import Server
 from vaina.testing.clock import FakeClock, settle
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
@@ -47,7 +48,7 @@ class Gate:
 
 @asynccontextmanager
 async def running(
-    gate: Gate, drain: Drain
+    serve: Serve, gate: Gate, drain: Drain
 ) -> AsyncIterator[tuple[Server, asyncio.Event, asyncio.Task[None]]]:
     """Yield a server, what begins its end, and the task that ends with it."""
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
@@ -64,9 +65,12 @@ async def running(
         stop.set()
 
 
-async def test_a_call_under_way_is_answered_though_the_server_goes() -> None:
+async def test_a_call_under_way_is_answered_though_the_server_goes(serve: Serve) -> None:
     gate = Gate()
-    async with running(gate, Drain(calls_seconds=5)) as (server, stop, task), asyncio.TaskGroup() as group:
+    async with (
+        running(serve, gate, Drain(calls_seconds=5)) as (server, stop, task),
+        asyncio.TaskGroup() as group,
+    ):
         transport = GrpcTransport(f"127.0.0.1:{server.port}")
         call = group.create_task(transport.unary(GET, b"x"))
         await gate.entered.wait()
@@ -79,10 +83,10 @@ async def test_a_call_under_way_is_answered_though_the_server_goes() -> None:
         await transport.close()
 
 
-async def test_health_says_it_first_and_calls_are_served_until_the_delay_is_over() -> None:
+async def test_health_says_it_first_and_calls_are_served_until_the_delay_is_over(serve: Serve) -> None:
     gate = Gate()
     gate.open.set()
-    async with running(gate, Drain(delay_seconds=30)) as (server, stop, task):
+    async with running(serve, gate, Drain(delay_seconds=30)) as (server, stop, task):
         transport = GrpcTransport(f"127.0.0.1:{server.port}")
         assert await transport.unary("/grpc.health.v1.Health/Check", b"") == b"\x08\x01"
         stop.set()
@@ -94,10 +98,10 @@ async def test_health_says_it_first_and_calls_are_served_until_the_delay_is_over
         task.cancel()
 
 
-async def test_what_comes_late_is_told_that_nothing_was_done_and_when_to_come_again() -> None:
+async def test_what_comes_late_is_told_that_nothing_was_done_and_when_to_come_again(serve: Serve) -> None:
     gate = Gate()
     gate.open.set()
-    async with running(gate, Drain(refuse_seconds=30)) as (server, stop, task):
+    async with running(serve, gate, Drain(refuse_seconds=30)) as (server, stop, task):
         transport = GrpcTransport(f"127.0.0.1:{server.port}")
         await transport.unary(GET, b"x")
         stop.set()
@@ -116,9 +120,9 @@ async def test_what_comes_late_is_told_that_nothing_was_done_and_when_to_come_ag
         task.cancel()
 
 
-async def test_a_watch_ends_in_good_order_after_its_last_message() -> None:
+async def test_a_watch_ends_in_good_order_after_its_last_message(serve: Serve) -> None:
     gate = Gate()
-    async with running(gate, Drain()) as (server, stop, task):  # noqa: SIM117 - the second needs the first's port
+    async with running(serve, gate, Drain()) as (server, stop, task):  # noqa: SIM117 - the second needs the first's port
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             call: Any = channel.unary_stream(WATCH)(b"")  # type: ignore[call-arg]  # bytes in and out
             assert [await call.read(), await call.read()] == [b"1", b"2"]
@@ -129,7 +133,9 @@ async def test_a_watch_ends_in_good_order_after_its_last_message() -> None:
             await task
 
 
-async def test_goaway_comes_before_the_end_of_a_watch_so_that_it_is_not_opened_here_again() -> None:
+async def test_goaway_comes_before_the_end_of_a_watch_so_that_it_is_not_opened_here_again(
+    serve: Serve,
+) -> None:
     gate = Gate()
 
     def read(connection: http2.Connection) -> list[tuple[int, int]]:
@@ -140,7 +146,7 @@ async def test_goaway_comes_before_the_end_of_a_watch_so_that_it_is_not_opened_h
                 break
         return frames
 
-    async with running(gate, Drain(calls_seconds=0.1)) as (server, stop, task):
+    async with running(serve, gate, Drain(calls_seconds=0.1)) as (server, stop, task):
         with http2.Connection(server.port) as connection:
             connection.send(http2.frame(http2.SETTINGS, http2.ACK, 0) + http2.call(1, WATCH, b""))
             await gate.entered.wait()

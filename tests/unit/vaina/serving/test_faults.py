@@ -1,4 +1,4 @@
-"""Handlers with faults, on our own server and on grpc.aio's.
+"""Handlers with faults.
 
 Their caller is told INTERNAL and nothing of the inside, and others are served.
 """
@@ -12,14 +12,13 @@ from typing import Any
 import grpc
 import pytest
 
+from tests.unit.vaina.serving.conftest import Serve
 from vaina.api.core.v1 import pod_service_pb2
 from vaina.clock import SystemClock
 from vaina.errors import NotFound
 from vaina.kinds import POD
-from vaina.serving import accepting, calls
 from vaina.serving.handlers import BIDI, STREAM, UNARY, Method, MethodKind, RequestContext
 from vaina.serving.options import MAX_STREAMS
-from vaina.serving.server import serve
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
 
@@ -27,7 +26,7 @@ GET, WATCH = POD.method("Get"), POD.method("Watch")
 FAILED = "an error on the server has prevented the request from succeeding"
 #: what nobody outside may read
 SECRET = "the key is 4711"
-Serve = Callable[..., AbstractAsyncContextManager[grpc.aio.Channel]]
+Served = Callable[..., AbstractAsyncContextManager[grpc.aio.Channel]]
 
 
 async def echo(request: bytes, _ctx: RequestContext) -> bytes:
@@ -96,14 +95,9 @@ def no_stream(_request: Any, _ctx: RequestContext) -> Any:
     raise RuntimeError(SECRET)
 
 
-@pytest.fixture(params=["ours", "grpc.aio's"])
-def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Return what serves `Get` and a handler as `Watch`.
-
-    The ordinary server serves where grpc has changed inside.
-    """
-    if request.param != "ours":
-        monkeypatch.setattr(accepting, "_NEEDED", ("a name that grpc does not have",))
+@pytest.fixture
+def served(serve: Serve) -> Served:
+    """Return what serves `Get`, and a handler as `Watch`."""
 
     @asynccontextmanager
     async def start(handler: Any, kind: MethodKind) -> AsyncIterator[grpc.aio.Channel]:
@@ -126,7 +120,7 @@ def check(error: grpc.aio.AioRpcError) -> None:
 @pytest.mark.parametrize(
     "handler", [raises, raises_in_cleanup, answers_nothing, waits_for_what_was_cancelled]
 )
-async def test_a_unary_call(served: Serve, handler: Any) -> None:
+async def test_a_unary_call(served: Served, handler: Any) -> None:
     async with served(handler, UNARY) as channel:
         # More than there are workers at first.
         for call in [channel.unary_unary(WATCH)(b"") for _ in range(5)]:
@@ -144,7 +138,7 @@ async def test_a_unary_call(served: Serve, handler: Any) -> None:
         (sends_nothing, [b"1"]), (streams_from_what_was_cancelled, [b"1"]),
     ],
 )  # fmt: skip
-async def test_a_stream(served: Serve, handler: Any, answers: list[bytes], kind: MethodKind) -> None:
+async def test_a_stream(served: Served, handler: Any, answers: list[bytes], kind: MethodKind) -> None:
     async with served(handler, kind) as channel:
         for _ in range(2):
             call: Any = channel.unary_stream(WATCH)(b"") if kind is STREAM else channel.stream_stream(WATCH)()
@@ -159,7 +153,7 @@ async def test_a_stream(served: Serve, handler: Any, answers: list[bytes], kind:
 
 @pytest.mark.parametrize("kind", [UNARY, STREAM, BIDI])
 async def test_a_call_that_is_cancelled_though_its_handler_fails_to_end(
-    served: Serve, kind: MethodKind
+    served: Served, kind: MethodKind
 ) -> None:
     begun, ended = asyncio.Semaphore(0), asyncio.Semaphore(0)
 
@@ -192,7 +186,7 @@ async def test_a_call_that_is_cancelled_though_its_handler_fails_to_end(
         assert await channel.unary_unary(GET)(b"next") == b"next"
 
 
-async def test_a_method_that_nobody_has(served: Serve) -> None:
+async def test_a_method_that_nobody_has(served: Served) -> None:
     async with served(raises, UNARY) as channel:
         for call in [channel.unary_unary(f"/vaina.api.core.v1.PodService/No{n}")(b"") for n in range(50)]:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -203,30 +197,26 @@ async def test_a_method_that_nobody_has(served: Serve) -> None:
         assert await channel.unary_unary(GET)(b"next") == b"next"
 
 
-async def test_who_reads_on_when_the_call_is_over_is_told_so_without_the_core(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_requests_that_are_read_when_the_call_is_over_are_an_error(serve: Serve) -> None:
     kept: list[AsyncIterator[bytes]] = []
 
     async def keep(requests: AsyncIterator[bytes], _ctx: RequestContext) -> AsyncIterator[bytes]:
         kept.append(requests)
         yield b"1"
 
-    asked: list[object] = []
+    handlers = {WATCH: Method(BIDI, keep)}
     async with (
-        serve({WATCH: Method(BIDI, keep)}, listen="127.0.0.1:0", clock=SystemClock(), drain_seconds=0.1) as server,
+        serve(handlers, listen="127.0.0.1:0", clock=SystemClock(), drain_seconds=0.1) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
-    ):  # fmt: skip
+    ):
         call: Any = channel.stream_stream(WATCH)()
         assert await call.read() == b"1"
         assert await call.read() == grpc.aio.EOF
-        monkeypatch.setattr(calls.cygrpc, "execute_batch", lambda *given: asked.append(given))
-        assert [request async for request in kept[0]] == []
-        monkeypatch.undo()
-    assert asked == []
+        with pytest.raises(grpc.aio.UsageError):
+            await anext(kept[0])
 
 
-async def test_more_calls_at_once_than_a_connection_takes_are_all_answered(served: Serve) -> None:
+async def test_more_calls_at_once_than_a_connection_takes_are_all_answered(served: Served) -> None:
     """They wait with their client, and none of them is refused because one before it is answered but not
     freed yet.
     """

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
+from tests.unit.vaina.serving.conftest import Serve
 from vaina.api.core.v1 import pod_service_pb2
 from vaina.clock import SystemClock
 from vaina.errors import ApiError, Unavailable
 from vaina.kinds import POD
 from vaina.serving.handlers import STREAM, Method, RequestContext
-from vaina.serving.server import serve
 
 assert pod_service_pb2.DESCRIPTOR.name  # reflection needs the descriptors
 
@@ -53,7 +53,9 @@ class Handler:
 
 
 @pytest.mark.parametrize("error", [None, Unavailable("gone", retry_seconds=1)])
-async def test_all_that_was_sent_comes_in_order_and_then_the_end(error: ApiError | None) -> None:
+async def test_all_that_was_sent_comes_in_order_and_then_the_end(
+    error: ApiError | None, serve: Serve
+) -> None:
     handler = Handler(20, error)
     async with (
         serve({WATCH: Method(STREAM, handler)}, listen="127.0.0.1:0", clock=SystemClock()) as server,
@@ -71,7 +73,7 @@ async def test_all_that_was_sent_comes_in_order_and_then_the_end(error: ApiError
         assert code is (grpc.StatusCode.OK if error is None else grpc.StatusCode.UNAVAILABLE)
 
 
-async def test_a_client_that_leaves_with_a_message_on_its_way_ends_the_handler() -> None:
+async def test_a_client_that_leaves_with_a_message_on_its_way_ends_the_handler(serve: Serve) -> None:
     # More than any window takes, so that one is always on its way.
     handler = Handler(1_000, ends=False)
     async with serve({WATCH: Method(STREAM, handler)}, listen="127.0.0.1:0", clock=SystemClock()) as server:
@@ -83,7 +85,7 @@ async def test_a_client_that_leaves_with_a_message_on_its_way_ends_the_handler()
             await handler.ended.wait()
 
 
-async def test_the_end_of_the_server_lets_out_what_is_on_its_way_and_ends_with_ok() -> None:
+async def test_the_end_of_the_server_lets_out_what_is_on_its_way_and_ends_with_ok(serve: Serve) -> None:
     handler = Handler(3, ends=False)
     ready, port = asyncio.Event(), asyncio.get_running_loop().create_future()
 

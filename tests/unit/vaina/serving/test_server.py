@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -9,17 +10,19 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from tests.support import http2
+from tests.unit.vaina.serving.conftest import Serve
 from vaina.api.core.v1 import pod_service_pb2
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 from vaina.kinds import POD
-from vaina.serving.handlers import UNARY, Method, RequestContext
-from vaina.serving.server import serve
+from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext
+from vaina.serving.unsent import Unsent
+from vaina.testing.clock import settle
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
 
 
-async def test_a_call_without_a_deadline_ends_with_the_servers_own_and_is_counted_as_such():
+async def test_a_call_without_a_deadline_ends_with_the_servers_own_and_is_counted_as_such(serve: Serve):
     async def hang(request: bytes, ctx: RequestContext) -> bytes:
         await asyncio.Event().wait()
         return request
@@ -47,7 +50,7 @@ async def echo(request: bytes, ctx: RequestContext) -> bytes:
 @pytest.mark.parametrize(
     "path", ["/vaina.api.core.v1.Pod\x88Service/Get", "\xff", "/", "no-slash", "/a/b/c", "/\xc3"]
 )
-async def test_a_path_that_is_no_text_is_not_served_and_ends_nothing(path: str) -> None:
+async def test_a_path_that_is_no_text_is_not_served_and_ends_nothing(path: str, serve: Serve) -> None:
     """One such byte ended grpc.aio's server: it was decoded in the loop that accepts calls."""
 
     def ask(port: int) -> list[http2.Frame]:
@@ -76,7 +79,7 @@ async def test_a_path_that_is_no_text_is_not_served_and_ends_nothing(path: str) 
             assert await channel.unary_unary(POD.method("Get"))(b"anew") == b"anew"
 
 
-async def test_a_request_that_never_ends_is_ended() -> None:
+async def test_a_request_that_never_ends_is_ended(serve: Serve) -> None:
     def ask(port: int) -> bytes:
         with http2.Connection(port, timeout=5) as connection:
             block = http2.request_headers(POD.method("Get"))
@@ -92,7 +95,7 @@ async def test_a_request_that_never_ends_is_ended() -> None:
         assert b"grpc-status\x014" in await asyncio.to_thread(ask, server.port)
 
 
-async def test_a_call_without_a_request_is_told_so() -> None:
+async def test_a_call_without_a_request_is_told_so(serve: Serve) -> None:
     def ask(port: int) -> bytes:
         with http2.Connection(port, timeout=5) as connection:
             block = http2.request_headers(POD.method("Get"))
@@ -106,7 +109,9 @@ async def test_a_call_without_a_request_is_told_so() -> None:
         assert b"takes one request, and there is none" in await asyncio.to_thread(ask, server.port)
 
 
-async def test_more_metadata_than_the_limit_is_refused_before_the_client_knows_the_limit() -> None:
+async def test_more_metadata_than_the_limit_is_refused_before_the_client_knows_the_limit(
+    serve: Serve,
+) -> None:
     def ask(port: int) -> bytes:
         with http2.Connection(port, timeout=5) as connection:
             block = http2.request_headers(POD.method("Get"), x_large="y" * 17_000)
@@ -124,7 +129,7 @@ async def test_more_metadata_than_the_limit_is_refused_before_the_client_knows_t
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 async def test_a_compressed_request_is_refused_by_its_header_and_the_connection_goes_on(
-    encoding: str,
+    encoding: str, serve: Serve
 ) -> None:
     """Nobody has to decompress what could be a bomb; the core must not stand still for the next call either."""
 
@@ -151,7 +156,7 @@ async def test_a_compressed_request_is_refused_by_its_header_and_the_connection_
     assert answered.endswith(b"plain")
 
 
-async def test_more_than_a_hundred_calls_of_one_client_are_under_way_at_once() -> None:
+async def test_more_than_a_hundred_calls_of_one_client_are_under_way_at_once(serve: Serve) -> None:
     """A connection takes a hundred; the library opens further ones."""
     entered, go = 0, asyncio.Event()
 
@@ -172,7 +177,7 @@ async def test_more_than_a_hundred_calls_of_one_client_are_under_way_at_once() -
         await transport.close()
 
 
-async def test_reflection_is_served_beside_our_own_streams() -> None:
+async def test_reflection_is_served_beside_our_own_streams(serve: Serve) -> None:
     """It is a stream of requests and of answers too, with serializers, and does not write by a context."""
     async with (
         serve({POD.method("Get"): Method(UNARY, echo)}, listen="127.0.0.1:0", clock=SystemClock()) as server,
@@ -183,3 +188,29 @@ async def test_reflection_is_served_beside_our_own_streams() -> None:
         answers = [answer async for answer in stub.ServerReflectionInfo(iter([request]))]
     names = [service.name for answer in answers for service in answer.list_services_response.service]
     assert POD.service in names
+
+
+async def test_an_answer_that_nobody_reads_counts_until_its_client_goes(serve: Serve) -> None:
+    """It is there for so long: gRPC keeps its bytes, whatever becomes of the task that made it."""
+    size, counts = 4_000_000, list[Unsent]()
+
+    async def answer(request: bytes, ctx: RequestContext) -> bytes:
+        assert ctx.unsent is not None
+        counts.append(ctx.unsent)
+        return bytes(size)
+
+    async def watch(request: bytes, ctx: RequestContext) -> AsyncIterator[bytes]:
+        yield await answer(request, ctx)
+
+    async def until(count: int) -> None:
+        while not counts or counts[0].bytes != count:
+            await settle()
+
+    handlers = {POD.method("Get"): Method(UNARY, answer), POD.method("Watch"): Method(STREAM, watch)}
+    async with serve(handlers, listen="127.0.0.1:0", clock=SystemClock()) as server:
+        connection = await asyncio.to_thread(http2.Connection, server.port, timeout=5)
+        with connection:
+            for stream, path in enumerate(handlers):
+                await asyncio.to_thread(connection.send, http2.call(2 * stream + 1, path, b""))
+            await until(2 * size)
+        await until(0)

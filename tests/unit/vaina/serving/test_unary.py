@@ -8,12 +8,11 @@ from typing import Any
 import grpc
 import pytest
 
+from tests.unit.vaina.serving.conftest import Serve
 from vaina.api.core.v1 import pod_service_pb2
 from vaina.clock import SystemClock
 from vaina.kinds import POD
-from vaina.serving import wakeups
 from vaina.serving.handlers import UNARY, Method, RequestContext
-from vaina.serving.server import serve
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
 
@@ -41,7 +40,7 @@ class Handler:
 
 
 @pytest.mark.parametrize("calls", [1, 3, 90])
-async def test_whoever_goes_ends_what_is_done_for_him_and_others_are_served(calls: int) -> None:
+async def test_whoever_goes_ends_what_is_done_for_him_and_others_are_served(calls: int, serve: Serve) -> None:
     handler = Handler()
     async with (
         serve({GET: Method(UNARY, handler)}, listen="127.0.0.1:0", clock=SystemClock()) as server,
@@ -65,7 +64,7 @@ async def test_whoever_goes_ends_what_is_done_for_him_and_others_are_served(call
     assert all(ctx.cancelled for ctx in handler.contexts)
 
 
-async def test_a_deadline_of_the_clients_ends_what_is_done_for_him() -> None:
+async def test_a_deadline_of_the_clients_ends_what_is_done_for_him(serve: Serve) -> None:
     handler = Handler()
     async with (
         serve({GET: Method(UNARY, handler)}, listen="127.0.0.1:0", clock=SystemClock()) as server,
@@ -83,7 +82,7 @@ async def test_a_deadline_of_the_clients_ends_what_is_done_for_him() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 8 * 1024, 8 * 1024 + 1, 2_000_000])
-async def test_an_answer_of_any_size_arrives_whole(size: int) -> None:
+async def test_an_answer_of_any_size_arrives_whole(size: int, serve: Serve) -> None:
     async with (
         serve({GET: Method(UNARY, Handler())}, listen="127.0.0.1:0", clock=SystemClock()) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
@@ -103,7 +102,7 @@ async def _answers_nothing(_request: bytes, _ctx: RequestContext) -> Any:
 
 
 @pytest.mark.parametrize("handler", [_waits_for_what_was_cancelled, _answers_nothing])
-async def test_a_handler_with_a_fault_does_not_leave_its_client_waiting(handler: Any) -> None:
+async def test_a_handler_with_a_fault_does_not_leave_its_client_waiting(handler: Any, serve: Serve) -> None:
     async with (
         serve({GET: Method(UNARY, handler)}, listen="127.0.0.1:0", clock=SystemClock()) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
@@ -116,7 +115,7 @@ async def test_a_handler_with_a_fault_does_not_leave_its_client_waiting(handler:
             assert caught.value.code() is grpc.StatusCode.INTERNAL
 
 
-async def test_calls_that_were_cancelled_do_not_keep_the_server_from_ending() -> None:
+async def test_calls_that_were_cancelled_do_not_keep_the_server_from_ending(serve: Serve) -> None:
     handler = Handler()
     async with serve(
         {GET: Method(UNARY, handler)}, listen="127.0.0.1:0", clock=SystemClock(), drain_seconds=0.01
@@ -128,9 +127,3 @@ async def test_calls_that_were_cancelled_do_not_keep_the_server_from_ending() ->
     with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
         await call
     await channel.close()
-
-
-async def test_the_socket_by_which_grpc_wakes_the_loop_is_found() -> None:
-    """Where grpc.aio has changed inside, this says so: each event costs a turn of the loop then."""
-    async with serve({GET: Method(UNARY, Handler())}, listen="127.0.0.1:0", clock=SystemClock()):
-        assert wakeups.install(asyncio.get_running_loop()) == 1
