@@ -4,8 +4,8 @@
 """
 
 import asyncio
-import os
 import random
+import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,7 +34,6 @@ from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
 from apiserver.registry.create.spec_memo import PodSpecMemo
 from apiserver.registry.create.templates import batch_templates
-from apiserver.registry.direct import Direct
 from apiserver.registry.eviction import Evictor
 from apiserver.registry.pod_traces import Traces, TraceWriter
 from apiserver.registry.pods import PodStrategy
@@ -58,7 +57,7 @@ from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.compactor import Compactor
 from apiserver.storage.etcd.store import EtcdStorage
-from apiserver.storage.interface import Key, Storage
+from apiserver.storage.interface import Key
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.resources import Resource, resource_of
@@ -91,34 +90,12 @@ from vaina.serving.server import Drain, Server, serve
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: the digit of a UUID that says its variant, by a random digit
-_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
-_UUIDS_AT_ONCE = 256
 #: how often, and how long at most, storage is asked whether it is there
 _CHECK_SECONDS, _CHECK_TIMEOUT_SECONDS = 1.0, 3.0
 
 
-def _random_uids() -> Callable[[], str]:
-    """Return what makes random UUIDs (RFC 9562, version 4); `str(uuid.uuid4())` costs four times as much.
-
-    The system is asked for the bytes of many at once: to ask for those of one costs more than all the rest.
-    """
-    chunks: list[str] = []
-    # Nobody forks; should somebody, no two processes have the same ones.
-    os.register_at_fork(after_in_child=chunks.clear)
-
-    def new_uid() -> str:
-        if not chunks:
-            data = os.urandom(16 * _UUIDS_AT_ONCE).hex()
-            chunks.extend(data[at : at + 32] for at in range(0, len(data), 32))
-        text = chunks.pop()
-        # Of the 17th digit two bits are random: 8, 9, a or b.
-        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"
-
-    return new_uid
-
-
-_new_uid = _random_uids()
+def _new_uid() -> str:
+    return str(uuid.uuid4())
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +165,8 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         new_uid: makes uids.
         connect_kubelet: host:port -> a transport to the kubelet there.
         instance: the name of this apiserver in traces.
-        metrics: count requests, where somebody wants that.
-        flow: the limits of requests; the usual ones by default.
+        metrics: counts requests; None: nobody does.
+        flow: the limits of requests; None: the usual ones.
         ephemeral_containers: may be added to running Pods (row B12).
         traces_per_second: Pods that have a trace without asking for one.
         fast_paths: names of the accelerators that are on.
@@ -251,27 +228,20 @@ def _kind_handlers(store: Store[Any], metrics: RequestMetrics | None) -> dict[st
     )
 
 
-def build_handlers(storage: Storage, clock: Clock, *, rng: random.Random | None = None) -> Handlers:
-    """Make the handlers straight over a storage, without a watch cache.
-
-    This is the whole apiserver in process, for tests.
-    """
-    return build(Direct(storage), clock, rng=rng).handlers
-
-
 async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) -> None:
-    """Be the apiserver until `stop` is set.
+    """Be the apiserver until `stop` is set: then health says NOT_SERVING, streams are ended, calls under way
+    may finish.
 
-    Args:
-        config: of the process.
-        stop: begins the end: health says NOT_SERVING, streams are ended, calls under way may finish.
-        instance: the name of this process among its replicas.
+    `instance` is the name of this process among its replicas.
     """
     logging_setup.configure("apiserver", config.log_level, config.log_format)
     fast_paths = choose(config.fast_paths, FAST_PATHS)
     log.info("fast paths", on=sorted(fast_paths))
     clock, registry = SystemClock(), new_registry("apiserver")
-    async with _open_storage(config, clock, registry, instance) as opened, asyncio.TaskGroup() as group:
+    async with (
+        _open_storage(config, clock, registry, instance) as opened,
+        asyncio.TaskGroup() as group,
+    ):
         app = build(
             opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock),
             flow=_limits(config, clock, opened.storage), ephemeral_containers=config.ephemeral_containers,
@@ -357,10 +327,7 @@ def _limits(config: ApiserverConfig, clock: Clock, storage: Cacher) -> FlowContr
 
 
 async def keep_health(app: App, storage: Cacher, health: Health, clock: Clock) -> None:
-    """Say SERVING while the cache is filled and storage answers, and the system's namespaces are there.
-
-    Runs until cancelled.
-    """
+    """Until cancelled, say SERVING while cache and storage answer and the system's namespaces are there."""
     booted = False
     await storage.wait_ready()
     while True:
@@ -393,7 +360,10 @@ class _Opened:
 
 @asynccontextmanager
 async def _open_storage(
-    config: ApiserverConfig, clock: Clock, registry: CollectorRegistry, instance: str
+    config: ApiserverConfig,
+    clock: Clock,
+    registry: CollectorRegistry,
+    instance: str,
 ) -> AsyncIterator[_Opened]:
     metrics, rng = StorageMetrics(registry), random.SystemRandom()
     if config.storage == "memory":

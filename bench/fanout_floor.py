@@ -30,7 +30,7 @@ from vaina.kinds import POD
 from vaina.objects.watch import INITIAL_EVENTS_END
 from vaina.serving.options import server_options
 
-#: messages a second of all streams together, and of each at least: `apiserver.storage.pacing`
+#: messages a second of all streams together, and of each at least: `apiserver.storage.pushing`
 _TOGETHER, _EACH = 2_500, 4
 _RATE: Final = 500
 _START_SECONDS: Final = 30

@@ -165,7 +165,7 @@ async def cached(bench: Bench, storage: EtcdStorage, cacher: Cacher, count: int)
         async with aclosing(cacher.watch_selection(selection, after=start)) as batches:
             async for batch in batches:
                 if counts:
-                    seen += len(batch.frames)
+                    seen += batch.events
                     if seen >= count:
                         enough.set()
 

@@ -49,15 +49,10 @@ class Applier:
         self._stores = stores
 
     async def apply(self, ctx: Context, document: Decoded, namespace: str) -> Applied:
-        """Bring an object into the state that a manifest wants.
+        """Bring an object into the state that a manifest wants; `namespace` is for objects that name none.
 
-        Args:
-            ctx: of the request.
-            document: the manifest.
-            namespace: for objects that name none.
-
-        Raises:
-            Invalid, BadRequest, Forbidden; Conflict when the manifest names a version that is not the newest.
+        Raises Invalid, BadRequest, Forbidden; Conflict when the manifest names a version that is not the
+        newest.
         """
         store = self._stores[document.kind.kind]
         modified = with_last_applied(_prepared(document, namespace))
@@ -133,9 +128,7 @@ def with_last_applied(tree: Json) -> Json:
 
 
 def _check_size(document: Decoded, meta: Json) -> None:
-    """Refuse now what validation would refuse after seconds of work: a manifest that cannot be stored
-    whatever else is wrong.
-    """
+    """Refuse at once a manifest that is too large to be stored: validation would take seconds to find it."""
     size = sum(len(str(key)) + len(str(value)) for key, value in meta["annotations"].items())
     if size > MAX_OBJECT_BYTES:
         error = field_path.too_long("metadata.annotations", MAX_ANNOTATIONS_BYTES)

@@ -19,10 +19,7 @@ _NOT_STORED: Final = (BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLar
 
 
 async def charged(write: Callable[[], Awaitable[Stored]]) -> Stored:
-    """Write, and have it charged if that is asked for.
-
-    Raises what the write raises, and why the charge is refused.
-    """
+    """Write, and charge if a check asks for it. Raises what the write raises, and why it is not charged."""
     refund: Refund = nothing_to_refund
     for _ in range(_ROUNDS):
         try:

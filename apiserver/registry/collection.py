@@ -21,11 +21,9 @@ async def delete_collection(
 ) -> int:
     """Delete what is selected; return how many there were. What is gone or replaced meanwhile is no error.
 
-    A namespace may be so large that the version of its first page is compacted before the last one: what was
-    created since then may be deleted or not.
-
-    Raises:
-        Forbidden, Invalid: the first refusal; others may have been deleted by then.
+    A namespace may be so large that the version of its first page is compacted before the last one is read:
+    what was created since then may be deleted or not. Raises the first refusal (Forbidden, Invalid); others
+    may have been deleted by then.
     """
     deletion.check_options(delete)
     deleted, options, width = 0, replace(options, limit=_PAGE), asyncio.Semaphore(_WIDTH)

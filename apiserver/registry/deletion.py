@@ -1,9 +1,9 @@
 """What a deletion does to an object: nothing yet, a mark, or its end. Pure; called by `store`.
 
-Follows apiserver `registry/rest/delete.go` and `registry/generic/registry/store.go`, and for Namespaces,
-which end in two steps, upstream's `pkg/registry/core/namespace/storage/storage.go`: an object with a grace
-period or with finalizers is marked and stays; a mark is never taken back (I9), a grace period only ever gets
-shorter.
+An object with a grace period or with finalizers is marked and stays. A mark is never taken back (I9), a grace
+period only gets shorter. Follows apiserver `registry/rest/delete.go` and
+`registry/generic/registry/store.go`, and for Namespaces, which end in two steps,
+`pkg/registry/core/namespace/storage/storage.go`.
 """
 
 from dataclasses import dataclass
@@ -52,9 +52,7 @@ class Verdict(Enum):
 
 
 def check_options(options: DeleteOptions) -> None:
-    """Refuse options that mean nothing (apimachinery `apis/meta/v1/validation`, ValidateDeleteOptions).
-    Raises Invalid.
-    """
+    """Refuse options that mean nothing (apimachinery `apis/meta/v1/validation`). Raises Invalid."""
     errors: list[FieldError] = []
     if options.propagation_policy and options.propagation_policy not in _POLICIES:
         error = field_path.not_supported(
@@ -79,14 +77,7 @@ def check_options(options: DeleteOptions) -> None:
 
 
 def decide(obj: Message, options: DeleteOptions, strategy: Strategy[Any], now: float) -> Verdict:
-    """Decide, and change the object in place.
-
-    Args:
-        obj: as stored; preconditions hold.
-        options: of the request.
-        strategy: of the kind.
-        now: seconds since the epoch.
-    """
+    """Decide, and change the stored object in place; `now` is in seconds since the epoch."""
     meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
     if strategy.ends_in_two_steps and not meta.HasField("deletion_timestamp"):
         _set_finalizers(meta, options.propagation_policy, strategy)
@@ -114,9 +105,7 @@ def decide(obj: Message, options: DeleteOptions, strategy: Strategy[Any], now: f
 
 
 def is_done(obj: Message, strategy: Strategy[Any]) -> bool:
-    """Say whether an ending object has nothing left that holds it: an update that removes the last finalizer
-    removes it.
-    """
+    """Say whether nothing holds an ending object any more; the update that brings it there removes it."""
     meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
     return (
         meta.HasField("deletion_timestamp")
@@ -126,9 +115,9 @@ def is_done(obj: Message, strategy: Strategy[Any]) -> bool:
 
 
 def _shorten(obj: Message, wished: int | None, policy: str, strategy: Strategy[Any], now: float) -> Verdict:
-    """Give an ending object less time; what the deletion says of dependents counts then, and only then.
+    """Give an ending object less time; what the deletion says of dependents counts only then.
 
-    The end is never in the past: where it would be, it is now, and a second is left for who ends the object.
+    The end is never in the past: where it would be, it is now, and the object's owner has a second left.
     """
     meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
     left = meta.deletion_grace_period_seconds
@@ -158,9 +147,7 @@ def _mark(obj: Message, grace: int, strategy: Strategy[Any], now: float) -> None
 
 
 def _set_finalizers(meta: Any, policy: str, strategy: Strategy[Any]) -> None:
-    """Ask the collector for what the policy wants; without a policy what was asked before stays, or else the
-    kind decides.
-    """
+    """Ask the collector for what the policy wants; none: for what was asked before, or what the kind says."""
     if strategy.propagation_policy == _UNSUPPORTED:
         policy = _BACKGROUND
     elif not policy:

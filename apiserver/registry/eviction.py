@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Final
 
 from apiserver.context import Context
+from apiserver.registry.changing import Edit
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, parse_version
-from apiserver.registry.store import Edit, Store
+from apiserver.registry.store import Store
 from apiserver.storage.interface import Stored
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
@@ -57,10 +58,9 @@ class Evictor:
     async def evict(self, ctx: Context, namespace: str, name: str, options: DeleteOptions) -> None:
         """Delete a Pod, if its budget allows it.
 
-        Raises:
-            TooManyRequests: its budget does not, or not yet.
-            NotFound, Conflict (preconditions), Forbidden, InternalError (two budgets).
-            Invalid: the Pod is to go though it cannot be read: of such a Pod nobody knows the budget.
+        Raises TooManyRequests when its budget does not, or not yet; NotFound, Conflict, Forbidden,
+        InternalError (two budgets); Invalid when the Pod is to go though it cannot be read, because then
+        nobody knows its budget.
         """
         if options.ignore_store_read_error:
             words = "can not be set for pod eviction, try after removing the option"
@@ -98,15 +98,8 @@ class Evictor:
 
     async def _budget_of(self, pod: pod_pb2.Pod) -> Budget | None:
         """Return the budget of a Pod. Raises InternalError when there are several."""
-        found: list[Budget] = []
-        wanted = ListOptions(namespace=pod.metadata.namespace)
-        while True:
-            page = await self._budgets.list(wanted)
-            budgets = map(self._budgets.decode, page.items)
-            found += [budget for budget in budgets if covers(budget, pod.metadata.labels)]
-            if not page.continue_token:
-                break
-            wanted = replace(wanted, continue_token=page.continue_token)
+        budgets = await self._budgets.list_all(ListOptions(namespace=pod.metadata.namespace))
+        found = [budget for budget in budgets if covers(budget, pod.metadata.labels)]
         if len(found) > 1:
             raise InternalError(_SEVERAL)
         return found[0] if found else None
@@ -122,9 +115,7 @@ class Evictor:
         await self._budgets.change(Edit(ctx, meta.namespace, meta.name, build, meta.uid))
 
     async def _delete(self, ctx: Context, pod: pod_pb2.Pod, options: DeleteOptions) -> Stored:
-        """Say on the Pod what ends it, and delete it. Both hold for this Pod alone, not for one of the same
-        name.
-        """
+        """Say on the Pod what ends it, and delete it: this Pod alone, not another one of the same name."""
         meta, version = pod.metadata, options.resource_version
         uid = options.uid or meta.uid
         if not ctx.dry_run and not meta.HasField("deletion_timestamp"):
@@ -155,9 +146,7 @@ def is_beyond_budgets(pod: pod_pb2.Pod) -> bool:
 
 
 def may_go_unready(budget: Budget) -> bool:
-    """Say whether Pods that are not ready may go without being counted: `spec.unhealthyPodEvictionPolicy`
-    (KEP-3017).
-    """
+    """Say whether Pods that are not ready may go uncounted: `spec.unhealthyPodEvictionPolicy` (KEP-3017)."""
     status = budget.status
     if budget.spec.unhealthy_pod_eviction_policy == "AlwaysAllow":
         return True
@@ -167,9 +156,7 @@ def may_go_unready(budget: Budget) -> bool:
 def take_one(budget: Budget, pod_name: str, now: float) -> Budget:
     """Return the budget with one disruption less to give; `now` in seconds since the epoch.
 
-    Raises:
-        TooManyRequests: there is none, or nobody knows yet.
-        Forbidden: its status makes no sense.
+    Raises TooManyRequests when there is none, or nobody knows yet; Forbidden when its status makes no sense.
     """
     status, name = budget.status, budget.metadata.name
     if status.observed_generation < budget.metadata.generation:

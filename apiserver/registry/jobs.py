@@ -9,9 +9,7 @@ from vaina.objects.jobs import CONTROLLER_UID_LABEL, CONTROLLER_UID_LABELS, JOB_
 
 
 class JobStrategy(Strategy[job_pb2.Job]):
-    """The hooks. A Job leaves its Pods behind unless told otherwise: the default of batch/v1, kept for old
-    clients.
-    """
+    """A Job leaves its Pods behind unless told otherwise: the default of batch/v1, kept for old clients."""
 
     has_generation = True
     propagation_policy = "Orphan"
@@ -37,9 +35,7 @@ class JobStrategy(Strategy[job_pb2.Job]):
 
     @staticmethod
     def _select_own(obj: job_pb2.Job) -> None:
-        """Have the Job select the Pods with its uid. Labels that are given are left: where they do not fit,
-        validation says so.
-        """
+        """Have the Job select the Pods with its uid. Labels that are given stay; validation checks them."""
         labels = obj.spec.template.metadata.labels
         for key in CONTROLLER_UID_LABELS:
             if key not in labels:

@@ -11,9 +11,7 @@ from vaina.api.core.v1 import pod_pb2
 
 
 def merge_label_keys(spec: pod_pb2.PodSpec, labels: Mapping[str, str]) -> None:
-    """Add a condition for each key that the Pod has a label of; a term without a selector means nobody, and
-    stays so.
-    """
+    """Add a condition for each key that the Pod has a label of; a term without a selector stays without one."""
     for term in _terms(spec):
         if not term.HasField("label_selector"):
             continue
@@ -26,9 +24,7 @@ def merge_label_keys(spec: pod_pb2.PodSpec, labels: Mapping[str, str]) -> None:
 
 
 def keep_label_keys(new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
-    """Take over what was added at the creation when the affinity is what was sent then: who applies does not
-    know of it.
-    """
+    """Keep what was added at the creation if the affinity is what was sent then: clients do not know of it."""
     if not has_label_keys(old.spec):
         return
     merged = pod_pb2.PodSpec(affinity=new.spec.affinity)

@@ -39,28 +39,13 @@ def generate_name(base: str, rng: random.Random) -> str:
     return base[:MAX_BASE] + suffix
 
 
-def place(kind: Kind[Any], meta: meta_pb2.ObjectMeta, namespace: str) -> None:
-    """Give a new object its namespace: its own, or the request's, or `default`.
-
-    Raises:
-        BadRequest: object and request name different ones.
-    """
-    if not kind.namespaced:
-        meta.namespace = ""
-        return
-    if meta.namespace and namespace and meta.namespace != namespace:
-        raise BadRequest(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
-    meta.namespace = meta.namespace or namespace or DEFAULT_NAMESPACE
+def place(kind: Kind[Any], meta: meta_pb2.ObjectMeta) -> None:
+    """Give a new object its namespace: its own, or `default`; none to a kind without namespaces."""
+    meta.namespace = (meta.namespace or DEFAULT_NAMESPACE) if kind.namespaced else ""
 
 
 def prepare_for_create(meta: meta_pb2.ObjectMeta, uid: str, now: float) -> None:
-    """Set what the server alone decides.
-
-    Raises:
-        BadRequest: the object has a resourceVersion, so it is one that exists.
-    """
+    """Set what the server alone decides. Raises BadRequest for an object with a resourceVersion: it exists."""
     if meta.resource_version not in ("", "0"):
         raise BadRequest("resourceVersion should not be set on objects to be created")
     for field in _OF_THE_SERVER:

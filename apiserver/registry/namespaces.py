@@ -21,9 +21,7 @@ FINALIZE: Final = "finalize"
 
 
 def finalized(sent: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> namespace_pb2.Namespace:
-    """Return the stored Namespace with the finalizers and the metadata that were sent
-    (namespaceFinalizeStrategy).
-    """
+    """Return the stored Namespace with the finalizers that were sent (namespaceFinalizeStrategy)."""
     new = namespace_pb2.Namespace()
     new.CopyFrom(sent)
     metadata.prepare_for_update(new.metadata, old.metadata)

@@ -86,11 +86,7 @@ def read_of(resource_version: str) -> Read:
 
 
 def read_of_list(options: ListOptions) -> Read:
-    """Return how fresh a list must be (docs: API concepts, "The resourceVersion parameter").
-
-    Raises:
-        BadRequest, Invalid: the combination means nothing.
-    """
+    """Return how fresh a list must be (API concepts, resource versions). Raises BadRequest, Invalid."""
     wrong = _check_list(options)
     if wrong:
         raise _invalid(wrong)
@@ -130,13 +126,10 @@ def _check_list(options: ListOptions) -> list[FieldError]:
 
 
 def check_watch(options: WatchOptions) -> None:
-    """Check what a watch asks for (apimachinery `meta/internalversion/validation`).
+    """Check what a watch asks for (apimachinery `meta/internalversion/validation`). Raises Invalid.
 
-    Upstream wants resourceVersionMatch to be said with sendInitialEvents; here it may be left out, for there
-    is one that it can be.
-
-    Raises:
-        Invalid: the combination means nothing.
+    Upstream wants resourceVersionMatch with sendInitialEvents; here it may be left out, because there is only
+    one.
     """
     match, wrong = options.resource_version_match, []
     if match and options.send_initial_events is None:

@@ -33,11 +33,7 @@ def encode(prefix: Key, last: Key, version: Version | int) -> str:
 
 
 def decode(prefix: Key, token: str) -> tuple[Key, Version | None]:
-    """Return the key to go on after, and the version of the list (None: the current one).
-
-    Raises:
-        BadRequest: it is no token of ours, or one of another list.
-    """
+    """Return the key to go on after, and the list's version (None: the current one). Raises BadRequest."""
     if len(token) > _MAX_TOKEN:
         raise BadRequest("continue key is not valid: it is too long")
     try:

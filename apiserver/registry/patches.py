@@ -12,11 +12,10 @@ from vaina.objects.patching import apply_patch, read_patch
 
 
 def patcher(ctx: Context, kind: Kind[M], patch_type: str, text: str) -> Callable[[M], M]:
-    """Return what makes of an object the patched one: which may raise BadRequest and Invalid, and warns the
+    """Return what makes of an object the patched one, which may raise BadRequest and Invalid and warn the
     client.
 
-    Raises:
-        BadRequest, TooLarge: the text is no patch of that type.
+    Raises BadRequest, TooLarge when the text is no patch of that type.
     """
     validation = ctx.field_validation
     warn = nobody_listens if validation == IGNORE else ctx.warn

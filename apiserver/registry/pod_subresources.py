@@ -1,9 +1,7 @@
-"""Sub-resources of a Pod: `ephemeralcontainers` and `resize`. Each changes one thing of a running
-Pod. PURE.
+"""Sub-resources of a Pod: `ephemeralcontainers` and `resize`. Each changes one thing of a running Pod. Pure.
 
-Called by the store, by way of `PodStrategy`. Follows `pkg/registry/core/pod/strategy.go`
-(podEphemeralContainersStrategy, podResizeStrategy): what a request says of anything else is left aside, and
-not an error.
+Follows `pkg/registry/core/pod/strategy.go` (podEphemeralContainersStrategy, podResizeStrategy): what a
+request says of anything else is ignored.
 """
 
 from functools import partial
@@ -30,8 +28,8 @@ def with_ephemeral_containers(sent: pod_pb2.Pod, old: pod_pb2.Pod) -> pod_pb2.Po
 def with_resources(sent: pod_pb2.Pod, old: pod_pb2.Pod) -> pod_pb2.Pod:
     """Return the stored Pod with the resources and resize policies that were sent.
 
-    Where containers were added, removed, renamed or put in another order, with all of the containers that
-    were sent: validation refuses those.
+    If containers were added, removed, renamed or reordered, it has all that were sent: validation refuses
+    those.
     """
     new = pod_pb2.Pod()
     new.CopyFrom(old)

@@ -18,15 +18,7 @@ from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.trace_choice import TraceChoice
 from apiserver.storage import keys
-from apiserver.storage.interface import (
-    Change,
-    Key,
-    KeyExists,
-    KeyMissing,
-    StorageError,
-    Stored,
-    Version,
-)
+from apiserver.storage.interface import Change, Key, KeyExists, KeyMissing, StorageError, Stored, Version
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
@@ -117,7 +109,7 @@ class Traces:
     async def record(self, reports: Sequence[StepReport]) -> int:
         """Write reports, a trace of a Pod at a time, many at once. Return how many were recorded.
 
-        A trace that cannot be written is none of the caller's business: it is logged, and not counted.
+        A trace that cannot be written is logged and not counted.
         """
         by_pod: dict[tuple[str, str], list[StepReport]] = {}
         for report in reports:
@@ -152,9 +144,7 @@ class Traces:
         return _is_admitted(reports) or self._choice.take() > 0
 
     async def _known(self, wanted: Sequence[Key]) -> list[Stored | None]:
-        """Return what is stored at each key as of now, with one question to storage at most: most Pods have
-        no trace under load.
-        """
+        """Return what is stored at each key, with at most one question: most Pods have no trace under load."""
         peek = self._storage.peek
         found = [peek(key, Version(0)) for key in wanted]
         missing = [index for index, stored in enumerate(found) if stored is None]
@@ -170,9 +160,7 @@ class Traces:
         return found
 
     async def mark_gone(self, namespace: str, pod_uid: str) -> None:
-        """Put the trace of a Pod that has gone again, to be kept for an hour more; nothing when there is
-        none.
-        """
+        """Put the trace of a Pod that has gone again, if there is one, to be kept for an hour more."""
         key = self._key(namespace, pod_uid)
         when = timestamp(self._clock.now())
 
@@ -239,8 +227,7 @@ def _is_admitted(reports: Sequence[StepReport]) -> bool:
 
 
 class TraceWriter:
-    """Is told of Pods that came and went, and writes that down in its own time. Owned by the event loop;
-    run() is its task.
+    """Is told of Pods that came and went, and writes that down in its own time. Owned by one event loop.
 
     When the queue is full, or more Pods come than are sampled, records are dropped: traces are best effort.
     """
@@ -302,9 +289,7 @@ class TraceWriter:
             self._wake.set()
 
     async def run(self, traces: Traces) -> None:
-        """Write until cancelled; what comes soon after a write gathers, for that costs a question to storage
-        each time.
-        """
+        """Write until cancelled, gathering what comes soon: each write costs a question to storage."""
         written = float("-inf")
         while True:
             await self._wake.wait()

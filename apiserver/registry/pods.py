@@ -38,9 +38,7 @@ def _has(status: pod_pb2.PodStatus, field: str) -> bool:
 
 
 def _keep_observed(new: pod_pb2.PodStatus, old: pod_pb2.PodStatus) -> None:
-    """Keep what a client that does not know observedGeneration leaves out (upstream:
-    preserveOldObservedGeneration).
-    """
+    """Keep an observedGeneration that the client does not know (upstream: preserveOldObservedGeneration)."""
     new.observed_generation = new.observed_generation or old.observed_generation
     known: dict[str, list[int]] = {}
     for condition in old.conditions:
@@ -54,7 +52,7 @@ def _keep_observed(new: pod_pb2.PodStatus, old: pod_pb2.PodStatus) -> None:
 def _keep_scheduled(new: pod_pb2.PodStatus, old: pod_pb2.PodStatus) -> None:
     """Keep that a bound Pod is scheduled, whoever says otherwise.
 
-    A kubelet that says it too adds of which generation it speaks: a binding leaves that open, as upstream
+    A kubelet may add of which generation it speaks: a binding leaves that open, as upstream
     (`setPodNodeAndMetadata` in `pkg/registry/core/pod/storage/storage.go`, `generateAPIPodStatus` in
     `pkg/kubelet/kubelet_pods.go`).
     """
@@ -91,9 +89,7 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
             )
 
     def prepare_for_update(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
-        """The status stays, but for the condition of gates that were all taken away; so does what admission
-        gave at the creation.
-        """
+        """Keep the status, but for the condition of gates that were all taken away, and what admission gave."""
         copy_field(new, old, "status")
         if old.spec.HasField("priority") and not new.spec.HasField("priority"):
             new.spec.priority = old.spec.priority
@@ -106,10 +102,11 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
             new.status.conditions.extend(kept)
 
     def prepare_for_status_update(self, new: pod_pb2.Pod, old: pod_pb2.Pod, now: float) -> None:
-        """Succeeded and Failed are final (I12): a late report of another phase changes neither phase nor reason.
+        """Succeeded and Failed are final (I12): a late report of another phase changes neither phase nor
+        reason.
 
-        That a Pod is scheduled is final too: masked updates need no version, so a scheduler's late word that
-        a Pod fits nowhere may come after the binding (decision 036).
+        That a Pod is scheduled is final too: a scheduler's late word that it fits nowhere may come after the
+        binding, and masked updates need no version (decision 036).
         """
         new.status.qos_class = new.status.qos_class or old.status.qos_class
         for field in _KEPT_CLAIMS:

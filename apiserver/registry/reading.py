@@ -3,8 +3,9 @@ parsed.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Generic
 
 from apiserver import refusals
@@ -16,10 +17,10 @@ from apiserver.registry.selection import make_selection
 from apiserver.registry.strategy import M
 from apiserver.registry.world import World
 from apiserver.storage import keys
-from apiserver.storage.cacher import WatchBatch
 from apiserver.storage.interface import Key, Page, Read, Stored, Version
 from apiserver.storage.outlet import Outlet
 from apiserver.storage.selection import Selection
+from apiserver.storage.watch_stream import WatchBatch
 from vaina.errors import Expired, InternalError
 from vaina.kinds import Kind
 
@@ -49,9 +50,7 @@ class Reader(Generic[M]):
         self._prefix = keys.kind_prefix(kind)  # type: ignore[arg-type]  # a Kind[M] is a Kind
 
     def key(self, namespace: str, name: str) -> Key:
-        """Return where an object is stored; an empty namespace is `default`. Raises BadRequest for what is no
-        name.
-        """
+        """Return where an object is stored; an empty namespace is `default`. Raises BadRequest."""
         if not name or "/" in name or "%" in name or name in (".", ".."):
             raise refusals.no_name(name)
         if not self.kind.namespaced:
@@ -59,9 +58,7 @@ class Reader(Generic[M]):
         return Key(f"{self._prefix}{namespace or DEFAULT_NAMESPACE}/{name}")
 
     def peek(self, namespace: str, name: str) -> Stored | None:
-        """Return what the cache has of an object; None when it has nothing: it may be stored all the same.
-        Raises BadRequest.
-        """
+        """Return what the cache has of an object; None: it may be stored all the same. Raises BadRequest."""
         return self.storage.peek(self.key(namespace, name), Version(0))
 
     async def give_way(self) -> None:
@@ -73,11 +70,7 @@ class Reader(Generic[M]):
         return self._world.clock.now()
 
     def decode(self, stored: Stored) -> M:
-        """Parse an object; its resourceVersion is set.
-
-        Raises:
-            InternalError: it cannot be parsed; the key is named.
-        """
+        """Parse an object, and set its resourceVersion. Raises InternalError, which names the key."""
         try:
             obj: Any = self.kind.message.FromString(stored.data)
         except Exception as error:  # upb raises DecodeError, or ValueError on bad UTF-8
@@ -93,19 +86,13 @@ class Reader(Generic[M]):
         return stored
 
     async def find(self, namespace: str, name: str) -> M | None:
-        """Return an object from the cache, or, when the cache does not have it, as it is; None when there is
-        none.
-        """
+        """Return an object from the cache, or else from storage; None when there is none."""
         key = self.key(namespace, name)
         stored = await self.storage.get(key, Read(at_least=Version(0))) or await self.storage.get(key)
         return None if stored is None else self.decode(stored)
 
     async def list(self, options: ListOptions) -> ListResult:
-        """Return the selected objects, or a page of them.
-
-        Raises:
-            Expired: the continue token (or the exact version) is too old.
-        """
+        """Return the selected objects, or a page of them. Raises Expired: token or exact version are too old."""
         read = reads.read_of_list(options)
         selection = make_selection(
             self.kind, options.namespace, options.label_selector, options.field_selector
@@ -122,6 +109,16 @@ class Reader(Generic[M]):
         remaining = page.remaining if everything else None
         return ListResult(page.items, page.version, token, remaining, page.unreadable)
 
+    async def list_all(self, options: ListOptions) -> Sequence[M]:
+        """Return all selected objects, parsed, page by page."""
+        found = []
+        while True:
+            page = await self.list(options)
+            found += [self.decode(item) for item in page.items]
+            if not page.continue_token:
+                return found
+            options = replace(options, continue_token=page.continue_token, resource_version="")
+
     async def _page(self, selection: Selection, read: Read, options: ListOptions, after: Key | None) -> Page:
         try:
             return await self.storage.list_selection(
@@ -137,11 +134,8 @@ class Reader(Generic[M]):
     ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens, in batches, until the time is over or the storage ends the stream.
 
-        With an outlet what happens goes there once the watch has begun, and is not yielded.
-
-        Raises:
-            Invalid, BadRequest: the options mean nothing.
-            Expired: what lies after the given version is no longer kept.
+        With an outlet what happens goes there once the watch has begun, and is not yielded. Raises Invalid,
+        BadRequest; Expired when what lies after the given version is no longer kept.
         """
         reads.check_watch(options)
         selection = make_selection(

@@ -10,10 +10,11 @@ from google.protobuf.message import Message
 
 from apiserver import refusals
 from apiserver.context import Context
+from apiserver.registry.changing import Edit
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.patches import patcher
-from apiserver.registry.store import Edit, Store
+from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.storage.interface import Stored
 from vaina.api.apps.v1 import deployment_pb2
@@ -33,8 +34,8 @@ class ReplicasStrategy(Strategy[R]):
 
 
 class DeploymentStrategy(ReplicasStrategy[deployment_pb2.Deployment]):
-    """Annotations raise the generation, since ReplicaSets take them over; labels stay when the status is
-    written.
+    """Annotations raise the generation, since ReplicaSets take them over; writes of the status keep the
+    labels.
 
     Follows `pkg/registry/apps/deployment/strategy.go`.
     """
@@ -47,9 +48,7 @@ class DeploymentStrategy(ReplicasStrategy[deployment_pb2.Deployment]):
 
 
 class ReplicationControllerStrategy(ReplicasStrategy[replication_controller_pb2.ReplicationController]):
-    """A ReplicationController leaves its Pods behind unless told otherwise: the default of v1, kept for old
-    clients.
-    """
+    """A ReplicationController leaves its Pods behind unless told otherwise, as the default of v1."""
 
     propagation_policy = "Orphan"
 
@@ -62,13 +61,7 @@ async def get_scale(
 
 
 async def update_scale(ctx: Context, store: Store[Any], scale: scale_pb2.Scale) -> Stored:
-    """Set how many replicas are wished for.
-
-    Raises:
-        BadRequest: the scale names no object.
-        Invalid: a negative number.
-        NotFound, Conflict.
-    """
+    """Set how many replicas are wished for. Raises BadRequest (no name), Invalid, NotFound, Conflict."""
     meta = scale.metadata
     if not meta.name:
         raise BadRequest("the name of the object is required")
@@ -76,9 +69,7 @@ async def update_scale(ctx: Context, store: Store[Any], scale: scale_pb2.Scale) 
 
 
 async def patch_scale(ctx: Context, store: Store[Any], request: request_pb2.PatchRequest) -> Stored:
-    """Set how many replicas are wished for by a patch of the Scale. Raises as `update_scale`, and what a
-    patch raises.
-    """
+    """Set how many replicas are wished for by a patch of the Scale. Raises as `update_scale` and patches do."""
     patch = patcher(ctx, SCALE, request.patch_type, request.patch)
     return await _change(ctx, store, request.namespace, request.name, lambda obj: patch(scale_of(obj)))
 
@@ -86,9 +77,7 @@ async def patch_scale(ctx: Context, store: Store[Any], request: request_pb2.Patc
 async def _change(
     ctx: Context, store: Store[Any], namespace: str, name: str, make: Callable[[Any], scale_pb2.Scale]
 ) -> Stored:
-    """Give an object the replicas of a Scale, which may name the uid and the version that are meant
-    (scaleUpdatedObjectInfo).
-    """
+    """Give an object the replicas of a Scale, which may name uid and version (scaleUpdatedObjectInfo)."""
 
     def build(obj: Any) -> Any:
         scale = make(obj)

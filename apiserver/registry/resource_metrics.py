@@ -1,21 +1,20 @@
-"""NodeMetrics and PodMetrics (metrics.k8s.io): what kubelets have measured, asked when somebody asks. Nothing
-is stored (decision 127).
+"""NodeMetrics and PodMetrics (metrics.k8s.io): kubelets are asked when somebody asks; nothing is stored
+(decision 127).
 
 Takes the place of metrics-server (https://kubernetes-sigs.github.io/metrics-server/). A kubelet measures
-every 15 s; its answer is kept for some seconds here, so that `vaina top` and autoscalers do not ask twice for
-the same. A node that does not answer is left out: who asks shows it as unknown.
+every 15 s; its answer is kept for some seconds, so that `vaina top` and autoscalers do not ask twice for the
+same. A node that does not answer is left out.
 """
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
 from apiserver import refusals
 from apiserver.registry.options import ListOptions
 from apiserver.registry.store import Store
-from apiserver.registry.strategy import M
 from apiserver.registry.streams import Kubelets, kubelet_address
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.kubelet.v1 import stats_service_pb2
@@ -66,7 +65,7 @@ class ResourceMetrics:
 
     async def nodes(self, options: ListOptions) -> list[metrics_pb2.NodeMetrics]:
         """Return what the selected nodes use, by name; those that have not been measured are left out."""
-        nodes = {node.metadata.name: node for node in await _all(self._nodes, options)}
+        nodes = {node.metadata.name: node for node in await self._nodes.list_all(options)}
         summaries = await self._ask(nodes.values())
         return [
             _labelled(summaries[name].node, nodes[name])
@@ -84,7 +83,7 @@ class ResourceMetrics:
 
     async def pods(self, options: ListOptions) -> list[metrics_pb2.PodMetrics]:
         """Return what the selected Pods use; those that have not been measured are left out."""
-        return await self._of(await _all(self._pods, options))
+        return await self._of(await self._pods.list_all(options))
 
     async def _of(self, pods: Sequence[pod_pb2.Pod]) -> list[metrics_pb2.PodMetrics]:
         names = sorted({pod.spec.node_name for pod in pods if pod.spec.node_name})
@@ -124,17 +123,6 @@ class ResourceMetrics:
             del self._answers[next(iter(self._answers))]
         self._answers[name] = _Answer(self._clock.monotonic(), answer)
         return answer
-
-
-async def _all(store: Store[M], options: ListOptions) -> list[M]:
-    """Return what is selected, page by page: objects may be large, what is said of them is not."""
-    found: list[M] = []
-    while True:
-        page = await store.list(options)
-        found += [store.decode(item) for item in page.items]
-        if not page.continue_token:
-            return found
-        options = replace(options, continue_token=page.continue_token, resource_version="")
 
 
 def _labelled(found: metrics_pb2.NodeMetrics, node: node_pb2.Node) -> metrics_pb2.NodeMetrics:

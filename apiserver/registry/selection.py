@@ -12,16 +12,9 @@ _NAME, _NAMESPACE = "metadata.name", "metadata.namespace"
 
 
 def make_selection(kind: Kind[Any], namespace: str, labels: str, fields: str) -> Selection:
-    """Return the selection that a list or a watch asks for.
+    """Return the selection that a list or a watch asks for; an empty namespace means all.
 
-    Args:
-        kind: the kind.
-        namespace: empty for all.
-        labels: label selector as text.
-        fields: field selector as text.
-
-    Raises:
-        BadRequest: a selector cannot be read, or names a field that cannot be selected by.
+    Raises BadRequest when a selector cannot be read, or names a field that cannot be selected by.
     """
     try:
         label_selector = parse_label_selector(labels)

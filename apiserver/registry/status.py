@@ -1,12 +1,11 @@
 """What a write of the status makes of an object. Pure; called by `store`.
 
-Without a mask it is upstream's: the status and the metadata are those that were sent, but for the metadata
-that the kind's status strategy resets (PrepareForUpdate and GetResetFields in
-`pkg/registry/*/*/strategy.go`), and the spec stays.
+Without a mask it is upstream's: the spec stays, and status and metadata are those that were sent, but for the
+metadata that the kind's status strategy resets (GetResetFields in `pkg/registry/*/*/strategy.go`).
 
-A masked one replaces the fields of the status that it names, merges conditions by type and amounts of
-resources by name, and leaves the metadata alone: kubelet, scheduler and controllers each send only what is
-theirs, and need no resourceVersion (decision 003).
+A masked one replaces the fields of the status that it names, merges conditions by type and amounts by name,
+and leaves the metadata alone: kubelet, scheduler and controllers each send what is theirs, and need no
+resourceVersion (decision 003).
 """
 
 from collections.abc import Sequence
@@ -23,13 +22,7 @@ _CONDITIONS = "conditions"
 
 
 def take_status(new: Message, sent: Message, strategy: Strategy[Any]) -> None:
-    """Bring the sent status and metadata into `new`.
-
-    Args:
-        new: the object as stored; changed in place.
-        sent: the object as the client sent it.
-        strategy: of the kind.
-    """
+    """Bring the sent status and metadata into `new`, the object as it is stored, in place."""
     copy_field(new, sent, "status")
     meta: Any = new.metadata  # type: ignore[attr-defined]  # every kind has metadata
     stored = type(meta)()
@@ -42,11 +35,11 @@ def take_status(new: Message, sent: Message, strategy: Strategy[Any]) -> None:
 
 
 def merge_status(new: Message, sent: Message, mask: Sequence[str], now: Timestamp) -> None:
-    """Bring the named fields of the sent status into `new`.
+    """Bring the named fields of the sent status into `new`, the object as it is stored, in place.
 
     Args:
-        new: the object as stored; changed in place.
-        sent: what the client sent.
+        new: as it is stored.
+        sent: by the client.
         mask: names of fields of status, in snake_case. A named field that is unset in `sent` is cleared.
         now: the transition time of conditions that changed and say no time.
 
@@ -71,7 +64,7 @@ def merge_status(new: Message, sent: Message, mask: Sequence[str], now: Timestam
 def merge_conditions(current: Any, sent: Any, now: Timestamp) -> None:
     """Bring conditions into a list of conditions, by type. A transition time moves only when the status does.
 
-    A condition that is sent without a status holds no longer, and is taken away (decision 122).
+    A condition that is sent without a status is taken away (decision 122).
     """
     gone = {condition.type for condition in sent if not condition.status}
     if gone:
@@ -103,9 +96,7 @@ def _has_amounts(field: Any) -> bool:
 
 
 def _merge_amounts(current: Any, sent: Any) -> None:
-    """Bring amounts of resources into others, by name: a Node's may be of several owners. One that is sent
-    without a number is taken away.
-    """
+    """Bring amounts into others by name: several owners may write them. One without a number goes."""
     for name in sent:
         if sent[name].string:
             current[name].CopyFrom(sent[name])

@@ -52,9 +52,7 @@ class Strategy(Generic[M]):
     subresources: Mapping[str, Subresource[M]] = MappingProxyType({})
 
     def prepare_for_create(self, obj: M, now: float) -> None:
-        """Set what clients may not choose. The status of a new object is empty, unless the kind says
-        otherwise.
-        """
+        """Set what clients may not choose; most kinds begin with an empty status."""
         clear_status(obj)
 
     def name_known(self, obj: M) -> None:

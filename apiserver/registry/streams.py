@@ -44,11 +44,7 @@ class _Connection:
 
 
 class Kubelets:
-    """Connections to kubelets, by address. When there are too many, those that nobody uses are closed, the
-    oldest first.
-
-    Owned by one event loop.
-    """
+    """Connections to kubelets by address; too many: the oldest unused are closed. Owned by one event loop."""
 
     def __init__(self, connect: Callable[[str], Transport], *, limit: int = 500) -> None:
         self._connect, self._limit = connect, limit
@@ -99,11 +95,8 @@ class PodStreams:
     ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
         """Yield what a container wrote.
 
-        Raises:
-            NotFound: there is no such Pod.
-            BadRequest: no container is named where there are several, or it is none of the Pod's.
-            Invalid: the options mean nothing.
-            Unavailable: the node is away.
+        Raises NotFound (no such Pod), BadRequest (no container is named where there are several, or it is
+        none of the Pod's), Invalid (options), Unavailable (the node is away).
         """
         wrong = find_violations(check_log_options, request.options)
         if wrong:
@@ -120,11 +113,7 @@ class PodStreams:
                     yield pod_stream_pb2.PodLogResponse.FromString(data)
 
     async def exec(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Run a command in a container: pass on what comes, both ways. The first request says where.
-
-        Raises:
-            NotFound, BadRequest, Unavailable: as for logs.
-        """
+        """Run a command in a container: pass on what comes, both ways. The first request says where."""
         first = await _first(pod_stream_pb2.PodExecRequest, requests)
         start = first.start
         if not start.options.command:
@@ -139,12 +128,7 @@ class PodStreams:
                 yield data
 
     async def attach(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Join the streams of a container's own process: pass on what comes, both ways. The first request
-        says where.
-
-        Raises:
-            NotFound, BadRequest, Unavailable: as for logs.
-        """
+        """Join the streams of a container's own process, as `exec` does."""
         first = await _first(pod_stream_pb2.PodAttachRequest, requests)
         start = first.start
         options = start.options
@@ -159,11 +143,7 @@ class PodStreams:
                 yield data
 
     async def port_forward(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Carry one connection to a port of a Pod: pass on what comes, both ways. The first request says where.
-
-        Raises:
-            NotFound, BadRequest, Unavailable: as for logs; BadRequest: the port is none.
-        """
+        """Carry one connection to a port of a Pod, as `exec` does. Raises BadRequest, too."""
         first = await _first(pod_stream_pb2.PodPortForwardRequest, requests)
         start = first.start
         if not 1 <= start.port <= _MAX_PORT:
@@ -249,11 +229,7 @@ async def _explained(stream: Any, place: _Place) -> AsyncGenerator[bytes, None]:
 
 
 def choose_container(pod: pod_pb2.Pod, wanted: str) -> str:
-    """Return the name of the container that is meant.
-
-    Raises:
-        BadRequest: none is named and there are several; or there is none of that name.
-    """
+    """Return the name of the container that is meant. Raises BadRequest when it is none, or one of several."""
     main = [item.name for item in pod.spec.containers]
     init = [item.name for item in pod.spec.init_containers]
     ephemeral = [item.ephemeral_container_common.name for item in pod.spec.ephemeral_containers]
@@ -275,12 +251,7 @@ def choose_container(pod: pod_pb2.Pod, wanted: str) -> str:
 
 
 def kubelet_address(node: node_pb2.Node) -> str:
-    """Return host:port of a node's kubelet.
-
-    Raises:
-        NotFound: the node has no address.
-        InternalError: or no port.
-    """
+    """Return host:port of a node's kubelet. Raises NotFound without an address, InternalError without a port."""
     by_type = {item.type: item.address for item in reversed(node.status.addresses)}
     host = next((by_type[kind] for kind in _ADDRESS_TYPES if by_type.get(kind)), "")
     if not host:

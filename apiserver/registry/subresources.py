@@ -15,9 +15,7 @@ _SCALE: Final = "scale"
 
 
 def part_of(kind: Kind[M], strategy: Strategy[M], name: str) -> Subresource[M] | None:
-    """Return what a sub-resource other than `status` changes; None for the object itself. Raises BadRequest,
-    NotFound.
-    """
+    """Return what a sub-resource but `status` changes; None: the object itself. Raises BadRequest, NotFound."""
     if not name:
         return None
     found = strategy.subresources.get(name)
@@ -31,9 +29,7 @@ def part_of(kind: Kind[M], strategy: Strategy[M], name: str) -> Subresource[M] |
 
 
 def check_has_get(kind: Kind[Any], strategy: Strategy[Any], name: str) -> None:
-    """Refuse to read or to patch what upstream has no Get for. Raises BadRequest, NotFound,
-    MethodNotSupported.
-    """
+    """Refuse to read or patch what has no Get upstream. Raises BadRequest, NotFound, MethodNotSupported."""
     if name == STATUS and kind.has_status:
         return
     part = part_of(kind, strategy, name)

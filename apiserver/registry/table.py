@@ -4,29 +4,29 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from apiserver.registry.autoscalers import AutoscalerStrategy
-from apiserver.registry.config import SecretStrategy
 from apiserver.registry.create.new import Prepare
 from apiserver.registry.create.pipeline import Preparer
-from apiserver.registry.events import EventStrategy
 from apiserver.registry.jobs import CronJobStrategy, JobStrategy
-from apiserver.registry.leases import LeaseStrategy
-from apiserver.registry.limit_ranges import LimitRangeStrategy
 from apiserver.registry.namespaces import NamespaceStrategy
-from apiserver.registry.nodes import NodeStrategy
 from apiserver.registry.persistent_volumes import PersistentVolumeClaimStrategy, PersistentVolumeStrategy
-from apiserver.registry.pod_disruption_budgets import PodDisruptionBudgetStrategy
-from apiserver.registry.pod_templates import PodTemplateStrategy
 from apiserver.registry.pod_traces import PodTraceStrategy
 from apiserver.registry.pods import PodStrategy
-from apiserver.registry.priority_classes import PriorityClassStrategy
 from apiserver.registry.replicas import DeploymentStrategy, ReplicasStrategy, ReplicationControllerStrategy
-from apiserver.registry.storage_drivers import (
+from apiserver.registry.store import Store
+from apiserver.registry.strategies import (
+    AutoscalerStrategy,
     CSIDriverStrategy,
+    EventStrategy,
+    LeaseStrategy,
+    LimitRangeStrategy,
+    NodeStrategy,
+    PodDisruptionBudgetStrategy,
+    PodTemplateStrategy,
+    PriorityClassStrategy,
+    SecretStrategy,
     StorageDriverStrategy,
     VolumeAttachmentStrategy,
 )
-from apiserver.registry.store import Store
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.world import Observer, World
 from vaina.kinds import KINDS
@@ -71,14 +71,9 @@ def make_stores(
     prepares: Mapping[str, Prepare[Any]] = MappingProxyType({}),
     preparers: Mapping[str, Preparer[Any]] = MappingProxyType({}),
 ) -> Stores:
-    """Return a store for every kind, by the kind's name.
+    """Return a store for every kind, by the kind's name, as the mappings are.
 
-    Args:
-        world: what stores stand on.
-        observers: by the name of the kind whose creations and removals they are told.
-        strategies: of kinds that this cluster wants otherwise than `STRATEGIES` has them.
-        prepares: of kinds whose objects are prepared by an accelerator.
-        preparers: of kinds whose batches are prepared by an accelerator.
+    `strategies` are those that this cluster wants otherwise than `STRATEGIES` has them.
     """
     wanted = {**STRATEGIES, **strategies}
     return {

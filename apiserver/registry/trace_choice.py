@@ -44,12 +44,7 @@ class TraceChoice:
     """Chooses. Owned by the event loop."""
 
     def __init__(self, clock: Clock, sampled_per_second: float = SAMPLED_PER_SECOND) -> None:
-        """Make it.
-
-        Args:
-            clock: what a second is.
-            sampled_per_second: Pods of which nobody asks for a trace, and that have one; 0: none has.
-        """
+        """Make it; `sampled_per_second` Pods have a trace that nobody asked for (0: none has)."""
         # One that comes alone has a place, however few a second there are.
         burst = max(sampled_per_second * _SAMPLED_BURST_SECONDS, 1.0) if sampled_per_second else 0.0
         self._sampled = Places(clock, per_second=sampled_per_second, at_once=burst)
@@ -60,15 +55,12 @@ class TraceChoice:
         return self._sampled.take()
 
     def uids(self, uids: Sequence[str], meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> list[str]:
-        """Choose among Pods that are alike but for their names and are about to be stored.
+        """Return the uids of Pods that are about to be stored: a uid says whether its Pod has a trace.
 
         Args:
-            uids: made for them.
+            uids: made for Pods that differ in their names alone.
             meta: of one of them, for what it asks.
             warn: is told when there is no place for one that asks.
-
-        Returns:
-            The uids that say who has a trace.
         """
         asks = asks_for_trace(meta.annotations)
         places = self._asked if asks else self._sampled

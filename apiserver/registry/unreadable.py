@@ -17,12 +17,9 @@ from vaina.kinds import Kind
 async def delete_unreadable(
     ctx: Context, kind: Kind[Any], storage: SelectingStorage, prefix: Key, key: Key
 ) -> Stored:
-    """Remove what cannot be read; return an object that has nothing but its name, at the version of the
-    deletion.
+    """Remove what cannot be read; return an object with nothing but its name, at the version of the deletion.
 
-    Raises:
-        NotFound: there is nothing.
-        Conflict: it can be read.
+    Raises NotFound when there is nothing, Conflict when it can be read.
     """
     namespace, name = split(key, prefix)
     try:

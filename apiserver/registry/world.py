@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from apiserver.admission.chain import Chain
-from apiserver.storage.cacher import WatchBatch
 from apiserver.storage.interface import CONSISTENT, CachedStorage, Key, Page, Read, Version
 from apiserver.storage.outlet import Outlet
 from apiserver.storage.selection import Selection
+from apiserver.storage.watch_stream import WatchBatch
 from vaina.api.meta.v1 import meta_pb2
 from vaina.clock import Clock
 

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from apiserver.context import Context
 from apiserver.flowcontrol.control import check_unsent
+from apiserver.registry.changing import Edit
 from apiserver.registry.collection import delete_collection
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.namespaces import FINALIZE
 from apiserver.registry.options import ListOptions, WatchOptions
 from apiserver.registry.pod_subresources import EPHEMERAL_CONTAINERS, RESIZE
-from apiserver.registry.store import Deletion, Edit, Store
+from apiserver.registry.store import Deletion, Store
 from apiserver.registry.subresources import check_has_get
 from apiserver.services.descriptors import service_descriptor
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
@@ -125,7 +126,7 @@ class _Verbs:
         outlet = None if rpc.outlet is None else _CountedOutlet(rpc.outlet, self._on_watch_batch)
         async with aclosing(self._store.watch(options, outlet)) as batches:
             async for batch in batches:
-                self._on_watch_batch(len(batch), len(batch.response))
+                self._on_watch_batch(batch.events, len(batch.response))
                 yield batch.response
 
     async def create(self, data: bytes, rpc: RequestContext) -> bytes:
@@ -203,7 +204,7 @@ class _Verbs:
     async def update_status_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = _bounded(decode(raw_pb2.RawUpdateBatchRequest, data).requests)
         return _answers(
-            await self._store.change_all(len(requests), lambda index: self._status_edit(requests[index], rpc))
+            await self._store.change_all([partial(self._status_edit, item, rpc) for item in requests])
         )
 
     async def _create(self, request: raw_pb2.RawCreateRequest, rpc: RequestContext) -> Stored:

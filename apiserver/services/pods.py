@@ -77,7 +77,10 @@ class _Bindings:
 
     async def bind(self, request: pod_service_pb2.BindPodRequest, rpc: RequestContext) -> meta_pb2.Status:
         started, ctx = self._clock.now(), context_of(rpc, "create", request.options)
-        self._tell([await self._binder.bind(ctx, request.binding)], rpc, ctx, started)
+        [bound] = await self._binder.bind_all(ctx, [request.binding])
+        if isinstance(bound, ApiError):
+            raise bound
+        self._tell([bound], rpc, ctx, started)
         return _SUCCESS
 
     async def bind_batch(self, data: bytes, rpc: RequestContext) -> bytes:

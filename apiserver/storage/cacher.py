@@ -1,23 +1,11 @@
 """The watch cache before a storage: serves reads and watches of all kinds from memory; itself a `Storage`.
 
-For watching and for lists with selectors the registry uses, instead of `Storage.watch` and `Storage.list`:
+The registry lists and watches with `list_selection` and `watch_selection`. A watch begins with the current
+state (and, if bookmarks are wanted, a BOOKMARK annotated with k8s.io/initial-events-end), or after a version.
+It ends by itself when the watcher was too slow: the client resumes after the last version that it got.
 
-    cacher.watch_selection(selection, after=..., initial=..., bookmarks=...) -> AsyncGenerator[WatchBatch,
-    None]
-
-    * initial=True: first the current state as ADDED (consistent; or, with `after` given, at least as new as
-      that version), then, if bookmarks, a BOOKMARK whose object has the annotation k8s.io/initial-events-end,
-      then what happens.
-    * initial=False: everything after `after`. Raises vaina.errors.Expired when that is no longer kept.
-    * the iterator ends by itself when the watcher was too slow: the client resumes after the last version it
-      got.
-
-    cacher.list_selection(selection, read, limit=, max_bytes=, after=) -> Page, from indexes and cached labels
-    and fields.
-
-Reads: consistent ones wait until the cache has reached the newest version; `at_least` ones answer at once
-when it is fresh enough; `exact` ones go to the storage, unless nothing has changed since. Writes pass
-through.
+Consistent reads wait until the cache has reached the newest version; `at_least` ones answer as soon as it is
+fresh enough; `exact` ones go to the storage, unless nothing has changed since. Writes pass through.
 """
 
 import asyncio
@@ -26,7 +14,6 @@ from contextlib import aclosing
 from random import Random
 
 from apiserver.storage import versions
-from apiserver.storage.cached import Frame
 from apiserver.storage.fanout import QUEUE_CAPACITY
 from apiserver.storage.feed import CachedKind, Feed
 from apiserver.storage.freshness import Freshness
@@ -50,11 +37,10 @@ from apiserver.storage.outlet import Outlet
 from apiserver.storage.paging import PageFiller, too_large
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
+from apiserver.storage.single_writes import SingleWrites
 from apiserver.storage.watch_stream import WatchBatch, WatchStream
 from vaina.clock import Clock
 from vaina.errors import Unavailable
-
-__all__ = ["Cacher", "Frame", "WatchBatch"]
 
 #: reads that wait longer for the cache are answered by the storage itself
 _READ_SECONDS = 3.0
@@ -66,11 +52,7 @@ _FAIR = 500
 _BOOKMARK_SECONDS = 30.0
 
 
-def _nothing(_key: Key) -> None:
-    """Know nothing: there is no cache."""
-
-
-class Cacher:
+class Cacher(SingleWrites):
     """A watch cache over one storage. `run` must be running. Owned by one event loop."""
 
     def __init__(
@@ -84,17 +66,7 @@ class Cacher:
         ring_capacity: int = RING_CAPACITY,
         queue_capacity: int = QUEUE_CAPACITY,
     ) -> None:
-        """Make a cacher.
-
-        Args:
-            storage: what is cached, and where writes go.
-            resources: the kinds in the cache; other keys pass through.
-            clock: for back-off, bookmarks and gathering.
-            rng: jitter.
-            metrics: what is counted.
-            ring_capacity: events of each kind that are kept for resuming.
-            queue_capacity: events that may wait for a watcher before it is cut.
-        """
+        """Make a cacher of some kinds over a storage; keys of others pass through."""
         self._storage, self._clock = storage, clock
         self._metrics = metrics or StorageMetrics()
         self._kinds = [
@@ -124,16 +96,6 @@ class Cacher:
         """Whether the cache is filled and follows what happens: what health should say."""
         return self._feed.is_connected
 
-    async def create(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
-    ) -> Stored:
-        return await self._storage.create(key, data, type_meta, ttl_seconds=ttl_seconds)
-
-    async def update(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
-    ) -> Stored:
-        return await self._storage.update(key, data, type_meta, expected=expected, ttl_seconds=ttl_seconds)
-
     async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
         return await self._storage.put_all(puts)
 
@@ -152,31 +114,14 @@ class Cacher:
         return await self._storage.guaranteed_update(key, change, hint=hint)
 
     def peek(self, key: Key, at_least: Version) -> Stored | None:
-        """Return what the cache has, if it is as new as a version.
-
-        None when it is not, or has nothing: `get` knows.
-        """
+        """Return what the cache has, if it is as new as a version; None: ask `get`."""
         kind = self._feed.kind_of(key)
         if kind is None or not self._feed.filled.is_set() or self._freshness.version < at_least:
             return None
         return kind.cache.get(key)
 
-    def peeker(self, prefix: Key) -> Callable[[Key], Stored | None]:
-        """Return what `peek` answers for the keys of one kind and any version, until the next time that
-        somebody waits.
-
-        Args:
-            prefix: of the kind.
-        """
-        kind = self._feed.kinds.get(prefix)
-        return kind.cache.get if kind is not None and self._feed.filled.is_set() else _nothing
-
     def changed(self, prefix: Key) -> Version | None:
-        """Return the version since which nothing of a kind has changed in the cache; None when it is not known.
-
-        Args:
-            prefix: of the kind.
-        """
+        """Return the version since which nothing of a kind has changed in the cache; None: it is not known."""
         kind = self._feed.kinds.get(prefix)
         return kind.cache.changed if kind is not None and self._feed.filled.is_set() else None
 
@@ -210,18 +155,7 @@ class Cacher:
         max_bytes: int = 0,
         after: Key | None = None,
     ) -> Page:
-        """Return the selected objects, in the order of keys.
-
-        Args:
-            selection: of one kind.
-            read: how fresh.
-            limit: at most so many; 0 for all.
-            max_bytes: bound of their encoded bytes together; 0 for none, and one always fits.
-            after: go on after this key.
-
-        Raises:
-            Expired: `read.exact` is no longer kept.
-        """
+        """Return the selected objects as `Storage.list` does. Raises Expired."""
         kind = self._kind(selection)
         if not await self._can_serve(kind, read):
             return await self._list_stored(
@@ -245,16 +179,11 @@ class Cacher:
                 return Page(filler.items, version, last, left, unreadable)
         return Page(filler.items, version, unreadable=unreadable)
 
-    async def watch(
+    def watch(
         self, prefix: Key, *, after: Version, previous: bool = True
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
-        """Watch the storage itself: only the conformance spec and tools ask.
-
-        Clients are served by `watch_selection`.
-        """
-        async with aclosing(self._storage.watch(prefix, after=after, previous=previous)) as batches:
-            async for batch in batches:
-                yield batch
+        """Watch the storage itself, as tests and tools do. Clients are served by `watch_selection`."""
+        return self._storage.watch(prefix, after=after, previous=previous)
 
     async def watch_selection(
         self,
@@ -266,22 +195,18 @@ class Cacher:
         mark_end: bool = True,
         outlet: Outlet | None = None,
     ) -> AsyncGenerator[WatchBatch, None]:
-        """Yield what happens to the selected objects; see the module's docstring.
+        """Yield what happens to the selected objects. Raises Expired, Timeout (`after` does not exist yet),
+        Unavailable.
 
         Args:
             selection: of one kind.
             after: the version to go on from; with `initial`, how fresh the current state must be (None:
-            consistent).
+                consistent).
             initial: begin with the current state.
             bookmarks: the watcher wants bookmarks.
             mark_end: one of them says where the current state ends.
-            outlet: where what happens goes once the watcher has caught up, and was sent something; None: all
-            is yielded.
-
-        Raises:
-            Expired: `after` is no longer kept.
-            Timeout: `after` does not exist yet.
-            Unavailable: the storage is away, or not yet read.
+            outlet: where what happens goes once the watcher has caught up, and was sent something; None: it
+                is yielded.
         """
         kind = self._kind(selection)
         if initial and after is None:

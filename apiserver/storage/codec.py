@@ -1,13 +1,11 @@
-r"""Stored bytes: the envelope, the position of a write, and the version on the way out.
+r"""Stored bytes: the envelope, the position of a write, and the version on the way out. Pure.
 
-Pure. Stored is `k8s\0` followed by `Unknown{typeMeta, raw}`, as Kubernetes stores protobuf. `raw` is the
-encoded object, whose `metadata.resourceVersion` is empty but for writes at a position other than 0 of their
-batch: those begin with a metadata record that holds the position and nothing else. Protobuf merges the two
-metadata records when it parses; no object can be mistaken for it, for metadata without a name is never
-stored.
+Stored is `k8s\0` followed by `Unknown{typeMeta, raw}`, as Kubernetes stores protobuf. `raw` is the encoded
+object, whose `metadata.resourceVersion` is empty. Writes at a position other than 0 of their batch begin with
+a metadata record that holds the position and nothing else; protobuf merges the two records when it parses. No
+object can be mistaken for it: metadata without a name is never stored.
 
-`metadata` is field 1 of every kind and `resourceVersion` field 6 of metadata: a test holds the table of kinds
-to it.
+`metadata` is field 1 of every kind and `resourceVersion` field 6 of metadata: a test checks that.
 """
 
 from functools import lru_cache
@@ -44,8 +42,8 @@ _VERSION_TAGS = tuple(bytes((_METADATA, length + 2, _RESOURCE_VERSION, length)) 
 
 
 def stamp(data: bytes, version: Version) -> bytes:
-    """Return an encoded object with `metadata.resourceVersion` set, by appending (0.4 µs; parse, change,
-    encode: 5 µs).
+    """Return an encoded object with `metadata.resourceVersion` set, by appending (0.4 µs; parse and encode: 5
+    µs).
 
     Whatever the object had there is overridden: the last of a scalar's values wins.
     """
@@ -53,13 +51,7 @@ def stamp(data: bytes, version: Version) -> bytes:
 
 
 def encode_value(data: bytes, type_meta: tuple[str, str], position: int) -> bytes:
-    """Return the bytes to store.
-
-    Args:
-        data: the encoded object without a version.
-        type_meta: apiVersion and kind.
-        position: of the write in its batch, 0 to 998.
-    """
+    """Return the bytes to store of an object without a version, at a position of its batch (0 to 998)."""
     record = version_record(position) if position else b""
     return b"".join((_beginning(type_meta), varint(len(record) + len(data)), record, data))
 
@@ -73,10 +65,7 @@ def _beginning(type_meta: tuple[str, str]) -> bytes:
 
 @lru_cache(maxsize=4096)
 def varint(size: int) -> bytes:
-    """Return a length below 2^28 as protobuf writes it.
-
-    Written by hand: for most objects, with two bytes, it costs a fifth of a message.
-    """
+    """Return a length below 2^28 as protobuf writes it, by hand: mostly a fifth of the price of a message."""
     if size < 1 << 7:
         return bytes((size,))
     if size < 1 << 14:
@@ -86,37 +75,12 @@ def varint(size: int) -> bytes:
     return bytes((size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14 & 0x7F | 0x80, size >> 21))
 
 
-def record_at_start(data: bytes, tag: int) -> tuple[int, int] | None:
-    """Return where the content of the first record of an encoded message begins and ends.
-
-    None when it has another tag, or is cut off.
-
-    Args:
-        data: a message.
-        tag: of a field with a length, below 16.
-    """
-    if len(data) < 2 or data[0] != tag:
-        return None
-    size, at, shift = data[1], 2, 7
-    while size >> shift:
-        if at == len(data) or at > 4:
-            return None
-        size, at, shift = size & (1 << shift) - 1 | data[at] << shift, at + 1, shift + 7
-    end = at + size
-    return (at, end) if end <= len(data) else None
-
-
 def decode_value(key: Key, value: bytes, revision: int, ttl_seconds: int = 0) -> Stored:
     """Return what was stored at a revision, in the form that we store.
 
-    What is below a kind's prefix is an object of that kind.
-
-    Foreign bytes (an older version's, another apiserver's, etcdctl's) come in here and nowhere else, and go
-    out to clients as they are. So they are parsed once: one value that is none would break every list and
-    watch of its kind, in each client by itself.
-
-    Raises:
-        Unreadable: it is not an envelope, or what is in it is no object of the kind.
+    What others stored (an older version, another apiserver, etcdctl) comes in here and nowhere else, and goes
+    out to clients as it is. So the object is parsed once: one value that is none of its kind would break
+    every list and watch of the kind in each client. Raises Unreadable.
     """
     if not value.startswith(MAGIC):
         # As `apimachinery/pkg/runtime/serializer/protobuf` says it.
@@ -159,12 +123,7 @@ def split_position(raw: bytes) -> tuple[bytes, int]:
 
 
 def bookmark(version: Version, *, initial_events_end: bool = False) -> bytes:
-    """Return the object of a BOOKMARK event: of any kind, with nothing but a version.
-
-    Args:
-        version: everything up to it has been delivered.
-        initial_events_end: it ends the current state at the start of a watch (KEP-3157).
-    """
+    """Return the object of a BOOKMARK event: a version, and whether the current state ends there (KEP-3157)."""
     metadata = meta_pb2.ObjectMeta(resource_version=str(version))
     if initial_events_end:
         metadata.annotations[INITIAL_EVENTS_END] = "true"
@@ -172,10 +131,7 @@ def bookmark(version: Version, *, initial_events_end: bool = False) -> bytes:
 
 
 def event_frame(event_type: str, stamped: bytes) -> bytes:
-    """Return one event as the part of a `RawWatchResponse` that holds it: parts are joined into a response.
-
-    It is put together by hand, as protobuf writes it, for a third of the price of a message for it.
-    """
+    """Return the part of a `RawWatchResponse` that holds one event, at a third of a message's price."""
     return _before(event_type, len(stamped)) + stamped
 
 
@@ -189,10 +145,7 @@ def stamped_event_frame(event_type: str, data: bytes, version: Version) -> bytes
 
 @lru_cache(maxsize=4096)
 def _before(event_type: str, size: int) -> bytes:
-    """Return what an event begins with before an object of so many bytes.
-
-    Remembered: the objects of a load are of a few sizes.
-    """
+    """Return what an event begins with before an object of so many bytes; a load has few sizes."""
     head = raw_pb2.RawWatchEvent(type=event_type).SerializeToString()
     if size:
         head += bytes((_OBJECT,)) + varint(size)
@@ -206,8 +159,6 @@ def version_frame(version: Version) -> bytes:
 
 
 def version_record(number: int) -> bytes:
-    """Return an encoded `metadata` field that holds `resourceVersion` and nothing else (a number has at most
-    20 digits).
-    """
+    """Return an encoded `metadata` field that holds nothing but a `resourceVersion`."""
     digits = b"%d" % number
     return _VERSION_TAGS[len(digits)] + digits

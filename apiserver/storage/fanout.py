@@ -1,24 +1,16 @@
-"""Who gets an event: watchers by what they watch.
-
-Watchers of the same selection are a group. A group has one bounded log, and each of its watchers a place in
-it: what an event is to them is decided once, and what goes out is encoded and joined once for all who take
-the same stretch.
+"""Who gets an event: groups of watchers (`groups`) by what they watch.
 
 A group stands in one place only, the narrowest that its selection allows: one object, an indexed field's
 value (spec.nodeName), a namespace, or everything. So an event costs those whom it concerns, not all who
 watch: with 5,000 kubelets each a lookup. Owned by one event loop; nothing here waits.
 """
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from apiserver.storage.cached import CacheEvent
-from apiserver.storage.codec import bookmark, event_frame, version_frame
-from apiserver.storage.interface import EventType, Version
-from apiserver.storage.judging import Judge, judge_of
-from apiserver.storage.outlet import Outlet
+from apiserver.storage.groups import Group, Subscription
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Selection
 
@@ -26,313 +18,10 @@ from apiserver.storage.selection import Selection
 QUEUE_CAPACITY = 16_384
 #: objects that wait for one watcher together; a log keeps alive what the ring has dropped already
 QUEUE_BYTES = 64 * 1024 * 1024
-#: A log of several watchers is looked through for what all have when it has so many events.
-_TIDY = 64
-_NOTHING = (-1, -1, -1)
 _Place: TypeAlias = tuple[str, ...]
 #: the place of those who watch everything of a kind, or what no other place is for
 _EVERYWHERE = ("all",)
-_NOBODY: "dict[Selection, Group]" = {}
-
-
-class Pending:
-    """An event on its way that is another to the watcher than without a selector, or a bookmark, which has no
-    event.
-    """
-
-    __slots__ = ("_ends_initial", "event", "type", "version")
-
-    def __init__(
-        self, kind: EventType, version: Version, event: CacheEvent | None, *, initial_events_end: bool = False
-    ) -> None:
-        self.type, self.version, self.event = kind, version, event
-        self._ends_initial = initial_events_end
-
-    @property
-    def size(self) -> int:
-        """Bytes of the object."""
-        return 0 if self.event is None else self.event.size
-
-    @property
-    def wire(self) -> bytes:
-        """The part of a RawWatchResponse."""
-        if self.event is None:
-            return event_frame(self.type, self.object)
-        return self.event.wire_as(self.type)
-
-    @property
-    def object(self) -> bytes:
-        """The encoded object with its version."""
-        if self.event is None:
-            return bookmark(self.version, initial_events_end=self._ends_initial)
-        return self.event.object_as(self.type)
-
-
-#: an event on its way, as what it is to the watcher
-Item: TypeAlias = CacheEvent | Pending
-
-
-def items_for(events: Iterable[CacheEvent], selects: Judge) -> list[Item]:
-    """Return those of the events that concern a selection, as what they are to it."""
-    found: list[Item] = []
-    for event in events:
-        kind = event.type_for(selects)
-        if kind is not None:
-            found.append(event if kind is event.type else Pending(kind, event.version, event))
-    return found
-
-
-class Slice:
-    """A stretch of a log: some events that go out together."""
-
-    __slots__ = ("_response", "_version", "_wires", "items")
-
-    def __init__(self, items: Sequence[Item], wires: Sequence[bytes] | None = None) -> None:
-        """Make a stretch; `wires` are what the items send, where it is known."""
-        self.items = items
-        self._wires = [item.wire for item in items] if wires is None else wires
-        self._version: Version | None = None
-        self._response = b""
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def response(self, version: Version) -> bytes:
-        """Return the encoded RawWatchResponse with the version to resume after.
-
-        Made once for all who ask with the same.
-        """
-        if version != self._version:
-            self._response = b"".join((*self._wires, version_frame(version)))
-            self._version = version
-        return self._response
-
-
-class Sender(Protocol):
-    """Sends what watchers of a group get (`apiserver.storage.pushing`)."""
-
-    def wake(self) -> None:
-        """There is something to send."""
-        ...
-
-    async def serve(self, subscription: "Subscription", outlet: Outlet) -> None:
-        """Send what a watcher gets, until it is cut. Raises what its outlet raises."""
-        ...
-
-
-class Group:
-    """The watchers of one selection, and what has happened that some of them have not taken yet."""
-
-    __slots__ = (
-        "_bytes",
-        "_capacity",
-        "_first",
-        "_last",
-        "_left",
-        "_log",
-        "_max_bytes",
-        "_selects",
-        "_tidy_at",
-        "_waiting",
-        "_watchers",
-        "selection",
-        "sender",
-    )
-
-    def __init__(self, resource: Resource, selection: Selection, *, capacity: int, max_bytes: int) -> None:
-        """Make a group of nobody. A watcher behind by more events, or more bytes of objects, is cut (one
-        event always fits).
-        """
-        self.selection = selection
-        has_selectors = selection.labels is not None or selection.fields is not None
-        self._selects = judge_of(resource, selection) if has_selectors else None
-        self._capacity, self._max_bytes = capacity, max_bytes
-        self._log: list[Item] = []
-        #: the number of the log's first event; they are counted for ever
-        self._first = 0
-        #: of the objects in the log
-        self._bytes = 0
-        self._tidy_at = min(_TIDY, capacity + 1)
-        self._watchers: dict[int, Subscription] = {}
-        self._waiting: dict[int, Subscription] = {}
-        #: what sends for those who do not take themselves; None while there are none
-        self.sender: Sender | None = None
-        #: what was asked for last (from where, to where, how many bytes) and the slice: those who come next
-        #: mostly take the same
-        self._last: tuple[tuple[int, int, int], Slice] = (_NOTHING, Slice(()))
-        #: watchers that have not come for it
-        self._left = 0
-
-    def __len__(self) -> int:
-        return len(self._watchers)
-
-    def __iter__(self) -> Iterator["Subscription"]:
-        return iter(list(self._watchers.values()))
-
-    @property
-    def end(self) -> int:
-        """The number that the next event gets."""
-        return self._first + len(self._log)
-
-    @property
-    def kept(self) -> int:
-        """How many events the log has."""
-        return len(self._log)
-
-    def join(self, *, bookmarks: bool) -> "Subscription":
-        """Add a watcher; it gets every event that is appended from now on."""
-        subscription = Subscription(self, bookmarks=bookmarks)
-        self._watchers[id(subscription)] = subscription
-        return subscription
-
-    def leave(self, subscription: "Subscription") -> None:
-        """Remove a watcher, if it is there."""
-        self._watchers.pop(id(subscription), None)
-        self._waiting.pop(id(subscription), None)
-
-    def extend(self, events: Sequence[CacheEvent]) -> tuple[int, int]:
-        """Take those of the events that concern the selection.
-
-        Return how many were handed to watchers, and how many of these were cut.
-
-        Nothing else is done meanwhile, so whoever is cut is cut at the end as at the first event too many.
-        """
-        # Without selectors the place of the group has said it all.
-        items: Sequence[Item] = events if self._selects is None else items_for(events, self._selects)
-        if not items:
-            return 0, 0
-        log, cut = self._log, 0
-        log.extend(items)
-        handed = len(items) * len(self._watchers)
-        self._bytes += sum([item.size for item in items])
-        if len(log) >= self._tidy_at or self._bytes > self._max_bytes:
-            cut = self._tidy()
-        if self._waiting:
-            waiting = list(self._waiting.values())
-            self._waiting.clear()
-            for subscription in waiting:
-                subscription.wake()
-        if self.sender is not None:
-            self.sender.wake()
-        return handed, cut
-
-    def take(self, start: int, count: int, max_bytes: int) -> Slice:
-        """Return events from a place on: at most `count`, and no more than fit (one always does)."""
-        end, size = min(self.end, start + count), 0
-        wanted = (start, end, max_bytes)
-        asked, last = self._last
-        if asked == wanted:
-            self._left -= 1
-            return last
-        items, wires = self._log[start - self._first : end - self._first], list[bytes]()
-        for index, item in enumerate(items):
-            wire = item.wire
-            size += len(wire)
-            if size > max_bytes and index:
-                del items[index:]
-                break
-            wires.append(wire)
-        found = Slice(items, wires)
-        self._last, self._left = (wanted, found), len(self._watchers) - 1
-        return found
-
-    def taken(self) -> None:
-        """Drop what nobody needs any more, once all have come for the last slice."""
-        if self._left <= 0:
-            self._drop()
-            self._last = (_NOTHING, Slice(()))
-
-    def wait(self, subscription: "Subscription") -> None:
-        """Wake the watcher at the next event."""
-        self._waiting[id(subscription)] = subscription
-
-    def _tidy(self) -> int:
-        """Drop what all have; cut who keeps the log from fitting. Return how many were cut."""
-        cut = 0
-        self._drop()
-        while len(self._log) > self._capacity or (len(self._log) > 1 and self._bytes > self._max_bytes):
-            for subscription in self:
-                if subscription.place == self._first:
-                    subscription.cut()
-                    cut += 1
-            self._drop()
-        self._tidy_at = min(max(_TIDY, 2 * len(self._log)), self._capacity + 1)
-        return cut
-
-    def _drop(self) -> None:
-        needed = min((subscription.place for subscription in self._watchers.values()), default=self.end)
-        gone = needed - self._first
-        if gone:
-            self._bytes -= sum(item.size for item in self._log[:gone])
-            del self._log[:gone]
-            self._first = needed
-
-
-class Subscription:
-    """One watcher's place in the log of its group.
-
-    Too far behind, it is cut: its stream ends, and the watcher resumes after what it got last.
-    """
-
-    __slots__ = ("_changed", "_group", "_mark", "bookmarks", "is_cut", "on_change", "place")
-
-    def __init__(self, group: Group, *, bookmarks: bool) -> None:
-        self._group, self.bookmarks = group, bookmarks
-        #: the number of the event to take next
-        self.place = group.end
-        self.is_cut = False
-        self._mark: Version | None = None
-        self._changed = asyncio.Event()
-        #: is called when the watcher is cut or gets a bookmark, for whoever does not `wait`
-        self.on_change: Callable[[], None] | None = None
-
-    def __len__(self) -> int:
-        return 0 if self.is_cut else self._group.end - self.place
-
-    @property
-    def group(self) -> Group:
-        """The watchers of the same selection."""
-        return self._group
-
-    @property
-    def has_more(self) -> bool:
-        """Whether there is something to take."""
-        return not self.is_cut and (self._mark is not None or self._group.end > self.place)
-
-    def mark(self, version: Version) -> None:
-        """Let the watcher have a bookmark, if it wants them and has nothing else to get."""
-        if self.bookmarks and not len(self) and not self.is_cut:
-            self._mark = version
-            self.wake()
-
-    def cut(self) -> None:
-        """End the stream; what waits the watcher gets when it resumes."""
-        self.is_cut = True
-        self._group.leave(self)
-        self.wake()
-
-    def wake(self) -> None:
-        """Let `wait` look again."""
-        self._changed.set()
-        if self.on_change is not None:
-            self.on_change()
-
-    def take(self, count: int, max_bytes: int) -> Slice:
-        """Take what comes next: at most `count` events, and no more than fit (one always does)."""
-        mark, self._mark = self._mark, None
-        if mark is not None and not len(self):
-            return Slice([Pending(EventType.BOOKMARK, mark, None)])
-        found = self._group.take(self.place, count, max_bytes)
-        self.place += len(found)
-        self._group.taken()
-        return found
-
-    async def wait(self) -> None:
-        """Return when there is something to take, or the watcher was cut."""
-        while not self.has_more and not self.is_cut:
-            self._changed.clear()
-            self._group.wait(self)
-            await self._changed.wait()
+_NOBODY: dict[Selection, Group] = {}
 
 
 class Fanout:
@@ -341,13 +30,7 @@ class Fanout:
     def __init__(
         self, resource: Resource, *, capacity: int = QUEUE_CAPACITY, max_bytes: int = QUEUE_BYTES
     ) -> None:
-        """Make a fan-out to nobody.
-
-        Args:
-            resource: the kind.
-            capacity: events that may wait for a watcher.
-            max_bytes: of the objects that wait for a watcher.
-        """
+        """Make a fan-out to nobody, with bounds of what may wait for one watcher."""
         self._resource, self._capacity, self._max_bytes = resource, capacity, max_bytes
         #: place -> groups by selection; a place is ("key", key), ("index", field, value), ("namespace",
         #: prefix) or ("all",)
@@ -386,10 +69,7 @@ class Fanout:
             del self._places[place]
 
     def publish(self, events: Sequence[CacheEvent]) -> tuple[int, int]:
-        """Hand events, in their order, to those whom they concern.
-
-        Return how many were handed to watchers, and how many of these were cut.
-        """
+        """Hand events, in order, to those whom they concern. Return how many went out, and watchers cut."""
         handed = cut = 0
         everywhere = self._places.get(_EVERYWHERE, _NOBODY)
         for group in everywhere.values():

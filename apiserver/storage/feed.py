@@ -1,6 +1,4 @@
-"""The one watch that fills all caches: list, then watch everything below /registry/, apply, hand on.
-
-Again when it breaks.
+"""The one watch that fills all caches: list, then watch everything below /registry/; again when it breaks.
 
 Every apiserver sees all events of a revision together, so all derive the same versions, and a cache stands at
 whole revisions. Owned by the task that runs `run`.
@@ -154,10 +152,7 @@ class Feed:
         _LOG.info("watch cache filled", objects=len(page.items), version=page.version)
 
     async def _refuse(self, error: ApiError) -> None:
-        """Serve nothing any more, and say why, until the process is ended.
-
-        Going back is the one thing that a cache must not do (I7).
-        """
+        """Serve nothing any more, and say why, until the process is ended: a cache must not go back (I7)."""
         self.is_connected = False
         self._metrics.went_back.inc()
         self._freshness.refuse(Unavailable(_WENT_BACK))

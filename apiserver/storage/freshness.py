@@ -59,10 +59,7 @@ class Freshness:
                 future.set_result(None)
 
     async def newest(self) -> Version:
-        """Return the newest version that the storage had at some time after the call.
-
-        Raises what the storage raises, or `refuse` said.
-        """
+        """Return the newest version that storage had after the call. Raises as storage or `refuse` say."""
         while True:
             self._check()
             if self._next is None:

@@ -1,14 +1,10 @@
-"""What the rings no longer have, read from the storage for those who resume.
-
-One reader at a time reads, for all of them.
+"""What the rings no longer have, read from the storage for those who resume: one at a time reads for all.
 
 After a restart, or after the caches were filled anew, every ring is empty and all clients resume at once,
-each a little before the ring's beginning. The first of them has the rings of all kinds lengthened backwards,
-with one watch of the storage; the others find what they want there. Who is too far behind for the ring gets
-what the storage has in portions, a few such clients at once; the others are told Expired, and list from the
-cache.
-
-Owned by one event loop.
+each a little before the ring's beginning. The first of them lengthens the rings of all kinds backwards, with
+one watch of the storage; the others find what they want there. A client that is too far behind for the ring
+gets what the storage has in portions, a few such clients at once; the others are told Expired, and list from
+the cache. Owned by one event loop.
 """
 
 import asyncio
@@ -46,10 +42,7 @@ class History:
     """Reads backwards for the watch streams of all kinds."""
 
     def __init__(
-        self,
-        storage: Storage,
-        kind_of: Callable[[Key], CachedKind | None],
-        metrics: StorageMetrics,
+        self, storage: Storage, kind_of: Callable[[Key], CachedKind | None], metrics: StorageMetrics
     ) -> None:
         self._storage, self._kind_of = storage, kind_of
         self._reads = metrics.history_reads
@@ -65,13 +58,9 @@ class History:
     async def after(self, kind: CachedKind, version: Version) -> AsyncIterator[Portion]:
         """Find what happened after a version that the ring of a kind no longer has.
 
-        Either the ring has it now, and the portion is empty and reaches no further than `version`; or the
-        portion is what comes next.
-
-        Raises:
-            Expired: the storage no longer has it, several events share the version, or too many others are as
-                far behind.
-            Unavailable, Timeout: the storage is away.
+        Either the ring has it now, and the portion is empty and ends at `version`; or the portion is what
+        comes next. Raises Expired when storage no longer has it, several events share the version, or too
+        many others are as far behind; Unavailable, Timeout when the storage is away.
         """
         failures = self._failures
         async with self._reading:

@@ -1,16 +1,14 @@
 """What the registry may ask of storage, and the values that pass between them.
 
-Storage knows keys, bytes and versions; it knows no kind. The registry decodes, decides and encodes.
+Storage knows keys, bytes and versions, and no kind; the registry decodes, decides and encodes.
 Implementations: `etcd` (group commit, real watch), `memory` (a dict with a history) and `cacher` (a watch
-cache before either): all three pass `tests/conformance/storage_spec.py`.
-
-Versions: `resourceVersion = mod_revision * 1000 + position in the batch`. All versions that pass this
-interface are resourceVersions, never etcd revisions.
+cache before either); all pass `tests/conformance/storage_spec.py`. All versions are resourceVersions
+(`versions`), never etcd revisions.
 
 What is made for every write or event is a named tuple: a fifth of the price of a frozen dataclass.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, NewType, Protocol, TypeAlias
@@ -34,11 +32,7 @@ class EventType(StrEnum):
 
 
 class Stored(NamedTuple):
-    """An object as it is kept: the encoded message (without envelope) and its version.
-
-    `data` does not contain the version: whoever sends it out appends `metadata.resourceVersion` (see
-    `codec.stamp`).
-    """
+    """An object as it is kept: the encoded message, without envelope and version (`codec.stamp` adds that)."""
 
     key: Key
     data: bytes
@@ -47,29 +41,6 @@ class Stored(NamedTuple):
     type_meta: tuple[str, str] = ("", "")
     #: seconds the key lives, of the lease it was put with; 0 for ever
     ttl_seconds: int = 0
-
-
-class Alike:
-    """Objects that have the same labels, whatever else they have.
-
-    Whoever reads them off one of them has those of all.
-    """
-
-    __slots__ = ("labels",)
-
-    def __init__(self) -> None:
-        self.labels: Mapping[str, str] | None = None
-
-
-class Known(NamedTuple):
-    """What the writer of an object already knows of it: the watch cache need not decode the bytes to learn it.
-
-    It says the same as decoding them would.
-    """
-
-    #: of the kind's indexed fields, in their order
-    values: tuple[str, ...]
-    alike: Alike
 
 
 class Put(NamedTuple):
@@ -81,7 +52,6 @@ class Put(NamedTuple):
     #: what is replaced; None: there must be no such key
     expected: Version | None = None
     ttl_seconds: int = 0
-    known: Known | None = None
 
 
 class StorageEvent(NamedTuple):
@@ -89,7 +59,7 @@ class StorageEvent(NamedTuple):
 
     A DELETED event carries the last state, at the version of its deletion. Events of one foreign transaction
     may share a version, which is then not below that of the object (decision 196). An ADDED or MODIFIED event
-    without an object put what cannot be read: for whoever follows, the object is gone.
+    without an object put what cannot be read: to those who follow, the object is gone.
     """
 
     type: EventType
@@ -100,8 +70,6 @@ class StorageEvent(NamedTuple):
     #: the state before a MODIFIED or DELETED, where it is known: what selectors need to see an object leave a
     #: selection
     previous: Stored | None = None
-    #: of what this process has written itself; seldom of anything else
-    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +91,7 @@ class Read:
     """How fresh a read must be.
 
     Consistent (the default): everything acknowledged before the call is seen. `at_least`: not older than that
-    version (0: anything).
-    `exact`: as of that version (Expired when it is compacted). What was written in one revision is seen as a
-    whole: the version of a single write names the state after all writes of its batch.
+    version (0: anything). `exact`: as of the whole revision of that version (Expired when it is compacted).
     """
 
     at_least: Version | None = None
@@ -136,9 +102,7 @@ CONSISTENT = Read()
 
 
 class Storage(Protocol):
-    """Encoded objects by key. Every method may raise Unavailable or Timeout.
-
-    After a write that means: outcome unknown.
+    """Encoded objects by key. Every method may raise Unavailable or Timeout; after a write: outcome unknown.
 
     A write whose answer was lost is read back and settled before anything is said (I4).
     """
@@ -162,36 +126,26 @@ class Storage(Protocol):
         max_bytes: int = 0,
         after: Key | None = None,
     ) -> Page:
-        """Return the objects whose keys start with `prefix`, in the order of keys.
-
-        What cannot be read is left out.
+        """Return the objects whose keys start with `prefix`, in the order of keys; unreadable ones are left
+        out.
 
         Args:
             prefix: ends with a slash.
-            read: how fresh.
+            read: how fresh. Raises Expired when `read.exact` is compacted.
             limit: at most so many items; 0 for all.
             max_bytes: a page ends when its data would exceed it; 0 for no bound (one item always fits).
             after: go on after this key.
-
-        Raises:
-            Expired: `read.exact` is compacted.
         """
         ...
 
     async def update(
         self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
     ) -> Stored:
-        """Replace the object if its version is still `expected`.
-
-        Raises KeyConflict (with the current object) or KeyMissing.
-        """
+        """Replace the object at its expected version. Raises KeyConflict (with what is stored), KeyMissing."""
         ...
 
     async def put_all(self, puts: Sequence[Put]) -> "Sequence[PutResult]":
-        """Do creates and updates at once: what each returns, or would raise, in their order.
-
-        They do not hang together.
-        """
+        """Do independent creates and updates at once: what each returns, or would raise, in their order."""
         ...
 
     async def guaranteed_update(
@@ -203,23 +157,21 @@ class Storage(Protocol):
             key: of the object.
             change: pure; may run several times. May raise: nothing is written then. Equal bytes write
                 nothing.
-            hint: what the caller believes is stored: saves the first read. A stale hint costs one more try,
-                and when `change` raises on a hint it is tried again on a fresh read before the error is
-                believed.
+            hint: what the caller believes is stored: saves the first read. When `change` raises on it, or
+                changes
+                nothing, it is tried again on a fresh read.
 
         Returns:
-            What is stored now (for a change to deletion, the last state at the version of the deletion).
+            What is stored now (after a deletion, the last state at its version).
 
         Raises:
-            KeyMissing: there is no such key.
-            Unreadable: it holds what cannot be read.
+            KeyMissing, Unreadable.
         """
         ...
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
-        """Remove the key (if its version is still `expected`).
-
-        Return the last state at the version of the deletion.
+        """Remove the key (if its version is `expected`); return the last state at the version of the
+        deletion.
 
         Raises KeyMissing, KeyConflict, Unreadable.
         """
@@ -228,7 +180,7 @@ class Storage(Protocol):
     async def delete_unreadable(self, key: Key) -> Version:
         """Remove a key that holds what cannot be read; return the version of the deletion.
 
-        Raises KeyMissing; KeyConflict when what it holds can be read.
+        Raises KeyMissing; KeyConflict when it can be read.
         """
         ...
 
@@ -237,10 +189,10 @@ class Storage(Protocol):
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         """Yield batches of events with versions greater than `after`, ordered, without gaps, until closed.
 
-        A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress), their key
-        is the prefix; the first comes at once when nothing has happened since `after`. States before an event
-        may be compacted although the event is not. With `previous` False the states before may be missing
-        (whoever has them saves half of the bytes): a DELETED event then has no object.
+        A batch holds whole etcd revisions. BOOKMARK events come when nothing else does (progress), with the
+        prefix as key; the first comes at once when nothing has happened since `after`. With `previous` False
+        the states before may be missing: a DELETED event then has no object. States may be compacted although
+        the event is not.
 
         Raises:
             Expired: `after` is no longer kept, or several events share it.
@@ -261,32 +213,17 @@ class CachedStorage(Storage, Protocol):
     """A storage that may know without waiting what is stored."""
 
     def peek(self, key: Key, at_least: Version) -> Stored | None:
-        """Return what the cache has, if it is as new as a version.
-
-        None when it is not, or has nothing: `get` knows.
-        """
-        ...
-
-    def peeker(self, prefix: Key) -> "Callable[[Key], Stored | None]":
-        """Return what answers as `peek` does for the keys of one kind and any version, until the next time
-        that somebody waits.
-        """
+        """Return what the cache has, if it is as new as a version; None: ask `get`."""
         ...
 
     def changed(self, prefix: Key) -> Version | None:
-        """Return the version since which nothing of a kind has changed in the cache.
-
-        None when it is not known.
-        """
+        """Return the version since which nothing of a kind has changed in the cache; None: not known."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What `guaranteed_update`'s change wants.
-
-    New bytes, or the key removed (`data` None), with a lease of `ttl_seconds` when not 0.
-    """
+    """What `guaranteed_update` is to write: new bytes, or None to remove the key."""
 
     data: bytes | None
     ttl_seconds: int = 0
@@ -313,9 +250,8 @@ class KeyConflict(StorageError):
 
 
 class Unreadable(InternalError):
-    """A key holds what is no object of its kind: somebody else wrote it, or it was damaged.
-
-    Names the key, and nothing of the content.
+    """A key holds what is no object of its kind: somebody else wrote it, or it was damaged. Names the key
+    alone.
 
     In the words of apiserver `storage/errors.go` (NewCorruptObjError) and
     `storage/etcd3/corrupt_obj_deleter.go`; but the key is etcd's, with its `/registry`, so that it can be

@@ -45,10 +45,7 @@ def judge_of(resource: Resource, selection: Selection) -> Judge:
 
 
 def _with_labels(selector: Matcher) -> Callable[[Mapping[str, str]], bool]:
-    """Return what says whether a selector has labels.
-
-    It remembers the last: many objects share them (`resources`), and nobody changes them.
-    """
+    """Return what says whether a selector has labels; it remembers the last, which many objects share."""
     last: Mapping[str, str] | None = None
     answer = False
 
@@ -73,10 +70,7 @@ def _by_one_field(place: int, value: str, is_equal: bool) -> Judge:
 
 
 def _of_index(resource: Resource, fields: Matcher | None) -> list[tuple[int, str, bool]] | None:
-    """Return what a selector asks of the indexed fields: place, value, equal or not.
-
-    None when it asks for others too.
-    """
+    """Return what a selector asks of indexed fields: place, value, equal or not. None: of others, too."""
     requirements = getattr(fields, "requirements", None)
     if not requirements:
         return None

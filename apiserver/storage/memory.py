@@ -1,24 +1,21 @@
-"""Storage in a dict with its whole history.
+"""Storage in a dict with its whole history, for tests and `--storage=memory`; the place to read what storage
+is.
 
-Used by tests and the apiserver in process; the place to read what storage is.
-
-It passes the same conformance spec as etcd. Each write is a revision of its own (position 0). Nothing awaits
-between reading and writing, so that every operation is atomic on the event loop. Owned by one event loop.
+Each write is a revision of its own (position 0). Nothing awaits between reading and writing, so that every
+operation is atomic on the event loop. Owned by one event loop.
 """
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from sortedcontainers import SortedDict
 
 from apiserver.storage import versions
 from apiserver.storage.codec import decode_value
-from apiserver.storage.guaranteed import guaranteed_update
 from apiserver.storage.interface import (
     CONSISTENT,
-    Change,
     EventType,
     Key,
     KeyConflict,
@@ -35,6 +32,7 @@ from apiserver.storage.interface import (
     Version,
 )
 from apiserver.storage.paging import page_of, too_large
+from apiserver.storage.single_writes import SingleWrites
 from apiserver.storage.sizes import oversize
 from vaina.clock import Clock, SystemClock
 from vaina.errors import Expired, TooLarge
@@ -45,16 +43,11 @@ _UNREADABLE = ("", "unreadable")
 _HISTORY_LIMIT = 200_000
 
 
-class MemoryStorage:
+class MemoryStorage(SingleWrites):
     """A dict of what is stored now and a list of everything that happened since the last compaction."""
 
     def __init__(self, clock: Clock | None = None, *, history_limit: int = _HISTORY_LIMIT) -> None:
-        """Make an empty storage.
-
-        Args:
-            clock: times the expiry of keys with a time to live.
-            history_limit: so many events are kept; then the older half is compacted.
-        """
+        """Make an empty storage; of more than `history_limit` events the older half is compacted."""
         self._clock = clock or SystemClock()
         self._history_limit = history_limit
         self._now: SortedDict[Key, Stored] = SortedDict()
@@ -70,11 +63,6 @@ class MemoryStorage:
         self._expiries: dict[Key, float] = {}
         #: in the order of their coming: who is woken first must not hang on where objects lie in memory
         self._watchers: dict[_Watcher, None] = {}
-
-    async def create(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
-    ) -> Stored:
-        return self._write(Put(key, data, type_meta, None, ttl_seconds))
 
     async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
         self.expire()
@@ -111,11 +99,6 @@ class MemoryStorage:
         page = page_of(table, prefix, version, limit=limit, max_bytes=max_bytes, after=after)
         return replace(page, unreadable=unreadable)
 
-    async def update(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
-    ) -> Stored:
-        return self._write(Put(key, data, type_meta, expected, ttl_seconds))
-
     async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
         results: list[PutResult] = []
         for put in puts:
@@ -124,11 +107,6 @@ class MemoryStorage:
             except (StorageError, TooLarge) as error:
                 results.append(error)
         return results
-
-    async def guaranteed_update(
-        self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
-    ) -> Stored:
-        return await guaranteed_update(self, key, change, hint=hint)
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
         if expected is None:
@@ -194,10 +172,7 @@ class MemoryStorage:
             watcher.changed.set()
 
     def compact(self, version: Version) -> None:
-        """Forget the history up to and with the revision of a version.
-
-        Watchers that still need it get Expired.
-        """
+        """Forget the history up to and with a version's revision; watchers that still need it get Expired."""
         revision = min(versions.revision_of(version), self._revision)
         if revision <= self._compacted:
             return
@@ -207,10 +182,7 @@ class MemoryStorage:
         self._wake()
 
     def expire(self) -> None:
-        """Delete what has outlived its time to live.
-
-        Every operation begins with it; `run` does it when nobody else asks.
-        """
+        """Delete what has outlived its time to live, at the beginning of every operation."""
         if not self._expiries:
             return
         now = self._clock.monotonic()
@@ -250,7 +222,7 @@ class MemoryStorage:
         if stored.ttl_seconds:
             self._expiries[key] = self._clock.monotonic() + stored.ttl_seconds
         kind = EventType.ADDED if before is None else EventType.MODIFIED
-        self._record(StorageEvent(kind, key, stored.version, stored, _readable(before), put.known))
+        self._record(StorageEvent(kind, key, stored.version, stored, _readable(before)))
         return stored
 
     def _remove(self, key: Key) -> Stored:

@@ -61,9 +61,7 @@ class PageFiller:
 
 
 def too_large(asked: Version, current: Version) -> Timeout:
-    """Make the error for a version that does not exist yet, as apiserver's `storage/errors.go` does
-    (TooLargeResourceVersion).
-    """
+    """Make the error for a version that does not exist yet (TooLargeResourceVersion of `storage/errors.go`)."""
     cause = FieldError(VERSION_TOO_LARGE, "", "Too large resource version")
     return Timeout(
         f"Too large resource version: {asked}, current: {current}", causes=[cause], retry_seconds=1

@@ -77,10 +77,7 @@ def resource_of(kind: Kind[Any]) -> Resource:
 
 @lru_cache(maxsize=_MAPS)
 def _labels_of(entries: tuple[bytes, ...]) -> Mapping[str, str]:
-    """Return the labels whose encoded entries these are; none when they cannot be parsed.
-
-    Nobody may change them.
-    """
+    """Return labels by their encoded entries, not to be changed; none when they cannot be parsed."""
     data = b"".join([part for entry in entries for part in (_LABELS, varint(len(entry)), entry)])
     message = _parse(meta_pb2.ObjectMeta, data)
     return {} if message is None else dict(message.labels)

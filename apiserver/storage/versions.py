@@ -1,11 +1,9 @@
-"""The arithmetic of resourceVersions: `version = revision * 1000 + position` (decision 195).
+"""The arithmetic of resourceVersions: `version = revision * 1000 + position` (decision 195). Pure.
 
-Pure; every implementation of `Storage` counts with it, the in-memory one too. All writes of one transaction
-share one etcd revision; the position tells them apart, so that a watch can be resumed after any single event.
-
-What others write in transactions of several keys has no position: such events share a version. They are
-delivered like all others, but a watch cannot be resumed after that version, for it does not say which of them
-were seen (decision 196).
+All writes of one transaction share one etcd revision; the position tells them apart, so that a watch can be
+resumed after any single event. What others write in transactions of several keys has no position: such events
+share a version, and a watch cannot be resumed after it, because it does not say which were seen (decision
+196).
 """
 
 from apiserver.storage.interface import Version
@@ -52,8 +50,8 @@ def deletion_position(previous: int | None) -> int:
 def start_revision(after: Version) -> int:
     """Return the revision from which a watch must begin to see everything after a version.
 
-    After a whole revision that is the next one; after a single event its own revision again, whose events up
-    to the position are then dropped.
+    After a whole revision that is the next one; after a single event its own, from which the events up to the
+    position are dropped.
     """
     revision, position = divmod(after, SPAN)
     return revision + 1 if position == WHOLE else revision

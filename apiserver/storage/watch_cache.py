@@ -37,8 +37,8 @@ class WatchCache:
 
         Args:
             resource: the kind.
-            capacity: the ring holds so many of the last events, but for less than a revision, and at most a
-                little more (`_SLACK`); fewer when they are large.
+            capacity: of the ring, in events; it may have a little more (`_SLACK`), and fewer when they are
+                large.
             max_bytes: of the objects of all events in the ring, and at most a little more.
         """
         self.resource = resource
@@ -75,17 +75,14 @@ class WatchCache:
     def apply_all(self, events: Iterable[StorageEvent]) -> list[CacheEvent]:
         """Take events; return those that change something, as watchers get them.
 
-        Not a deletion of what was not there.
-
-        An object that becomes unreadable is gone, for lists leave it out as well.
-
-        Revisions never go back. Within one, a foreign transaction may put after it deleted, at a lower
-        position: as an event that comes at the version reached, so that the ring stays in order.
+        An object that becomes unreadable is gone: lists leave it out as well. Revisions never go back. Within
+        one, a foreign transaction may put after it deleted, at a lower position: that event gets the version
+        reached, so that the ring stays in order.
         """
         applied: list[CacheEvent] = []
         resource, changed, size = self.resource, self.changed, 0
         entry_of, keep, unreadable = self._entries.get, applied.append, self.unreadable
-        for kind, key, version, stored, _, known in events:
+        for kind, key, version, stored, _ in events:
             if version < changed:
                 assert versions.revision_of(version) >= versions.revision_of(changed), version
                 version = changed  # noqa: PLW2901 - as said above
@@ -100,7 +97,7 @@ class WatchCache:
                 self._remove(previous)
                 cached = CacheEvent(_DELETED, version, previous, previous)
             else:
-                entry = Entry(stored, resource, known)
+                entry = Entry(stored, resource)
                 if previous is None:
                     self._add(entry)
                     cached = CacheEvent(_ADDED, version, entry, None)
@@ -134,12 +131,7 @@ class WatchCache:
         return None if entry is None else entry.stored
 
     def candidates(self, selection: Selection, after: Key | None = None) -> list[Entry]:
-        """Return the objects that may be selected, in the order of keys, after a key.
-
-        An index is used where there is one.
-
-        As of now; whoever takes time to look at each (`judging`) still sees one version.
-        """
+        """Return the objects that may be selected as of now, in the order of keys, after a key."""
         entries = self._entries
         if selection.key is not None:
             known = selection.key in entries and (after is None or selection.key > after)
@@ -159,8 +151,7 @@ class WatchCache:
     def events_since(self, version: Version) -> Sequence[CacheEvent] | None:
         """Return the events after a version; None when the ring no longer has all of them.
 
-        Raises:
-            Expired: several events share the version: it does not say which of them were seen (decision 196).
+        Raises Expired when several events share the version: it does not say which were seen (decision 196).
         """
         if version < self.oldest:
             return None
@@ -169,12 +160,7 @@ class WatchCache:
         return self._ring[bisect_right(self._ring, version, key=_version_of) :]
 
     def lengthen(self, events: Sequence[CacheEvent], after: Version) -> bool:
-        """Put what happened before the ring begins in front of it, unless it becomes too long.
-
-        Args:
-            events: all of this kind after `after`, at least up to `oldest`.
-            after: the ring can be resumed from after it.
-        """
+        """Put all events of this kind since `after` in front of the ring, unless it becomes too long."""
         missing = [event for event in events if event.version <= self.oldest]
         size = sum(event.size for event in missing)
         if len(self._ring) + len(missing) > self._capacity or self._ring_bytes + size > self._max_bytes:

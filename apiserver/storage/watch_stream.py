@@ -1,53 +1,36 @@
-"""One client's watch: the current state in chunks, then what the ring has since, then live.
-
-If there is an outlet, live events go there.
+"""One client's watch: the current state in chunks, then what the ring has since, then live (or to an outlet).
 
 A watcher is attached to the fan-out only when it has caught up, in one step with the last look at the ring:
 nothing is lost between them, and a client that is slow to take the current state fills no queue. What the
-ring no longer has is asked of the storage (`history`); only when that has forgotten it too the stream ends
-with Expired.
+ring no longer has is asked of the storage (`history`).
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
+from typing import NamedTuple
 
-from apiserver.storage.cached import CacheEvent, Entry, Frame
+from apiserver.storage.cached import Entry
 from apiserver.storage.codec import stamped_event_frame, version_frame
-from apiserver.storage.fanout import Item, Pending, Slice, Subscription, items_for
 from apiserver.storage.feed import CachedKind
+from apiserver.storage.groups import Item, Pending, Slice, Subscription, items_for
 from apiserver.storage.history import History
 from apiserver.storage.interface import EventType, Version
 from apiserver.storage.judging import judge_of
 from apiserver.storage.outlet import Outlet
-from apiserver.storage.pacing import Pace
-from apiserver.storage.pushing import BATCH_BYTES, BATCH_EVENTS, Pusher
+from apiserver.storage.pushing import BATCH_BYTES, BATCH_EVENTS, Pace, Pusher
 from apiserver.storage.selection import Selection
 from vaina.clock import Clock
 
 
-class WatchBatch:
+class WatchBatch(NamedTuple):
     """Events that go out together."""
 
-    __slots__ = ("_frames", "response", "version")
-
-    def __init__(self, frames: Sequence[Frame] | Sequence[Item], response: bytes, version: Version) -> None:
-        """Make a batch.
-
-        Args:
-            frames: the events.
-            response: the encoded RawWatchResponse: events and resource_version, joined from parts encoded
-                once for all watchers.
-            version: resume after it.
-        """
-        self._frames, self.response, self.version = frames, response, version
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    @property
-    def frames(self) -> Sequence[Frame]:
-        """The events one by one, for what frames them otherwise."""
-        return [item if isinstance(item, Frame) else _frame(item) for item in self._frames]
+    #: how many they are
+    events: int
+    #: the encoded RawWatchResponse: events and version, joined from parts encoded once for all watchers
+    response: bytes
+    #: resume after it; 0: a part of the current state, after which nobody can resume
+    version: Version
 
 
 class WatchStream:
@@ -72,14 +55,12 @@ class WatchStream:
         self._bookmarks, self._mark_end, self._clock = bookmarks, mark_end, clock
 
     async def batches(self, after: Version | None) -> AsyncGenerator[WatchBatch, None]:
-        """Yield batches after a version; None: with the current state first. Ends when the watcher was too slow.
+        """Yield batches after a version; None: with the current state first. Ends when the watcher was too
+        slow.
 
-        With an outlet the watch only begins here: something is yielded, so that whoever is between knows, and
-        the rest goes there.
-
-        Raises:
-            Expired: neither ring nor storage has what comes after the version.
-            Unavailable, Timeout: the storage had to be asked, and is away.
+        With an outlet the watch only begins here: something is yielded, and the rest goes there. Raises
+        Expired when neither ring nor storage has what comes next; Unavailable, Timeout when storage had to be
+        asked.
         """
         cache = self._kind.cache
         if after is None:
@@ -115,12 +96,8 @@ class WatchStream:
             self._kind.fanout.detach(subscription)
 
     async def _initial(self, entries: Sequence[Entry], version: Version) -> AsyncGenerator[WatchBatch, None]:
-        """Yield the current state. Only the last batch has a version.
-
-        A client that lost the others could not resume.
-        """
-        chunk: list[Item] = []
-        # Beside the events, which would keep what they encode for as long as the watcher does not read.
+        """Yield the current state. Only the last batch has a version: without the others nobody may resume."""
+        # Not the events, which would keep what they encode for as long as the watcher does not read.
         parts: list[bytes] = []
         size = 0
         for number, entry in enumerate(entries):
@@ -128,27 +105,22 @@ class WatchStream:
                 await self._clock.sleep(0)
             if not self._selects(entry):
                 continue
-            at = entry.stored.version
-            wire = stamped_event_frame(EventType.ADDED, entry.stored.data, at)
+            wire = stamped_event_frame(EventType.ADDED, entry.stored.data, entry.stored.version)
             size += len(wire)
-            if chunk and (len(chunk) >= BATCH_EVENTS or size > BATCH_BYTES):
-                response = b"".join(parts)
+            if parts and (len(parts) >= BATCH_EVENTS or size > BATCH_BYTES):
+                batch = WatchBatch(len(parts), b"".join(parts), Version(0))
                 parts.clear()
+                size = len(wire)
                 self._has_begun = True
-                yield WatchBatch(chunk, response, Version(0))
-                chunk, size = [], len(wire)
-            chunk.append(CacheEvent(EventType.ADDED, at, entry, None))
+                yield batch
             parts.append(wire)
         if self._mark_end:
-            end = Pending(EventType.BOOKMARK, version, None, initial_events_end=True)
-            chunk.append(end)
-            parts.append(end.wire)
-        if chunk:
-            parts.append(version_frame(version))
-            response = b"".join(parts)
+            parts.append(Pending(EventType.BOOKMARK, version, None, initial_events_end=True).wire)
+        if parts:
+            batch = WatchBatch(len(parts), b"".join((*parts, version_frame(version))), version)
             parts.clear()
             self._has_begun = True
-            yield WatchBatch(chunk, response, version)
+            yield batch
 
     def _chunks(self, items: Sequence[Item], end: Version) -> Iterator[WatchBatch]:
         for chunk, is_last in _split(items):
@@ -156,9 +128,7 @@ class WatchStream:
             yield _batch(chunk, end if is_last else chunk[-1].version)
 
     async def _live(self, subscription: Subscription) -> AsyncGenerator[WatchBatch, None]:
-        """Yield what the fan-out logs, gathering under load only.
-
-        Longer the more watchers there are of the same.
+        """Yield what the fan-out logs, gathered under load: longer the more watchers there are of the same.
 
         With an outlet only until something was sent: then it is known that everything before is out.
         """
@@ -176,7 +146,7 @@ class WatchStream:
             # is.
             version = taken.items[-1].version if len(subscription) else self._kind.cache.version
             self._has_begun = True
-            yield WatchBatch(taken.items, taken.response(version), version)
+            yield WatchBatch(len(taken), taken.response(version), version)
 
 
 def _split(items: Sequence[Item]) -> Iterator[tuple[Sequence[Item], bool]]:
@@ -192,8 +162,4 @@ def _split(items: Sequence[Item]) -> Iterator[tuple[Sequence[Item], bool]]:
 
 
 def _batch(items: Sequence[Item], version: Version) -> WatchBatch:
-    return WatchBatch(items, Slice(items).response(version), version)
-
-
-def _frame(item: Item) -> Frame:
-    return Frame(item.type, item.object, item.version)
+    return WatchBatch(len(items), Slice(items).response(version), version)

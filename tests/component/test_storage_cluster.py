@@ -18,6 +18,7 @@ from bench.etcd import EtcdProcess
 from tests.component.storage_objects import META, PREFIX, config, key
 from tests.support.etcd import etcd_storage
 from tests.support.etcd_cluster import EtcdCluster, etcd_cluster
+from tests.support.frames import frames_of
 from tests.support.tasks import running
 from vaina.clock import SystemClock
 from vaina.errors import ApiError
@@ -75,7 +76,7 @@ async def test_writes_and_watches_go_on_without_the_member_that_served_them(
         async def watch() -> None:
             async with aclosing(cacher.watch_selection(Selection(PREFIX), after=start)) as source:
                 async for batch in source:
-                    for frame in batch.frames:
+                    for frame in frames_of(batch):
                         message = CONFIG_MAP.message.FromString(frame.object)
                         seen.setdefault(message.metadata.name, []).append(frame.type)
 

@@ -28,6 +28,7 @@ from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
 from tests.component.storage_objects import META, PREFIX, config, key
 from tests.support.etcd import EtcdServer, RawEtcd, etcd_storage
+from tests.support.frames import frames_of
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.tasks import running
 from vaina.clock import SystemClock
@@ -59,8 +60,9 @@ class TestLostAnswers:
         clock = SystemClock()
         async with EtcdClient(proxy.target, clock=clock, metrics=metrics, timeout_seconds=1.0) as client:
             storage = EtcdStorage(
-                client, "test", clock=clock, rng=Random(1), metrics=metrics, patience_seconds=1.5
-            )
+                client, "test", clock=clock, rng=Random(1), metrics=metrics,
+                patience_seconds=1.5,
+            )  # fmt: skip
             async with running(storage.run()):
                 yield storage
 
@@ -243,7 +245,7 @@ class TestOutage:
                 batches = cacher.watch_selection(Selection(PREFIX), after=start)
                 async with aclosing(batches) as source:
                     async for batch in source:
-                        for frame in batch.frames:
+                        for frame in frames_of(batch):
                             name = message_name(frame.object)
                             seen.setdefault(name, []).append(frame.type)
 

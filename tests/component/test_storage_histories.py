@@ -10,7 +10,6 @@ from random import Random
 
 import pytest
 
-from apiserver.registry.direct import Direct
 from apiserver.storage import versions
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.store import EtcdStorage
@@ -25,6 +24,7 @@ from apiserver.storage.interface import (
 )
 from apiserver.storage.resources import resource_of
 from tests.component.storage_objects import META, PREFIX, config, key
+from tests.support.direct import Direct
 from tests.support.etcd import EtcdServer, RawEtcd, etcd_storage
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.storage_judge import judge

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from apiserver.registry.direct import Direct
 from apiserver.storage import versions
 from apiserver.storage.interface import Key, Version
 from tests.conformance.storage_spec import Harness, StorageSpec
+from tests.support.direct import Direct
 from tests.support.etcd import EtcdServer, RawEtcd, etcd, etcd_storage, shared_etcd
 
 __all__ = ["etcd", "shared_etcd"]

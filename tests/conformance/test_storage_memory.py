@@ -2,10 +2,10 @@
 
 import pytest
 
-from apiserver.registry.direct import Direct
 from apiserver.storage.interface import Key, Version
 from apiserver.storage.memory import MemoryStorage
 from tests.conformance.storage_spec import Harness, StorageSpec
+from tests.support.direct import Direct
 from vaina.testing.clock import FakeClock
 
 

@@ -13,12 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apiserver.registry.direct import Direct
 from apiserver.storage.cacher import Cacher
-from apiserver.storage.guaranteed import guaranteed_update
 from apiserver.storage.interface import (
     CONSISTENT,
-    Change,
     Key,
     Page,
     Put,
@@ -31,6 +28,8 @@ from apiserver.storage.interface import (
 )
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.resources import resource_of
+from apiserver.storage.single_writes import SingleWrites
+from tests.support.direct import Direct
 from tests.support.storage_judge import judge
 from tests.support.storage_story import Step, Teller, Way, make_programs
 from tests.support.tasks import running
@@ -47,7 +46,7 @@ STEPS = st.builds(Step, st.sampled_from(list(Way)), st.integers(0, 2), st.intege
 PROGRAMS = st.lists(st.lists(STEPS, min_size=1, max_size=15), min_size=2, max_size=5)
 
 
-class Slow:
+class Slow(SingleWrites):
     """A storage in memory with a line to it.
 
     Requests and answers are under way for some turns of the loop, so that calls overlap.
@@ -57,11 +56,6 @@ class Slow:
         self._memory, self._rng = memory, rng
         self.current_version = lambda: self._over(memory.current_version)
         self.request_progress = memory.request_progress
-
-    async def create(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
-    ) -> Stored:
-        return await self._over(lambda: self._memory.create(key, data, type_meta, ttl_seconds=ttl_seconds))
 
     async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
         return await self._over(lambda: self._memory.get(key, read))
@@ -79,20 +73,8 @@ class Slow:
             lambda: self._memory.list(prefix, read, limit=limit, max_bytes=max_bytes, after=after)
         )
 
-    async def update(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
-    ) -> Stored:
-        return await self._over(
-            lambda: self._memory.update(key, data, type_meta, expected=expected, ttl_seconds=ttl_seconds)
-        )
-
     async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
         return await self._over(lambda: self._memory.put_all(puts))
-
-    async def guaranteed_update(
-        self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
-    ) -> Stored:
-        return await guaranteed_update(self, key, change, hint=hint)
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
         return await self._over(lambda: self._memory.delete(key, expected=expected))

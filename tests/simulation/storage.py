@@ -6,10 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from apiserver.storage.guaranteed import guaranteed_update
 from apiserver.storage.interface import (
     CONSISTENT,
-    Change,
     Key,
     Page,
     Put,
@@ -20,6 +18,7 @@ from apiserver.storage.interface import (
     Version,
 )
 from apiserver.storage.memory import MemoryStorage
+from apiserver.storage.single_writes import SingleWrites
 from tests.simulation.story import Faults
 from vaina.clock import Clock
 from vaina.errors import Unavailable
@@ -51,7 +50,7 @@ class CommittingStorage(MemoryStorage):
         return len(self._watchers)
 
 
-class ServersStorage:
+class ServersStorage(SingleWrites):
     """The way of one apiserver to the storage: takes time, loses what it carries, and ends with its server."""
 
     def __init__(
@@ -134,11 +133,6 @@ class ServersStorage:
 
     async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
         return await self._call("put_all", lambda: self._inner.put_all(puts))
-
-    async def guaranteed_update(
-        self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
-    ) -> Stored:
-        return await guaranteed_update(self, key, change, hint=hint)
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
         return await self._call("delete", lambda: self._inner.delete(key, expected=expected))

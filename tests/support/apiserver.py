@@ -12,11 +12,11 @@ from itertools import count
 from apiserver.admission.pod_security.policy import PRIVILEGED, Policy
 from apiserver.build import App, build
 from apiserver.fast_paths import FAST_PATHS
-from apiserver.registry.direct import Direct
 from apiserver.registry.world import SelectingStorage
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.resources import resource_of
+from tests.support.direct import Direct
 from tests.support.fast_paths import switched_on
 from tests.support.tasks import running
 from vaina.api.core.v1 import node_pb2, pod_pb2

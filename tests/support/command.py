@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from cli.app import invoke
 from cli.printers.style import Paint
 from cli.shell import Shell
 from cli.terminal import NoTerminal, Terminal
+from tests.support.direct import build_handlers
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import Clock

@@ -43,8 +43,9 @@ async def etcd_storage(
     clock, metrics = SystemClock(), StorageMetrics()
     async with EtcdClient(target, clock=clock, metrics=metrics, timeout_seconds=timeout_seconds) as client:
         storage = EtcdStorage(
-            client, writer, clock=clock, rng=Random(1), metrics=metrics, patience_seconds=patience_seconds
-        )
+            client, writer, clock=clock, rng=Random(1), metrics=metrics,
+            patience_seconds=patience_seconds,
+        )  # fmt: skip
         async with running(storage.run()):
             yield storage
 

@@ -9,6 +9,7 @@ from apiserver.registry.world import SelectingStorage
 from apiserver.storage import versions
 from apiserver.storage.interface import EventType, Key, Storage, StorageEvent, Version
 from apiserver.storage.selection import Selection
+from tests.support.frames import frames_of
 from tests.support.watch_validators import ADDED, BOOKMARK, End, Recorded, Seen, Selects
 from vaina.api.core.v1 import config_pb2
 from vaina.clock import SystemClock
@@ -44,7 +45,7 @@ def of_selection(storage: SelectingStorage, selection: Selection) -> Source:
         watch = storage.watch_selection(selection, after=after, initial=after is None, bookmarks=True)
         async with aclosing(watch) as source:
             async for batch in source:
-                events = [_frame(frame.type, frame.object, frame.version) for frame in batch.frames]
+                events = [_frame(frame.type, frame.object, frame.version) for frame in frames_of(batch)]
                 if batch.version:
                     events.append(Seen(BOOKMARK, "", batch.version))
                 yield events

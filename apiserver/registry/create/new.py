@@ -17,9 +17,7 @@ from vaina.objects.normalise import normalise
 
 
 class Preparation(Generic[M]):
-    """The steps that read the whole of an object. To make one sets the object's defaults; the other steps
-    follow in this order.
-    """
+    """The steps that read the whole of an object, in their order. To make one sets the object's defaults."""
 
     def __init__(self, kind: Kind[Any], obj: M) -> None:
         self._kind, self._obj = kind, obj
@@ -47,9 +45,7 @@ Prepare = Callable[[M], Preparation[M]]
 
 
 class New(Generic[M]):
-    """A new object: what was sent, what the stages made of it, and in the end how it is stored, or why it is
-    refused.
-    """
+    """A new object: what was sent, what the stages made of it, and how it is stored or why it is refused."""
 
     __slots__ = (
         "_attributes", "_obj", "ctx", "is_name_generated", "kind", "preparation", "put", "refund", "result", "started",
@@ -68,8 +64,7 @@ class New(Generic[M]):
         Args:
             kind: of the object.
             ctx: of the request.
-            obj: changed in place; None when it could not be read, or is read when it is asked for
-                (`templates.Copy`).
+            obj: changed in place; None when it could not be read, or is read later (`templates.Copy`).
             started: when the request came (seconds since the epoch).
         """
         self.kind, self.ctx, self._obj, self.started = kind, ctx, obj, started

@@ -1,11 +1,9 @@
-"""Creates, step 1 of a Pod's creation: a pipeline over a list of objects. The first part of the generic store
-(`store`).
+"""Creates, step 1 of a Pod's creation: a pipeline over a list. The first part of the generic store (`store`).
 
 Every stage is done for all objects before the next begins: namespace, defaults and normal form; admission;
 what the server sets, validation (all violations together) and encoding; admission of what is valid; storage
-(`storing`). A refused object
-has its refusal and skips the later stages; it does not affect the others. A single create is a list of one,
-so that a batch answers what as many single creates would be answered.
+(`storing`). A refused object skips the later stages and does not affect the others. A single create is a list
+of one.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,9 +35,7 @@ FAIR = 64
 
 
 class Preparer(Protocol[M]):
-    """Does the stages before storage for a batch: `Creator.prepare_all`, or an accelerator of it
-    (`templates`).
-    """
+    """Does the stages before storage for a batch: `Creator.prepare_all`, or an accelerator of it."""
 
     async def prepare_all(self, creator: "Creator[M]", sent: Sent, parse: Parse[M]) -> list[New[M]]:
         """Return what `Creator.prepare_all` returns."""
@@ -61,32 +57,21 @@ class Creator(Storer[M]):
     ) -> None:
         """Make a store.
 
-        Args:
-            kind: of the objects.
-            strategy: what is special about the kind.
-            world: what it stands on.
-            observer: is told of objects that came and went.
-            prepare: begins the preparation of an object; None: the plain way.
-            preparer: does the stages before storage for batches; None: the plain way.
+        The observer is told of objects that came and went. `prepare` and `preparer` are accelerators, or
+        None.
         """
         super().__init__(kind, strategy, world, observer=observer)
         self._begin: Prepare[M] = partial(Preparation, kind) if prepare is None else prepare
         self._preparer = preparer
 
-    async def create(self, ctx: Context, obj: M, *, namespace: str = "") -> Stored:
-        """Store a new object.
+    async def create(self, ctx: Context, obj: M) -> Stored:
+        """Store a new object, which is changed in place.
 
-        Args:
-            ctx: of the request.
-            obj: changed in place: defaults, uid, times, name.
-            namespace: of the request, for objects that name none.
-
-        Raises:
-            Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not
-            there.
+        Raises Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not
+        there.
         """
         new = New(self.kind, ctx, obj, self.now())
-        await self.prepare([new], namespace)
+        await self.prepare([new])
         await self.store([new])
         if isinstance(new.result, ApiError):
             raise new.result
@@ -94,12 +79,7 @@ class Creator(Storer[M]):
         return new.result
 
     async def create_all(self, sent: Sent, parse: Parse[M]) -> Sequence[Stored | ApiError]:
-        """Store new objects; return for each, in its place, what `create` would return or raise.
-
-        Args:
-            sent: who asks, and the encoded object, of each.
-            parse: reads one.
-        """
+        """Store new objects; return for each, in its place, what `create` would return or raise."""
         if self._preparer is None:
             batch = await self.prepare_all(sent, parse)
         else:
@@ -126,9 +106,9 @@ class Creator(Storer[M]):
             new.result = error
             return new
 
-    async def prepare(self, batch: Sequence[New[M]], namespace: str = "") -> None:
+    async def prepare(self, batch: Sequence[New[M]]) -> None:
         """Do the stages before storage: afterwards each object has its `put`, or a refusal as its result."""
-        await self._each(batch, partial(self._complete, namespace=namespace))
+        await self._each(batch, self._complete)
         admission = self._world.admission
         await self._ask(batch, admission.admit_all)
         await self._each(batch, self._set_what_the_server_decides)
@@ -153,9 +133,9 @@ class Creator(Storer[M]):
                 except ApiError as error:
                     new.result = error
 
-    def _complete(self, new: New[M], namespace: str) -> None:
+    def _complete(self, new: New[M]) -> None:
         """Set the namespace and the defaults, and normalise. Raises BadRequest."""
-        metadata.place(self.kind, new.meta, namespace)
+        metadata.place(self.kind, new.meta)
         new.preparation = self._begin(new.obj)
         # Before admission and validation compute with quantities: upstream refuses unreadable ones when it
         # decodes.
@@ -188,9 +168,7 @@ class Creator(Storer[M]):
         return uids if self._observer is None or ctx.dry_run else self._observer.uids(uids, meta, ctx.warn)
 
     async def ignores_name_of(self, new: New[M]) -> bool:
-        """Say whether admission does with other objects that differ in their names alone what it did with
-        this one.
-        """
+        """Say whether admission treats objects with other names as it treated this one."""
         admission = self._world.admission
         return admission.ignores_names and not await admission.counts(new.attributes)
 

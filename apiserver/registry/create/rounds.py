@@ -1,9 +1,8 @@
-"""Which creates of a batch are charged and stored together, and which wait until those before them are
-answered. Pure.
+"""Which creates of a batch are stored together, and which wait until those before them are answered. Pure.
 
-A batch does what as many calls do, one after the other. Most of its objects do not affect each other, so they
-are stored together. Two affect each other when the first decides what the second is answered, or what it
-leaves of a quota for those behind it: then the second belongs to a later round.
+A batch does what as many calls do, one after the other. Two of its objects affect each other when the first
+decides what the second is answered, or what it leaves of a quota for those behind it: then the second belongs
+to a later round. Most batches have one round.
 """
 
 from collections.abc import Iterable

@@ -119,9 +119,7 @@ class _FromMemo(Preparation[pod_pb2.Pod]):
         pod.spec.CopyFrom(known.spec)
 
     def normalise(self) -> None:
-        """The metadata of a new object, as the store leaves it, is in its normal form; so is a spec in the
-        memo.
-        """
+        """The metadata of a new object and a spec in the memo are in their normal form."""
 
     def prepare(self, strategy: Strategy[pod_pb2.Pod], now: float) -> None:
         """The status of a new Pod follows from its spec."""

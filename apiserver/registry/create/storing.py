@@ -15,15 +15,7 @@ from apiserver.registry.create.rounds import Item, rounds_of
 from apiserver.registry.reading import Reader
 from apiserver.registry.strategy import M, Strategy
 from apiserver.registry.world import Observer, World
-from apiserver.storage.interface import (
-    KeyConflict,
-    KeyExists,
-    KeyMissing,
-    Put,
-    PutResult,
-    Stored,
-    Version,
-)
+from apiserver.storage.interface import KeyConflict, KeyExists, KeyMissing, Put, PutResult, Stored, Version
 from vaina.errors import ApiError, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests
 from vaina.kinds import Kind
 
@@ -39,14 +31,6 @@ class Storer(Reader[M]):
     def __init__(
         self, kind: Kind[M], strategy: Strategy[M], world: World, *, observer: Observer | None = None
     ) -> None:
-        """Make one.
-
-        Args:
-            kind: of the objects.
-            strategy: what is special about the kind.
-            world: what it stands on.
-            observer: is told of objects that came and went.
-        """
         super().__init__(kind, world)
         self.strategy = strategy
         self._observer = observer
@@ -95,9 +79,7 @@ class Storer(Reader[M]):
             await self._store_round([batch[place] for place in places if batch[place].result is None])
 
     async def _store_round(self, batch: Sequence[New[M]]) -> None:
-        """Store objects in their order, with one call of storage; afterwards each that this call did not
-        store by itself.
-        """
+        """Store objects in their order with one call of storage, then those that this call did not store."""
         real = [new for new in batch if not new.ctx.dry_run]
         written: Sequence[PutResult] = await self._put_all([new.put for new in real]) if real else ()
         refused: dict[int, PutResult] = {}
@@ -129,8 +111,8 @@ class Storer(Reader[M]):
         return refusal
 
     async def _insert(self, new: New[M], *, tried: bool) -> Stored:
-        """Store an object, with other names as long as the generated ones are taken; `tried` when the first
-        one is known to be.
+        """Store an object under other names while generated ones are taken; `tried`: the first is known to be
+        taken.
 
         What a quota took is given back when the object was certainly not stored.
         """
@@ -161,8 +143,8 @@ class Storer(Reader[M]):
         return Stored(put.key, put.data, Version(0), put.type_meta)
 
     async def _confirm(self, batch: Sequence[New[M]]) -> None:
-        """Let admission look again at what was stored: what it says of the last of a namespace holds for
-        those before it.
+        """Let admission look again at what was stored; what it says of the last of a namespace holds for all
+        before it.
 
         If each were asked about, a cache that lags would hold up the batch once for each.
         """

@@ -1,19 +1,19 @@
-"""Accelerator `batch-templates`: of the objects of a batch that differ in their names alone, one is read,
-admitted and validated.
+"""Accelerator `batch-templates`: of the objects of a batch that differ in their names alone, one is
+validated.
 
 What became of the first, the template, holds for the others but for their texts (the name; of an Event also
-the object it is about) and the uid. So the others, the copies, are neither parsed nor encoded: their texts
-are put into the template's bytes (`layout`). Copies are made only where that is certain: same request
-options, no quota counts the object, the name is a plain one, and the texts have the lengths of the
-template's. Every other object goes through the stages itself.
+the object it is about) and the uid. These copies are neither parsed nor encoded: their texts are put into the
+template's bytes (`layout`). Copies are made only where that is certain: same request options, no quota counts
+the object, the name is a plain one, and the texts have the lengths of the template's. Every other object goes
+through the stages itself. Works in the place of `Creator.prepare_all`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Generic
 
+from apiserver.registry.create.layout import NAME, UID, Layout, Layouts, Place
 from apiserver.registry.create.new import New
 from apiserver.registry.create.pipeline import FAIR, Creator, Parse, Preparer, Sent
-from apiserver.registry.layout import NAME, UID, Layout, Layouts, Place
 from apiserver.registry.strategy import M, Strategy
 from apiserver.storage.interface import Key, Put
 from vaina.api.core.v1 import event_pb2, pod_pb2
@@ -55,9 +55,7 @@ class _Template(Generic[M]):
 
 
 class Copy(New[M]):
-    """A copy of a template. Its object is parsed when it is asked for, which is seldom: of a taken name, for
-    a trace.
-    """
+    """A copy of a template. Its object is parsed when it is asked for: when its name is taken, for a trace."""
 
     __slots__ = ("_name", "_template", "_uid")
 
@@ -150,14 +148,12 @@ class Templates(Generic[M]):
     async def _make_copies(
         self, creator: Creator[M], template: _Template[M], batch: dict[int, New[M]]
     ) -> list[int]:
-        """Put the texts of copies into what their template became; return the places of those that must go
-        through the stages.
-        """
+        """Put the texts of copies into their template's result; return the places that are left."""
         layout = await self._layout_of_result(creator, template)
         if layout is None:
             return [index for index, _ in template.copies]
         new, left, fill = template.new, list[int](), layout.fill
-        key, _, type_meta, _, ttl_seconds, _ = new.put
+        key, _, type_meta, _, ttl_seconds = new.put
         base, size = key[: len(key) - len(new.meta.name)], len(new.uid)
         uids = creator.new_uids(new.ctx, len(template.copies), new.meta)
         for number, ((index, texts), uid) in enumerate(zip(template.copies, uids, strict=True)):
@@ -173,9 +169,7 @@ class Templates(Generic[M]):
         return left
 
     async def _layout_of_result(self, creator: Creator[M], template: _Template[M]) -> Layout | None:
-        """Return the layout of what a template became; None when it was refused, or copies of it cannot be
-        made.
-        """
+        """Return the layout of a template's result; None when it was refused or cannot have copies."""
         new, sent = template.new, template.layout
         assert sent is not None
         if new.result is not None or not await creator.ignores_name_of(new):

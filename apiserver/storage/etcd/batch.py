@@ -1,32 +1,28 @@
-"""Group commit, the deciding half: which writes go out together, as what transaction, and what its answer means.
+"""Group commit, the deciding half: which writes go out together, and what the answer means. Pure.
 
-Pure. A batch goes out in one of two forms. *Nested*, each write is a transaction of its own (one compare of
-the mod revision, one operation, else the key alone is read), so that a conflict fails one write. *Flat*, all
-compares and puts stand side by side, and one conflict fails the batch, which is then sent again nested: that
-is seldom, and flat costs etcd and us a fifth less of a batched create (decision 080). Either way the writes
-have the same positions, and the transaction as a whole compares and puts the *writer key*, a small key
-outside /registry/ that only this process writes:
+A batch goes out in one of two forms. *Nested*, each write is a transaction of its own (a compare of the mod
+revision, one operation, else the key alone is read), so that a conflict fails one write. *Flat*, all compares
+and puts stand side by side, and one conflict fails the batch, which is then sent again nested: that is
+seldom, and flat costs etcd and us a fifth less of a batched create (decision 080). Either way the writes have
+the same positions, and the transaction compares and puts the *writer key*, a small key outside /registry/
+that only this process writes:
 
 * etcd counts only top-level puts against its quota; without one the quota is never enforced;
-* it tells whether a batch whose answer was lost has been committed, and in which revision (its value is the
-  batch's token);
-* compared at the top, it is a fence: once somebody else's put moved it, a batch that is still under way can
-  never be applied (`settle.py`).
+* its value, the batch's token, tells whether a batch whose answer was lost was committed, in which revision;
+* it is a fence: once somebody else's put moved it, a batch under way can never be applied (`settle.py`).
 
-When etcd is full every transaction with a put is refused whole; so deletions travel in batches of their own,
-and go without the writer key while etcd is full.
+When etcd is full every transaction with a put is refused; so deletions travel in batches of their own, and go
+without the writer key while etcd is full.
 """
 
 from collections import deque
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from aetcd.rpc import kv_pb2, rpc_pb2
 
-from apiserver.storage.codec import encode_value, varint
-from apiserver.storage.etcd.own_writes import OwnWrites, Sent
-from apiserver.storage.interface import Key, Known
+from apiserver.storage.codec import encode_value
+from apiserver.storage.interface import Key
 from apiserver.storage.sizes import MAX_BYTES
 
 #: An etcd that is started with --max-txn-ops=1024 takes so many, and a nested transaction for each; as it
@@ -35,19 +31,14 @@ MAX_WRITES, MAX_WRITES_BY_DEFAULT = 500, 126
 #: an upper bound of what a write costs beside its data and twice its key (compare, operation, envelope,
 #: frames)
 OVERHEAD = 192
+_EQUAL: Final = rpc_pb2.Compare.EQUAL
 _MOD: Final = rpc_pb2.Compare.MOD
-#: tags of `Compare.mod_revision` and `PutRequest.lease`
-_MOD_REVISION: Final = b"\x30"
-_LEASE: Final = b"\x18"
 
 
 class Write:
-    """One create, update or deletion that waits for its batch.
+    """One create, update or deletion that waits for its batch. A plain class: one is made for every write."""
 
-    Besides who waits for it, nothing of it ever changes; a plain class, for one is made for every write.
-    """
-
-    __slots__ = ("call", "data", "expected", "index", "key", "known", "lease", "type_meta")
+    __slots__ = ("call", "data", "expected", "index", "key", "lease", "type_meta")
 
     def __init__(
         self,
@@ -56,20 +47,9 @@ class Write:
         data: bytes | None = None,
         type_meta: tuple[str, str] = ("", ""),
         lease: int = 0,
-        known: Known | None = None,
     ) -> None:
-        """Make a write.
-
-        Args:
-            key: of the object.
-            expected: the key's mod revision must be this one; 0: there must be no key.
-            data: None: delete.
-            type_meta: apiVersion and kind of the envelope.
-            lease: that the key is to end with; 0: none.
-            known: of the object.
-        """
+        """Make a write: `expected` is the key's mod revision (0: there must be no key), `data` None deletes."""
         self.key, self.expected, self.data, self.type_meta, self.lease = key, expected, data, type_meta, lease
-        self.known = known
         #: the `waiting.Call` that waits for it, and which of its writes it is
         self.call: Any = None
         self.index = 0
@@ -96,9 +76,7 @@ class Outcome(NamedTuple):
 def take_batch(pending: "deque[Write]", most: int = MAX_WRITES) -> list[Write]:
     """Take from the front of the queue what fits into one transaction of so many writes at most.
 
-    Each key once, the rest stays in order.
-
-    All writes of a queue are of one sort: puts or deletions.
+    Each key once; the rest stays in order. All writes of a queue are of one sort: puts or deletions.
     """
     taken: list[Write] = []
     later: list[Write] = []
@@ -122,7 +100,7 @@ def take_batch(pending: "deque[Write]", most: int = MAX_WRITES) -> list[Write]:
 
 
 def transaction(
-    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None, own_writes: OwnWrites
+    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None
 ) -> "rpc_pb2.TxnRequest":
     """Return the transaction of a batch in which each write is one of its own.
 
@@ -131,66 +109,44 @@ def transaction(
         writer_key: of this process.
         token: names the batch; no other batch of this process has the same.
         base: the writer key's mod revision, as it must still be. None: without the writer key (deletions when
-        etcd is full).
-        own_writes: are told what is put.
+            etcd is full).
     """
     txn = rpc_pb2.TxnRequest()
-    operations = txn.success
     if base is not None:
-        txn.compare.append(unchanged(writer_key, base))
-        mark = operations.add().request_put
-        mark.key, mark.value = writer_key, token
+        _mark(txn, writer_key, token, base)
     for position, write in enumerate(writes):
-        _nest(operations.add().request_txn, write, position, own_writes)
+        key, nested = write.key.encode(), txn.success.add().request_txn
+        nested.compare.add(result=_EQUAL, target=_MOD, key=key, mod_revision=write.expected)
+        if write.data is None:
+            deletion = nested.success.add().request_delete_range
+            deletion.key, deletion.prev_kv = key, True
+        else:
+            _put(nested.success, key, write, position)
+        _read_key(nested, key)
     return txn
 
 
 def flat_transaction(
-    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int, own_writes: OwnWrites
-) -> bytes:
-    """Return the transaction of a batch of puts that either does all of them or nothing.
+    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int
+) -> "rpc_pb2.TxnRequest":
+    """Return the transaction of a batch of puts that either does all of them or nothing. As `transaction`.
 
-    Then its answer has the writer key (`is_conflict`).
-
-    Encoded: by hand, as protobuf writes a TxnRequest, around the values. Filling in the messages for 126
-    writes and encoding them cost as much again as everything else in a commit (decision 177).
-
-    Args: as for `transaction`.
+    When it did nothing its answer has the writer key (`is_conflict`).
     """
-    mark = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=writer_key, value=token))
-    refused = rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=writer_key, keys_only=True))
-    # Encoded messages one after the other are one message.
-    compares = [rpc_pb2.TxnRequest(compare=[unchanged(writer_key, base)]).SerializeToString()]
-    puts = [rpc_pb2.TxnRequest(success=[mark]).SerializeToString()]
-    # What stands around keys and values hangs on lengths, of which a batch has few.
-    around: dict[tuple[int, int, int], tuple[bytes, bytes]] = {}
-    expected, revision = -1, b""
+    txn = rpc_pb2.TxnRequest()
+    _mark(txn, writer_key, token, base)
+    # Filled in place: to make the messages one by one and put them together costs twice as much.
+    compare, operations = txn.compare.add, txn.success
     for position, write in enumerate(writes):
-        assert write.data is not None
         key = write.key.encode()
-        value = encode_value(write.data, write.type_meta, position)
-        if write.expected != expected or not revision:
-            expected, revision = write.expected, _MOD_REVISION + _int64(write.expected)
-        size = len(key)
-        compares += (_compare_head(size, len(revision)), key, revision)
-        form = (size, len(value), write.lease)
-        found = around.get(form)
-        if found is None:
-            found = around[form] = _around_put(*form)
-        before, between = found
-        puts += (before, key, between, value)
-        if write.lease:
-            puts.append(_LEASE + _int64(write.lease))
-        own_writes.expect(key, Sent(value, write.key, write.data, write.type_meta, position, write.known))
-    puts.append(rpc_pb2.TxnRequest(failure=[refused]).SerializeToString())
-    return b"".join(compares + puts)
+        compare(result=_EQUAL, target=_MOD, key=key, mod_revision=write.expected)
+        _put(operations, key, write, position)
+    _read_key(txn, writer_key)
+    return txn
 
 
 def is_conflict(answer: "rpc_pb2.TxnResponse", base: int) -> bool:
-    """Say why a flat transaction did nothing.
-
-    One of its writes is in conflict, or else the writer key is not where it was.
-    """
+    """Say whether a flat transaction did nothing because of a conflict; else the writer key has moved."""
     kvs = answer.responses[0].response_range.kvs
     return bool(kvs) and kvs[0].mod_revision == base
 
@@ -198,18 +154,11 @@ def is_conflict(answer: "rpc_pb2.TxnResponse", base: int) -> bool:
 def flat_outcomes(writes: Sequence[Write], answer: "rpc_pb2.TxnResponse") -> list[Outcome]:
     """Read the answer to a flat transaction that was applied."""
     revision = answer.header.revision
-    # A third of the price of `Outcome(...)`, which is a function around this.
-    return [tuple.__new__(Outcome, (True, revision, position, 0, None)) for position in range(len(writes))]
+    return [Outcome(True, revision, position) for position in range(len(writes))]
 
 
 def outcomes(writes: Sequence[Write], answer: "rpc_pb2.TxnResponse", *, marked: bool) -> list[Outcome]:
-    """Read the answer to a nested transaction that was applied.
-
-    Args:
-        writes: of the batch.
-        answer: with `succeeded` true.
-        marked: the transaction put the writer key too.
-    """
+    """Read the answer to a nested transaction that was applied; `marked`: it put the writer key too."""
     revision = answer.header.revision
     results: list[Outcome] = []
     deleted = 0
@@ -227,74 +176,27 @@ def outcomes(writes: Sequence[Write], answer: "rpc_pb2.TxnResponse", *, marked: 
     return results
 
 
-@lru_cache(maxsize=4096)
-def _compare_head(key: int, revision: int) -> bytes:
-    """Return what stands before the key in a Compare of a mod revision, in a TxnRequest.
-
-    Args:
-        key: its length.
-        revision: the length of what follows the key.
-    """
-    # Not named: what is EQUAL is 0, which is what is there.
-    inner = bytes((0x10, _MOD, 0x1A)) + varint(key)
-    return b"\x0a" + varint(len(inner) + key + revision) + inner
-
-
-def _around_put(key: int, value: int, lease: int) -> tuple[bytes, bytes]:
-    """Return what stands before the key, and between it and the value, in a put of a TxnRequest.
-
-    Args:
-        key: its length.
-        value: its length.
-        lease: what the value is followed by; 0: nothing.
-    """
-    first, between = b"\x0a" + varint(key), b"\x12" + varint(value)
-    put = len(first) + key + len(between) + value + (len(_LEASE + _int64(lease)) if lease else 0)
-    operation = b"\x12" + varint(put)
-    return b"\x12" + varint(len(operation) + put) + operation + first, between
-
-
-@lru_cache(maxsize=4096)
-def _int64(number: int) -> bytes:
-    """Return a number as protobuf writes an int64."""
-    left, found = number & 0xFFFF_FFFF_FFFF_FFFF, bytearray()
-    while left > 0x7F:
-        found.append(left & 0x7F | 0x80)
-        left >>= 7
-    found.append(left)
-    return bytes(found)
-
-
 def unchanged(key: bytes, mod_revision: int) -> "rpc_pb2.Compare":
     """Return the compare that a key's mod revision is still this one (0: there is no key)."""
-    return rpc_pb2.Compare(
-        result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.MOD, key=key, mod_revision=mod_revision
-    )
+    return rpc_pb2.Compare(result=_EQUAL, target=_MOD, key=key, mod_revision=mod_revision)
 
 
-def _nest(txn: "rpc_pb2.TxnRequest", write: Write, position: int, own_writes: OwnWrites) -> None:
-    """Fill in the transaction of one write.
-
-    It is filled in place: to make its parts and put them together costs twice as much.
-    """
-    key = write.key.encode()
-    txn.compare.add(
-        result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.MOD, key=key, mod_revision=write.expected
-    )
-    operation = txn.success.add()
-    if write.data is None:
-        deletion = operation.request_delete_range
-        deletion.key, deletion.prev_kv = key, True
-    else:
-        _put(operation.request_put, key, write, position, own_writes)
-    refused = txn.failure.add().request_range
-    refused.key, refused.keys_only = key, True
+def _mark(txn: "rpc_pb2.TxnRequest", writer_key: bytes, token: bytes, base: int) -> None:
+    """Put the writer key, if it is where it was."""
+    txn.compare.append(unchanged(writer_key, base))
+    mark = txn.success.add().request_put
+    mark.key, mark.value = writer_key, token
 
 
-def _put(put: "rpc_pb2.PutRequest", key: bytes, write: Write, position: int, own_writes: OwnWrites) -> None:
+def _put(operations: Any, key: bytes, write: Write, position: int) -> None:
     assert write.data is not None
-    value = encode_value(write.data, write.type_meta, position)
-    put.key, put.value = key, value
+    put = operations.add().request_put
+    put.key, put.value = key, encode_value(write.data, write.type_meta, position)
     if write.lease:
         put.lease = write.lease
-    own_writes.expect(key, Sent(value, write.key, write.data, write.type_meta, position, write.known))
+
+
+def _read_key(txn: "rpc_pb2.TxnRequest", key: bytes) -> None:
+    """When the compares do not hold, read a key without its value."""
+    refused = txn.failure.add().request_range
+    refused.key, refused.keys_only = key, True

@@ -10,7 +10,6 @@ import grpc
 import grpc.aio
 from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 
-from apiserver.storage.etcd.answers import read_answer
 from apiserver.storage.etcd.failures import meaning
 from apiserver.storage.etcd.members import Rotation
 from apiserver.storage.metrics import StorageMetrics
@@ -43,10 +42,7 @@ WatchCall: TypeAlias = "grpc.aio.StreamStreamCall[Any, Any]"
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise what a failed call to etcd means (`failures.meaning`).
-
-    One whose call or channel was closed is Unavailable.
-    """
+    """Raise what a failed call to etcd means; one whose call or channel was closed is Unavailable."""
     try:
         yield
     except grpc.aio.AioRpcError as error:
@@ -66,19 +62,8 @@ class _Member:
         self._channels = [grpc.aio.insecure_channel(target, options=_OPTIONS) for _ in range(2)]
         calls, watches = self._channels
         self.kv = rpc_pb2_grpc.KVStub(calls)
-        #: KV/Txn of a request that is encoded already
-        self.txn = calls.unary_unary(
-            "/etcdserverpb.KV/Txn",
-            request_serializer=bytes,
-            response_deserializer=rpc_pb2.TxnResponse.FromString,
-        )
         self.lease = rpc_pb2_grpc.LeaseStub(calls)
-        #: Watch/Watch, whose answers are `WatchAnswer`s
-        self.watch = watches.stream_stream(
-            "/etcdserverpb.Watch/Watch",
-            request_serializer=rpc_pb2.WatchRequest.SerializeToString,
-            response_deserializer=read_answer,
-        )
+        self.watch = rpc_pb2_grpc.WatchStub(watches)
 
     async def close(self) -> None:
         for channel in self._channels:
@@ -100,13 +85,9 @@ class EtcdClient:
         metrics: StorageMetrics,
         timeout_seconds: float = 5.0,
     ) -> None:
-        """Make a client; nothing connects yet.
+        """Make a client; nothing connects yet. The first of the endpoints (host:port) is preferred.
 
-        Args:
-            endpoints: host:port of each member, the preferred one first.
-            clock: times calls.
-            metrics: where durations and errors are counted.
-            timeout_seconds: of every call; with several members a write has half of it, and reads share it.
+        With several members a write has half of `timeout_seconds`, and reads share it.
         """
         targets = (endpoints,) if isinstance(endpoints, str) else tuple(endpoints)
         self._clock, self._metrics, self._timeout = clock, metrics, timeout_seconds
@@ -139,10 +120,9 @@ class EtcdClient:
                     raise
         return await self._call("kv.Range", request, operation, self._timeout / members)
 
-    async def txn(self, request: "rpc_pb2.TxnRequest | bytes", operation: str) -> "rpc_pb2.TxnResponse":
-        """Do a transaction, which may be encoded already. Raises what `failures.meaning` returns."""
-        data = request if isinstance(request, bytes) else request.SerializeToString()
-        return await self._call("txn", data, operation, self._write_timeout())
+    async def txn(self, request: "rpc_pb2.TxnRequest", operation: str) -> "rpc_pb2.TxnResponse":
+        """Do a transaction. Raises what `failures.meaning` returns."""
+        return await self._call("kv.Txn", request, operation, self._write_timeout())
 
     async def put(self, request: "rpc_pb2.PutRequest", operation: str) -> "rpc_pb2.PutResponse":
         """Put a key. Raises what `failures.meaning` returns."""
@@ -160,8 +140,7 @@ class EtcdClient:
 
     @contextmanager
     def watch(self) -> Iterator[WatchCall]:
-        """Open a watch stream; the caller writes requests and reads answers, it is cancelled at the end of
-        the block.
+        """Open a watch stream, and cancel it at the end of the block.
 
         A member that loses its leader ends it (as Kubernetes' watches do: clientv3.WithRequireLeader): cut
         off from the others, it would say nothing for ever and look alive. Unavailable and Timeout, which are
@@ -171,7 +150,7 @@ class EtcdClient:
         call: WatchCall | None = None
         try:
             with translated():
-                call = self._members[index].watch(metadata=_REQUIRE_LEADER)  # type: ignore[call-arg]  # the stubs want requests
+                call = self._members[index].watch.Watch(metadata=_REQUIRE_LEADER)
                 self._watches[call] = index
                 yield call
         except (Unavailable, Timeout) as error:
@@ -183,10 +162,7 @@ class EtcdClient:
                 call.cancel()
 
     def _failed(self, index: int, why: str) -> None:
-        """Hold something against a member.
-
-        Watches leave it with the calls, for a member that hangs ends none.
-        """
+        """Hold something against a member. Watches leave it with the calls: a member that hangs ends none."""
         if self._rotation.failed(index, why):
             for call, member in list(self._watches.items()):
                 if member == index:

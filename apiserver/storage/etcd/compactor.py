@@ -1,8 +1,8 @@
 """Compaction: every five minutes etcd forgets what is older than five minutes.
 
-Several apiservers share the work as Kubernetes' do, and with them, over the same key: whoever finds it as it
-was five minutes ago writes it and compacts; the others only learn the revision for next time. Writer keys
-(`group_commit`) that have not been written since are removed; a process that is merely idle puts its own
+Several apiservers, and Kubernetes' own, share the work over one key: the one that finds it as it was five
+minutes ago writes it and compacts; the others only learn the revision for next time. Writer keys
+(`group_commit`) that have not been written since are removed; a process that was merely idle puts its own
 again.
 """
 
@@ -26,13 +26,7 @@ class Compactor:
     """Compacts, in turns with the compactors of other apiservers. Owned by the task that runs `run`."""
 
     def __init__(self, client: EtcdClient, *, clock: Clock, interval_seconds: float = 300.0) -> None:
-        """Make a compactor.
-
-        Args:
-            client: to etcd.
-            clock: for the intervals.
-            interval_seconds: between compactions; history is kept for one to two of them.
-        """
+        """Make a compactor; history is kept for one to two intervals."""
         self._client, self._clock, self._interval = client, clock, interval_seconds
         #: how often the key had been written when it was seen last: a clock that all apiservers share
         self._turn = 0
@@ -49,12 +43,7 @@ class Compactor:
                 _LOG.warning("compaction failed", error=error.message)
 
     async def compact(self) -> int:
-        """Take one turn; return the revision that was compacted to, 0 when there was nothing to do or another
-        did it.
-
-        Raises:
-            ApiError: etcd is away or full.
-        """
+        """Take one turn; return the revision that was compacted to, or 0. Raises ApiError."""
         answer = await self._client.txn(
             rpc_pb2.TxnRequest(
                 compare=[

@@ -4,16 +4,14 @@ Pure. Every apiserver derives the same versions, because each watches the whole 
 a revision together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from aetcd.rpc import kv_pb2
+from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage import versions
 from apiserver.storage.codec import decode_value
-from apiserver.storage.etcd.answers import WatchAnswer
 from apiserver.storage.etcd.leases import ttl_of
-from apiserver.storage.etcd.own_writes import OwnWrites
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Unreadable, Version
 from vaina.errors import Expired
 
@@ -25,34 +23,21 @@ OnUnreadable: TypeAlias = Callable[[Unreadable], None]
 class EventReader:
     """Turns the answers of one watch stream into batches of events. Keeps fragments until they are whole."""
 
-    def __init__(
-        self, after: Version, prefix: Key, unreadable: OnUnreadable, own_writes: OwnWrites | None = None
-    ) -> None:
-        """Make a reader.
-
-        Args:
-            after: events up to this version are left out.
-            prefix: events of other keys are counted for positions and left out.
-            unreadable: told of values that are no objects; their events have none.
-            own_writes: know what this process has written itself.
-        """
+    def __init__(self, after: Version, prefix: Key, unreadable: OnUnreadable) -> None:
+        """Make a reader of events after a version; keys without the prefix only count for positions."""
         self._after, self._prefix, self._unreadable = after, prefix, unreadable
-        self._own_writes = OwnWrites() if own_writes is None else own_writes
-        self._fragments: list[bytes] = []
+        self._fragments: list[kv_pb2.Event] = []
         #: events at the very version that the watch goes on after
         self._at_after = 0
         #: of the event read last
         self._last: Version | None = None
 
-    def read(self, answer: WatchAnswer) -> list[StorageEvent]:
-        """Return the events of an answer, or none while more fragments of it follow.
+    def read(self, answer: "rpc_pb2.WatchResponse") -> list[StorageEvent]:
+        """Return the events of an answer; none while more fragments of it follow. Progress is a BOOKMARK.
 
-        A progress notification is a BOOKMARK.
-
-        Raises:
-            Expired: several events share the version to go on after: nobody knows which of them were seen.
+        Raises Expired when several events share the version to go on after: nobody knows which were seen.
         """
-        events = answer.events[:]
+        events: Sequence[kv_pb2.Event] = answer.events
         if answer.fragment:
             self._fragments.extend(events)
             return []
@@ -64,9 +49,9 @@ class EventReader:
                 return []
             return [StorageEvent(EventType.BOOKMARK, self._prefix, version, None)]
         found: list[StorageEvent] = []
-        own, after, prefix = self._own_writes.read, self._after, self._prefix
+        after, prefix = self._after, self._prefix
         for event in events:
-            read = own(event) or self._parsed(kv_pb2.Event.FromString(event))
+            read = self._event(event)
             self._last = version = read.version
             if version > after:
                 if read.key.startswith(prefix):
@@ -80,8 +65,8 @@ class EventReader:
         if self._at_after > 1:
             raise Expired("The resourceVersion for the provided watch is too old.")
 
-    def _parsed(self, event: "kv_pb2.Event") -> StorageEvent:
-        """Return an event that is no write of this process."""
+    def _event(self, event: "kv_pb2.Event") -> StorageEvent:
+        """Return one of etcd's events as storage's."""
         kv, revision = event.kv, event.kv.mod_revision
         previous = read_value(event.prev_kv, self._unreadable) if event.HasField("prev_kv") else None
         last = self._last

@@ -52,10 +52,7 @@ _WORDS: dict[type[ApiError], str] = {
 
 
 def meaning(code: grpc.StatusCode, details: str) -> Exception:
-    """Return the error that a failed call to etcd means.
-
-    Every error of a write that is not in `Refused` leaves its outcome unknown.
-    """
+    """Return the error that a failed call means. After any but `Refused` the outcome of a write is unknown."""
     for text, cls in _TEXTS:
         if text in details:
             if issubclass(cls, ApiError):

@@ -35,7 +35,6 @@ from apiserver.storage.etcd.failures import (
     Refused,
     TooManyOperations,
 )
-from apiserver.storage.etcd.own_writes import OwnWrites
 from apiserver.storage.etcd.settle import Verdict, settle, settle_refused
 from apiserver.storage.etcd.waiting import Result, Waiting, is_waiting
 from apiserver.storage.metrics import StorageMetrics
@@ -83,21 +82,13 @@ class GroupCommit:
         rng: Random,
         metrics: StorageMetrics,
         patience_seconds: float = PATIENCE_SECONDS,
-        own_writes: OwnWrites | None = None,
     ) -> None:
         """Make a group commit; writes wait until `run` is running.
 
-        Args:
-            client: to etcd.
-            writer: names this process; no other process that runs now may have the same name.
-            clock: for gathering and back-off.
-            rng: jitter.
-            metrics: sizes of batches and what was settled.
-            patience_seconds: while etcd is away, writes wait so long before they are refused, and lost
-                answers are settled for so long.
-            own_writes: are told what is sent.
+        `writer` names this process: no other process that runs now may have the same name. While etcd is
+        away, writes wait for `patience_seconds` before they are refused, and lost answers are settled for so
+        long.
         """
-        self._own_writes = OwnWrites() if own_writes is None else own_writes
         self._client, self._clock, self._rng, self._metrics = client, clock, rng, metrics
         self._patience = patience_seconds
         self._writer_key = f"{WRITERS}{writer}".encode()
@@ -132,11 +123,7 @@ class GroupCommit:
         return result
 
     async def submit_all(self, writes: Sequence[Write]) -> list[Result]:
-        """Return what became of each of the writes, which do not hang together, in their order.
-
-        Raises:
-            TooManyRequests, Unavailable: nothing was written.
-        """
+        """Return what became of independent writes. Raises TooManyRequests, Unavailable: none was written."""
         if self._stopped:
             raise Unavailable("the apiserver is shutting down; nothing was written")
         if self._waiting.count + len(writes) > MAX_PENDING:
@@ -237,17 +224,15 @@ class GroupCommit:
     async def _attempt(self, batch: list[Write], base: int | None) -> "list[Outcome] | Verdict":
         """Send a batch once, under the condition that the writer key is still where it was established.
 
-        Raises:
-            ApiError, LeaseMissing: nothing was written.
+        Raises ApiError, LeaseMissing: nothing was written.
         """
         token = next(self._tokens)
         flat = len(batch) >= _FLAT and base is not None and batch[0].data is not None and not self._nested
         self._nested = max(0, self._nested - 1)
-        txn: bytes | rpc_pb2.TxnRequest
         if base is not None and flat:
-            txn = flat_transaction(batch, self._writer_key, token, base, self._own_writes)
+            txn = flat_transaction(batch, self._writer_key, token, base)
         else:
-            txn = transaction(batch, self._writer_key, token, base, self._own_writes)
+            txn = transaction(batch, self._writer_key, token, base)
         try:
             answer = await self._client.txn(txn, "commit")
         except StorageFull:
@@ -272,12 +257,10 @@ class GroupCommit:
     async def _settle_full(
         self, batch: list[Write], token: bytes, base: int | None
     ) -> "list[Outcome] | Verdict":
-        """Return what became of a batch that was refused for want of space.
+        """Return what became of a batch that was refused for want of space. Deletions go without the writer
+        key then.
 
-        Deletions are then sent without the writer key.
-
-        Raises:
-            StorageFull: nothing was written.
+        Raises StorageFull: nothing was written.
         """
         self._full, self._base = True, None
         try:
@@ -289,13 +272,10 @@ class GroupCommit:
         return verdict
 
     async def _establish(self, *, may_be_full: bool) -> int | None:
-        """Return the writer key's mod revision, putting it when it is not known.
+        """Return the writer key's mod revision, putting it when it is not known; None: deletions while etcd
+        is full.
 
-        None: deletions while etcd is full.
-
-        Raises:
-            Unavailable: etcd stayed away.
-            StorageFull: there is no space for it.
+        Raises Unavailable when etcd stayed away, StorageFull when there is no space for it.
         """
         if self._base is None and not (self._full and may_be_full):
             try:

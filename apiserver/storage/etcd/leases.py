@@ -1,6 +1,4 @@
-"""Leases for keys with a time to live.
-
-Shared for a while, at most 100 keys each (all keys of a lease end in one revision).
+"""Leases for keys with a time to live: shared for a while, by at most 100 keys (which end in one revision).
 
 The time to live stands in the lease's id, so that it is known of every key without asking etcd.
 """

@@ -1,10 +1,8 @@
-"""Which member of an etcd cluster is asked. Pure.
+"""Which member of an etcd cluster is asked: the first, until it fails; then the next one, round and round.
 
-One member at a time serves everything: the first, until it fails; then the next one, round and round. A
-member that is cut off from the others still takes connections, so a connection that stands says nothing: what
-counts is whether calls are answered. (etcd's own client spreads its calls over all members: client/v3
-`internal/endpoint`, round robin. One slow member then slows a share of all calls, and members are not what
-bounds us.)
+A member that is cut off from the others still takes connections, so what counts is whether calls are
+answered. (etcd's own client spreads its calls over all members: client/v3 `internal/endpoint`, round robin.
+One slow member then slows a share of all calls.)
 """
 
 import structlog
@@ -23,10 +21,7 @@ class Rotation:
         return len(self._endpoints)
 
     def failed(self, index: int, why: str) -> bool:
-        """Know that a member failed. When it is the one that is asked, the next one is from now on.
-
-        Return whether that is so.
-        """
+        """Know that a member failed: if it is the one that is asked, ask the next one. Return whether it was."""
         if index != self.current or len(self) == 1:
             return False
         self.current = (index + 1) % len(self)

@@ -53,8 +53,7 @@ async def settle(
         writes: the batch.
         writer_key: of this process.
         token: of the batch.
-        fences: the tokens of the fences that this settling sends: the last is sent now, those before it were,
-            though their answers are lost.
+        fences: of this settling: the last is sent now, those before it were sent and their answers lost.
         base: the writer key's mod revision as the batch expected it.
 
     Raises:

@@ -4,12 +4,11 @@ There are two of them, each with a writer key and a transaction in flight of its
 has a lease: Events) goes by the second, so that no creation and no binding waits behind hundreds of Events
 (decision 167; the reference can give Events an etcd of their own, `--etcd-servers-overrides`).
 
-`run` must be running: it sends the batches. Made in `apiserver.build`; called by the cacher, or by the
-registry directly.
+`run` must be running: it sends the batches. Made in `apiserver.build`; called by the cacher.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from random import Random
 
@@ -24,12 +23,9 @@ from apiserver.storage.etcd.events import name_of, read_value
 from apiserver.storage.etcd.failures import Compacted, FutureRevision, LeaseMissing
 from apiserver.storage.etcd.group_commit import PATIENCE_SECONDS, GroupCommit
 from apiserver.storage.etcd.leases import Leases, ttl_of
-from apiserver.storage.etcd.own_writes import OwnWrites
 from apiserver.storage.etcd.watcher import Watcher
-from apiserver.storage.guaranteed import guaranteed_update
 from apiserver.storage.interface import (
     CONSISTENT,
-    Change,
     Key,
     KeyConflict,
     KeyExists,
@@ -46,6 +42,7 @@ from apiserver.storage.interface import (
 from apiserver.storage.keys import range_end
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.paging import PageFiller, too_large
+from apiserver.storage.single_writes import SingleWrites
 from apiserver.storage.sizes import MAX_BYTES, oversize
 from vaina.clock import Clock
 from vaina.errors import ApiError, Expired, Unavailable
@@ -62,7 +59,7 @@ _PASSING = "-passing"
 _NO_KEY = b"/vaina/none"
 
 
-class EtcdStorage:
+class EtcdStorage(SingleWrites):
     """What `Storage` promises, over one etcd cluster. Owned by one event loop."""
 
     def __init__(
@@ -75,22 +72,15 @@ class EtcdStorage:
         metrics: StorageMetrics,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """Make a storage.
+        """Make a storage. `writer` names this process: no other that runs now may have the same name.
 
-        Args:
-            client: to etcd; whoever made it closes it.
-            writer: names this process; no other process that runs now may have the same name.
-            clock: for gathering, back-off and leases.
-            rng: jitter, tokens, ids of leases.
-            metrics: what is counted.
-            patience_seconds: while etcd is away, writes wait so long before they are refused.
+        While etcd is away, writes wait for `patience_seconds` before they are refused. `values` None: the
+        plain way.
         """
         self._client, self._metrics = client, metrics
-        self._own_writes = OwnWrites()
         self._commit, self._passing = (
             GroupCommit(
                 client, name, clock=clock, rng=rng, metrics=metrics, patience_seconds=patience_seconds,
-                own_writes=self._own_writes,
             )
             for name in (writer, f"{writer}{_PASSING}")
         )  # fmt: skip
@@ -102,14 +92,6 @@ class EtcdStorage:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._commit.run())
             tasks.create_task(self._passing.run())
-
-    async def create(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], *, ttl_seconds: int = 0
-    ) -> Stored:
-        outcome, lease = await self._put(key, data, type_meta, 0, ttl_seconds)
-        if not outcome.succeeded:
-            raise KeyExists(key)
-        return _stored(key, data, type_meta, outcome, lease)
 
     async def get(self, key: Key, read: Read = CONSISTENT) -> Stored | None:
         answer = await self._range(rpc_pb2.RangeRequest(key=key.encode()), read, "get")
@@ -157,13 +139,6 @@ class EtcdStorage:
                 following = last if left else None
                 return Page(filler.items, versions.whole(revision), following, left or None, unreadable)
 
-    async def update(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], *, expected: Version, ttl_seconds: int = 0
-    ) -> Stored:
-        outcome, lease = await self._put(key, data, type_meta, _compared(expected), ttl_seconds)
-        _check(key, outcome)
-        return _stored(key, data, type_meta, outcome, lease)
-
     async def put_all(self, puts: Sequence[Put]) -> Sequence[PutResult]:
         results: list[PutResult | None] = [
             oversize(put.key, put.data) if len(put.data) > _LARGE else None for put in puts
@@ -197,14 +172,9 @@ class EtcdStorage:
         if any(seconds):
             leases = [await self._leases.lease_for(ttl) if ttl else 0 for ttl in seconds]
         return [
-            Write(key, 0 if expected is None else _compared(expected), data, type_meta, lease, known)
-            for (key, data, type_meta, expected, _, known), lease in zip(puts, leases, strict=True)
+            Write(key, 0 if expected is None else _compared(expected), data, type_meta, lease)
+            for (key, data, type_meta, expected, _), lease in zip(puts, leases, strict=True)
         ]
-
-    async def guaranteed_update(
-        self, key: Key, change: Callable[[Stored], Change], *, hint: Stored | None = None
-    ) -> Stored:
-        return await guaranteed_update(self, key, change, hint=hint)
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
         """Remove a key. Without an expected version it is read first, and again when others write meanwhile."""
@@ -240,9 +210,7 @@ class EtcdStorage:
         self, prefix: Key, *, after: Version, previous: bool = True
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         await self._check_history(after)
-        watcher = Watcher(
-            self._client, previous=previous, unreadable=self._unreadable, own_writes=self._own_writes
-        )
+        watcher = Watcher(self._client, previous=previous, unreadable=self._unreadable)
         self._watchers.add(watcher)
         try:
             async with aclosing(watcher.events(prefix, after)) as batches:
@@ -260,29 +228,12 @@ class EtcdStorage:
         for watcher in list(self._watchers):
             await watcher.request_progress()
 
-    async def _put(
-        self, key: Key, data: bytes, type_meta: tuple[str, str], expected: int, ttl_seconds: int
-    ) -> tuple[Outcome, int]:
-        """Return what became of a put, and the lease that it was done with."""
-        refused = oversize(key, data)
-        if refused is not None:
-            raise refused
-        for _ in range(_LEASE_TRIES):
-            lease = await self._leases.lease_for(ttl_seconds) if ttl_seconds else 0
-            try:
-                return await self._by(lease).submit(Write(key, expected, data, type_meta, lease)), lease
-            except LeaseMissing:
-                self._leases.forget()
-        raise _leaseless()
-
     def _by(self, lease: int) -> GroupCommit:
         """Return who commits a put. Any could: what hangs together is compared in etcd."""
         return self._passing if lease else self._commit
 
     async def _range(self, request: "rpc_pb2.RangeRequest", read: Read, what: str) -> "rpc_pb2.RangeResponse":
-        """Read as fresh as is wanted. Reads are linearizable, so that `at_least` only finds versions that do
-        not exist yet.
-        """
+        """Read as fresh as is wanted. Reads are linearizable: only a version that does not exist is refused."""
         if read.exact is not None:
             request.revision = versions.revision_of(read.exact)
             if not request.revision:
@@ -300,8 +251,7 @@ class EtcdStorage:
         return answer
 
     async def _check_history(self, after: Version) -> None:
-        """Refuse to begin at a revision that is not newer than the compacted one, or behind one that does not
-        exist yet.
+        """Refuse to begin at a revision that is not newer than the compacted one, or does not exist yet.
 
         etcd itself would serve the very revision of the compaction, but some releases of 3.5 drop its
         deletions.
@@ -333,16 +283,12 @@ def _leaseless() -> Unavailable:
 def _result(write: Write, outcome: Outcome | ApiError) -> PutResult:
     if not isinstance(outcome, Outcome):
         return outcome
-    succeeded, revision, position, actual, _ = outcome
-    if succeeded:
-        lease, version = write.lease, versions.version_of(revision, position)
-        # Half of the price of `Stored(...)`, which is a function around this.
-        return tuple.__new__(
-            Stored, (write.key, write.data, version, write.type_meta, ttl_of(lease) if lease else 0)
-        )
+    if outcome.succeeded:
+        assert write.data is not None
+        return _stored(write.key, write.data, write.type_meta, outcome, write.lease)
     if not write.expected:
         return KeyExists(write.key)
-    return KeyConflict() if actual else KeyMissing(write.key)
+    return KeyConflict() if outcome.actual else KeyMissing(write.key)
 
 
 def _check(key: Key, outcome: Outcome) -> None:

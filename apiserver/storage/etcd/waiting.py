@@ -63,7 +63,7 @@ class Waiting:
     def abandon(self, call: Call) -> None:
         """Forget the writes of a caller that gave up.
 
-        They leave the queues at their turn, or here once they are many: while etcd says nothing, nobody has a
+        They leave the queues at their turn, or here once they are many: while etcd says nothing nobody has a
         turn.
         """
         if call in self._calls:
@@ -76,10 +76,7 @@ class Waiting:
             self.deletions = deque(write for write in self.deletions if write.call is not None)
 
     def take(self, most: int = MAX_WRITES) -> list[Write]:
-        """Take the next batch of so many writes at most, of the sort whose first write waits longer.
-
-        Nothing when all who waited gave up.
-        """
+        """Take the next batch, of the sort whose first write waits longer; nothing when all callers gave up."""
         for queue in (self.puts, self.deletions):
             while queue and not is_waiting(queue[0]):
                 queue.popleft()

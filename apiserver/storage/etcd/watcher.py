@@ -5,16 +5,14 @@ The clients' ready-made watchers drop progress notifications and fragments.
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from typing import cast
+from typing import Any
 
 import grpc.aio
 from aetcd.rpc import rpc_pb2
 
 from apiserver.storage import versions
-from apiserver.storage.etcd.answers import WatchAnswer
 from apiserver.storage.etcd.client import EtcdClient, WatchCall, translated
 from apiserver.storage.etcd.events import EventReader, OnUnreadable
-from apiserver.storage.etcd.own_writes import OwnWrites
 from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.keys import REGISTRY, range_end
 from apiserver.storage.paging import too_large
@@ -30,19 +28,9 @@ _PROGRESS = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest()
 class Watcher:
     """One watch stream of everything below /registry/: positions need all events of a revision."""
 
-    def __init__(
-        self, client: EtcdClient, *, previous: bool, unreadable: OnUnreadable, own_writes: OwnWrites
-    ) -> None:
-        """Make a watcher; nothing is opened yet.
-
-        Args:
-            client: to etcd.
-            previous: ask for the states before.
-            unreadable: told of values that are no objects.
-            own_writes: know what this process has written itself.
-        """
+    def __init__(self, client: EtcdClient, *, previous: bool, unreadable: OnUnreadable) -> None:
+        """Make a watcher; nothing is opened yet. `previous` asks for the states before."""
         self._client, self._previous, self._unreadable = client, previous, unreadable
-        self._own_writes = own_writes
         #: set once the stream is created, so that nobody writes before that
         self._call: WatchCall | None = None
         #: gRPC takes one message at a time; a second ends the call
@@ -53,10 +41,11 @@ class Watcher:
 
         Raises:
             Expired: `after` is compacted.
-            Timeout: `after` does not exist yet, or no more: etcd lost data, or was restored
-            (`vaina.errors.is_version_too_large`). Unavailable, Timeout: the stream broke.
+            Timeout: `after` does not exist yet, or no more (`vaina.errors.is_version_too_large`); the stream
+                broke.
+            Unavailable: the stream broke.
         """
-        reader = EventReader(after, prefix, self._unreadable, self._own_writes)
+        reader = EventReader(after, prefix, self._unreadable)
         with self._client.watch() as call:
             await call.write(self._create(after))
             # The first thing to be heard is where the stream stands, even when nothing happens.
@@ -73,10 +62,7 @@ class Watcher:
                 self._call = None
 
     async def request_progress(self) -> None:
-        """Ask etcd how far the stream is; it answers when everything before has been sent.
-
-        Raises Unavailable, Timeout.
-        """
+        """Ask etcd to say how far the stream is, after everything before. Raises Unavailable, Timeout."""
         call = self._call
         if call is None:
             return
@@ -89,7 +75,7 @@ class Watcher:
         async with self._writing:
             await call.write(_PROGRESS)
 
-    async def _check(self, answer: WatchAnswer, after: Version) -> None:
+    async def _check(self, answer: "rpc_pb2.WatchResponse", after: Version) -> None:
         """Raise what an answer that ends the stream means."""
         if answer.canceled:
             if answer.compact_revision:
@@ -116,12 +102,12 @@ class Watcher:
         )
 
 
-async def _read(call: WatchCall) -> WatchAnswer:
+async def _read(call: WatchCall) -> "rpc_pb2.WatchResponse":
     try:
         async with asyncio.timeout(_SILENCE_SECONDS):
-            answer = await call.read()
+            answer: Any = await call.read()
     except TimeoutError:
         raise Unavailable("etcd's watch is silent", retry_seconds=1) from None
     if answer is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
         raise Unavailable("etcd ended the watch", retry_seconds=1)
-    return cast("WatchAnswer", answer)
+    return answer

@@ -10,6 +10,7 @@ from apiserver.storage import codec, versions
 from apiserver.storage.interface import EventType, Read, Version
 from apiserver.storage.selection import Selection
 from tests.conformance.storage.harness import POD_META, PODS, Harness, Spec, pod, pod_key, pods, put_pod
+from tests.support.frames import frames_of
 from tests.support.watch_validators import Recorded, Seen, check
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import Expired, Timeout
@@ -26,7 +27,7 @@ class Listener:
         batches = harness.selecting.watch_selection(selection, **options)  # type: ignore[arg-type]  # passed on
         async with aclosing(batches) as source:
             async for batch in source:
-                for frame in batch.frames:
+                for frame in frames_of(batch):
                     message = pod_pb2.Pod.FromString(frame.object)
                     assert message.metadata.resource_version == str(frame.version)
                     mark = "k8s.io/initial-events-end" in message.metadata.annotations

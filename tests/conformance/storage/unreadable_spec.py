@@ -9,6 +9,7 @@ from apiserver.storage import codec
 from apiserver.storage.interface import Change, KeyConflict, KeyExists, KeyMissing, Read, Unreadable, Version
 from apiserver.storage.selection import Selection
 from tests.conformance.storage.harness import META, PREFIX, Harness, Spec, collect, config, key, short
+from tests.support.frames import frames_of
 from vaina.api.core.v1 import config_pb2
 
 _ALL = Selection(PREFIX)
@@ -82,7 +83,7 @@ class UnreadableSpec(Spec):
             aclosing(harness.selecting.watch_selection(_ALL, after=start)) as batches,
         ):
             async for batch in batches:
-                seen += [(frame.type.value, _name(frame.object)) for frame in batch.frames]
+                seen += [(frame.type.value, _name(frame.object)) for frame in frames_of(batch)]
                 if len(seen) >= 2:
                     break
         assert seen == [("DELETED", "a"), ("ADDED", "b")]

@@ -6,10 +6,10 @@ from uuid import RFC_4122, UUID
 import pytest
 
 from apiserver.build import App, build, etcd_targets, keep_health
-from apiserver.registry.direct import Direct
 from apiserver.storage.interface import Version
 from apiserver.storage.memory import MemoryStorage
 from tests.support.apiserver import make_apiserver
+from tests.support.direct import Direct
 from tests.support.tasks import running
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport

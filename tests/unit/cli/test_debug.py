@@ -5,9 +5,9 @@ import re
 import pytest
 
 from apiserver.build import build
-from apiserver.registry.direct import Direct
 from apiserver.storage.memory import MemoryStorage
 from tests.support.command import CommandLine
+from tests.support.direct import Direct
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.clock import FakeClock
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 import cli
-from apiserver.build import build_handlers
 from apiserver.storage.interface import Key
 from apiserver.storage.memory import MemoryStorage
 from cli.app import VERBS, invoke
 from cli.printers.style import Paint, for_terminal, visible
 from tests.support.command import CommandLine, text_of
+from tests.support.direct import build_handlers
 from tests.support.hostile import HOSTILE, hostile_object
 from vaina.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, JOB, KINDS, NODE, POD, REPLICA_SET, Kind
 from vaina.objects.manifest import encode_json

@@ -13,7 +13,6 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from apiserver.build import build
-from apiserver.registry.direct import Direct
 from apiserver.storage.memory import MemoryStorage
 from kubelet.build import Outlets, build_kubelet
 from kubelet.config import KubeletConfig
@@ -32,6 +31,7 @@ from kubelet.volumes.interface import Volumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
+from tests.support.direct import Direct
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.backoff import Backoff

@@ -7,7 +7,6 @@ from ipaddress import IPv4Network
 from prometheus_client import CollectorRegistry
 
 from apiserver.build import build
-from apiserver.registry.direct import Direct
 from apiserver.storage.memory import MemoryStorage
 from kubelet.build import Outlets, build_kubelet
 from kubelet.config import KubeletConfig
@@ -15,6 +14,7 @@ from kubelet.hollow import HollowNode, HollowNodes, Silent, hollow_machine
 from kubelet.metrics import KubeletMetrics
 from kubelet.runtimes import hollow_runtime
 from kubelet.status.manager import StatusManager
+from tests.support.direct import Direct
 from vaina.backoff import Backoff
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport

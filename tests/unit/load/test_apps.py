@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.apps import AppLoad, plan_apps
 from bench.load.cluster import RunningCluster
@@ -18,6 +17,7 @@ from bench.load.progress import Progress
 from bench.load.run import Run
 from bench.load.settings import RUN_LABEL, Settings
 from bench.load.workload import Apps, CreatePods
+from tests.support.direct import build_handlers
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import SystemClock

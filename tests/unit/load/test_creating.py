@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.create import Creator, Pace
 from bench.load.making import Making
@@ -20,6 +19,7 @@ from bench.load.settings import Settings
 from bench.load.steps import churn
 from bench.load.templates import POD_DEFAULT, Template
 from bench.load.workload import Churn
+from tests.support.direct import build_handlers
 from tests.support.tasks import running
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset

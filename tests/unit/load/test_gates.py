@@ -2,10 +2,10 @@
 
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.gates import Gates
 from bench.load.podset import PodSet
+from tests.support.direct import build_handlers
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import SystemClock

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load import frames
 from bench.load.agent import Agent, AgentError
 from bench.load.machines import MachineError, Machines, distinct
 from tests.support.command import CommandLine
+from tests.support.direct import build_handlers
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import SystemClock

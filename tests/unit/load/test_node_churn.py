@@ -6,11 +6,11 @@ from itertools import islice
 
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.node_churn import NodeChurn, churn_nodes, rotation
 from bench.load.settings import RUN_LABEL, Settings
 from bench.load.workload import ChurnNodes
+from tests.support.direct import build_handlers
 from tests.support.tasks import running
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.making import Making
 from bench.load.observe import Observer
 from bench.load.owners import OwnedPods, OwnerCreator
 from bench.load.parse import WORKLOADS, WorkloadError, parse_cases
 from bench.load.settings import RUN_LABEL, Settings
+from tests.support.direct import build_handlers
 from tests.support.tasks import running
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport

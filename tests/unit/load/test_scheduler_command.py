@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.scheduler_command import CommandScheduler, SchedulerCommand, SchedulerError
+from tests.support.direct import build_handlers
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport, Metadata
 from vaina.clock import SystemClock

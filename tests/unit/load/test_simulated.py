@@ -2,11 +2,11 @@
 
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.settings import RUN_LABEL
 from bench.load.simulated import Simulation, parse_delays
 from kubelet.runtime.hollow.stages import TIMED
+from tests.support.direct import build_handlers
 from tests.support.tasks import running
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load.arrivals import Arrivals
 from bench.load.departures import Departures
@@ -19,6 +18,7 @@ from bench.load.report import metrics_of
 from bench.load.report_text import table
 from bench.load.steady import Steady, SteadyPlan, plan_steady, sum_up, words
 from bench.load.workload import CreatePods, Lifetimes
+from tests.support.direct import build_handlers
 from tests.support.tasks import running
 from tests.unit.load.loads import measurement, report
 from vaina.client.clientset import Clientset

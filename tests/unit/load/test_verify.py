@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.memory import MemoryStorage
 from bench.load import verify
 from bench.load.recording import Recording
 from bench.load.verify import Thoroughness, Verifying
+from tests.support.direct import build_handlers
 from tests.support.tasks import running
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.client.clientset import Clientset

@@ -23,6 +23,10 @@ PLANTED = {
     "a decision of the kubelet imports who carries it out": ("kubelet.decide.compute", "kubelet.pod.execute"),
     "what volumes stand on imports a kind": ("kubelet.volumes.payload", "kubelet.volumes.plugins.table"),
     "a decision does I/O": ("controller.job.reconcile", "socket"),
+    "the plain path imports an accelerator": (
+        "apiserver.registry.create.pipeline",
+        "apiserver.registry.create.templates",
+    ),
     "another module calls the etcd client": ("apiserver.registry.store", "aetcd"),
     "the judge imports the judged": ("bench.judge", "scheduler.cache.cache"),
 }

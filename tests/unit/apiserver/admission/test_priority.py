@@ -6,10 +6,10 @@ from contextlib import aclosing
 
 import pytest
 
-from apiserver.build import build_handlers
 from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.memory import MemoryStorage
 from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
+from tests.support.direct import build_handlers
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from apiserver.build import build
-from apiserver.registry.direct import Direct
 from apiserver.storage.interface import Change, Key, Stored, Version
 from apiserver.storage.memory import MemoryStorage
 from tests.support.apiserver import make_apiserver
+from tests.support.direct import Direct
 from vaina.api.core.v1 import pod_pb2, resource_quota_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport

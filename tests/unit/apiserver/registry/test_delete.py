@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from apiserver.registry.deletion import DeleteOptions, Verdict, decide
-from apiserver.registry.events import EventStrategy
 from apiserver.registry.pods import PodStrategy
+from apiserver.registry.strategies import EventStrategy
 from apiserver.registry.strategy import Strategy
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import event_pb2, pod_pb2

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from apiserver.build import build
-from apiserver.registry.direct import Direct
 from apiserver.storage.memory import MemoryStorage
+from tests.support.direct import Direct
 from vaina.api.core.v1 import node_pb2
 from vaina.api.kubelet.v1 import stats_service_pb2
 from vaina.client.clientset import Clientset

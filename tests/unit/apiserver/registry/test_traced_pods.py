@@ -5,9 +5,9 @@ import random
 import pytest
 
 from apiserver.build import App, build
-from apiserver.registry.direct import Direct
 from apiserver.registry.pod_traces import MAX_MESSAGE, MAX_WAITS
 from apiserver.storage.memory import MemoryStorage
+from tests.support.direct import Direct
 from vaina.api.core.v1 import namespace_pb2, pod_pb2
 from vaina.api.trace.v1 import trace_service_pb2
 from vaina.client.clientset import Clientset

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from apiserver.build import build
-from apiserver.registry.direct import Direct
 from apiserver.registry.table import STRATEGIES
 from apiserver.storage.interface import Change, Key, KeyConflict, Stored
 from apiserver.storage.memory import MemoryStorage
 from tests.support.apiserver import Harness, make_apiserver
+from tests.support.direct import Direct
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import event_pb2, limit_range_pb2, pod_pb2
 from vaina.client.clientset import Clientset

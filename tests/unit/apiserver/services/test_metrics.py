@@ -6,9 +6,9 @@ import random
 from prometheus_client import CollectorRegistry
 
 from apiserver.build import build
-from apiserver.registry.direct import Direct
 from apiserver.services.metrics import RequestMetrics
 from apiserver.storage.memory import MemoryStorage
+from tests.support.direct import Direct
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.errors import NotFound

@@ -120,20 +120,6 @@ def test_an_event_is_framed_as_protobuf_writes_it(size: int) -> None:
     )
 
 
-@pytest.mark.parametrize("size", [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152])
-def test_the_first_record_is_found(size: int) -> None:
-    data = b"\x0a" + codec.varint(size) + b"x" * size
-    begin = len(data) - size
-    assert codec.record_at_start(data + b"rest", 0x0A) == (begin, len(data))
-    assert codec.record_at_start(data, 0x12) is None
-    assert codec.record_at_start(data[:-1], 0x0A) is None
-
-
-@pytest.mark.parametrize("data", [b"", b"\x0a", b"\x0a\x80", b"\x0a" + b"\xff" * 9 + b"\x01"])
-def test_what_has_no_first_record_is_none(data: bytes) -> None:
-    assert codec.record_at_start(data, 0x0A) is None
-
-
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 def test_a_bookmark_is_an_object_of_any_kind_with_a_version_alone(kind: Kind[Any]) -> None:
     plain = kind.message.FromString(codec.bookmark(Version(9)))

@@ -6,7 +6,6 @@ import pytest
 from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage import codec
-from apiserver.storage.etcd.answers import WatchAnswer, read_answer
 from apiserver.storage.etcd.events import EventReader
 from apiserver.storage.etcd.leases import lease_id, ttl_of
 from apiserver.storage.interface import EventType, Key, Unreadable, Version
@@ -34,17 +33,17 @@ def gone(name: str, revision: int, before: int = 0) -> kv_pb2.Event:
 
 def answer(
     *events: kv_pb2.Event, revision: int = 0, fragment: bool = False, created: bool = False
-) -> WatchAnswer:
+) -> rpc_pb2.WatchResponse:
     response = rpc_pb2.WatchResponse(events=events, fragment=fragment, created=created)
     response.header.revision = revision or (events[-1].kv.mod_revision if events else 0)
-    return read_answer(response.SerializeToString())
+    return response
 
 
 def reader(after: int = 0, unreadable: list[Unreadable] | None = None) -> EventReader:
     return EventReader(Version(after), PREFIX, (unreadable if unreadable is not None else []).append)
 
 
-def read(found: EventReader, *responses: WatchAnswer) -> list[tuple[str, str, int]]:
+def read(found: EventReader, *responses: rpc_pb2.WatchResponse) -> list[tuple[str, str, int]]:
     return [
         (event.type.value, event.key.rpartition("/")[2], event.version)
         for response in responses

@@ -4,7 +4,8 @@ anything.
 
 import pytest
 
-from apiserver.storage.fanout import Fanout, Subscription
+from apiserver.storage.fanout import Fanout
+from apiserver.storage.groups import Subscription
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection

@@ -13,6 +13,7 @@ from apiserver.storage.interface import CONSISTENT, Key, Page, Read, StorageEven
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
+from tests.support.frames import frames_of
 from tests.support.tasks import running
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import ApiError, Expired, Unavailable
@@ -155,7 +156,7 @@ async def test_a_watch_whose_version_is_gone_lists_again_and_ends_the_streams(wo
     # Who resumes gets what the new cache never saw as an event, from the storage.
     async with aclosing(world.cacher.watch_selection(Selection(PREFIX), after=start)) as watch:
         batch = await anext(watch)
-        assert [(frame.type, frame.version) for frame in batch.frames] == [
+        assert [(frame.type, frame.version) for frame in frames_of(batch)] == [
             ("ADDED", versions.version_of(2, 0))
         ]
 

@@ -7,13 +7,15 @@ from random import Random
 
 import pytest
 
-from apiserver.storage.cacher import Cacher, WatchBatch
+from apiserver.storage.cacher import Cacher
 from apiserver.storage.history import MAX_PORTIONS
 from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
+from apiserver.storage.watch_stream import WatchBatch
+from tests.support.frames import frames_of
 from tests.support.tasks import running
 from vaina.api.core.v1 import config_pb2, pod_pb2
 from vaina.errors import ApiError, Expired, Unavailable
@@ -86,7 +88,7 @@ async def names_of(watch: AsyncIterator[WatchBatch], last: str) -> list[str]:
     async with asyncio.timeout(10):
         while last not in found:
             batch = await anext(watch)
-            found += [pod_pb2.Pod.FromString(frame.object).metadata.name for frame in batch.frames]
+            found += [pod_pb2.Pod.FromString(frame.object).metadata.name for frame in frames_of(batch)]
     return found
 
 
@@ -132,7 +134,7 @@ async def test_selections_see_what_enters_and_leaves_them(memory: Counted) -> No
         selection = Selection(PODS, labels=parse_label_selector("even=True"))
         async with aclosing(cacher.watch_selection(selection, after=start)) as watch:
             batch = await anext(watch)
-            assert [frame.type for frame in batch.frames] == ["DELETED"]
+            assert [frame.type for frame in frames_of(batch)] == ["DELETED"]
 
 
 async def test_who_is_too_far_behind_for_the_ring_gets_portions(memory: Counted) -> None:

@@ -8,13 +8,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from apiserver.storage import versions
 from apiserver.storage.cached import CacheEvent
-from apiserver.storage.fanout import Fanout, Subscription
+from apiserver.storage.fanout import Fanout
+from apiserver.storage.groups import Subscription
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
 from apiserver.storage.judging import judge_of
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
 from apiserver.storage.watch_cache import WatchCache
-from vaina.api.core.v1 import pod_pb2
+from vaina.api.core.v1 import pod_pb2, pod_service_pb2
 from vaina.errors import Expired
 from vaina.kinds import POD
 from vaina.objects.selectors import parse_field_selector, parse_label_selector
@@ -231,15 +232,21 @@ def test_an_object_that_cannot_be_parsed_is_kept_and_selected_by_no_label() -> N
     assert selected(cache, SELECTIONS["label"]) == []
 
 
+def _sent(event: CacheEvent, kind: EventType) -> pod_pb2.Pod:
+    """Return the Pod of an event as it goes out."""
+    [sent] = pod_service_pb2.PodWatchResponse.FromString(event.wire_as(kind)).events
+    return sent.object
+
+
 def test_leaving_a_selection_sends_the_last_state_that_was_selected_at_the_version_of_the_event() -> None:
     cache = WatchCache(resource_of(POD), capacity=3)
     before, after = pod(KEYS[0], "web", "", ""), pod(KEYS[0], "db", "", "")
     cache.apply_all([event(EventType.ADDED, KEYS[0], 200, before)])
     (cached,) = cache.apply_all([event(EventType.MODIFIED, KEYS[0], 300, after)])
     assert cached.type_for(judge_of(POD_RESOURCE, SELECTIONS["label"])) is EventType.DELETED
-    sent = pod_pb2.Pod.FromString(cached.object_as(EventType.DELETED))
+    sent = _sent(cached, EventType.DELETED)
     assert (sent.metadata.labels["app"], sent.metadata.resource_version) == ("web", "300")
-    assert pod_pb2.Pod.FromString(cached.object_as(EventType.MODIFIED)).metadata.labels["app"] == "db"
+    assert _sent(cached, EventType.MODIFIED).metadata.labels["app"] == "db"
 
 
 def test_a_foreign_transaction_that_puts_after_it_deletes_keeps_the_ring_in_order() -> None:
@@ -251,7 +258,7 @@ def test_a_foreign_transaction_that_puts_after_it_deletes_keeps_the_ring_in_orde
     cache.apply_all([event(EventType.DELETED, KEYS[1], revision + 1)])
     (put,) = cache.apply_all([event(EventType.ADDED, KEYS[2], revision)])
     assert (put.version, put.entry.stored.version) == (revision + 1, revision)
-    assert pod_pb2.Pod.FromString(put.object_as(EventType.ADDED)).metadata.resource_version == str(revision)
+    assert _sent(put, EventType.ADDED).metadata.resource_version == str(revision)
     after = cache.events_since(Version(201))
     assert after is not None
     assert [item.version for item in after] == [revision, revision + 1, revision + 1]

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from apiserver.build import build
-from apiserver.registry.direct import Direct
 from apiserver.registry.metadata import ALPHABET, generate_name
 from apiserver.storage.interface import Put, PutResult
 from apiserver.storage.memory import MemoryStorage
 from tests.support.apiserver import Harness
+from tests.support.direct import Direct
 from vaina.api.core.v1 import config_pb2, namespace_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport

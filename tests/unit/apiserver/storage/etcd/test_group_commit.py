@@ -55,7 +55,11 @@ def _nested() -> Any:
 
 async def test_a_batch_whose_revision_etcd_no_longer_has_is_unknown_and_the_next_goes_out() -> None:
     commit = GroupCommit(
-        cast(EtcdClient, Restored()), "a", clock=FakeClock(), rng=Random(1), metrics=StorageMetrics()
+        cast(EtcdClient, Restored()),
+        "a",
+        clock=FakeClock(),
+        rng=Random(1),
+        metrics=StorageMetrics(),
     )
     async with running(commit.run()):
         with pytest.raises(Unavailable, match="the outcome is unknown"):
@@ -82,7 +86,11 @@ class Weighed(Write):
 
 async def test_what_callers_who_gave_up_wanted_to_write_is_not_kept_while_etcd_says_nothing() -> None:
     commit = GroupCommit(
-        cast(EtcdClient, Silent()), "a", clock=FakeClock(), rng=Random(1), metrics=StorageMetrics()
+        cast(EtcdClient, Silent()),
+        "a",
+        clock=FakeClock(),
+        rng=Random(1),
+        metrics=StorageMetrics(),
     )
     kept = weakref.WeakSet[Weighed]()
 

@@ -16,7 +16,6 @@ from apiserver.storage.etcd.store import EtcdStorage
 from apiserver.storage.interface import Key, Put
 from apiserver.storage.metrics import StorageMetrics
 from tests.support.tasks import running
-from tests.support.txns import read_txn
 from vaina.testing.clock import FakeClock, settle
 
 META = ("v1", "Thing")
@@ -39,7 +38,7 @@ class Etcd:
     async def txn(self, request: Any, operation: str) -> Any:
         puts = [
             part.request_put if part.HasField("request_put") else part.request_txn.success[0].request_put
-            for part in read_txn(request).success
+            for part in request.success
         ]
         self.sizes.append(len(puts) - 1)
         if any(put.lease for put in puts):
@@ -80,7 +79,13 @@ def _writes(first: int, count: int) -> Sequence[Write]:
 
 async def test_under_load_writes_gather_for_a_moment_and_many_or_a_lone_one_go_at_once() -> None:
     etcd, clock = Etcd(), FakeClock()
-    commit = GroupCommit(cast(EtcdClient, etcd), "a", clock=clock, rng=Random(1), metrics=StorageMetrics())
+    commit = GroupCommit(
+        cast(EtcdClient, etcd),
+        "a",
+        clock=clock,
+        rng=Random(1),
+        metrics=StorageMetrics(),
+    )
     async with running(commit.run()), asyncio.TaskGroup() as group:
 
         async def submit(first: int, count: int) -> None:

@@ -11,7 +11,6 @@ from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 
 from apiserver.storage import versions
 from apiserver.storage.etcd.client import EtcdClient
-from apiserver.storage.etcd.own_writes import OwnWrites
 from apiserver.storage.etcd.watcher import Watcher
 from apiserver.storage.interface import Key, Version
 from apiserver.storage.metrics import StorageMetrics
@@ -69,7 +68,7 @@ async def etcd() -> AsyncIterator[tuple[Etcd, EtcdClient]]:
 
 
 def watcher_of(client: EtcdClient) -> Watcher:
-    return Watcher(client, previous=False, unreadable=lambda key: None, own_writes=OwnWrites())
+    return Watcher(client, previous=False, unreadable=lambda key: None)
 
 
 async def test_who_gives_up_asking_for_progress_does_not_end_the_watch_of_all() -> None:

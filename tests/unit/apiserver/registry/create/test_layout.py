@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.registry.layout import NAME, UID, Layout, Layouts, Place, layout_of
+from apiserver.registry.create.layout import NAME, UID, Layout, Layouts, Place, layout_of
 from vaina.api.core.v1 import event_pb2, pod_pb2
 from vaina.kinds import KINDS
 from vaina.testing.builders import make_pod
@@ -51,8 +51,6 @@ def test_an_object_of_the_layout_has_its_texts_and_is_made_of_them(labels: int, 
     data, texts = _encoded(other), [b"api", other.metadata.uid.encode()]
     assert layout.texts(data) == texts
     assert layout.fill(texts) == data
-    assert layout.front(texts, data) == data[: len(data) - len(layout.last)]
-    assert layout.front([b"abc", texts[1]], data) is None
 
 
 def test_a_layout_that_is_remembered_is_used_for_what_has_it_alone() -> None:

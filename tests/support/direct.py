@@ -1,14 +1,14 @@
 """Selections straight over a `Storage`, without a watch cache: every object is decoded to see whether it is
-selected.
+selected. And the apiserver's handlers over that.
 
-For tests over `MemoryStorage` and for reading: it says in the fewest lines what `Cacher` must do. Slow where
-many watch.
+It says in few lines what `Cacher` must do. Slow where many watch.
 """
 
+import random
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
+from apiserver.build import build
 from apiserver.storage import codec
-from apiserver.storage.cacher import Frame, WatchBatch
 from apiserver.storage.interface import (
     CONSISTENT,
     Change,
@@ -25,8 +25,12 @@ from apiserver.storage.outlet import Outlet
 from apiserver.storage.paging import PageFiller
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
+from apiserver.storage.watch_stream import WatchBatch
+from tests.support.frames import Frame
+from vaina.clock import Clock
 from vaina.errors import Expired
 from vaina.kinds import KINDS_BY_GVK
+from vaina.serving.handlers import Handlers
 
 
 class Direct:
@@ -53,10 +57,6 @@ class Direct:
 
     def peek(self, key: Key, at_least: Version) -> Stored | None:
         """Know nothing: there is no cache."""
-
-    def peeker(self, prefix: Key) -> Callable[[Key], Stored | None]:
-        """Know nothing: there is no cache."""
-        return lambda key: self.peek(key, Version(0))
 
     def changed(self, prefix: Key) -> Version | None:
         """Know nothing: there is no cache."""
@@ -111,6 +111,11 @@ class Direct:
                 yield _batch(frames, events[-1].version)
 
 
+def build_handlers(storage: Storage, clock: Clock, *, rng: random.Random | None = None) -> Handlers:
+    """Make the handlers of an apiserver straight over a storage, without a watch cache."""
+    return build(Direct(storage), clock, rng=rng).handlers
+
+
 def _frames(selection: Selection, events: Sequence[StorageEvent], bookmarks: bool) -> Iterable[Frame]:
     for event in events:
         if event.type is EventType.BOOKMARK:
@@ -152,4 +157,4 @@ def _frame(kind: EventType, stored: Stored, version: Version) -> Frame:
 
 def _batch(frames: Sequence[Frame], version: Version) -> WatchBatch:
     parts = [codec.event_frame(frame.type, frame.object) for frame in frames]
-    return WatchBatch(frames, b"".join((*parts, codec.version_frame(version))), version)
+    return WatchBatch(len(frames), b"".join((*parts, codec.version_frame(version))), version)

@@ -1,5 +1,4 @@
-"""Where given texts stand in an encoded object: names, and what an Event is about. Pure. Called by
-`create.templates` and `bound`.
+"""Where given texts stand in an encoded object: names, and what an Event is about. Pure. Called by `templates`.
 
 Texts are found by the numbers of their fields. Two objects of one layout have texts of the same lengths, and
 everything between the texts is the same, lengths of messages included. So one comparison tells whether an
@@ -33,48 +32,32 @@ _VARINT, _FIXED64, _TEXT, _FIXED32 = 0, 1, 2, 5
 class Layout:
     """How an encoded object looks, but for its texts."""
 
-    __slots__ = ("_first", "_inner", "_parts", "_size", "_spans", "last", "places")
+    __slots__ = ("_first", "_inner", "_last", "_parts", "_size", "_spans", "places")
 
     def __init__(self, data: bytes, spans: Sequence[tuple[Place, int, int]]) -> None:
-        """Make the layout of an object.
-
-        Args:
-            data: the object.
-            spans: its texts: which they are, where they begin and end; in the order in which they stand.
-        """
+        """Make the layout of an object; `spans`: which texts it has, where each begins and ends."""
         self.places = tuple(place for place, _, _ in spans)
         self._size, self._spans = len(data), tuple((begin, end) for _, begin, end in spans)
         between, at = list[bytes](), 0
         for begin, end in self._spans:
             between.append(data[at:begin])
             at = end
-        #: what follows the last text
-        self.last = data[at:]
+        self._last = data[at:]
         self._first = between[0]
         self._inner = tuple(
             (end, end + len(piece), piece) for (_, end), piece in zip(self._spans, between[1:], strict=False)
         )
         # With room for each text.
-        self._parts = [part for piece in between for part in (piece, b"")] + [self.last]
+        self._parts = [part for piece in between for part in (piece, b"")] + [self._last]
 
     def texts(self, data: bytes) -> list[bytes] | None:
         """Return the texts of an object; None when it has another layout."""
-        if len(data) != self._size or not data.startswith(self._first) or not data.endswith(self.last):
+        if len(data) != self._size or not data.startswith(self._first) or not data.endswith(self._last):
             return None
         for begin, end, piece in self._inner:
             if data[begin:end] != piece:
                 return None
         return [data[begin:end] for begin, end in self._spans]
-
-    def front(self, texts: Sequence[bytes], data: bytes) -> bytes | None:
-        """Return an object without what follows its last text; None when it has other texts than these, or
-        another layout.
-        """
-        parts = self._parts[:-1]
-        parts[1::2] = texts
-        front = b"".join(parts)
-        is_it = len(data) == self._size and data.startswith(front) and data.endswith(self.last)
-        return front if is_it and len(front) + len(self.last) == self._size else None
 
     def fill(self, texts: Sequence[bytes]) -> bytes:
         """Return the object with these texts, which have the lengths of the layout's."""
@@ -90,9 +73,7 @@ class Layouts:
         self._found: dict[tuple[int, Sequence[Place]], Layout] = {}
 
     def of(self, data: bytes, places: Sequence[Place]) -> Layout | None:
-        """Return what `layout_of` does, or a layout that it returned for another object and that this one
-        has, too.
-        """
+        """Return what `layout_of` does, or the layout of an earlier object that this one has, too."""
         key = len(data), places
         known = self._found.get(key)
         if known is not None and known.texts(data) is not None:
@@ -106,16 +87,11 @@ class Layouts:
 
 
 def layout_of(data: bytes, places: Sequence[Place]) -> Layout | None:
-    """Return the layout of an encoded object.
+    """Return the layout of an encoded object; texts that it does not have are left out.
 
-    Args:
-        data: the object.
-        places: its texts, in the order of the fields' numbers; those that it does not have are left out.
-
-    Returns:
-        None when it has no name, when a field on the way to a text is there twice (the last one would count,
-        or they would be put together), when they stand in another order, when there are too many to look
-        through, or when it cannot be read.
+    None when it has no name, when a field on the way to a text is there twice (the last one would count, or
+    they would be merged), when texts stand in another order than `places`, when there are too many fields to
+    look through, or when it cannot be read.
     """
     spans: list[tuple[Place, int, int]] = []
     try:
@@ -151,9 +127,7 @@ def _find(
 
 
 def _records(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the fields of an encoded message: number, wire type, where the content begins and ends. Raises
-    IndexError, ValueError.
-    """
+    """Yield each field: number, wire type, begin, end of the content. Raises IndexError, ValueError."""
     at = begin
     while at < end:
         tag, at = _varint(data, at)

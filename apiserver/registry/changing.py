@@ -1,0 +1,161 @@
+"""Changes of objects by pure functions: compare-and-swap on what is stored, one object or many at once.
+
+The second part of the generic store (`store`): updates, patches, writes of the status and bindings come here.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, NamedTuple
+
+from apiserver import refusals
+from apiserver.context import Context
+from apiserver.registry import deletion
+from apiserver.registry.create.pipeline import FAIR, Creator
+from apiserver.registry.strategy import M
+from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Put, Stored, Version
+from vaina.errors import ApiError
+from vaina.objects import field_path
+
+#: how often storage, which itself tries some thirty times, is asked to write what others were quicker to
+#: change
+_ROUNDS = 16
+
+
+class Edit(NamedTuple, Generic[M]):
+    """A change of one object by a pure function, which gets a copy of its own."""
+
+    ctx: Context
+    namespace: str
+    name: str
+    #: may raise ApiErrors; may run several times. What a kind has of its own (binding, scale) is not
+    #: validated.
+    build: Callable[[M], M]
+    #: must be the object's, when it is not empty
+    uid: str = ""
+    #: must be the stored one, when there is one
+    version: Version | None = None
+    #: whether there must be one
+    needs_version: bool = False
+
+
+class Changer(Creator[M]):
+    """Changes objects of one kind. Holds no state of its own."""
+
+    async def change(self, edit: Edit[M]) -> Stored:
+        """Change an object. Raises NotFound, Conflict, and what the function raises.
+
+        When the change removes the object by taking its last finalizer, the answer is what the change made of
+        it, as upstream's is (apiserver `registry/generic/registry/store.go`, deleteWithoutFinalizers).
+        """
+        made: M | None = None
+
+        def apply(current: Stored) -> Change:
+            nonlocal made
+            made, wanted = self._apply(edit, current)
+            return wanted
+
+        stored = await self._write(edit.ctx, edit.namespace, edit.name, apply)
+        if made is not None and deletion.is_done(made, self.strategy):
+            return stored._replace(data=self._encode(made))
+        return stored
+
+    async def change_all(self, makers: Sequence[Callable[[], Edit[M]]]) -> Sequence[Stored | ApiError]:
+        """Change objects; return for each, in its place, what its edit and `change` would return or raise.
+
+        What the cache has is changed and written with one call to storage. Everything else is done again by
+        itself: an object that the cache does not have, a conflict, a refusal (the cache may be stale).
+        """
+        puts: dict[int, Put] = {}
+        for index, make in enumerate(makers):
+            if index % FAIR == FAIR - 1:
+                await self.give_way()
+            try:
+                put = self._put_from_cache(make())
+            except ApiError:
+                continue
+            if put is not None:
+                puts[index] = put
+        written = await self._put_all(list(puts.values()))
+        results: dict[int, Stored | ApiError] = {
+            index: result
+            for index, result in zip(puts, written, strict=True)
+            if isinstance(result, Stored | ApiError)
+        }
+
+        async def change(make: Callable[[], Edit[M]]) -> Stored:
+            return await self.change(make())
+
+        async with asyncio.TaskGroup() as group:
+            left = [index for index in range(len(makers)) if index not in results]
+            tasks = {index: group.create_task(outcome(change(makers[index]))) for index in left}
+        results |= {index: task.result() for index, task in tasks.items()}
+        return [results[index] for index in range(len(makers))]
+
+    def _put_from_cache(self, edit: Edit[M]) -> Put | None:
+        """Return how to write a change of what the cache has; None: read what is stored. Raises ApiErrors."""
+        current = self.peek(edit.namespace, edit.name)
+        if current is None or edit.ctx.dry_run:
+            return None
+        _, wanted = self._apply(edit, current)
+        if wanted.data is None or wanted.data == current.data:
+            return None
+        return Put(current.key, wanted.data, current.type_meta, current.version, wanted.ttl_seconds)
+
+    def _apply(self, edit: Edit[M], current: Stored) -> tuple[M, Change]:
+        """Return what a change makes of what is stored, and what storage is to do."""
+        old = self.decode(current)
+        before: Any = old.metadata  # type: ignore[attr-defined]  # every kind has metadata
+        if edit.uid and edit.uid != before.uid:
+            raise refusals.wrong_uid(self.kind, edit.name, edit.uid, before.uid)
+        if edit.needs_version and not edit.version:
+            error = field_path.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise refusals.invalid(self.kind, edit.name, [error])
+        if edit.version and edit.version != current.version:
+            raise refusals.conflict(self.kind, edit.name)
+        new = edit.build(old)
+        if deletion.is_done(new, self.strategy):
+            return new, Change(None)
+        return new, Change(self._encode(new), self.strategy.ttl_seconds or current.ttl_seconds)
+
+    async def _write(
+        self, ctx: Context, namespace: str, name: str, change: Callable[[Stored], Change]
+    ) -> Stored:
+        """Write what a function makes of what is stored, or try it. Raises NotFound, Conflict."""
+        key = self.key(namespace, name)
+        removed = False
+
+        def observed(current: Stored) -> Change:
+            nonlocal removed
+            wanted = change(current)
+            removed = wanted.data is None
+            return wanted
+
+        if ctx.dry_run:
+            current = await self.get(namespace, name)
+            wanted = observed(current)
+            return current if wanted.data is None else current._replace(data=wanted.data)
+        try:
+            stored = await self._write_stored(key, observed)
+        except KeyMissing:
+            raise refusals.not_found(self.kind, name) from None
+        except KeyConflict:
+            raise refusals.conflict(self.kind, name) from None
+        if removed and self._observer is not None:
+            self._observer.removed(self.decode(stored))
+        return stored
+
+    async def _write_stored(self, key: Key, change: Callable[[Stored], Change]) -> Stored:
+        """Write, though others are quicker. `change` refuses a version that its caller does not want."""
+        for _ in range(_ROUNDS - 1):
+            with contextlib.suppress(KeyConflict):
+                return await self.storage.guaranteed_update(key, change)
+        return await self.storage.guaranteed_update(key, change)
+
+
+async def outcome(write: Awaitable[Stored]) -> Stored | ApiError:
+    """Return what a write returns, or the ApiError that it raises."""
+    try:
+        return await write
+    except ApiError as error:
+        return error
