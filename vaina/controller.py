@@ -4,8 +4,7 @@ The only loop; every controller is this with its own `sync`.
 
 Level-triggered: an event says "look again", never what to do. A sync that fails is tried again with back-off,
 in this one place. Follows the shape that client-go's workers and controller-runtime's `Reconcile(request)`
-share. The cluster's own controllers stand on it (`controller/base.py`), and whoever writes another one
-(`docs/sdk.md`).
+share. The cluster's own controllers use it (`controller/base.py`), and so do others' (`docs/sdk.md`).
 """
 
 import asyncio
@@ -97,8 +96,8 @@ class Controller(ABC):
 
         Args:
             informer: of the objects.
-            key_of: the key of an object, several, or None for "nobody's". Of an update both states are asked,
-                so that a key that an object no longer concerns is looked at as well.
+            key_of: returns the key that an object concerns, several, or None. It is asked of both states of an
+                update, so that a key that the object no longer concerns is looked at as well.
         """
 
         def look(*states: M) -> None:

@@ -1,12 +1,12 @@
 """The shell around ListWatch: opens watches, feeds the store, comes back after every kind of end.
 
-Back-off is jittered and short (I17): after a failure 0.2 s, doubling to 5 s, or to 1.5 s while nobody answers
-(decision 187); none after a stream that ended in good order, unless it was short, and none after the first
-Expired. Nothing is lost by a gap: a stream is resumed after its last version, or everything is listed again.
+Back-off is jittered and short (I17): after a failure 0.2 s, doubling to 5 s, or to 1.5 s while no server
+answers (decision 187). There is none after a stream that ended with OK, unless it was short, and none after the
+first Expired. A gap loses nothing: a stream resumes after its last version, or everything is listed again.
 
-A server that does not have the version to resume from yet may lag, then the watch is opened again; when a
-quorum read has not it either, the storage went back in time (decision 024): the watch is never resumed, and a
-list taken only once it is newer.
+A server that does not have the version to resume from may lag: the watch is opened again. When a quorum read
+does not have it either, the storage went back in time (decision 024): the watch is never resumed, and a list is
+taken only once it is newer.
 """
 
 import random

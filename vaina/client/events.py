@@ -324,7 +324,7 @@ class EventRecorder:
 
     async def _count_up(self, key: Key, item: _Known) -> None:
         changed = self._message(item)
-        # Whoever else wrote meanwhile, the newest count is what matters: no version, so no conflict.
+        # No version, so no conflict: the newest count is what matters.
         changed.metadata.uid = item.uid or ""
         try:
             await self._client.update(changed)

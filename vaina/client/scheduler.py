@@ -1,13 +1,14 @@
-"""A client of a scheduler's own service (`SchedulerService`).
+"""A client of a scheduler's own service (`SchedulerService`)."""
 
-Why, how many, what it decided, and whether its columns are true.
-"""
+from typing import Final, TypeVar
 
-from typing import Final
+from google.protobuf.message import Message
 
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
 from vaina.client.transport import Transport
+
+A = TypeVar("A", bound=Message)
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["SchedulerService"].full_name
 #: of a call: simulations on large clusters take seconds
@@ -32,30 +33,31 @@ class SchedulerClient:
     ) -> pb.ExplainResponse:
         """Ask about a Pod by name or uid, or about one that need not exist. Raises NotFound, BadRequest."""
         request = pb.ExplainRequest(namespace=namespace, name=name, uid=uid, pod=pod, limit=limit)
-        return pb.ExplainResponse.FromString(await self._call("Explain", request.SerializeToString()))
+        return await self._call("Explain", request, pb.ExplainResponse)
 
     async def fit(self, pod: pod_pb2.Pod, *, max_copies: int = 0) -> pb.FitResponse:
         """Ask how many copies of a Pod would fit now. Raises BadRequest."""
         request = pb.FitRequest(pod=pod, max_copies=max_copies)
-        return pb.FitResponse.FromString(await self._call("Fit", request.SerializeToString()))
+        return await self._call("Fit", request, pb.FitResponse)
 
     async def verify(self, *, against_apiserver: bool = False, max_differences: int = 0) -> pb.VerifyResponse:
         """Compare the scheduler's columns with the API objects."""
         request = pb.VerifyRequest(against_apiserver=against_apiserver, max_differences=max_differences)
-        return pb.VerifyResponse.FromString(await self._call("Verify", request.SerializeToString()))
+        return await self._call("Verify", request, pb.VerifyResponse)
 
     async def list_decisions(
         self, namespace: str = "", name: str = "", *, uid: str = "", limit: int = 0
     ) -> pb.ListDecisionsResponse:
         """Ask for past decisions, newest first; of one Pod when it is named."""
         request = pb.ListDecisionsRequest(namespace=namespace, name=name, uid=uid, limit=limit)
-        return pb.ListDecisionsResponse.FromString(
-            await self._call("ListDecisions", request.SerializeToString())
-        )
+        return await self._call("ListDecisions", request, pb.ListDecisionsResponse)
 
     async def close(self) -> None:
         """End all calls and the connection."""
         await self._transport.close()
 
-    async def _call(self, method: str, request: bytes) -> bytes:
-        return await self._transport.unary(f"/{SERVICE}/{method}", request, timeout=self._timeout)
+    async def _call(self, method: str, request: Message, answer: type[A]) -> A:
+        data = request.SerializeToString()
+        return answer.FromString(
+            await self._transport.unary(f"/{SERVICE}/{method}", data, timeout=self._timeout)
+        )

@@ -149,7 +149,7 @@ class LeaderElector:
                 self._wake.clear()
         except asyncio.CancelledError:
             if self._unsure:
-                # It may be ours, and nobody would know.
+                # The Lease may be held by this process, whose last write was not answered.
                 await self._look()
                 await self._release()
             raise

@@ -2,9 +2,8 @@
 
 Called by the kubelets, for their routes, and by the controller that gives ranges out.
 
-A Node's podCIDR is what somebody wrote, and whoever can write a Node could draw another's traffic to himself
-by it. So one is believed within the cluster's ranges only, and of two that have addresses in common the older
-Node's.
+A client that may write a Node could draw another Node's traffic by its podCIDR. So a podCIDR counts within the
+cluster's ranges only, and of two that overlap the older Node's counts.
 """
 
 from bisect import bisect, insort
@@ -18,8 +17,8 @@ from vaina.api.core.v1 import node_pb2
 def kept_ranges(nodes: Iterable[node_pb2.Node], within: Sequence[IPv4Network]) -> dict[str, IPv4Network]:
     """Return the ranges that count, by the names of their Nodes: no two of them overlap.
 
-    Nodes are asked in the order of their age; those of one second by uid, which nobody chooses. One whose
-    range overlaps that of an older one has none of it, and keeps nothing from the younger ones either.
+    Nodes are taken in the order of their age, those of one second by uid, which no client chooses. A Node whose
+    range overlaps an older one's has none, and keeps nothing from younger ones.
 
     Args:
         nodes: all there are.

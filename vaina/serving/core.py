@@ -17,7 +17,7 @@ class Core(Protocol):
 
 
 class CallTasks(cygrpc.AioServer):  # type: ignore[misc]  # the core has no types
-    """grpc.aio's server, except for calls of methods that nobody has registered: it survives their paths.
+    """grpc.aio's server, except that it survives the paths of calls whose method is not registered.
 
     grpc.aio (up to 1.85) decodes the path of such a call in its only loop, outside any `try`: one byte that
     is not UTF-8 ends the server and every call with it. Here the call is answered with UNIMPLEMENTED in a
@@ -32,7 +32,7 @@ class CallTasks(cygrpc.AioServer):  # type: ignore[misc]  # the core has no type
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def _make_request_call_future(self, method: bytes | None) -> Any:
-        """Return what the server waits for: the next call of a method; None: of methods nobody registered."""
+        """Return what the server waits for: the next call of a method; None: of unregistered methods."""
         return super()._make_request_call_future(method) if method else self._keep(self._refuse_unknown())
 
     async def _refuse_unknown(self) -> NoReturn:

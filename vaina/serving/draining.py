@@ -1,15 +1,14 @@
-"""The end of a server, so that no request is lost: who is told what, and in which order (decision 033).
+"""The end of a server in four steps, so that no request is lost (decision 033).
 
-    1  health says NOT_SERVING; everything is served as before for `delay_seconds`, so that whoever looks at
-       health goes elsewhere
-    2  for `refuse_seconds` new calls are answered UNAVAILABLE, nothing done, with a delay: a client falls
-       silent before it is sent away
-    3  GOAWAY; nothing is accepted any more; server streams end one after the other within `streams_seconds`,
-       each between two messages, with OK: their clients resume after the last of them, elsewhere, and not all
-       at once
+    1  health says NOT_SERVING; all calls are served for `delay_seconds` more: clients and balancers that look
+       at health go elsewhere
+    2  for `refuse_seconds` new calls are answered UNAVAILABLE with a delay, and nothing is done: clients fall
+       silent before they are sent away
+    3  the server sends GOAWAY and accepts nothing more; server streams end one after the other within
+       `streams_seconds`, each between two messages, with OK: their clients resume elsewhere, not all at once
     4  calls under way have until `calls_seconds` after 3; then they are cancelled
 
-The steps are the reference's (apiserver `pkg/server/genericapiserver.go`: --shutdown-delay-duration,
+The steps are upstream's (apiserver `pkg/server/genericapiserver.go`: --shutdown-delay-duration,
 --shutdown-send-retry-after, --shutdown-watch-termination-grace-period). Step 2 is there because gRPC's core
 answers CANCELLED to calls that cross the GOAWAY on the wire: a client would not know whether something was
 done.

@@ -197,7 +197,7 @@ async def guarded_stream(
 
 
 def _checked(answer: Any) -> bytes:
-    """Return what a handler answers. Raises TypeError when that can be sent to nobody."""
+    """Return what a handler answers. Raises TypeError when it is not bytes."""
     if not isinstance(answer, bytes):
         raise TypeError(f"a handler answered with {type(answer).__name__}, not with bytes")
     return answer

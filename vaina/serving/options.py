@@ -21,8 +21,8 @@ MAX_STREAMS: Final = 100
 #: connections of all clients: 5,000 nodes have two each
 MAX_CONNECTIONS: Final = 16_000
 #: Calls that the core has and Python has not yet asked for. From here on the core turns calls away by chance,
-#: from twice as many on all of them: cheaply, and with CANCELLED for whomever it hits. Longer, and everybody
-#: waits beyond their deadlines: opening a call takes 0.3 ms, a watch 1 ms.
+#: from twice as many on all of them: cheaply, with CANCELLED. If the queue were longer, calls would wait
+#: beyond their deadlines: opening a call takes 0.3 ms, a watch 1 ms.
 MAX_PENDING: Final = 4_000
 #: a connection says who it is within this time: TCP to HTTP/2 preface, and SETTINGS to their acknowledgement
 #: (row 99)
@@ -43,9 +43,9 @@ def server_options(*, max_connections: int = MAX_CONNECTIONS) -> tuple[tuple[str
         # acknowledged our SETTINGS; `vaina.serving.server` counts itself before that.
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
-        # No request is decompressed (nor is one by Kubernetes' apiserver): 50 kB may be 50 MiB, and the core
-        # would find out on all processors before anybody can refuse it. The bit is "identity"; whoever sends
-        # another encoding is told UNIMPLEMENTED by its header alone.
+        # No request is decompressed, as in Kubernetes' apiserver: 50 kB may be 50 MiB, and the core would
+        # decompress it before a handler can refuse it. The bit is "identity"; a call with another encoding is
+        # answered UNIMPLEMENTED by its header alone.
         ("grpc.compression_enabled_algorithms_bitset", 1),
         ("grpc.max_concurrent_streams", MAX_STREAMS),
         # Counted by the core until Python has freed a call (`grpc.http.overload_protection`, on by default):

@@ -51,7 +51,7 @@ class Outlet:
         self._on_idle = callback
 
     async def flush(self) -> None:
-        """Return when nothing is on its way any more; nobody is called back from now on."""
+        """Return when nothing is on its way any more; there are no callbacks from now on."""
         self._on_idle = None
         if self._writing is not None:
             await asyncio.wait((self._writing,))

@@ -79,7 +79,7 @@ def code_of(error: ApiError) -> grpc.StatusCode:
 def to_rpc(error: ApiError) -> tuple[grpc.StatusCode, str, bytes]:
     """Return code, message and encoded details of an error, within MAX_BYTES."""
     if type(error) is errors.TooManyRequests and not error.causes and not error.name:
-        # Whoever is refused a thousand times in a second hears the same words each time.
+        # A client may be refused a thousand times in a second, with the same words.
         return _too_many(error.message, error.retry_seconds)
     return _to_rpc(error)
 

@@ -1,14 +1,11 @@
-"""Turns for calls that are dear to begin: streams and lists.
+"""Turns for calls that are expensive to begin: streams and lists.
 
-Few of them begin in one turn of the loop, so that others come between.
+A hundred watches that come together would take a tenth of a second of the loop, and a call that comes meanwhile
+would wait for all of them. So in one turn of the loop only as many begin as keep the turn short: one at least,
+one more after each short turn, half as many after a long one. Connections take turns, one call each. Without
+other work the loop turns at once, so nothing is lost.
 
-A hundred watches that come together cost a tenth of a second of the loop, in one go, and whoever comes
-meanwhile waits for all of them. So so many begin in a turn of the loop as keep the turn short: one at least,
-and one more each time that the turn was short (additive increase, multiplicative decrease). Who waits goes by
-connection, one of each after the other. Nothing is lost to the loop by that: with nothing else to do it turns
-at once.
-
-What waits is bounded by the calls under way (`vaina.serving.server.MAX_CALLS`).
+The number of waiting calls is bounded by the calls under way (`vaina.serving.server.MAX_CALLS`).
 """
 
 import asyncio
@@ -37,7 +34,7 @@ class Turns:
         self.allowed, self._begun = MOST, 0
         #: by connection, whose turn it is first
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        #: when this turn began; None while nobody counts
+        #: when this turn began; None while nothing is counted
         self._since: float | None = None
 
     async def take(self, peer: str) -> None:

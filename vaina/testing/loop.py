@@ -74,9 +74,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Make a loop.
 
         Args:
-            rng: draws who runs next.
-            disorder: share of turns at which anybody who is ready may be next; at the others it is who waits
-            longest.
+            rng: draws which callback runs next.
+            disorder: share of turns at which any ready callback may be next; at the others the one that has
+                waited longest is.
         """
         super().__init__()
         self._rng, self._disorder = rng, disorder

@@ -14,12 +14,9 @@ from vaina.backoff import Backoff
 from vaina.clock import Clock
 from vaina.tasks import first_of
 from vaina.workqueue.queue import WorkQueue
-from vaina.workqueue.rate_limiters import ItemBackoff
 
-#: client-go's defaults: 5 ms doubling to 1000 s; ours ends sooner, because a cluster that came back should
-#: not wait
+#: client-go doubles 5 ms up to 1000 s; this ends sooner, because a cluster that came back should not wait
 BACKOFF = Backoff(base_seconds=0.005, cap_seconds=60.0)
-
 
 #: entries of the heap that may be stale besides as many as there are keys in it
 _STALE_ENTRIES = 64
@@ -50,7 +47,9 @@ class RateLimitingQueue:
         self.name = name
         self._clock = clock
         self._queue = WorkQueue()
-        self._limiter = ItemBackoff(backoff)
+        self._backoff = backoff
+        #: by key, since its last success
+        self._failures: dict[str, int] = {}
         #: (due, sequence, key); entries that `_due` does not confirm are stale
         self._delayed: list[tuple[float, int, str]] = []
         self._due: dict[str, float] = {}
@@ -101,7 +100,9 @@ class RateLimitingQueue:
             key: what failed.
             at_least: seconds that the server asked for (`ApiError.retry_seconds`).
         """
-        delay = max(self._limiter.when(key), at_least)
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        delay = max(self._backoff.delay(failures), at_least)
         if self._observer is not None:
             self._observer.retries.inc()
         self.add_after(key, delay)
@@ -109,11 +110,11 @@ class RateLimitingQueue:
 
     def forget(self, key: str) -> None:
         """Say that a key has succeeded: its back-off starts anew."""
-        self._limiter.forget(key)
+        self._failures.pop(key, None)
 
     def failures(self, key: str) -> int:
         """Return how often a key has failed since it was forgotten."""
-        return self._limiter.failures(key)
+        return self._failures.get(key, 0)
 
     async def get(self) -> str:
         """Wait for the next key; call `done` with it when its work has ended.
