@@ -4,10 +4,8 @@ import time
 from collections.abc import Callable
 
 from controller.deployment.reconcile import reconcile as plan_deployment
-from controller.replicaset.owner import owner_of
-from controller.replicaset.reconcile import observe, reconcile
-from controller.replicaset.status import compute_status
-from controller.rest import AtRest
+from controller.expectations import AtRest
+from controller.replicaset.reconcile import compute_status, observe, owner_of, reconcile
 from vaina.kinds import REPLICA_SET
 from vaina.testing.builders import make_deployment, make_pod, make_replica_set, owner_ref
 from vaina.testing.clock import EPOCH

@@ -1,4 +1,4 @@
-"""PURE: a guard against acting on a stale cache (I7, I10).
+"""PURE: what a controller remembers of a key: what its cache must show, and that it needed nothing (I7, I10).
 
 A controller that has written remembers what its cache must show before it decides again: of creations the
 newest version, of deletions that the object is gone or ending. Creations whose answer was lost are remembered
@@ -8,8 +8,10 @@ Versions are ordered over all objects, so that no events are counted, as upstrea
 expire after five minutes too.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from operator import is_
+from typing import Any, Final
 
 #: expectations older than this are given up
 TTL_SECONDS = 300.0
@@ -79,3 +81,35 @@ class Expectations:
         expected = self._by_key.setdefault(key, Expected())
         expected.since = now
         return expected
+
+
+#: keys that are remembered; the one noted first is forgotten first
+MAX_KEYS: Final = 20_000
+
+
+class AtRest:
+    """By key, what needed nothing when it was looked at last; for decisions that do not depend on the time.
+
+    Caches put a new object in the place of one that changed, so "the same" means "the very same objects": to
+    compare a thousand Pods takes some 30 µs, to sort and count them milliseconds.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Any, Sequence[Any]]] = {}
+
+    def is_same(self, key: str, owner: object, objects: Sequence[object]) -> bool:
+        known = self._seen.get(key)
+        if known is None or known[0] is not owner or len(known[1]) != len(objects):
+            return False
+        return all(map(is_, known[1], objects))
+
+    def note(self, key: str, owner: object, objects: Sequence[object]) -> None:
+        """Remember that these need nothing. They are kept alive, so that none is taken for another."""
+        self._seen.pop(key, None)
+        self._seen[key] = owner, objects
+        if len(self._seen) > MAX_KEYS:
+            del self._seen[next(iter(self._seen))]
+
+    def forget(self, key: str) -> None:
+        """Drop a key whose owner is gone, or that needed something."""
+        self._seen.pop(key, None)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from controller.naming import hash_letters
+from controller.pods import hash_letters
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects.revisions import REVISION_HASH, Revision, template_data

@@ -7,8 +7,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Histogram
 
 from controller.base import Tools, find
-from controller.cronjob.reconcile import CronPlan, reconcile
-from controller.cronjob.timing import seconds_to_next
+from controller.cronjob.reconcile import CronPlan, reconcile, seconds_to_next
 from controller.owning import RECHECK_SECONDS, OwningController
 from controller.plans import copy_of
 from controller.pod_control import is_namespace_ending

@@ -1,15 +1,12 @@
 """The shell of DaemonSets. Names of Pods follow from the node, so that a creation can be asked for twice."""
 
 from controller.base import Tools
-from controller.daemonset.backoff import EndedPods
-from controller.daemonset.daemons import DaemonSet, new_pod, node_of
+from controller.daemonset.daemons import DaemonSet, EndedPods, new_pod, node_of
 from controller.daemonset.reconcile import Plan, reconcile
-from controller.naming import suffixed
 from controller.ownership import BY_CONTROLLER
-from controller.owning import RECHECK_SECONDS
+from controller.owning import RECHECK_SECONDS, RevisionedController
 from controller.pod_control import PodControl
-from controller.pods import RecentNames, Taken
-from controller.revisioned import RevisionedController
+from controller.pods import RecentNames, Taken, suffixed
 from controller.revisions import History, look_back
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.cache.factory import InformerFactory

@@ -1,15 +1,17 @@
-"""PURE: a DaemonSet's Pod for a node: whether there should be one, and what it looks like.
+"""PURE: a DaemonSet's Pod for a node: whether there should be one, what it looks like, how long it waits.
 
 Follows `pkg/controller/daemon/util/daemonset_util.go` and NodeShouldRunDaemonPod of `daemon_controller.go`.
 The scheduler binds the Pods: each names its node by an affinity to metadata.name.
 """
 
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from controller.pods import pod_from_template
 from vaina.api.apps.v1 import daemon_set_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.backoff import Backoff
 from vaina.kinds import DAEMON_SET
 from vaina.objects.meta import new_controller_ref
 from vaina.objects.placement import selects, untolerated
@@ -91,3 +93,42 @@ def node_of(pod: pod_pb2.Pod) -> str:
             if item.key == _FIELD and item.operator == "In" and len(item.values) == 1:
                 return item.values[0]
     return ""
+
+
+_BACKOFF: Final = Backoff(base_seconds=1.0, cap_seconds=900.0)
+#: seconds after which a node's count of ended Pods begins again
+_FORGET_SECONDS: Final = 1800.0
+#: nodes that are remembered, of all DaemonSets; the oldest is forgotten first
+MAX_NODES: Final = 20_000
+
+
+@dataclass(slots=True)
+class _Ends:
+    count: int
+    last: float
+
+
+class EndedPods:
+    """How long a node waits for a new Pod after one has ended there: 1 s, doubling to 15 min.
+
+    By DaemonSet, its generation and node: one that was changed begins anew, as with upstream's
+    `failedPodsBackoffKey`. Owned by the controller; times are monotonic seconds.
+    """
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[str, int, str], _Ends] = {}
+
+    def note(self, uid: str, generation: int, node: str, now: float) -> None:
+        """Note a Pod that has ended, and was deleted."""
+        known = self._ends.pop((uid, generation, node), None)
+        count = known.count + 1 if known is not None and now - known.last < _FORGET_SECONDS else 1
+        self._ends[uid, generation, node] = _Ends(count, now)
+        if len(self._ends) > MAX_NODES:
+            del self._ends[next(iter(self._ends))]
+
+    def wait(self, uid: str, generation: int, node: str, now: float) -> float:
+        """Return the seconds until the next one may be deleted; 0: now."""
+        known = self._ends.get((uid, generation, node))
+        if known is None or now - known.last >= _FORGET_SECONDS:
+            return 0.0
+        return max(0.0, known.last + _BACKOFF.delay(known.count - 1) - now)

@@ -13,17 +13,22 @@ import structlog
 from google.protobuf.message import Message
 
 from controller.base import Controller, Tools, find
-from controller.garbage_collector.graph import AbsentOwners, Graph, Node, by_owner, show, state_of
 from controller.garbage_collector.reconcile import (
     ORPHAN,
+    AbsentOwners,
     Action,
     DeleteDependents,
     DeleteObject,
     DropOwners,
+    Graph,
+    Node,
     OrphanDependents,
     OwnerState,
     RemoveFinalizer,
+    by_owner,
     reconcile,
+    show,
+    state_of,
 )
 from controller.ownership import without_owner
 from vaina.api.meta.v1 import meta_pb2

@@ -14,10 +14,8 @@ from prometheus_client import CollectorRegistry
 from controller.base import Tools, find, for_each
 from controller.job.failures import remembered
 from controller.job.metrics import JobMetrics
-from controller.job.owner import new_pod
-from controller.job.reconcile import JobPlan, reconcile
-from controller.job.state import JobState
-from controller.job.tracking import Done, after_release, before_release
+from controller.job.reconcile import JobPlan, new_pod, reconcile
+from controller.job.tracking import Done, JobState, after_release, before_release
 from controller.job.view import View, observe
 from controller.ownership import Claims, claim, with_controller, without_owner
 from controller.owning import RECHECK_SECONDS, GatheringController

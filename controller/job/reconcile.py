@@ -1,6 +1,7 @@
 """PURE: what to do so that a Job gets on, and whether it has ended (`tracking` counts).
 
-Follows upstream's `pkg/controller/job/job_controller.go` (syncJob, manageJob).
+Follows upstream's `pkg/controller/job/job_controller.go` (syncJob, manageJob,
+addCompletionIndexEnvVariables).
 """
 
 from collections.abc import Container, Sequence
@@ -8,21 +9,26 @@ from dataclasses import dataclass
 
 from controller.job.failures import NO_FAILURES, Backoff, failure_of_job, remaining, too_many_restarts
 from controller.job.failures import finished_at as ended_at
-from controller.job.indexes import all_failures, counts_for_next, indexes_of, success_rule, superfluous
-from controller.job.view import View
-from controller.naming import MAX_BASE, pod_names
+from controller.job.view import View, all_failures, counts_for_next, indexes_of, success_rule, superfluous
 from controller.plans import sooner
-from controller.victims import choose_victims
+from controller.pods import MAX_BASE, choose_victims, pod_from_template, pod_names
+from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
+from vaina.kinds import JOB
 from vaina.objects.jobs import (
+    COMPLETION_INDEX,
     FAILURE_TARGET,
+    INDEX_FAILURE_COUNT,
+    INDEX_IGNORED_FAILURE_COUNT,
     SUCCESS_CRITERIA_MET,
+    TRACKING_FINALIZER,
     get_condition,
     is_indexed,
     is_true,
     replaces_failed_only,
 )
+from vaina.objects.meta import new_controller_ref
 
 #: at most so many Pods are created or deleted in one sync
 BURST = 500
@@ -209,3 +215,34 @@ def indexed_name(job: str, uid: str, index: int, taken: Container[str]) -> str:
     tail = f"-{index}"
     [name] = pod_names(f"{job[: MAX_BASE - 1 - len(tail)]}{tail}", f"{uid}/{index}", 1, taken)
     return name
+
+
+#: variable of every container of an indexed Job's Pod
+INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
+
+
+def new_pod(job: job_pb2.Job, new: NewPod) -> pod_pb2.Pod:
+    """Return the Pod of a Job to create."""
+    reference = new_controller_ref(job, JOB.api_version, JOB.kind)
+    pod = pod_from_template(job.spec.template, job.metadata, reference, new.name)
+    if TRACKING_FINALIZER not in pod.metadata.finalizers:
+        pod.metadata.finalizers.append(TRACKING_FINALIZER)
+    if new.index is not None:
+        _give_index(pod, job.metadata.name, new)
+    return pod
+
+
+def _give_index(pod: pod_pb2.Pod, job: str, new: NewPod) -> None:
+    meta, text = pod.metadata, str(new.index)
+    meta.generate_name = f"{job}-{text}-"
+    meta.annotations[COMPLETION_INDEX] = text
+    meta.labels[COMPLETION_INDEX] = text
+    pod.spec.hostname = f"{job}-{text}"
+    if new.failures is not None:
+        meta.annotations[INDEX_FAILURE_COUNT] = str(new.failures)
+        if new.ignored:
+            meta.annotations[INDEX_IGNORED_FAILURE_COUNT] = str(new.ignored)
+    for container in (*pod.spec.init_containers, *pod.spec.containers):
+        if all(variable.name != INDEX_VARIABLE for variable in container.env):
+            variable = container.env.add(name=INDEX_VARIABLE)
+            variable.value_from.field_ref.field_path = f"metadata.labels['{COMPLETION_INDEX}']"

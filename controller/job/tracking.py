@@ -11,19 +11,52 @@ finalizer for the uid, and does 3. Every write of the status is a compare-and-sw
 trackJobStatusAndRemoveFinalizers (`pkg/controller/job/job_controller.go`, KEP-2307).
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
-from controller.job.failures import is_failed, judge
-from controller.job.indexes import valid_index
-from controller.job.reconcile import JobPlan
-from controller.job.view import View
+from controller.job.failures import Backoff, is_failed, judge
+from controller.job.reconcile import JobPlan, NewPod
+from controller.job.view import View, valid_index
 from controller.plans import copy_of
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.objects.completion_indexes import Indexes
-from vaina.objects.jobs import COMPLETE, FAILED, SUSPENDED, completion_index, get_condition, is_indexed
+from vaina.objects.jobs import (
+    COMPLETE,
+    FAILED,
+    SUSPENDED,
+    completion_index,
+    get_condition,
+    is_indexed,
+    is_tracked,
+)
+
+
+@dataclass(slots=True)
+class JobState:
+    """One Job. Owned by the worker that has its key."""
+
+    uid: str
+    #: the version of the Job that this process wrote, or for which it listed the Pods. Another process that
+    #: wrote since may have counted Pods that the cache still shows as before: then they are listed again
+    version: str = ""
+    #: uids of Pods that were let go, as long as the cache shows them held
+    released: set[str] = field(default_factory=set)
+    #: None: not known yet, and read off the Pods that are there
+    backoff: Backoff | None = None
+    #: by name, Pods whose creation has no clear answer yet
+    asked: dict[str, NewPod] = field(default_factory=dict)
+
+    def see(self, cached: Iterable[pod_pb2.Pod]) -> None:
+        if self.released:
+            self.released &= {pod.metadata.uid for pod in cached if is_tracked(pod)}
+
+    def compare(self, cached: Iterable[pod_pb2.Pod], live: Iterable[pod_pb2.Pod]) -> None:
+        """Note which Pods are held in the cache alone."""
+        held = {pod.metadata.uid for pod in live if is_tracked(pod)}
+        self.released |= {pod.metadata.uid for pod in cached if is_tracked(pod)} - held
+
 
 #: Pods that are counted in one sync; their uids take 20 KB of a status
 MAX_UNCOUNTED = 500

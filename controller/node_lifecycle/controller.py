@@ -4,18 +4,17 @@ A monitor looks every few seconds for nodes whose time is up, and counts them: w
 control plane suspects itself, takes NoExecute taints back and evicts nothing (I13).
 """
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from controller.base import Controller, Tools, for_each
-from controller.node_lifecycle.heartbeats import Heartbeats
-from controller.node_lifecycle.metrics import NodeMetrics
 from controller.node_lifecycle.reconcile import (
+    Heartbeats,
     Life,
     NodePlan,
     driven_away,
@@ -24,7 +23,7 @@ from controller.node_lifecycle.reconcile import (
     suspects_itself,
 )
 from controller.node_lifecycle.taints import NO_EXECUTE, FirstSeen, eviction_of, wants_no_execute
-from controller.node_lifecycle.zones import Rates, Tokens, count_zones, rate_of, state_of, zone_of
+from controller.node_lifecycle.zones import Rates, Tokens, Zone, count_zones, rate_of, state_of, zone_of
 from controller.plans import copy_of
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
@@ -34,6 +33,62 @@ from vaina.clock import seconds_of
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import LEASE, NODE, POD
 from vaina.objects.nodes import get_condition, set_condition
+
+
+class NodeMetrics:
+    """Upstream's names."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._evictions = Counter(
+            "node_collector_evictions", "Number of Pod evictions that happened since this process started.",
+            ["zone"], registry=registry,
+        )  # fmt: skip
+        self._size = Gauge(
+            "node_collector_zone_size", "Number of registered Nodes per zone.", ["zone"], registry=registry
+        )
+        self._unhealthy = Gauge(
+            "node_collector_unhealthy_nodes_in_zone", "Number of not Ready Nodes per zone.", ["zone"],
+            registry=registry,
+        )  # fmt: skip
+        self._health = Gauge(
+            "node_collector_zone_health", "Percentage of healthy nodes per zone.", ["zone"], registry=registry
+        )
+        self.judged_seconds = Histogram(
+            "node_collector_update_all_nodes_health_duration_seconds",
+            "Duration in seconds for NodeController to update the health of all nodes.",
+            registry=registry, buckets=tuple(0.01 * 4.0**power for power in range(8)),
+        )  # fmt: skip
+        self._deletions = Counter(
+            "taint_eviction_controller_pod_deletions",
+            "Total number of Pods deleted by TaintEvictionController since its start.", registry=registry,
+        )  # fmt: skip
+        self._late = Histogram(
+            "taint_eviction_controller_pod_deletion_duration_seconds",
+            "Latency, in seconds, between the time when a taint effect has been activated for the Pod and its deletion via "
+            "TaintEvictionController.",
+            registry=registry, buckets=(0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240),
+        )  # fmt: skip
+        self._zones: set[str] = {""}
+        self.show({"": Zone()})
+        self._evictions.labels("")
+
+    def evicted(self, zone: str, late: float) -> None:
+        """Count an evicted Pod, so many seconds after its time was up."""
+        self._evictions.labels(zone).inc()
+        self._deletions.inc()
+        self._late.observe(max(0.0, late))
+
+    def show(self, zones: Mapping[str, Zone]) -> None:
+        """Show how many nodes each zone has; a zone that is gone is shown no more."""
+        for name in self._zones - set(zones):
+            for gauge in (self._size, self._unhealthy, self._health):
+                gauge.remove(name)
+        self._zones = set(zones)
+        for name, zone in zones.items():
+            self._size.labels(name).set(zone.size)
+            self._unhealthy.labels(name).set(zone.not_ready)
+            self._health.labels(name).set(100.0 * zone.ready / zone.size if zone.size else 100.0)
+
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -1,17 +1,21 @@
 """The shell of the binder: one worker, one write at a time, each followed by a new look."""
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from controller.base import Controller, Tools, find
-from controller.persistent_volume.metrics import BindingCollector
 from controller.persistent_volume.reconcile import Step, Verb, Write, next_for_claim, next_for_volume
-from controller.persistent_volume.store import Known
 from controller.volumes import (
     BIND_COMPLETED,
+    BOUND,
+    BY_CLAIM,
+    FILESYSTEM,
     Claim,
     StorageClass,
     Volume,
@@ -22,12 +26,134 @@ from controller.volumes import (
     reference_key,
     volume_class,
 )
+from controller.volumes import claim_class as class_of_claim
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import Informer
+from vaina.cache.lister import Lister
 from vaina.client.events import EventRecorder
 from vaina.clock import timestamp
 from vaina.errors import Conflict
 from vaina.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS, Kind
+from vaina.objects.meta import object_key
+
+
+class BindingCollector(Collector):
+    """Reads the binder's caches."""
+
+    def __init__(self, registry: CollectorRegistry, claims: Lister[Claim], volumes: Lister[Volume]) -> None:
+        self._claims, self._volumes = claims, volumes
+        registry.register(self)
+
+    def describe(self) -> Sequence[GaugeMetricFamily]:
+        return ()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        volumes, claims = self._volumes.list(), self._claims.list()
+        plugins = Counter((_plugin(item), item.spec.volume_mode or FILESYSTEM) for item in volumes)
+        yield _family(
+            "pv_collector_total_pv_count", "Gauge measuring total number of persistent volumes",
+            ("plugin_name", "volume_mode"), plugins,
+        )  # fmt: skip
+        for bound, word in ((True, "bound"), (False, "unbound")):
+            chosen = [item for item in volumes if (item.status.phase == BOUND) is bound]
+            yield _family(
+                f"pv_collector_{word}_pv_count", f"Gauge measuring number of persistent volume currently {word}",
+                ("storage_class",), Counter((volume_class(item),) for item in chosen),
+            )  # fmt: skip
+            wanted = [item for item in claims if (item.status.phase == BOUND) is bound]
+            yield _family(
+                f"pv_collector_{word}_pvc_count",
+                f"Gauge measuring number of persistent volume claim currently {word}",
+                ("namespace", "storage_class", "volume_attributes_class"),
+                Counter(
+                    (item.metadata.namespace, claim_class(item), item.spec.volume_attributes_class_name)
+                    for item in wanted
+                ),
+            )
+
+
+def _family(name: str, words: str, labels: Sequence[str], counted: Mapping[Any, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, words, labels=labels)
+    for values, number in sorted(counted.items()):
+        family.add_metric(values, number)
+    return family
+
+
+def _plugin(volume: Volume) -> str:
+    fields = volume.spec.persistent_volume_source.ListFields()
+    kind = fields[0][0].json_name if fields else "none"
+    words = {"local": "kubernetes.io/local-volume", "hostPath": "kubernetes.io/host-path"}
+    return words.get(kind, f"kubernetes.io/{kind}")
+
+
+T = TypeVar("T", Claim, Volume)
+
+BY_CLASS: Final = "volume-class"
+BY_REFERENCE: Final = "volume-claim"
+#: objects remembered: more are not written between two events of a watch
+MAX_WRITTEN: Final = 1000
+
+
+class Known:
+    """A `World` for `reconcile`. Owned by the binder's one worker."""
+
+    def __init__(
+        self,
+        claims: Informer[Claim],
+        volumes: Informer[Volume],
+        classes: Informer[StorageClass],
+        pods: Informer[pod_pb2.Pod],
+    ) -> None:
+        self._claims, self._volumes, self._classes, self._pods = claims, volumes, classes, pods
+        volumes.ensure_indexer(BY_CLASS, lambda volume: [volume_class(volume)])
+        volumes.ensure_indexer(BY_REFERENCE, lambda volume: [reference_key(volume)])
+        pods.ensure_indexer(BY_CLAIM, claims_of)
+        #: by kind and key
+        self._written: dict[tuple[type, str], Claim | Volume] = {}
+
+    def note(self, stored: Claim | Volume) -> None:
+        """Remember an object as the apiserver has answered it."""
+        if len(self._written) >= MAX_WRITTEN:
+            self._written.clear()
+        self._written[type(stored), object_key(stored)] = stored
+
+    def _newer(self, kind: type[T], key: str, shown: T | None) -> T | None:
+        written = self._written.get((kind, key))
+        if not isinstance(written, kind):
+            return shown
+        if shown is None or _version(shown) >= _version(written):
+            # The cache is newer, or the object was deleted.
+            del self._written[kind, key]
+            return shown
+        return written
+
+    def claim(self, key: str) -> Claim | None:
+        return self._newer(Claim, key, self._claims.lister.get(key))
+
+    def volume(self, name: str) -> Volume | None:
+        return self._newer(Volume, name, self._volumes.lister.get(name))
+
+    def volumes_for(self, claim: Claim) -> Iterable[Volume]:
+        lister = self._volumes.lister
+        meant = lister.by_index(BY_REFERENCE, claim_key(claim))
+        free = lister.by_index(BY_CLASS, class_of_claim(claim))
+        for name in {volume.metadata.name for volume in (*meant, *free)}:
+            volume = self.volume(name)
+            if volume is not None:
+                yield volume
+
+    def storage_classes(self) -> Iterable[StorageClass]:
+        return self._classes.lister.list()
+
+    def waiting_pods(self, claim: Claim) -> Sequence[str]:
+        pods = self._pods.lister.by_index(BY_CLAIM, claim_key(claim))
+        return sorted(pod.metadata.name for pod in pods if not pod.spec.node_name)
+
+
+def _version(message: Claim | Volume) -> int:
+    return int(message.metadata.resource_version or 0)
+
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -11,15 +11,20 @@ import structlog
 from prometheus_client import CollectorRegistry, Histogram
 
 from controller.base import Tools
+from controller.expectations import AtRest
 from controller.ownership import with_controller, without_owner
 from controller.owning import RECHECK_SECONDS, GatheringController
 from controller.pod_control import Failure, failure_of
-from controller.pods import Taken, is_active
-from controller.replicaset.owner import Owner, owner_of
-from controller.replicaset.reconcile import Observed, ReplicaPlan, observe, reconcile
-from controller.replicaset.status import compute_status
-from controller.rest import AtRest
-from controller.victims import age_ratios
+from controller.pods import Taken, age_ratios, is_active
+from controller.replicaset.reconcile import (
+    Observed,
+    Owner,
+    ReplicaPlan,
+    compute_status,
+    observe,
+    owner_of,
+    reconcile,
+)
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.client.events import EventRecorder

@@ -1,15 +1,58 @@
-"""PURE: which Pods a controller adopts, releases, creates and deletes (upstream's manageReplicas)."""
+"""PURE: which Pods a ReplicaSet or ReplicationController adopts, releases, creates and deletes, and its status.
+
+Follows upstream's manageReplicas and replica_set_utils.go.
+"""
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from controller.naming import pod_names
 from controller.ownership import claim
-from controller.pods import is_active
-from controller.replicaset.owner import Owner
-from controller.victims import choose_victims
+from controller.plans import copy_of, sooner
+from controller.pod_control import Failure
+from controller.pods import available_in, choose_victims, is_active, pod_from_template, pod_names
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.pods import is_terminal
+from vaina.api.meta.v1 import meta_pb2
+from vaina.clock import timestamp
+from vaina.kinds import REPLICA_SET, Kind
+from vaina.objects.meta import new_controller_ref
+from vaina.objects.pods import is_ready, is_terminal
+from vaina.objects.selectors import LabelSelector, from_labels, from_message
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One ReplicaSet or ReplicationController. Its messages are shared: read only."""
+
+    kind: Kind[Any]
+    object: Any
+    selector: LabelSelector
+
+    @property
+    def meta(self) -> meta_pb2.ObjectMeta:
+        meta: meta_pb2.ObjectMeta = self.object.metadata
+        return meta
+
+    @property
+    def replicas(self) -> int:
+        return self.object.spec.replicas if self.object.spec.HasField("replicas") else 1
+
+    @property
+    def reference(self) -> meta_pb2.OwnerReference:
+        return new_controller_ref(self.object, self.kind.api_version, self.kind.kind)
+
+    def matches(self, pod: pod_pb2.Pod) -> bool:
+        return self.selector.matches(pod.metadata.labels)
+
+    def new_pod(self, name: str) -> pod_pb2.Pod:
+        return pod_from_template(self.object.spec.template, self.meta, self.reference, name)
+
+
+def owner_of(kind: Kind[Any], obj: Any) -> Owner:
+    """Return an object of one of the two kinds as an Owner."""
+    read = from_message if kind is REPLICA_SET else from_labels
+    return Owner(kind, obj, read(obj.spec.selector))
+
 
 #: at most so many Pods are created or deleted in one sync
 BURST = 500
@@ -86,3 +129,63 @@ def reconcile(
             # A Pod that is only about to be adopted is left to the next sync.
             delete = tuple(pod for pod in victims if pod.metadata.uid not in adopted)
     return ReplicaPlan(adopt=observed.adopt, release=observed.release, create=create, delete=delete)
+
+
+REPLICA_FAILURE = "ReplicaFailure"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPlan:
+    """The status to write, or None, and when a Pod becomes available by the mere passing of time."""
+
+    status: Any | None
+    wake_seconds: float | None = None
+
+
+def compute_status(owner: Owner, observed: Observed, *, failure: Failure | None, now: float) -> StatusPlan:
+    """Decide what the status should say of the Pods as they were before this sync did anything."""
+    old = owner.object.status
+    new = copy_of(old)
+    wake: float | None = None
+    wait = owner.object.spec.min_ready_seconds
+    ready = available = labelled = 0
+    template_labels = tuple(owner.object.spec.template.metadata.labels.items())
+    for pod in observed.active:
+        labels = pod.metadata.labels
+        for key, value in template_labels:
+            if labels.get(key) != value:
+                break
+        else:
+            labelled += 1
+        if not is_ready(pod):
+            continue
+        ready += 1
+        left = available_in(pod, wait, now)
+        if left <= 0:
+            available += 1
+        else:
+            wake = sooner(wake, left)
+    new.replicas, new.fully_labeled_replicas = len(observed.active), labelled
+    new.ready_replicas, new.available_replicas = ready, available
+    new.observed_generation = owner.meta.generation
+    if owner.kind is REPLICA_SET:
+        new.terminating_replicas = len(observed.terminating)
+    _set_failure(new, failure, now)
+    return StatusPlan(status=None if new == old else new, wake_seconds=wake)
+
+
+def _set_failure(status: Any, failure: Failure | None, now: float) -> None:
+    kept = [condition for condition in status.conditions if condition.type != REPLICA_FAILURE]
+    known = next((c for c in status.conditions if c.type == REPLICA_FAILURE), None)
+    if failure is not None and known is not None:
+        # The first failure stays until Pods can be made again, as upstream.
+        return
+    if failure is None and known is None:
+        return
+    del status.conditions[:]
+    status.conditions.extend(kept)
+    if failure is not None:
+        status.conditions.add(
+            type=REPLICA_FAILURE, status="True", reason=failure.reason, message=failure.message,
+            last_transition_time=timestamp(now),
+        )  # fmt: skip

@@ -11,8 +11,7 @@ from typing import Any
 import structlog
 
 from controller.base import Controller, Tools
-from controller.resource_quota.charges import Charges
-from controller.resource_quota.reconcile import count, kinds_of, reconcile
+from controller.resource_quota.reconcile import Charges, count, kinds_of, reconcile
 from vaina.api.core.v1 import resource_quota_pb2
 from vaina.cache.factory import InformerFactory
 from vaina.cache.informer import Informer

@@ -12,8 +12,7 @@ import structlog
 
 from controller.base import Tools, delete, find
 from controller.ownership import BY_CONTROLLER
-from controller.owning import RECHECK_SECONDS
-from controller.revisioned import RevisionedController
+from controller.owning import RECHECK_SECONDS, RevisionedController
 from controller.revisions import History, look_back
 from controller.statefulset.identity import Claim, StatefulSet, claim_keys, ordinal_of
 from controller.statefulset.reconcile import Plan, Version, reconcile

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from controller.job.failures import NO_FAILURES
 from controller.job.reconcile import reconcile
-from controller.job.state import JobState
-from controller.job.tracking import Done, after_release, before_release
+from controller.job.tracking import Done, JobState, after_release, before_release
 from controller.job.view import observe
 from tests.unit.controller.job.world import job_pod, stored_job
 from vaina.api.batch.v1 import job_pb2

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from controller.config import ControllerConfig
-from controller.naming import pod_names
+from controller.pods import pod_names
 from tests.support.apiserver import make_apiserver
 from tests.support.controlplane import controllers
 from tests.support.faults import FaultyTransport

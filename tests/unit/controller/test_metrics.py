@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 from controller.build import build
 from controller.config import ControllerConfig
 from controller.job.metrics import JobMetrics
-from controller.victims import age_ratios
+from controller.pods import age_ratios
 from tests.support.apiserver import make_apiserver
 from tests.support.controlplane import ControlPlane, controllers
 from tests.unit.controller.cronjob.test_whole import make_cron_job

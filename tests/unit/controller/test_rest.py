@@ -1,6 +1,6 @@
 """What needed nothing when it was looked at last: known again while it is the very same, and not otherwise."""
 
-from controller.rest import MAX_KEYS, AtRest
+from controller.expectations import MAX_KEYS, AtRest
 from vaina.testing.builders import make_pod, make_replica_set
 
 

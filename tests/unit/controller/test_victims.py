@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from controller.victims import DELETION_COST, choose_victims
+from controller.pods import DELETION_COST, choose_victims
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_pod
 from vaina.testing.clock import EPOCH

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.cronjob.reconcile import CronPlan, reconcile
-from controller.cronjob.timing import rfc1123
+from controller.cronjob.reconcile import CronPlan, reconcile, rfc1123
 from vaina.api.batch.v1 import job_pb2
 from vaina.clock import timestamp
 from vaina.objects.jobs import SCHEDULED_TIMESTAMP

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from controller.deployment.new_set import make_replica_set, note_scale
+from controller.deployment.reconcile import make_replica_set, note_scale
 from vaina.api.apps.v1 import apps_pb2, deployment_pb2
 from vaina.objects.rollouts import REVISION
 from vaina.testing.builders import make_deployment

@@ -2,8 +2,7 @@
 
 import pytest
 
-from controller.deployment.new_set import keep_in_step, template_hash
-from controller.deployment.reconcile import Plan, reconcile
+from controller.deployment.reconcile import Plan, keep_in_step, reconcile, template_hash
 from tests.unit.controller.deployment.cases import NEW, deployment, replica_set
 from vaina.objects.conditions import get_condition
 from vaina.objects.rollouts import (

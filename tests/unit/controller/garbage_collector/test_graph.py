@@ -9,8 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from controller.garbage_collector.graph import AbsentOwners, Node
-from controller.garbage_collector.reconcile import FOREGROUND, ORPHAN, OwnerState
+from controller.garbage_collector.reconcile import FOREGROUND, ORPHAN, AbsentOwners, Node, OwnerState
 from tests.unit.controller.garbage_collector.world import KINDS, World, reference
 from vaina.errors import NotFound
 from vaina.kinds import CONFIG_MAP, POD, Kind

@@ -12,17 +12,20 @@ from google.protobuf.message import Message
 from apiserver.registry import deletion
 from apiserver.registry.deletion import DeleteOptions, Verdict
 from apiserver.registry.strategy import Strategy
-from controller.garbage_collector.graph import Graph, Node, owner_key, state_of
 from controller.garbage_collector.reconcile import (
     ORPHAN,
     Action,
     DeleteDependents,
     DeleteObject,
     DropOwners,
+    Graph,
+    Node,
     OrphanDependents,
     OwnerState,
     RemoveFinalizer,
+    owner_key,
     reconcile,
+    state_of,
 )
 from controller.ownership import without_owner
 from vaina.api.meta.v1 import meta_pb2

@@ -1,7 +1,6 @@
 """When a node was last heard of, by the controller's own clock."""
 
-from controller.node_lifecycle.heartbeats import Heartbeats
-from controller.node_lifecycle.reconcile import Life
+from controller.node_lifecycle.reconcile import Heartbeats, Life
 
 
 def beats() -> Heartbeats:

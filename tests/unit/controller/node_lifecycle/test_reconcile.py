@@ -1,5 +1,4 @@
-from controller.node_lifecycle.heartbeats import Heartbeats
-from controller.node_lifecycle.reconcile import Life, NodePlan, reconcile, suspects_itself
+from controller.node_lifecycle.reconcile import Heartbeats, Life, NodePlan, reconcile, suspects_itself
 from controller.node_lifecycle.taints import NO_EXECUTE, NO_SCHEDULE, UNREACHABLE
 from vaina.api.core.v1 import node_pb2
 from vaina.clock import timestamp

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
-from controller.persistent_volume.metrics import BindingCollector
+from controller.persistent_volume.controller import BindingCollector
 from controller.volumes import Claim, Volume
 from tests.unit.controller.persistent_volume.objects import claim, volume
 from vaina.cache.list_watch import Replace

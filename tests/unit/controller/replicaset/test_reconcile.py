@@ -2,9 +2,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from controller.naming import pod_names
-from controller.replicaset.owner import owner_of
-from controller.replicaset.reconcile import BURST, ReplicaPlan, observe, reconcile
+from controller.pods import pod_names
+from controller.replicaset.reconcile import BURST, ReplicaPlan, observe, owner_of, reconcile
 from vaina.api.core.v1 import pod_pb2
 from vaina.kinds import REPLICA_SET, REPLICATION_CONTROLLER
 from vaina.testing.builders import make_pod, make_replica_set, make_replication_controller, owner_ref

@@ -3,9 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from controller.pod_control import Failure
-from controller.replicaset.owner import owner_of
-from controller.replicaset.reconcile import observe
-from controller.replicaset.status import compute_status
+from controller.replicaset.reconcile import compute_status, observe, owner_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.kinds import REPLICA_SET, REPLICATION_CONTROLLER

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from controller.resource_quota.charges import GIVE_UP_SECONDS, MAX_ENTRIES, Charges, bounded
+from controller.resource_quota.reconcile import GIVE_UP_SECONDS, MAX_ENTRIES, Charges, bounded
 from vaina.objects.quantity import Amount
 
 ONE = 10**9
