@@ -83,6 +83,8 @@ class RowStore:
         self._by_shape: dict[Shape, NodeRows] = {}
         self._rows: dict[Hashable, NodeRows] = {}
         self._uses = 0
+        #: bytes that are taken, about; rows that were made since they were counted
+        self._estimate = self._added = 0
         #: the classes that keep why no node will do
         self._explained: deque[Explained] = deque()
 
@@ -134,6 +136,7 @@ class RowStore:
         self._same.clear()
         self._by_shape.clear()
         self._rows.clear()
+        self._estimate = self._added = 0
 
     def _see_nodes(self) -> None:
         nodes, changes = self.table.snapshot(), self.table.journal.node_changes
@@ -164,8 +167,14 @@ class RowStore:
         return found
 
     def _make_room(self, new: NodeRows) -> None:
+        self._estimate += new.nbytes
+        self._added += 1
+        if self._estimate <= self._budget and self._added <= len(self._rows) // 4:
+            return
+        # Rows take more once they are ranked: all are counted again now and then, for it takes a while.
         kinds = sum(kind.nbytes for kind in self._same.values())
         taken = kinds + sum(rows.nbytes for rows in self._rows.values())
+        self._estimate, self._added = taken, 0
         if taken <= self._budget:
             return
         for key, rows in sorted(self._rows.items(), key=lambda item: item[1].used):
@@ -178,6 +187,8 @@ class RowStore:
         if kinds > self._budget // 2:
             self._kinds.clear()
             self._same.clear()
+            taken -= kinds
+        self._estimate = taken
         self._by_shape = {shape: rows for shape, rows in self._by_shape.items() if not rows.stale}
 
 
