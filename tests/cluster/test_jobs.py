@@ -1,4 +1,4 @@
-"""Jobs on real nodes: the one of document 004, and one whose node goes away in the middle."""
+"""Jobs on real nodes: the one of row D2, and one whose node goes away in the middle."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ from vaina.kinds import JOB, NODE
 from vaina.objects.completion_indexes import parse
 from vaina.objects.jobs import COMPLETION_INDEX, finished_as, is_tracked
 
-#: the Job of document 004; there restartPolicy stands on the container
+#: the Job of row D2; there restartPolicy stands on the container
 HELLO = """
 apiVersion: batch/v1
 kind: Job

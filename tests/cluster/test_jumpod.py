@@ -1,4 +1,4 @@
-"""The jump Pod of document 004: addresses of Pods are visible from inside the cluster only, so one goes
+"""The jump Pod of the requirements: addresses of Pods are visible from inside the cluster only, so one goes
 inside.
 """
 

@@ -132,7 +132,7 @@ def test_specs(case: Case) -> None:
 
 
 def test_a_restart_policy_that_stands_on_the_container_is_told_where_it_belongs() -> None:
-    """Row D2: the Job of document 004."""
+    """Row D2: the Job of the requirements."""
     job = make("template: {spec: {containers: [{name: hello, image: busybox, restartPolicy: Never}]}}")
     [error] = [e for e in validate_create(JOB, job) if e.field == "spec.template.spec.restartPolicy"]
     assert error.type == REQUIRED
