@@ -108,11 +108,14 @@ def status_of(pod: pod_pb2.Pod) -> pod_pb2.Pod:
     return made
 
 
+#: for so long, and of so many, names of Pods that went are remembered
+RECENT_SECONDS, MAX_RECENT = 600.0, 20_000
+
+
 class RecentNames:
     """Keys of Pods that went lately. Owned by one controller; the oldest are forgotten."""
 
-    def __init__(self, *, seconds: float = 600.0, limit: int = 20_000) -> None:
-        self._seconds, self._limit = seconds, limit
+    def __init__(self) -> None:
         self._gone: dict[str, float] = {}
 
     def add(self, key: str, now: float) -> None:
@@ -120,7 +123,7 @@ class RecentNames:
         self._gone[key] = now
         while self._gone:
             oldest, when = next(iter(self._gone.items()))
-            if len(self._gone) <= self._limit and now - when <= self._seconds:
+            if len(self._gone) <= MAX_RECENT and now - when <= RECENT_SECONDS:
                 return
             del self._gone[oldest]
 

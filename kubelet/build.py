@@ -58,7 +58,7 @@ _STATUS_BACKOFF = Backoff(0.3, 5.0, jitter=0.5)
 
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """Where a kubelet's words go; hollow kubelets share them."""
+    """Where a kubelet's events, steps and metrics go; hollow kubelets share them."""
 
     events: EventSink
     steps: StepSink

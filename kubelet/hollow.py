@@ -43,7 +43,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class HollowNode:
-    """One of them."""
+    """One hollow node of the process."""
 
     name: str
     kubelet: Kubelet

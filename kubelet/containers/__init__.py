@@ -1,1 +1,1 @@
-"""Step 6 in detail: from a container of the spec to what the runtime is told, and its lifecycle hooks."""
+"""What containers get: environment, names, DNS, cgroups, and what this node does not support."""

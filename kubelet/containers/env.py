@@ -12,7 +12,8 @@ from kubelet.containers.downward import DownwardError, PodFacts, field_value, re
 from vaina.api.core.v1 import config_pb2, pod_pb2, reference_pb2
 from vaina.quoting import go_quote
 
-_REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
+#: $$, or $(NAME)
+REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 
 
 class ConfigProblem(Exception):
@@ -65,7 +66,7 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
             return "$"
         return variables.get(match[1], match[0])
 
-    return _REFERENCE.sub(replace, text)
+    return REFERENCE.sub(replace, text)
 
 
 def expand_all(texts: Iterable[str], variables: Mapping[str, str]) -> tuple[str, ...]:

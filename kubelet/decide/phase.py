@@ -227,7 +227,7 @@ def _initialized(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.PodCond
 
 
 def _old_sizes(view: ContainerView, observed: PodObservation) -> Sizes | None:
-    """Return what a running container has that has not got yet what it was allocated; None: it has."""
+    """Return the sizes of a running container while they differ from its allocated ones; None: they do not."""
     have = observed.sizes.get(view.running.id) if view.running is not None else None
     return have if have != sizes_of(view.spec.resources) else None
 

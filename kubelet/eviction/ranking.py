@@ -9,18 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kubelet.eviction.signals import Observation, Signal, Threshold, quantity_of, resource_of
+from kubelet.labels import SOURCE_ANNOTATION
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.pods import container_limits, container_requests, is_mirror, pod_limits, pod_requests
 from vaina.objects.quantity import format_bytes, value
 from vaina.quoting import go_quote
 
 REASON = "Evicted"
-#: the condition of an evicted Pod
-DISRUPTION_TARGET, TERMINATION_BY_KUBELET = "DisruptionTarget", "TerminationByKubelet"
 #: of system-cluster-critical; what has more is not evicted
 SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
 _STATIC_SOURCES = frozenset({"file", "http"})
-_SOURCE = "kubernetes.io/config.source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class PodUse:
 def is_critical(pod: pod_pb2.Pod) -> bool:
     """Say whether the node needs the Pod: static and mirror Pods, and those of a system priority class."""
     notes = pod.metadata.annotations
-    if is_mirror(pod) or notes.get(_SOURCE, "api") in _STATIC_SOURCES:
+    if is_mirror(pod) or notes.get(SOURCE_ANNOTATION, "api") in _STATIC_SOURCES:
         return True
     return pod.spec.HasField("priority") and pod.spec.priority >= SYSTEM_CRITICAL_PRIORITY
 
@@ -90,7 +88,7 @@ def eviction_message(
         wanted = quantity_of(threshold.signal, threshold.value.of(observation.capacity))
         left = quantity_of(threshold.signal, observation.available)
         words.append(f"Threshold quantity: {wanted}, available: {left}. ")
-    for container in (*pod.spec.init_containers, *pod.spec.containers):
+    for container in _all(pod):
         found = use.containers.get(container.name)
         if found is None or resource not in {"memory", "ephemeral-storage"}:
             continue
@@ -124,8 +122,7 @@ class Exceeded:
 def is_limited(pod: pod_pb2.Pod) -> bool:
     """Say whether the Pod has any such limit: only then its use is measured all the time."""
     return bool(_limited_volumes(pod)) or any(
-        STORAGE in container.resources.limits
-        for container in (*pod.spec.init_containers, *pod.spec.containers)
+        STORAGE in container.resources.limits for container in _all(pod)
     )
 
 

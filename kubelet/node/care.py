@@ -101,7 +101,7 @@ class NodeCare:
         node: Callable[[], node_pb2.Node],
         changed: Callable[[], None],
     ) -> None:
-        """Say whose node it is, once that is made."""
+        """Set what is made after it: the node's workers, the Node, and what is called when it changes."""
         self._workers, self._node, self._changed = workers, node, changed
 
     def look(self) -> NodeSeen:

@@ -34,7 +34,6 @@ class NodeSettings:
     memory_capacity_bytes: int = 0
     #: cgroup above those of Pods; "": the engine's own choice
     cgroup_parent: str = ""
-    log_root: str = ""
     #: DNS of the cluster: empty until there is one, then Pods with ClusterFirst use it
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
@@ -104,9 +103,6 @@ def sandbox_config(
         sysctls={item.name: item.value for item in spec.security_context.sysctls},
         cgroup_parent=pod_cgroup(settings.cgroup_parent, pod),
         runtime_handler=runtime_handler,
-        log_directory=f"{settings.log_root}/{meta.namespace}_{meta.name}_{meta.uid}"
-        if settings.log_root
-        else "",
     )
 
 
@@ -159,7 +155,6 @@ def container_config(
             labels.TERMINATION_PATH_ANNOTATION: container.termination_message_path,
             labels.TERMINATION_POLICY_ANNOTATION: container.termination_message_policy,
         },
-        log_path=f"{container.name}/{action.attempt}.log" if settings.log_root else "",
         target_container_id=action.target_id or "",
     )
 
@@ -236,11 +231,8 @@ def _profile(
             profile: pod_pb2.SeccompProfile = getattr(message, name)
             if profile.type != "Localhost":
                 return profile.type
-            return (
-                f"Localhost/{root}/{profile.localhost_profile}"
-                if root
-                else f"Localhost/{profile.localhost_profile}"
-            )
+            file = profile.localhost_profile
+            return f"Localhost/{root}/{file}" if root else f"Localhost/{file}"
     return ""
 
 

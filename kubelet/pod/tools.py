@@ -65,7 +65,7 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class PodTools:
-    """All of it."""
+    """What all workers of a kubelet share."""
 
     runtime: Runtime
     images: ImageManager

@@ -69,8 +69,6 @@ class SandboxConfig:
     cgroup_parent: str = ""
     #: which of the runtime's handlers runs the Pod (RuntimeClass); empty: its default
     runtime_handler: str = ""
-    #: directory for the logs of the Pod's containers, for runtimes that write files themselves; empty: none
-    log_directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +115,6 @@ class LinuxResources:
     cpu_period_micros: int = 0
     memory_limit_bytes: int = 0
     oom_score_adj: int = 0
-    #: -1 unlimited, 0 not set
-    pids_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +168,6 @@ class ContainerConfig:
     stop_signal: str = ""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
-    #: below the sandbox's log_directory; empty: the runtime keeps the log itself
-    log_path: str = ""
     #: id of the container whose process namespace it joins (an ephemeral container's target); or empty
     target_container_id: str = ""
 

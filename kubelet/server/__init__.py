@@ -1,1 +1,1 @@
-"""KubeletService: logs and exec of this node's Pods, for the apiserver."""
+"""What the apiserver asks a kubelet for: logs, exec, attach and port-forward of Pods, and statistics."""

@@ -93,7 +93,7 @@ class FileSource:
         """Return the Pod of a file, or what is wrong with it; None: the file has changed since it was listed."""
         path = os.path.join(self._path, name)
         try:
-            # What is a pipe by now must not hold anybody up.
+            # Without waiting: the file may have become a pipe.
             with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 data = file.read(static_files.MAX_BYTES + 1)
                 if _stamp(os.fstat(file.fileno())) != expected:
@@ -127,7 +127,7 @@ def _list(folder: Path) -> tuple[dict[str, Stamp], dict[str, str]]:
         return {}, {}
     found, lost, places = dict[str, Stamp](), dict[str, str](), 0
     for number, name in enumerate(names):
-        # One beyond, so that it is told.
+        # One more is looked at, so that a file beyond the limit is reported.
         if places > static_files.MAX_FILES:
             break
         if number >= static_files.MAX_NAMES:

@@ -40,7 +40,7 @@ class ManifestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What a change of a file shows in."""
+    """What of a file's status changes when the file does."""
 
     mtime_ns: int
     size: int

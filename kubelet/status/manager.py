@@ -37,7 +37,7 @@ PARALLEL = 4
 
 @dataclass(slots=True)
 class _Entry:
-    """One Pod's."""
+    """What is reported of one Pod, and what the apiserver has of it."""
 
     pod: pod_pb2.Pod
     status: pod_pb2.PodStatus

@@ -4,15 +4,13 @@ Follows makeMounts in `pkg/kubelet/kubelet_pods.go`, words included: a problem h
 CreateContainerConfigError.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
 
 import structlog
 
-from kubelet.containers.env import ConfigProblem, expand
+from kubelet.containers.env import REFERENCE, ConfigProblem, expand
 from kubelet.runtime.records import Mount, Uid
 from kubelet.volumes import subpath
 from kubelet.volumes.interface import Volumes
@@ -20,8 +18,6 @@ from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2
 
 log = structlog.stdlib.get_logger(__name__)
-
-_NAMES: Final = re.compile(r"\$\$|\$\(([^()]*)\)")
 
 
 def volume_mounts(
@@ -64,7 +60,9 @@ def volume_mounts(
 
 def _expand(text: str, env: Mapping[str, str]) -> str:
     """Expand variables, which must all have a value (ExpandContainerVolumeMounts in upstream's `helpers.go`)."""
-    missing = {match[1] for match in _NAMES.finditer(text) if match[1] is not None and not env.get(match[1])}
+    missing = {
+        match[1] for match in REFERENCE.finditer(text) if match[1] is not None and not env.get(match[1])
+    }
     if missing:
         raise ConfigProblem(f"missing value for {', '.join(sorted(missing))}")
     return expand(text, env)

@@ -6,7 +6,6 @@ are upstream's defaults (`pkg/securitycontext`), log directories have upstream's
 """
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.records import (
@@ -50,16 +49,9 @@ _NOT_RUN, _CUT_OFF = "failed to create containerd task: ", ("context canceled", 
 
 
 def log_directory(root: str, config: SandboxConfig) -> str:
-    """Return the directory of a Pod's logs: its own choice, or <root>/<namespace>_<name>_<uid>, perhaps cut."""
-    if config.log_directory:
-        return config.log_directory
+    """Return the directory of a Pod's logs: <root>/<namespace>_<name>_<uid>, cut where it is too long."""
     end = f"_{config.uid}"
     return f"{root}/{f'{config.namespace}_{config.name}'[: _MAX_FILE_NAME - len(end)]}{end}"
-
-
-def log_path(config: ContainerConfig) -> str:
-    """Return the path of an attempt's log below the Pod's directory."""
-    return config.log_path or str(PurePosixPath(config.name, f"{config.attempt}.log"))
 
 
 def _annotations(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
@@ -141,7 +133,7 @@ def container_message(
         annotations=_annotations(
             {_IMAGE: config.image, _STOP_SIGNAL: config.stop_signal}, config.annotations
         ),
-        log_path=log_path(config),
+        log_path=f"{config.name}/{config.attempt}.log",
         stdin=config.stdin,
         stdin_once=config.stdin_once,
         tty=config.tty,

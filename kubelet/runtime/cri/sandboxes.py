@@ -81,7 +81,7 @@ class CriSandboxes:
             return
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
-        """Remove a sandbox with its containers, and the Pod's logs with its last one. Raises RuntimeFailure."""
+        """Remove a sandbox without containers, and the Pod's logs with its last one. Raises RuntimeFailure."""
         listed = await self._listed_sandboxes(cri.PodSandboxFilter(id=sandbox_id))
         await self.stop_pod_sandbox(sandbox_id)
         try:

@@ -217,8 +217,6 @@ def limits_body(resources: LinuxResources) -> dict[str, Any]:
     if resources.memory_limit_bytes:
         # The same number for memory with swap: a limit that could be left by swapping would be none.
         body["Memory"] = body["MemorySwap"] = resources.memory_limit_bytes
-    if resources.pids_limit:
-        body["PidsLimit"] = resources.pids_limit
     return body
 
 

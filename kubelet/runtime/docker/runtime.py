@@ -182,7 +182,7 @@ class DockerRuntime(DockerSandboxes):
             "CpuShares": "cpu_shares", "CpuQuota": "cpu_quota", "CpuPeriod": "cpu_period", "Memory": "mem_limit",
             "MemorySwap": "memswap_limit",
         }  # fmt: skip
-        limits = {names[key]: value for key, value in body.items() if key in names}
+        limits = {names[key]: value for key, value in body.items()}
         await self._engine.ask(lambda client: client.update_container(container_id, **limits))
 
     async def container_stats(self, container_id: str) -> ContainerStats:

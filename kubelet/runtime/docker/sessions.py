@@ -17,7 +17,7 @@ from typing import Any
 from docker import APIClient
 
 from kubelet.runtime.cut_off import end_command
-from kubelet.runtime.docker.engine import API_VERSION, Engine, translated
+from kubelet.runtime.docker.engine import API_VERSION, Engine
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ExecConfig, ExecResult, Output, OutputStream
 from kubelet.runtime.upgrading import StreamRefused
@@ -113,8 +113,8 @@ class _Session(ABC):
     async def resize(self, width: int, height: int) -> None:
         if self._tty:
             # The process ends whenever it likes; its terminal needs no size then.
-            with suppress(RuntimeFailure), translated():
-                await self._engine.call(lambda client: self._set_size(client, self._id, width, height))
+            with suppress(RuntimeFailure):
+                await self._engine.ask(lambda client: self._set_size(client, self._id, width, height))
 
     async def write(self, data: bytes) -> None:
         await self._stream.write(data)

@@ -6,7 +6,7 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kubelet.runtime.records import ContainerConfig, ContainerPhase, ContainerState, Uid
 
@@ -94,7 +94,7 @@ class HollowContainer:
     exit_code: int = 0
     reason: str = ""
     #: the end was told as an event
-    told: bool = field(default=False)
+    told: bool = False
 
     def start(self, now: float) -> None:
         self.started_at = now

@@ -1,1 +1,1 @@
-"""One file a kind of volume; `table` has them all. docs/checklists/new-volume.md says how to add one."""
+"""The kinds of volumes, each a class; `table` has them all. docs/checklists/new-volume.md: a new one."""
