@@ -41,15 +41,13 @@ def check_update(root: Place, new: Autoscaler, old: Autoscaler) -> None:
 def check_status_update(root: Place, new: Autoscaler, old: Autoscaler) -> None:
     """Check a changed status."""
     metadata.check_update(root, new.metadata, old.metadata)
-    root.child("status", "currentReplicas").check_non_negative(new.status.current_replicas)
-    root.child("status", "desiredReplicas").check_non_negative(new.status.desired_replicas)
+    root.child("status").check_counts(new.status, "current_replicas", "desired_replicas")
 
 
 def _check_spec(
     path: Place, spec: v2.HorizontalPodAutoscalerSpec, old: v2.HorizontalPodAutoscalerSpec | None
 ) -> None:
-    if spec.HasField("min_replicas"):
-        path.child("minReplicas").check_non_negative(spec.min_replicas)
+    path.check_counts(spec, "min_replicas")
     at = path.child("maxReplicas")
     if spec.max_replicas < 1:
         at.invalid(spec.max_replicas, "must be greater than 0")
@@ -72,8 +70,7 @@ def _check_spec(
 
 def _check_reference(path: Place, reference: v2.CrossVersionObjectReference) -> None:
     for field in ("kind", "name"):
-        value = getattr(reference, field)
-        path.child(field).check_required(value, names.path_segment)
+        path.child(field).check_required(getattr(reference, field), names.path_segment)
 
 
 def _check_version(path: Place, reference: v2.CrossVersionObjectReference, *, no_group: bool) -> None:
@@ -205,8 +202,7 @@ def _check_rules(path: Place, rules: v2.HPAScalingRules) -> None:
             at.invalid(seconds, "must be greater than or equal to zero")
         if seconds > _MAX_WINDOW_SECONDS:
             at.invalid(seconds, f"must be less than or equal to {_MAX_WINDOW_SECONDS}")
-    if rules.HasField("select_policy") and rules.select_policy not in _SELECT:
-        path.child("selectPolicy").not_supported(rules.select_policy, _SELECT)
+    path.check_given(rules, "select_policy", _SELECT)
     at = path.child("policies")
     if not rules.policies:
         at.required("must specify at least one Policy")

@@ -30,10 +30,10 @@ _NOT_RESTARTED: Final = "must not be set to 'RestartContainer' for non-sidecar i
 _NOT_FOR_EPHEMERAL: Final = "cannot be set for an Ephemeral Container"
 _WHITESPACE: Final = "must not have leading or trailing whitespace"
 _HOOKS_AND_PROBES: Final = ("lifecycle", "liveness_probe", "readiness_probe", "startup_probe")
-#: what an ephemeral container may not have besides ports, in the order of upstream's fields
+#: what an ephemeral container may not have, in the order of upstream's fields
 _EPHEMERAL_FORBIDDEN: Final = (
-    "resources", "resize_policy", "restart_policy", "restart_policy_rules", "liveness_probe", "readiness_probe",
-    "startup_probe", "lifecycle",
+    "ports", "resources", "resize_policy", "restart_policy", "restart_policy_rules", "liveness_probe",
+    "readiness_probe", "startup_probe", "lifecycle",
 )  # fmt: skip
 
 
@@ -213,9 +213,10 @@ def check_ephemeral_containers(path: Place, spec: pod_pb2.PodSpec, scope: Scope)
 
 
 def _check_ephemeral_fields(path: Place, container: pod_pb2.EphemeralContainerCommon) -> None:
-    # Resources that say nothing are let pass.
-    after_ports = _EPHEMERAL_FORBIDDEN[not container.resources.ByteSize() :]
-    path.check_absent(container, ("ports", *after_ports), _NOT_FOR_EPHEMERAL)
+    # Resources that say nothing pass.
+    asks_for_resources = container.resources.ByteSize() > 0
+    fields = (name for name in _EPHEMERAL_FORBIDDEN if name != "resources" or asks_for_resources)
+    path.check_absent(container, fields, _NOT_FOR_EPHEMERAL)
     for index, mount in enumerate(container.volume_mounts):
         at = path.child("volumeMounts").index(index)
         if mount.sub_path:

@@ -5,10 +5,8 @@ elsewhere. Follows `pkg/apis/batch/validation`: validateJobStatus, ValidateJobSt
 getStatusValidationOptions of `pkg/registry/batch/job/strategy.go`.
 """
 
-from typing import Any
-
 from apiserver.validation import metadata
-from apiserver.validation.place import Place
+from apiserver.validation.place import Place, given
 from vaina.api.batch.v1 import job_pb2
 from vaina.clock import seconds_of
 from vaina.objects.completion_indexes import IndexesError, first_overlap, parse, parse_strict
@@ -29,28 +27,15 @@ Job = job_pb2.Job
 def check_status_update(root: Place, new: Job, old: Job) -> None:
     """Check a changed status."""
     metadata.check_update(root, new.metadata, old.metadata)
-    _check_numbers(root.child("status"), new.status)
-    _check_uncounted(root.child("status"), new.status)
-    _check_conditions(root.child("status"), new, old)
-    _check_times(root.child("status"), new, old)
-    _check_finished(root.child("status"), new, old)
-    _check_indexes(root.child("status"), new, old)
-    _check_counters(root.child("status"), new, old)
+    path = root.child("status")
+    path.check_counts(new.status, "active", "succeeded", "failed", "ready", "terminating")
+    _check_uncounted(path, new.status)
+    for check in (_check_conditions, _check_times, _check_finished, _check_indexes, _check_counters):
+        check(path, new, old)
 
 
 def _changed(new: Job, old: Job, field: str) -> bool:
-    return bool(_value(new, field) != _value(old, field))
-
-
-def _value(job: Job, field: str) -> Any:
-    status: Any = job.status
-    descriptor = status.DESCRIPTOR.fields_by_name[field]
-    return getattr(status, field) if not descriptor.has_presence or status.HasField(field) else None
-
-
-def _check_numbers(path: Place, status: job_pb2.JobStatus) -> None:
-    for name in ("active", "succeeded", "failed", "ready", "terminating"):
-        path.child(name).check_non_negative(getattr(status, name))
+    return bool(given(new.status, field) != given(old.status, field))
 
 
 def _check_uncounted(path: Place, status: job_pb2.JobStatus) -> None:

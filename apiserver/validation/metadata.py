@@ -186,13 +186,8 @@ def check_field_manager(path: Place, manager: str) -> None:
         position += names.size(char)
 
 
-#: what no update may change, with the name in manifests
-_IMMUTABLE_FIELDS: Final = (("name", "name"), ("namespace", "namespace"), ("uid", "uid"))
-_IMMUTABLE_OPTIONAL_FIELDS: Final = (
-    ("creation_timestamp", "creationTimestamp"),
-    ("deletion_timestamp", "deletionTimestamp"),
-    ("deletion_grace_period_seconds", "deletionGracePeriodSeconds"),
-)
+#: what no update may change
+_IMMUTABLE: Final = ("creation_timestamp", "deletion_timestamp", "deletion_grace_period_seconds")
 
 
 def check_update(root: Place, new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta) -> None:
@@ -201,15 +196,15 @@ def check_update(root: Place, new: meta_pb2.ObjectMeta, old: meta_pb2.ObjectMeta
     Whether a resourceVersion is given and current is the registry's business, which also fills in what a
     client left out (uid, creationTimestamp), as upstream's does before it validates.
     """
+    path = root.child("metadata")
     if old.HasField("deletion_timestamp"):
-        _check_no_new_finalizers(root.child("metadata"), new, old)
+        _check_no_new_finalizers(path, new, old)
     if new.generation < old.generation:
-        root.child("metadata", "generation").invalid(new.generation, "must not be decremented")
-    for field, shown in _IMMUTABLE_FIELDS:
-        root.child("metadata", shown).check_immutable(getattr(new, field), getattr(old, field))
-    for field, shown in _IMMUTABLE_OPTIONAL_FIELDS:
-        root.child("metadata", shown).check_immutable(_optional(new, field), _optional(old, field))
-    _check_common(root.child("metadata"), new)
+        path.child("generation").invalid(new.generation, "must not be decremented")
+    path.check_unchanged(new, old, "name", "namespace", "uid")
+    for field in _IMMUTABLE:
+        path.field(new, field).check_immutable(_optional(new, field), _optional(old, field))
+    _check_common(path, new)
 
 
 def _optional(message: Message, field: str) -> object:

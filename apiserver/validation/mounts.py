@@ -43,8 +43,9 @@ def check_mounts(
             _check_propagation(path.child("mountPropagation"), mount.mount_propagation, privileged=privileged)
         if mount.HasField("recursive_read_only"):
             _check_recursive(path.child("recursiveReadOnly"), mount)
-        if len(set(mount.bind_mount_options)) < len(mount.bind_mount_options):
-            _check_options(at.child("bindMountOptions"), mount.bind_mount_options)
+        options: set[str] = set()
+        for number, option in enumerate(mount.bind_mount_options):
+            at.child("bindMountOptions").index(number).check_unique(option, options)
 
 
 def _check_against_devices(at: Place, mount: pod_pb2.VolumeMount, devices: Mapping[str, str]) -> None:
@@ -79,12 +80,6 @@ def _check_recursive(path: Place, mount: pod_pb2.VolumeMount) -> None:
             path.forbidden("may only be specified when readOnly is true")
         if mount.mount_propagation not in {"", "None"}:
             path.forbidden("may only be specified when mountPropagation is None or not specified")
-
-
-def _check_options(path: Place, options: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for index, option in enumerate(options):
-        path.index(index).check_unique(option, seen)
 
 
 def check_devices(

@@ -171,6 +171,9 @@ class _Nowhere(Place):
     def key(self, key: str) -> Place:
         return self
 
+    def field(self, message: Message, name: str) -> Place:
+        return self
+
 
 def find_violations(rule: Callable[..., None], *objects: Any) -> Errors:
     """Return what a rule finds in an object, or in a new and an old one; each violation once.

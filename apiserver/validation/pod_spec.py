@@ -29,15 +29,7 @@ _PREEMPTION_POLICIES: Final = ("PreemptLowerPriority", "Never")
 
 
 def check_pod_spec(path: Place, spec: pod_pb2.PodSpec, *, pod_name: str, is_pod: bool) -> None:
-    """Check a Pod's spec after defaulting.
-
-    Args:
-        errors: where violations are added, in upstream's order.
-        path: where the spec stands: spec, spec.template.spec.
-        spec: the spec.
-        pod_name: the Pod's name; empty in a template.
-        is_pod: a Pod rather than a template.
-    """
+    """Check the spec of a Pod, or of a template (`is_pod` is False and `pod_name` empty), after defaulting."""
     if not spec.HasField("termination_grace_period_seconds"):
         path.child("terminationGracePeriodSeconds").required()
     sources = check_volumes(path.child("volumes"), spec.volumes, pod_name) if spec.volumes else {}

@@ -14,14 +14,9 @@ from vaina.objects import names
 _SCHEMES: Final = ("HTTP", "HTTPS")
 _TWO_HANDLERS: Final = "may not specify more than 1 handler type"
 
-#: (field, name in manifests) of the numbers of a probe
 _NUMBERS: Final = (
-    ("initial_delay_seconds", "initialDelaySeconds"),
-    ("timeout_seconds", "timeoutSeconds"),
-    ("period_seconds", "periodSeconds"),
-    ("success_threshold", "successThreshold"),
-    ("failure_threshold", "failureThreshold"),
-)
+    "initial_delay_seconds", "timeout_seconds", "period_seconds", "success_threshold", "failure_threshold",
+)  # fmt: skip
 
 _STOP_SIGNALS_WINDOWS: Final = ("SIGKILL", "SIGTERM")
 _STOP_SIGNALS_LINUX: Final = tuple(sorted((
@@ -53,9 +48,7 @@ def check_readiness(path: Place, probe: pod_pb2.Probe, grace: int | None) -> Non
 
 def _check_probe(path: Place, probe: pod_pb2.Probe, grace: int | None) -> None:
     _check_handler(path, probe.handler, grace)
-    for field, shown in _NUMBERS:
-        if (value := getattr(probe, field)) < 0:
-            path.child(shown).check_non_negative(value)
+    path.check_counts(probe, *_NUMBERS)
     if probe.HasField("termination_grace_period_seconds") and probe.termination_grace_period_seconds <= 0:
         value = probe.termination_grace_period_seconds
         path.child("terminationGracePeriodSeconds").invalid(value, "must be greater than 0")

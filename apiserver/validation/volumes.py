@@ -35,8 +35,7 @@ def check_host_path(path: Place, source: volume_pb2.HostPathVolumeSource) -> Non
         path.child("path").required()
         return
     path.child("path").check_value(source.path, names.no_backsteps)
-    if source.HasField("type") and source.type not in _HOST_PATH_TYPES:
-        path.child("type").not_supported(source.type, _HOST_PATH_TYPES)
+    path.check_given(source, "type", _HOST_PATH_TYPES)
 
 
 def _check_image(path: Place, source: volume_pb2.ImageVolumeSource) -> None:

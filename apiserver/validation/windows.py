@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from google.protobuf.message import Message
-
 from apiserver.validation.place import Place
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import names
@@ -83,11 +81,9 @@ def visit_containers(spec: pod_pb2.PodSpec, path: Place) -> Iterator[tuple[AnyCo
         yield ephemeral.ephemeral_container_common, path.child("ephemeralContainers").index(index)
 
 
-def _host_process(message: Message | None) -> bool | None:
-    """Return hostProcess of a security context of either kind, or None when it is unset."""
-    if not isinstance(message, pod_pb2.PodSecurityContext | pod_pb2.SecurityContext):
-        return None
-    options = message.windows_options
+def _host_process(context: pod_pb2.PodSecurityContext | pod_pb2.SecurityContext) -> bool | None:
+    """Return hostProcess of a security context, or None when it is unset."""
+    options = context.windows_options
     return options.host_process if options.HasField("host_process") else None
 
 
