@@ -67,9 +67,8 @@ from vaina.api.core.v1 import namespace_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.client.transport import GrpcTransport, Transport
 from vaina.clock import Clock, SystemClock
-from vaina.config import ConfigError
+from vaina.config import ConfigError, choose
 from vaina.errors import AlreadyExists, ApiError
-from vaina.fast_paths import choose
 from vaina.kinds import (
     KINDS,
     LIMIT_RANGE,

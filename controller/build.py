@@ -39,16 +39,14 @@ from controller.trace_collector.controller import TraceCollector
 from controller.ttl_after_finished.controller import TtlAfterFinishedController
 from controller.volume_protection.controller import ClaimProtectionController, VolumeProtectionController
 from vaina import log
-from vaina.cache.factory import InformerFactory
-from vaina.cache.mutation import MutationDetector
+from vaina.cache.informer import InformerFactory, MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.metrics import MeteredTransport, RestClientMetrics
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
-from vaina.config import ConfigError
-from vaina.fast_paths import choose
-from vaina.leaderelection import Election
+from vaina.config import ConfigError, choose
+from vaina.leaderelection.service import Election
 from vaina.metrics import QueueMetrics, new_registry
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve

@@ -1,6 +1,6 @@
 """Configuration of the controllers. Each field is VAINA_<NAME>, --<name>, or a key of the YAML file."""
 
-from vaina.leaderelection.config import LeaderElectionConfig
+from vaina.leaderelection.service import LeaderElectionConfig
 
 
 class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from controller.base import Controller
 from vaina.api.controller.v1 import controller_service_pb2 as pb
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.serving.handlers import Handlers, RequestContext, typed
 

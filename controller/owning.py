@@ -19,13 +19,12 @@ from controller.pods import RecentNames
 from controller.revisions import History
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.cache.factory import InformerFactory
-from vaina.cache.informer import Informer
+from vaina.cache.informer import Informer, InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.errors import AlreadyExists, Conflict
 from vaina.kinds import CONTROLLER_REVISION, POD, Kind
 from vaina.objects.meta import controller_of, is_controlled_by, metadata, new_controller_ref, object_key
-from vaina.objects.revisions import Revision
+from vaina.objects.rollouts import Revision
 from vaina.objects.selectors import LabelSelector, from_message
 
 #: index of owners by uid

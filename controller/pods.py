@@ -12,10 +12,11 @@ from collections.abc import Container, Iterable, Sequence
 
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.cache.lister import Lister
+from vaina.cache.store import Lister
 from vaina.clock import seconds_of, timestamp
+from vaina.objects.conditions import get_condition
 from vaina.objects.integers import parse_int
-from vaina.objects.pods import get_condition, is_ready, is_terminal
+from vaina.objects.pods import is_ready, is_terminal
 
 #: letters and digits that make no words and are not mistaken for one another; upstream's
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"

@@ -1,6 +1,6 @@
 """PURE: the history of a template as ControllerRevisions, for StatefulSets and DaemonSets.
 
-A revision keeps the template as a patch of its owner (`vaina/objects/revisions.py`); its name is the owner's
+A revision keeps the template as a patch of its owner (`vaina/objects/rollouts.py`); its name is the owner's
 with a hash of that, which differs from upstream's. The same template again is the same revision, with a new
 number. Follows `pkg/controller/history`.
 """
@@ -12,7 +12,7 @@ from typing import Final
 from controller.pods import hash_letters
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects.revisions import REVISION_HASH, Revision, template_data
+from vaina.objects.rollouts import REVISION_HASH, Revision, template_data
 
 _HASH_LENGTH: Final = 10
 #: a name may have so many characters before the hash (upstream: 223)

@@ -14,8 +14,7 @@ from kubelet.eviction.ranking import REASON as EVICTED
 from kubelet.eviction.ranking import is_critical, pressure_message
 from kubelet.status.node_status import PRESSURES
 from vaina.api.core.v1 import node_pb2, pod_pb2
-from vaina.objects.nodes import allocatable
-from vaina.objects.placement import selects, tolerates
+from vaina.objects.nodes import allocatable, selects, tolerates
 from vaina.objects.pods import BEST_EFFORT, pod_requests, qos_class
 from vaina.quoting import go_quote
 

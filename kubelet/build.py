@@ -46,7 +46,7 @@ from vaina.client.metrics import MeteredTransport, RestClientMetrics
 from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
-from vaina.fast_paths import choose
+from vaina.config import choose
 from vaina.metrics import new_registry
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve

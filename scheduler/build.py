@@ -27,16 +27,15 @@ from scheduler.scheduler import Scheduler
 from scheduler.service import SERVICE, SchedulerService
 from vaina import log as logging_setup
 from vaina.backoff import Backoff
-from vaina.cache.mutation import MutationDetector
+from vaina.cache.informer import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.metrics import MeteredTransport, RestClientMetrics
 from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
-from vaina.config import ConfigError
-from vaina.fast_paths import choose
-from vaina.leaderelection import Election
+from vaina.config import ConfigError, choose
+from vaina.leaderelection.service import Election
 from vaina.metrics import new_registry
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics

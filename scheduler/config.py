@@ -18,7 +18,7 @@ from scheduler.configuration.types import (
     LeaderElection,
 )
 from vaina.config import PREFIX, ConfigError, load
-from vaina.leaderelection.config import LeaderElectionConfig
+from vaina.leaderelection.service import LeaderElectionConfig
 
 _FLAG: Final = "--config"
 

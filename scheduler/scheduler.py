@@ -42,8 +42,7 @@ from scheduler.queue.scheduling_queue import BACKOFF, SchedulingQueue
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.backoff import Backoff
-from vaina.cache.informer import Informer
-from vaina.cache.mutation import MutationDetector
+from vaina.cache.informer import Informer, MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.steps import StepReporter

@@ -12,7 +12,7 @@ takes what it knows. `--help` lists the flags with the `#:` comments above their
 import inspect
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,8 @@ from vaina.objects.yaml_text import parse_yaml
 S = TypeVar("S", bound=msgspec.Struct)
 
 PREFIX = "VAINA_"
+#: values of `fast_paths` that stand alone
+ALL, NONE = "all", "none"
 
 
 class ConfigError(Exception):
@@ -155,3 +157,29 @@ def _value(text: str, kind: Any) -> Any:
     if typing.get_origin(kind) in (tuple, list, frozenset):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
+
+
+def choose(given: Collection[str], known: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of the accelerators that are on, of `fast_paths`: `all`, `none`, or some names.
+
+    An accelerator does what the plain path does, faster. It stands behind the same Protocol and is switched on
+    in the service's `build.py`, nowhere else. Each service says in its `fast_paths.py` which it has;
+    docs/fast-paths.md says what each gives.
+
+    Args:
+        given: what the configuration says: `all`, `none`, or names.
+        known: the service's accelerators: the name, and what it does.
+
+    Raises:
+        ConfigError: a name that the service does not have, or `all` or `none` beside others.
+    """
+    names = frozenset(given)
+    if names == {ALL}:
+        return frozenset(known)
+    if names == {NONE}:
+        return frozenset()
+    if not names or (wrong := sorted(names - frozenset(known))):
+        said = ", ".join(f'"{name}"' for name in wrong) if names else "nothing"
+        allowed = ", ".join((ALL, NONE, *sorted(known)))
+        raise ConfigError(f"fast_paths: {said} (allowed: {allowed}; {ALL} and {NONE} stand alone)")
+    return names

@@ -17,15 +17,14 @@ from typing import Any, TypeVar
 import structlog
 from google.protobuf.message import Message
 
-from vaina.cache.factory import InformerFactory
-from vaina.cache.informer import Informer
-from vaina.cache.lister import Lister
+from vaina.cache.informer import Informer, InformerFactory
+from vaina.cache.store import Lister
 from vaina.client.events import EventRecorder
 from vaina.clock import Clock
 from vaina.errors import ApiError, Conflict
+from vaina.metrics import QueueMetrics
 from vaina.objects.meta import object_key
 from vaina.workqueue import RateLimitingQueue, ShutDown
-from vaina.workqueue.rate_limiting import QueueMetrics
 
 log = structlog.stdlib.get_logger(__name__)
 

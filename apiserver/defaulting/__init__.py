@@ -14,11 +14,11 @@ from google.protobuf.message import Message
 from apiserver.defaulting import autoscalers, jobs, limits, objects, sets, storage
 from vaina import kinds
 from vaina.kinds import Kind
-from vaina.objects.defaults import pods
+from vaina.objects.defaults import default_pod
 
 #: kinds that are not here have no defaults
 _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
-    kinds.POD.kind: pods.default_pod,
+    kinds.POD.kind: default_pod,
     kinds.NODE.kind: objects.default_node,
     kinds.NAMESPACE.kind: objects.default_namespace,
     kinds.SECRET.kind: objects.default_secret,

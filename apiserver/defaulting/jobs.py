@@ -3,7 +3,7 @@
 from typing import Final
 
 from vaina.api.batch.v1 import job_pb2
-from vaina.objects.defaults.pods import default_pod_spec
+from vaina.objects.defaults import default_pod_spec
 from vaina.objects.jobs import FAILED_PODS_ONLY, NON_INDEXED, TERMINATING_OR_FAILED
 
 _BACKOFF_LIMIT: Final = 6

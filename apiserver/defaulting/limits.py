@@ -2,7 +2,7 @@
 
 from vaina.api.core.v1 import limit_range_pb2, resource_quota_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
-from vaina.objects.defaults.resources import Quantities, round_up
+from vaina.objects.defaults import Quantities, round_up
 
 
 def default_resource_quota(quota: resource_quota_pb2.ResourceQuota) -> None:

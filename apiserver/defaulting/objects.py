@@ -4,8 +4,7 @@ from typing import Final
 
 from vaina.api.apps.v1 import apps_pb2, deployment_pb2
 from vaina.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, replication_controller_pb2
-from vaina.objects.defaults.pods import default_pod_spec
-from vaina.objects.defaults.resources import round_up
+from vaina.objects.defaults import default_pod_spec, round_up
 
 _QUARTER: Final = "25%"
 _REVISIONS_KEPT: Final = 10

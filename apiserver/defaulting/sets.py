@@ -4,8 +4,7 @@ from typing import Final
 
 from apiserver.defaulting.storage import default_claim
 from vaina.api.apps.v1 import daemon_set_pb2, stateful_set_pb2
-from vaina.objects.defaults.pods import default_pod_spec
-from vaina.objects.defaults.volumes import set_defaults
+from vaina.objects.defaults import default_pod_spec, set_defaults
 
 _REVISIONS_KEPT: Final = 10
 

@@ -5,7 +5,7 @@ Follows `pkg/apis/core/v1/defaults.go`, `pkg/apis/storage/v1/defaults.go`.
 
 from vaina.api.core.v1 import persistent_volume_pb2, reference_pb2
 from vaina.api.storage.v1 import csi_driver_pb2, storage_class_pb2
-from vaina.objects.defaults.volumes import default_persistent_source, set_defaults
+from vaina.objects.defaults import default_persistent_source, set_defaults
 
 _Reference = reference_pb2.TypedLocalObjectReference | reference_pb2.TypedObjectReference
 

@@ -11,8 +11,7 @@ from typing import Final
 from apiserver.validation.place import Place
 from vaina.api.batch.v1 import job_pb2
 from vaina.objects import names
-from vaina.objects.completion_indexes import IndexesError, parse_strict
-from vaina.objects.jobs import FAILED_PODS_ONLY, TERMINATING_OR_FAILED
+from vaina.objects.jobs import FAILED_PODS_ONLY, TERMINATING_OR_FAILED, IndexesError, parse_indexes_strictly
 from vaina.quoting import go_quote
 
 _ACTIONS: Final = ("Count", "FailIndex", "FailJob", "Ignore")
@@ -121,7 +120,7 @@ def _check_success_rule(path: Place, rule: job_pb2.SuccessPolicyRule, completion
         if names.size(rule.succeeded_indexes) > _MAX_INDEXES_BYTES:
             at.too_long(_MAX_INDEXES_BYTES)
         try:
-            total = len(parse_strict(rule.succeeded_indexes, completions))
+            total = len(parse_indexes_strictly(rule.succeeded_indexes, completions))
         except IndexesError as error:
             at.invalid(rule.succeeded_indexes, f"error parsing succeededIndexes: {error}")
     if not counted:

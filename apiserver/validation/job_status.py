@@ -9,15 +9,18 @@ from apiserver.validation import metadata
 from apiserver.validation.place import Place, given
 from vaina.api.batch.v1 import job_pb2
 from vaina.clock import seconds_of
-from vaina.objects.completion_indexes import IndexesError, first_overlap, parse, parse_strict
 from vaina.objects.jobs import (
     COMPLETE,
     FAILED,
     FAILURE_TARGET,
     SUCCESS_CRITERIA_MET,
+    IndexesError,
+    first_overlap,
     is_finished,
     is_indexed,
     is_true,
+    parse_indexes,
+    parse_indexes_strictly,
 )
 from vaina.objects.times import format_time
 
@@ -146,7 +149,10 @@ def _check_indexes(path: Place, new: Job, old: Job) -> None:
         detail = "cannot set non-null failedIndexes when backoffLimitPerIndex is null"
         failed.invalid(status.failed_indexes, detail)
     if (completed_changed or failed_changed) and spec.HasField("completions") and told:
-        both = [parse(text, spec.completions) for text in (status.completed_indexes, status.failed_indexes)]
+        both = [
+            parse_indexes(text, spec.completions)
+            for text in (status.completed_indexes, status.failed_indexes)
+        ]
         overlap = first_overlap(*both)
         if overlap is not None:
             detail = f"failedIndexes and completedIndexes overlap at index: {overlap}"
@@ -155,7 +161,7 @@ def _check_indexes(path: Place, new: Job, old: Job) -> None:
 
 def _check_format(path: Place, text: str, completions: int) -> None:
     try:
-        parse_strict(text, completions)
+        parse_indexes_strictly(text, completions)
     except IndexesError as error:
         field = str(path).removeprefix("status.")
         path.invalid(text, f"error parsing {field}: {error}")

@@ -23,13 +23,15 @@ from vaina.client.clientset import Clientset
 from vaina.clock import rfc3339
 from vaina.kinds import DEPLOYMENT
 from vaina.objects.meta import is_controlled_by
-from vaina.objects.revisions import owned_by, template_data, template_of
 from vaina.objects.rollouts import (
     CHANGE_CAUSE,
     OWN_ANNOTATIONS,
     POD_TEMPLATE_HASH,
+    owned_by,
     revision_of,
     same_template,
+    template_data,
+    template_of,
 )
 
 #: annotation of a template that makes it another one

@@ -30,7 +30,7 @@ from vaina.objects import nodes
 from vaina.objects.conditions import get_condition
 from vaina.objects.jobs import COMPLETE, FAILED, FAILURE_TARGET, SUCCESS_CRITERIA_MET, SUSPENDED, is_true
 from vaina.objects.meta import controller_of
-from vaina.objects.quota_claims import class_of
+from vaina.objects.quota import class_of
 from vaina.objects.times import format_time
 
 
@@ -50,7 +50,7 @@ def _readiness_gates(pod: Any, _: float) -> str:
 
 
 def _node_status(node: Any, _: float) -> str:
-    ready = nodes.get_condition(node.status, "Ready")
+    ready = get_condition(node.status, "Ready")
     word = "Unknown" if ready is None else "Ready" if ready.status == "True" else "NotReady"
     return f"{word},SchedulingDisabled" if node.spec.unschedulable else word
 

@@ -13,7 +13,7 @@ from controller.plans import copy_of
 from controller.pod_control import is_namespace_ending
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import reference_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.clock import seconds_of, timestamp
 from vaina.errors import AlreadyExists, ApiError, Conflict, NotFound

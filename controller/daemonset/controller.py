@@ -9,12 +9,12 @@ from controller.pod_control import PodControl
 from controller.pods import RecentNames, Taken, suffixed
 from controller.revisions import History, look_back
 from vaina.api.core.v1 import node_pb2, pod_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.kinds import DAEMON_SET, NODE
 from vaina.objects.meta import object_key
 from vaina.objects.pods import is_terminal
-from vaina.objects.revisions import REVISION_HASH
+from vaina.objects.rollouts import REVISION_HASH
 
 
 class DaemonSetController(RevisionedController[DaemonSet]):

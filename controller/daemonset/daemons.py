@@ -14,8 +14,8 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.backoff import Backoff
 from vaina.kinds import DAEMON_SET
 from vaina.objects.meta import new_controller_ref
-from vaina.objects.placement import selects, untolerated
-from vaina.objects.revisions import REVISION_HASH
+from vaina.objects.nodes import selects, untolerated
+from vaina.objects.rollouts import REVISION_HASH
 
 DaemonSet = daemon_set_pb2.DaemonSet
 

@@ -14,8 +14,7 @@ from vaina.api.apps.v1 import daemon_set_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of
 from vaina.objects.pods import is_ready, is_terminal
-from vaina.objects.revisions import REVISION_HASH
-from vaina.objects.rollouts import amount_of
+from vaina.objects.rollouts import REVISION_HASH, amount_of
 
 Status = daemon_set_pb2.DaemonSetStatus
 Pods = Sequence[pod_pb2.Pod]

@@ -14,7 +14,7 @@ from controller.owning import RECHECK_SECONDS, OwningController
 from controller.plans import copy_of
 from controller.pod_control import is_namespace_ending
 from vaina.api.apps.v1 import apps_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.errors import AlreadyExists, ApiError, Timeout, Unavailable
 from vaina.kinds import DEPLOYMENT, REPLICA_SET

@@ -22,8 +22,7 @@ from controller.disruption.reconcile import (
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
-from vaina.cache.factory import InformerFactory
-from vaina.cache.informer import Informer
+from vaina.cache.informer import Informer, InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import DEPLOYMENT, KINDS, POD, POD_DISRUPTION_BUDGET, REPLICA_SET

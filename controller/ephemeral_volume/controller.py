@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter
 from controller.base import Controller, Tools
 from controller.ephemeral_volume.reconcile import claim_names, reconcile
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.errors import AlreadyExists, ApiError, Conflict
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM, POD

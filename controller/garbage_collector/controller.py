@@ -32,8 +32,7 @@ from controller.garbage_collector.reconcile import (
 )
 from controller.ownership import without_owner
 from vaina.api.meta.v1 import meta_pb2
-from vaina.cache.factory import InformerFactory
-from vaina.cache.informer import Informer
+from vaina.cache.informer import Informer, InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import EVENT, KINDS, KINDS_BY_NAME, POD_TRACE

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Protocol, TypeAlias
 
 from vaina.api.meta.v1 import meta_pb2
-from vaina.cache.lister import Lister
+from vaina.cache.store import Lister
 from vaina.kinds import KINDS_BY_GVK, Kind
 from vaina.objects.meta import metadata, object_key, owners
 

@@ -22,17 +22,17 @@ from controller.owning import RECHECK_SECONDS, GatheringController
 from controller.pods import Taken
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.client.verbs import PodClient
 from vaina.errors import ApiError, Conflict, NotFound
 from vaina.kinds import JOB
+from vaina.objects.conditions import find_condition
 from vaina.objects.jobs import (
     COMPLETE,
     SUSPENDED,
     TRACKING_FINALIZER,
     finished_as,
-    get_condition,
     is_finished,
     is_tracked,
     is_true,
@@ -231,7 +231,7 @@ class JobController(GatheringController):
             words = ("Suspended", "Job suspended") if suspended else ("Resumed", "Job resumed")
             self._recorder.event(job, NORMAL, *words)
         kind = finished_as(job_pb2.Job(status=status))
-        condition = get_condition(status.conditions, kind) if kind else None
+        condition = find_condition(status.conditions, kind) if kind else None
         if condition is None or is_finished(job):
             return
         log.info(

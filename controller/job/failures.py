@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
+from vaina.objects.conditions import get_condition
 from vaina.objects.jobs import is_tracked, replaces_failed_only
-from vaina.objects.pods import get_condition
 
 #: the wait after a failure, doubled with each that follows, and its bound; seconds
 FIRST_BACKOFF, MAX_BACKOFF = 10.0, 600.0

@@ -8,14 +8,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from controller.job.view import View
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.completion_indexes import parse
+from vaina.objects.conditions import find_condition
 from vaina.objects.jobs import (
     COMPLETE,
     NON_INDEXED,
     finished_as,
-    get_condition,
     is_indexed,
     is_tracked,
+    parse_indexes,
     replaces_failed_only,
 )
 from vaina.objects.pods import is_terminal
@@ -81,12 +81,14 @@ class JobMetrics:
         if is_indexed(spec):
             limit = "perIndex" if spec.HasField("backoff_limit_per_index") else "global"
             for name, field in (("succeeded", "completed_indexes"), ("failed", "failed_indexes")):
-                counts = [len(parse(getattr(status, field), spec.completions)) for status in (old, new)]
+                counts = [
+                    len(parse_indexes(getattr(status, field), spec.completions)) for status in (old, new)
+                ]
                 self.indexes_finished.labels(name, limit).inc(max(0, counts[1] - counts[0]))
         job = job_pb2.Job(status=new)
         kind = finished_as(job)
         if kind and not finished_as(job_pb2.Job(status=old)):
-            condition = get_condition(new.conditions, kind)
+            condition = find_condition(new.conditions, kind)
             reason = condition.reason if condition is not None else ""
             self.finished.labels(mode, "succeeded" if kind == COMPLETE else "failed", reason).inc()
 

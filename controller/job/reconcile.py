@@ -16,6 +16,7 @@ from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
 from vaina.kinds import JOB
+from vaina.objects.conditions import find_condition
 from vaina.objects.jobs import (
     COMPLETION_INDEX,
     FAILURE_TARGET,
@@ -23,7 +24,6 @@ from vaina.objects.jobs import (
     INDEX_IGNORED_FAILURE_COUNT,
     SUCCESS_CRITERIA_MET,
     TRACKING_FINALIZER,
-    get_condition,
     is_indexed,
     is_true,
     replaces_failed_only,
@@ -101,7 +101,7 @@ def _ending(view: View, now: float) -> Ending | None:
     """Return how the Job ends, if that was decided earlier or is decided now."""
     conditions = view.job.status.conditions
     for kind in (SUCCESS_CRITERIA_MET, FAILURE_TARGET):
-        condition = get_condition(conditions, kind)
+        condition = find_condition(conditions, kind)
         if condition is not None and is_true(conditions, kind):
             return Ending(kind, condition.reason, condition.message)
     spec = view.spec

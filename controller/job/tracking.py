@@ -21,13 +21,13 @@ from controller.plans import copy_of
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
-from vaina.objects.completion_indexes import Indexes
+from vaina.objects.conditions import find_condition
 from vaina.objects.jobs import (
     COMPLETE,
     FAILED,
     SUSPENDED,
+    Indexes,
     completion_index,
-    get_condition,
     is_indexed,
     is_tracked,
 )
@@ -90,7 +90,7 @@ def set_condition(
     status: job_pb2.JobStatus, kind: str, state: str, reason: str, message: str, now: float
 ) -> bool:
     """Set a condition; one that is not there is not set to False. Says whether anything changed."""
-    known = get_condition(status.conditions, kind)
+    known = find_condition(status.conditions, kind)
     if known is None and state == "False":
         return False
     if known is not None and (known.status, known.reason, known.message) == (state, reason, message):

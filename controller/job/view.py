@@ -10,13 +10,14 @@ from controller.job.failures import FAIL_INDEX, finished_at, is_failed, judge
 from controller.pods import is_active
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.completion_indexes import Indexes, parse
 from vaina.objects.jobs import (
     INDEX_FAILURE_COUNT,
     INDEX_IGNORED_FAILURE_COUNT,
+    Indexes,
     completion_index,
     is_indexed,
     is_tracked,
+    parse_indexes,
 )
 from vaina.objects.pods import is_ready, is_terminal
 
@@ -103,7 +104,7 @@ def valid_index(pod: pod_pb2.Pod, completions: int) -> int | None:
 
 def succeeded_before(job: job_pb2.Job) -> Indexes:
     """Return what the status says has succeeded, as far as the Job still has those indexes."""
-    return parse(job.status.completed_indexes, job.spec.completions)
+    return parse_indexes(job.status.completed_indexes, job.spec.completions)
 
 
 def newly_succeeded(job: job_pb2.Job, tracked: Iterable[pod_pb2.Pod], failed: Indexes) -> Indexes:
@@ -114,7 +115,7 @@ def newly_succeeded(job: job_pb2.Job, tracked: Iterable[pod_pb2.Pod], failed: In
 
 def failed_indexes(job: job_pb2.Job, pods: Iterable[pod_pb2.Pod], succeeded: Indexes) -> Indexes:
     """Return the indexes that have failed for good; for a Job with a limit per index."""
-    before = parse(job.status.failed_indexes, job.spec.completions)
+    before = parse_indexes(job.status.failed_indexes, job.spec.completions)
     found: set[int] = set()
     for pod in pods:
         index = valid_index(pod, job.spec.completions)
@@ -206,7 +207,7 @@ def success_rule(spec: job_pb2.JobSpec, succeeded: Indexes) -> int | None:
             if rule.HasField("succeeded_count") and len(succeeded) >= rule.succeeded_count:
                 return number
             continue
-        wanted = parse(rule.succeeded_indexes, spec.completions)
+        wanted = parse_indexes(rule.succeeded_indexes, spec.completions)
         there = wanted.common(succeeded)
         enough = rule.HasField("succeeded_count") and there >= rule.succeeded_count
         if wanted and (there == len(wanted) or enough):

@@ -28,7 +28,7 @@ from controller.volumes import (
     reference_key,
 )
 from vaina.api.core.v1 import node_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.errors import AlreadyExists, NotFound
 from vaina.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS

@@ -15,7 +15,7 @@ from controller.base import Controller, Tools, delete, find
 from controller.namespace.reconcile import FINALIZER, Remaining, reconcile
 from controller.plans import copy_of
 from vaina.api.core.v1 import namespace_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.errors import ApiError, NotFound
 from vaina.kinds import EVENT, KINDS, NAMESPACE, POD, POD_TRACE, Kind
 from vaina.objects.meta import metadata

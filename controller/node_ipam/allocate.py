@@ -39,7 +39,7 @@ class NodeNeed:
     #: its podCIDR; empty when it has none
     cidr: str = ""
     hollow: bool = False
-    #: its podCIDR counts (`vaina.objects.pod_ranges`); one that does not is not recorded
+    #: its podCIDR counts (`vaina.objects.nodes`); one that does not is not recorded
     counts: bool = True
 
 

@@ -12,11 +12,11 @@ from controller.base import Controller, Tools, find, for_each
 from controller.node_ipam.allocate import Allocation, NodeNeed, Range, allocate
 from controller.plans import copy_of
 from vaina.api.core.v1 import config_pb2, node_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import NORMAL, EventRecorder
 from vaina.errors import NotFound
 from vaina.kinds import NODE
-from vaina.objects.pod_ranges import kept_ranges
+from vaina.objects.nodes import kept_ranges
 
 log = structlog.stdlib.get_logger(__name__)
 

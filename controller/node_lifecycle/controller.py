@@ -27,12 +27,12 @@ from controller.node_lifecycle.zones import Rates, Tokens, Zone, count_zones, ra
 from controller.plans import copy_of
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.clock import seconds_of
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import LEASE, NODE, POD
-from vaina.objects.nodes import get_condition, set_condition
+from vaina.objects.conditions import get_condition, set_condition
 
 
 class NodeMetrics:

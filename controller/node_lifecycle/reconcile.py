@@ -19,8 +19,8 @@ from controller.plans import copy_of, sooner
 from controller.pods import with_target_condition
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import timestamp
-from vaina.objects.conditions import find_condition, set_condition
-from vaina.objects.pods import get_condition, is_mirror, is_terminal
+from vaina.objects.conditions import find_condition, get_condition, set_condition
+from vaina.objects.pods import is_mirror, is_terminal
 
 #: conditions that a kubelet reports; they become Unknown when it falls silent
 REPORTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")

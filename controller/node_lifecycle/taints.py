@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of, timestamp
 from vaina.objects.conditions import find_condition
-from vaina.objects.placement import tolerates
+from vaina.objects.nodes import tolerates
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"

@@ -28,9 +28,8 @@ from controller.volumes import (
 )
 from controller.volumes import claim_class as class_of_claim
 from vaina.api.core.v1 import pod_pb2
-from vaina.cache.factory import InformerFactory
-from vaina.cache.informer import Informer
-from vaina.cache.lister import Lister
+from vaina.cache.informer import Informer, InformerFactory
+from vaina.cache.store import Lister
 from vaina.client.events import EventRecorder
 from vaina.clock import timestamp
 from vaina.errors import Conflict

@@ -10,7 +10,7 @@ from controller.base import Controller, Tools, find
 from controller.pod_gc.reconcile import AbsentNodes, is_out_of_service, reconcile
 from controller.pods import status_of, with_target_condition
 from vaina.api.core.v1 import pod_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.errors import ApiError, Conflict, NotFound
 from vaina.kinds import NODE, POD
 from vaina.objects.pods import is_terminal

@@ -30,7 +30,7 @@ from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.metrics.v1beta1 import metrics_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.client.verbs import ScalableClient
 from vaina.errors import ApiError, NotFound

@@ -26,7 +26,7 @@ from controller.replicaset.reconcile import (
     reconcile,
 )
 from vaina.api.core.v1 import pod_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.errors import ApiError
 from vaina.kinds import REPLICA_SET, REPLICATION_CONTROLLER, Kind

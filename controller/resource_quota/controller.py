@@ -13,8 +13,7 @@ import structlog
 from controller.base import Controller, Tools
 from controller.resource_quota.reconcile import Charges, count, kinds_of, reconcile
 from vaina.api.core.v1 import resource_quota_pb2
-from vaina.cache.factory import InformerFactory
-from vaina.cache.informer import Informer
+from vaina.cache.informer import Informer, InformerFactory
 from vaina.errors import NotFound
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM, POD, RESOURCE_QUOTA, Kind
 from vaina.objects import amounts

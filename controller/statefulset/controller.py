@@ -17,12 +17,12 @@ from controller.revisions import History, look_back
 from controller.statefulset.identity import Claim, StatefulSet, claim_keys, ordinal_of
 from controller.statefulset.reconcile import Plan, Version, reconcile
 from vaina.api.core.v1 import pod_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.errors import AlreadyExists, ApiError
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM, STATEFUL_SET
 from vaina.objects.meta import is_controlled_by, object_key
-from vaina.objects.revisions import REVISION_HASH, Revision, template_of
+from vaina.objects.rollouts import REVISION_HASH, Revision, template_of
 
 log = structlog.stdlib.get_logger(__name__)
 

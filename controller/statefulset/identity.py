@@ -16,7 +16,7 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.kinds import POD, STATEFUL_SET
 from vaina.objects.integers import parse_int
 from vaina.objects.meta import new_controller_ref
-from vaina.objects.revisions import REVISION_HASH
+from vaina.objects.rollouts import REVISION_HASH
 
 StatefulSet = stateful_set_pb2.StatefulSet
 Claim = persistent_volume_pb2.PersistentVolumeClaim

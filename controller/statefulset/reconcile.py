@@ -29,8 +29,7 @@ from controller.statefulset.identity import (
 from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.pods import is_ready, is_terminal
-from vaina.objects.revisions import REVISION_HASH
-from vaina.objects.rollouts import amount_of
+from vaina.objects.rollouts import REVISION_HASH, amount_of
 
 Status = stateful_set_pb2.StatefulSetStatus
 

@@ -4,7 +4,7 @@ import structlog
 
 from controller.base import Controller, Tools, delete
 from controller.trace_collector.reconcile import reconcile
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.kinds import POD
 
 log = structlog.stdlib.get_logger(__name__)

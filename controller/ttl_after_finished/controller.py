@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from controller.base import Controller, Tools, find
 from controller.ttl_after_finished.reconcile import seconds_left
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import JOB
 from vaina.objects.meta import split_key

@@ -2,7 +2,8 @@
 
 from vaina.api.batch.v1 import job_pb2
 from vaina.clock import seconds_of
-from vaina.objects.jobs import finished_as, get_condition
+from vaina.objects.conditions import find_condition
+from vaina.objects.jobs import finished_as
 
 
 def seconds_left(job: job_pb2.Job, now: float) -> float | None:
@@ -12,7 +13,7 @@ def seconds_left(job: job_pb2.Job, now: float) -> float | None:
         return None
     if job.metadata.HasField("deletion_timestamp"):
         return None
-    condition = get_condition(job.status.conditions, kind)
+    condition = find_condition(job.status.conditions, kind)
     if condition is None or not condition.HasField("last_transition_time"):
         # Another controller's Job without a time stays (jobFinishTime is an error).
         return None

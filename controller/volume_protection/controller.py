@@ -18,7 +18,7 @@ from controller.volume_protection.reconcile import (
 )
 from controller.volumes import BY_CLAIM, claims_of
 from vaina.api.core.v1 import pod_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.errors import NotFound
 from vaina.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, Kind
 from vaina.objects.meta import remove_finalizer, split_key

@@ -16,7 +16,7 @@ from collections import defaultdict
 
 from vaina.api.core.v1.node_pb2 import Node
 from vaina.api.core.v1.pod_pb2 import Pod
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock

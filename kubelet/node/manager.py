@@ -36,7 +36,7 @@ from vaina.cache.informer import Informer
 from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
 from vaina.errors import AlreadyExists, ApiError, NotFound
-from vaina.objects.pod_ranges import kept_ranges
+from vaina.objects.nodes import kept_ranges
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -19,7 +19,7 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import ApiError
 from vaina.kinds import POD
-from vaina.objects.defaults.pods import default_pod
+from vaina.objects.defaults import default_pod
 from vaina.objects.manifest import read_documents
 from vaina.objects.pods import MIRROR
 

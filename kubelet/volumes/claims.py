@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2
 from vaina.objects.local_path import MADE_ANNOTATION, is_ours
 from vaina.objects.meta import is_controlled_by
-from vaina.objects.placement import selects
+from vaina.objects.nodes import selects
 from vaina.quoting import go_quote
 
 Claim = persistent_volume_pb2.PersistentVolumeClaim

@@ -21,8 +21,7 @@ from vaina.api.storage.v1 import (
     storage_class_pb2,
     volume_attachment_pb2,
 )
-from vaina.cache.informer import Informer
-from vaina.cache.mutation import MutationDetector
+from vaina.cache.informer import Informer, MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.clock import Clock
 from vaina.objects.meta import object_key

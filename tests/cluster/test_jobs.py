@@ -8,8 +8,7 @@ from tests.support.cluster import CommandError, wait_until
 from tests.support.manifests import container, pod_spec
 from tests.support.workspace import Workspace
 from vaina.kinds import JOB, NODE
-from vaina.objects.completion_indexes import parse
-from vaina.objects.jobs import COMPLETION_INDEX, finished_as, is_tracked
+from vaina.objects.jobs import COMPLETION_INDEX, finished_as, is_tracked, parse_indexes
 
 #: the Job of row D2; there restartPolicy stands on the container
 HELLO = """
@@ -83,7 +82,7 @@ def test_each_index_succeeds_exactly_once_though_a_node_goes_away(space: Workspa
 
     def done() -> int:
         job = space.api.find(JOB, "many", space.namespace)
-        return len(parse(job.status.completed_indexes, 30)) if job is not None else 0
+        return len(parse_indexes(job.status.completed_indexes, 30)) if job is not None else 0
 
     wait_until(lambda: done() >= 4, 90, "some indexes are done")
     lost = next(

@@ -18,7 +18,7 @@ from vaina.client.transport import MAX_ANSWER_BYTES, GrpcTransport, InProcessTra
 from vaina.clock import SystemClock
 from vaina.errors import MethodNotSupported, Timeout, TooLarge, Unavailable
 from vaina.kinds import POD
-from vaina.leaderelection import LeaderTransport
+from vaina.leaderelection.service import LeaderTransport
 from vaina.serving.server import BIDI, STREAM, UNARY, Method, RequestContext, serve
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors

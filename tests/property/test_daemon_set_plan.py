@@ -17,8 +17,7 @@ from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import timestamp
 from vaina.objects.conditions import get_condition
 from vaina.objects.pods import is_ready
-from vaina.objects.revisions import REVISION_HASH
-from vaina.objects.rollouts import amount_of
+from vaina.objects.rollouts import REVISION_HASH, amount_of
 from vaina.testing.builders import make_node, make_pod
 from vaina.testing.clock import EPOCH
 

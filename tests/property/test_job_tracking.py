@@ -14,8 +14,7 @@ from controller.job.view import observe
 from tests.unit.controller.job.world import job_pod, stored_job
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.completion_indexes import parse
-from vaina.objects.jobs import is_tracked
+from vaina.objects.jobs import is_tracked, parse_indexes
 
 NOW = 1000.0
 PODS = 4
@@ -174,4 +173,4 @@ def test_each_pod_is_counted_once(indexed: bool, steps: list[tuple[str, int, boo
     assert [is_tracked(pod) for pod in world.pods] == [phase == "Running" for phase in ended]
     if indexed:
         succeeded = {number for number, phase in enumerate(ended) if phase == "Succeeded"}
-        assert set(parse(status.completed_indexes, PODS + 1)) == succeeded
+        assert set(parse_indexes(status.completed_indexes, PODS + 1)) == succeeded

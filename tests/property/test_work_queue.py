@@ -5,7 +5,7 @@ at a time.
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from vaina.workqueue.queue import WorkQueue
+from vaina.workqueue import WorkQueue
 
 KEYS = st.sampled_from("abcde")
 

@@ -27,7 +27,7 @@ from vaina.kinds import (
     REPLICA_SET,
     STATEFUL_SET,
 )
-from vaina.leaderelection.guard import READS
+from vaina.leaderelection.service import READS
 from vaina.objects.jobs import completion_index
 from vaina.objects.meta import controller_of
 

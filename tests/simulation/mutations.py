@@ -38,7 +38,7 @@ from tests.simulation.storage import CommittingStorage
 from vaina.cache.list_watch import ListWatch, State, WatchCall
 from vaina.cache.reflector import Reflector
 from vaina.client.verbs import PodClient
-from vaina.leaderelection import LeaderElector
+from vaina.leaderelection.runner import LeaderElector
 
 Patch = pytest.MonkeyPatch
 

@@ -32,12 +32,13 @@ from tests.simulation.network import Connection, Link, ServerCalls
 from tests.simulation.storage import CommittingStorage, ServersStorage
 from tests.simulation.story import CALM, STORING, Faults, Story
 from tests.support.columns import column_differences
-from vaina.cache.mutation import MutationDetector
+from vaina.cache.informer import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.errors import ApiError, InternalError, Unavailable
 from vaina.kinds import KINDS
-from vaina.leaderelection import LeaderElector, LeaderTransport
+from vaina.leaderelection.runner import LeaderElector
+from vaina.leaderelection.service import LeaderTransport
 from vaina.objects.meta import metadata
 from vaina.testing.loop import LoopClock
 

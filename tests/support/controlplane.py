@@ -21,7 +21,7 @@ from controller.podautoscaler.controller import MetricsSource
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import event_pb2, pod_pb2
-from vaina.cache.mutation import MutationDetector
+from vaina.cache.informer import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.clock import micro_timestamp, timestamp
 from vaina.errors import NotFound

@@ -6,7 +6,7 @@
 import os
 from collections.abc import Mapping
 
-from vaina.fast_paths import ALL, choose
+from vaina.config import ALL, choose
 
 
 def switched_on(known: Mapping[str, str]) -> frozenset[str]:

@@ -31,7 +31,7 @@ from tests.support.apiserver import make_apiserver
 from tests.support.scheduler import build as build_scheduler
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
-from vaina.cache.mutation import MutationDetector
+from vaina.cache.informer import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.steps import StepReporter

@@ -25,7 +25,7 @@ from scheduler.configuration.load import read_configuration
 from vaina import config, durations
 from vaina.errors import BadRequest, Invalid, TooLarge
 from vaina.kinds import CONFIG_MAP
-from vaina.objects import completion_indexes, manifest, patching, quantity, schedules, selectors
+from vaina.objects import jobs, manifest, patching, quantity, schedules, selectors
 from vaina.objects.tree import MAX_BYTES, TextError, parse_json
 from vaina.objects.yaml_text import parse_yaml
 
@@ -88,7 +88,7 @@ def static_pod(text: str) -> Any:
 
 
 def label_message(text: str) -> Any:
-    return completion_indexes.parse_strict(text, 10)
+    return jobs.parse_indexes_strictly(text, 10)
 
 
 REFUSED: list[tuple[str, Callable[[str], Any], str, type[Exception], str]] = [
@@ -128,7 +128,7 @@ REFUSED: list[tuple[str, Callable[[str], Any], str, type[Exception], str]] = [
      ThresholdError, "quantities must match"),
     ("eviction: a share of many digits", parse_thresholds, f"memory.available<{'9' * 400}%",
      ThresholdError, "<= 100%"),
-    ("indexes of many digits", label_message, "9" * 5000, completion_indexes.IndexesError, "index"),
+    ("indexes of many digits", label_message, "9" * 5000, jobs.IndexesError, "index"),
     ("a static Pod's file that is deep", static_pod, DEEP_JSON, static_files.ManifestError, "exceeded max depth"),
     ("a static Pod's file of aliases", static_pod, ALIASES, static_files.ManifestError, "excessive aliasing"),
     ("a static Pod's file of many documents", static_pod, "---\n" * 700_000, static_files.ManifestError, "5000"),
@@ -200,7 +200,7 @@ def test_a_service_refuses_a_file_of_its_own_that_is_a_bomb(tmp_path: Path, text
 
 
 def test_what_a_status_says_in_many_digits_is_left_out():
-    assert completion_indexes.parse(f"0-2,{'9' * 5000},4-{'9' * 5000}", 10).intervals == ((0, 2),)
+    assert jobs.parse_indexes(f"0-2,{'9' * 5000},4-{'9' * 5000}", 10).intervals == ((0, 2),)
 
 
 @pytest.mark.parametrize("text", ["1e99999999", "9" * 200 + "E", "1e-99999999", "9" * 19 + "Ei"])

@@ -13,18 +13,18 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 from google.protobuf.message import Message
 
 from vaina.cache.list_watch import Apply, Replace
-from vaina.cache.lister import NAMESPACE_INDEX, Lister
-from vaina.cache.mutation import MutationDetector
 from vaina.cache.reflector import Reflector
-from vaina.cache.store import Change, Store
+from vaina.cache.store import NAMESPACE_INDEX, Change, Lister, Store
+from vaina.client.clientset import Clientset
 from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
+from vaina.kinds import Kind
 from vaina.objects.meta import metadata
 
 log = structlog.stdlib.get_logger(__name__)
@@ -32,6 +32,31 @@ log = structlog.stdlib.get_logger(__name__)
 M = TypeVar("M", bound=Message)
 
 BatchHandler = Callable[[Sequence[Change[M]]], None]
+
+
+class CacheMutated(AssertionError):
+    """Somebody changed an object that a lister or a handler gave out."""
+
+
+class MutationDetector:
+    """Finds writes to shared objects: it remembers the bytes of each object that went into a cache.
+
+    On in every test, off in production, because it keeps a copy of everything.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[Message, bytes]] = {}
+
+    def remember(self, obj: Message) -> None:
+        """Take note of an object as it is now; it is kept alive, so that its identity stays its own."""
+        self._seen[id(obj)] = (obj, obj.SerializeToString(deterministic=True))
+
+    def check(self) -> None:
+        """Raise CacheMutated for the first object that is not what it was."""
+        for obj, data in self._seen.values():
+            if obj.SerializeToString(deterministic=True) != data:
+                was = type(obj).FromString(data)
+                raise CacheMutated(f"an object of a cache was changed in place\nwas: {was}\nis: {obj}")
 
 
 class Informer(Generic[M]):
@@ -169,3 +194,47 @@ class Informer(Generic[M]):
 
 def _namespace(obj: Message) -> Iterable[str]:
     return (metadata(obj).namespace,)
+
+
+class InformerFactory:
+    """Makes informers and runs them: one a kind and selection, however many controllers of a process want it.
+
+    Ask for all of them before `run`.
+    """
+
+    def __init__(
+        self,
+        clientset: Clientset,
+        clock: Clock,
+        *,
+        detector: MutationDetector | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.clientset, self.clock, self._detector, self._rng = clientset, clock, detector, rng
+        self._informers: dict[tuple[str, str, str], Informer[Any]] = {}
+
+    def informer(self, kind: Kind[M], *, label_selector: str = "", field_selector: str = "") -> Informer[M]:
+        """Return the informer of a kind and selection, the same one every time."""
+        key = (kind.service, label_selector, field_selector)
+        if key not in self._informers:
+            self._informers[key] = Informer(
+                self.clientset.kind(kind), self.clock, label_selector=label_selector,
+                field_selector=field_selector, detector=self._detector, rng=self._rng,
+            )  # fmt: skip
+        return self._informers[key]
+
+    async def run(self) -> None:
+        """Run every informer until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in self._informers.values():
+                group.create_task(informer.run(), name=f"informer-{informer.kind.plural}")
+
+    async def wait_synced(self) -> None:
+        """Return when every informer has its first list."""
+        for informer in [*self._informers.values()]:
+            await informer.wait_synced()
+
+    @property
+    def synced(self) -> bool:
+        """Whether every informer has its first list."""
+        return all(informer.synced for informer in self._informers.values())

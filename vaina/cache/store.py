@@ -1,10 +1,11 @@
-"""The objects of one kind by key, with indexes. Every change comes back as (old, new) pairs.
+"""The objects of one kind by key, with indexes, and what reads them.
 
 Owned by one informer: its task writes, everybody on the same loop reads, and no read ever sees half a batch.
+Every change comes back as (old, new) pairs.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
@@ -16,6 +17,9 @@ M = TypeVar("M", bound=Message)
 #: (old, new): (None, x) is new, (x, y) changed, (x, None) is gone
 Change = tuple[M | None, M | None]
 IndexFunc = Callable[[M], Iterable[str]]
+
+#: index that every informer of a namespaced kind has
+NAMESPACE_INDEX = "namespace"
 
 
 class Store(Generic[M]):
@@ -160,3 +164,42 @@ def _reindex(
     for value in new:
         if value not in old:
             index.setdefault(value, {})[key] = None
+
+
+class Selector(Protocol):
+    """What matches labels (`vaina.objects.selectors`)."""
+
+    def matches(self, labels: Mapping[str, str], /) -> bool:
+        """Return whether it selects an object with these labels."""
+        ...
+
+
+class Lister(Generic[M]):
+    """A read-only view of an informer's store. What it returns is shared: copy it before changing anything."""
+
+    def __init__(self, store: Store[M]) -> None:
+        self._store = store
+
+    def get(self, key: str) -> M | None:
+        """Return the object of a key (namespace/name, or name), or None."""
+        return self._store.objects.get(key)
+
+    def by_index(self, name: str, value: str) -> list[M]:
+        """Return the objects that an index has under a value."""
+        return self._store.by_index(name, value)
+
+    def index_values(self, name: str) -> list[str]:
+        """Return the values of an index under which there are objects."""
+        return self._store.index_values(name)
+
+    def list(self, selector: Selector | None = None, namespace: str = "") -> list[M]:
+        """Return the objects that a selector matches, of one namespace when it is given."""
+        objects = (
+            self._store.by_index(NAMESPACE_INDEX, namespace) if namespace else self._store.objects.values()
+        )
+        if selector is None:
+            return [*objects]
+        return [obj for obj in objects if selector.matches(metadata(obj).labels)]
+
+    def __len__(self) -> int:
+        return len(self._store.objects)

@@ -8,9 +8,15 @@ from google.protobuf.message import Message
 from vaina import kinds
 from vaina.api.version.v1 import version_service_pb2
 from vaina.client.resource import ResourceClient
-from vaina.client.resource_metrics import ResourceMetricsClient
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
-from vaina.client.verbs import ManifestClient, NamespaceClient, PodClient, PodTraceClient, ScalableClient
+from vaina.client.verbs import (
+    ManifestClient,
+    NamespaceClient,
+    PodClient,
+    PodTraceClient,
+    ResourceMetricsClient,
+    ScalableClient,
+)
 from vaina.kinds import Kind
 
 M = TypeVar("M", bound=Message)

@@ -1,4 +1,4 @@
-"""The verbs that only some kinds have: clients of those kinds."""
+"""Clients of the kinds and services that have verbs of their own."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -16,14 +16,16 @@ from vaina.api.core.v1 import (
     pod_stream_pb2,
 )
 from vaina.api.meta.v1 import meta_pb2, request_pb2
+from vaina.api.metrics.v1beta1 import metrics_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.client.resource import ResourceClient
-from vaina.client.transport import Transport
+from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
 from vaina.errors import ApiError, from_status
 
 M = TypeVar("M", bound=Message)
 
 MANIFEST_SERVICE = "vaina.api.core.v1.ManifestService"
+_NODES, _PODS = (f"/vaina.api.metrics.v1beta1.{name}MetricsService" for name in ("Node", "Pod"))
 
 
 #: what the answer to a batch of bindings says of each Pod that is bound
@@ -260,6 +262,43 @@ class ManifestClient:
             f"/{MANIFEST_SERVICE}/Get", request.SerializeToString(), timeout=self._timeout
         )
         return manifest_service_pb2.GetManifestResponse.FromString(answer)
+
+
+class ResourceMetricsClient:
+    """NodeMetrics and PodMetrics (metrics.k8s.io): what nodes and Pods use now. All verbs raise ApiError."""
+
+    def __init__(self, transport: Transport, *, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
+        self._transport, self._timeout = transport, timeout
+
+    async def node(self, name: str) -> metrics_pb2.NodeMetrics:
+        """Return what a node uses. Raises NotFound: there is no such node, or it has not been measured yet."""
+        request = request_pb2.GetRequest(name=name)
+        return metrics_pb2.NodeMetrics.FromString(await self._call(f"{_NODES}/Get", request))
+
+    async def nodes(self, *, label_selector: str = "") -> Sequence[metrics_pb2.NodeMetrics]:
+        """Return what the selected nodes use; those that do not answer are left out."""
+        request = request_pb2.ListRequest(label_selector=label_selector)
+        return metrics_pb2.NodeMetricsList.FromString(await self._call(f"{_NODES}/List", request)).items
+
+    async def pod(self, name: str, namespace: str) -> metrics_pb2.PodMetrics:
+        """Return what a Pod uses. Raises NotFound: there is no such Pod, or it has not been measured yet."""
+        request = request_pb2.GetRequest(name=name, namespace=namespace)
+        return metrics_pb2.PodMetrics.FromString(await self._call(f"{_PODS}/Get", request))
+
+    async def pods(
+        self, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
+    ) -> Sequence[metrics_pb2.PodMetrics]:
+        """Return what the selected Pods use (namespace "": all).
+
+        Those that have not been measured are left out.
+        """
+        request = request_pb2.ListRequest(
+            namespace=namespace, label_selector=label_selector, field_selector=field_selector
+        )
+        return metrics_pb2.PodMetricsList.FromString(await self._call(f"{_PODS}/List", request)).items
+
+    async def _call(self, method: str, request: request_pb2.GetRequest | request_pb2.ListRequest) -> bytes:
+        return await self._transport.unary(method, request.SerializeToString(), timeout=self._timeout)
 
 
 def binding(namespace: str, name: str, uid: str, node: str) -> pod_pb2.Binding:

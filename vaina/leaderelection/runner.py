@@ -1,14 +1,12 @@
-"""The shell around the decisions of `elector`.
-
-Stands for election, runs the work while it leads, gives the lock back.
+"""A candidate for leadership: stands for election, runs the work while it leads, gives the lock back.
 
     run(lead): follow --lock is free--> lead() and renew --stopped--> release
                                            `--could not renew, or deposed--> lead() is cancelled and awaited,
                                            LeadershipLost
 
-A follower looks at the Lease every retry period, and a watch tells it at once when the lock is given back. A
-leader that could not renew ends its work at the renew deadline, while the lease still counts for everybody
-else: two never work together.
+It does what `elector` decides. A follower looks at the Lease every retry period, and a watch tells it at once
+when the lock is given back. A leader that could not renew ends its work at the renew deadline, while the lease
+still counts for everybody else: two never work together.
 """
 
 import asyncio
@@ -17,6 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.cache.informer import Informer
@@ -38,8 +37,26 @@ from vaina.leaderelection.elector import (
     retry_seconds,
 )
 from vaina.leaderelection.lease_lock import LeaseLock, record_of
-from vaina.leaderelection.metrics import LeaderMetrics
 from vaina.tasks import first_of
+
+
+class LeaderMetrics:
+    """By the name of the lease."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.status = Gauge(
+            "leader_election_master_status",
+            "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. "
+            "'name' is the string used to identify the lease. Please make sure to group by name.",
+            ["name"], registry=registry,
+        )  # fmt: skip
+        self.slow_path = Counter(
+            "leader_election_slowpath",
+            "Total number of slow path exercised in renewing leader leases. 'name' is the string used to identify the "
+            "lease. Please make sure to group by name.",
+            ["name"], registry=registry,
+        )  # fmt: skip
+
 
 log = structlog.stdlib.get_logger(__name__)
 

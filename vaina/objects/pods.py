@@ -10,25 +10,8 @@ from typing import Final
 
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects.conditions import get_condition, set_condition
+from vaina.objects.conditions import get_condition
 from vaina.objects.quantity import milli_value, value
-
-__all__ = [
-    "MIRROR",
-    "container_requests",
-    "counted_spec",
-    "get_condition",
-    "is_mirror",
-    "is_ready",
-    "is_resized",
-    "is_restartable_init",
-    "is_terminal",
-    "pod_limits",
-    "pod_requests",
-    "qos_class",
-    "resource_amount",
-    "set_condition",
-]
 
 SUCCEEDED: Final = "Succeeded"
 FAILED: Final = "Failed"

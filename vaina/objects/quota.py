@@ -7,15 +7,15 @@ The apiserver charges by it before an object is stored, the quota controller cou
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from vaina.api.core.v1 import pod_pb2, resource_quota_pb2
+from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2, resource_quota_pb2
 from vaina.clock import seconds_of
 from vaina.kinds import EVENT, KINDS, PERSISTENT_VOLUME_CLAIM, POD, POD_TRACE, Kind
 from vaina.objects.amounts import ONE, Amounts, plus
 from vaina.objects.pods import BEST_EFFORT, is_terminal, pod_limits, pod_requests, qos_class
 from vaina.objects.quantity import Amount, QuantityError, parse
-from vaina.objects.quota_claims import attributes_classes, claim_usage, is_claims
 
 Quota = resource_quota_pb2.ResourceQuota
+Claim = persistent_volume_pb2.PersistentVolumeClaim
 Requirement = resource_quota_pb2.ScopedResourceSelectorRequirement
 
 #: kinds that no quota counts: they come and go by themselves
@@ -31,10 +31,13 @@ _POD: Final = frozenset({
 _MUST_BE_SAID: Final = frozenset({
     "cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory",
 })  # fmt: skip
+_CLAIMS: Final = "persistentvolumeclaims"
+_STORAGE: Final = "requests.storage"
+#: before it stands the name of a class
+_OF_CLASS: Final = ".storageclass.storage.k8s.io/"
+_CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
 _HUGE: Final = "hugepages-"
 _NANO: Final = 10**9
-
-Says = dict[str, list[str]]
 
 
 def counted_kinds() -> tuple[Kind[Any], ...]:
@@ -47,7 +50,7 @@ def resources_of(kind: Kind[Any], names: Iterable[str]) -> list[str]:
     if kind is POD:
         return [name for name in names if _is_pods(name)]
     if kind is PERSISTENT_VOLUME_CLAIM:
-        return [name for name in names if is_claims(name)]
+        return [name for name in names if _is_of_claims(name)]
     mine = {f"count/{kind.resource}"}
     if not kind.group and kind.plural in _ALIASES:
         mine.add(kind.plural)
@@ -86,7 +89,7 @@ def _scopes(spec: resource_quota_pb2.ResourceQuotaSpec) -> Iterable[Requirement]
 
 def _is_in_scope(requirement: Requirement, kind: Kind[Any], obj: Any) -> bool:
     if kind is PERSISTENT_VOLUME_CLAIM and requirement.scope_name == "VolumeAttributesClass":
-        names = attributes_classes(obj) or [""]
+        names = _attributes_classes(obj) or [""]
         return any(_has_class(requirement, name) for name in names)
     if kind is not POD:
         return False
@@ -143,7 +146,7 @@ def usage_of(kind: Kind[Any], obj: Any, now: float) -> dict[str, Amount]:
     """
     used: dict[str, Amount] = {f"count/{kind.resource}": ONE}
     if kind is PERSISTENT_VOLUME_CLAIM:
-        return plus(used, claim_usage(obj))
+        return plus(used, _claim_usage(obj))
     if kind is not POD:
         if not kind.group and kind.plural in _ALIASES:
             used[kind.plural] = ONE
@@ -201,13 +204,13 @@ def _amount(pod: pod_pb2.Pod, side: str, name: str, number: int) -> Amount:
     return Amount(nanos, "DecimalSI")
 
 
-def unsaid(pod: pod_pb2.Pod, required: Collection[str]) -> Says:
+def unsaid(pod: pod_pb2.Pod, required: Collection[str]) -> dict[str, list[str]]:
     """Return what a quota on some resources wants to be said and is not.
 
     Resource -> names of the containers that do not say.
     """
     wanted = sorted(_MUST_BE_SAID.intersection(required))
-    missing: Says = {}
+    missing: dict[str, list[str]] = {}
     if not wanted:
         return missing
     whole = _said(pod.spec.resources)
@@ -222,3 +225,56 @@ def unsaid(pod: pod_pb2.Pod, required: Collection[str]) -> Says:
 def _said(resources: Any) -> set[str]:
     requests, limits = set(resources.requests), set(resources.limits)
     return requests | {f"requests.{name}" for name in requests} | {f"limits.{name}" for name in limits}
+
+
+def _is_of_claims(name: str) -> bool:
+    """Say whether claims take a resource of this name."""
+    if name in {_CLAIMS, _STORAGE, f"count/{_CLAIMS}"}:
+        return True
+    _, found, what = name.partition(_OF_CLASS)
+    return bool(found) and what in {_CLAIMS, _STORAGE}
+
+
+def _claim_usage(claim: Claim) -> dict[str, Amount]:
+    """Return what a claim takes, by all the names that a quota may use for it."""
+    used = {_CLAIMS: ONE}
+    of_class = class_of(claim) + _OF_CLASS if class_of(claim) else ""
+    if of_class:
+        used[of_class + _CLAIMS] = ONE
+    storage = _storage(claim)
+    if storage is not None:
+        used[_STORAGE] = storage
+        if of_class:
+            used[of_class + _STORAGE] = storage
+    return used
+
+
+def class_of(claim: Claim) -> str:
+    """Return the name of a claim's StorageClass; the old annotation goes before the field."""
+    return claim.metadata.annotations.get(_CLASS_ANNOTATION, "") or claim.spec.storage_class_name
+
+
+def _attributes_classes(claim: Claim) -> list[str]:
+    """Return the VolumeAttributesClasses that a claim wants, has, or is being moved to (KEP-3751)."""
+    status = claim.status
+    named = (
+        claim.spec.volume_attributes_class_name,
+        status.current_volume_attributes_class_name,
+        status.modify_volume_status.target_volume_attributes_class_name,
+    )
+    return [name for name in dict.fromkeys(named) if name]
+
+
+def _storage(claim: Claim) -> Amount | None:
+    """Return what is requested, or what was given already where that is more; in whole bytes."""
+    amounts: list[Amount] = []
+    for found in (claim.spec.resources.requests, claim.status.allocated_resources):
+        try:
+            if "storage" in found:
+                amounts.append(parse(found["storage"].string))
+        except QuantityError:
+            continue
+    if not amounts:
+        return None
+    most = max(amounts, key=lambda amount: amount.nanos)
+    return Amount(-(-most.nanos // _NANO) * _NANO, most.format)

@@ -1,18 +1,23 @@
-"""PURE: what a Deployment and its ReplicaSets say of a rollout.
+"""PURE: rollouts: which template is whose, how many Pods may be away, what a ControllerRevision keeps.
 
-Which is the new one, revisions, how many may be away or too many.
+A revision keeps a template as a patch of its owner: `{"spec":{"template":{..., "$patch":"replace"}}}`.
 
-Called by the Deployment controller and by the command. Follows upstream's `pkg/controller/deployment/util`
-(deployment_util.go), which kubectl uses too.
+Called by the controllers of Deployments, StatefulSets and DaemonSets, and by `vaina rollout`. Follows
+`pkg/controller/deployment/util` (deployment_util.go), `pkg/controller/history`, and `getPatch` of
+`pkg/controller/statefulset`.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
-from vaina.api.apps.v1 import apps_pb2, deployment_pb2
+from vaina.api.apps.v1 import apps_pb2, controller_revision_pb2, deployment_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.objects.decode import dict_to_message
+from vaina.objects.encode import message_to_dict
 from vaina.objects.integers import parse_int
+from vaina.objects.meta import is_controlled_by
+from vaina.objects.tree import compact_json, parse_one
 
 #: annotation of Deployments and ReplicaSets: which revision of the template it is
 REVISION: Final = "deployment.kubernetes.io/revision"
@@ -26,6 +31,8 @@ CHANGE_CAUSE: Final = "kubernetes.io/change-cause"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 #: label that sets the Pods of one ReplicaSet apart
 POD_TEMPLATE_HASH: Final = "pod-template-hash"
+#: label of revisions, and of Pods: which template made them
+REVISION_HASH: Final = "controller-revision-hash"
 #: annotations of a Deployment that its ReplicaSets do not take over, nor it theirs when it is rolled back
 OWN_ANNOTATIONS: Final = frozenset(
     {
@@ -38,6 +45,7 @@ UNLIMITED: Final = 2**31 - 1
 
 Deployment = deployment_pb2.Deployment
 ReplicaSet = apps_pb2.ReplicaSet
+Revision = controller_revision_pb2.ControllerRevision
 
 
 def replicas_of(obj: Deployment | ReplicaSet) -> int:
@@ -132,3 +140,27 @@ def has_deadline(deployment: Deployment) -> bool:
     """Say whether a rollout may take too long."""
     spec = deployment.spec
     return spec.HasField("progress_deadline_seconds") and spec.progress_deadline_seconds != UNLIMITED
+
+
+def template_data(template: pod_pb2.PodTemplateSpec) -> bytes:
+    """Return what a revision keeps of a template. The same for equal templates."""
+    kept = {**message_to_dict(template), "$patch": "replace"}
+    return compact_json({"spec": {"template": kept}}, sort_keys=True)
+
+
+def template_of(revision: Revision) -> pod_pb2.PodTemplateSpec:
+    """Return the template that a revision keeps. Raises ValueError when it keeps none."""
+    tree: Any = parse_one(revision.data.raw)
+    try:
+        kept = {key: value for key, value in tree["spec"]["template"].items() if key != "$patch"}
+    except (KeyError, TypeError, AttributeError):
+        kept = None
+    template = None if kept is None else dict_to_message(pod_pb2.PodTemplateSpec, kept)[0]
+    if not isinstance(template, pod_pb2.PodTemplateSpec):
+        raise ValueError(f"the revision {revision.metadata.name} keeps no template")  # noqa: TRY004 - its content, not its type
+    return template
+
+
+def owned_by(revisions: Iterable[Revision], uid: str) -> list[Revision]:
+    """Return the revisions whose controller has a uid."""
+    return [revision for revision in revisions if is_controlled_by(revision.metadata, uid)]

@@ -11,8 +11,15 @@ from typing import Any
 from tests.simulation.checks.commits import Seen
 from tests.simulation.checks.model import Commit, Model, is_active
 from vaina.kinds import JOB, POD
-from vaina.objects.completion_indexes import Indexes, parse
-from vaina.objects.jobs import COMPLETE, completion_index, finished_as, is_indexed, is_tracked
+from vaina.objects.jobs import (
+    COMPLETE,
+    Indexes,
+    completion_index,
+    finished_as,
+    is_indexed,
+    is_tracked,
+    parse_indexes,
+)
 from vaina.objects.meta import controller_of
 
 
@@ -106,4 +113,4 @@ def one_an_index(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
 
 
 def _done(job: Any) -> Indexes:
-    return parse(job.status.completed_indexes, job.spec.completions)
+    return parse_indexes(job.status.completed_indexes, job.spec.completions)

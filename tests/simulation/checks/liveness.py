@@ -12,7 +12,7 @@ from tests.simulation.checks.nodes import Nodes
 from tests.simulation.checks.reached import REACHED
 from vaina.kinds import DEPLOYMENT, NODE, POD, REPLICA_SET, REPLICATION_CONTROLLER
 from vaina.objects.meta import is_controlled_by
-from vaina.objects.placement import selects, untolerated
+from vaina.objects.nodes import selects, untolerated
 from vaina.objects.pods import is_ready, pod_requests, resource_amount
 from vaina.objects.rollouts import fenceposts, new_replica_set, replicas_of
 

@@ -13,8 +13,8 @@ from vaina.clock import seconds_of
 from vaina.kinds import CRON_JOB, DAEMON_SET, JOB, NODE, POD, POD_DISRUPTION_BUDGET, STATEFUL_SET
 from vaina.objects.disruption_budgets import covers
 from vaina.objects.jobs import finished_as, is_tracked
-from vaina.objects.placement import selects
-from vaina.objects.revisions import REVISION_HASH
+from vaina.objects.nodes import selects
+from vaina.objects.rollouts import REVISION_HASH
 from vaina.testing.clock import EPOCH
 
 #: seconds after the full minute by which its Job must be there

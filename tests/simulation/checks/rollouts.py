@@ -12,7 +12,7 @@ from tests.simulation.checks.commits import Seen, acted_on
 from tests.simulation.checks.model import Commit, Loss, Model, meant_for, serves
 from vaina.kinds import DAEMON_SET, DEPLOYMENT, NODE, POD, REPLICA_SET, STATEFUL_SET
 from vaina.objects.meta import controller_of, is_controlled_by
-from vaina.objects.placement import selects
+from vaina.objects.nodes import selects
 from vaina.objects.rollouts import amount_of, fenceposts, is_rolling, replicas_of
 
 #: for so long a controller may not know of a loss, seconds: its stream is cut, and it finds out by the keepalive

@@ -8,7 +8,7 @@ from tests.support.command import CommandLine
 from vaina.api.apps.v1 import controller_revision_pb2, daemon_set_pb2, stateful_set_pb2
 from vaina.client.clientset import Clientset
 from vaina.objects.meta import new_controller_ref
-from vaina.objects.revisions import template_data
+from vaina.objects.rollouts import template_data
 
 
 def stateful_set(replicas: int = 3, *, partition: int = 0, **status: object) -> stateful_set_pb2.StatefulSet:

@@ -8,8 +8,8 @@ import pytest
 from controller.config import ControllerConfig
 from tests.support.controlplane import control_plane
 from vaina.errors import NotFound
+from vaina.objects.conditions import get_condition
 from vaina.objects.meta import controller_of
-from vaina.objects.pods import get_condition
 from vaina.testing.builders import (
     make_namespace,
     make_node,

@@ -15,8 +15,7 @@ import pytest
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.tasks import running
 from vaina.api.core.v1 import config_pb2
-from vaina.cache.factory import InformerFactory
-from vaina.cache.mutation import MutationDetector
+from vaina.cache.informer import InformerFactory, MutationDetector
 from vaina.controller import Tools, run_controllers
 from vaina.errors import NotFound
 from vaina.testing.apiserver import FakeApiserver

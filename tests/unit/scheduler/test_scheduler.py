@@ -26,7 +26,7 @@ from tests.support.faults import FaultyTransport
 from tests.support.scheduler import build
 from tests.unit.scheduler.objects import info, node, node_info, pod
 from vaina.api.core.v1 import node_pb2, pod_pb2
-from vaina.cache.mutation import MutationDetector
+from vaina.cache.informer import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.transport import Metadata
 from vaina.errors import NotFound

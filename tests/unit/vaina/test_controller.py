@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import config_pb2
-from vaina.cache.factory import InformerFactory
+from vaina.cache.informer import InformerFactory
 from vaina.controller import Controller, Tools, run_controllers
 from vaina.errors import Conflict, TooManyRequests, Unavailable
 from vaina.kinds import CONFIG_MAP

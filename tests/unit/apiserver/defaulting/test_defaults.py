@@ -8,7 +8,7 @@ import pytest
 from apiserver.defaulting import default
 from tests.unit.apiserver.validation.cases import read, read_default
 from vaina.kinds import KINDS, NAMESPACE, NODE, POD, REPLICA_SET, REPLICATION_CONTROLLER, SECRET, Kind
-from vaina.objects.defaults.images import pull_policy
+from vaina.objects.defaults import pull_policy
 from vaina.objects.manifest import to_dict
 
 FIVE_MINUTES = [

@@ -30,8 +30,7 @@ from controller.garbage_collector.reconcile import (
 from controller.ownership import without_owner
 from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.list_watch import Apply
-from vaina.cache.lister import Lister
-from vaina.cache.store import Store
+from vaina.cache.store import Lister, Store
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import CONFIG_MAP, POD, Kind
 from vaina.objects.meta import metadata, object_key, owners, remove_finalizer

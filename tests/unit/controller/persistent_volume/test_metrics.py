@@ -6,8 +6,7 @@ from controller.persistent_volume.controller import BindingCollector
 from controller.volumes import Claim, Volume
 from tests.unit.controller.persistent_volume.objects import claim, volume
 from vaina.cache.list_watch import Replace
-from vaina.cache.lister import Lister
-from vaina.cache.store import Store
+from vaina.cache.store import Lister, Store
 
 
 def test_volumes_and_claims_are_counted_by_what_they_are() -> None:

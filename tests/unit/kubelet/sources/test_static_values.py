@@ -9,7 +9,7 @@ from kubelet.sources import static_files
 from kubelet.sources.static_checks import field_errors
 from kubelet.sources.static_files import ManifestError
 from vaina.kinds import POD
-from vaina.objects.defaults.pods import default_pod
+from vaina.objects.defaults import default_pod
 from vaina.objects.manifest import read_documents
 
 VOLUME = "volumes: [{name: v, emptyDir: {}}]"

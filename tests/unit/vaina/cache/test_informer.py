@@ -7,9 +7,8 @@ from structlog.testing import capture_logs
 
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import request_pb2
-from vaina.cache.informer import Informer
+from vaina.cache.informer import CacheMutated, Informer, MutationDetector
 from vaina.cache.list_watch import INITIAL_EVENTS_END, ListWatch, StaleList, State
-from vaina.cache.mutation import CacheMutated, MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.errors import VERSION_TOO_LARGE, Expired, FieldError, Timeout, TooManyRequests, Unavailable

@@ -19,7 +19,9 @@ from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.transport import InProcessTransport, Metadata
 from vaina.errors import ApiError, Unavailable
-from vaina.leaderelection import LeaderElector, LeaderMetrics, LeadershipLost, LeaderTransport, Times
+from vaina.leaderelection.elector import Times
+from vaina.leaderelection.runner import LeaderElector, LeaderMetrics, LeadershipLost
+from vaina.leaderelection.service import LeaderTransport
 from vaina.testing.builders import make_config_map
 from vaina.testing.clock import FakeClock, SkewedClock, settle
 

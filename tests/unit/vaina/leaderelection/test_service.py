@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.cache.informer import Informer
 from vaina.errors import NotFound, Unavailable
-from vaina.leaderelection import Election, LeaderElectionConfig, LeadershipLost
+from vaina.leaderelection.runner import LeadershipLost
+from vaina.leaderelection.service import Election, LeaderElectionConfig
 from vaina.testing.apiserver import FakeApiserver
 from vaina.testing.builders import make_config_map
 from vaina.testing.clock import FakeClock

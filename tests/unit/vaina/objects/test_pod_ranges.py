@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaina.api.core.v1 import node_pb2
-from vaina.objects.pod_ranges import kept_ranges
+from vaina.objects.nodes import kept_ranges
 
 CLUSTER = N("10.244.0.0/16")
 

@@ -1,4 +1,4 @@
-"""The shell around WorkQueue: waiting for keys, delays, back-off, metrics.
+"""Work queues with client-go's semantics: a key once, never two workers on one key, back-off per key.
 
 Bounded by nature: a key is in it once, so it never holds more keys than there are objects. Of several delays
 for one key the earliest counts, as in client-go; what that replaces is cleared away when it is more than what
@@ -7,13 +7,13 @@ waits.
 
 import asyncio
 import heapq
+from collections import deque
 from collections.abc import Iterator
-from typing import Any, Protocol
 
 from vaina.backoff import Backoff
 from vaina.clock import Clock
+from vaina.metrics import QueueMetrics
 from vaina.tasks import first_of
-from vaina.workqueue.queue import WorkQueue
 
 #: client-go doubles 5 ms up to 1000 s; this ends sooner, because a cluster that came back should not wait
 BACKOFF = Backoff(base_seconds=0.005, cap_seconds=60.0)
@@ -26,16 +26,52 @@ class ShutDown(Exception):
     """The queue ends: there is no next key."""
 
 
-class QueueMetrics(Protocol):
-    """What the queue reports to (`vaina.metrics.QueueMetrics`): metrics with one label, the queue's name."""
+class WorkQueue:
+    """PURE: which key is next. Owned by one RateLimitingQueue.
 
-    depth: Any
-    adds: Any
-    retries: Any
-    queue_duration: Any
-    work_duration: Any
-    unfinished: Any
-    longest_running: Any
+    A key that waits is there once, however often it is added. A key that is being worked on and is added again
+    waits until its worker is done, then comes once more: nothing is lost, and no two workers have the same key.
+    """
+
+    def __init__(self) -> None:
+        self._order: deque[str] = deque()
+        #: waits, or must come again once its worker is done
+        self._dirty: set[str] = set()
+        self._processing: set[str] = set()
+
+    def add(self, key: str) -> bool:
+        """Add a key; returns whether that is news."""
+        if key in self._dirty:
+            return False
+        self._dirty.add(key)
+        if key not in self._processing:
+            self._order.append(key)
+        return True
+
+    def pop(self) -> str | None:
+        """Take the next key to work on, or None."""
+        if not self._order:
+            return None
+        key = self._order.popleft()
+        self._dirty.discard(key)
+        self._processing.add(key)
+        return key
+
+    def done(self, key: str) -> bool:
+        """Say that a key's work has ended; returns whether it waits again, having been added meanwhile."""
+        self._processing.discard(key)
+        if key in self._dirty:
+            self._order.append(key)
+            return True
+        return False
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def in_flight(self) -> int:
+        """How many keys are being worked on."""
+        return len(self._processing)
 
 
 class RateLimitingQueue:
