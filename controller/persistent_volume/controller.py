@@ -160,10 +160,17 @@ log = structlog.stdlib.get_logger(__name__)
 MAX_WRITES: Final = 8
 #: claims that wait for a volume, by class; classless ones under the empty name
 _WAITING: Final = "claim-waiting"
+#: claims by the volume that they name
+_BY_VOLUME: Final = "claim-volume"
 
 
 class PersistentVolumeController(Controller):
-    """Keys are `claim namespace/name` and `volume name`."""
+    """Keys are `claim namespace/name` and `volume name`.
+
+    A changed claim brings a look at the volume that it names and at all volumes that name it, and a changed
+    volume likewise. Upstream looks at the latter only in its `resync` of everything, every 15 s
+    (`pv_controller_base.go`; `deleteClaim` there passes over a claim that names no volume).
+    """
 
     name = "persistentvolume-binder"
 
@@ -176,14 +183,26 @@ class PersistentVolumeController(Controller):
         classes, pods = factory.informer(STORAGE_CLASS), factory.informer(POD)
         self._known = Known(claims, volumes, classes, pods)
         claims.ensure_indexer(_WAITING, _waiting_class)
-        self._claims = self.watch(claims, _keys_of_claim)
+        claims.ensure_indexer(_BY_VOLUME, lambda claim: [claim.spec.volume_name])
+        self._volumes = volumes.lister
+        self._claims = self.watch(claims, self._keys_of_claim)
         self.watch(volumes, self._keys_of_volume)
         self.watch(classes, self._keys_of_class)
         self.watch(pods, self._keys_of_pod)
         BindingCollector(registry, claims.lister, volumes.lister)
 
+    def _keys_of_claim(self, claim: Claim) -> Iterable[str]:
+        yield f"claim {claim_key(claim)}"
+        if claim.spec.volume_name:
+            yield f"volume {claim.spec.volume_name}"
+        # A claim that goes, or takes another volume, may not name the one that was made for it.
+        for volume in self._volumes.by_index(BY_REFERENCE, claim_key(claim)):
+            yield f"volume {volume.metadata.name}"
+
     def _keys_of_volume(self, volume: Volume) -> Iterable[str]:
         yield f"volume {volume.metadata.name}"
+        for claim in self._claims.by_index(_BY_VOLUME, volume.metadata.name):
+            yield f"claim {claim_key(claim)}"
         if reference_key(volume):
             yield f"claim {reference_key(volume)}"
         else:
@@ -266,12 +285,6 @@ class PersistentVolumeController(Controller):
             log.info("volume written", volume=made.metadata.name, claim=reference_key(made), phase=phase)
         else:
             log.info("claim written", claim=claim_key(made), volume=made.spec.volume_name, phase=phase)
-
-
-def _keys_of_claim(claim: Claim) -> Iterable[str]:
-    yield f"claim {claim_key(claim)}"
-    if claim.spec.volume_name:
-        yield f"volume {claim.spec.volume_name}"
 
 
 def _waiting_class(claim: Claim) -> list[str]:

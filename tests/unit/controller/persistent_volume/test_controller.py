@@ -112,6 +112,75 @@ async def test_what_was_kept_is_not_given_to_the_next_claim(plane: ControlPlane)
     assert await phase(plane, "data", "Pending")
 
 
+async def given_to_the_claim(plane: ControlPlane, name: str, *, size: str) -> None:
+    """Make a volume that names the claim by its uid, as a provisioner does."""
+    volume = new_volume(name, size=size)
+    reference = volume.spec.claim_ref
+    reference.kind, reference.api_version = "PersistentVolumeClaim", "v1"
+    reference.namespace, reference.name = "default", "data"
+    reference.uid = (await claim_of(plane)).metadata.uid
+    await plane.client.persistent_volumes.create(volume)
+
+
+async def test_a_volume_is_released_when_its_claim_goes_before_it_names_the_volume(
+    plane: ControlPlane,
+) -> None:
+    await plane.client.persistent_volume_claims.create(new_claim(size="5Gi", storage_class=""))
+    # It is too small, so that the claim never takes it.
+    await given_to_the_claim(plane, "disk", size="1Gi")
+    await plane.until(lambda: reasons(plane, "FailedBinding"))
+    assert not (await claim_of(plane)).spec.volume_name
+
+    await plane.client.persistent_volume_claims.delete("data", "default")
+
+    await plane.until(lambda: volume_phase(plane, "disk", "Released"))
+
+
+async def test_a_volume_is_free_again_when_its_claim_takes_another(plane: ControlPlane) -> None:
+    await plane.client.persistent_volume_claims.create(new_claim(size="5Gi", storage_class=""))
+    await given_to_the_claim(plane, "small", size="1Gi")
+    await plane.until(lambda: reasons(plane, "FailedBinding"))
+
+    await plane.client.persistent_volumes.create(new_volume("large", size="5Gi"))
+    await plane.until(lambda: phase(plane, "data", "Bound"))
+
+    await plane.until(lambda: volume_phase(plane, "small", "Available"))
+    reference = (await volume_of(plane, "small")).spec.claim_ref
+    assert (reference.name, reference.uid) == ("data", "")
+
+
+async def test_a_lost_claim_is_bound_again_when_its_volume_is_made_again(plane: ControlPlane) -> None:
+    await plane.client.persistent_volumes.create(new_volume())
+    await plane.client.persistent_volume_claims.create(new_claim(storage_class=""))
+    await plane.until(lambda: phase(plane, "data", "Bound"))
+    await plane.client.persistent_volumes.delete("disk")
+    ending = await volume_of(plane)
+    ending.metadata.ClearField("finalizers")
+    await plane.client.persistent_volumes.update(ending)
+    await plane.until(lambda: phase(plane, "data", "Lost"))
+
+    await plane.client.persistent_volumes.create(new_volume())
+
+    await plane.until(lambda: phase(plane, "data", "Bound"))
+    assert await volume_phase(plane, "disk", "Bound")
+
+
+async def test_a_claim_is_told_that_the_volume_it_asks_for_comes_and_is_of_another_class(
+    plane: ControlPlane,
+) -> None:
+    claim = new_claim(storage_class="")
+    claim.spec.volume_name = "disk"
+    await plane.client.persistent_volume_claims.create(claim)
+    await plane.until(lambda: phase(plane, "data", "Pending"))
+
+    volume = new_volume()
+    volume.spec.storage_class_name = "fast"
+    await plane.client.persistent_volumes.create(volume)
+
+    words = 'Cannot bind to requested volume "disk": storageClassName does not match'
+    assert await plane.until(lambda: reasons(plane, "VolumeMismatch")) == [words]
+
+
 async def test_the_default_class_is_made_and_waits_for_a_consumer(plane: ControlPlane) -> None:
     made = await plane.client.storage_classes.get("standard")
     assert made.provisioner == "vaina.dev/local-path"
