@@ -8,7 +8,7 @@ cache is checked for writes in place at the end.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,14 +116,16 @@ class ControlPlane:
         await self.client.pods.update_status(running, mask=("phase", "reason", "message", "conditions"))
 
     async def start_all(self, *nodes: str) -> None:
-        """Bind and start every Pod that waits, in turn on these nodes."""
+        """Bind and start every Pod that waits and is still there, in turn on these nodes."""
         waiting = [
             pod
             for pod in await self.pods("")
             if not pod.spec.node_name and not pod.metadata.HasField("deletion_timestamp")
         ]
         for number, pod in enumerate(waiting):
-            await self.start(pod, nodes[number % len(nodes)])
+            # Controllers go on meanwhile, and may delete what was listed.
+            with suppress(NotFound):
+                await self.start(pod, nodes[number % len(nodes)])
 
     async def end(self, pod: pod_pb2.Pod) -> None:
         """Let a Pod that is ending go, as its kubelet does when the containers are gone."""
