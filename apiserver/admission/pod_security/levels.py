@@ -26,12 +26,12 @@ _SYSCTLS_37: Final = (*_SYSCTLS_32, "net.ipv4.tcp_slow_start_after_idle", "net.i
 
 
 class Rule(NamedTuple):
-    """A rule, as it was from which minor version on."""
+    """A rule of a level, in each form that it has had."""
 
     id: str
-    #: the minor version from which on each form holds, the oldest first
+    #: (first minor version, form), the oldest first
     forms: Sequence[tuple[int, Check]]
-    #: of a restricted rule: the baseline rule that it takes the place of
+    #: the baseline rule that a restricted one replaces
     overrides: str = ""
 
 
@@ -108,7 +108,7 @@ def checks_of(asked: LevelVersion) -> tuple[Check, ...]:
 
 
 def _form(rule: Rule, minor: int) -> Check | None:
-    """Return a rule as it was in a minor version; None: it was not there yet."""
+    """Return the form of a rule in a minor version; None: that version has no such rule."""
     return next((check for since, check in reversed(rule.forms) if since <= minor), None)
 
 

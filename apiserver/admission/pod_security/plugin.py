@@ -1,8 +1,8 @@
 """Admission by the Pod Security Standards: a namespace's labels say what its Pods may ask for.
 
-Follows k8s.io/pod-security-admission `admission/admission.go`. A Pod beyond the enforced level is refused; of
-one beyond the level of `warn` its author is warned, as of templates beyond it. A namespace whose labels become
-stricter is changed all the same, and its author hears which of its Pods would be refused now.
+Follows k8s.io/pod-security-admission `admission/admission.go`. A Pod beyond the enforced level is refused. The
+author of a Pod or a template beyond the level of `warn` is warned. A namespace whose labels become
+stricter is changed all the same, and its author is warned of Pods that would be refused now.
 """
 
 from collections.abc import Collection, Sequence
@@ -37,7 +37,7 @@ _Policy: TypeAlias = tuple[Policy, list[FieldError]]
 class PodSecurity:
     """The plugin. Owned by one event loop."""
 
-    #: a refusal names the Pod, and is found for each; what a Pod breaks does not hang on its name
+    #: what a Pod breaks does not depend on its name; the refusal, which has the name, is made for each
     ignores_names = True
 
     def __init__(
@@ -65,7 +65,7 @@ class PodSecurity:
         self._known: dict[str, tuple[Version, _Policy]] = {}
 
     async def admit(self, attributes: Attributes) -> None:
-        """Have an update looked at, once what is stored is known."""
+        """Add the check of an update: it needs the stored object."""
         if attributes.operation is not Operation.UPDATE:
             return
         if attributes.kind is NAMESPACE:
@@ -133,7 +133,7 @@ class PodSecurity:
         key = keys.object_key(NAMESPACE, "", namespace)  # type: ignore[arg-type]  # a Kind[Namespace] is a Kind
         stored = self._storage.peek(key, Version(0)) or await self._storage.get(key)
         if stored is None:
-            # Nothing can be in it: who creates was told so before, who updates is told that nothing is there.
+            # No Pod can be stored here: another plugin refuses a create, and an update finds no object.
             return self._defaults, []
         known = self._known.get(namespace)
         if known is None or known[0] != stored.version:
@@ -196,7 +196,7 @@ class PodSecurity:
     def _warn_of_exemption(
         self, attributes: Attributes, policy: Policy, namespace: namespace_pb2.Namespace
     ) -> None:
-        """Tell who labels a namespace that nobody looks at the labels."""
+        """Warn the author of a namespace that its labels have no effect, because it is exempt."""
         name, labels = namespace.metadata.name, namespace.metadata.labels
         if name not in self._exempt or policy.is_privileged or policy == self._defaults:
             return
