@@ -21,8 +21,7 @@ from controller.manager import SERVICE, ControllerService, Manager
 from controller.namespace.controller import NamespaceController
 from controller.node_ipam.allocate import Range
 from controller.node_ipam.controller import NodeIpamController
-from controller.node_lifecycle.controller import NodeLifecycleController, NodeTimes
-from controller.node_lifecycle.zones import Rates
+from controller.node_lifecycle.controller import NodeLifecycleController
 from controller.persistent_volume.controller import PersistentVolumeController
 from controller.pod_gc.controller import PodGcController
 from controller.podautoscaler.controller import MetricsSource, PodAutoscalerController
@@ -80,15 +79,6 @@ def build(  # noqa: PLR0913 - all but three by keyword
         return made
 
     recorders: list[EventRecorder] = []
-    times = NodeTimes(
-        grace=config.node_monitor_grace_seconds, startup_grace=config.node_startup_grace_seconds,
-        monitor_period=config.node_monitor_period_seconds, eviction=config.pod_eviction_seconds,
-        unhealthy_threshold=config.unhealthy_node_threshold,
-        rates=Rates(
-            config.node_eviction_rate, config.secondary_node_eviction_rate, config.large_cluster_size_threshold,
-            config.unhealthy_node_threshold,
-        ),
-    )  # fmt: skip
     autoscaling = Rules(
         config.horizontal_pod_autoscaler_downscale_stabilization_seconds, config.horizontal_pod_autoscaler_tolerance,
         Readiness(
@@ -123,7 +113,7 @@ def build(  # noqa: PLR0913 - all but three by keyword
         "stale-pod-disruption": lambda: StaleDisruptionController(tools, factory),
         "garbage-collector": lambda: GarbageCollector(tools, factory, recorder("garbage-collector-controller")),
         "node-lifecycle": lambda: NodeLifecycleController(
-            tools, factory, recorder("node-controller"), times, registry
+            tools, factory, recorder("node-controller"), config, registry
         ),
         "pod-gc": lambda: PodGcController(
             tools, factory, registry, quarantine_seconds=config.missing_node_quarantine_seconds,

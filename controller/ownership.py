@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from controller.plans import copy_of
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects.meta import controller_of, metadata
 
@@ -58,16 +59,14 @@ def claim(owner: meta_pb2.ObjectMeta, candidates: Iterable[M], matches: Callable
 
 def with_controller(obj: M, reference: meta_pb2.OwnerReference) -> M:
     """Return a copy of an object that has this controller. Other owners stay."""
-    copy = type(obj)()
-    copy.CopyFrom(obj)
+    copy = copy_of(obj)
     metadata(copy).owner_references.append(reference)
     return copy
 
 
 def without_owner(obj: M, uid: str) -> M:
     """Return a copy of an object without an owner."""
-    copy = type(obj)()
-    copy.CopyFrom(obj)
+    copy = copy_of(obj)
     meta = metadata(copy)
     kept = [reference for reference in meta.owner_references if reference.uid != uid]
     del meta.owner_references[:]

@@ -51,7 +51,6 @@ class OwningController(Controller):
         recorder: EventRecorder,
         more: Sequence[Informer[Any]] = (),
     ) -> None:
-        """Make it; `more` are further caches to wait for."""
         self._owners: Informer[Any] = factory.informer(self.kind)
         self._dependents: Informer[Any] = factory.informer(self.dependent_kind)
         super().__init__(tools, (self._owners, self._dependents, *more))

@@ -60,7 +60,12 @@ def is_active(pod: pod_pb2.Pod) -> bool:
     controller marks it for deletion. Otherwise a control plane that has lost sight of most nodes would
     double every ReplicaSet at once (I13).
     """
-    return not is_terminal(pod) and not pod.metadata.HasField("deletion_timestamp")
+    return not is_terminal(pod) and not is_ending(pod)
+
+
+def is_ending(pod: pod_pb2.Pod) -> bool:
+    """Say whether a Pod's deletion has begun."""
+    return pod.metadata.HasField("deletion_timestamp")
 
 
 def available_in(pod: pod_pb2.Pod, min_ready_seconds: int, now: float) -> float:

@@ -95,14 +95,10 @@ def waits_for_consumer(found: StorageClass | None) -> bool:
     return found is not None and found.volume_binding_mode == WAIT_FOR_FIRST_CONSUMER
 
 
-def is_default(found: StorageClass) -> bool:
-    """Say whether claims that name no class get this one."""
-    return any(found.metadata.annotations.get(key) == "true" for key in DEFAULT_CLASS)
-
-
 def default_class(classes: Iterable[StorageClass]) -> str:
     """Return the name of the default class, the newest of several; empty: there is none (GetDefaultClass)."""
-    found = [item.metadata for item in classes if is_default(item)]
+    metas = (item.metadata for item in classes)
+    found = [meta for meta in metas if any(meta.annotations.get(key) == "true" for key in DEFAULT_CLASS)]
     found.sort(key=lambda meta: (-meta.creation_timestamp.seconds, meta.name))
     return found[0].name if found else ""
 

@@ -54,7 +54,6 @@ class CronJobController(OwningController):
             self._forget(key)
             return None
         if not self._is_up_to_date(key):
-            # The event that brings the cache up to date comes back here.
             return RECHECK_SECONDS
         jobs = await self._jobs_of(cron_job)
         plan = reconcile(cron_job, jobs, self.clock.now())
@@ -122,7 +121,6 @@ class CronJobController(OwningController):
         return made
 
     async def _delete(self, cron_job: job_pb2.CronJob, name: str, uid: str) -> None:
-        """Delete a Job with its Pods. Raises ApiError."""
         try:
             await self._client.jobs.delete(
                 name, cron_job.metadata.namespace, uid=uid, propagation_policy="Background"

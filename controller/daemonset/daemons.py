@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 from controller.pods import pod_from_template
 from vaina.api.apps.v1 import daemon_set_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
-from vaina.api.meta.v1 import meta_pb2
 from vaina.backoff import Backoff
 from vaina.kinds import DAEMON_SET
 from vaina.objects.meta import new_controller_ref
@@ -36,15 +35,9 @@ _FIELD: Final = "metadata.name"
 class Fit(NamedTuple):
     """What holds for a node."""
 
-    #: the node should have a Pod
     runs: bool
     #: a Pod that is there may stay
     stays: bool
-
-
-def reference(daemon_set: DaemonSet) -> meta_pb2.OwnerReference:
-    """Return the reference by which Pods and revisions name a DaemonSet as their controller."""
-    return new_controller_ref(daemon_set, DAEMON_SET.api_version, DAEMON_SET.kind)
 
 
 def tolerations_of(spec: pod_pb2.PodSpec) -> list[pod_pb2.Toleration]:
@@ -71,7 +64,8 @@ def fit(daemon_set: DaemonSet, node: node_pb2.Node) -> Fit:
 
 def new_pod(daemon_set: DaemonSet, revision_hash: str, node: str, name: str) -> pod_pb2.Pod:
     """Return the Pod to create for a node, under a name."""
-    pod = pod_from_template(daemon_set.spec.template, daemon_set.metadata, reference(daemon_set), name)
+    reference = new_controller_ref(daemon_set, DAEMON_SET.api_version, DAEMON_SET.kind)
+    pod = pod_from_template(daemon_set.spec.template, daemon_set.metadata, reference, name)
     pod.metadata.labels[REVISION_HASH] = revision_hash
     tolerations = tolerations_of(pod.spec)
     del pod.spec.tolerations[:]
@@ -119,7 +113,6 @@ class EndedPods:
         self._ends: dict[tuple[str, int, str], _Ends] = {}
 
     def note(self, uid: str, generation: int, node: str, now: float) -> None:
-        """Note a Pod that has ended, and was deleted."""
         known = self._ends.pop((uid, generation, node), None)
         count = known.count + 1 if known is not None and now - known.last < _FORGET_SECONDS else 1
         self._ends[uid, generation, node] = _Ends(count, now)

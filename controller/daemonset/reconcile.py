@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from controller.daemonset.daemons import DaemonSet, fit, node_of
 from controller.plans import copy_of, sooner
-from controller.pods import available_in
+from controller.pods import available_in, is_ending
 from vaina.api.apps.v1 import daemon_set_pb2
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of
@@ -24,7 +24,6 @@ Pods = Sequence[pod_pb2.Pod]
 class Plan:
     """What to write. Empty: nothing until something changes."""
 
-    #: nodes that get a Pod
     create: list[str] = field(default_factory=list[str])
     delete: list[pod_pb2.Pod] = field(default_factory=list[pod_pb2.Pod])
     #: of those: Pods that ended by themselves
@@ -73,10 +72,6 @@ def _order(pod: pod_pb2.Pod) -> tuple[bool, float, str]:
     return not pod.spec.node_name, seconds_of(pod.metadata.creation_timestamp), pod.metadata.name
 
 
-def _is_ending(pod: pod_pb2.Pod) -> bool:
-    return pod.metadata.HasField("deletion_timestamp")
-
-
 class _Step:
     """One look. Lives for one call."""
 
@@ -100,28 +95,27 @@ class _Step:
             self.away = 1
 
     def manage(self, held_back: Collection[str]) -> None:
-        """Plan so that each node has the Pods that it should have."""
         for name, found in self.fits.items():
             pods = self.by_node.get(name, ())
             if found.runs and not pods:
                 self.plan.create.append(name)
             elif not found.stays:
-                self.plan.delete.extend(pod for pod in pods if not _is_ending(pod))
+                self.plan.delete.extend(pod for pod in pods if not is_ending(pod))
             else:
                 self._clear(name, pods, held_back)
-                if self.surge and found.runs and all(map(_is_ending, pods)):
+                if self.surge and found.runs and all(map(is_ending, pods)):
                     # With surge there may be two: the next Pod need not wait.
                     self.plan.create.append(name)
         for name, pods in self.by_node.items():
             # The Pod collector deletes bound Pods of lost nodes; a Pod without a node was changed by hand.
             if name and name not in self.nodes:
-                self.plan.delete.extend(pod for pod in pods if not _is_ending(pod) and not pod.spec.node_name)
+                self.plan.delete.extend(pod for pod in pods if not is_ending(pod) and not pod.spec.node_name)
 
     def _clear(self, node: str, pods: Pods, held_back: Collection[str]) -> None:
         """Delete the Pods that have ended, and those that are too many."""
         running: list[pod_pb2.Pod] = []
         for pod in pods:
-            if _is_ending(pod):
+            if is_ending(pod):
                 continue
             if is_terminal(pod):
                 if node not in held_back:
@@ -150,7 +144,7 @@ class _Step:
     def _pair(self, name: str) -> tuple[pod_pb2.Pod | None, pod_pb2.Pod | None, bool]:
         """Return a node's Pods of the new and of an older template, and whether any is ending."""
         pods = self.by_node.get(name, ())
-        steady = [pod for pod in pods if not _is_ending(pod)]
+        steady = [pod for pod in pods if not is_ending(pod)]
         new = next((pod for pod in steady if self._is_new(pod)), None)
         old = next((pod for pod in steady if not self._is_new(pod)), None)
         return new, old, len(steady) < len(pods)

@@ -46,7 +46,6 @@ class DeploymentController(OwningController):
             self._forget(key)
             return None
         if not self._is_up_to_date(key):
-            # The event that brings the cache up to date comes back here.
             return RECHECK_SECONDS
         candidates = self._candidates(deployment.metadata)
         plan = reconcile(deployment, candidates, self.clock.now())
@@ -57,7 +56,8 @@ class DeploymentController(OwningController):
         for change in plan.changes:
             await self._change(key, deployment, change)
         for old in plan.delete:
-            await self._delete(key, old)
+            if await delete(self._client.replica_sets, old.metadata):
+                log.info("old replica set deleted", deployment=key, replica_set=old.metadata.name)
         await self._tell(key, deployment, plan)
         return plan.wake_seconds
 
@@ -126,10 +126,6 @@ class DeploymentController(OwningController):
         way = "up" if size > change.before else "down"
         words = f"Scaled {way} replica set {wanted.metadata.name} from {change.before} to {size}"
         self._recorder.event(deployment, NORMAL, SCALING, words)
-
-    async def _delete(self, key: str, rs: ReplicaSet) -> None:
-        if await delete(self._client.replica_sets, rs.metadata):
-            log.info("old replica set deleted", deployment=key, replica_set=rs.metadata.name)
 
     async def _tell(self, key: str, deployment: Deployment, plan: Plan) -> None:
         """Write the status, and the revision with it: an update of the object would raise its generation."""

@@ -67,7 +67,6 @@ class Plan:
 
     @property
     def acts(self) -> bool:
-        """Whether ReplicaSets are written."""
         return bool(self.adopt or self.release or self.create or self.changes or self.delete)
 
 

@@ -61,7 +61,7 @@ class DisruptionController(Controller):
         self._budgets.add_handler(
             on_add=self._on_budget,
             on_update=lambda _, new: self._on_budget(new),
-            on_delete=self._on_budget_gone,
+            on_delete=lambda budget: self._coverage.drop(object_key(budget)),
         )
         self._pods.add_handler(
             on_add=self._on_pod, on_update=lambda _, new: self._on_pod(new), on_delete=self._on_pod_gone
@@ -163,9 +163,6 @@ class DisruptionController(Controller):
     def _on_budget(self, budget: Budget) -> None:
         self._coverage.put(budget)
         self.queue.add(object_key(budget))
-
-    def _on_budget_gone(self, budget: Budget) -> None:
-        self._coverage.drop(object_key(budget))
 
     def _on_pod(self, pod: pod_pb2.Pod) -> None:
         self._look_at(self._coverage.put_pod(pod))

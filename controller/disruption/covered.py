@@ -4,7 +4,7 @@ A look at a budget costs what it covers, and an event of a Pod costs its labels.
 label is found by that pair; those that ask for none (`NotIn`, `Exists` alone) by their namespace.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,7 +41,6 @@ class Coverage:
         self._resting: dict[str, set[str]] = {}
 
     def put(self, budget: Budget) -> None:
-        """Note a budget that is new, or has changed."""
         key = object_key(budget)
         known = self._known.get(key)
         if known is not None and known.budget.spec.selector == budget.spec.selector:
@@ -136,17 +135,13 @@ class Coverage:
 
 def _places(budget: Budget) -> Iterable[str]:
     namespace, selector = budget.metadata.namespace, budget.spec.selector
-    pairs = _pairs(selector.match_labels)
+    # One pair that every covered Pod has; any of them will do.
+    pairs = [f"{key}={selector.match_labels[key]}" for key in sorted(selector.match_labels)[:1]]
     if not pairs:
         listed = (item for item in selector.match_expressions if item.operator == "In" and item.values)
         found = next(listed, None)
-        pairs = () if found is None else [f"{found.key}={value}" for value in found.values]
+        pairs = [] if found is None else [f"{found.key}={value}" for value in found.values]
     return [_place(namespace, pair) for pair in dict.fromkeys(pairs)] or [_place(namespace, _ANY)]
-
-
-def _pairs(labels: Mapping[str, str]) -> Collection[str]:
-    """Return one pair that every covered Pod has; any of them will do."""
-    return [f"{key}={labels[key]}" for key in sorted(labels)[:1]]
 
 
 def _place(namespace: str, pair: str) -> str:

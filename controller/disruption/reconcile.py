@@ -113,7 +113,6 @@ def _expectation(
 
 
 def _scales(pods: list[pod_pb2.Pod], scale_of: ScaleOf) -> tuple[int, tuple[str, ...]]:
-    """Return how many Pods all controllers together wish for. Raises NoScale."""
     known: dict[str, Scale] = {}
     unmanaged: list[str] = []
     for pod in pods:

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from controller.base import Controller, Tools
 from controller.ephemeral_volume.reconcile import claim_names, reconcile
-from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
+from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.cache.informer import InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.errors import AlreadyExists, ApiError, Conflict
@@ -30,7 +30,9 @@ class EphemeralVolumeController(Controller):
         text = "Number of PersistentVolumeClaim creation requests"
         self._creates = Counter("ephemeral_volume_controller_create_total", text, registry=registry)
         self._failures = Counter("ephemeral_volume_controller_create_failures_total", text, registry=registry)
-        self._pods = self.watch(factory.informer(POD), _key_of_pod)
+        self._pods = self.watch(
+            factory.informer(POD), lambda pod: object_key(pod) if claim_names(pod) else None
+        )
         self._claims = self.watch(factory.informer(PERSISTENT_VOLUME_CLAIM), _key_of_owner)
 
     async def sync(self, key: str) -> float | None:
@@ -39,10 +41,12 @@ class EphemeralVolumeController(Controller):
             return None
         namespace, _ = split_key(key)
         found = {name: self._claims.get(f"{namespace}/{name}") for name in claim_names(pod)}
-        plan = reconcile(pod, {name: claim for name, claim in found.items() if claim is not None})
-        for problem in plan.problems:
+        missing, problems = reconcile(
+            pod, {name: claim for name, claim in found.items() if claim is not None}
+        )
+        for problem in problems:
             self._recorder.event(pod, "Warning", "FailedBinding", f"ephemeral volume: {problem}")
-        for claim in plan.create:
+        for claim in missing:
             self._creates.inc()
             try:
                 await self._client.persistent_volume_claims.create(claim)
@@ -55,11 +59,6 @@ class EphemeralVolumeController(Controller):
                 raise
             log.info("claim created", claim=object_key(claim), pod=key, uid=pod.metadata.uid)
         return None
-
-
-def _key_of_pod(pod: pod_pb2.Pod) -> Iterable[str]:
-    if claim_names(pod):
-        yield object_key(pod)
 
 
 def _key_of_owner(claim: persistent_volume_pb2.PersistentVolumeClaim) -> Iterable[str]:

@@ -1,22 +1,13 @@
 """PURE: the claims that a Pod's generic ephemeral volumes need. Follows `pkg/controller/volume/ephemeral`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from controller.pods import is_active
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2, volume_pb2
 from vaina.kinds import POD
 from vaina.objects.meta import is_controlled_by, new_controller_ref
-from vaina.objects.pods import is_terminal
 
 Claim = persistent_volume_pb2.PersistentVolumeClaim
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimPlan:
-    """What to make, and what stands in the way."""
-
-    create: tuple[Claim, ...] = ()
-    problems: tuple[str, ...] = ()
 
 
 def claim_name(pod: pod_pb2.Pod, volume: str) -> str:
@@ -33,11 +24,15 @@ def claim_names(pod: pod_pb2.Pod) -> Sequence[str]:
     ]
 
 
-def reconcile(pod: pod_pb2.Pod, claims: Mapping[str, Claim]) -> ClaimPlan:
-    """Return which claims are missing, of those in the namespace that a Pod needs; none for one that ends."""
-    if pod.metadata.HasField("deletion_timestamp") or is_terminal(pod):
-        return ClaimPlan()
-    create, problems = [], []
+def reconcile(pod: pod_pb2.Pod, claims: Mapping[str, Claim]) -> tuple[list[Claim], list[str]]:
+    """Return the claims to make for a Pod, of those in its namespace, and what stands in the way.
+
+    A Pod that ends needs none.
+    """
+    create: list[Claim] = []
+    problems: list[str] = []
+    if not is_active(pod):
+        return create, problems
     for volume in pod.spec.volumes:
         if not volume.volume_source.HasField("ephemeral"):
             continue
@@ -50,7 +45,7 @@ def reconcile(pod: pod_pb2.Pod, claims: Mapping[str, Claim]) -> ClaimPlan:
             problems.append(
                 f"PVC {claim} was not created for pod {its.namespace}/{its.name} (pod is not owner)"
             )
-    return ClaimPlan(tuple(create), tuple(problems))
+    return create, problems
 
 
 def _claim(pod: pod_pb2.Pod, volume: str, template: volume_pb2.PersistentVolumeClaimTemplate) -> Claim:

@@ -98,7 +98,6 @@ class GarbageCollector(Controller):
                 case _:
                     assert_never(action)
         except NotFound:
-            # It has gone by itself.
             return
 
     async def _orphan_dependents(self, owner: meta_pb2.ObjectMeta) -> None:

@@ -144,7 +144,6 @@ class Graph:
         return self.informers[node.kind.kind].lister.get(node.key)
 
     def dependents(self, uid: str) -> Iterator[tuple[Kind[Any], Any]]:
-        """Yield what is owned by a uid."""
         for informer in self.informers.values():
             for obj in informer.lister.by_index(BY_OWNER, uid):
                 yield informer.kind, obj
@@ -156,7 +155,6 @@ class Graph:
                 yield Node(kind, object_key(dependent))
 
     def owner_kind(self, reference: meta_pb2.OwnerReference) -> Kind[Any] | None:
-        """Return the kind of an owner; None for an unknown one."""
         return KINDS_BY_GVK.get((reference.api_version, reference.kind))
 
     def cached_state(self, reference: meta_pb2.OwnerReference, namespace: str) -> OwnerState | None:

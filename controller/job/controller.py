@@ -102,7 +102,6 @@ class JobController(GatheringController):
         state.see(cached)
         late = state.version and int(state.version) > int(job.metadata.resource_version)
         if late or not self._is_up_to_date(key, cached):
-            # The event that brings the cache up to date comes back here.
             return "tracking", RECHECK_SECONDS
         pods = await self._owned(key, job, state, cached)
         view = observe(job, pods, state.released)

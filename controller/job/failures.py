@@ -153,8 +153,10 @@ class Backoff:
         return Backoff(len(later), later[-1]) if later else Backoff()
 
     def remaining(self, now: float) -> float:
-        """Return the seconds to wait before another Pod is made; 0 for none."""
-        return remaining(self.failures, self.last, now)
+        if self.failures <= 0:
+            return 0.0
+        wait = min(FIRST_BACKOFF * 2.0 ** min(self.failures - 1, 30), MAX_BACKOFF)
+        return max(0.0, wait - (now - self.last))
 
 
 #: of a Job that nothing is known of
@@ -168,11 +170,3 @@ def remembered(pods: Iterable[pod_pb2.Pod], spec: job_pb2.JobSpec) -> Backoff:
         [pod for pod in counted if pod.status.phase == "Succeeded"],
         [pod for pod in counted if is_failed(pod, spec)],
     )
-
-
-def remaining(failures: int, last: float, now: float) -> float:
-    """Return the seconds to wait after so many failures, the last of them then; 0 for none."""
-    if failures <= 0:
-        return 0.0
-    wait = min(FIRST_BACKOFF * 2.0 ** min(failures - 1, 30), MAX_BACKOFF)
-    return max(0.0, wait - (now - last))

@@ -73,7 +73,6 @@ class JobMetrics:
         self.sync_seconds.labels(*labels).observe(seconds)
 
     def status_written(self, spec: job_pb2.JobSpec, old: job_pb2.JobStatus, new: job_pb2.JobStatus) -> None:
-        """Count what a status newly counts, and the end of the Job."""
         mode = _mode(spec)
         for name in ("succeeded", "failed"):
             more = getattr(new, name) - getattr(old, name)

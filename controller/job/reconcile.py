@@ -7,8 +7,7 @@ addCompletionIndexEnvVariables).
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from controller.job.failures import NO_FAILURES, Backoff, failure_of_job, remaining, too_many_restarts
-from controller.job.failures import finished_at as ended_at
+from controller.job.failures import NO_FAILURES, Backoff, failure_of_job, finished_at, too_many_restarts
 from controller.job.view import View, all_failures, counts_for_next, indexes_of, success_rule, superfluous
 from controller.plans import sooner
 from controller.pods import MAX_BASE, choose_victims, pod_from_template, pod_names
@@ -143,7 +142,6 @@ def _is_complete(view: View) -> bool:
 
 
 def _wanted(view: View) -> int:
-    """Return how many Pods should run now."""
     spec = view.spec
     if spec.HasField("completions"):
         return max(0, min(spec.completions - view.succeeded, spec.parallelism))
@@ -188,9 +186,9 @@ def _missing(
     waits: list[float] = []
     for index in _pending(view, count):
         failed = view.waiting.get(index)
-        wait = 0.0
-        if failed is not None:
-            wait = remaining(all_failures(failed) + 1, ended_at(failed), now)
+        wait = (
+            0.0 if failed is None else Backoff(all_failures(failed) + 1, finished_at(failed)).remaining(now)
+        )
         if wait > 0:
             waits.append(wait)
             continue
@@ -201,7 +199,6 @@ def _missing(
 
 
 def _pending(view: View, count: int) -> Sequence[int]:
-    """Return the next indexes that have not ended and have no Pod."""
     busy = view.indexes | indexes_of(view.active)
     if replaces_failed_only(view.spec):
         busy |= indexes_of(view.terminating)

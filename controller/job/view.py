@@ -75,7 +75,7 @@ def observe(job: job_pb2.Job, pods: Sequence[pod_pb2.Pod], released: Collection[
     lost: Indexes | None = None
     waiting: Mapping[int, pod_pb2.Pod] = {}
     if indexed:
-        before = succeeded_before(job)
+        before = parse_indexes(status.completed_indexes, spec.completions)
         per_index = spec.HasField("backoff_limit_per_index")
         lost = failed_indexes(job, pods, before) if per_index else None
         now_done = before | newly_succeeded(job, tracked, lost or Indexes())
@@ -100,11 +100,6 @@ def valid_index(pod: pod_pb2.Pod, completions: int) -> int | None:
     """Return the index of a Pod; None when it has none that the Job has."""
     index = completion_index(pod)
     return index if index is not None and index < completions else None
-
-
-def succeeded_before(job: job_pb2.Job) -> Indexes:
-    """Return what the status says has succeeded, as far as the Job still has those indexes."""
-    return parse_indexes(job.status.completed_indexes, job.spec.completions)
 
 
 def newly_succeeded(job: job_pb2.Job, tracked: Iterable[pod_pb2.Pod], failed: Indexes) -> Indexes:

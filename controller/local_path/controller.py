@@ -59,14 +59,15 @@ class LocalPathController(Controller):
         directory: str,
         default_class: str,
     ) -> None:
-        """Make it; volumes are in `directory`, and `default_class` is made at the start unless empty."""
         super().__init__(tools)
         self._client, self._recorder = factory.clientset, recorder
         self._directory, self._default_class = directory, default_class
         self._classes = self.watch(factory.informer(STORAGE_CLASS), lambda _: None)
-        self._claims = self.watch(factory.informer(PERSISTENT_VOLUME_CLAIM), self._keys_of_claim)
+        self._claims = self.watch(
+            factory.informer(PERSISTENT_VOLUME_CLAIM), lambda claim: f"claim {claim_key(claim)}"
+        )
         volumes = factory.informer(PERSISTENT_VOLUME)
-        volumes.ensure_indexer(BY_NODE, _nodes_of_volume)
+        volumes.ensure_indexer(BY_NODE, lambda volume: [node_of(volume)] if is_ours(volume) else [])
         self._volumes = volumes.lister
         self.watch(volumes, self._keys_of_volume)
         self._nodes = self.watch(factory.informer(NODE), self._keys_of_node)
@@ -78,9 +79,6 @@ class LocalPathController(Controller):
     @property
     def missing_nodes(self) -> frozenset[str]:
         return frozenset(self._missing)
-
-    def _keys_of_claim(self, claim: Claim) -> Iterable[str]:
-        yield f"claim {claim_key(claim)}"
 
     def _keys_of_node(self, node: node_pb2.Node) -> Iterable[str]:
         # Only a node that is gone or new matters; heartbeats change nothing.
@@ -187,8 +185,3 @@ class LocalPathController(Controller):
             await self._client.persistent_volumes.delete(meta.name, uid=meta.uid)
         log.info("volume given up with its node", volume=meta.name, uid=meta.uid, node=node)
         return None
-
-
-def _nodes_of_volume(volume: Volume) -> Iterable[str]:
-    if is_ours(volume):
-        yield node_of(volume)

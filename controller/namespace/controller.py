@@ -60,14 +60,14 @@ class NamespaceController(Controller):
         await self._empty_kinds((POD,), key, remaining, failures)
         if not failures and not any(item.count for item in remaining):
             await self._empty_kinds(_KINDS, key, remaining, failures)
-        plan = reconcile(namespace, remaining, failures, now=self.clock.now())
+        is_empty, status = reconcile(namespace, remaining, failures, now=self.clock.now())
         try:
-            if plan.finalize:
+            if is_empty:
                 await self._finalize(key, namespace.metadata.uid)
                 return None
-            if plan.status is not None:
+            if status is not None:
                 changed = copy_of(namespace)
-                changed.status.CopyFrom(plan.status)
+                changed.status.CopyFrom(status)
                 await self._client.namespaces.update_status(changed)
         except NotFound:
             return None

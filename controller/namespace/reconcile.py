@@ -26,21 +26,12 @@ class Remaining:
     finalizers: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NamespacePlan:
-    """What to do with a namespace whose content was asked to go."""
-
-    #: nothing is left: take the finalizer out
-    finalize: bool = False
-    #: the status to write, or None when it is as it should be
-    status: namespace_pb2.NamespaceStatus | None = None
-
-
 def reconcile(
     namespace: namespace_pb2.Namespace, remaining: Sequence[Remaining], failures: Sequence[str], *, now: float
-) -> NamespacePlan:
+) -> tuple[bool, namespace_pb2.NamespaceStatus | None]:
     """Decide what comes next for an ending namespace, after everything was asked to go.
 
+    Returns whether nothing is left, and the status to write, None when it is as it should be.
     `remaining` is what is left, by kind; `failures` says why kinds could not be emptied, in words.
     """
     left = [item for item in remaining if item.count]
@@ -75,9 +66,7 @@ def reconcile(
         f"Some content in the namespace has finalizers remaining: {words}", "ContentHasNoFinalizers",
         "All content-preserving finalizers finished", now,
     )  # fmt: skip
-    return NamespacePlan(
-        finalize=not left and not failures, status=None if status == namespace.status else status
-    )
+    return not left and not failures, None if status == namespace.status else status
 
 
 def _set(

@@ -114,7 +114,6 @@ class NodeIpamController(Controller):
 
 
 def _is_hollow(node: node_pb2.Node) -> bool:
-    """Say whether a node is hollow, by its label or by the runtime that it reports."""
     runtime = node.status.node_info.container_runtime_version
     return node.metadata.labels.get(HOLLOW_LABEL, "") == "true" or runtime.startswith(HOLLOW_RUNTIME)
 

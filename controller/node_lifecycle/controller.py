@@ -6,13 +6,13 @@ control plane suspects itself, takes NoExecute taints back and evicts nothing (I
 
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from controller.base import Controller, Tools, for_each
+from controller.config import ControllerConfig
 from controller.node_lifecycle.reconcile import (
     Heartbeats,
     Life,
@@ -33,6 +33,7 @@ from vaina.clock import seconds_of
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import LEASE, NODE, POD
 from vaina.objects.conditions import get_condition, set_condition
+from vaina.objects.meta import object_key
 
 
 class NodeMetrics:
@@ -93,25 +94,9 @@ class NodeMetrics:
 log = structlog.stdlib.get_logger(__name__)
 
 LEASE_NAMESPACE = "kube-node-lease"
-#: index of Pods by node
 BY_NODE = "node"
 #: Pods of one node written at once
 PARALLEL_WRITES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class NodeTimes:
-    """The times of the node life cycle, in seconds; defaults are upstream's."""
-
-    grace: float = 40.0
-    startup_grace: float = 60.0
-    monitor_period: float = 5.0
-    #: how long Pods without tolerations of their own stay on a silent node
-    eviction: float = 300.0
-    #: share of silent nodes from which on nothing is evicted
-    unhealthy_threshold: float = 0.55
-    #: how many nodes of a zone are driven empty in a second
-    rates: Rates = field(default_factory=Rates)
 
 
 class NodeLifecycleController(Controller):
@@ -124,7 +109,7 @@ class NodeLifecycleController(Controller):
         tools: Tools,
         factory: InformerFactory,
         recorder: EventRecorder,
-        times: NodeTimes,
+        config: ControllerConfig,
         registry: CollectorRegistry,
     ) -> None:
         self._nodes, self._leases = factory.informer(NODE), factory.informer(LEASE)
@@ -132,10 +117,17 @@ class NodeLifecycleController(Controller):
         super().__init__(
             Tools(tools.clock, tools.metrics, workers=8), (self._nodes, self._leases, self._pods)
         )
-        self._client, self._recorder, self._times = factory.clientset, recorder, times
+        self._client, self._recorder, self._config = factory.clientset, recorder, config
+        self._rates = Rates(
+            config.node_eviction_rate, config.secondary_node_eviction_rate, config.large_cluster_size_threshold,
+            config.unhealthy_node_threshold,
+        )  # fmt: skip
         self._metrics = NodeMetrics(registry)
         self._tokens = Tokens()
-        self._beats = Heartbeats(grace_seconds=times.grace, startup_grace_seconds=times.startup_grace)
+        self._beats = Heartbeats(
+            grace_seconds=config.node_monitor_grace_seconds,
+            startup_grace_seconds=config.node_startup_grace_seconds,
+        )
         self._first_seen = FirstSeen()
         self._silent: frozenset[str] = frozenset()
         #: nothing is evicted before the monitor has judged once
@@ -162,7 +154,7 @@ class NodeLifecycleController(Controller):
         wait, now = self._wait_for_turn(node, life), self.clock.now()
         plan = reconcile(
             node, self._pods.lister.by_index(BY_NODE, key), life=life, may_evict=self._may_evict,
-            default_seconds=self._times.eviction, now=now, may_begin=wait == 0.0,
+            default_seconds=self._config.pod_eviction_seconds, now=now, may_begin=wait == 0.0,
             seen=self._first_seen.look(node, now),
         )  # fmt: skip
         await self._write_node(node, plan)
@@ -200,7 +192,9 @@ class NodeLifecycleController(Controller):
     async def _write_pods(self, node: node_pb2.Node, plan: NodePlan) -> None:
         async def lose(pod: pod_pb2.Pod) -> None:
             with suppress(NotFound):
-                await self._lose(node, pod)
+                await self._client.pods.update_status(pod)
+                self._recorder.event(pod, WARNING, "NodeNotReady", "Node is not ready")
+                log.info("pod is unknown", pod=object_key(pod), node=node.metadata.name)
 
         async def evict(pod: pod_pb2.Pod) -> None:
             with suppress(NotFound):
@@ -210,13 +204,6 @@ class NodeLifecycleController(Controller):
         evicted = await for_each(plan.evict, evict, parallel=PARALLEL_WRITES)
         if error := lost or evicted:
             raise error
-
-    async def _lose(self, node: node_pb2.Node, pod: pod_pb2.Pod) -> None:
-        await self._client.pods.update_status(pod)
-        self._recorder.event(pod, WARNING, "NodeNotReady", "Node is not ready")
-        log.info(
-            "pod is unknown", pod=f"{pod.metadata.namespace}/{pod.metadata.name}", node=node.metadata.name
-        )
 
     async def _evict(self, node: node_pb2.Node, pod: pod_pb2.Pod, taints: Sequence[node_pb2.Taint]) -> None:
         meta = pod.metadata
@@ -229,18 +216,18 @@ class NodeLifecycleController(Controller):
             return
         now = self.clock.now()
         seen = self._first_seen.look(node, now)
-        due = eviction_of(pod, taints, seen, default_seconds=self._times.eviction, now=now)
+        due = eviction_of(pod, taints, seen, default_seconds=self._config.pod_eviction_seconds, now=now)
         self._metrics.evicted(zone_of(node), 0.0 if due is None else now - due)
         words = f"Marking for deletion Pod {meta.namespace}/{meta.name}"
         self._recorder.event(pod, NORMAL, "TaintManagerEviction", words)
-        log.info("pod evicted", pod=f"{meta.namespace}/{meta.name}", node=pod.spec.node_name)
+        log.info("pod evicted", pod=object_key(pod), node=pod.spec.node_name)
 
     async def _monitor(self) -> None:
         while True:
             started = self.clock.monotonic()
             self._judge()
             self._metrics.judged_seconds.observe(self.clock.monotonic() - started)
-            await self.clock.sleep(self._times.monitor_period)
+            await self.clock.sleep(self._config.node_monitor_period_seconds)
 
     def _judge(self) -> None:
         """Find the nodes whose time is up, and decide whether they or this control plane are at fault."""
@@ -250,7 +237,7 @@ class NodeLifecycleController(Controller):
         # Also nodes that were marked silent and have not reported since: a process that has just started need
         # not wait the whole grace for them (upstream's handleDisruption goes by the conditions alone).
         gone = silent | {node.metadata.name for node in nodes if is_written_off(node)}
-        suspect = suspects_itself(len(gone), len(names), self._times.unhealthy_threshold)
+        suspect = suspects_itself(len(gone), len(names), self._config.unhealthy_node_threshold)
         if suspect is self._may_evict:
             say = log.warning if suspect else log.info
             words = "evictions stopped: most nodes are silent" if suspect else "evictions allowed"
@@ -266,10 +253,10 @@ class NodeLifecycleController(Controller):
     def _judge_zones(self, nodes: Sequence[node_pb2.Node]) -> None:
         """Decide how fast the nodes of each zone may be driven empty; look again at those whose zone changed."""
         zones = count_zones((zone_of(node), self._is_ready(node)) for node in nodes)
-        rates = {name: rate_of(zone, self._times.rates) for name, zone in zones.items()}
+        rates = {name: rate_of(zone, self._rates) for name, zone in zones.items()}
         changed = {name for name, rate in rates.items() if rate != self._tokens.rates.get(name, rate)}
         for name in sorted(changed):
-            log.info("zone changes its pace", zone=name, state=state_of(zones[name], self._times.rates).value)
+            log.info("zone changes its pace", zone=name, state=state_of(zones[name], self._rates).value)
         self._tokens.rates = rates
         self._tokens.forget_zones(zones)
         for node in nodes:

@@ -33,7 +33,6 @@ class Life(Enum):
 
     #: it has given a sign in time
     HEARD = "heard"
-    #: it has fallen silent
     SILENT = "silent"
     #: it has not reported a status since the node was made, and should have
     NEVER_HEARD = "never heard"
@@ -43,13 +42,11 @@ class Life(Enum):
 class NodePlan:
     """What to write. All empty: nothing."""
 
-    #: conditions to set
     conditions: tuple[node_pb2.NodeCondition, ...] = ()
     #: all taints, or None when they are right
     taints: tuple[node_pb2.Taint, ...] | None = None
     #: Pods with the status to write, as of the version that was judged
     lost: tuple[pod_pb2.Pod, ...] = ()
-    #: Pods to delete
     evict: tuple[pod_pb2.Pod, ...] = ()
     #: when the next Pod must go, seconds from now
     wake_seconds: float | None = None
@@ -82,7 +79,11 @@ def reconcile(  # noqa: PLR0913 - what is known of a node, each by its name
     taints = compute_taints(after, may_evict=may_evict, now=now, may_begin=may_begin)
     ready = find_condition(after.status.conditions, "Ready")
     silent = life is not Life.HEARD and ready is not None and ready.status == "Unknown"
-    lost = tuple(_lost(pod, node.metadata.name, now) for pod in pods if silent and _can_be_lost(pod))
+    lost = tuple(
+        _lost(pod, node.metadata.name, now)
+        for pod in pods
+        if silent and not is_terminal(pod) and (pod.status.phase, pod.status.reason) != ("Unknown", NODE_LOST)
+    )
     evict: list[pod_pb2.Pod] = []
     wake: float | None = None
     if may_evict:
@@ -101,7 +102,6 @@ def reconcile(  # noqa: PLR0913 - what is known of a node, each by its name
 
 
 def _silence(node: node_pb2.Node, life: Life, now: float) -> tuple[node_pb2.NodeCondition, ...]:
-    """Return the conditions to set on a node that does not answer."""
     if life is Life.HEARD:
         return ()
     wanted = []
@@ -123,10 +123,6 @@ def _silence(node: node_pb2.Node, life: Life, now: float) -> tuple[node_pb2.Node
         condition.last_transition_time.CopyFrom(timestamp(now))
         wanted.append(condition)
     return tuple(wanted)
-
-
-def _can_be_lost(pod: pod_pb2.Pod) -> bool:
-    return not is_terminal(pod) and (pod.status.phase, pod.status.reason) != ("Unknown", NODE_LOST)
 
 
 def _lost(pod: pod_pb2.Pod, node: str, now: float) -> pod_pb2.Pod:

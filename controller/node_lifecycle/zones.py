@@ -113,6 +113,5 @@ class Tokens:
         self._granted.discard(node)
 
     def forget_zones(self, there: Iterable[str]) -> None:
-        """Drop all zones but these."""
         kept = set(there)
         self._next = {zone: when for zone, when in self._next.items() if zone in kept}

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from controller.base import Controller, Tools, find
-from controller.persistent_volume.reconcile import Step, Verb, Write, next_for_claim, next_for_volume
+from controller.persistent_volume.reconcile import Step, next_for_claim, next_for_volume
 from controller.volumes import (
     BIND_COMPLETED,
     BOUND,
@@ -26,7 +26,6 @@ from controller.volumes import (
     reference_key,
     volume_class,
 )
-from controller.volumes import claim_class as class_of_claim
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.informer import Informer, InformerFactory
 from vaina.cache.store import Lister
@@ -112,7 +111,6 @@ class Known:
         self._written: dict[tuple[type, str], Claim | Volume] = {}
 
     def note(self, stored: Claim | Volume) -> None:
-        """Remember an object as the apiserver has answered it."""
         if len(self._written) >= MAX_WRITTEN:
             self._written.clear()
         self._written[type(stored), object_key(stored)] = stored
@@ -136,7 +134,7 @@ class Known:
     def volumes_for(self, claim: Claim) -> Iterable[Volume]:
         lister = self._volumes.lister
         meant = lister.by_index(BY_REFERENCE, claim_key(claim))
-        free = lister.by_index(BY_CLASS, class_of_claim(claim))
+        free = lister.by_index(BY_CLASS, claim_class(claim))
         for name in {volume.metadata.name for volume in (*meant, *free)}:
             volume = self.volume(name)
             if volume is not None:
@@ -150,11 +148,12 @@ class Known:
         return sorted(pod.metadata.name for pod in pods if not pod.spec.node_name)
 
 
+log = structlog.stdlib.get_logger(__name__)
+
+
 def _version(message: Claim | Volume) -> int:
     return int(message.metadata.resource_version or 0)
 
-
-log = structlog.stdlib.get_logger(__name__)
 
 #: a binding has four; more mean that another party undoes the writes
 MAX_WRITES: Final = 8
@@ -226,19 +225,20 @@ class PersistentVolumeController(Controller):
     async def sync(self, key: str) -> float | None:
         what, _, name = key.partition(" ")
         for _ in range(MAX_WRITES):
-            step = await self._next(what, name)
-            if step is None:
+            found = await self._next(what, name)
+            if found is None:
                 return None
+            obj, step = found
             if step.write is not None:
-                await self._write(step.write)
-            for said in step.says:
-                self._recorder.event(said.about, said.type, said.reason, said.message)
+                await self._write(step.write, is_status=step.is_status)
+            for note in step.says:
+                self._recorder.event(obj, *note)
             if step.write is None:
                 return None
         log.warning("binding does not come to rest", key=key)
         return 1.0
 
-    async def _next(self, what: str, name: str) -> Step | None:
+    async def _next(self, what: str, name: str) -> tuple[Claim | Volume, Step] | None:
         known = self._known
         if what == "claim":
             claim = known.claim(name)
@@ -246,13 +246,13 @@ class PersistentVolumeController(Controller):
                 return None
             if BIND_COMPLETED in claim.metadata.annotations and claim.spec.volume_name:
                 await self._ask_for_volume(claim.spec.volume_name)
-            return next_for_claim(claim, known)
+            return claim, next_for_claim(claim, known)
         volume = known.volume(name)
         if volume is None:
             return None
         if volume.spec.claim_ref.uid:
             await self._ask_for_claim(volume)
-        return next_for_volume(volume, known)
+        return volume, next_for_volume(volume, known)
 
     async def _ask_for_volume(self, name: str) -> None:
         """Make sure that a volume is gone, not the cache late: its claim is Lost for good."""
@@ -271,16 +271,13 @@ class PersistentVolumeController(Controller):
         if found is not None and found.metadata.uid == reference.uid:
             raise Conflict(f"persistentvolumeclaim {reference_key(volume)} is not in the cache yet")
 
-    async def _write(self, write: Write) -> None:
-        made, phase = write.object, write.object.status.phase
-        kind: Kind[Any] = PERSISTENT_VOLUME_CLAIM
-        if isinstance(made, Volume):
-            kind = PERSISTENT_VOLUME
-            if write.verb is Verb.STATUS:
-                made.status.last_phase_transition_time.CopyFrom(timestamp(int(self.clock.now())))
+    async def _write(self, made: Claim | Volume, *, is_status: bool) -> None:
+        kind: Kind[Any] = PERSISTENT_VOLUME if isinstance(made, Volume) else PERSISTENT_VOLUME_CLAIM
+        if is_status and isinstance(made, Volume):
+            made.status.last_phase_transition_time.CopyFrom(timestamp(int(self.clock.now())))
         client = self._client.kind(kind)
-        status = write.verb is Verb.STATUS
-        self._known.note(await client.update_status(made) if status else await client.update(made))
+        self._known.note(await client.update_status(made) if is_status else await client.update(made))
+        phase = made.status.phase
         if isinstance(made, Volume):
             log.info("volume written", volume=made.metadata.name, claim=reference_key(made), phase=phase)
         else:

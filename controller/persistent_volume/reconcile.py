@@ -8,11 +8,10 @@ compare-and-swap, gives the volume away; so it never has two claims.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from controller.persistent_volume.match import find_match, why_not
-from controller.plans import NORMAL, WARNING, copy_of
+from controller.plans import NORMAL, WARNING, Note, copy_of
 from controller.volumes import (
     AVAILABLE,
     BETA_STORAGE_PROVISIONER,
@@ -42,57 +41,29 @@ from controller.volumes import (
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """An event."""
-
-    about: Claim | Volume
-    type: str
-    reason: str
-    message: str
-
-
-class Verb(StrEnum):
-    """How an object is written."""
-
-    #: metadata and spec
-    UPDATE = "update"
-    STATUS = "status"
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One write: the object as it shall be, on the version that it was made from."""
-
-    verb: Verb
-    object: Claim | Volume
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """What to do next: at most one write, and the Events after it. Without a write nothing is left to do."""
 
-    write: Write | None = None
-    says: tuple[Said, ...] = ()
+    #: the object as it shall be, on the version that it was made from
+    write: Claim | Volume | None = None
+    #: its status is written, and otherwise metadata and spec
+    is_status: bool = False
+    #: about the claim or volume that was looked at
+    says: tuple[Note, ...] = ()
 
 
 class World(Protocol):
-    """What is known besides."""
+    """What is known besides; claims are found by namespace/name."""
 
-    def claim(self, key: str) -> Claim | None:
-        """Return a claim by namespace/name."""
-        ...
+    def claim(self, key: str) -> Claim | None: ...
 
-    def volume(self, name: str) -> Volume | None:
-        """Return a volume."""
-        ...
+    def volume(self, name: str) -> Volume | None: ...
 
     def volumes_for(self, claim: Claim) -> Iterable[Volume]:
         """Return the volumes that could be for a claim: those of its class, and those that name it."""
         ...
 
-    def storage_classes(self) -> Iterable[StorageClass]:
-        """Return all classes."""
-        ...
+    def storage_classes(self) -> Iterable[StorageClass]: ...
 
     def waiting_pods(self, claim: Claim) -> Sequence[str]:
         """Return the names of the Pods that use a claim and have no node."""
@@ -114,48 +85,47 @@ def next_for_claim(claim: Claim, world: World) -> Step:
         # A default class that came after the claim (RetroactiveDefaultStorageClass).
         changed = copy_of(claim)
         changed.spec.storage_class_name = name
-        return Step(Write(Verb.UPDATE, changed))
+        return Step(changed)
     if waits and SELECTED_NODE not in claim.metadata.annotations:
         return _pending(claim, _why_waiting(claim, world))
     if claim_class(claim):
         return _provision(claim, classes.get(claim_class(claim)))
     words = "no persistent volumes available for this claim and no storage class is set"
-    return _pending(claim, Said(claim, NORMAL, "FailedBinding", words))
+    return _pending(claim, Note(NORMAL, "FailedBinding", words))
 
 
-def _why_waiting(claim: Claim, world: World) -> Said:
+def _why_waiting(claim: Claim, world: World) -> Note:
     names = world.waiting_pods(claim)
     if not names:
         words = "waiting for first consumer to be created before binding"
-        return Said(claim, NORMAL, "WaitForFirstConsumer", words)
+        return Note(NORMAL, "WaitForFirstConsumer", words)
     what = f"pods {','.join(names)}" if len(names) > 1 else f"pod {names[0]}"
-    return Said(claim, NORMAL, "WaitForPodScheduled", f"waiting for {what} to be scheduled")
+    return Note(NORMAL, "WaitForPodScheduled", f"waiting for {what} to be scheduled")
 
 
 def _provision(claim: Claim, found: StorageClass | None) -> Step:
     """Ask the class's provisioner for a volume, by the claim's annotation (provisionClaimOperationExternal)."""
     if found is None:
         words = f'storageclass.storage.k8s.io "{claim_class(claim)}" not found'
-        return _pending(claim, Said(claim, WARNING, "ProvisioningFailed", words))
+        return _pending(claim, Note(WARNING, "ProvisioningFailed", words))
     name = found.provisioner
     if name.startswith("kubernetes.io/"):
         words = f"no volume plugin matched name: {name}"
-        return _pending(claim, Said(claim, WARNING, "ProvisioningFailed", words))
+        return _pending(claim, Note(WARNING, "ProvisioningFailed", words))
     annotations = claim.metadata.annotations
     if any(annotations.get(key) != name for key in (STORAGE_PROVISIONER, BETA_STORAGE_PROVISIONER)):
         changed = copy_of(claim)
         changed.metadata.annotations[STORAGE_PROVISIONER] = name
         changed.metadata.annotations[BETA_STORAGE_PROVISIONER] = name
-        return Step(Write(Verb.UPDATE, changed))
+        return Step(changed)
     words = (
         f"Waiting for a volume to be created either by the external provisioner '{name}' or manually by the system administrator. "
         "If volume creation is delayed, please verify that the provisioner is running and correctly registered."
     )
-    return _pending(claim, Said(claim, NORMAL, "ExternalProvisioning", words))
+    return _pending(claim, Note(NORMAL, "ExternalProvisioning", words))
 
 
 def _requesting_claim(claim: Claim, world: World) -> Step:
-    """Return the next step of a claim that names its volume and is not bound to it yet."""
     volume = world.volume(claim.spec.volume_name)
     if volume is None:
         return _pending(claim)
@@ -163,16 +133,15 @@ def _requesting_claim(claim: Claim, world: World) -> Step:
         reason = why_not(volume, claim)
         if reason:
             words = f'Cannot bind to requested volume "{volume.metadata.name}": {reason}'
-            return _pending(claim, Said(claim, WARNING, "VolumeMismatch", words))
+            return _pending(claim, Note(WARNING, "VolumeMismatch", words))
         return _bind(volume, claim)
     if is_meant_for(volume, claim):
         return _bind(volume, claim)
     words = f'volume "{volume.metadata.name}" already bound to a different claim.'
-    return _pending(claim, Said(claim, WARNING, "FailedBinding", words))
+    return _pending(claim, Note(WARNING, "FailedBinding", words))
 
 
 def _bound_claim(claim: Claim, world: World) -> Step:
-    """Return the next step of a claim that was bound before."""
     if not claim.spec.volume_name:
         words = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!"
         return _lost(claim, "ClaimLost", words)
@@ -198,7 +167,7 @@ def _bind(volume: Volume, claim: Claim) -> Step:
         reference.kind, reference.api_version = "PersistentVolumeClaim", "v1"
         reference.namespace, reference.name, reference.uid = meta.namespace, meta.name, meta.uid
         reference.resource_version = meta.resource_version
-        return Step(Write(Verb.UPDATE, given))
+        return Step(given)
     if volume.status.phase != BOUND:
         return _phase(volume, BOUND)
     if claim.spec.volume_name != volume.metadata.name or BIND_COMPLETED not in meta.annotations:
@@ -207,7 +176,7 @@ def _bind(volume: Volume, claim: Claim) -> Step:
             taken.spec.volume_name = volume.metadata.name
             taken.metadata.annotations[BOUND_BY_CONTROLLER] = "yes"
         taken.metadata.annotations[BIND_COMPLETED] = "yes"
-        return Step(Write(Verb.UPDATE, taken))
+        return Step(taken)
     if claim.status.phase != BOUND:
         bound = copy_of(claim)
         status = bound.status
@@ -217,7 +186,7 @@ def _bind(volume: Volume, claim: Claim) -> Step:
         status.ClearField("capacity")
         for key in volume.spec.capacity:
             status.capacity[key].CopyFrom(volume.spec.capacity[key])
-        return Step(Write(Verb.STATUS, bound))
+        return Step(bound, is_status=True)
     return Step()
 
 
@@ -247,7 +216,7 @@ def _unbind(volume: Volume) -> Step:
     else:
         # A person reserved it for that claim, and it stays reserved.
         free.spec.claim_ref.uid = ""
-    return Step(Write(Verb.UPDATE, free))
+    return Step(free)
 
 
 def _policy(volume: Volume) -> str:
@@ -275,23 +244,23 @@ def _reclaim(volume: Volume) -> Step:
 def _failed(volume: Volume, reason: str, words: str) -> Step:
     failed = copy_of(volume)
     failed.status.phase, failed.status.message = FAILED, words
-    return Step(Write(Verb.STATUS, failed), (Said(volume, WARNING, reason, words),))
+    return Step(failed, is_status=True, says=(Note(WARNING, reason, words),))
 
 
 def _phase(volume: Volume, phase: str) -> Step:
     changed = copy_of(volume)
     changed.status.phase, changed.status.message = phase, ""
-    return Step(Write(Verb.STATUS, changed))
+    return Step(changed, is_status=True)
 
 
-def _pending(claim: Claim, *says: Said) -> Step:
+def _pending(claim: Claim, *says: Note) -> Step:
     if claim.status.phase == PENDING:
-        return Step(None, says)
+        return Step(says=says)
     changed = copy_of(claim)
     changed.status.phase = PENDING
     changed.status.ClearField("access_modes")
     changed.status.ClearField("capacity")
-    return Step(Write(Verb.STATUS, changed))
+    return Step(changed, is_status=True)
 
 
 def _lost(claim: Claim, reason: str, words: str) -> Step:
@@ -301,4 +270,4 @@ def _lost(claim: Claim, reason: str, words: str) -> Step:
     changed.status.phase = LOST
     changed.status.ClearField("access_modes")
     changed.status.ClearField("capacity")
-    return Step(Write(Verb.STATUS, changed), (Said(claim, WARNING, reason, words),))
+    return Step(changed, is_status=True, says=(Note(WARNING, reason, words),))

@@ -7,7 +7,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from controller.base import Controller, Tools, find
-from controller.pod_gc.reconcile import AbsentNodes, is_out_of_service, reconcile
+from controller.pod_gc.reconcile import ORPHANED, AbsentNodes, is_out_of_service, reconcile
 from controller.pods import status_of, with_target_condition
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.informer import InformerFactory
@@ -69,17 +69,12 @@ class PodGcController(Controller):
             pods, absent_nodes=absent, keep_terminated=self._keep_terminated,
             out_of_service={node.metadata.name for node in nodes if is_out_of_service(node)},
         )  # fmt: skip
-        for pod in plan.orphaned:
-            await self._remove(pod, "orphaned", because=_NO_NODE)
-        for pod in plan.out_of_service:
-            await self._remove(pod, "out-of-service")
-        for pod in plan.unscheduled:
-            await self._remove(pod, "unscheduled")
-        for pod in plan.surplus:
-            await self._remove(pod, "terminated")
+        for why, doomed in plan.items():
+            for pod in doomed:
+                await self._remove(pod, why, because=_NO_NODE if why == ORPHANED else "")
         return PERIOD_SECONDS
 
-    async def _remove(self, pod: pod_pb2.Pod, why: str, *, because: str = "") -> None:
+    async def _remove(self, pod: pod_pb2.Pod, why: str, *, because: str) -> None:
         """Delete a Pod; `why` is upstream's word, `because` what its DisruptionTarget condition says.
 
         One that has not ended is Failed first: a finalizer may hold it, as one of a Job, and no kubelet would

@@ -1,29 +1,20 @@
 """PURE: which Pods nobody else will remove. Follows upstream's pkg/controller/podgc."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+from controller.pods import is_ending
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of
 from vaina.objects.nodes import is_ready
 from vaina.objects.pods import is_terminal
 
 #: a person gives it to a node that is off and stays off for a while
-OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service"
 
 
-@dataclass(frozen=True, slots=True)
-class PodGcPlan:
-    """Pods to delete without grace, by why. Those that have not ended are marked Failed first."""
-
-    #: their node is no more
-    orphaned: tuple[pod_pb2.Pod, ...] = ()
-    #: ending on a node that is out of service: its kubelet will not end them
-    out_of_service: tuple[pod_pb2.Pod, ...] = ()
-    #: ending, and never given to a node: no kubelet will end them
-    unscheduled: tuple[pod_pb2.Pod, ...] = ()
-    #: ended, the oldest of too many
-    surplus: tuple[pod_pb2.Pod, ...] = ()
+#: why Pods are removed, in upstream's words: their node is no more; they are ending on a node that is out of
+#: service, or were never given to one, so that no kubelet will end them; they have ended, and are too many
+ORPHANED, OUT_OF_SERVICE, UNSCHEDULED, TERMINATED = "orphaned", "out-of-service", "unscheduled", "terminated"
 
 
 def is_out_of_service(node: node_pb2.Node) -> bool:
@@ -31,7 +22,7 @@ def is_out_of_service(node: node_pb2.Node) -> bool:
 
     https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#non-graceful-node-shutdown
     """
-    return not is_ready(node) and any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints)
+    return not is_ready(node) and any(taint.key == OUT_OF_SERVICE_TAINT for taint in node.spec.taints)
 
 
 def reconcile(
@@ -40,15 +31,15 @@ def reconcile(
     absent_nodes: Collection[str],
     keep_terminated: int,
     out_of_service: Collection[str] = (),
-) -> PodGcPlan:
-    """Decide which of all Pods to delete; of ended ones `keep_terminated` may stay (0 or less: all).
+) -> dict[str, list[pod_pb2.Pod]]:
+    """Return the Pods to delete without grace, by why; of ended ones `keep_terminated` may stay (0: all).
 
     `absent_nodes` were asked for and certainly do not exist; of `out_of_service` nodes `is_out_of_service`
     holds.
     """
-    orphaned = tuple(pod for pod in pods if pod.spec.node_name in absent_nodes)
-    ending = [pod for pod in pods if pod.metadata.HasField("deletion_timestamp")]
-    unscheduled = tuple(pod for pod in ending if not pod.spec.node_name)
+    orphaned = [pod for pod in pods if pod.spec.node_name in absent_nodes]
+    ending = [pod for pod in pods if is_ending(pod)]
+    unscheduled = [pod for pod in ending if not pod.spec.node_name]
     given_up = sorted(
         (
             pod
@@ -63,11 +54,9 @@ def reconcile(
         for pod in pods
         if is_terminal(pod) and pod.spec.node_name not in absent_nodes and pod.metadata.uid not in gone
     ]
-    surplus: tuple[pod_pb2.Pod, ...] = ()
-    if keep_terminated > 0 and len(ended) > keep_terminated:
-        ended.sort(key=_order)
-        surplus = tuple(ended[: len(ended) - keep_terminated])
-    return PodGcPlan(orphaned, tuple(given_up), unscheduled, surplus)
+    ended.sort(key=_order)
+    surplus = ended[:-keep_terminated] if keep_terminated > 0 else []
+    return {ORPHANED: orphaned, OUT_OF_SERVICE: given_up, UNSCHEDULED: unscheduled, TERMINATED: surplus}
 
 
 def _order(pod: pod_pb2.Pod) -> tuple[bool, float, str]:

@@ -24,6 +24,8 @@ _GOT_SCALE: Final = "the HPA controller was able to get the target's current sca
 _DISABLED: Final = "scaling is disabled since the replica count of the target is zero"
 _NO_SELECTOR: Final = "the HPA target's scale is missing a selector"
 
+METRIC_TYPES: Final = ("Resource", "ContainerResource", "Pods", "Object", "External")
+
 Autoscaler = v2.HorizontalPodAutoscaler
 
 
@@ -59,7 +61,6 @@ class Plan:
     notes: tuple[Note, ...] = ()
     #: the number of replicas to set; None: leave it
     replicas: int | None = None
-    #: why
     reason: str = ""
     #: what went wrong with metrics
     error: str = ""
@@ -70,11 +71,6 @@ class Plan:
 def action(wanted: int, current: int) -> str:
     """Return upstream's word for a change of the number of replicas."""
     return "scale_up" if wanted > current else "scale_down" if wanted < current else "none"
-
-
-def known_type(metric: v2.MetricSpec) -> bool:
-    """Say whether a metric is of a type that there is: if not, its failure is the user's."""
-    return metric.type in ("Resource", "ContainerResource", "Pods", "Object", "External")
 
 
 def wants_metrics(autoscaler: Autoscaler, scale: scale_pb2.Scale) -> bool:
@@ -102,119 +98,109 @@ def no_scale(autoscaler: Autoscaler, history: History, why: str, now: float) -> 
 
 def reconcile(autoscaler: Autoscaler, seen: Seen, history: History, rules: Rules, now: float) -> Plan:
     """Return what to do about the target."""
-    spec, status = autoscaler.spec, _status_of(autoscaler)
-    current = seen.scale.spec.replicas
+    look = _Look(autoscaler, seen, rules, now)
+    spec, status, current = autoscaler.spec, look.status, look.current
     history = start(history, current, now)
     _set(status, ABLE, "True", "SucceededGetScale", _GOT_SCALE, now)
     if current == 0 and least(spec) != 0:
         _set(status, ACTIVE, "False", "ScalingDisabled", _DISABLED, now)
         return Plan(_counted(status, current, current, ()), history)
-    outside = _outside(spec, current)
-    if outside is not None:
-        wanted, reason = outside
-        return Plan(_counted(status, current, current, ()), history, (), wanted, reason)
-    return _by_metrics(autoscaler, seen, history, rules, status, now)
-
-
-def _outside(spec: v2.HorizontalPodAutoscalerSpec, current: int) -> tuple[int, str] | None:
     if current > spec.max_replicas:
-        return spec.max_replicas, "Current number of replicas above Spec.MaxReplicas"
-    if current < least(spec):
-        return least(spec), "Current number of replicas below Spec.MinReplicas"
-    return None
+        wanted, reason = spec.max_replicas, "Current number of replicas above Spec.MaxReplicas"
+    elif current < least(spec):
+        wanted, reason = least(spec), "Current number of replicas below Spec.MinReplicas"
+    else:
+        return look.plan(history)
+    return Plan(_counted(status, current, current, ()), history, (), wanted, reason)
 
 
-def _by_metrics(
-    autoscaler: Autoscaler,
-    seen: Seen,
-    history: History,
-    rules: Rules,
-    status: v2.HorizontalPodAutoscalerStatus,
-    now: float,
-) -> Plan:
-    spec, current, notes = autoscaler.spec, seen.scale.spec.replicas, list[Note]()
-    computed = list[tuple[str, str, str]]()
-    chosen, shown, error = _ask(autoscaler, seen, rules, status, notes, computed, now)
-    if chosen is None:
-        notes.append(Note(WARNING, "FailedComputeMetricsReplicas", error))
-        _counted(status, current, autoscaler.status.desired_replicas, shown)
-        return Plan(status, history, tuple(notes), error=error, computed=tuple(computed))
-    reason = ""
-    if chosen.replicas > current:
-        reason = f"{chosen.name} above target"
-    elif chosen.replicas < current:
-        reason = "All metrics below target"
-    behavior = spec.behavior if spec.HasField("behavior") else None
-    wish = Wish(current, chosen.replicas, least(spec), spec.max_replicas, now)
-    verdict = normalise(behavior, wish, history, rules.window)
-    _set(status, ABLE, "True", *verdict.able, now)
-    _set(status, LIMITED, "True" if verdict.limited else "False", *verdict.limit, now)
-    _counted(status, current, current, shown)
-    moved = verdict.replicas if verdict.replicas != current else None
-    return Plan(status, verdict.history, tuple(notes), moved, reason, error, tuple(computed))
+class _Look:
+    """One look at the metrics of an autoscaler. Lives for one call."""
 
+    def __init__(self, autoscaler: Autoscaler, seen: Seen, rules: Rules, now: float) -> None:
+        self.autoscaler, self.seen, self.rules, self.now = autoscaler, seen, rules, now
+        self.status, self.current = _status_of(autoscaler), seen.scale.spec.replicas
+        self.notes: list[Note] = []
+        #: as `Plan.computed`
+        self.computed: list[tuple[str, str, str]] = []
 
-def _ask(
-    autoscaler: Autoscaler,
-    seen: Seen,
-    rules: Rules,
-    status: v2.HorizontalPodAutoscalerStatus,
-    notes: list[Note],
-    computed: list[tuple[str, str, str]],
-    now: float,
-) -> tuple[Answer | None, list[v2.MetricStatus], str]:
-    """Ask all metrics; the one that calls for most holds, if those that failed could not call for more."""
-    problem = _selector_problem(seen, status, notes, now)
-    if problem:
-        return None, [], problem
-    known = Measured(
-        seen.pods, seen.metrics, seen.scale.spec.replicas, now, tolerances_of(autoscaler.spec, rules), rules.readiness
-    )  # fmt: skip
-    chosen: Answer | None = None
-    first: NoAnswer | None = None
-    shown, failed = list[v2.MetricStatus](), 0
-    for metric in autoscaler.spec.metrics:
-        try:
-            answer = measure(autoscaler.metadata.namespace, metric, known)
-        except NoAnswer as error:
-            notes.append(Note(WARNING, error.reason, error.detail))
-            shown.append(v2.MetricStatus())
-            first, failed = first or error, failed + 1
-            computed.append(("none", "internal" if known_type(metric) else "spec", metric.type))
-            continue
-        computed.append((action(answer.replicas, known.current), "none", metric.type))
-        shown.append(answer.status)
-        if chosen is None or answer.replicas > chosen.replicas:
-            chosen = answer
-    text = ""
-    if first is not None:
-        total = len(autoscaler.spec.metrics)
-        text = f"invalid metrics ({failed} invalid out of {total}), first error is: {first}"
-        if chosen is None or chosen.replicas < seen.scale.spec.replicas:
-            message = f"the HPA was unable to compute the replica count: {first.detail}"
-            _set(status, ACTIVE, "False", first.reason, message, now)
-            return None, shown, text
-    if chosen is not None:
-        message = f"the HPA was able to successfully calculate a replica count from {chosen.name}"
-        _set(status, ACTIVE, "True", "ValidMetricFound", message, now)
-    return chosen, shown, text
+    def plan(self, history: History) -> Plan:
+        spec, status, current, now = self.autoscaler.spec, self.status, self.current, self.now
+        chosen, shown, error = self._ask()
+        if chosen is None:
+            self._warn("FailedComputeMetricsReplicas", error)
+            _counted(status, current, self.autoscaler.status.desired_replicas, shown)
+            return Plan(status, history, tuple(self.notes), error=error, computed=tuple(self.computed))
+        reason = ""
+        if chosen.replicas > current:
+            reason = f"{chosen.name} above target"
+        elif chosen.replicas < current:
+            reason = "All metrics below target"
+        behavior = spec.behavior if spec.HasField("behavior") else None
+        wish = Wish(current, chosen.replicas, least(spec), spec.max_replicas, now)
+        verdict = normalise(behavior, wish, history, self.rules.window)
+        _set(status, ABLE, "True", *verdict.able, now)
+        _set(status, LIMITED, "True" if verdict.limited else "False", *verdict.limit, now)
+        _counted(status, current, current, shown)
+        moved = verdict.replicas if verdict.replicas != current else None
+        notes, computed = tuple(self.notes), tuple(self.computed)
+        return Plan(status, verdict.history, notes, moved, reason, error, computed)
 
+    def _ask(self) -> tuple[Answer | None, list[v2.MetricStatus], str]:
+        """Ask all metrics; the one that calls for most holds, if those that failed could not call for more."""
+        problem = self._selector_problem()
+        if problem:
+            return None, [], problem
+        seen, rules, metrics = self.seen, self.rules, self.autoscaler.spec.metrics
+        known = Measured(
+            seen.pods, seen.metrics, self.current, self.now, tolerances_of(self.autoscaler.spec, rules), rules.readiness
+        )  # fmt: skip
+        chosen: Answer | None = None
+        first: NoAnswer | None = None
+        shown, failed = list[v2.MetricStatus](), 0
+        for metric in metrics:
+            try:
+                answer = measure(self.autoscaler.metadata.namespace, metric, known)
+            except NoAnswer as error:
+                self._warn(error.reason, error.detail)
+                shown.append(v2.MetricStatus())
+                first, failed = first or error, failed + 1
+                # A type that there is not is the user's failure.
+                fault = "internal" if metric.type in METRIC_TYPES else "spec"
+                self.computed.append(("none", fault, metric.type))
+                continue
+            self.computed.append((action(answer.replicas, self.current), "none", metric.type))
+            shown.append(answer.status)
+            if chosen is None or answer.replicas > chosen.replicas:
+                chosen = answer
+        text = ""
+        if first is not None:
+            text = f"invalid metrics ({failed} invalid out of {len(metrics)}), first error is: {first}"
+            if chosen is None or chosen.replicas < self.current:
+                message = f"the HPA was unable to compute the replica count: {first.detail}"
+                _set(self.status, ACTIVE, "False", first.reason, message, self.now)
+                return None, shown, text
+        if chosen is not None:
+            message = f"the HPA was able to successfully calculate a replica count from {chosen.name}"
+            _set(self.status, ACTIVE, "True", "ValidMetricFound", message, self.now)
+        return chosen, shown, text
 
-def _selector_problem(
-    seen: Seen, status: v2.HorizontalPodAutoscalerStatus, notes: list[Note], now: float
-) -> str:
-    selector = seen.scale.status.selector
-    if not selector:
-        notes.append(Note(WARNING, "SelectorRequired", "selector is required"))
-        _set(status, ACTIVE, "False", "InvalidSelector", _NO_SELECTOR, now)
-        return "selector is required"
-    if len(seen.autoscalers) > 1:
-        keys = " ".join(sorted(seen.autoscalers))
-        message = f"pods by selector {selector} are controlled by multiple HPAs: [{keys}]"
-        notes.append(Note(WARNING, "AmbiguousSelector", message))
-        _set(status, ACTIVE, "False", "AmbiguousSelector", message, now)
-        return message
-    return ""
+    def _selector_problem(self) -> str:
+        selector = self.seen.scale.status.selector
+        if not selector:
+            self._warn("SelectorRequired", "selector is required")
+            _set(self.status, ACTIVE, "False", "InvalidSelector", _NO_SELECTOR, self.now)
+            return "selector is required"
+        if len(self.seen.autoscalers) > 1:
+            keys = " ".join(sorted(self.seen.autoscalers))
+            message = f"pods by selector {selector} are controlled by multiple HPAs: [{keys}]"
+            self._warn("AmbiguousSelector", message)
+            _set(self.status, ACTIVE, "False", "AmbiguousSelector", message, self.now)
+            return message
+        return ""
+
+    def _warn(self, reason: str, message: str) -> None:
+        self.notes.append(Note(WARNING, reason, message))
 
 
 def tolerances_of(spec: v2.HorizontalPodAutoscalerSpec, rules: Rules) -> Tolerances:

@@ -63,7 +63,6 @@ class ReplicationBase(GatheringController):
     def __init__(
         self, tools: Tools, factory: InformerFactory, recorder: EventRecorder, age_ratio: Histogram
     ) -> None:
-        """Make it; `age_ratio` is told how old victims are (`new_age_ratio`)."""
         super().__init__(tools, factory, recorder)
         self._age_ratio, self._rest = age_ratio, AtRest()
         self._owners.ensure_indexer(BY_PARENT, by_parent)
@@ -82,7 +81,6 @@ class ReplicationBase(GatheringController):
         pods = self._candidates(owner.meta)
         now = self.clock.now()
         if not self._is_up_to_date(key, pods):
-            # The event that brings the cache up to date comes back here.
             return RECHECK_SECONDS
         if self._rest.is_same(key, obj, pods):
             return None

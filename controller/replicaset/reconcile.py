@@ -64,7 +64,6 @@ class ReplicaPlan:
 
     adopt: tuple[pod_pb2.Pod, ...] = ()
     release: tuple[pod_pb2.Pod, ...] = ()
-    #: names of Pods to create
     create: tuple[str, ...] = ()
     delete: tuple[pod_pb2.Pod, ...] = ()
 

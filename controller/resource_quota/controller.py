@@ -65,17 +65,17 @@ class ResourceQuotaController(Controller):
             self._forget(key)
             return None
         namespace = quota.metadata.namespace
-        found = count(
+        used, next_change = count(
             quota,
             ((kind, self._objects[kind.kind].lister.list(namespace=namespace)) for kind in kinds_of(quota)),
             self.clock.now(),
         )
-        watched = self._watch(key, quota, found.used)
+        watched = self._watch(key, quota, used)
         now = self.clock.monotonic()
-        wanted = reconcile(quota, found.used, watched.charges.outstanding(now))
+        wanted = reconcile(quota, used, watched.charges.outstanding(now))
         if wanted is not None:
             await self._write(watched, wanted)
-        changes = [RESYNC_SECONDS, found.next_change, watched.charges.next_change(now)]
+        changes = [RESYNC_SECONDS, next_change, watched.charges.next_change(now)]
         return min(seconds for seconds in changes if seconds is not None)
 
     def _watch(self, key: str, quota: Quota, actual: Amounts) -> _Watched:

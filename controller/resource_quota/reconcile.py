@@ -156,22 +156,18 @@ def bounded(
 Quota = resource_quota_pb2.ResourceQuota
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """What there is."""
-
-    used: Amounts
-    #: in how many seconds a Pod that should have ended by then no longer counts; None when there is none
-    next_change: float | None = None
-
-
 def kinds_of(quota: Quota) -> list[Kind[Any]]:
     """Return the kinds of which a quota counts objects."""
     return [kind for kind in counted_kinds() if resources_of(kind, quota.spec.hard)]
 
 
-def count(quota: Quota, objects: Iterable[tuple[Kind[Any], Iterable[Any]]], now: float) -> Count:
-    """Count what the objects of a namespace, given by kind, take of what a quota limits."""
+def count(
+    quota: Quota, objects: Iterable[tuple[Kind[Any], Iterable[Any]]], now: float
+) -> tuple[Amounts, float | None]:
+    """Return what the objects of a namespace, given by kind, take of what a quota limits.
+
+    With it come the seconds until a Pod that should have ended by then no longer counts; None: there is none.
+    """
     hard = list(quota.spec.hard)
     used: dict[str, Amount] = {}
     next_change: float | None = None
@@ -183,7 +179,7 @@ def count(quota: Quota, objects: Iterable[tuple[Kind[Any], Iterable[Any]]], now:
             used = amounts.plus(used, amounts.only(usage_of(kind, item, now), hard))
             left = _seconds_left(item, now) if kind is POD else None
             next_change = sooner(next_change, left)
-    return Count(used, next_change)
+    return used, next_change
 
 
 def _seconds_left(pod: Any, now: float) -> float | None:

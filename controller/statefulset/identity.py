@@ -12,7 +12,6 @@ from controller.plans import copy_of
 from controller.pods import pod_from_template
 from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
-from vaina.api.meta.v1 import meta_pb2
 from vaina.kinds import POD, STATEFUL_SET
 from vaina.objects.integers import parse_int
 from vaina.objects.meta import new_controller_ref
@@ -60,17 +59,13 @@ def claim_keys(stateful_set: StatefulSet, pods: Iterable[pod_pb2.Pod]) -> Iterat
             yield f"{stateful_set.metadata.namespace}/{claim_name(stateful_set, template, ordinal)}"
 
 
-def reference(stateful_set: StatefulSet) -> meta_pb2.OwnerReference:
-    """Return the reference by which Pods and revisions name a StatefulSet as their controller."""
-    return new_controller_ref(stateful_set, STATEFUL_SET.api_version, STATEFUL_SET.kind)
-
-
 def new_pod(
     stateful_set: StatefulSet, template: pod_pb2.PodTemplateSpec, revision: str, ordinal: int
 ) -> pod_pb2.Pod:
     """Return the Pod to create for an ordinal."""
     name = f"{stateful_set.metadata.name}-{ordinal}"
-    pod = pod_from_template(template, stateful_set.metadata, reference(stateful_set), name)
+    reference = new_controller_ref(stateful_set, STATEFUL_SET.api_version, STATEFUL_SET.kind)
+    pod = pod_from_template(template, stateful_set.metadata, reference, name)
     pod.metadata.labels[REVISION_HASH] = revision
     identify(stateful_set, pod, ordinal)
     pod.spec.hostname = pod.metadata.name

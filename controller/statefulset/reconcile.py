@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from controller.plans import copy_of, sooner
-from controller.pods import available_in
+from controller.pods import available_in, is_ending
 from controller.statefulset.identity import (
     Claim,
     StatefulSet,
@@ -64,7 +64,6 @@ class Plan:
 
     @property
     def acts(self) -> bool:
-        """Whether anything but the status is written."""
         return bool(self.claims or self.retain or self.create or self.repair or self.delete)
 
 
@@ -122,7 +121,7 @@ class _Step:
                 self._create(ordinal)
             return not self.ordered
         if is_terminal(pod):
-            if not _is_ending(pod):
+            if not is_ending(pod):
                 self.plan.ended.append(pod)
                 self.plan.delete.append(pod)
             return not self.ordered
@@ -131,7 +130,7 @@ class _Step:
             self.plan.claims.extend(missing)
         if self.ordered and not self._is_available(pod):
             return False
-        if not is_identified(self.set, pod, ordinal) and not _is_ending(pod):
+        if not is_identified(self.set, pod, ordinal) and not is_ending(pod):
             repaired = copy_of(pod)
             volumes = [*pod.spec.volumes]
             identify(self.set, repaired, ordinal)
@@ -173,7 +172,7 @@ class _Step:
         )
         for ordinal in condemned:
             pod = self.pods[ordinal]
-            if _is_ending(pod):
+            if is_ending(pod):
                 if self.ordered:
                     return False
                 continue
@@ -213,7 +212,7 @@ class _Step:
         pod = self.pods.get(ordinal)
         return (
             pod is not None
-            and not _is_ending(pod)
+            and not is_ending(pod)
             and pod not in self.plan.delete
             and pod.metadata.labels.get(REVISION_HASH) != self.update.name
         )
@@ -236,17 +235,12 @@ class _Step:
                     self._wake_in(left)
 
     def _is_available(self, pod: pod_pb2.Pod) -> bool:
-        """Say whether a Pod runs, and has been ready for long enough."""
-        if _is_ending(pod) or not _is_running_and_ready(pod):
+        if is_ending(pod) or not _is_running_and_ready(pod):
             return False
         return available_in(pod, self.set.spec.min_ready_seconds, self.now) <= 0
 
     def _wake_in(self, seconds: float) -> None:
         self.plan.wake_seconds = sooner(self.plan.wake_seconds, seconds)
-
-
-def _is_ending(pod: pod_pb2.Pod) -> bool:
-    return pod.metadata.HasField("deletion_timestamp")
 
 
 def _is_running_and_ready(pod: pod_pb2.Pod) -> bool:
@@ -260,7 +254,7 @@ def compute_status(
     status = copy_of(stateful_set.status)
     created = [pod for pod in pods if ordinal_of(stateful_set, pod.metadata.name) is not None]
     ready = [pod for pod in created if _is_running_and_ready(pod)]
-    steady = [pod for pod in created if not _is_ending(pod)]
+    steady = [pod for pod in created if not is_ending(pod)]
     wait = stateful_set.spec.min_ready_seconds
     status.observed_generation = stateful_set.metadata.generation
     status.replicas, status.ready_replicas = len(created), len(ready)

@@ -12,9 +12,8 @@ from controller.plans import copy_of
 from controller.volume_protection.reconcile import (
     CLAIM_FINALIZER,
     VOLUME_FINALIZER,
-    Verdict,
+    is_protected,
     is_volume_used,
-    verdict,
 )
 from controller.volumes import BY_CLAIM, claims_of
 from vaina.api.core.v1 import pod_pb2
@@ -41,15 +40,16 @@ class _Protection(Controller):
         obj = self._objects.get(key)
         if obj is None:
             return None
+        has_it = self.finalizer in obj.metadata.finalizers
+        wants_it = is_protected(obj.metadata, self.finalizer, used=await self._is_used(key, obj))
+        if has_it == wants_it:
+            return None
         changed = copy_of(obj)
-        match verdict(obj.metadata, self.finalizer, used=await self._is_used(key, obj)):
-            case Verdict.NOTHING:
-                return None
-            case Verdict.ADD:
-                changed.metadata.finalizers.append(self.finalizer)
-            case Verdict.REMOVE:
-                remove_finalizer(changed.metadata, self.finalizer)
-                self._report(key, obj.metadata.uid)
+        if wants_it:
+            changed.metadata.finalizers.append(self.finalizer)
+        else:
+            remove_finalizer(changed.metadata, self.finalizer)
+            self._report(key, obj.metadata.uid)
         with suppress(NotFound):
             await self._client.kind(self.kind).update(changed)
         return None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.persistent_volume.match import find_match
-from controller.persistent_volume.reconcile import Step, Verb, next_for_claim, next_for_volume
+from controller.persistent_volume.reconcile import Step, next_for_claim, next_for_volume
 from controller.volumes import BIND_COMPLETED, Claim, Volume, claim_key
 from tests.unit.controller.persistent_volume.objects import Few, claim, volume
 
@@ -33,14 +33,14 @@ class Store:
     def write(self, step: Step) -> bool:
         """Carry out a step; False: somebody was faster, or it is gone."""
         assert step.write is not None
-        wanted = step.write.object
+        wanted = step.write
         key = claim_key(wanted) if isinstance(wanted, Claim) else wanted.metadata.name
         stored = self.objects.get((type(wanted), key))
         if stored is None or stored.metadata.resource_version != wanted.metadata.resource_version:
             return False
         new: Any = type(wanted)()
-        new.CopyFrom(wanted if step.write.verb is Verb.UPDATE else stored)
-        new.status.CopyFrom(stored.status if step.write.verb is Verb.UPDATE else wanted.status)
+        new.CopyFrom(stored if step.is_status else wanted)
+        new.status.CopyFrom(wanted.status if step.is_status else stored.status)
         self.put(key, new)
         return True
 

@@ -28,9 +28,9 @@ def claim(name: str, owner: str) -> Claim:
 
 
 def test_each_ephemeral_volume_has_a_claim_of_the_pods() -> None:
-    plan = reconcile(pod("a", "b"), {})
-    assert [made.metadata.name for made in plan.create] == ["web-a", "web-b"] == claim_names(pod("a", "b"))
-    made = plan.create[0]
+    create, _ = reconcile(pod("a", "b"), {})
+    assert [made.metadata.name for made in create] == ["web-a", "web-b"] == claim_names(pod("a", "b"))
+    made = create[0]
     (owner,) = made.metadata.owner_references
     assert (owner.kind, owner.name, owner.uid, owner.controller) == ("Pod", "web", "uid-web", True)
     assert made.metadata.labels == {"app": "web"}
@@ -38,15 +38,15 @@ def test_each_ephemeral_volume_has_a_claim_of_the_pods() -> None:
 
 
 def test_a_claim_that_is_there_is_not_made_again() -> None:
-    plan = reconcile(pod("a", "b"), {"web-a": claim("web-a", "uid-web")})
-    assert [made.metadata.name for made in plan.create] == ["web-b"]
-    assert plan.problems == ()
+    create, problems = reconcile(pod("a", "b"), {"web-a": claim("web-a", "uid-web")})
+    assert [made.metadata.name for made in create] == ["web-b"]
+    assert problems == []
 
 
 def test_a_claim_of_somebody_else_is_a_problem() -> None:
-    plan = reconcile(pod("a"), {"web-a": claim("web-a", "uid-other")})
-    assert plan.create == ()
-    assert plan.problems == ("PVC default/web-a was not created for pod default/web (pod is not owner)",)
+    create, problems = reconcile(pod("a"), {"web-a": claim("web-a", "uid-other")})
+    assert create == []
+    assert problems == ["PVC default/web-a was not created for pod default/web (pod is not owner)"]
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_a_claim_of_somebody_else_is_a_problem() -> None:
     ids=["done", "failed", "ending"],
 )
 def test_none_is_made_for_a_pod_that_ends(over: pod_pb2.Pod) -> None:
-    assert reconcile(over, {}).create == ()
+    assert reconcile(over, {}).create == []

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.job.failures import MAX_BACKOFF, NO_FAILURES, Backoff, remaining
+from controller.job.failures import MAX_BACKOFF, NO_FAILURES, Backoff
 from controller.job.reconcile import JobPlan, reconcile
 from controller.job.tracking import MAX_UNCOUNTED, Done, after_release, before_release
 from controller.job.view import observe
@@ -292,4 +292,4 @@ def test_names_follow_from_the_job_and_the_index_and_avoid_what_is_taken() -> No
     ],
 )
 def test_the_wait_doubles_up_to_ten_minutes(failures: int, passed: float, want: float) -> None:
-    assert remaining(failures, NOW - passed, NOW) == want
+    assert Backoff(failures, NOW - passed).remaining(NOW) == want

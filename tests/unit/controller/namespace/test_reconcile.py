@@ -3,8 +3,8 @@ from vaina.testing.builders import make_namespace
 from vaina.testing.clock import EPOCH
 
 
-def conditions(plan):
-    return {item.type: (item.status, item.message) for item in plan.status.conditions}
+def conditions(status):
+    return {item.type: (item.status, item.message) for item in status.conditions}
 
 
 def ending():
@@ -12,9 +12,9 @@ def ending():
 
 
 def test_an_empty_namespace_may_go():
-    plan = reconcile(ending(), [Remaining("pods.", 0)], [], now=EPOCH)
-    assert plan.finalize
-    assert [(item.type, item.status, item.reason) for item in plan.status.conditions] == [
+    is_empty, status = reconcile(ending(), [Remaining("pods.", 0)], [], now=EPOCH)
+    assert is_empty
+    assert [(item.type, item.status, item.reason) for item in status.conditions] == [
         ("NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered"),
         ("NamespaceDeletionGroupVersionParsingFailure", "False", "ParsedGroupVersions"),
         ("NamespaceDeletionContentFailure", "False", "ContentDeleted"),
@@ -29,22 +29,22 @@ def test_what_is_left_is_told_with_the_finalizers_that_hold_it():
         Remaining("replicasets.apps", 1),
         Remaining("secrets.", 0),
     ]
-    plan = reconcile(ending(), left, [], now=EPOCH)
-    assert not plan.finalize
-    assert conditions(plan)["NamespaceContentRemaining"] == (
+    is_empty, status = reconcile(ending(), left, [], now=EPOCH)
+    assert not is_empty
+    assert conditions(status)["NamespaceContentRemaining"] == (
         "True",
         "Some resources are remaining: pods. has 2 resource instances, replicasets.apps has 1 resource instances",
     )
-    assert conditions(plan)["NamespaceFinalizersRemaining"] == (
+    assert conditions(status)["NamespaceFinalizersRemaining"] == (
         "True",
         "Some content in the namespace has finalizers remaining: example.com/a in 2 resource instances",
     )
 
 
 def test_what_could_not_be_emptied_holds_the_namespace():
-    plan = reconcile(ending(), [], ["pods: etcd is away"], now=EPOCH)
-    assert not plan.finalize
-    assert conditions(plan)["NamespaceDeletionContentFailure"] == (
+    is_empty, status = reconcile(ending(), [], ["pods: etcd is away"], now=EPOCH)
+    assert not is_empty
+    assert conditions(status)["NamespaceDeletionContentFailure"] == (
         "True",
         "Failed to delete all resource types, 1 remaining: pods: etcd is away",
     )
@@ -52,5 +52,5 @@ def test_what_could_not_be_emptied_holds_the_namespace():
 
 def test_the_same_again_is_not_written_again():
     namespace = ending()
-    namespace.status.CopyFrom(reconcile(namespace, [Remaining("pods.", 2)], [], now=EPOCH).status)
-    assert reconcile(namespace, [Remaining("pods.", 2)], [], now=EPOCH + 9).status is None
+    namespace.status.CopyFrom(reconcile(namespace, [Remaining("pods.", 2)], [], now=EPOCH)[1])
+    assert reconcile(namespace, [Remaining("pods.", 2)], [], now=EPOCH + 9)[1] is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.persistent_volume.reconcile import Step, Verb, next_for_claim, next_for_volume
+from controller.persistent_volume.reconcile import Step, next_for_claim, next_for_volume
 from controller.volumes import BIND_COMPLETED, STORAGE_PROVISIONER, Claim, Volume
 from tests.unit.controller.persistent_volume.objects import Few, claim, storage_class, volume
 
@@ -10,44 +10,47 @@ MINE = {"claim": "data", "uid": "uid-data"}
 
 
 def said(step: Step) -> list[tuple[str, str, str]]:
-    return [(item.type, item.reason, item.message) for item in step.says]
+    return [tuple(item) for item in step.says]
 
 
 def phase(step: Step) -> str:
     """Return the phase that a step writes; empty: it writes no status."""
-    if step.write is None or step.write.verb is not Verb.STATUS:
+    if step.write is None or not step.is_status:
         return ""
-    return step.write.object.status.phase
+    return step.write.status.phase
 
 
 def test_a_binding_is_four_writes_in_one_order() -> None:
     world = Few([claim()], [volume()])
 
-    given = next_for_claim(world.claims[0], world).write
+    step = next_for_claim(world.claims[0], world)
+    given = step.write
     assert given is not None
-    assert isinstance(given.object, Volume)
-    assert (given.verb, given.object.spec.claim_ref.uid) == (Verb.UPDATE, "uid-data")
-    world.volumes = [given.object]
+    assert isinstance(given, Volume)
+    assert (step.is_status, given.spec.claim_ref.uid) == (False, "uid-data")
+    world.volumes = [given]
 
     told = next_for_claim(world.claims[0], world)
     assert phase(told) == "Bound"
     assert told.write is not None
-    assert isinstance(told.write.object, Volume)
-    world.volumes = [told.write.object]
+    assert isinstance(told.write, Volume)
+    world.volumes = [told.write]
 
-    taken = next_for_claim(world.claims[0], world).write
+    step = next_for_claim(world.claims[0], world)
+    taken = step.write
     assert taken is not None
-    assert isinstance(taken.object, Claim)
-    assert (taken.verb, taken.object.spec.volume_name) == (Verb.UPDATE, "disk")
-    assert taken.object.metadata.annotations[BIND_COMPLETED] == "yes"
-    world.claims = [taken.object]
+    assert isinstance(taken, Claim)
+    assert (step.is_status, taken.spec.volume_name) == (False, "disk")
+    assert taken.metadata.annotations[BIND_COMPLETED] == "yes"
+    world.claims = [taken]
 
-    bound = next_for_claim(world.claims[0], world).write
+    step = next_for_claim(world.claims[0], world)
+    bound = step.write
     assert bound is not None
-    assert isinstance(bound.object, Claim)
-    assert (bound.verb, bound.object.status.phase) == (Verb.STATUS, "Bound")
-    assert bound.object.status.capacity["storage"].string == "10Gi"
-    world.claims = [bound.object]
+    assert isinstance(bound, Claim)
+    assert (step.is_status, bound.status.phase) == (True, "Bound")
+    assert bound.status.capacity["storage"].string == "10Gi"
+    world.claims = [bound]
 
     assert next_for_claim(world.claims[0], world) == Step()
     assert next_for_volume(world.volumes[0], world) == Step()
@@ -57,9 +60,9 @@ def test_a_volume_that_a_person_has_meant_for_a_claim_is_not_marked_as_ours() ->
     for wanting in (claim(), claim(names="disk")):
         step = next_for_claim(wanting, Few([], [volume(claim="data")]))
         assert step.write is not None
-        assert isinstance(step.write.object, Volume)
-        assert step.write.object.spec.claim_ref.uid == "uid-data"
-        assert not step.write.object.metadata.annotations
+        assert isinstance(step.write, Volume)
+        assert step.write.spec.claim_ref.uid == "uid-data"
+        assert not step.write.metadata.annotations
 
 
 FAST = storage_class()
@@ -142,7 +145,7 @@ def test_whoever_makes_volumes_is_asked_by_annotations(wanting: Claim, classes: 
     step = next_for_claim(wanting, Few(classes=classes))
 
     assert step.write is not None
-    annotations = step.write.object.metadata.annotations
+    annotations = step.write.metadata.annotations
     assert annotations["volume.kubernetes.io/storage-provisioner"] == "vaina.dev/local-path"
     assert annotations["volume.beta.kubernetes.io/storage-provisioner"] == "vaina.dev/local-path"
 
@@ -153,8 +156,8 @@ def test_a_default_class_that_comes_later_is_given_to_those_without() -> None:
     step = next_for_claim(claim(storage_class=None), world)
 
     assert step.write is not None
-    assert isinstance(step.write.object, Claim)
-    assert step.write.object.spec.storage_class_name == "fast"
+    assert isinstance(step.write, Claim)
+    assert step.write.spec.storage_class_name == "fast"
     assert next_for_claim(claim(storage_class=""), world).write is None, "an empty name is a name"
 
 
@@ -219,13 +222,11 @@ def test_a_volume_whose_claim_went_elsewhere_is_free_again() -> None:
 
     assert ours is not None
     assert theirs is not None
-    assert isinstance(ours.object, Volume)
-    assert isinstance(theirs.object, Volume)
-    assert not ours.object.spec.HasField("claim_ref")
-    assert not ours.object.metadata.annotations
-    assert (theirs.object.spec.claim_ref.name, theirs.object.spec.claim_ref.uid) == ("data", ""), (
-        "still meant"
-    )
+    assert isinstance(ours, Volume)
+    assert isinstance(theirs, Volume)
+    assert not ours.spec.HasField("claim_ref")
+    assert not ours.metadata.annotations
+    assert (theirs.spec.claim_ref.name, theirs.spec.claim_ref.uid) == ("data", ""), "still meant"
 
 
 def test_why_a_volume_failed_is_said_and_shown() -> None:
@@ -234,5 +235,5 @@ def test_why_a_volume_failed_is_said_and_shown() -> None:
     words = 'error getting deleter volume plugin for volume "disk": no deletable volume plugin matched'
     assert said(step) == [("Warning", "VolumeFailedDelete", words)]
     assert step.write is not None
-    assert isinstance(step.write.object, Volume)
-    assert step.write.object.status.message == words
+    assert isinstance(step.write, Volume)
+    assert step.write.status.message == words
