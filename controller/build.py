@@ -19,14 +19,11 @@ from controller.job.controller import JobController
 from controller.local_path.controller import LocalPathController
 from controller.manager import SERVICE, ControllerService, Manager
 from controller.namespace.controller import NamespaceController
-from controller.node_ipam.allocate import Range
 from controller.node_ipam.controller import NodeIpamController
 from controller.node_lifecycle.controller import NodeLifecycleController
 from controller.persistent_volume.controller import PersistentVolumeController
 from controller.pod_gc.controller import PodGcController
 from controller.podautoscaler.controller import MetricsSource, PodAutoscalerController
-from controller.podautoscaler.reconcile import Rules
-from controller.podautoscaler.replicas import Readiness
 from controller.replicaset.controller import (
     ReplicaSetController,
     ReplicationControllerController,
@@ -79,13 +76,6 @@ def build(  # noqa: PLR0913 - all but three by keyword
         return made
 
     recorders: list[EventRecorder] = []
-    autoscaling = Rules(
-        config.horizontal_pod_autoscaler_downscale_stabilization_seconds, config.horizontal_pod_autoscaler_tolerance,
-        Readiness(
-            config.horizontal_pod_autoscaler_cpu_initialization_period_seconds,
-            config.horizontal_pod_autoscaler_initial_readiness_delay_seconds,
-        ),
-    )  # fmt: skip
     age_ratio = new_age_ratio(registry)
     constructors: dict[str, Callable[[], Controller]] = {
         "replicaset": lambda: ReplicaSetController(
@@ -98,15 +88,10 @@ def build(  # noqa: PLR0913 - all but three by keyword
         "job": lambda: JobController(tools, factory, recorder("job-controller"), registry),
         "cronjob": lambda: CronJobController(tools, factory, recorder("cronjob-controller"), registry),
         "horizontalpodautoscaling": lambda: PodAutoscalerController(
-            tools, factory, recorder("horizontal-pod-autoscaler"), registry, metrics or clientset.metrics, autoscaling,
-            period_seconds=config.horizontal_pod_autoscaler_sync_period_seconds,
+            tools, factory, recorder("horizontal-pod-autoscaler"), config, registry, metrics or clientset.metrics
         ),
         "ttl-after-finished": lambda: TtlAfterFinishedController(tools, factory, registry),
-        "node-ipam": lambda: NodeIpamController(
-            tools, factory, recorder("cidrAllocator"),
-            cluster=Range.parse(config.cluster_cidr, config.node_cidr_mask),
-            hollow=Range.parse(config.hollow_cidr, config.hollow_cidr_mask),
-        ),
+        "node-ipam": lambda: NodeIpamController(tools, factory, recorder("cidrAllocator"), config),
         "daemonset": lambda: DaemonSetController(tools, factory, recorder("daemonset-controller")),
         "statefulset": lambda: StatefulSetController(tools, factory, recorder("statefulset-controller")),
         "disruption": lambda: DisruptionController(tools, factory, recorder("controllermanager")),
@@ -115,20 +100,14 @@ def build(  # noqa: PLR0913 - all but three by keyword
         "node-lifecycle": lambda: NodeLifecycleController(
             tools, factory, recorder("node-controller"), config, registry
         ),
-        "pod-gc": lambda: PodGcController(
-            tools, factory, registry, quarantine_seconds=config.missing_node_quarantine_seconds,
-            keep_terminated=config.terminated_pod_threshold,
-        ),
+        "pod-gc": lambda: PodGcController(tools, factory, config, registry),
         "namespace": lambda: NamespaceController(tools, factory),
         "resourcequota": lambda: ResourceQuotaController(tools, factory),
         "trace-collector": lambda: TraceCollector(tools, factory),
         "persistentvolume-binder": lambda: PersistentVolumeController(
             tools, factory, recorder("persistentvolume-controller"), registry
         ),
-        "local-path": lambda: LocalPathController(
-            tools, factory, recorder("vaina.dev/local-path"),
-            directory=config.local_path_directory, default_class=config.default_storage_class,
-        ),
+        "local-path": lambda: LocalPathController(tools, factory, recorder("vaina.dev/local-path"), config),
         "pvc-protection": lambda: ClaimProtectionController(tools, factory),
         "pv-protection": lambda: VolumeProtectionController(tools, factory),
         "ephemeral-volume": lambda: EphemeralVolumeController(

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from controller.base import Controller, Tools, find
+from controller.config import ControllerConfig
 from controller.local_path.reconcile import (
     Refusal,
     grown,
@@ -51,17 +52,11 @@ class LocalPathController(Controller):
     name = "local-path"
 
     def __init__(
-        self,
-        tools: Tools,
-        factory: InformerFactory,
-        recorder: EventRecorder,
-        *,
-        directory: str,
-        default_class: str,
+        self, tools: Tools, factory: InformerFactory, recorder: EventRecorder, config: ControllerConfig
     ) -> None:
         super().__init__(tools)
         self._client, self._recorder = factory.clientset, recorder
-        self._directory, self._default_class = directory, default_class
+        self._directory = config.local_path_directory
         self._classes = self.watch(factory.informer(STORAGE_CLASS), lambda _: None)
         self._claims = self.watch(
             factory.informer(PERSISTENT_VOLUME_CLAIM), lambda claim: f"claim {claim_key(claim)}"
@@ -73,8 +68,8 @@ class LocalPathController(Controller):
         self._nodes = self.watch(factory.informer(NODE), self._keys_of_node)
         #: node that is missing and that volumes are on -> since when (monotonic seconds)
         self._missing: dict[str, float] = {}
-        if default_class:
-            self.queue.add(f"class {default_class}")
+        if config.default_storage_class:
+            self.queue.add(f"class {config.default_storage_class}")
 
     @property
     def missing_nodes(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import structlog
 
 from controller.base import Controller, Tools, find, for_each
+from controller.config import ControllerConfig
 from controller.node_ipam.allocate import Allocation, NodeNeed, Range, allocate
 from controller.plans import copy_of
 from vaina.api.core.v1 import config_pb2, node_pb2
@@ -34,18 +35,14 @@ class NodeIpamController(Controller):
     name = "node-ipam"
 
     def __init__(
-        self,
-        tools: Tools,
-        factory: InformerFactory,
-        recorder: EventRecorder,
-        *,
-        cluster: Range,
-        hollow: Range,
+        self, tools: Tools, factory: InformerFactory, recorder: EventRecorder, config: ControllerConfig
     ) -> None:
+        """Make it. Raises ValueError when a range of the configuration is wrong."""
         self._nodes = factory.informer(NODE)
         super().__init__(Tools(tools.clock, tools.metrics, workers=1), (self._nodes,))
         self._client, self._recorder = factory.clientset, recorder
-        self._cluster, self._hollow = cluster, hollow
+        self._cluster = Range.parse(config.cluster_cidr, config.node_cidr_mask)
+        self._hollow = Range.parse(config.hollow_cidr, config.hollow_cidr_mask)
         self.watch(self._nodes, lambda node: None if node.spec.pod_cidr else _KEY)
 
     async def sync(self, key: str) -> float | None:

@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from controller.base import Controller, Tools, find
+from controller.config import ControllerConfig
 from controller.pod_gc.reconcile import ORPHANED, AbsentNodes, is_out_of_service, reconcile
 from controller.pods import status_of, with_target_condition
 from vaina.api.core.v1 import pod_pb2
@@ -30,19 +31,13 @@ class PodGcController(Controller):
     name = "pod-gc"
 
     def __init__(
-        self,
-        tools: Tools,
-        factory: InformerFactory,
-        registry: CollectorRegistry,
-        *,
-        quarantine_seconds: float,
-        keep_terminated: int,
+        self, tools: Tools, factory: InformerFactory, config: ControllerConfig, registry: CollectorRegistry
     ) -> None:
         self._pods, self._nodes = factory.informer(POD), factory.informer(NODE)
         super().__init__(Tools(tools.clock, tools.metrics, workers=1), (self._pods, self._nodes))
         self._client = factory.clientset
-        self._keep_terminated = keep_terminated
-        self._absent = AbsentNodes(quarantine_seconds)
+        self._keep_terminated = config.terminated_pod_threshold
+        self._absent = AbsentNodes(config.missing_node_quarantine_seconds)
         labels = ("namespace", "reason")
         self._removed = Counter(
             "pod_gc_collector_force_delete_pods_total",

@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from controller.base import Controller, Tools
+from controller.config import ControllerConfig
 from controller.plans import copy_of
 from controller.podautoscaler.behavior import History
 from controller.podautoscaler.reconcile import (
@@ -26,6 +27,7 @@ from controller.podautoscaler.reconcile import (
     rescaled,
     wants_metrics,
 )
+from controller.podautoscaler.replicas import Readiness
 from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.api.core.v1 import pod_pb2
@@ -60,17 +62,22 @@ class PodAutoscalerController(Controller):
         tools: Tools,
         factory: InformerFactory,
         recorder: EventRecorder,
+        config: ControllerConfig,
         registry: CollectorRegistry,
         metrics: MetricsSource,
-        rules: Rules,
-        *,
-        period_seconds: float,
     ) -> None:
         self._autoscalers = factory.informer(HORIZONTAL_POD_AUTOSCALER)
         self._pods = factory.informer(POD)
         super().__init__(tools, (self._autoscalers, self._pods))
         self._clients, self._recorder, self._metrics = factory.clientset, recorder, metrics
-        self._rules, self._period = rules, period_seconds
+        self._period = config.horizontal_pod_autoscaler_sync_period_seconds
+        self._rules = Rules(
+            config.horizontal_pod_autoscaler_downscale_stabilization_seconds, config.horizontal_pod_autoscaler_tolerance,
+            Readiness(
+                config.horizontal_pod_autoscaler_cpu_initialization_period_seconds,
+                config.horizontal_pod_autoscaler_initial_readiness_delay_seconds,
+            ),
+        )  # fmt: skip
         #: by key, of autoscalers that are there
         self._histories: dict[str, History] = {}
         self._selectors: dict[str, LabelSelector] = {}
