@@ -1,9 +1,13 @@
-"""The composition root: the only place that constructs the controllers and what they need."""
+"""The composition root: the only place that constructs the controllers, says which run, and runs them.
+
+Of several processes the one that holds the Lease leads; the others keep their caches true. Two leaders would
+do no harm (I18): every write is a compare-and-swap, or has a name that follows from the state.
+"""
 
 import asyncio
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 
@@ -17,7 +21,6 @@ from controller.ephemeral_volume.controller import EphemeralVolumeController
 from controller.garbage_collector.controller import GarbageCollector
 from controller.job.controller import JobController
 from controller.local_path.controller import LocalPathController
-from controller.manager import SERVICE, ControllerService, Manager
 from controller.namespace.controller import NamespaceController
 from controller.node_ipam.controller import NodeIpamController
 from controller.node_lifecycle.controller import NodeLifecycleController
@@ -35,6 +38,7 @@ from controller.trace_collector.controller import TraceCollector
 from controller.ttl_after_finished.controller import TtlAfterFinishedController
 from controller.volume_protection.controller import ClaimProtectionController, VolumeProtectionController
 from vaina import log
+from vaina.api.controller.v1 import controller_service_pb2 as pb
 from vaina.cache.informer import InformerFactory, MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
@@ -44,8 +48,82 @@ from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError, choose
 from vaina.leaderelection.service import Election
 from vaina.metrics import QueueMetrics, new_registry
+from vaina.serving.handlers import Handlers, RequestContext, typed
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
+
+SERVICE = pb.DESCRIPTOR.services_by_name["ControllerService"].full_name
+
+
+def selected(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return which known controllers run: "*" is all, "-name" all but that one. Raises ValueError."""
+    unknown = [name for name in names if name != "*" and name.removeprefix("-") not in known]
+    if unknown:
+        raise ValueError(f"unknown controllers: {', '.join(unknown)} (known: {', '.join(known)})")
+    off = {name.removeprefix("-") for name in names if name.startswith("-")}
+    return [name for name in known if name not in off and ("*" in names or name in names)]
+
+
+class Manager:
+    """The controllers of one process."""
+
+    def __init__(
+        self,
+        factory: InformerFactory,
+        recorders: Sequence[EventRecorder],
+        constructors: Mapping[str, Callable[[], Controller]],
+        names: Sequence[str],
+    ) -> None:
+        self._factory, self._recorders = factory, recorders
+        self.controllers: Sequence[Controller] = [
+            constructors[name]() for name in selected(names, [*constructors])
+        ]
+
+    @property
+    def synced(self) -> bool:
+        return self._factory.synced
+
+    async def wait_synced(self) -> None:
+        await self._factory.wait_synced()
+
+    async def run(self) -> None:
+        """Follow and lead until cancelled: what a process without election does."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.follow(), name="follow")
+            group.create_task(self.lead(), name="lead")
+
+    async def follow(self) -> None:
+        """Keep the caches true until cancelled: what a standby does as well."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._factory.run(), name="informers")
+            for recorder in self._recorders:
+                group.create_task(recorder.run(), name="events")
+
+    async def lead(self) -> None:
+        """Run the controllers until cancelled, beside `follow`. Once only."""
+        async with asyncio.TaskGroup() as group:
+            for controller in self.controllers:
+                group.create_task(controller.run(), name=controller.name)
+
+
+class ControllerService:
+    """Reads the controllers of this process."""
+
+    def __init__(self, controllers: Sequence[Controller]) -> None:
+        self._controllers = controllers
+
+    async def ListControllers(
+        self, request: pb.ListControllersRequest, ctx: RequestContext
+    ) -> pb.ListControllersResponse:
+        """Return the state of each controller, in the order of their names."""
+        states = sorted(
+            (controller.state() for controller in self._controllers), key=lambda state: state.name
+        )
+        return pb.ListControllersResponse(controllers=states)
+
+    def handlers(self) -> Handlers:
+        return {f"/{SERVICE}/ListControllers": typed(self.ListControllers, pb.ListControllersRequest)}
+
 
 COMPONENT = "controller"
 

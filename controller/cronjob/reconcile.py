@@ -5,7 +5,7 @@ Follows `pkg/controller/cronjob/cronjob_controllerv2.go` (syncCronJob, cleanupFi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -20,22 +20,25 @@ from vaina.objects.schedules import Schedule, ScheduleError, format_time, parse,
 from vaina.quoting import go_quote
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CronPlan:
     """What to do, in this order."""
 
     #: of Jobs that ended or went, in the status
     status: job_pb2.CronJobStatus
-    notes: tuple[Note, ...] = ()
+    notes: list[Note] = field(default_factory=list[Note])
     #: still active, and in the way of the next one
-    replace: tuple[reference_pb2.ObjectReference, ...] = ()
+    replace: list[reference_pb2.ObjectReference] = field(default_factory=list[reference_pb2.ObjectReference])
     create: job_pb2.Job | None = None
     #: the time that `create` is for
     scheduled: float = 0.0
     #: ended Jobs that are too many to be kept
-    delete: tuple[job_pb2.Job, ...] = ()
+    delete: Sequence[job_pb2.Job] = ()
     #: look again after so many seconds
     wake_seconds: float | None = None
+
+    def warn(self, reason: str, message: str) -> None:
+        self.notes.append(Note(WARNING, reason, message))
 
 
 def job_name(cron_job: job_pb2.CronJob, scheduled: float) -> str:
@@ -62,74 +65,65 @@ def make_job(cron_job: job_pb2.CronJob, scheduled: float) -> job_pb2.Job:
 
 def reconcile(cron_job: job_pb2.CronJob, jobs: Sequence[job_pb2.Job], now: float) -> CronPlan:
     """Decide what to do for a CronJob; `jobs` are those that it made and that are there."""
-    status, notes = _look_at_jobs(cron_job, jobs)
-    delete = _history(cron_job.spec, jobs)
-    seen = CronPlan(status, tuple(notes), delete=delete)
+    plan = CronPlan(copy_of(cron_job.status))
+    _look_at_jobs(plan, jobs)
     if cron_job.metadata.HasField("deletion_timestamp"):
-        return CronPlan(status, tuple(notes))
-    schedule = _schedule(cron_job, notes)
-    if schedule is None or cron_job.spec.suspend:
-        return CronPlan(status, tuple(notes), delete=delete)
-    return _at(cron_job, status, schedule, now, seen)
+        return plan
+    plan.delete = _history(cron_job.spec, jobs)
+    schedule = _schedule(plan, cron_job)
+    if schedule is not None and not cron_job.spec.suspend:
+        _start(plan, cron_job, schedule, now)
+    return plan
 
 
-def _schedule(cron_job: job_pb2.CronJob, notes: list[Note]) -> Schedule | None:
+def _schedule(plan: CronPlan, cron_job: job_pb2.CronJob) -> Schedule | None:
     """Return the schedule; None, and a note, for one that cannot be kept."""
     spec = cron_job.spec
     zone = spec.time_zone if spec.HasField("time_zone") else None
     try:
         time_zone(zone)
     except ScheduleError as error:
-        message = f"invalid timeZone: {go_quote(spec.time_zone)}: {error}"
-        notes.append(Note(WARNING, "UnknownTimeZone", message))
+        plan.warn("UnknownTimeZone", f"invalid timeZone: {go_quote(spec.time_zone)}: {error}")
         return None
     try:
         return parse(spec.schedule, zone)
     except ScheduleError as error:
-        message = f"unparseable schedule: {go_quote(spec.schedule)} : {error}"
-        notes.append(Note(WARNING, "UnparseableSchedule", message))
+        plan.warn("UnparseableSchedule", f"unparseable schedule: {go_quote(spec.schedule)} : {error}")
         return None
 
 
-def _at(
-    cron_job: job_pb2.CronJob, status: job_pb2.CronJobStatus, schedule: Schedule, now: float, seen: CronPlan
-) -> CronPlan:
-    spec, notes = cron_job.spec, list(seen.notes)
-
-    def plan(wake: float | None) -> CronPlan:
-        return CronPlan(status, tuple(notes), delete=seen.delete, wake_seconds=wake)
-
+def _start(plan: CronPlan, cron_job: job_pb2.CronJob, schedule: Schedule, now: float) -> None:
+    """Plan the Job whose time has come, if one has, and when to look again."""
+    spec, status = cron_job.spec, plan.status
     try:
         found = due(cron_job, schedule, now)
     except NeverDue as error:
-        notes.append(Note(WARNING, "InvalidSchedule", f"invalid schedule: {spec.schedule} : {error}"))
-        return plan(None)
-    wake = seconds_to_next(cron_job, schedule, now)
+        plan.warn("InvalidSchedule", f"invalid schedule: {spec.schedule} : {error}")
+        return
+    plan.wake_seconds = seconds_to_next(cron_job, schedule, now)
     if found.time is None:
-        return plan(wake)
+        return
     if found.missed > MANY_MISSED:
         message = (
             "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
         )
-        notes.append(Note(WARNING, "TooManyMissedTimes", message))
+        plan.warn("TooManyMissedTimes", message)
     scheduled = found.time
     if spec.HasField("starting_deadline_seconds") and scheduled + spec.starting_deadline_seconds < now:
-        message = f"Missed scheduled time to start a job: {rfc1123(scheduled)}"
-        notes.append(Note(WARNING, "MissSchedule", message))
-        return plan(wake)
+        plan.warn("MissSchedule", f"Missed scheduled time to start a job: {rfc1123(scheduled)}")
+        return
     if _is_processed(cron_job, status, scheduled):
-        return plan(wake)
+        return
     if spec.concurrency_policy == "Forbid" and status.active:
         message = "Not starting job because prior execution is running and concurrency policy is Forbid"
-        notes.append(Note(NORMAL, "JobAlreadyActive", message))
-        return plan(wake)
-    replace = tuple(status.active) if spec.concurrency_policy == "Replace" else ()
+        plan.notes.append(Note(NORMAL, "JobAlreadyActive", message))
+        return
+    if spec.concurrency_policy == "Replace":
+        plan.replace = [*status.active]
+    plan.create, plan.scheduled = make_job(cron_job, scheduled), scheduled
     done = copy_of(cron_job)
     done.status.last_schedule_time.seconds = int(scheduled)
-    return CronPlan(
-        status, tuple(notes), replace, make_job(cron_job, scheduled), scheduled, seen.delete,
-        seconds_to_next(done, schedule, now),
-    )  # fmt: skip
+    plan.wake_seconds = seconds_to_next(done, schedule, now)
 
 
 def _is_processed(cron_job: job_pb2.CronJob, status: job_pb2.CronJobStatus, scheduled: float) -> bool:
@@ -139,11 +133,9 @@ def _is_processed(cron_job: job_pb2.CronJob, status: job_pb2.CronJobStatus, sche
     return status.HasField("last_schedule_time") and seconds_of(status.last_schedule_time) == int(scheduled)
 
 
-def _look_at_jobs(
-    cron_job: job_pb2.CronJob, jobs: Sequence[job_pb2.Job]
-) -> tuple[job_pb2.CronJobStatus, list[Note]]:
-    """Return the status as the Jobs have it, and the Events about them."""
-    status, notes = copy_of(cron_job.status), list[Note]()
+def _look_at_jobs(plan: CronPlan, jobs: Sequence[job_pb2.Job]) -> None:
+    """Bring the status up to date with the Jobs, and plan the Events about them."""
+    status, notes = plan.status, plan.notes
     there = {job.metadata.uid: job for job in jobs}
     listed = {reference.uid for reference in status.active}
     kept: list[reference_pb2.ObjectReference] = []
@@ -161,22 +153,21 @@ def _look_at_jobs(
     for job in jobs:
         if job.metadata.uid not in listed and not finished_as(job):
             message = f"Saw a job that the controller did not create or forgot: {job.metadata.name}"
-            notes.append(Note(WARNING, "UnexpectedJob", message))
+            plan.warn("UnexpectedJob", message)
         if finished_as(job) == COMPLETE and job.status.HasField("completion_time"):
             ended_at = job.status.completion_time
             if seconds_of(ended_at) > seconds_of(status.last_successful_time):
                 status.last_successful_time.CopyFrom(ended_at)
-    return status, notes
 
 
 def _history(spec: job_pb2.CronJobSpec, jobs: Sequence[job_pb2.Job]) -> tuple[job_pb2.Job, ...]:
     """Return the ended Jobs that are too many, the oldest first."""
     found: list[job_pb2.Job] = []
-    for kind, field in ((COMPLETE, "successful_jobs_history_limit"), (FAILED, "failed_jobs_history_limit")):
-        if not spec.HasField(field):
+    for kind, limit in ((COMPLETE, "successful_jobs_history_limit"), (FAILED, "failed_jobs_history_limit")):
+        if not spec.HasField(limit):
             continue
         ended = sorted((job for job in jobs if finished_as(job) == kind), key=_by_start)
-        found.extend(ended[: max(0, len(ended) - getattr(spec, field))])
+        found.extend(ended[: max(0, len(ended) - getattr(spec, limit))])
     return tuple(job for job in found if not job.metadata.HasField("deletion_timestamp"))
 
 

@@ -14,9 +14,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from controller.build import build
+from controller.build import Manager, build
 from controller.config import ControllerConfig
-from controller.manager import Manager
 from controller.podautoscaler.controller import MetricsSource
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.coordination.v1 import lease_pb2

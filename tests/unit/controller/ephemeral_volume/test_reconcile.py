@@ -55,4 +55,4 @@ def test_a_claim_of_somebody_else_is_a_problem() -> None:
     ids=["done", "failed", "ending"],
 )
 def test_none_is_made_for_a_pod_that_ends(over: pod_pb2.Pod) -> None:
-    assert reconcile(over, {}).create == []
+    assert reconcile(over, {}) == ([], [])

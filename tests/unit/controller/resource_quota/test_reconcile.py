@@ -1,7 +1,3 @@
-"""What is charged and not seen: whatever the order of charges, objects, events and counts, nothing is given
-away twice.
-"""
-
 from dataclasses import dataclass, field
 
 from hypothesis import settings
