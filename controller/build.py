@@ -53,6 +53,7 @@ from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ControllerService"].full_name
+COMPONENT = "controller"
 
 
 def selected(names: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -123,9 +124,6 @@ class ControllerService:
 
     def handlers(self) -> Handlers:
         return {f"/{SERVICE}/ListControllers": typed(self.ListControllers, pb.ListControllersRequest)}
-
-
-COMPONENT = "controller"
 
 
 def build(  # noqa: PLR0913 - all but three by keyword

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 #: expectations older than this are given up
 TTL_SECONDS = 300.0
+#: keys that are remembered; the one noted first is forgotten first
+MAX_KEYS: Final = 20_000
 
 
 @dataclass(slots=True)
@@ -81,10 +83,6 @@ class Expectations:
         expected = self._by_key.setdefault(key, Expected())
         expected.since = now
         return expected
-
-
-#: keys that are remembered; the one noted first is forgotten first
-MAX_KEYS: Final = 20_000
 
 
 class AtRest:

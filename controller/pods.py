@@ -23,6 +23,11 @@ ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH = 5
 #: the rest of a generated name is cut to this
 MAX_BASE = 58
+#: for so long, and of so many, names of Pods that went are remembered
+RECENT_SECONDS, MAX_RECENT = 600.0, 20_000
+#: annotation of a Pod: lower goes first
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
 def pod_names(owner: str, uid: str, count: int, taken: Container[str] = frozenset()) -> tuple[str, ...]:
@@ -114,10 +119,6 @@ def status_of(pod: pod_pb2.Pod) -> pod_pb2.Pod:
     return made
 
 
-#: for so long, and of so many, names of Pods that went are remembered
-RECENT_SECONDS, MAX_RECENT = 600.0, 20_000
-
-
 class RecentNames:
     """Keys of Pods that went lately. Owned by one controller; the oldest are forgotten."""
 
@@ -146,11 +147,6 @@ class Taken:
     def __contains__(self, name: object) -> bool:
         key = f"{self._namespace}/{name}"
         return self._lister.get(key) is not None or key in self._recent
-
-
-#: annotation of a Pod: lower goes first
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-_PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
 def choose_victims(

@@ -19,6 +19,11 @@ from vaina.objects.meta import new_controller_ref
 from vaina.objects.schedules import Schedule, ScheduleError, format_time, parse, time_zone
 from vaina.quoting import go_quote
 
+#: seconds after its time when a schedule is looked at: clocks are not quite equal
+DELTA_SECONDS = 0.1
+#: more missed times than these are reported as too many
+MANY_MISSED = 100
+
 
 @dataclass(slots=True)
 class CronPlan:
@@ -174,12 +179,6 @@ def _history(spec: job_pb2.CronJobSpec, jobs: Sequence[job_pb2.Job]) -> tuple[jo
 def _by_start(job: job_pb2.Job) -> tuple[bool, float, str]:
     started = job.status.HasField("start_time")
     return not started, seconds_of(job.status.start_time) if started else 0.0, job.metadata.name
-
-
-#: seconds after its time when a schedule is looked at: clocks are not quite equal
-DELTA_SECONDS = 0.1
-#: more missed times than these are reported as too many
-MANY_MISSED = 100
 
 
 class NeverDue(ValueError):

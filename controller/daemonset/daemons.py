@@ -30,6 +30,11 @@ _TOLERATED: Final = (
 )
 _OF_THE_NETWORK: Final = (f"{_NODE}network-unavailable", "NoSchedule")
 _FIELD: Final = "metadata.name"
+_BACKOFF: Final = Backoff(base_seconds=1.0, cap_seconds=900.0)
+#: seconds after which a node's count of ended Pods begins again
+_FORGET_SECONDS: Final = 1800.0
+#: nodes that are remembered, of all DaemonSets; the oldest is forgotten first
+MAX_NODES: Final = 20_000
 
 
 class Fit(NamedTuple):
@@ -87,13 +92,6 @@ def node_of(pod: pod_pb2.Pod) -> str:
             if item.key == _FIELD and item.operator == "In" and len(item.values) == 1:
                 return item.values[0]
     return ""
-
-
-_BACKOFF: Final = Backoff(base_seconds=1.0, cap_seconds=900.0)
-#: seconds after which a node's count of ended Pods begins again
-_FORGET_SECONDS: Final = 1800.0
-#: nodes that are remembered, of all DaemonSets; the oldest is forgotten first
-MAX_NODES: Final = 20_000
 
 
 @dataclass(slots=True)

@@ -39,6 +39,9 @@ from vaina.objects.rollouts import (
 )
 from vaina.objects.selectors import from_message
 
+#: characters of the revisions that a ReplicaSet remembers to have been
+MAX_HISTORY: Final = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -220,10 +223,6 @@ def _is_idle(rs: ReplicaSet) -> bool:
     return (
         replicas_of(rs) == rs.status.replicas == 0 and rs.status.observed_generation >= rs.metadata.generation
     )
-
-
-#: characters of the revisions that a ReplicaSet remembers to have been
-MAX_HISTORY: Final = 2000
 
 
 def template_hash(deployment: Deployment) -> str:

@@ -19,6 +19,7 @@ from vaina.objects.meta import metadata, object_key, owners
 
 #: finalizers by which a deletion asks the collector for something
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+BY_OWNER = "owner-uid"
 
 
 class OwnerState(Enum):
@@ -102,9 +103,6 @@ def _policy(meta: meta_pb2.ObjectMeta) -> str:
     if FOREGROUND in meta.finalizers:
         return "Foreground"
     return "Background"
-
-
-BY_OWNER = "owner-uid"
 
 
 def by_owner(obj: Any) -> Iterable[str]:

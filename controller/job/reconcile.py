@@ -31,6 +31,8 @@ from vaina.objects.meta import new_controller_ref
 
 #: at most so many Pods are created or deleted in one sync
 BURST = 500
+#: variable of every container of an indexed Job's Pod
+INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +214,6 @@ def indexed_name(job: str, uid: str, index: int, taken: Container[str]) -> str:
     tail = f"-{index}"
     [name] = pod_names(f"{job[: MAX_BASE - 1 - len(tail)]}{tail}", f"{uid}/{index}", 1, taken)
     return name
-
-
-#: variable of every container of an indexed Job's Pod
-INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
 
 
 def new_pod(job: job_pb2.Job, new: NewPod) -> pod_pb2.Pod:

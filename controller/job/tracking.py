@@ -32,6 +32,9 @@ from vaina.objects.jobs import (
     is_tracked,
 )
 
+#: Pods that are counted in one sync; their uids take 20 KB of a status
+MAX_UNCOUNTED = 500
+
 
 @dataclass(slots=True)
 class JobState:
@@ -56,10 +59,6 @@ class JobState:
         """Note which Pods are held in the cache alone."""
         held = {pod.metadata.uid for pod in live if is_tracked(pod)}
         self.released |= {pod.metadata.uid for pod in cached if is_tracked(pod)} - held
-
-
-#: Pods that are counted in one sync; their uids take 20 KB of a status
-MAX_UNCOUNTED = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from vaina.objects.jobs import (
 )
 from vaina.objects.pods import is_ready, is_terminal
 
+_MAX_COUNT = 2**31 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -91,9 +93,6 @@ def observe(job: job_pb2.Job, pods: Sequence[pod_pb2.Pod], released: Collection[
         failed=status.failed + len(uncounted.failed) + sum(judge(spec, pod).counts for pod in new_failed),
         indexes_before=before, indexes=now_done, failed_indexes=lost, waiting=waiting,
     )  # fmt: skip
-
-
-_MAX_COUNT = 2**31 - 1
 
 
 def valid_index(pod: pod_pb2.Pod, completions: int) -> int | None:

@@ -35,6 +35,13 @@ from vaina.kinds import LEASE, NODE, POD
 from vaina.objects.conditions import get_condition, set_condition
 from vaina.objects.meta import object_key
 
+log = structlog.stdlib.get_logger(__name__)
+
+LEASE_NAMESPACE = "kube-node-lease"
+BY_NODE = "node"
+#: Pods of one node written at once
+PARALLEL_WRITES = 16
+
 
 class NodeMetrics:
     """Upstream's names."""
@@ -89,14 +96,6 @@ class NodeMetrics:
             self._size.labels(name).set(zone.size)
             self._unhealthy.labels(name).set(zone.not_ready)
             self._health.labels(name).set(100.0 * zone.ready / zone.size if zone.size else 100.0)
-
-
-log = structlog.stdlib.get_logger(__name__)
-
-LEASE_NAMESPACE = "kube-node-lease"
-BY_NODE = "node"
-#: Pods of one node written at once
-PARALLEL_WRITES = 16
 
 
 class NodeLifecycleController(Controller):

@@ -35,6 +35,21 @@ from vaina.errors import Conflict
 from vaina.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS, Kind
 from vaina.objects.meta import object_key
 
+log = structlog.stdlib.get_logger(__name__)
+
+T = TypeVar("T", Claim, Volume)
+
+BY_CLASS: Final = "volume-class"
+BY_REFERENCE: Final = "volume-claim"
+#: objects remembered: more are not written between two events of a watch
+MAX_WRITTEN: Final = 1000
+#: a binding has four; more mean that another party undoes the writes
+MAX_WRITES: Final = 8
+#: claims that wait for a volume, by class; classless ones under the empty name
+_WAITING: Final = "claim-waiting"
+#: claims by the volume that they name
+_BY_VOLUME: Final = "claim-volume"
+
 
 class BindingCollector(Collector):
     """Reads the binder's caches."""
@@ -83,14 +98,6 @@ def _plugin(volume: Volume) -> str:
     kind = fields[0][0].json_name if fields else "none"
     words = {"local": "kubernetes.io/local-volume", "hostPath": "kubernetes.io/host-path"}
     return words.get(kind, f"kubernetes.io/{kind}")
-
-
-T = TypeVar("T", Claim, Volume)
-
-BY_CLASS: Final = "volume-class"
-BY_REFERENCE: Final = "volume-claim"
-#: objects remembered: more are not written between two events of a watch
-MAX_WRITTEN: Final = 1000
 
 
 class Known:
@@ -148,19 +155,8 @@ class Known:
         return sorted(pod.metadata.name for pod in pods if not pod.spec.node_name)
 
 
-log = structlog.stdlib.get_logger(__name__)
-
-
 def _version(message: Claim | Volume) -> int:
     return int(message.metadata.resource_version or 0)
-
-
-#: a binding has four; more mean that another party undoes the writes
-MAX_WRITES: Final = 8
-#: claims that wait for a volume, by class; classless ones under the empty name
-_WAITING: Final = "claim-waiting"
-#: claims by the volume that they name
-_BY_VOLUME: Final = "claim-volume"
 
 
 class PersistentVolumeController(Controller):

@@ -19,6 +19,10 @@ from vaina.objects.meta import new_controller_ref
 from vaina.objects.pods import is_ready, is_terminal
 from vaina.objects.selectors import LabelSelector, from_labels, from_message
 
+#: at most so many Pods are created or deleted in one sync
+BURST = 500
+REPLICA_FAILURE = "ReplicaFailure"
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -52,10 +56,6 @@ def owner_of(kind: Kind[Any], obj: Any) -> Owner:
     """Return an object of one of the two kinds as an Owner."""
     read = from_message if kind is REPLICA_SET else from_labels
     return Owner(kind, obj, read(obj.spec.selector))
-
-
-#: at most so many Pods are created or deleted in one sync
-BURST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +128,6 @@ def reconcile(
             # A Pod that is only about to be adopted is left to the next sync.
             delete = tuple(pod for pod in victims if pod.metadata.uid not in adopted)
     return ReplicaPlan(adopt=observed.adopt, release=observed.release, create=create, delete=delete)
-
-
-REPLICA_FAILURE = "ReplicaFailure"
 
 
 @dataclass(frozen=True, slots=True)

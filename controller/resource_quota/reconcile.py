@@ -27,6 +27,7 @@ from vaina.objects.quota import counted_kinds, is_counted, resources_of, usage_o
 GIVE_UP_SECONDS = 60.0
 #: charges that are told apart; the oldest are then taken together, as young as the youngest of them
 MAX_ENTRIES = 1024
+Quota = resource_quota_pb2.ResourceQuota
 
 
 @dataclass(slots=True)
@@ -151,9 +152,6 @@ def bounded(
         elif says.nanos > high:
             wanted[name] = Amount(high, low.format if low.nanos else says.format)
     return wanted
-
-
-Quota = resource_quota_pb2.ResourceQuota
 
 
 def kinds_of(quota: Quota) -> list[Kind[Any]]:
