@@ -1,14 +1,23 @@
-"""Defaults of all kinds but Pods."""
+"""Defaults of what makes no Pods: nodes, namespaces, Secrets, limits, classes, storage.
 
-from typing import Final
+Follows `pkg/apis/core/v1/defaults.go`, and those of `scheduling/v1` and `storage/v1`.
+"""
 
-from vaina.api.apps.v1 import apps_pb2, deployment_pb2
-from vaina.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, replication_controller_pb2
-from vaina.objects.defaults import default_pod_spec, round_up
+from vaina.api.core.v1 import (
+    config_pb2,
+    limit_range_pb2,
+    namespace_pb2,
+    node_pb2,
+    persistent_volume_pb2,
+    reference_pb2,
+    resource_quota_pb2,
+)
+from vaina.api.scheduling.v1 import priority_class_pb2
+from vaina.api.storage.v1 import csi_driver_pb2, storage_class_pb2
+from vaina.objects.defaults.resources import Quantities, round_up
+from vaina.objects.defaults.volumes import default_persistent_source, set_defaults
 
-_QUARTER: Final = "25%"
-_REVISIONS_KEPT: Final = 10
-_PROGRESS_SECONDS: Final = 600
+_Reference = reference_pb2.TypedLocalObjectReference | reference_pb2.TypedObjectReference
 
 
 def default_node(node: node_pb2.Node) -> None:
@@ -39,58 +48,104 @@ def default_namespace(namespace: namespace_pb2.Namespace) -> None:
     """Give a Namespace the label that selectors find it by, and its first phase."""
     if name := namespace.metadata.name:
         namespace.metadata.labels["kubernetes.io/metadata.name"] = name
-    namespace.status.phase = namespace.status.phase or "Active"
+    set_defaults(namespace.status, phase="Active")
 
 
 def default_secret(secret: config_pb2.Secret) -> None:
     """Give a Secret its type."""
-    secret.type = secret.type or "Opaque"
+    set_defaults(secret, type="Opaque")
 
 
-def default_pod_template(template: pod_pb2.PodTemplate) -> None:
-    """Complete the spec of the Pods to be."""
-    default_pod_spec(template.template.spec)
+def default_resource_quota(quota: resource_quota_pb2.ResourceQuota) -> None:
+    """Round amounts as those of containers are rounded: they are compared."""
+    round_up(quota.spec.hard)
+    round_up(quota.status.hard)
+    round_up(quota.status.used)
 
 
-def default_replication_controller(controller: replication_controller_pb2.ReplicationController) -> None:
-    """Take selector and labels from the template's labels."""
-    spec = controller.spec
-    if not spec.HasField("replicas"):
-        spec.replicas = 1
-    if not spec.HasField("template"):
-        return
-    labels = dict(spec.template.metadata.labels)
-    if not spec.selector:
-        spec.selector.update(labels)
-    if not controller.metadata.labels:
-        controller.metadata.labels.update(labels)
-    default_pod_spec(spec.template.spec)
+def default_limit_range(limit_range: limit_range_pb2.LimitRange) -> None:
+    """Complete what containers get: limits from the maximum, requests from limits or the minimum."""
+    for item in limit_range.spec.limits:
+        for amounts in (item.max, item.min, item.default, item.default_request, item.max_limit_request_ratio):
+            round_up(amounts)
+        if item.type == "Container":
+            _complete(item.default, item.max)
+            _complete(item.default_request, item.default)
+            _complete(item.default_request, item.min)
 
 
-def default_replica_set(replica_set: apps_pb2.ReplicaSet) -> None:
-    """Make one Pod where no number is given. The selector has no default (since apps/v1)."""
-    spec = replica_set.spec
-    if not spec.HasField("replicas"):
-        spec.replicas = 1
-    default_pod_spec(spec.template.spec)
+def _complete(amounts: Quantities, source: Quantities) -> None:
+    for name in source:
+        if name not in amounts:
+            amounts[name].string = source[name].string
 
 
-def default_deployment(deployment: deployment_pb2.Deployment) -> None:
-    """Make one Pod, and roll by a quarter, where nothing else is said."""
-    spec = deployment.spec
-    if not spec.HasField("replicas"):
-        spec.replicas = 1
-    strategy = spec.strategy
-    strategy.type = strategy.type or "RollingUpdate"
-    if strategy.type == "RollingUpdate":
-        rolling = strategy.rolling_update
-        rolling.SetInParent()
-        for field in ("max_unavailable", "max_surge"):
-            if not rolling.HasField(field):
-                amount = getattr(rolling, field)
-                amount.type, amount.str_val = 1, _QUARTER
-    if not spec.HasField("revision_history_limit"):
-        spec.revision_history_limit = _REVISIONS_KEPT
-    if not spec.HasField("progress_deadline_seconds"):
-        spec.progress_deadline_seconds = _PROGRESS_SECONDS
-    default_pod_spec(spec.template.spec)
+def default_priority_class(priority_class: priority_class_pb2.PriorityClass) -> None:
+    """Let Pods of a class preempt others, unless it says otherwise."""
+    set_defaults(priority_class, preemption_policy="PreemptLowerPriority")
+
+
+def default_volume(volume: persistent_volume_pb2.PersistentVolume) -> None:
+    """Keep a volume that was made by hand when its claim goes."""
+    set_defaults(volume.status, phase="Pending")
+    set_defaults(volume.spec, persistent_volume_reclaim_policy="Retain", volume_mode="Filesystem")
+    default_persistent_source(volume.spec.persistent_volume_source)
+
+
+def default_claim(claim: persistent_volume_pb2.PersistentVolumeClaim) -> None:
+    """Ask for a filesystem."""
+    set_defaults(claim.status, phase="Pending")
+    set_defaults(claim.spec, volume_mode="Filesystem")
+
+
+def default_claim_object(claim: persistent_volume_pb2.PersistentVolumeClaim) -> None:
+    """Complete a claim that is no template: what fills it stands in both fields for it (KEP-1495).
+
+    The older field loses what is neither a claim nor a snapshot, then what only one of the fields has goes
+    into the other: `NormalizeDataSources` and `EnforceDataSourceBackwardsCompatibility` of
+    `pkg/api/persistentvolumeclaim/util.go`.
+    """
+    default_claim(claim)
+    spec = claim.spec
+    if spec.HasField("data_source") and not _is_claim_or_snapshot(spec.data_source):
+        spec.ClearField("data_source")
+    if spec.HasField("data_source") and not spec.HasField("data_source_ref"):
+        _copy_reference(spec.data_source, spec.data_source_ref)
+    elif (
+        spec.HasField("data_source_ref")
+        and not spec.HasField("data_source")
+        and not spec.data_source_ref.namespace
+    ):
+        _copy_reference(spec.data_source_ref, spec.data_source)
+
+
+def _is_claim_or_snapshot(source: reference_pb2.TypedLocalObjectReference) -> bool:
+    of = (source.api_group, source.kind)
+    return of in {("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot")}
+
+
+def _copy_reference(source: _Reference, target: _Reference) -> None:
+    target.kind, target.name = source.kind, source.name
+    if source.HasField("api_group"):
+        target.api_group = source.api_group
+
+
+def default_class(found: storage_class_pb2.StorageClass) -> None:
+    """Make storage at once, and delete it with its claim."""
+    set_defaults(found, reclaim_policy="Delete", volume_binding_mode="Immediate")
+
+
+def default_driver(driver: csi_driver_pb2.CSIDriver) -> None:
+    """Say that a driver attaches volumes that outlive Pods, and wants to be told nothing."""
+    spec = driver.spec
+    set_defaults(
+        spec,
+        attach_required=True,
+        pod_info_on_mount=False,
+        storage_capacity=False,
+        fs_group_policy="ReadWriteOnceWithFSType",
+        requires_republish=False,
+        se_linux_mount=False,
+    )
+    if not spec.volume_lifecycle_modes:
+        spec.volume_lifecycle_modes.append("Persistent")

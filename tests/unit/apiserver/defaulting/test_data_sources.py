@@ -2,7 +2,7 @@
 
 import pytest
 
-from apiserver.defaulting.storage import default_claim, default_claim_object
+from apiserver.defaulting.objects import default_claim, default_claim_object
 from vaina.api.core.v1 import persistent_volume_pb2, reference_pb2
 
 Claim = persistent_volume_pb2.PersistentVolumeClaim

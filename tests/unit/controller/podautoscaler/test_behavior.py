@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from apiserver.defaulting.autoscalers import default_autoscaler
+from apiserver.defaulting.workloads import default_autoscaler
 from controller.podautoscaler.behavior import History, Samples, Wish, changed, normalise, start
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.objects.manifest import decode_documents
