@@ -15,17 +15,16 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from apiserver.admission.chain import Chain
-from apiserver.admission.claim_resize import ClaimResize
 from apiserver.admission.followed import Followed
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
+from apiserver.admission.pod_security.levels import PREFIX, PRIVILEGED, LevelVersion, Policy, policy_of
 from apiserver.admission.pod_security.metrics import PodSecurityMetrics
 from apiserver.admission.pod_security.plugin import PodSecurity
-from apiserver.admission.pod_security.policy import PREFIX, PRIVILEGED, LevelVersion, Policy, policy_of
 from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.admission.runtime_class import RuntimeClasses
-from apiserver.admission.storage_class import DefaultStorageClass
+from apiserver.admission.storage_class import ClaimResize, DefaultStorageClass
 from apiserver.config import ApiserverConfig
 from apiserver.context import INTERNAL
 from apiserver.fast_paths import BATCH_TEMPLATES, FAST_PATHS, GRPC_CORE, SPEC_MEMO
@@ -43,15 +42,13 @@ from apiserver.registry.streams import Kubelets, PodStreams
 from apiserver.registry.table import Stores, make_stores
 from apiserver.registry.trace_choice import SAMPLED_PER_SECOND, TraceChoice
 from apiserver.registry.world import SelectingStorage, World
-from apiserver.services.generic import kind_handlers
+from apiserver.services.generic import kind_handlers, scale_handlers
 from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
-from apiserver.services.pod_traces import trace_handlers
-from apiserver.services.pods import pod_handlers
+from apiserver.services.pods import pod_handlers, trace_handlers
 from apiserver.services.resource_metrics import NODES as METRICS_OF_NODES
 from apiserver.services.resource_metrics import PODS as METRICS_OF_PODS
 from apiserver.services.resource_metrics import resource_metrics_handlers
-from apiserver.services.scale import scale_handlers
 from apiserver.services.version import version_handlers
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.client import EtcdClient
@@ -61,7 +58,7 @@ from apiserver.storage.interface import Key
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.resources import Resource, resource_of
-from apiserver.validation.priority_classes import SYSTEM_CLASS_DESCRIPTIONS, SYSTEM_CLASSES
+from apiserver.validation.classes import SYSTEM_CLASS_DESCRIPTIONS, SYSTEM_CLASSES
 from vaina import log as logging_setup
 from vaina.api.core.v1 import namespace_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2

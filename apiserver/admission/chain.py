@@ -13,9 +13,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from google.protobuf.message import Message
 
+from apiserver import refusals
 from apiserver.context import Context
 from apiserver.storage.interface import Version
-from vaina.errors import ApiError
+from vaina.errors import ApiError, Forbidden
 from vaina.kinds import Kind
 
 
@@ -52,6 +53,10 @@ class Attributes:
         """
         obj: Any = self.object
         return self.name or ("" if obj is None else obj.metadata.generate_name)
+
+    def forbidden(self, why: str) -> Forbidden:
+        """Return the refusal of the request."""
+        return refusals.forbidden(self.kind, self.shown_name, why)
 
 
 class Plugin(Protocol):

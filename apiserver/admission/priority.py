@@ -6,10 +6,9 @@ Follows `plugin/pkg/admission/priority`.
 from collections.abc import Iterable
 from typing import Any, cast
 
-from apiserver import refusals
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.admission.followed import Followed
-from apiserver.validation.priority_classes import SYSTEM_CLASSES
+from apiserver.validation.classes import SYSTEM_CLASSES
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.kinds import POD, PRIORITY_CLASS
@@ -68,25 +67,21 @@ class Priority:
         made = None if names.dns_1123_subdomain(name) else await self._classes.find(name)
         if made is not None:
             return made
-        raise refusals.forbidden(
-            attributes.kind, attributes.shown_name, f"no PriorityClass with name {name} was found"
-        )
+        raise attributes.forbidden(f"no PriorityClass with name {name} was found")
 
 
 def _resolve(attributes: Attributes, pod: pod_pb2.Pod, found: PriorityClass) -> None:
     spec, policy = pod.spec, found.preemption_policy or _PREEMPT
     if spec.HasField("priority") and spec.priority != found.value:
-        raise refusals.forbidden(
-            attributes.kind, attributes.shown_name,
+        raise attributes.forbidden(
             f"the integer value of priority ({spec.priority}) must not be provided in pod spec; "
-            f"priority admission controller computed {found.value} from the given PriorityClass name",
-        )  # fmt: skip
+            f"priority admission controller computed {found.value} from the given PriorityClass name"
+        )
     if spec.HasField("preemption_policy") and spec.preemption_policy != policy:
-        raise refusals.forbidden(
-            attributes.kind, attributes.shown_name,
+        raise attributes.forbidden(
             f"the string value of PreemptionPolicy ({spec.preemption_policy}) must not be provided in pod spec; "
-            f"priority admission controller computed {policy} from the given PriorityClass name",
-        )  # fmt: skip
+            f"priority admission controller computed {policy} from the given PriorityClass name"
+        )
     if found.metadata.name:
         spec.priority_class_name = found.metadata.name
     spec.priority, spec.preemption_policy = found.value, policy
@@ -96,4 +91,4 @@ def _check_default(attributes: Attributes, wanted: Any, default: PriorityClass) 
     there = default.metadata.name
     if wanted.global_default and there and there != wanted.metadata.name:
         words = f"PriorityClass {there} is already marked as default. Only one default can exist"
-        raise refusals.forbidden(attributes.kind, attributes.shown_name, words)
+        raise attributes.forbidden(words)

@@ -4,9 +4,8 @@ Follows `plugin/pkg/admission/runtimeclass`, and `pkg/util/tolerations` in what 
 """
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
-from apiserver import refusals
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.admission.followed import Followed
 from vaina.api.core.v1 import pod_pb2
@@ -16,6 +15,8 @@ from vaina.objects import amounts, names
 from vaina.quoting import go_quote
 
 _Class = runtime_class_pb2.RuntimeClass
+
+_NO_OVERHEAD: Final = "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
 
 
 class RuntimeClasses:
@@ -33,10 +34,7 @@ class RuntimeClasses:
         spec = cast("pod_pb2.Pod", attributes.object).spec
         if not spec.HasField("runtime_class_name"):
             if spec.overhead:
-                raise _refused(
-                    attributes,
-                    "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead",
-                )
+                raise attributes.forbidden(_NO_OVERHEAD)
             return
         found = await self._class(attributes, spec.runtime_class_name)
         _set_overhead(attributes, spec, found)
@@ -49,22 +47,19 @@ class RuntimeClasses:
         # The cache may be behind whoever has just made it. What is no name is not looked for.
         made = None if names.dns_1123_subdomain(name) else await self._classes.find(name)
         if made is None:
-            raise _refused(attributes, f"pod rejected: RuntimeClass {go_quote(name)} not found")
+            raise attributes.forbidden(f"pod rejected: RuntimeClass {go_quote(name)} not found")
         return made
 
 
 def _set_overhead(attributes: Attributes, spec: pod_pb2.PodSpec, found: _Class) -> None:
     if not found.HasField("overhead"):
         if spec.overhead:
-            raise _refused(
-                attributes,
-                "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead",
-            )
+            raise attributes.forbidden(_NO_OVERHEAD)
         return
     fixed = found.overhead.pod_fixed
     if spec.overhead and amounts.read(spec.overhead) != amounts.read(fixed):
-        raise _refused(
-            attributes, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
+        raise attributes.forbidden(
+            "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
         )
     spec.ClearField("overhead")
     for name, quantity in fixed.items():
@@ -77,8 +72,7 @@ def _set_scheduling(
     for key in sorted(scheduling.node_selector):
         wanted, own = scheduling.node_selector[key], spec.node_selector.get(key)
         if own is not None and own != wanted:
-            raise _refused(
-                attributes,
+            raise attributes.forbidden(
                 f"conflict: runtimeClass.scheduling.nodeSelector[{key}] = {wanted}; "
                 f"pod.spec.nodeSelector[{key}] = {own}",
             )
@@ -118,7 +112,3 @@ def covers(wide: pod_pb2.Toleration, narrow: pod_pb2.Toleration) -> bool:
     if wide.operator in {"", "Equal"}:
         return narrow.operator == "Equal" and narrow.value == wide.value
     return wide.operator == "Exists"
-
-
-def _refused(attributes: Attributes, words: str) -> Exception:
-    return refusals.forbidden(attributes.kind, attributes.shown_name, words)

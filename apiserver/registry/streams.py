@@ -17,7 +17,7 @@ from apiserver import refusals
 from apiserver.registry.pods import TERMINAL
 from apiserver.registry.store import Store
 from apiserver.validation.place import find_violations
-from apiserver.validation.requests import check_log_options
+from apiserver.validation.pod_subresources import check_log_options
 from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
 from vaina.client.transport import Transport
 from vaina.errors import BadRequest, InternalError, Invalid, NotFound, Unavailable

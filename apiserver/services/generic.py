@@ -1,4 +1,5 @@
-"""The verbs that every kind's service has, made from the table of kinds: bytes in, bytes out.
+"""The verbs that every kind's service has, and those of its scale, made from the table of kinds: bytes in, bytes
+out.
 
 Requests are read through the Raw messages of `meta/v1/raw.proto`, which have the field numbers of the typed
 ones, and stored bytes go out without being parsed. A service serves those verbs that its descriptor names.
@@ -17,16 +18,19 @@ from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.namespaces import FINALIZE
 from apiserver.registry.options import ListOptions, WatchOptions
 from apiserver.registry.pod_subresources import EPHEMERAL_CONTAINERS, RESIZE
+from apiserver.registry.replicas import get_scale, patch_scale, update_scale
 from apiserver.registry.store import Deletion, Store
 from apiserver.registry.subresources import check_has_get
 from apiserver.services.descriptors import service_descriptor
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
 from apiserver.storage import codec
 from apiserver.storage.interface import Key, Stored
+from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.errors import ApiError, TooLarge
 from vaina.kinds import Kind
-from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
+from vaina.objects.scale import scale_of
+from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode, typed
 from vaina.serving.outlet import Outlet
 
 #: verbs that change a part of an object -> the part
@@ -298,3 +302,24 @@ def _left_out(kind: Kind[Any], unreadable: Sequence[Key]) -> str:
     keys = ", ".join(unreadable[:_NAMED])
     more = f" (and {len(unreadable) - _NAMED} more)" if len(unreadable) > _NAMED else ""
     return f"failed to read one or more {kind.resource} from the storage: {keys}{more}"
+
+
+def scale_handlers(store: Store[Any]) -> dict[str, Method]:
+    """Return the methods by full path."""
+
+    async def get(request: request_pb2.GetRequest, rpc: RequestContext) -> scale_pb2.Scale:
+        return await get_scale(store, request.namespace, request.name, request.resource_version)
+
+    async def update(request: scale_request_pb2.UpdateScaleRequest, rpc: RequestContext) -> scale_pb2.Scale:
+        ctx = context_of(rpc, "update", request.options)
+        return scale_of(store.decode(await update_scale(ctx, store, request.object)))
+
+    async def patch(request: request_pb2.PatchRequest, rpc: RequestContext) -> scale_pb2.Scale:
+        ctx = context_of(rpc, "patch", request.options)
+        return scale_of(store.decode(await patch_scale(ctx, store, request)))
+
+    return {
+        store.kind.method("GetScale"): typed(get, request_pb2.GetRequest),
+        store.kind.method("UpdateScale"): typed(update, scale_request_pb2.UpdateScaleRequest),
+        store.kind.method("PatchScale"): typed(patch, request_pb2.PatchRequest),
+    }

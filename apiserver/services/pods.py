@@ -1,6 +1,6 @@
-"""What the Pod service has besides the verbs of every kind.
+"""What the services of Pods and PodTraces have besides the verbs of every kind.
 
-These are binding, eviction, and the streams of a running Pod.
+These are binding, eviction, the streams of a running Pod, and the report of steps.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -10,16 +10,17 @@ from apiserver.context import Context
 from apiserver.registry.binding import Binder
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.eviction import Evictor
-from apiserver.registry.pod_traces import TraceWriter
+from apiserver.registry.pod_traces import Traces, TraceWriter
 from apiserver.registry.streams import PodStreams
 from apiserver.services.generic import MAX_BATCH
 from apiserver.services.requests import context_of
 from apiserver.storage.interface import Stored
 from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.api.trace.v1 import trace_service_pb2
 from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, TooLarge
-from vaina.kinds import POD
+from vaina.kinds import POD, POD_TRACE
 from vaina.serving.handlers import BIDI, UNARY, Method, RequestContext, decode, typed, typed_stream
 
 EvictRequest = pod_service_pb2.EvictPodRequest
@@ -136,3 +137,19 @@ def pod_handlers(
         POD.method("Attach"): Method(BIDI, attach),
         POD.method("PortForward"): Method(BIDI, port_forward),
     }
+
+
+#: reports of one call that are looked at; the others are not recorded
+MAX_REPORTS = 1000
+
+
+def trace_handlers(traces: Traces) -> dict[str, Method]:
+    """Return the methods by full path."""
+
+    async def report(
+        request: trace_service_pb2.ReportRequest, rpc: RequestContext
+    ) -> trace_service_pb2.ReportResponse:
+        recorded = await traces.record(list(request.reports[:MAX_REPORTS]))
+        return trace_service_pb2.ReportResponse(recorded=recorded)
+
+    return {POD_TRACE.method("Report"): typed(report, trace_service_pb2.ReportRequest)}

@@ -8,174 +8,220 @@ How the folder is cut:
 - `place.py`: the places that rules report at, and the checks that all rules share.
 - `metadata.py`: what every kind has: names, labels, annotations, owners; and label selectors.
 - a module a kind, or a few that belong together: `_RULES` below says which, for create, update and status.
-- a Pod, by the parts of its manifest (`pod_spec.py` has the order): `containers.py` with `env.py`, `ports.py`,
-  `probes.py`, `mounts.py`, `resources.py` and `security.py`; `volumes.py` with `volume_files.py` and
-  `volume_legacy.py`; `scheduling.py`; `pod_network.py`; `pod_resources.py`; `windows.py`.
-  `pods.py` has what is asked of new Pods, `pod_updates.py` and `pod_subresources.py` of changed ones,
-  `pod_status.py` and `container_status.py` of what kubelets report, `annotations.py` of annotations.
-- `templates.py` and `workloads.py`: what all kinds share that make Pods.
+- a Pod, by the parts of its manifest (`pod_spec.py` has the order): `containers.py` with `env.py`, `probes.py`,
+  `mounts.py`, `resources.py` and `security.py`; `volumes.py` with `volume_legacy.py`; `scheduling.py`;
+  `windows.py`. `pods.py` has what is asked of new and changed Pods, `pod_subresources.py` of sub-resources,
+  `pod_status.py` of what kubelets report, `annotations.py` of annotations.
+- `workloads.py`: what all kinds share that make Pods.
 - `unchecked.py`: the fields that need no rule, with the reasons; `warnings.py`: all warnings.
 
 To find the rule of an error, search for the part of its text that is fixed.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from enum import Enum, auto
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
 from apiserver.validation import (
     autoscalers,
+    classes,
     config,
-    cron_jobs,
-    daemon_sets,
-    deployments,
     disruption_budgets,
     job_status,
     jobs,
-    limit_ranges,
+    limits,
     metadata,
     namespaces,
     nodes,
     persistent_volumes,
     pod_status,
-    pod_updates,
     pods,
-    priority_classes,
-    quotas,
     records,
-    runtime_classes,
-    stateful_sets,
+    sets,
     storage,
-    storage_drivers,
-    templates,
     warnings,
     workloads,
 )
+from apiserver.validation.metadata import NameRule
 from apiserver.validation.place import Place, find_violations
 from vaina import kinds
 from vaina.errors import FieldError
 from vaina.kinds import Kind
+from vaina.objects import names
 
-_Create = Callable[[Place, Any], None]
-_Update = Callable[[Place, Any, Any], None]
+_Change = Callable[[Place, Any, Any], None]
+
+
+class _Order(Enum):
+    """How a changed object is checked, in upstream's order, which is that of the violations.
+
+    `change`, what is asked of the change alone, comes last.
+    """
+
+    #: metadata of the change, the object
+    CHANGED = auto()
+    #: the object as a new one, metadata of the change
+    NEW_FIRST = auto()
+    #: metadata of the change, the object as a new one
+    NEW_LAST = auto()
+    #: metadata of the change; not the object
+    CHANGE_ONLY = auto()
+    #: the kind's own functions check the metadata too, of new objects and changed ones
+    OWN = auto()
+
+
+def _anything(_root: Place, _new: Any, _old: Any) -> None:
+    """Allow any change."""
 
 
 def _event_update(root: Place, new: Any, _: Any) -> None:
     records.check_event(root, new)
 
 
+class _Rules(NamedTuple):
+    """The rules of a kind, besides those of its metadata."""
+
+    #: what is asked of an object
+    check: Callable[[Place, Any], None]
+    #: what is asked of a change, and of a changed status
+    change: _Change = _anything
+    status: _Change = _anything
+    name: NameRule = names.dns_1123_subdomain
+    order: _Order = _Order.CHANGED
+
+    def create(self, root: Place, new: Any, *, kind: Kind[Any]) -> None:
+        if self.order is not _Order.OWN:
+            metadata.check_create(root, new.metadata, self.name, namespaced=kind.namespaced)
+        self.check(root, new)
+
+    def update(self, root: Place, new: Any, old: Any, *, kind: Kind[Any]) -> None:
+        if self.order is _Order.NEW_FIRST:
+            self.create(root, new, kind=kind)
+        if self.order is not _Order.OWN:
+            metadata.check_update(root, new.metadata, old.metadata)
+        if self.order is _Order.NEW_LAST:
+            self.create(root, new, kind=kind)
+        elif self.order is _Order.CHANGED:
+            self.check(root, new)
+        self.change(root, new, old)
+
+    def update_status(self, root: Place, new: Any, old: Any) -> None:
+        if self.order is not _Order.OWN:
+            metadata.check_update(root, new.metadata, old.metadata)
+        self.status(root, new, old)
+
+
 def _metadata_update(root: Place, new: Any, old: Any) -> None:
     metadata.check_update(root, new.metadata, old.metadata)
 
 
-#: kind -> (create, update, status update)
-_RULES: Final[Mapping[str, tuple[_Create, _Update, _Update]]] = {
-    kinds.POD.kind: (pods.check_create, pod_updates.check_update, pod_status.check_status_update),
-    kinds.NODE.kind: (nodes.check_create, nodes.check_update, nodes.check_status_update),
-    kinds.NAMESPACE.kind: (namespaces.check_create, namespaces.check_update, namespaces.check_status_update),
-    kinds.CONFIG_MAP.kind: (config.check_config_map, config.check_config_map_update, _metadata_update),
-    kinds.SECRET.kind: (config.check_secret, config.check_secret_update, _metadata_update),
-    kinds.EVENT.kind: (records.check_event, _event_update, _event_update),
-    kinds.POD_TEMPLATE.kind: (templates.check_create, templates.check_update, _metadata_update),
-    kinds.REPLICATION_CONTROLLER.kind: (
-        workloads.check_controller,
-        workloads.check_controller_update,
-        workloads.check_status_update,
+def _own(check: Callable[[Place, Any], None], change: _Change, status: _Change = _metadata_update) -> _Rules:
+    return _Rules(check, change, status, order=_Order.OWN)
+
+
+_RULES: Final[Mapping[str, _Rules]] = {
+    kinds.POD.kind: _own(pods.check_create, pods.check_update, pod_status.check_status_update),
+    kinds.NODE.kind: _Rules(nodes.check, nodes.check_change, nodes.check_change, order=_Order.NEW_FIRST),
+    kinds.NAMESPACE.kind: _Rules(
+        namespaces.check, status=namespaces.check_status, name=names.dns_1123_label, order=_Order.NEW_FIRST
     ),
-    kinds.REPLICA_SET.kind: (
+    kinds.CONFIG_MAP.kind: _own(config.check_config_map, config.check_config_map_update),
+    kinds.SECRET.kind: _own(config.check_secret, config.check_secret_update),
+    kinds.EVENT.kind: _own(records.check_event, _event_update, _event_update),
+    kinds.POD_TEMPLATE.kind: _Rules(workloads.check_pod_template),
+    kinds.REPLICATION_CONTROLLER.kind: _Rules(
+        workloads.check_controller, status=workloads.check_replicas_status, order=_Order.NEW_FIRST
+    ),
+    kinds.REPLICA_SET.kind: _Rules(
         workloads.check_replica_set,
-        workloads.check_replica_set_update,
-        workloads.check_status_update,
+        workloads.check_selector_stays,
+        workloads.check_replicas_status,
+        order=_Order.NEW_FIRST,
     ),
-    kinds.DEPLOYMENT.kind: (
-        deployments.check_create,
-        deployments.check_update,
-        deployments.check_status_update,
+    kinds.DEPLOYMENT.kind: _Rules(
+        workloads.check_deployment,
+        workloads.check_selector_stays,
+        workloads.check_deployment_status,
+        order=_Order.NEW_FIRST,
     ),
-    kinds.CONTROLLER_REVISION.kind: (
-        deployments.check_revision,
-        deployments.check_revision_update,
-        _metadata_update,
+    kinds.CONTROLLER_REVISION.kind: _Rules(
+        workloads.check_revision, workloads.check_revision_change, order=_Order.NEW_LAST
     ),
-    kinds.STATEFUL_SET.kind: (
-        stateful_sets.check_create,
-        stateful_sets.check_update,
-        stateful_sets.check_status_update,
+    kinds.STATEFUL_SET.kind: _own(
+        sets.check_stateful_set, sets.check_stateful_set_update, sets.check_stateful_set_status
     ),
-    kinds.DAEMON_SET.kind: (
-        daemon_sets.check_create,
-        daemon_sets.check_update,
-        daemon_sets.check_status_update,
+    kinds.DAEMON_SET.kind: _Rules(
+        sets.check_daemon_set,
+        workloads.check_selector_stays,
+        sets.check_daemon_set_status,
+        order=_Order.NEW_FIRST,
     ),
-    kinds.JOB.kind: (jobs.check_create, jobs.check_update, job_status.check_status_update),
-    kinds.CRON_JOB.kind: (cron_jobs.check_create, cron_jobs.check_update, _metadata_update),
-    kinds.HORIZONTAL_POD_AUTOSCALER.kind: (
-        autoscalers.check_create,
-        autoscalers.check_update,
-        autoscalers.check_status_update,
+    kinds.JOB.kind: _Rules(
+        jobs.check_job, jobs.check_job_change, job_status.check_job_status, order=_Order.NEW_FIRST
     ),
-    kinds.RESOURCE_QUOTA.kind: (quotas.check_create, quotas.check_update, quotas.check_status_update),
-    kinds.LIMIT_RANGE.kind: (limit_ranges.check_create, limit_ranges.check_update, _metadata_update),
-    kinds.PRIORITY_CLASS.kind: (
-        priority_classes.check_create,
-        priority_classes.check_update,
-        _metadata_update,
+    kinds.CRON_JOB.kind: _own(jobs.check_cron_job, jobs.check_cron_job_update),
+    kinds.HORIZONTAL_POD_AUTOSCALER.kind: _own(
+        autoscalers.check_create, autoscalers.check_update, autoscalers.check_status_update
     ),
-    kinds.RUNTIME_CLASS.kind: (runtime_classes.check_create, runtime_classes.check_update, _metadata_update),
-    kinds.POD_DISRUPTION_BUDGET.kind: (
-        disruption_budgets.check_create,
-        disruption_budgets.check_update,
-        disruption_budgets.check_status_update,
+    kinds.RESOURCE_QUOTA.kind: _own(limits.check_quota, limits.check_quota_update, limits.check_quota_status),
+    kinds.LIMIT_RANGE.kind: _Rules(limits.check_limit_range, order=_Order.NEW_LAST),
+    kinds.PRIORITY_CLASS.kind: _Rules(
+        classes.check_priority_class, classes.check_priority_class_change, order=_Order.CHANGE_ONLY
     ),
-    kinds.PERSISTENT_VOLUME.kind: (
-        persistent_volumes.check_volume,
-        persistent_volumes.check_volume_update,
-        _metadata_update,
+    kinds.RUNTIME_CLASS.kind: _Rules(classes.check_runtime_class, classes.check_runtime_class_change),
+    kinds.POD_DISRUPTION_BUDGET.kind: _Rules(
+        disruption_budgets.check, status=disruption_budgets.check_status, name=names.path_segment
     ),
-    kinds.PERSISTENT_VOLUME_CLAIM.kind: (
+    kinds.PERSISTENT_VOLUME.kind: _Rules(
+        persistent_volumes.check_volume, persistent_volumes.check_volume_change, order=_Order.NEW_FIRST
+    ),
+    kinds.PERSISTENT_VOLUME_CLAIM.kind: _Rules(
         persistent_volumes.check_claim,
-        persistent_volumes.check_claim_update,
-        persistent_volumes.check_claim_status_update,
+        persistent_volumes.check_claim_change,
+        persistent_volumes.check_claim_status,
+        order=_Order.NEW_LAST,
     ),
-    kinds.STORAGE_CLASS.kind: (storage.check_class, storage.check_class_update, _metadata_update),
-    kinds.CSI_NODE.kind: (storage.check_node, storage.check_node_update, _metadata_update),
-    kinds.CSI_DRIVER.kind: (
-        storage_drivers.check_driver,
-        storage_drivers.check_driver_update,
-        _metadata_update,
+    kinds.STORAGE_CLASS.kind: _Rules(
+        storage.check_class, storage.check_class_change, order=_Order.CHANGE_ONLY
     ),
-    kinds.CSI_STORAGE_CAPACITY.kind: (
-        storage_drivers.check_capacity,
-        storage_drivers.check_capacity_update,
-        _metadata_update,
+    kinds.CSI_NODE.kind: _Rules(
+        storage.check_csi_node, storage.check_csi_node_change, order=_Order.NEW_FIRST
     ),
-    kinds.VOLUME_ATTACHMENT.kind: (
-        storage_drivers.check_attachment,
-        storage_drivers.check_attachment_update,
-        storage_drivers.check_attachment_update,
+    kinds.CSI_DRIVER.kind: _Rules(storage.check_driver, storage.check_driver_change),
+    kinds.CSI_STORAGE_CAPACITY.kind: _Rules(
+        storage.check_capacity, storage.check_capacity_change, order=_Order.CHANGE_ONLY
     ),
-    kinds.LEASE.kind: (records.check_lease, records.check_lease_update, records.check_lease_update),
-    kinds.POD_TRACE.kind: (records.check_trace, records.check_trace_update, records.check_trace_update),
+    kinds.VOLUME_ATTACHMENT.kind: _own(
+        storage.check_attachment, storage.check_attachment_update, storage.check_attachment_update
+    ),
+    kinds.LEASE.kind: _Rules(records.check_lease),
+    kinds.POD_TRACE.kind: _Rules(
+        records.check_trace, records.check_trace_change, records.check_trace_change, order=_Order.CHANGE_ONLY
+    ),
 }
-
-
-_SETS = (kinds.STATEFUL_SET, kinds.DAEMON_SET)
 
 
 def validate_create(kind: Kind[Any], message: Message) -> list[FieldError]:
     """Return every violation of a new object, whose defaults and name are set."""
-    return find_violations(_RULES[kind.kind][0], message)
+    return find_violations(partial(_RULES[kind.kind].create, kind=kind), message)
 
 
 def validate_update(kind: Kind[Any], new: Message, old: Message) -> list[FieldError]:
     """Return every violation of a changed object, its status apart."""
-    return find_violations(_RULES[kind.kind][1], new, old)
+    return find_violations(partial(_RULES[kind.kind].update, kind=kind), new, old)
 
 
 def validate_status_update(kind: Kind[Any], new: Message, old: Message) -> list[FieldError]:
     """Return every violation of a changed status."""
-    return find_violations(_RULES[kind.kind][2], new, old)
+    return find_violations(_RULES[kind.kind].update_status, new, old)
+
+
+_ENDLESS: Final = (
+    kinds.REPLICA_SET, kinds.REPLICATION_CONTROLLER, kinds.DEPLOYMENT, kinds.STATEFUL_SET, kinds.DAEMON_SET,
+)  # fmt: skip
 
 
 def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
@@ -184,7 +230,7 @@ def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
     if kind is kinds.POD:
         named = warnings.warnings_for_name(found.metadata)
         return named + warnings.warnings_for_pod(Place(), found.metadata, found.spec)
-    if kind in (kinds.REPLICA_SET, kinds.REPLICATION_CONTROLLER, kinds.DEPLOYMENT, *_SETS):
+    if kind in _ENDLESS:
         template = found.spec.template
         return warnings.warnings_for_pod(Place("spec.template"), template.metadata, template.spec)
     if kind is kinds.POD_TEMPLATE:

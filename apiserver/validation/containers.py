@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from apiserver.validation import env, mounts, ports, probes, resources, security
+from apiserver.validation import env, mounts, probes, resources, security
 from apiserver.validation.place import Place
 from apiserver.validation.volumes import Sources
 from apiserver.validation.windows import AnyContainer
@@ -82,7 +82,7 @@ def _check_common(path: Place, container: AnyContainer, scope: Scope) -> None:
 def _check_lists(path: Place, container: AnyContainer, scope: Scope) -> None:
     """Check ports, environment, mounts and devices."""
     if container.ports:
-        ports.check_ports(path.child("ports"), container.ports)
+        probes.check_ports(path.child("ports"), container.ports)
     if container.env:
         env.check_env(path.child("env"), container.env)
     if container.env_from:
@@ -164,7 +164,7 @@ def check_containers(path: Place, containers: Sequence[pod_pb2.Container], scope
         _check_hooks_and_probes(at, container, scope)
         if container.HasField("restart_policy") or container.restart_policy_rules:
             _check_restart(at, container)
-    ports.check_host_port_conflicts(path, containers)
+    probes.check_host_port_conflicts(path, containers)
 
 
 def check_init_containers(
@@ -184,7 +184,7 @@ def check_init_containers(
         elif container.name:
             seen.add(container.name)
         # Init containers run one by one, so each is checked alone; upstream shows it as the first.
-        ports.check_host_port_conflicts(path, [container])
+        probes.check_host_port_conflicts(path, [container])
         if container.restart_policy == "Always":
             _check_hooks_and_probes(at, container, scope)
         else:

@@ -7,13 +7,11 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from apiserver.validation import metadata
 from apiserver.validation.metadata import check_label_name, check_label_selector
 from apiserver.validation.place import Place
 from apiserver.validation.workloads import check_share
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
-from vaina.objects import names
 
 _POLICIES: Final = ("AlwaysAllow", "IfHealthyBudget")
 _COUNTS: Final = ("disruptions_allowed", "current_healthy", "desired_healthy", "expected_pods")
@@ -31,27 +29,16 @@ _RULE: Final = (
 Budget = pod_disruption_budget_pb2.PodDisruptionBudget
 
 
-def check_create(root: Place, budget: Budget) -> None:
-    """Check a new PodDisruptionBudget."""
-    metadata.check_create(root, budget.metadata, names.path_segment, namespaced=True)
-    _check_spec(root.child("spec"), budget.spec)
-
-
-def check_update(root: Place, new: Budget, old: Budget) -> None:
-    """Check a changed PodDisruptionBudget, as a new one."""
-    metadata.check_update(root, new.metadata, old.metadata)
-    _check_spec(root.child("spec"), new.spec)
-
-
-def check_status_update(root: Place, new: Budget, old: Budget) -> None:
+def check_status(root: Place, new: Budget, _: Budget) -> None:
     """Check a changed status."""
-    metadata.check_update(root, new.metadata, old.metadata)
     path = root.child("status")
     _check_conditions(path.child("conditions"), new.status.conditions)
     path.check_counts(new.status, *_COUNTS)
 
 
-def _check_spec(path: Place, spec: pod_disruption_budget_pb2.PodDisruptionBudgetSpec) -> None:
+def check(root: Place, budget: Budget) -> None:
+    """Check a PodDisruptionBudget."""
+    path, spec = root.child("spec"), budget.spec
     if spec.HasField("min_available") and spec.HasField("max_unavailable"):
         path.invalid(spec, "minAvailable and maxUnavailable cannot be both set")
     if spec.HasField("min_available"):

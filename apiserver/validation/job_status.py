@@ -5,8 +5,9 @@ elsewhere. Follows `pkg/apis/batch/validation`: validateJobStatus, ValidateJobSt
 getStatusValidationOptions of `pkg/registry/batch/job/strategy.go`.
 """
 
-from apiserver.validation import metadata
-from apiserver.validation.place import Place, given
+from typing import Any
+
+from apiserver.validation.place import Place
 from vaina.api.batch.v1 import job_pb2
 from vaina.clock import seconds_of
 from vaina.objects.jobs import (
@@ -27,14 +28,15 @@ from vaina.objects.times import format_time
 Job = job_pb2.Job
 
 
-def check_status_update(root: Place, new: Job, old: Job) -> None:
+def check_job_status(root: Place, new: Job, old: Job) -> None:
     """Check a changed status."""
-    metadata.check_update(root, new.metadata, old.metadata)
-    path = root.child("status")
-    path.check_counts(new.status, "active", "succeeded", "failed", "ready", "terminating")
-    _check_uncounted(path, new.status)
-    for check in (_check_conditions, _check_times, _check_finished, _check_indexes, _check_counters):
-        check(path, new, old)
+    _check_numbers(root.child("status"), new.status)
+    _check_uncounted(root.child("status"), new.status)
+    _check_conditions(root.child("status"), new, old)
+    _check_times(root.child("status"), new, old)
+    _check_finished(root.child("status"), new, old)
+    _check_indexes(root.child("status"), new, old)
+    _check_counters(root.child("status"), new, old)
 
 
 def _changed(new: Job, old: Job, field: str) -> bool:

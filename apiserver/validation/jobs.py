@@ -1,11 +1,9 @@
-"""Rules for Jobs, and for the Jobs that a CronJob makes.
+"""Rules for Jobs and CronJobs. Follows `pkg/apis/batch/validation` and `pkg/registry/batch/job/strategy.go`."""
 
-Follows `pkg/apis/batch/validation` and `pkg/registry/batch/job/strategy.go`.
-"""
-
+import re
 from typing import Final
 
-from apiserver.validation import metadata, templates, workloads
+from apiserver.validation import metadata, workloads
 from apiserver.validation.job_policies import (
     check_failure_policy,
     check_replacement_policy,
@@ -23,6 +21,7 @@ from vaina.objects.jobs import (
     NON_INDEXED,
     is_indexed,
 )
+from vaina.objects.schedules import ScheduleError, parse, time_zone
 
 _MAX_PARALLELISM: Final = 100_000
 _MAX_FAILED_INDEXES: Final = 100_000
@@ -45,9 +44,8 @@ Job = job_pb2.Job
 JobSpec = job_pb2.JobSpec
 
 
-def check_create(root: Place, job: Job) -> None:
-    """Check a new Job, whose selector and labels have been generated."""
-    metadata.check_create(root, job.metadata, names.dns_1123_subdomain, namespaced=True)
+def check_job(root: Place, job: Job) -> None:
+    """Check a Job, whose selector and labels have been generated."""
     _check_generated_selector(root, job)
     _check_spec(root.child("spec"), job.spec)
     if is_indexed(job.spec) and job.spec.completions > 0:
@@ -58,12 +56,9 @@ def check_create(root: Place, job: Job) -> None:
             root.child("metadata", "name").invalid(job.metadata.name, detail)
 
 
-def check_update(root: Place, new: Job, old: Job) -> None:
+def check_job_change(root: Place, new: Job, old: Job) -> None:
     """Check a changed Job: most of what it is stays; how many at a time, and whether at all, may change."""
-    check_create(root, new)
-    metadata.check_update(root, new.metadata, old.metadata)
     path = root.child("spec")
-    _check_spec(path, new.spec)
     _check_completions_update(path, new.spec, old.spec)
     path.check_unchanged(new.spec, old.spec, "selector")
     _check_template_update(path, new, old)
@@ -183,7 +178,7 @@ def check_job_spec(path: Place, spec: JobSpec) -> None:
     if spec.HasField("scheduling"):
         detail = "may not be set when the WorkloadWithJob feature gate is not enabled"
         path.child("scheduling").forbidden(detail)
-    templates.check_finite_template(path.child("template"), spec.template)
+    workloads.check_finite_template(path.child("template"), spec.template)
     policy = spec.template.spec.restart_policy
     if spec.HasField("pod_failure_policy") and policy == "OnFailure":
         detail = 'only "Never" is supported when podFailurePolicy is specified'
@@ -226,3 +221,71 @@ def _check_indexed(path: Place, spec: JobSpec) -> None:
         parallelism.invalid(spec.parallelism, f"{most} {_MAX_PARALLELISM_OF_MANY} {when}")
     if spec.max_failed_indexes > _MAX_FAILED_INDEXES_OF_MANY:
         failed.invalid(spec.max_failed_indexes, f"{most} {_MAX_FAILED_INDEXES_OF_MANY} {when}")
+
+
+_POLICIES: Final = ("Allow", "Forbid", "Replace")
+#: the names of Jobs have eleven characters more: a hyphen and the minutes since 1970
+_MAX_NAME: Final = 52
+_ZONE_PART: Final = re.compile(r"[A-Za-z._0-9+-]{1,14}", re.ASCII).fullmatch
+
+CronJob = job_pb2.CronJob
+
+
+def check_cron_job(root: Place, cron_job: CronJob) -> None:
+    """Check a new CronJob."""
+    metadata.check_create(root, cron_job.metadata, names.dns_1123_subdomain, namespaced=True)
+    _check_cron_spec(root.child("spec"), cron_job.spec, None)
+    if names.size(cron_job.metadata.name) > _MAX_NAME:
+        detail = f"must be no more than {_MAX_NAME} characters"
+        root.child("metadata", "name").invalid(cron_job.metadata.name, detail)
+
+
+def check_cron_job_update(root: Place, new: CronJob, old: CronJob) -> None:
+    """Check a changed CronJob: everything may change, for the Jobs to come."""
+    metadata.check_update(root, new.metadata, old.metadata)
+    _check_cron_spec(root.child("spec"), new.spec, old.spec)
+
+
+def _check_cron_spec(path: Place, spec: job_pb2.CronJobSpec, old: job_pb2.CronJobSpec | None) -> None:
+    if spec.schedule:
+        _check_schedule(path.child("schedule"), spec.schedule)
+    else:
+        path.child("schedule").required()
+    path.child("startingDeadlineSeconds").check_non_negative(spec.starting_deadline_seconds)
+    if spec.HasField("time_zone") and (old is None or old.time_zone != spec.time_zone):
+        _check_time_zone(path.child("timeZone"), spec.time_zone)
+    path.child("concurrencyPolicy").check_choice(spec.concurrency_policy, _POLICIES)
+    check_template(path.child("jobTemplate"), spec.job_template)
+    path.child("successfulJobsHistoryLimit").check_non_negative(spec.successful_jobs_history_limit)
+    path.child("failedJobsHistoryLimit").check_non_negative(spec.failed_jobs_history_limit)
+
+
+def _check_schedule(path: Place, schedule: str) -> None:
+    if "TZ" in schedule:
+        # Old clusters took it; what was stored by one is not taken over here.
+        path.invalid(schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead")
+        return
+    try:
+        parse(schedule)
+    except ScheduleError as error:
+        path.invalid(schedule, str(error))
+
+
+def _check_time_zone(path: Place, name: str) -> None:
+    if not name:
+        path.invalid(name, "timeZone must be nil or non-empty string")
+        return
+    for part in name.split("/"):
+        if part in (".", "..") or part.startswith("-") or not _ZONE_PART(part):
+            path.invalid(name, f"unknown time zone {name}")
+            return
+    if name.lower() == "local":
+        detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        path.invalid(name, detail)
+    if name == "Local":
+        # The one spelling that Go's time.LoadLocation knows: it has nothing to say of it.
+        return
+    try:
+        time_zone(name)
+    except ScheduleError as error:
+        path.invalid(name, str(error))

@@ -10,9 +10,8 @@ from vaina.api.core.v1 import namespace_pb2
 from vaina.objects import names
 
 
-def check_create(root: Place, namespace: namespace_pb2.Namespace) -> None:
-    """Check a new Namespace."""
-    metadata.check_create(root, namespace.metadata, names.dns_1123_label, namespaced=False)
+def check(root: Place, namespace: namespace_pb2.Namespace) -> None:
+    """Check a Namespace."""
     for name in namespace.spec.finalizers:
         _check_finalizer(root.child("spec", "finalizers"), name)
 
@@ -22,15 +21,8 @@ def _check_finalizer(at: Place, name: str) -> None:
     metadata.check_finalizer_name(at, name)
 
 
-def check_update(root: Place, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> None:
-    """Check a changed Namespace."""
-    check_create(root, new)
-    metadata.check_update(root, new.metadata, old.metadata)
-
-
-def check_status_update(root: Place, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> None:
+def check_status(root: Place, new: namespace_pb2.Namespace, _: namespace_pb2.Namespace) -> None:
     """Check a changed status: the phase says whether the Namespace is being deleted."""
-    metadata.check_update(root, new.metadata, old.metadata)
     at, phase = root.child("status", "Phase"), new.status.phase
     if not new.metadata.HasField("deletion_timestamp"):
         if phase != "Active":

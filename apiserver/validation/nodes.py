@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from apiserver.validation import metadata, resources, scheduling
+from apiserver.validation import resources, scheduling
 from apiserver.validation.place import NOT_POSITIVE, Place
 from vaina.api.core.v1 import node_pb2
 from vaina.objects import names
@@ -23,9 +23,8 @@ _ONE_PER_FAMILY: Final = "may specify no more than one CIDR for each IP family"
 _ONE_REFERENCE: Final = "exactly one reference subfield must be non-nil"
 
 
-def check_create(root: Place, node: node_pb2.Node) -> None:
-    """Check a new Node. Upstream's path of the taints is below metadata."""
-    metadata.check_create(root, node.metadata, names.dns_1123_subdomain, namespaced=False)
+def check(root: Place, node: node_pb2.Node) -> None:
+    """Check a Node. Upstream's path of the taints is below metadata."""
     scheduling.check_taints(root.child("metadata", "taints"), node.spec.taints)
     _check_amounts(root.child("status"), node)
     swap = node.status.node_info.swap
@@ -69,15 +68,8 @@ def _check_features(path: Place, features: Sequence[str]) -> None:
             path.index(index).invalid(feature, "list must be sorted alphabetically")
 
 
-def check_update(root: Place, new: node_pb2.Node, old: node_pb2.Node) -> None:
-    """Check a changed Node: it must be in order by itself, too."""
-    check_create(root, new)
-    check_status_update(root, new, old)
-
-
-def check_status_update(root: Place, new: node_pb2.Node, old: node_pb2.Node) -> None:
-    """Check a Node whose status changed."""
-    metadata.check_update(root, new.metadata, old.metadata)
+def check_change(root: Place, new: node_pb2.Node, old: node_pb2.Node) -> None:
+    """Check a change of a Node, or of its status."""
     _check_amounts(root.child("status"), new)
     _check_features(root.child("status", "declaredFeatures"), new.status.declared_features)
     addresses: set[tuple[str, str]] = set()

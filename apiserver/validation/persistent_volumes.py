@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from apiserver.validation import metadata
 from apiserver.validation.place import NEGATIVE, NOT_POSITIVE, Place
 from apiserver.validation.scheduling import check_node_selector
 from apiserver.validation.volume_legacy import (
@@ -117,12 +116,8 @@ def _check_source(path: Place, source: pv.PersistentVolumeSource, *, placed: boo
 
 
 def check_volume(root: Place, volume: PersistentVolume) -> None:
-    """Check a new PersistentVolume."""
-    metadata.check_create(root, volume.metadata, names.dns_1123_subdomain, namespaced=False)
-    _check_spec(root.child("spec"), volume.spec)
-
-
-def _check_spec(path: Place, spec: pv.PersistentVolumeSpec) -> None:
+    """Check a PersistentVolume."""
+    path, spec = root.child("spec"), volume.spec
     if not spec.access_modes:
         path.child("accessModes").required()
     check_access_modes(path.child("accessModes"), spec.access_modes)
@@ -201,10 +196,8 @@ def _check_attributes_class(path: Place, spec: pv.PersistentVolumeSpec) -> None:
         path.child("csi").required("has to be specified when using volumeAttributesClassName")
 
 
-def check_volume_update(root: Place, new: PersistentVolume, old: PersistentVolume) -> None:
-    """Check a changed PersistentVolume: its storage stays where it is."""
-    check_volume(root, new)
-    metadata.check_update(root, new.metadata, old.metadata)
+def check_volume_change(root: Place, new: PersistentVolume, old: PersistentVolume) -> None:
+    """Check that the storage of a PersistentVolume stays where it is."""
     if _source_bytes(new, old) != _source_bytes(old, old):
         root.child("spec", "persistentvolumesource").forbidden(_SOURCE_STAYS)
     # Upstream's paths of the next two lack `spec`.
@@ -230,18 +223,12 @@ def _source_bytes(volume: PersistentVolume, old: PersistentVolume) -> bytes:
 
 
 def check_claim(root: Place, claim: PersistentVolumeClaim) -> None:
-    """Check a new PersistentVolumeClaim."""
-    metadata.check_create(root, claim.metadata, names.dns_1123_subdomain, namespaced=True)
+    """Check a PersistentVolumeClaim."""
     check_claim_spec(root.child("spec"), claim.spec)
 
 
-def check_claim_update(root: Place, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
-    """Check a changed PersistentVolumeClaim.
-
-    The volume may be named once, and a bound claim may ask for more.
-    """
-    metadata.check_update(root, new.metadata, old.metadata)
-    check_claim(root, new)
+def check_claim_change(root: Place, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
+    """Check a change of a PersistentVolumeClaim: it may name its volume once, and ask for more when bound."""
     if not _is_class_moved(new, old):
         said, before = (claim.metadata.annotations.get(CLASS_ANNOTATION, "") for claim in (new, old))
         root.child("metadata", "annotations", CLASS_ANNOTATION).check_immutable(said, before)
@@ -303,9 +290,8 @@ def _nanos(amounts: Mapping[str, meta_pb2.Quantity]) -> int | None:
         return None
 
 
-def check_claim_status_update(root: Place, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
+def check_claim_status(root: Place, new: PersistentVolumeClaim, _: PersistentVolumeClaim) -> None:
     """Check a changed status of a PersistentVolumeClaim."""
-    metadata.check_update(root, new.metadata, old.metadata)
     if not new.spec.access_modes:
         root.child("Spec", "accessModes").required()
     for field in ("capacity", "allocated_resources"):

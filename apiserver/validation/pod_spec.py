@@ -2,7 +2,8 @@
 
 Every field has a rule, or a reason why it needs none (`unchecked.py`).
 
-Called by `pods` and `templates`. Follows `pkg/apis/core/validation`: ValidatePodSpec, in its order.
+Called by `pods` and `workloads`. Follows `pkg/apis/core/validation`: ValidatePodSpec, in its order,
+validateDNSPolicy, validatePodDNSConfig, ValidateHostAliases.
 """
 
 from collections.abc import Iterable
@@ -11,9 +12,8 @@ from typing import Final
 from apiserver.validation import (
     containers,
     env,
-    pod_network,
-    pod_resources,
-    ports,
+    probes,
+    resources,
     scheduling,
     security,
     windows,
@@ -29,7 +29,7 @@ _PREEMPTION_POLICIES: Final = ("PreemptLowerPriority", "Never")
 
 
 def check_pod_spec(path: Place, spec: pod_pb2.PodSpec, *, pod_name: str, is_pod: bool) -> None:
-    """Check the spec of a Pod, or of a template (`is_pod` is False and `pod_name` empty), after defaulting."""
+    """Check a Pod's spec after defaulting; `is_pod`: a Pod rather than a template, which has no `pod_name`."""
     if not spec.HasField("termination_grace_period_seconds"):
         path.child("terminationGracePeriodSeconds").required()
     sources = check_volumes(path.child("volumes"), spec.volumes, pod_name) if spec.volumes else {}
@@ -63,9 +63,9 @@ def _check_containers(path: Place, spec: pod_pb2.PodSpec, scope: containers.Scop
     if spec.ephemeral_containers:
         containers.check_ephemeral_containers(path.child("ephemeralContainers"), spec, scope)
     if spec.HasField("resources"):
-        pod_resources.check_pod_resources(path.child("resources"), spec, scope.claims)
+        resources.check_pod_resources(path.child("resources"), spec, scope.claims)
     if spec.host_network:
-        ports.check_host_network(path.child("containers"), spec.containers, is_pod=scope.is_pod)
+        probes.check_host_network(path.child("containers"), spec.containers, is_pod=scope.is_pod)
 
 
 def _check_claims(path: Place, claims: Iterable[pod_pb2.PodResourceClaim]) -> None:
@@ -96,7 +96,7 @@ def _check_claims(path: Place, claims: Iterable[pod_pb2.PodResourceClaim]) -> No
 
 def _check_policies(path: Place, spec: pod_pb2.PodSpec) -> None:
     path.child("restartPolicy").check_choice(spec.restart_policy, _RESTART_POLICIES)
-    pod_network.check_dns_policy(path.child("dnsPolicy"), spec.dns_policy)
+    path.child("dnsPolicy").check_choice(spec.dns_policy, _DNS_POLICIES)
     if spec.node_selector:
         check_labels(path.child("nodeSelector"), spec.node_selector)
     if spec.HasField("security_context"):
@@ -110,7 +110,7 @@ def _check_placement(path: Place, spec: pod_pb2.PodSpec) -> None:
     if spec.HasField("affinity"):
         scheduling.check_affinity(path.child("affinity"), spec.affinity)
     if spec.HasField("dns_config") or spec.dns_policy == "None":
-        pod_network.check_dns_config(path.child("dnsConfig"), spec)
+        _check_dns_config(path.child("dnsConfig"), spec)
     for index, gate in enumerate(spec.readiness_gates):
         at = path.child("readinessGates").index(index).child("conditionType")
         at.check_value(gate.condition_type, names.qualified_name)
@@ -121,7 +121,7 @@ def _check_placement(path: Place, spec: pod_pb2.PodSpec) -> None:
     windows.check_host_process(path, spec)
     if spec.HasField("host_users"):
         security.check_host_users(path, spec)
-    pod_network.check_hostname_override(path, spec)
+    _check_hostname_override(path, spec)
 
 
 def _check_names_and_limits(path: Place, spec: pod_pb2.PodSpec) -> None:
@@ -132,11 +132,11 @@ def _check_names_and_limits(path: Place, spec: pod_pb2.PodSpec) -> None:
         seconds = spec.active_deadline_seconds
         if not 1 <= seconds <= names.MAX_INT32:
             path.child("activeDeadlineSeconds").invalid(seconds, names.in_range(1, names.MAX_INT32))
-    pod_network.check_names(path, spec)
+    _check_names(path, spec)
     if spec.tolerations:
         scheduling.check_tolerations(path.child("tolerations"), spec.tolerations)
     if spec.host_aliases:
-        pod_network.check_host_aliases(path.child("hostAliases"), spec.host_aliases)
+        _check_host_aliases(path.child("hostAliases"), spec.host_aliases)
 
 
 def _check_last(path: Place, spec: pod_pb2.PodSpec) -> None:
@@ -148,7 +148,7 @@ def _check_last(path: Place, spec: pod_pb2.PodSpec) -> None:
         policy, at = spec.preemption_policy, path.child("preemptionPolicy")
         at.check_choice(policy, _PREEMPTION_POLICIES)
     if spec.overhead:
-        pod_resources.check_overhead(path.child("overhead"), spec.overhead)
+        resources.check_overhead(path.child("overhead"), spec.overhead)
     if spec.HasField("os"):
         windows.check_os(path, spec)
     if spec.HasField("scheduling_group"):
@@ -176,3 +176,81 @@ def _check_responders(path: Place, responders: Iterable[pod_pb2.EvictionResponde
         at.check_unique(responder.name, seen)
         if not responder.HasField("priority"):
             at.child("priority").required()
+
+
+_DNS_POLICIES: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_MAX_NAMESERVERS: Final = 3
+_MAX_SEARCHES: Final = 32
+_MAX_SEARCH_CHARS: Final = 2048
+_MAX_HOSTNAME_OVERRIDE: Final = 64
+
+
+def _check_dns_config(path: Place, spec: pod_pb2.PodSpec) -> None:
+    """Check what a Pod adds to its resolv.conf, or all of it with policy None."""
+    config = spec.dns_config
+    if spec.dns_policy == "None":
+        if not spec.HasField("dns_config"):
+            path.required("must provide `dnsConfig` when `dnsPolicy` is None")
+            return
+        if not config.nameservers:
+            detail = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            path.child("nameservers").required(detail)
+            return
+    if not spec.HasField("dns_config"):
+        return
+    _check_nameservers(path.child("nameservers"), list(config.nameservers))
+    _check_searches(path.child("searches"), list(config.searches))
+    for index, option in enumerate(config.options):
+        if not option.name:
+            path.child("options").index(index).required("must not be empty")
+
+
+def _check_nameservers(path: Place, servers: list[str]) -> None:
+    if len(servers) > _MAX_NAMESERVERS:
+        path.invalid(servers, f"must not have more than {_MAX_NAMESERVERS} nameservers")
+    for index, server in enumerate(servers):
+        path.index(index).check_value(server, names.ip)
+
+
+def _check_searches(path: Place, searches: list[str]) -> None:
+    if len(searches) > _MAX_SEARCHES:
+        path.invalid(searches, f"must not have more than {_MAX_SEARCHES} search paths")
+    if names.size(" ".join(searches)) > _MAX_SEARCH_CHARS:
+        detail = (
+            f"must not have more than {_MAX_SEARCH_CHARS} characters (including spaces) in the search list"
+        )
+        path.invalid(searches, detail)
+    for index, search in enumerate(searches):
+        if search != ".":
+            domain = search.removesuffix(".")
+            path.index(index).check_value(domain, names.dns_1123_subdomain_with_underscore)
+
+
+def _check_host_aliases(path: Place, aliases: Iterable[pod_pb2.HostAlias]) -> None:
+    """Check lines for /etc/hosts."""
+    for index, alias in enumerate(aliases):
+        path.index(index).child("ip").check_value(alias.ip, names.ip)
+        for position, name in enumerate(alias.hostnames):
+            path.index(index).child("hostnames").index(position).check_value(name, names.dns_1123_subdomain)
+
+
+def _check_names(path: Place, spec: pod_pb2.PodSpec) -> None:
+    """Check the host name and subdomain that a Pod asks for."""
+    if spec.hostname:
+        path.child("hostname").check_value(spec.hostname, names.dns_1123_label)
+    if spec.subdomain:
+        path.child("subdomain").check_value(spec.subdomain, names.dns_1123_label)
+
+
+def _check_hostname_override(path: Place, spec: pod_pb2.PodSpec) -> None:
+    """Check the host name that stands over all else (KEP-4762)."""
+    if not spec.HasField("hostname_override"):
+        return
+    at, name = path.child("hostnameOverride"), spec.hostname_override
+    if spec.set_hostname_as_fqdn:
+        at.forbidden("may not be specified when setHostnameAsFQDN is true")
+    if spec.host_network:
+        at.forbidden("may not be specified when hostNetwork is true")
+    if names.size(name) > _MAX_HOSTNAME_OVERRIDE:
+        at.too_long(_MAX_HOSTNAME_OVERRIDE)
+    at.check_value(name, names.dns_1123_subdomain)

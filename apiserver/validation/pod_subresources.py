@@ -1,16 +1,15 @@
-"""Rules for what changes a running Pod by a sub-resource.
+"""Rules for the sub-resources of a Pod: ephemeral containers are only added, resources stay within bounds, and
+options of logs. PURE.
 
-Ephemeral containers are only added, resources stay within bounds. PURE.
-
-Follows `pkg/apis/core/validation` of 1.35: ValidatePodEphemeralContainersUpdate, ValidatePodResize (KEP-1287).
+Follows `pkg/apis/core/validation` of 1.35: ValidatePodEphemeralContainersUpdate, ValidatePodResize (KEP-1287),
+ValidatePodLogOptions.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from apiserver.validation import metadata, pods
-from apiserver.validation.place import Place
-from apiserver.validation.pod_updates import changed_fields
+from apiserver.validation.place import NEGATIVE, Place
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.pods import is_mirror, is_restartable_init, qos_class
 from vaina.quoting import go_quote
@@ -36,7 +35,7 @@ def check_ephemeral_containers_update(root: Place, new: pod_pb2.Pod, old: pod_pb
             at.forbidden(f"existing ephemeral containers {go_quote(name)} may not be removed\n")
         elif found != item:
             # The common part stands in line with the rest in text.
-            fields = ", ".join(changed_fields(at, found, item)).replace(".ephemeralContainerCommon", "")
+            fields = ", ".join(pods.changed_fields(at, found, item)).replace(".ephemeralContainerCommon", "")
             detail = f"existing ephemeral containers {go_quote(name)} may not be changed\nchanged: {fields}"
             at.forbidden(detail)
 
@@ -110,3 +109,26 @@ def _rest(container: pod_pb2.Container) -> pod_pb2.Container:
     if not rest.resources.ByteSize():
         rest.ClearField("resources")
     return rest
+
+
+_POSITIVE: Final = "must be greater than 0"
+_STREAMS: Final = ("All", "Stderr", "Stdout")
+
+
+def check_log_options(root: Place, options: pod_pb2.PodLogOptions) -> None:
+    """Check which part of a container's log is wished."""
+    #: how upstream shows a path to the whole
+    whole = Place("[]", root.errors)
+    if options.HasField("tail_lines") and options.tail_lines < 0:
+        root.child("tailLines").invalid(options.tail_lines, NEGATIVE)
+    if options.HasField("limit_bytes") and options.limit_bytes < 1:
+        root.child("limitBytes").invalid(options.limit_bytes, _POSITIVE)
+    if options.HasField("since_seconds"):
+        if options.HasField("since_time"):
+            whole.forbidden("at most one of `sinceTime` or `sinceSeconds` may be specified")
+        elif options.since_seconds < 1:
+            root.child("sinceSeconds").invalid(options.since_seconds, _POSITIVE)
+    if options.HasField("stream"):
+        root.child("stream").check_supported(options.stream, _STREAMS)
+        if options.stream != "All" and options.HasField("tail_lines"):
+            whole.forbidden("`tailLines` and specific `stream` are mutually exclusive for now")

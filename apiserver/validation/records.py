@@ -6,7 +6,6 @@ Follows `pkg/apis/core/validation/events.go` (of the core group: the legacy rule
 
 from typing import Final
 
-from apiserver.validation import metadata
 from apiserver.validation.place import Place
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import event_pb2
@@ -61,18 +60,8 @@ def _check_new_event(root: Place, event: event_pb2.Event) -> None:
 
 
 def check_lease(root: Place, lease: lease_pb2.Lease) -> None:
-    """Check a new Lease."""
-    metadata.check_create(root, lease.metadata, names.dns_1123_subdomain, namespaced=True)
-    _check_lease_spec(root.child("spec"), lease.spec)
-
-
-def check_lease_update(root: Place, new: lease_pb2.Lease, old: lease_pb2.Lease) -> None:
-    """Check a changed Lease."""
-    metadata.check_update(root, new.metadata, old.metadata)
-    _check_lease_spec(root.child("spec"), new.spec)
-
-
-def _check_lease_spec(path: Place, spec: lease_pb2.LeaseSpec) -> None:
+    """Check a Lease."""
+    path, spec = root.child("spec"), lease.spec
     if spec.HasField("lease_duration_seconds") and spec.lease_duration_seconds <= 0:
         path.child("leaseDurationSeconds").invalid(spec.lease_duration_seconds, "must be greater than 0")
     path.child("leaseTransitions").check_non_negative(spec.lease_transitions)
@@ -93,7 +82,6 @@ def _check_strategy(path: Place, strategy: str) -> None:
 
 def check_trace(root: Place, trace: trace_pb2.PodTrace) -> None:
     """Check a PodTrace: it names its Pod, and each step once."""
-    metadata.check_create(root, trace.metadata, names.dns_1123_subdomain, namespaced=True)
     if not trace.spec.pod_name:
         root.child("spec", "podName").required()
     if not trace.spec.pod_uid:
@@ -103,9 +91,8 @@ def check_trace(root: Place, trace: trace_pb2.PodTrace) -> None:
     _check_steps(root.child("status"), trace)
 
 
-def check_trace_update(root: Place, new: trace_pb2.PodTrace, old: trace_pb2.PodTrace) -> None:
+def check_trace_change(root: Place, new: trace_pb2.PodTrace, old: trace_pb2.PodTrace) -> None:
     """Check a changed PodTrace, spec or status: it stays that of its Pod."""
-    metadata.check_update(root, new.metadata, old.metadata)
     root.child("spec").check_immutable(new.spec, old.spec)
     _check_steps(root.child("status"), new)
 

@@ -1,21 +1,85 @@
-"""Rules for ReplicaSets and ReplicationControllers, and those that all workloads share: amounts of Pods,
-selectors that must match templates, counts in a status.
+"""Rules for ReplicaSets, ReplicationControllers, Deployments and ControllerRevisions, for templates of Pods, and
+those that all workloads share: amounts of Pods, selectors that must match templates, counts in a status.
 
-Follows `pkg/apis/apps/validation` and `pkg/apis/core/validation`, and the strategies that make a ReplicaSet's
-selector immutable.
+Follows `pkg/apis/apps/validation`, `pkg/apis/core/validation` (ValidatePodTemplate, ValidatePodTemplateSpec),
+`pkg/apis/batch/validation` for templates of Pods that end, and the strategies' immutable fields.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from apiserver.validation import metadata, templates
+from apiserver.validation import annotations, metadata
 from apiserver.validation.metadata import check_label_selector
 from apiserver.validation.place import Place
-from vaina.api.apps.v1 import apps_pb2, deployment_pb2
-from vaina.api.core.v1 import replication_controller_pb2
+from apiserver.validation.pod_spec import check_pod_spec
+from vaina.api.apps.v1 import apps_pb2, controller_revision_pb2, deployment_pb2
+from vaina.api.core.v1 import pod_pb2, replication_controller_pb2
 from vaina.api.meta.v1 import meta_pb2
-from vaina.objects import names, selectors
+from vaina.objects import selectors
+
+_FINITE_POLICIES: Final = ("OnFailure", "Never")
+
+
+def check_pod_template(root: Place, new: pod_pb2.PodTemplate) -> None:
+    """Check a PodTemplate: all of its template may change."""
+    check_template(root.child("template"), new.template)
+
+
+def check_template(path: Place, template: pod_pb2.PodTemplateSpec) -> None:
+    """Check a template; its name and namespace mean nothing. Upstream's paths of the labels lack `metadata`."""
+    meta, spec = template.metadata, template.spec
+    metadata.check_labels(path.child("labels"), meta.labels)
+    if meta.annotations:
+        metadata.check_annotations(path.child("annotations"), meta.annotations)
+        annotations.check_annotations(path.child("annotations"), meta.annotations, spec)
+    check_pod_spec(path.child("spec"), spec, pod_name="", is_pod=False)
+    if meta.annotations:
+        annotations.check_profiles_match(path.child("spec"), meta.annotations, spec)
+    if spec.ephemeral_containers:
+        detail = "ephemeral containers not allowed in pod template"
+        path.child("spec", "ephemeralContainers").forbidden(detail)
+
+
+def check_endless_template(path: Place, template: pod_pb2.PodTemplateSpec, kind: str) -> None:
+    """Check the template of a workload whose Pods are kept running, as a ReplicaSet's."""
+    check_template(path, template)
+    at = path.child("spec")
+    if template.spec.restart_policy != "Always":
+        at.child("restartPolicy").not_supported(template.spec.restart_policy, ["Always"])
+    if template.spec.HasField("active_deadline_seconds"):
+        at.child("activeDeadlineSeconds").forbidden(f"activeDeadlineSeconds in {kind} is not Supported")
+
+
+def check_finite_template(path: Place, template: pod_pb2.PodTemplateSpec) -> None:
+    """Check the template of a workload whose Pods end, as a Job's: it may not restart them for ever.
+
+    Where restartPolicy stands on a container only, the Pod's own is Always by default. The error says where
+    it belongs.
+    """
+    check_template(path, template)
+    policy = template.spec.restart_policy
+    if policy in _FINITE_POLICIES:
+        return
+    at = path.child("spec", "restartPolicy")
+    misplaced = [
+        path.child("spec", "containers").index(index).child("restartPolicy")
+        for index, container in enumerate(template.spec.containers)
+        if container.HasField("restart_policy")
+    ]
+    wanted = [f'"{name}"' for name in _FINITE_POLICIES]
+    if misplaced:
+        where = ", ".join(str(place) for place in misplaced)
+        detail = (
+            f"valid values: {' or '.join(wanted)}; {where} is only for that container, the Pod's restartPolicy belongs at {at} "
+            '(it is "Always" when it is left out)'
+        )
+        at.required(detail)
+    elif policy in ("", "Always"):
+        at.required(f"valid values: {', '.join(wanted)}")
+    else:
+        at.not_supported(policy, _FINITE_POLICIES)
+
 
 _STRING: Final = 1
 _PERCENT = re.compile("[0-9]+%", re.ASCII).fullmatch
@@ -106,27 +170,18 @@ def check_selector_and_template(
             return
         if not is_empty:
             check_match(path, selector, labels)
-    templates.check_endless_template(path.child("template"), spec.template, "ReplicaSet")
+    check_endless_template(path.child("template"), spec.template, "ReplicaSet")
 
 
 def check_replica_set(root: Place, new: ReplicaSet) -> None:
-    """Check a new ReplicaSet."""
-    metadata.check_create(root, new.metadata, names.dns_1123_subdomain, namespaced=True)
+    """Check a ReplicaSet."""
     path = root.child("spec")
     path.check_counts(new.spec, "replicas", "min_ready_seconds")
     check_selector_and_template(path, new.spec)
 
 
-def check_replica_set_update(root: Place, new: ReplicaSet, old: ReplicaSet) -> None:
-    """Check a changed ReplicaSet: the selector stays."""
-    check_replica_set(root, new)
-    metadata.check_update(root, new.metadata, old.metadata)
-    root.child("spec", "selector").check_immutable(new.spec.selector, old.spec.selector)
-
-
 def check_controller(root: Place, new: ReplicationController) -> None:
-    """Check a new ReplicationController."""
-    metadata.check_create(root, new.metadata, names.dns_1123_subdomain, namespaced=True)
+    """Check a ReplicationController; its selector may change."""
     spec, path = new.spec, root.child("spec")
     path.check_counts(spec, "min_ready_seconds")
     if not spec.selector:
@@ -138,23 +193,88 @@ def check_controller(root: Place, new: ReplicationController) -> None:
     labels = spec.template.metadata.labels
     if any(labels.get(key) != value for key, value in spec.selector.items()):
         _report_no_match(path, labels)
-    templates.check_endless_template(path.child("template"), spec.template, "ReplicationController")
+    check_endless_template(path.child("template"), spec.template, "ReplicationController")
 
 
-def check_controller_update(root: Place, new: ReplicationController, old: ReplicationController) -> None:
-    """Check a changed ReplicationController; its selector may change."""
-    check_controller(root, new)
-    metadata.check_update(root, new.metadata, old.metadata)
+def check_selector_stays(root: Place, new: Any, old: Any) -> None:
+    """Check that a change of a workload leaves its selector."""
+    root.child("spec", "selector").check_immutable(new.spec.selector, old.spec.selector)
 
 
-def check_status_update(
-    root: Place, new: ReplicaSet | ReplicationController, old: ReplicaSet | ReplicationController
+def check_replicas_status(
+    root: Place, new: ReplicaSet | ReplicationController, _: ReplicaSet | ReplicationController
 ) -> None:
     """Check a changed status of either kind."""
-    metadata.check_update(root, new.metadata, old.metadata)
     path, status = root.child("status"), new.status
     parts = ("fully_labeled_replicas", "ready_replicas", "available_replicas")
     path.check_counts(status, "replicas", *parts, "observed_generation")
     if isinstance(status, apps_pb2.ReplicaSetStatus):
         path.check_counts(status, "terminating_replicas")
     check_parts(path, status, *parts)
+
+
+_STRATEGY_TYPES: Final = ("Recreate", "RollingUpdate")
+_PARTS: Final = ("updated_replicas", "ready_replicas", "available_replicas")
+
+Deployment = deployment_pb2.Deployment
+ControllerRevision = controller_revision_pb2.ControllerRevision
+
+
+def check_deployment_status(root: Place, new: Deployment, old: Deployment) -> None:
+    """Check a changed status."""
+    path, status = root.child("status"), new.status
+    rest = ("unavailable_replicas", "terminating_replicas", "collision_count")
+    path.check_counts(status, "observed_generation", "replicas", *_PARTS, *rest)
+    check_parts(path, status, *_PARTS)
+    check_collisions(path, status, old.status)
+
+
+def check_deployment(root: Place, new: Deployment) -> None:
+    """Check a Deployment."""
+    path, spec = root.child("spec"), new.spec
+    path.child("replicas").check_non_negative(spec.replicas)
+    check_selector_and_template(path, spec)
+    _check_deployment_strategy(path.child("strategy"), spec.strategy)
+    path.check_counts(spec, "min_ready_seconds", "revision_history_limit")
+    if spec.HasField("progress_deadline_seconds"):
+        at = path.child("progressDeadlineSeconds")
+        at.check_non_negative(spec.progress_deadline_seconds)
+        if spec.progress_deadline_seconds <= spec.min_ready_seconds:
+            at.invalid(spec.progress_deadline_seconds, "must be greater than minReadySeconds")
+
+
+def _check_deployment_strategy(path: Place, strategy: deployment_pb2.DeploymentStrategy) -> None:
+    at = path.child("rollingUpdate")
+    match strategy.type:
+        case "Recreate":
+            if strategy.HasField("rolling_update"):
+                at.forbidden("may not be specified when strategy `type` is 'Recreate'")
+        case "RollingUpdate":
+            if not strategy.HasField("rolling_update"):
+                at.required("this should be defaulted and never be nil")
+            else:
+                _check_rolling_update(at, strategy.rolling_update)
+        case _:
+            path.not_supported(strategy, _STRATEGY_TYPES)
+
+
+def _check_rolling_update(path: Place, rolling: deployment_pb2.RollingUpdateDeployment) -> None:
+    at = path.child("maxUnavailable")
+    check_amount(at, rolling.max_unavailable)
+    check_amount(path.child("maxSurge"), rolling.max_surge)
+    if is_zero(rolling.max_unavailable) and is_zero(rolling.max_surge):
+        shown = rolling.max_unavailable.str_val if rolling.max_unavailable.type else 0
+        at.invalid(shown, "may not be 0 when `maxSurge` is 0")
+    check_at_most_all(at, rolling.max_unavailable)
+
+
+def check_revision(root: Place, new: ControllerRevision) -> None:
+    """Check a ControllerRevision."""
+    if not new.data.raw or new.data.raw == b"null":
+        root.child("data").required("data is mandatory")
+    root.child("revision").check_non_negative(new.revision)
+
+
+def check_revision_change(root: Place, new: ControllerRevision, old: ControllerRevision) -> None:
+    """Check that a ControllerRevision keeps its data; its number may grow."""
+    root.child("data").check_immutable(new.data, old.data)

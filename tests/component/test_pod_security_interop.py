@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from apiserver.admission.pod_security.checks import subject_of
-from apiserver.admission.pod_security.levels import details, evaluate
-from apiserver.admission.pod_security.policy import PRIVILEGED, Policy, policy_of
+from apiserver.admission.pod_security.levels import PRIVILEGED, Policy, details, evaluate, policy_of
 from tests.support.interop import Kubernetes, kubernetes
 from vaina.objects.manifest import decode_json
 

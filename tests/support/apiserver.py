@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from apiserver.admission.pod_security.policy import PRIVILEGED, Policy
+from apiserver.admission.pod_security.levels import PRIVILEGED, Policy
 from apiserver.build import App, build
 from apiserver.fast_paths import FAST_PATHS
 from apiserver.registry.world import SelectingStorage

@@ -5,7 +5,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter
 
 from apiserver.admission.chain import Attributes
-from apiserver.admission.pod_security.policy import LATEST, Level, LevelVersion
+from apiserver.admission.pod_security.levels import LATEST, Level, LevelVersion
 from vaina.kinds import NAMESPACE, POD
 from vaina.version import MINOR
 

@@ -5,16 +5,23 @@ author of a Pod or a template beyond the level of `warn` is warned. A namespace 
 stricter is changed all the same, and its author is warned of Pods that would be refused now.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from apiserver import refusals
 from apiserver.admission.chain import Attributes, Operation, Owed
 from apiserver.admission.pod_security.checks import Subject, subject_of
-from apiserver.admission.pod_security.existing import MAX_PODS, warnings_for_existing
-from apiserver.admission.pod_security.levels import details, evaluate
+from apiserver.admission.pod_security.levels import (
+    PREFIX,
+    Level,
+    LevelVersion,
+    Policy,
+    details,
+    evaluate,
+    policy_of,
+    reasons,
+)
 from apiserver.admission.pod_security.metrics import PodSecurityMetrics
-from apiserver.admission.pod_security.policy import PREFIX, Level, Policy, policy_of
 from apiserver.storage import keys
 from apiserver.storage.interface import CachedStorage, Read, Version
 from vaina.api.core.v1 import namespace_pb2, pod_pb2
@@ -172,7 +179,7 @@ class PodSecurity:
             nonlocal pods, total
             prefix = keys.namespace_prefix(POD, attributes.name)  # type: ignore[arg-type]  # a Kind[Pod] is a Kind
             items = (await self._storage.list(prefix, Read(at_least=Version(0)))).items
-            total, pods = len(items), [pod_pb2.Pod.FromString(item.data) for item in items[:MAX_PODS]]
+            total, pods = len(items), [pod_pb2.Pod.FromString(item.data) for item in items[:_MAX_PODS]]
 
         def check(new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> None:
             policy, errors = policy_of(new.metadata.labels, self._defaults)
@@ -186,7 +193,7 @@ class PodSecurity:
             elif pods is None:
                 raise Owed(look)
             else:
-                for text in warnings_for_existing(
+                for text in _warnings_for_existing(
                     attributes.name, policy.enforce, pods, total, self._clock.monotonic
                 ):
                     attributes.context.warn(text)
@@ -242,3 +249,62 @@ def _subject(kind: Kind[Any], obj: Any) -> Subject | None:
             return None
         obj = getattr(obj, name)
     return subject_of(obj.metadata, obj.spec)
+
+
+#: so many Pods are looked at, within this time
+_MAX_PODS: Final = 3000
+_SECONDS: Final = 1.0
+
+
+def _warnings_for_existing(
+    namespace: str,
+    enforce: LevelVersion,
+    pods: Sequence[pod_pb2.Pod],
+    total: int,
+    now: Callable[[], float],
+) -> list[str]:
+    """Return what the author of a stricter level should know.
+
+    Args:
+        namespace: whose labels change.
+        enforce: the new level.
+        pods: of the namespace, at most _MAX_PODS.
+        total: how many Pods there are.
+        now: monotonic seconds.
+    """
+    until, looked_at = now() + _SECONDS, 0
+    names: dict[str, list[str]] = {}
+    for pod in _one_of_each_controller_first(pods):
+        looked_at += 1
+        broken = evaluate(enforce, subject_of(pod.metadata, pod.spec))
+        if broken:
+            names.setdefault(reasons(broken), []).append(pod.metadata.name)
+        if now() > until:
+            break
+    found: list[str] = []
+    if looked_at < total:
+        found.append(
+            f"new PodSecurity enforce level only checked against the first {looked_at} of {total} existing pods"
+        )
+    if names:
+        found.append(
+            f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{enforce}"'
+        )
+    return [*found, *sorted(_line(pods, why) for why, pods in names.items())]
+
+
+def _line(pods: Sequence[str], why: str) -> str:
+    first, others = min(pods), len(pods) - 1
+    also = {0: "", 1: " (and 1 other pod)"}.get(others, f" (and {others} other pods)")
+    return f"{first}{also}: {why}"
+
+
+def _one_of_each_controller_first(pods: Iterable[pod_pb2.Pod]) -> list[pod_pb2.Pod]:
+    """Return Pods in their order, but those of a controller of which one was there behind all others."""
+    first, again, seen = list[pod_pb2.Pod](), list[pod_pb2.Pod](), set[str]()
+    for pod in pods:
+        owner = next((one.uid for one in pod.metadata.owner_references if one.controller), "")
+        (again if owner in seen else first).append(pod)
+        if owner:
+            seen.add(owner)
+    return first + again

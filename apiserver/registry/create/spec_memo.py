@@ -8,7 +8,7 @@ in `Preparation`'s place.
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from apiserver.admission.limit_range import LIMIT_RANGER_ANNOTATION
+from apiserver.admission.limit_ranger import LIMIT_RANGER_ANNOTATION
 from apiserver.registry.create.new import Preparation
 from apiserver.registry.label_keys import has_label_keys
 from apiserver.registry.strategy import Strategy

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apiserver.admission.limit_range import check_claim, check_pod, set_defaults
+from apiserver.admission.limit_ranger import check_claim, check_pod, set_defaults
 from tests.support.apiserver import make_apiserver
 from tests.unit.apiserver.validation.cases import Case, case, container, each, pod, read_default
 from vaina.api.core.v1 import limit_range_pb2, persistent_volume_pb2, volume_pb2

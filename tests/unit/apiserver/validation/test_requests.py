@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from apiserver.validation.place import find_violations
-from apiserver.validation.requests import check_log_options
+from apiserver.validation.pod_subresources import check_log_options
 from tests.unit.apiserver.validation.cases import violations
 from vaina.api.core.v1 import pod_pb2
 

@@ -4,7 +4,7 @@ import pytest
 
 from apiserver.validation import validate_create, validate_status_update, validate_update
 from apiserver.validation.place import Place
-from apiserver.validation.templates import check_finite_template
+from apiserver.validation.workloads import check_finite_template
 from tests.unit.apiserver.validation.cases import (
     LABEL,
     QUALIFIED,

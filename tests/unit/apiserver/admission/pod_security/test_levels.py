@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from apiserver.admission.pod_security.checks import subject_of
-from apiserver.admission.pod_security.levels import details, evaluate
-from apiserver.admission.pod_security.policy import LATEST, Level, LevelVersion
+from apiserver.admission.pod_security.levels import LATEST, Level, LevelVersion, details, evaluate
 from tests.unit.apiserver.validation.cases import read
 from vaina.api.core.v1 import pod_pb2
 

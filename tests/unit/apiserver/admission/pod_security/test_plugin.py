@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from apiserver.admission.chain import Attributes, Operation
+from apiserver.admission.pod_security.levels import Level, LevelVersion, Policy
 from apiserver.admission.pod_security.metrics import PodSecurityMetrics
-from apiserver.admission.pod_security.policy import Level, LevelVersion, Policy
 from apiserver.context import Context
 from tests.support.apiserver import Harness, make_apiserver
 from tests.unit.apiserver.validation.cases import read

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from apiserver.admission.pod_security.policy import LATEST, PRIVILEGED, Level, LevelVersion, Policy, policy_of
+from apiserver.admission.pod_security.levels import LATEST, PRIVILEGED, Level, LevelVersion, Policy, policy_of
 
 _NONE = LevelVersion(Level.PRIVILEGED)
 _BASELINE = LevelVersion(Level.BASELINE)

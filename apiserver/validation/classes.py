@@ -1,14 +1,16 @@
-"""Rules for PriorityClasses.
+"""Rules for PriorityClasses and RuntimeClasses.
 
-Follows `pkg/apis/scheduling/validation` and `pkg/apis/scheduling/v1/helpers.go`. That only one class may be
-the default is admission's to say: it takes a look at the others.
+Follows `pkg/apis/scheduling/validation`, `pkg/apis/scheduling/v1/helpers.go` and `pkg/apis/node/validation`.
+Admission checks that only one PriorityClass is the default: it reads the others.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from apiserver.validation import metadata
+from apiserver.validation import resources, scheduling
+from apiserver.validation.metadata import check_labels
 from apiserver.validation.place import Place
+from vaina.api.node.v1 import runtime_class_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.objects import names
 
@@ -30,9 +32,8 @@ _POLICIES: Final = ("PreemptLowerPriority", "Never")
 PriorityClass = priority_class_pb2.PriorityClass
 
 
-def check_create(root: Place, priority_class: PriorityClass) -> None:
-    """Check a new PriorityClass."""
-    metadata.check_create(root, priority_class.metadata, names.dns_1123_subdomain, namespaced=False)
+def check_priority_class(root: Place, priority_class: PriorityClass) -> None:
+    """Check a PriorityClass."""
     if priority_class.metadata.name.startswith(PREFIX):
         if problem := _not_systems_own(priority_class):
             words = f"priority class names with '{PREFIX}' prefix are reserved for system use only. error: {problem}"
@@ -58,9 +59,32 @@ def _not_systems_own(priority_class: PriorityClass) -> str:
     return ""
 
 
-def check_update(root: Place, new: PriorityClass, old: PriorityClass) -> None:
+def check_priority_class_change(root: Place, new: PriorityClass, old: PriorityClass) -> None:
     """Check a changed PriorityClass: Pods have its value and policy already, so both stay."""
-    metadata.check_update(root, new.metadata, old.metadata)
     if new.value != old.value:
         root.child("value").forbidden("may not be changed in an update.")
     root.child("preemptionPolicy").check_immutable(new.preemption_policy, old.preemption_policy)
+
+
+RuntimeClass = runtime_class_pb2.RuntimeClass
+
+
+def check_runtime_class_change(root: Place, new: RuntimeClass, old: RuntimeClass) -> None:
+    """Check that a RuntimeClass keeps its handler."""
+    root.child("handler").check_immutable(new.handler, old.handler)
+
+
+def check_runtime_class(root: Place, found: RuntimeClass) -> None:
+    """Check a RuntimeClass."""
+    root.child("handler").check_required(found.handler, names.dns_1123_label)
+    resources.check_overhead(root.child("overhead"), found.overhead.pod_fixed)
+    at = root.child("scheduling")
+    check_labels(at.child("nodeSelector"), found.scheduling.node_selector)
+    tolerations = found.scheduling.tolerations
+    scheduling.check_tolerations(at.child("tolerations"), tolerations)
+    seen = set()
+    for index, one in enumerate(tolerations):
+        key = (one.key, one.operator, one.value, one.effect)
+        if key in seen:
+            at.child("tolerations").index(index).duplicate(one)
+        seen.add(key)
