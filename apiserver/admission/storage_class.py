@@ -16,7 +16,7 @@ from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.api.storage.v1 import storage_class_pb2
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM
 from vaina.objects.quantity import QuantityError, parse
-from vaina.objects.quota_claims import class_of
+from vaina.objects.quota import class_of
 
 Claim = persistent_volume_pb2.PersistentVolumeClaim
 StorageClass = storage_class_pb2.StorageClass

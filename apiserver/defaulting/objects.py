@@ -14,8 +14,7 @@ from vaina.api.core.v1 import (
 )
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.storage.v1 import csi_driver_pb2, storage_class_pb2
-from vaina.objects.defaults.resources import Quantities, round_up
-from vaina.objects.defaults.volumes import default_persistent_source, set_defaults
+from vaina.objects.defaults import Quantities, default_persistent_source, round_up, set_defaults
 
 _Reference = reference_pb2.TypedLocalObjectReference | reference_pb2.TypedObjectReference
 

@@ -10,8 +10,7 @@ from vaina.api.apps.v1 import apps_pb2, daemon_set_pb2, deployment_pb2, stateful
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2, replication_controller_pb2
-from vaina.objects.defaults.pods import default_pod_spec
-from vaina.objects.defaults.volumes import set_defaults
+from vaina.objects.defaults import default_pod_spec, set_defaults
 from vaina.objects.jobs import FAILED_PODS_ONLY, NON_INDEXED, TERMINATING_OR_FAILED
 
 _QUARTER: Final = "25%"

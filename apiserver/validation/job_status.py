@@ -5,9 +5,7 @@ elsewhere. Follows `pkg/apis/batch/validation`: validateJobStatus, ValidateJobSt
 getStatusValidationOptions of `pkg/registry/batch/job/strategy.go`.
 """
 
-from typing import Any
-
-from apiserver.validation.place import Place
+from apiserver.validation.place import Place, given
 from vaina.api.batch.v1 import job_pb2
 from vaina.clock import seconds_of
 from vaina.objects.jobs import (
@@ -30,13 +28,11 @@ Job = job_pb2.Job
 
 def check_job_status(root: Place, new: Job, old: Job) -> None:
     """Check a changed status."""
-    _check_numbers(root.child("status"), new.status)
-    _check_uncounted(root.child("status"), new.status)
-    _check_conditions(root.child("status"), new, old)
-    _check_times(root.child("status"), new, old)
-    _check_finished(root.child("status"), new, old)
-    _check_indexes(root.child("status"), new, old)
-    _check_counters(root.child("status"), new, old)
+    path = root.child("status")
+    path.check_counts(new.status, "active", "succeeded", "failed", "ready", "terminating")
+    _check_uncounted(path, new.status)
+    for check in (_check_conditions, _check_times, _check_finished, _check_indexes, _check_counters):
+        check(path, new, old)
 
 
 def _changed(new: Job, old: Job, field: str) -> bool:

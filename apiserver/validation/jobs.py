@@ -256,8 +256,7 @@ def _check_cron_spec(path: Place, spec: job_pb2.CronJobSpec, old: job_pb2.CronJo
         _check_time_zone(path.child("timeZone"), spec.time_zone)
     path.child("concurrencyPolicy").check_choice(spec.concurrency_policy, _POLICIES)
     check_template(path.child("jobTemplate"), spec.job_template)
-    path.child("successfulJobsHistoryLimit").check_non_negative(spec.successful_jobs_history_limit)
-    path.child("failedJobsHistoryLimit").check_non_negative(spec.failed_jobs_history_limit)
+    path.check_counts(spec, "successful_jobs_history_limit", "failed_jobs_history_limit")
 
 
 def _check_schedule(path: Place, schedule: str) -> None:

@@ -4,7 +4,7 @@ Follows `pkg/apis/core/validation`: validateContainerPorts, AccumulateUniqueHost
 validateProbe, validateHandler, validateLifecycle.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from apiserver.validation.place import Place
@@ -33,15 +33,10 @@ def check_ports(path: Place, ports: Iterable[pod_pb2.ContainerPort]) -> None:
         at.child("protocol").check_choice(port.protocol, _PROTOCOLS)
 
 
-def check_host_port_conflicts(
-    path: Place, containers: Sequence[pod_pb2.Container], *, first: int = 0
-) -> None:
-    """Report host ports that two of the containers ask for.
-
-    `first` is the index that the first one is shown with.
-    """
+def check_host_port_conflicts(path: Place, containers: Iterable[pod_pb2.Container]) -> None:
+    """Report host ports that two of the containers ask for."""
     seen: set[str] = set()
-    for number, container in enumerate(containers, start=first):
+    for number, container in enumerate(containers):
         for index, port in enumerate(container.ports):
             if not port.host_port:
                 continue

@@ -199,8 +199,7 @@ def check_driver(root: Place, driver: CSIDriver) -> None:
     ):  # fmt: skip
         if not spec.HasField(field):
             path.child(name).required()
-    if spec.HasField("fs_group_policy") and spec.fs_group_policy not in _GROUP_POLICIES:
-        path.child("fsGroupPolicy").not_supported(spec.fs_group_policy, _GROUP_POLICIES)
+    path.check_given(spec, "fs_group_policy", _GROUP_POLICIES)
     _check_token_requests(path.child("tokenRequests"), list(spec.token_requests))
     for mode in spec.volume_lifecycle_modes:
         path.child("volumeLifecycleModes").check_supported(mode, _LIFECYCLE_MODES)
