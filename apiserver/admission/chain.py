@@ -104,7 +104,7 @@ async def nothing_to_refund() -> None:
 
 
 class Owed(Exception):
-    """Raised by a check of an update: it has to be charged first (`apiserver.registry.charging`).
+    """Raised by a check of an update: it has to be charged first (`apiserver.registry.changing`).
 
     Nothing is written then.
     """

@@ -1,21 +1,35 @@
 """Changes of objects by pure functions: compare-and-swap on what is stored, one object or many at once.
 
 The second part of the generic store (`store`): updates, patches, writes of the status and bindings come here.
+What an update costs is known when what is stored is: a check of admission says so by raising `Owed`, nothing
+is written, the charge is taken, and the update is tried again (`charged`).
 """
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, cast
 
 from apiserver import refusals
-from apiserver.context import Context
+from apiserver.admission.chain import Owed, Refund, nothing_to_refund
+from apiserver.context import IGNORE, STRICT, Context, nobody_listens
 from apiserver.registry import deletion
 from apiserver.registry.create.pipeline import FAIR, Creator
 from apiserver.registry.strategy import M
 from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Put, Stored, Version
-from vaina.errors import ApiError
+from vaina.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TooLarge,
+    TooManyRequests,
+)
+from vaina.kinds import Kind
 from vaina.objects import field_path
+from vaina.objects.patching import apply_patch, read_patch
 
 #: how often storage, which itself tries some thirty times, is asked to write what others were quicker to
 #: change
@@ -159,3 +173,41 @@ async def outcome(write: Awaitable[Stored]) -> Stored | ApiError:
         return await write
     except ApiError as error:
         return error
+
+
+#: how often others may change what an update costs
+_CHARGES: Final = 8
+#: answers that say that nothing was stored; after any other the quota controller finds out
+_NOT_STORED: Final = (BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests)
+
+
+async def charged(write: Callable[[], Awaitable[Stored]]) -> Stored:
+    """Write, and charge if a check asks for it. Raises what the write raises, and why it is not charged."""
+    refund: Refund = nothing_to_refund
+    for _ in range(_CHARGES):
+        try:
+            return await write()
+        except Owed as owed:
+            taken, refund = refund, nothing_to_refund
+            await taken()
+            refund = await owed.pay() or nothing_to_refund
+        except _NOT_STORED:
+            await refund()
+            raise
+    await refund()
+    raise TooManyRequests(
+        "the object is changed by too many at once, please try again later", retry_seconds=1
+    )
+
+
+def patcher(ctx: Context, kind: Kind[M], patch_type: str, text: str) -> Callable[[M], M]:
+    """Return what makes of an object the patched one, which may raise BadRequest and Invalid and warn the
+    client.
+
+    Raises BadRequest, TooLarge when the text is no patch of that type.
+    """
+    validation = ctx.field_validation
+    warn = nobody_listens if validation == IGNORE else ctx.warn
+    patch = read_patch(kind, patch_type, text, warn, validation=validation)
+    strict = validation == STRICT
+    return lambda old: cast("M", apply_patch(kind, patch, old, warn, strict=strict))

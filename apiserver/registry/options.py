@@ -1,15 +1,28 @@
-"""What lists, watches and patches may ask for, and what a list answers."""
+"""What lists, watches and patches may ask for, what a list answers, and where it goes on. Pure.
 
+A continue token has upstream's form (apiserver `storage/continue.go`): base64url of
+{"v":"meta.k8s.io/v1","rv":N,"start":"..."}, where start is the last key given, below the prefix of the list.
+rv -1 means: at whatever version is current.
+"""
+
+import base64
+import binascii
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from apiserver.storage import keys
 from apiserver.storage.interface import Key, Read, Stored, Version
+from apiserver.storage.selection import Selection
 from vaina.errors import BadRequest, FieldError, Invalid
 from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.field_path import Path
 from vaina.objects.integers import parse_uint
+from vaina.objects.selectors import FieldSelector, SelectorError, parse_field_selector, parse_label_selector
 from vaina.quoting import go_quote
 
 #: values of resourceVersionMatch
@@ -148,3 +161,100 @@ def check_watch(options: WatchOptions) -> None:
         )
     if wrong:
         raise _invalid(wrong)
+
+
+_NAME, _NAMESPACE = "metadata.name", "metadata.namespace"
+
+
+def make_selection(kind: Kind[Any], namespace: str, labels: str, fields: str) -> Selection:
+    """Return the selection that a list or a watch asks for; an empty namespace means all.
+
+    Raises BadRequest when a selector cannot be read, or names a field that cannot be selected by.
+    """
+    try:
+        label_selector = parse_label_selector(labels)
+        field_selector = parse_field_selector(fields)
+    except SelectorError as error:
+        raise BadRequest(str(error)) from error
+    _check_fields(kind, field_selector)
+    if kind.namespaced and not namespace:
+        namespace = field_selector.exact(_NAMESPACE) or ""
+    name = field_selector.exact(_NAME)
+    key = keys.object_key(kind, namespace, name) if name and (namespace or not kind.namespaced) else None
+    return Selection(
+        prefix=keys.namespace_prefix(kind, namespace),
+        key=key,
+        labels=None if label_selector.is_everything else label_selector,
+        fields=None if field_selector.is_everything else field_selector,
+        index=_index(kind, field_selector),
+    )
+
+
+def _check_fields(kind: Kind[Any], selector: FieldSelector) -> None:
+    """Refuse fields that the kind cannot be selected by, in the words of its group
+    (`pkg/apis/*/v1/conversion.go`).
+
+    Kinds that say nothing of their own upstream have other words (apimachinery `runtime/conversion.go`).
+    """
+    known = {_NAME, *kind.field_selectors}
+    if kind.namespaced:
+        known.add(_NAMESPACE)
+    for field, _, _ in selector.requirements:
+        if field in known:
+            continue
+        if kind.field_selectors:
+            raise BadRequest(f"field label not supported: {field}")
+        raise BadRequest(
+            f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )
+
+
+def _index(kind: Kind[Any], selector: FieldSelector) -> tuple[str, str] | None:
+    for field in kind.indexed_fields:
+        value = selector.exact(field)
+        if value is not None:
+            return field, value
+    return None
+
+
+_TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105 - not a password
+#: a token holds a key of at most 253 + 63 characters and a number
+_MAX_TOKEN = 4096
+
+
+class _Token(msgspec.Struct):
+    v: str
+    rv: int
+    start: str
+
+
+def encode_token(prefix: Key, last: Key, version: Version | int) -> str:
+    """Return the token to go on after `last` at a version (-1: the current one)."""
+    start = last[len(prefix) :] + "\0"
+    raw = msgspec.json.encode(_Token(_TOKEN_VERSION, int(version), start))
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def decode_token(prefix: Key, token: str) -> tuple[Key, Version | None]:
+    """Return the key to go on after, and the list's version (None: the current one). Raises BadRequest."""
+    if len(token) > _MAX_TOKEN:
+        raise BadRequest("continue key is not valid: it is too long")
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        found = msgspec.json.decode(raw, type=_Token)
+    except (ValueError, binascii.Error, msgspec.DecodeError) as error:
+        raise BadRequest(f"continue key is not valid: {error}") from error
+    if found.v != _TOKEN_VERSION:
+        raise BadRequest(
+            f"continue key is not valid: server does not recognize this encoded version {found.v}"
+        )
+    if found.rv == 0 or found.rv < -1:
+        raise BadRequest(
+            f"continue key is not valid: incorrect encoded start resourceVersion (version {_TOKEN_VERSION})"
+        )
+    start = found.start.removesuffix("\0")
+    if not start:
+        raise BadRequest(f"continue key is not valid: encoded start key empty (version {_TOKEN_VERSION})")
+    if start.startswith("/") or posixpath.normpath(f"/{start}") != f"/{start}":
+        raise BadRequest(f"continue key is not valid: {start}")
+    return Key(prefix + start), Version(found.rv) if found.rv > 0 else None

@@ -1,24 +1,103 @@
-"""What is special about Pods: phases, grace, gates, and what whoever makes one by hand should know.
+"""What is special about Pods: phases, grace, gates, label keys, sub-resources, and what a maker of a Pod by hand
+should know.
 
-Follows `pkg/registry/core/pod/strategy.go`.
+Follows `pkg/registry/core/pod/strategy.go`: of a sub-resource, what a request says of anything else is ignored
+(podEphemeralContainersStrategy, podResizeStrategy). matchLabelKeys and mismatchLabelKeys of a new Pod's affinity
+become conditions of the terms' own selectors (KEP-3633, applyMatchLabelKeysAndMismatchLabelKeys): the scheduler
+looks at selectors alone, so that a Pod means the same as long as it lives, whatever becomes of its labels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
-from apiserver.registry.label_keys import keep_label_keys, merge_label_keys
-from apiserver.registry.pod_subresources import (
-    EPHEMERAL_CONTAINERS,
-    POD_EPHEMERAL_CONTAINERS,
-    POD_RESIZE,
-    RESIZE,
-)
-from apiserver.registry.strategy import Strategy, copy_field, keep_field
+from apiserver.registry.strategy import Strategy, Subresource, copy_field, keep_field
+from apiserver.validation import pod_subresources
+from apiserver.validation.place import find_violations
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
 from vaina.objects.conditions import get_condition
 from vaina.objects.meta import controller_of
 from vaina.objects.pods import is_mirror, qos_class
+
+EPHEMERAL_CONTAINERS: Final = "ephemeralcontainers"
+RESIZE: Final = "resize"
+
+
+def with_ephemeral_containers(sent: pod_pb2.Pod, old: pod_pb2.Pod) -> pod_pb2.Pod:
+    """Return the stored Pod with the ephemeral containers that were sent."""
+    new = pod_pb2.Pod()
+    new.CopyFrom(old)
+    new.spec.ClearField("ephemeral_containers")
+    new.spec.ephemeral_containers.MergeFrom(sent.spec.ephemeral_containers)
+    return new
+
+
+def with_resources(sent: pod_pb2.Pod, old: pod_pb2.Pod) -> pod_pb2.Pod:
+    """Return the stored Pod with the resources and resize policies that were sent.
+
+    If containers were added, removed, renamed or reordered, it has all that were sent: validation refuses
+    those.
+    """
+    new = pod_pb2.Pod()
+    new.CopyFrom(old)
+    for field in ("containers", "init_containers"):
+        listed, wanted = getattr(new.spec, field), getattr(sent.spec, field)
+        if [item.name for item in listed] != [item.name for item in wanted]:
+            new.spec.ClearField(field)
+            getattr(new.spec, field).MergeFrom(wanted)
+            continue
+        for container, asked in zip(listed, wanted, strict=True):
+            container.resources.CopyFrom(asked.resources)
+            container.ClearField("resize_policy")
+            container.resize_policy.MergeFrom(asked.resize_policy)
+    if sent.spec.HasField("resources"):
+        new.spec.resources.CopyFrom(sent.spec.resources)
+    return new
+
+
+POD_EPHEMERAL_CONTAINERS: Final = Subresource(
+    with_ephemeral_containers, partial(find_violations, pod_subresources.check_ephemeral_containers_update)
+)
+POD_RESIZE: Final = Subresource(with_resources, partial(find_violations, pod_subresources.check_resize))
+
+
+def merge_label_keys(spec: pod_pb2.PodSpec, labels: Mapping[str, str]) -> None:
+    """Add a condition for each key that the Pod has a label of; a term without a selector stays without one."""
+    for term in _terms(spec):
+        if not term.HasField("label_selector"):
+            continue
+        for operator, keys in (("In", term.match_label_keys), ("NotIn", term.mismatch_label_keys)):
+            for key in keys:
+                if key in labels:
+                    term.label_selector.match_expressions.add(
+                        key=key, operator=operator, values=[labels[key]]
+                    )
+
+
+def keep_label_keys(new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
+    """Keep what was added at the creation if the affinity is what was sent then: clients do not know of it."""
+    if not has_label_keys(old.spec):
+        return
+    merged = pod_pb2.PodSpec(affinity=new.spec.affinity)
+    merge_label_keys(merged, old.metadata.labels)
+    if merged.affinity == old.spec.affinity:
+        new.spec.affinity.CopyFrom(old.spec.affinity)
+
+
+def has_label_keys(spec: pod_pb2.PodSpec) -> bool:
+    """Say whether a term has such keys."""
+    return any(term.match_label_keys or term.mismatch_label_keys for term in _terms(spec))
+
+
+def _terms(spec: pod_pb2.PodSpec) -> Iterable[pod_pb2.PodAffinityTerm]:
+    if not spec.HasField("affinity"):
+        return
+    for part in (spec.affinity.pod_affinity, spec.affinity.pod_anti_affinity):
+        yield from part.required_during_scheduling_ignored_during_execution
+        for weighted in part.preferred_during_scheduling_ignored_during_execution:
+            yield weighted.pod_affinity_term
+
 
 SCHEDULED = "PodScheduled"
 PENDING, SUCCEEDED, FAILED = "Pending", "Succeeded", "Failed"

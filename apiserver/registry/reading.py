@@ -10,16 +10,13 @@ from typing import Any, Generic
 
 from apiserver import refusals
 from apiserver.registry import options as reads
-from apiserver.registry import paging
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
-from apiserver.registry.options import ListOptions, ListResult, WatchOptions
-from apiserver.registry.selection import make_selection
+from apiserver.registry.options import ListOptions, ListResult, WatchOptions, make_selection
 from apiserver.registry.strategy import M
 from apiserver.registry.world import World
 from apiserver.storage import keys
 from apiserver.storage.interface import Key, Page, Read, Stored, Version
-from apiserver.storage.outlet import Outlet
-from apiserver.storage.selection import Selection
+from apiserver.storage.selection import Outlet, Selection
 from apiserver.storage.watch_stream import WatchBatch
 from vaina.errors import Expired, InternalError
 from vaina.kinds import Kind
@@ -99,12 +96,12 @@ class Reader(Generic[M]):
         )
         after: Key | None = None
         if options.continue_token:
-            after, version = paging.decode(selection.prefix, options.continue_token)
+            after, version = reads.decode_token(selection.prefix, options.continue_token)
             read = Read(exact=version) if version is not None else Read()
         page = await self._page(selection, read, options, after)
         if page.next_key is None:
             return ListResult(page.items, page.version, unreadable=page.unreadable)
-        token = paging.encode(selection.prefix, page.next_key, page.version)
+        token = reads.encode_token(selection.prefix, page.next_key, page.version)
         everything = selection.labels is None and selection.fields is None
         remaining = page.remaining if everything else None
         return ListResult(page.items, page.version, token, remaining, page.unreadable)
@@ -127,7 +124,7 @@ class Reader(Generic[M]):
         except Expired as error:
             if after is None:
                 raise
-            raise Expired(_TOO_OLD, continue_token=paging.encode(selection.prefix, after, -1)) from error
+            raise Expired(_TOO_OLD, continue_token=reads.encode_token(selection.prefix, after, -1)) from error
 
     async def watch(
         self, options: WatchOptions, outlet: Outlet | None = None

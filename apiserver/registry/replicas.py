@@ -1,56 +1,22 @@
-"""What is special about ReplicaSets and ReplicationControllers: generation, and the scale sub-resource.
+"""The scale sub-resource of kinds that have replicas.
 
 Follows `pkg/registry/apps/replicaset` and `pkg/registry/core/replicationcontroller`.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-from google.protobuf.message import Message
+from typing import Any
 
 from apiserver import refusals
 from apiserver.context import Context
-from apiserver.registry.changing import Edit
+from apiserver.registry.changing import Edit, patcher
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import parse_object_version
-from apiserver.registry.patches import patcher
 from apiserver.registry.store import Store
-from apiserver.registry.strategy import Strategy
 from apiserver.storage.interface import Stored
-from vaina.api.apps.v1 import deployment_pb2
 from vaina.api.autoscaling.v1 import scale_pb2
-from vaina.api.core.v1 import replication_controller_pb2
 from vaina.api.meta.v1 import request_pb2
 from vaina.errors import BadRequest
 from vaina.objects.scale import SCALE, check_scale, scale_of
-
-R = TypeVar("R", bound=Message)
-
-
-class ReplicasStrategy(Strategy[R]):
-    """The hooks, of either kind."""
-
-    has_generation = True
-
-
-class DeploymentStrategy(ReplicasStrategy[deployment_pb2.Deployment]):
-    """Annotations raise the generation, since ReplicaSets take them over; writes of the status keep the
-    labels.
-
-    Follows `pkg/registry/apps/deployment/strategy.go`.
-    """
-
-    kept_by_status: tuple[str, ...] = ("labels",)
-
-    def raises_generation(self, new: deployment_pb2.Deployment, old: deployment_pb2.Deployment) -> bool:
-        """Count annotations too."""
-        return super().raises_generation(new, old) or new.metadata.annotations != old.metadata.annotations
-
-
-class ReplicationControllerStrategy(ReplicasStrategy[replication_controller_pb2.ReplicationController]):
-    """A ReplicationController leaves its Pods behind unless told otherwise, as the default of v1."""
-
-    propagation_policy = "Orphan"
 
 
 async def get_scale(

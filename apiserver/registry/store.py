@@ -13,20 +13,19 @@ from apiserver import refusals, validation
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.context import Context
 from apiserver.defaulting import default
-from apiserver.registry import deletion, metadata, subresources
-from apiserver.registry.changing import Changer, Edit, outcome
-from apiserver.registry.charging import charged
+from apiserver.registry import deletion, metadata
+from apiserver.registry.changing import Changer, Edit, charged, outcome, patcher
 from apiserver.registry.create.pipeline import FAIR
 from apiserver.registry.deletion import DeleteOptions, Verdict
 from apiserver.registry.options import parse_object_version
-from apiserver.registry.patches import patcher
 from apiserver.registry.status import merge_status, take_status
-from apiserver.registry.strategy import M, Subresource
-from apiserver.registry.subresources import STATUS
-from apiserver.registry.unreadable import delete_unreadable
-from apiserver.storage.interface import Change, Stored
+from apiserver.registry.strategy import STATUS, M, Subresource, check_has_get, part_of
+from apiserver.registry.world import SelectingStorage
+from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Stored, Unreadable, Version
+from apiserver.storage.keys import split
 from vaina.clock import timestamp
 from vaina.errors import AlreadyExists, ApiError, BadRequest, NotFound
+from vaina.kinds import Kind
 from vaina.objects.normalise import normalise
 
 #: what admission still asks of an update: (new, old)
@@ -57,7 +56,7 @@ class Store(Changer[M]):
         """
         meta = self._named(sent)
         version = parse_object_version(self.kind, meta)
-        part = subresources.part_of(self.kind, self.strategy, subresource)
+        part = part_of(self.kind, self.strategy, subresource)
         checks = await self._admit(ctx, Operation.UPDATE, meta.namespace, meta.name, sent, subresource)
 
         def build(old: M) -> M:
@@ -133,8 +132,8 @@ class Store(Changer[M]):
         self, ctx: Context, namespace: str, name: str, patch_type: str, text: str, *, subresource: str = ""
     ) -> Stored:
         """Change an object by a patch, in which resourceVersion and uid are preconditions."""
-        part = None if subresource == STATUS else subresources.part_of(self.kind, self.strategy, subresource)
-        subresources.check_has_get(self.kind, self.strategy, subresource)
+        part = None if subresource == STATUS else part_of(self.kind, self.strategy, subresource)
+        check_has_get(self.kind, self.strategy, subresource)
         patch = patcher(ctx, self.kind, patch_type, text)
         checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None, subresource)
 
@@ -178,7 +177,7 @@ class Store(Changer[M]):
         await self._admit(ctx, Operation.DELETE, namespace, name, None)
         if options.ignore_store_read_error:
             key = self.key(namespace, name)
-            return await delete_unreadable(ctx, self.kind, self.storage, self._prefix, key)
+            return await _delete_unreadable(ctx, self.kind, self.storage, self._prefix, key)
         now = self.now()
 
         def change(current: Stored) -> Change:
@@ -292,3 +291,39 @@ class Store(Changer[M]):
         attributes = Attributes(ctx, operation, self.kind, namespace, name, obj, subresource=subresource)
         await self._world.admission.admit(attributes)
         return attributes.checks
+
+
+async def _delete_unreadable(
+    ctx: Context, kind: Kind[Any], storage: SelectingStorage, prefix: Key, key: Key
+) -> Stored:
+    """Remove what cannot be read; return an object with nothing but its name, at the version of the deletion.
+
+    Nobody can say what the object was, so neither preconditions nor finalizers are looked at, and no observer
+    is told (apiserver `registry/generic/registry/corrupt_obj_deleter.go`). Raises NotFound when there is
+    nothing, Conflict when it can be read.
+    """
+    namespace, name = split(key, prefix)
+    try:
+        version = await _try(storage, key) if ctx.dry_run else await storage.delete_unreadable(key)
+    except KeyMissing:
+        raise refusals.not_found(kind, name) from None
+    except KeyConflict:
+        raise refusals.conflict(
+            kind, name,
+            f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: unsafe deletion "
+            "is not allowed because the object is decodable from storage",
+        ) from None  # fmt: skip
+    obj = kind.message()
+    obj.metadata.namespace, obj.metadata.name = namespace, name
+    return Stored(key, obj.SerializeToString(deterministic=True), version)
+
+
+async def _try(storage: SelectingStorage, key: Key) -> Version:
+    """Say what `_delete_unreadable` would."""
+    try:
+        found = await storage.get(key)
+    except Unreadable:
+        return Version(0)
+    if found is None:
+        raise KeyMissing(key)
+    raise KeyConflict(found)

@@ -1,18 +1,43 @@
-"""What is special about kinds of which a few lines say it; the others have a module each.
+"""What is special about kinds; Pods and PodTraces have a module each.
 
-Follows their `strategy.go` below upstream's `pkg/registry`.
+Follows their `strategy.go` below upstream's `pkg/registry`. A deletion makes a Namespace Terminating; the
+namespace controller empties it and then takes the entry out of spec.finalizers through the sub-resource
+`finalize`, and with the last one the namespace goes. PersistentVolumes and PersistentVolumeClaims begin as
+Pending, with the finalizers of `plugin/pkg/admission/storage/storageobjectinuseprotection`, which the
+controllers of `controller/volume_protection` take away again.
 """
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
 
 from google.protobuf.message import Message
 
 from apiserver.defaulting.objects import default_node_status
-from apiserver.registry.strategy import Strategy
+from apiserver.registry import metadata
+from apiserver.registry.strategy import M, Strategy, Subresource, copy_field
+from apiserver.validation import namespaces
+from apiserver.validation.place import find_violations
+from vaina.api.apps.v1 import deployment_pb2
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
+from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
-from vaina.api.core.v1 import config_pb2, event_pb2, limit_range_pb2, node_pb2, pod_pb2
+from vaina.api.core.v1 import (
+    config_pb2,
+    event_pb2,
+    limit_range_pb2,
+    namespace_pb2,
+    node_pb2,
+    persistent_volume_pb2,
+    pod_pb2,
+    replication_controller_pb2,
+)
+from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.storage.v1 import csi_driver_pb2, volume_attachment_pb2
+from vaina.clock import timestamp
+from vaina.objects.jobs import CONTROLLER_UID_LABEL, CONTROLLER_UID_LABELS, JOB_NAME_LABELS
 
 EVENT_TTL_SECONDS = 3600
 
@@ -114,3 +139,196 @@ class VolumeAttachmentStrategy(Strategy[volume_attachment_pb2.VolumeAttachment])
     kept_by_status: tuple[str, ...] = (
         "deletion_timestamp", "labels", "annotations", "finalizers", "owner_references",
     )  # fmt: skip
+
+
+class JobStrategy(Strategy[job_pb2.Job]):
+    """A Job leaves its Pods behind unless told otherwise: the default of batch/v1, kept for old clients."""
+
+    has_generation = True
+    propagation_policy = "Orphan"
+
+    def prepare_for_create(self, obj: job_pb2.Job, now: float) -> None:
+        super().prepare_for_create(obj, now)
+        labels = obj.spec.template.metadata.labels
+        takes_labels = not obj.metadata.labels
+        if not obj.spec.manual_selector:
+            self._select_own(obj)
+        if takes_labels:
+            # Those that were just made are among them: upstream's default (`SetDefaults_Job` in
+            # `pkg/apis/batch/v1/defaults.go`) does not copy the template's labels, it gives the Job the same
+            # map.
+            obj.metadata.labels.update(labels)
+        if obj.metadata.name:
+            self.name_known(obj)
+
+    def prepare_for_update(self, new: job_pb2.Job, old: job_pb2.Job) -> None:
+        super().prepare_for_update(new, old)
+        if not new.metadata.labels:
+            new.metadata.labels.update(new.spec.template.metadata.labels)
+
+    @staticmethod
+    def _select_own(obj: job_pb2.Job) -> None:
+        """Have the Job select the Pods with its uid. Labels that are given stay; validation checks them."""
+        labels = obj.spec.template.metadata.labels
+        for key in CONTROLLER_UID_LABELS:
+            if key not in labels:
+                labels[key] = obj.metadata.uid
+        if CONTROLLER_UID_LABEL not in obj.spec.selector.match_labels:
+            obj.spec.selector.match_labels[CONTROLLER_UID_LABEL] = obj.metadata.uid
+
+    def name_known(self, obj: job_pb2.Job) -> None:
+        if obj.spec.manual_selector:
+            return
+        labels, meta = obj.spec.template.metadata.labels, obj.metadata
+        # They are equal where the Job had none of its own: its template's have its uid by now.
+        takes_labels = meta.labels == labels
+        for key in JOB_NAME_LABELS:
+            # A generated name may be taken, and another one come.
+            ours = meta.generate_name and labels.get(key, "").startswith(meta.generate_name[:58])
+            if key not in labels or ours:
+                labels[key] = meta.name
+        if takes_labels:
+            meta.labels.update(labels)
+
+
+class CronJobStrategy(Strategy[job_pb2.CronJob]):
+    """The hooks."""
+
+    has_generation = True
+
+
+ACTIVE, TERMINATING = "Active", "Terminating"
+FINALIZER = "kubernetes"
+NAME_LABEL = "kubernetes.io/metadata.name"
+FINALIZE: Final = "finalize"
+
+
+def finalized(sent: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> namespace_pb2.Namespace:
+    """Return the stored Namespace with the finalizers that were sent (namespaceFinalizeStrategy)."""
+    new = namespace_pb2.Namespace()
+    new.CopyFrom(sent)
+    metadata.prepare_for_update(new.metadata, old.metadata)
+    new.metadata.resource_version = old.metadata.resource_version
+    new.metadata.labels[NAME_LABEL] = new.metadata.name
+    copy_field(new, old, "status")
+    return new
+
+
+class NamespaceStrategy(Strategy[namespace_pb2.Namespace]):
+    """The hooks."""
+
+    ends_in_two_steps = True
+    #: upstream's FinalizeREST has no Get, and so no patches
+    subresources: Mapping[str, Subresource[namespace_pb2.Namespace]] = {
+        FINALIZE: Subresource(finalized, partial(find_violations, namespaces.check_finalize), has_get=False)
+    }
+
+    def prepare_for_create(self, obj: namespace_pb2.Namespace, now: float) -> None:
+        """A new namespace is Active, and held until it is emptied."""
+        obj.ClearField("status")
+        obj.status.phase = ACTIVE
+        if FINALIZER not in obj.spec.finalizers:
+            obj.spec.finalizers.append(FINALIZER)
+        self.name_known(obj)
+
+    def name_known(self, obj: namespace_pb2.Namespace) -> None:
+        """The label by which selectors find a namespace always has its name."""
+        if obj.metadata.name:
+            obj.metadata.labels[NAME_LABEL] = obj.metadata.name
+
+    def prepare_for_update(self, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> None:
+        """An update changes metadata alone: what holds a namespace is taken out by `finalize`."""
+        copy_field(new, old, "status")
+        copy_field(new, old, "spec")
+        self.name_known(new)
+
+    def prepare_for_status_update(
+        self, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace, now: float
+    ) -> None:
+        """The label is there, whoever writes."""
+        self.name_known(new)
+
+    def mark_deleting(self, obj: namespace_pb2.Namespace) -> None:
+        """Show that nothing can be created in it any more."""
+        obj.status.phase = TERMINATING
+
+    def is_awaited(self, obj: namespace_pb2.Namespace) -> bool:
+        """A namespace is also held by spec.finalizers."""
+        return bool(obj.spec.finalizers)
+
+
+PENDING = "Pending"
+VOLUME_FINALIZER: Final = "kubernetes.io/pv-protection"
+_SINCE: Final = "last_phase_transition_time"
+CLAIM_FINALIZER: Final = "kubernetes.io/pvc-protection"
+
+
+class PersistentVolumeStrategy(Strategy[persistent_volume_pb2.PersistentVolume]):
+    """The hooks."""
+
+    def prepare_for_create(self, obj: persistent_volume_pb2.PersistentVolume, now: float) -> None:
+        """Nobody has claimed it yet."""
+        obj.ClearField("status")
+        obj.status.phase = PENDING
+        obj.status.last_phase_transition_time.CopyFrom(timestamp(int(now)))
+        _protect(obj.metadata, VOLUME_FINALIZER)
+
+    def prepare_for_status_update(
+        self,
+        new: persistent_volume_pb2.PersistentVolume,
+        old: persistent_volume_pb2.PersistentVolume,
+        now: float,
+    ) -> None:
+        """A phase says since when it is: now, if it is another one and the client says nothing newer."""
+        said = _transition(new)
+        if new.status.phase == old.status.phase:
+            if said is None:
+                copy_field(new.status, old.status, _SINCE)
+        elif said is None or said == _transition(old):
+            new.status.last_phase_transition_time.CopyFrom(timestamp(int(now)))
+
+
+class PersistentVolumeClaimStrategy(Strategy[persistent_volume_pb2.PersistentVolumeClaim]):
+    """The hooks."""
+
+    def prepare_for_create(self, obj: persistent_volume_pb2.PersistentVolumeClaim, now: float) -> None:
+        """It has no volume yet."""
+        obj.ClearField("status")
+        obj.status.phase = PENDING
+        _protect(obj.metadata, CLAIM_FINALIZER)
+
+
+def _transition(obj: persistent_volume_pb2.PersistentVolume) -> int | None:
+    """Return the second at which a volume came into its phase."""
+    return obj.status.last_phase_transition_time.seconds if obj.status.HasField(_SINCE) else None
+
+
+def _protect(meta: meta_pb2.ObjectMeta, finalizer: str) -> None:
+    if finalizer not in meta.finalizers:
+        meta.finalizers.append(finalizer)
+
+
+class ReplicasStrategy(Strategy[M]):
+    """The hooks, of either kind."""
+
+    has_generation = True
+
+
+class DeploymentStrategy(ReplicasStrategy[deployment_pb2.Deployment]):
+    """Annotations raise the generation, since ReplicaSets take them over; writes of the status keep the
+    labels.
+
+    Follows `pkg/registry/apps/deployment/strategy.go`.
+    """
+
+    kept_by_status: tuple[str, ...] = ("labels",)
+
+    def raises_generation(self, new: deployment_pb2.Deployment, old: deployment_pb2.Deployment) -> bool:
+        """Count annotations too."""
+        return super().raises_generation(new, old) or new.metadata.annotations != old.metadata.annotations
+
+
+class ReplicationControllerStrategy(ReplicasStrategy[replication_controller_pb2.ReplicationController]):
+    """A ReplicationController leaves its Pods behind unless told otherwise, as the default of v1."""
+
+    propagation_policy = "Orphan"

@@ -2,16 +2,20 @@
 
 A kind that needs nothing special uses `Strategy` as it is. What upstream calls PrepareForCreate,
 PrepareForUpdate, CheckGracefulDelete and so on is here; validation and defaulting have packages of their own.
+
+Which sub-resources a kind has follows apiserver `endpoints/installer.go`: each is served by those methods that
+its storage has, and a patch needs a Get and an Update (`pkg/registry/rest`, Patcher).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from vaina.errors import FieldError
+from vaina.errors import BadRequest, FieldError, MethodNotSupported, NotFound
+from vaina.kinds import Kind
 
 M = TypeVar("M", bound=Message)
 
@@ -122,3 +126,30 @@ def spec_bytes(obj: Message) -> bytes:
     """Return the spec in a form that can be compared; empty when the kind has none."""
     spec = getattr(obj, "spec", None)
     return b"" if spec is None else spec.SerializeToString(deterministic=True)
+
+
+STATUS: Final = "status"
+_SCALE: Final = "scale"
+
+
+def part_of(kind: Kind[M], strategy: Strategy[M], name: str) -> Subresource[M] | None:
+    """Return what a sub-resource but `status` changes; None: the object itself. Raises BadRequest, NotFound."""
+    if not name:
+        return None
+    found = strategy.subresources.get(name)
+    if found is not None:
+        return found
+    if name == _SCALE and kind.has_scale:
+        raise BadRequest(
+            'subresource: "scale" is a Scale, and has methods of its own: GetScale, UpdateScale, PatchScale'
+        )
+    raise NotFound("the server could not find the requested resource")
+
+
+def check_has_get(kind: Kind[Any], strategy: Strategy[Any], name: str) -> None:
+    """Refuse to read or patch what has no Get upstream. Raises BadRequest, NotFound, MethodNotSupported."""
+    if name == STATUS and kind.has_status:
+        return
+    part = part_of(kind, strategy, name)
+    if part is not None and not part.has_get:
+        raise MethodNotSupported("the server does not allow this method on the requested resource")

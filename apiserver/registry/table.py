@@ -4,29 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from apiserver.registry import strategies as by_kind
 from apiserver.registry.create.new import Prepare
 from apiserver.registry.create.pipeline import Preparer
-from apiserver.registry.jobs import CronJobStrategy, JobStrategy
-from apiserver.registry.namespaces import NamespaceStrategy
-from apiserver.registry.persistent_volumes import PersistentVolumeClaimStrategy, PersistentVolumeStrategy
 from apiserver.registry.pod_traces import PodTraceStrategy
 from apiserver.registry.pods import PodStrategy
-from apiserver.registry.replicas import DeploymentStrategy, ReplicasStrategy, ReplicationControllerStrategy
 from apiserver.registry.store import Store
-from apiserver.registry.strategies import (
-    AutoscalerStrategy,
-    CSIDriverStrategy,
-    EventStrategy,
-    LeaseStrategy,
-    LimitRangeStrategy,
-    NodeStrategy,
-    PodDisruptionBudgetStrategy,
-    PodTemplateStrategy,
-    PriorityClassStrategy,
-    SecretStrategy,
-    StorageDriverStrategy,
-    VolumeAttachmentStrategy,
-)
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.world import Observer, World
 from vaina.kinds import KINDS
@@ -34,30 +17,30 @@ from vaina.kinds import KINDS
 #: what is special about a kind, by its name; the others need nothing
 STRATEGIES: Mapping[str, Strategy[Any]] = {
     "Pod": PodStrategy(),
-    "Node": NodeStrategy(),
-    "Namespace": NamespaceStrategy(),
-    "Secret": SecretStrategy(),
-    "Event": EventStrategy(),
-    "Job": JobStrategy(),
-    "CronJob": CronJobStrategy(),
-    "HorizontalPodAutoscaler": AutoscalerStrategy(),
-    "Lease": LeaseStrategy(),
-    "LimitRange": LimitRangeStrategy(),
-    "PodDisruptionBudget": PodDisruptionBudgetStrategy(),
-    "PersistentVolume": PersistentVolumeStrategy(),
-    "PersistentVolumeClaim": PersistentVolumeClaimStrategy(),
-    "CSIDriver": CSIDriverStrategy(),
-    "CSINode": StorageDriverStrategy(),
-    "CSIStorageCapacity": StorageDriverStrategy(),
-    "VolumeAttachment": VolumeAttachmentStrategy(),
+    "Node": by_kind.NodeStrategy(),
+    "Namespace": by_kind.NamespaceStrategy(),
+    "Secret": by_kind.SecretStrategy(),
+    "Event": by_kind.EventStrategy(),
+    "Job": by_kind.JobStrategy(),
+    "CronJob": by_kind.CronJobStrategy(),
+    "HorizontalPodAutoscaler": by_kind.AutoscalerStrategy(),
+    "Lease": by_kind.LeaseStrategy(),
+    "LimitRange": by_kind.LimitRangeStrategy(),
+    "PodDisruptionBudget": by_kind.PodDisruptionBudgetStrategy(),
+    "PersistentVolume": by_kind.PersistentVolumeStrategy(),
+    "PersistentVolumeClaim": by_kind.PersistentVolumeClaimStrategy(),
+    "CSIDriver": by_kind.CSIDriverStrategy(),
+    "CSINode": by_kind.StorageDriverStrategy(),
+    "CSIStorageCapacity": by_kind.StorageDriverStrategy(),
+    "VolumeAttachment": by_kind.VolumeAttachmentStrategy(),
     "PodTrace": PodTraceStrategy(),
-    "PodTemplate": PodTemplateStrategy(),
-    "PriorityClass": PriorityClassStrategy(),
-    "ReplicaSet": ReplicasStrategy(),
-    "Deployment": DeploymentStrategy(),
-    "StatefulSet": ReplicasStrategy(),
-    "DaemonSet": ReplicasStrategy(),
-    "ReplicationController": ReplicationControllerStrategy(),
+    "PodTemplate": by_kind.PodTemplateStrategy(),
+    "PriorityClass": by_kind.PriorityClassStrategy(),
+    "ReplicaSet": by_kind.ReplicasStrategy(),
+    "Deployment": by_kind.DeploymentStrategy(),
+    "StatefulSet": by_kind.ReplicasStrategy(),
+    "DaemonSet": by_kind.ReplicasStrategy(),
+    "ReplicationController": by_kind.ReplicationControllerStrategy(),
 }
 
 Stores = Mapping[str, Store[Any]]

@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 from apiserver.admission.chain import Chain
 from apiserver.storage.interface import CONSISTENT, CachedStorage, Key, Page, Read, Version
-from apiserver.storage.outlet import Outlet
-from apiserver.storage.selection import Selection
+from apiserver.storage.selection import Outlet, Selection
 from apiserver.storage.watch_stream import WatchBatch
 from vaina.api.meta.v1 import meta_pb2
 from vaina.clock import Clock

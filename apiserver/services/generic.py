@@ -15,12 +15,12 @@ from apiserver.flowcontrol.control import check_unsent
 from apiserver.registry.changing import Edit
 from apiserver.registry.collection import delete_collection
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
-from apiserver.registry.namespaces import FINALIZE
 from apiserver.registry.options import ListOptions, WatchOptions
-from apiserver.registry.pod_subresources import EPHEMERAL_CONTAINERS, RESIZE
+from apiserver.registry.pods import EPHEMERAL_CONTAINERS, RESIZE
 from apiserver.registry.replicas import get_scale, patch_scale, update_scale
 from apiserver.registry.store import Deletion, Store
-from apiserver.registry.subresources import check_has_get
+from apiserver.registry.strategies import FINALIZE
+from apiserver.registry.strategy import check_has_get
 from apiserver.services.descriptors import service_descriptor
 from apiserver.services.requests import answer, context_of, delete_options, encode, object_of
 from apiserver.storage import codec
@@ -226,7 +226,7 @@ class _Verbs:
 
 
 class _CountedOutlet:
-    """The outlet of a stream as storage knows it (`apiserver.storage.outlet`)."""
+    """The outlet of a stream as storage knows it (`apiserver.storage.selection`)."""
 
     __slots__ = ("_on_batch", "_outlet", "on_idle")
 

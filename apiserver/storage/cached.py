@@ -1,6 +1,11 @@
 """Objects and events in the watch cache: their bytes, and what is derived from them when it is first needed.
 
 Pure. Hot: plain classes with slots (0.2 µs to make; a frozen dataclass 0.8).
+
+Whether a selection has an object is asked of each event, so what it asks is made ready once (`judge_of`). A
+selector that asks for nothing but indexed fields (`spec.nodeName!=`, a kubelet's `spec.nodeName=node-1`) is
+answered from the values that the index has anyway; only what other selectors ask for is read off the whole
+object (10 µs of a Pod).
 """
 
 from collections.abc import Callable, Mapping
@@ -8,6 +13,7 @@ from collections.abc import Callable, Mapping
 from apiserver.storage.codec import stamped_event_frame
 from apiserver.storage.interface import EventType, Stored, Version
 from apiserver.storage.resources import Resource
+from apiserver.storage.selection import Matcher, Selection
 
 _ADDED, _MODIFIED, _DELETED = EventType.ADDED, EventType.MODIFIED, EventType.DELETED
 
@@ -88,3 +94,72 @@ class CacheEvent:
         else:
             wires[kind] = wire
         return wire
+
+
+#: says whether an object is selected
+Judge = Callable[[Entry], bool]
+
+
+def judge_of(resource: Resource, selection: Selection) -> Judge:
+    """Return what says whether a selection of a kind has an object."""
+    key, labels, fields = selection.key, selection.labels, selection.fields
+    prefix = "" if selection.prefix == resource.prefix else selection.prefix
+    if key is None and not prefix and labels is None and fields is None:
+        return _everything
+    wanted = _of_index(resource, fields)
+    if key is None and not prefix and labels is None and wanted is not None and len(wanted) == 1:
+        return _by_one_field(*wanted[0])
+
+    has_labels = None if labels is None else _with_labels(labels)
+
+    def selects(entry: Entry) -> bool:
+        if key is not None and entry.stored.key != key:
+            return False
+        if prefix and not entry.stored.key.startswith(prefix):
+            return False
+        if wanted is not None:
+            values = entry.values
+            for place, value, is_equal in wanted:
+                if (values[place] == value) is not is_equal:
+                    return False
+        if has_labels is not None and not has_labels(entry.labels()):
+            return False
+        return wanted is not None or fields is None or fields.matches(entry.fields())
+
+    return selects
+
+
+def _with_labels(selector: Matcher) -> Callable[[Mapping[str, str]], bool]:
+    """Return what says whether a selector has labels; it remembers the last, which many objects share."""
+    last: Mapping[str, str] | None = None
+    answer = False
+
+    def matches(labels: Mapping[str, str]) -> bool:
+        nonlocal last, answer
+        if labels is not last:
+            last, answer = labels, selector.matches(labels)
+        return answer
+
+    return matches
+
+
+def _everything(_entry: Entry) -> bool:
+    return True
+
+
+def _by_one_field(place: int, value: str, is_equal: bool) -> Judge:
+    def selects(entry: Entry) -> bool:
+        return (entry.values[place] == value) is is_equal
+
+    return selects
+
+
+def _of_index(resource: Resource, fields: Matcher | None) -> list[tuple[int, str, bool]] | None:
+    """Return what a selector asks of indexed fields: place, value, equal or not. None: of others, too."""
+    requirements = getattr(fields, "requirements", None)
+    if not requirements:
+        return None
+    places = {name: place for place, name in enumerate(resource.index_fields)}
+    if any(name not in places for name, _, _ in requirements):
+        return None
+    return [(places[name], value, operator == "=") for name, operator, value in requirements]

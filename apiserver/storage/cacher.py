@@ -14,6 +14,7 @@ from contextlib import aclosing
 from random import Random
 
 from apiserver.storage import versions
+from apiserver.storage.cached import judge_of
 from apiserver.storage.fanout import QUEUE_CAPACITY
 from apiserver.storage.feed import CachedKind, Feed
 from apiserver.storage.freshness import Freshness
@@ -31,12 +32,10 @@ from apiserver.storage.interface import (
     Stored,
     Version,
 )
-from apiserver.storage.judging import judge_of
 from apiserver.storage.metrics import StorageMetrics
-from apiserver.storage.outlet import Outlet
 from apiserver.storage.paging import PageFiller, too_large
 from apiserver.storage.resources import Resource
-from apiserver.storage.selection import Selection
+from apiserver.storage.selection import Outlet, Selection
 from apiserver.storage.single_writes import SingleWrites
 from apiserver.storage.watch_stream import WatchBatch, WatchStream
 from vaina.clock import Clock

@@ -12,11 +12,10 @@ from random import Random
 import structlog
 
 from apiserver.storage import versions
-from apiserver.storage.cached import Entry
+from apiserver.storage.cached import Entry, judge_of
 from apiserver.storage.fanout import Fanout
 from apiserver.storage.freshness import Freshness
 from apiserver.storage.interface import EventType, Key, Storage, StorageEvent, Stored, Version
-from apiserver.storage.judging import judge_of
 from apiserver.storage.keys import REGISTRY
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.paging import too_large

@@ -8,13 +8,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
-from apiserver.storage.cached import CacheEvent
+from apiserver.storage.cached import CacheEvent, Judge, judge_of
 from apiserver.storage.codec import bookmark, event_frame, version_frame
 from apiserver.storage.interface import EventType, Version
-from apiserver.storage.judging import Judge, judge_of
-from apiserver.storage.outlet import Outlet
 from apiserver.storage.resources import Resource
-from apiserver.storage.selection import Selection
+from apiserver.storage.selection import Outlet, Selection
 
 #: A log of several watchers is looked through for what all have when it has so many events.
 _TIDY = 64

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, NewType, Protocol, TypeAlias
 
-from vaina.errors import ApiError, InternalError
+from vaina.errors import ApiError, InternalError, TooLarge
 
 #: /registry/pods/default/web-1
 Key = NewType("Key", str)
@@ -268,3 +268,14 @@ class Unreadable(InternalError):
 
 #: of one of many writes
 PutResult: TypeAlias = Stored | StorageError | ApiError
+
+
+#: etcd refuses requests over 1.5 MiB; the rest is for the keys, compares and frames
+MAX_BYTES = 1_500_000
+
+
+def oversize(key: Key, data: bytes) -> TooLarge | None:
+    """Return the refusal of an object that is too large; None when it can be stored."""
+    if len(data) + 3 * len(key) <= MAX_BYTES:
+        return None
+    return TooLarge(f"the object at {key} has {len(data)} bytes; at most {MAX_BYTES} can be stored")

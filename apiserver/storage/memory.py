@@ -30,10 +30,10 @@ from apiserver.storage.interface import (
     Stored,
     Unreadable,
     Version,
+    oversize,
 )
 from apiserver.storage.paging import page_of, too_large
 from apiserver.storage.single_writes import SingleWrites
-from apiserver.storage.sizes import oversize
 from vaina.clock import Clock, SystemClock
 from vaina.errors import Expired, TooLarge
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from apiserver.storage.groups import Group, Subscription
 from apiserver.storage.interface import Version
-from apiserver.storage.outlet import Outlet
+from apiserver.storage.selection import Outlet
 from apiserver.storage.watch_cache import WatchCache
 from vaina.clock import Clock
 

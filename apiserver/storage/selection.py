@@ -1,9 +1,9 @@
-"""What a list or a watch is about: a prefix, and selectors on labels and fields.
+"""What a list or a watch is about (a prefix, selectors on labels and fields), and where a watch's messages go.
 
 Pure. The selectors are those of `vaina.objects.selectors`; storage asks no more of them than `matches`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,3 +33,20 @@ class Selection:
     #: (field, value) when the field selector demands that an indexed field has this value: ("spec.nodeName",
     #: "node-1")
     index: tuple[str, str] | None = None
+
+
+class Outlet(Protocol):
+    """Of one stream. Owned by its event loop."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the last message is still on its way."""
+        ...
+
+    def send(self, message: bytes, events: int) -> None:
+        """Send a message with so many events; not while busy. Raises ApiError: the stream is to end with it."""
+        ...
+
+    def on_idle(self, callback: Callable[[], None]) -> None:
+        """Call back each time that a message is on its way and the next may follow."""
+        ...

@@ -9,16 +9,14 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
-from apiserver.storage.cached import Entry
+from apiserver.storage.cached import Entry, judge_of
 from apiserver.storage.codec import stamped_event_frame, version_frame
 from apiserver.storage.feed import CachedKind
 from apiserver.storage.groups import Item, Pending, Slice, Subscription, items_for
 from apiserver.storage.history import History
 from apiserver.storage.interface import EventType, Version
-from apiserver.storage.judging import judge_of
-from apiserver.storage.outlet import Outlet
 from apiserver.storage.pushing import BATCH_BYTES, BATCH_EVENTS, Pace, Pusher
-from apiserver.storage.selection import Selection
+from apiserver.storage.selection import Outlet, Selection
 from vaina.clock import Clock
 
 

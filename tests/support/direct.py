@@ -21,10 +21,9 @@ from apiserver.storage.interface import (
     Stored,
     Version,
 )
-from apiserver.storage.outlet import Outlet
 from apiserver.storage.paging import PageFiller
 from apiserver.storage.resources import resource_of
-from apiserver.storage.selection import Selection
+from apiserver.storage.selection import Outlet, Selection
 from apiserver.storage.watch_stream import WatchBatch
 from tests.support.frames import Frame
 from vaina.clock import Clock

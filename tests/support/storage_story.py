@@ -15,7 +15,7 @@ from itertools import count
 from random import Random
 from typing import Any, NamedTuple
 
-from apiserver.registry.selection import make_selection
+from apiserver.registry.options import make_selection
 from apiserver.registry.world import SelectingStorage
 from apiserver.storage import versions
 from apiserver.storage.interface import (

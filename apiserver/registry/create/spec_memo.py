@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from apiserver.admission.limit_ranger import LIMIT_RANGER_ANNOTATION
 from apiserver.registry.create.new import Preparation
-from apiserver.registry.label_keys import has_label_keys
+from apiserver.registry.pods import has_label_keys
 from apiserver.registry.strategy import Strategy
 from apiserver.validation import annotations, pods, warnings
 from apiserver.validation.place import Place, find_violations

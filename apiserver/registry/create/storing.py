@@ -2,22 +2,70 @@
 warnings and traces written.
 
 Called by `pipeline`. Follows apiserver `registry/generic/registry/store.go` (Create).
+
+A batch does what as many calls do, one after the other. Two of its objects affect each other when the first
+decides what the second is answered, or what it leaves of a quota for those behind it: then the second belongs
+to a later round (`rounds_of`). Most batches have one round.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from apiserver import refusals
 from apiserver.context import Context
 from apiserver.registry import metadata
 from apiserver.registry.create.new import New
-from apiserver.registry.create.rounds import Item, rounds_of
 from apiserver.registry.reading import Reader
 from apiserver.registry.strategy import M, Strategy
 from apiserver.registry.world import Observer, World
-from apiserver.storage.interface import KeyConflict, KeyExists, KeyMissing, Put, PutResult, Stored, Version
+from apiserver.storage.interface import (
+    Key,
+    KeyConflict,
+    KeyExists,
+    KeyMissing,
+    Put,
+    PutResult,
+    Stored,
+    Version,
+)
 from vaina.errors import ApiError, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests
 from vaina.kinds import Kind
+
+
+class RoundItem(NamedTuple):
+    """A create of a batch that was not refused yet."""
+
+    #: its place in the batch
+    place: int
+    key: Key
+    dry_run: bool
+    #: a quota counts it
+    counted: bool
+    #: the cache has an object of its name
+    taken: bool
+
+
+def rounds_of(items: Iterable[RoundItem]) -> list[list[int]]:
+    """Return the places of a batch in rounds: one is over before the next begins."""
+    rounds: list[list[int]] = [[]]
+    tried: dict[Key, bool] = {}
+    known = set[Key]()
+    for item in items:
+        before = tried.get(item.key)
+        if before is not None and (item.counted or item.dry_run or before):
+            rounds.append([])
+            tried = {}
+        rounds[-1].append(item.place)
+        tried[item.key] = tried.get(item.key, False) or item.dry_run
+        if item.counted and (item.taken or item.key in known):
+            # It is refused after it was charged: what it gives back must be there for the next.
+            rounds.append([])
+            tried = {}
+        if not item.dry_run:
+            known.add(item.key)
+    return [places for places in rounds if places]
+
 
 #: etcd's limit on a request, which is also Kubernetes' limit on an object
 MAX_OBJECT_BYTES = 1536 * 1024
@@ -63,10 +111,10 @@ class Storer(Reader[M]):
             await self._store_round(batch)
             return
 
-        def item(place: int) -> Item:
+        def item(place: int) -> RoundItem:
             new, key = batch[place], batch[place].put.key
             taken = counted[place] and self.storage.peek(key, Version(0)) is not None
-            return Item(place, key, new.ctx.dry_run, counted[place], taken)
+            return RoundItem(place, key, new.ctx.dry_run, counted[place], taken)
 
         for places in rounds_of(map(item, range(len(batch)))):
             charged = [batch[place] for place in places if counted[place]]

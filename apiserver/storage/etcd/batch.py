@@ -22,8 +22,7 @@ from typing import Any, Final, NamedTuple
 from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage.codec import encode_value
-from apiserver.storage.interface import Key
-from apiserver.storage.sizes import MAX_BYTES
+from apiserver.storage.interface import MAX_BYTES, Key
 
 #: An etcd that is started with --max-txn-ops=1024 takes so many, and a nested transaction for each; as it
 #: comes it takes 128 operations, of which one is the writer key's (decision 195). Positions go to 998.

@@ -1,4 +1,10 @@
-"""Calls to etcd over its raw gRPC stubs: channels, deadlines, metrics, and errors that mean something."""
+"""Calls to etcd over its raw gRPC stubs: channels, deadlines, metrics, and errors that mean something.
+
+The first member is asked until it fails, then the next one, round and round. A member that is cut off from the
+others still takes connections, so what counts is whether calls are answered. (etcd's own client spreads its
+calls over all members: client/v3 `internal/endpoint`, round robin. One slow member then slows a share of all
+calls.)
+"""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -8,14 +14,39 @@ from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
+import structlog
 from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 
 from apiserver.storage.etcd.failures import meaning
-from apiserver.storage.etcd.members import Rotation
 from apiserver.storage.metrics import StorageMetrics
 from vaina.clock import Clock
 from vaina.errors import Timeout, Unavailable
 from vaina.tasks import is_being_cancelled
+
+_log = structlog.get_logger()
+
+
+class Rotation:
+    """The member that is asked now, by its place in the configuration."""
+
+    def __init__(self, endpoints: tuple[str, ...]) -> None:
+        self._endpoints = endpoints
+        self.current = 0
+
+    def __len__(self) -> int:
+        return len(self._endpoints)
+
+    def failed(self, index: int, why: str) -> bool:
+        """Know that a member failed: if it is the one that is asked, ask the next one. Return whether it was."""
+        if index != self.current or len(self) == 1:
+            return False
+        self.current = (index + 1) % len(self)
+        _log.warning(
+            "etcd member failed, asking the next one",
+            endpoint=self._endpoints[index], next=self._endpoints[self.current], error=why,
+        )  # fmt: skip
+        return True
+
 
 #: Answers may be large (a batch with many refusals, a page of a list): no limit, or a committed batch would
 #: look lost. Watches and calls have connections of their own. etcd closes connections that ping more often

@@ -26,6 +26,7 @@ from apiserver.storage.etcd.leases import Leases, ttl_of
 from apiserver.storage.etcd.watcher import Watcher
 from apiserver.storage.interface import (
     CONSISTENT,
+    MAX_BYTES,
     Key,
     KeyConflict,
     KeyExists,
@@ -38,12 +39,12 @@ from apiserver.storage.interface import (
     Stored,
     Unreadable,
     Version,
+    oversize,
 )
 from apiserver.storage.keys import range_end
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.paging import PageFiller, too_large
 from apiserver.storage.single_writes import SingleWrites
-from apiserver.storage.sizes import MAX_BYTES, oversize
 from vaina.clock import Clock
 from vaina.errors import ApiError, Expired, Unavailable
 

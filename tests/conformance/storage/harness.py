@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from apiserver.registry.selection import make_selection
+from apiserver.registry.options import make_selection
 from apiserver.registry.world import SelectingStorage
 from apiserver.storage.interface import EventType, Key, Storage, StorageEvent, Stored, Version
 from apiserver.storage.selection import Selection

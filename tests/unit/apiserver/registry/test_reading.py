@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiserver.registry import paging
+from apiserver.registry import options
 from apiserver.storage.interface import Key, Version
 from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
 from vaina.client.resource import WatchBatch
@@ -39,7 +39,7 @@ async def api(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
 )
 def test_a_token_leads_back_to_where_it_was_made(name: str, version: int) -> None:
     key = Key(PREFIX + name)
-    assert paging.decode(PREFIX, paging.encode(PREFIX, key, version)) == (key, Version(version))
+    assert options.decode_token(PREFIX, options.encode_token(PREFIX, key, version)) == (key, Version(version))
 
 
 def _token(**values: object) -> str:
@@ -53,7 +53,7 @@ def _token(**values: object) -> str:
 )  # fmt: skip
 def test_a_token_that_is_none_of_ours_is_refused(token: str) -> None:
     with pytest.raises(BadRequest, match=r"^continue key is not valid: "):
-        paging.decode(PREFIX, token)
+        options.decode_token(PREFIX, token)
 
 
 async def _three(api: Harness) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from apiserver.registry.persistent_volumes import PersistentVolumeStrategy
 from apiserver.registry.status import merge_status
+from apiserver.registry.strategies import PersistentVolumeStrategy
 from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2
 from vaina.errors import BadRequest, Conflict

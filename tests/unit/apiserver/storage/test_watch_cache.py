@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from apiserver.storage import versions
-from apiserver.storage.cached import CacheEvent
+from apiserver.storage.cached import CacheEvent, judge_of
 from apiserver.storage.fanout import Fanout
 from apiserver.storage.groups import Subscription
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Version
-from apiserver.storage.judging import judge_of
 from apiserver.storage.resources import resource_of
 from apiserver.storage.selection import Selection
 from apiserver.storage.watch_cache import WatchCache

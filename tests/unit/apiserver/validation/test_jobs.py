@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.registry.jobs import JobStrategy
+from apiserver.registry.strategies import JobStrategy
 from apiserver.validation import validate_create, validate_status_update, validate_update, warnings_for
 from tests.unit.apiserver.validation.cases import Case, case, each, read_default, violations
 from vaina.kinds import CRON_JOB, JOB

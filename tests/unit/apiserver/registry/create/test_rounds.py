@@ -2,16 +2,16 @@
 
 import pytest
 
-from apiserver.registry.create.rounds import Item, rounds_of
+from apiserver.registry.create.storing import RoundItem, rounds_of
 from apiserver.storage.interface import Key
 
 
-def _items(words: str) -> list[Item]:
+def _items(words: str) -> list[RoundItem]:
     """Read a batch: a name, then `?` of what is only tried, `$` of what a quota counts, `!` of what was there
     before.
     """
     return [
-        Item(place, Key(word.rstrip("?$!")), "?" in word, "$" in word, "!" in word)
+        RoundItem(place, Key(word.rstrip("?$!")), "?" in word, "$" in word, "!" in word)
         for place, word in enumerate(words.split())
     ]
 
