@@ -4,8 +4,8 @@ Follows k8s.io/pod-security-admission `policy/check_*.go`, a function a file, wi
 changed between versions the function takes what changed as an argument; `levels` has the versions.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
@@ -15,6 +15,8 @@ from vaina.quoting import go_quote
 
 Container: TypeAlias = pod_pb2.Container | pod_pb2.EphemeralContainerCommon
 SecurityContext: TypeAlias = pod_pb2.SecurityContext | pod_pb2.PodSecurityContext
+Name = TypeVar("Name")
+T = TypeVar("T")
 
 _APPARMOR_ANNOTATION: Final = "container.apparmor.security.beta.kubernetes.io/"
 _SECCOMP_OF_POD: Final = "seccomp.security.alpha.kubernetes.io/pod"
@@ -77,20 +79,44 @@ def _plural(noun: str, items: Collection[str]) -> str:
     return noun if len(items) == 1 else f"{noun}s"
 
 
+def _asking(
+    named: Iterable[tuple[Name, T]], wrong_of: Callable[[T], Iterable[str]]
+) -> tuple[list[Name], list[str]]:
+    """Return the names of what asks for something wrong, and all that is asked for, in order."""
+    found = [(name, wrong) for name, part in named if (wrong := set(wrong_of(part)))]
+    return [name for name, _ in found], sorted({one for _, wrong in found for one in wrong})
+
+
+def _shown(names: Sequence[str | None]) -> list[str]:
+    """Return how owners of security contexts are named: `pod`, `container "a"`."""
+    named = [name for name in names if name is not None]
+    return [*(["pod"] if None in names else []), *([_named("container", named)] if named else [])]
+
+
 def _setters(pod: Subject, breaks: Callable[[SecurityContext], bool]) -> list[str]:
-    """Return who sets something wrong in a security context: `pod`, `container "a"`."""
-    wrong = [name for name, context in pod.contexts if breaks(context)]
-    named = [name for name in wrong if name is not None]
-    return [*(["pod"] if None in wrong else []), *([_named("container", named)] if named else [])]
+    """Return who sets something wrong in a security context."""
+    return _shown([name for name, context in pod.contexts if breaks(context)])
 
 
-def _containers_with(pod: Subject, breaks: Callable[[pod_pb2.SecurityContext], bool]) -> list[str]:
-    """Return the containers whose own security context breaks a rule."""
-    return [
-        name
-        for name, context in pod.contexts
-        if name is not None and isinstance(context, pod_pb2.SecurityContext) and breaks(context)
-    ]
+def _own_contexts(pod: Subject) -> Iterator[tuple[str, pod_pb2.SecurityContext]]:
+    """Yield the security contexts of containers, each with the container's name."""
+    for name, context in pod.contexts:
+        if name is not None and isinstance(context, pod_pb2.SecurityContext):
+            yield name, context
+
+
+def _wrong_profile(field: str) -> Callable[[SecurityContext], Sequence[str]]:
+    """Return what says which profile of a security context switches protection off."""
+
+    def wrong(context: SecurityContext) -> Sequence[str]:
+        profile = getattr(context, field).type
+        return [profile] if context.HasField(field) and profile not in _PROFILES else ()
+
+    return wrong
+
+
+def _added_but(allowed: Set[str]) -> Callable[[pod_pb2.SecurityContext], Set[str]]:
+    return lambda context: set(context.capabilities.add) - allowed
 
 
 def _containers_that(pod: Subject, breaks: Callable[[Container], bool]) -> list[str]:
@@ -102,16 +128,8 @@ def _containers_that(pod: Subject, breaks: Callable[[Container], bool]) -> list[
 
 def app_armor_profile(pod: Subject) -> Violation | None:
     """The default AppArmor profile must not be switched off."""
-    values: set[str] = set()
-
-    def breaks(context: SecurityContext) -> bool:
-        profile = context.app_armor_profile.type
-        wrong = context.HasField("app_armor_profile") and profile not in _PROFILES
-        if wrong:
-            values.add(profile)
-        return wrong
-
-    setters = _setters(pod, breaks)
+    names, values = _asking(pod.contexts, _wrong_profile("app_armor_profile"))
+    setters = _shown(names)
     annotations = sorted(
         f"{key}={go_quote(value)}"
         for key, value in pod.annotations.items()
@@ -119,7 +137,7 @@ def app_armor_profile(pod: Subject) -> Violation | None:
         and value not in ("", "runtime/default")
         and not value.startswith("localhost/")
     )
-    shown = [*sorted(values), *annotations]
+    shown = [*values, *annotations]
     if annotations:
         setters.append(_plural("annotation", annotations))
     if not setters:
@@ -132,17 +150,10 @@ def app_armor_profile(pod: Subject) -> Violation | None:
 
 def capabilities_baseline(pod: Subject) -> Violation | None:
     """No capability may be added that a container does not have by default."""
-    added: set[str] = set()
-
-    def breaks(context: pod_pb2.SecurityContext) -> bool:
-        wrong = set(context.capabilities.add) - _CAPABILITIES
-        added.update(wrong)
-        return bool(wrong)
-
-    wrong = _containers_with(pod, breaks)
+    wrong, added = _asking(_own_contexts(pod), _added_but(_CAPABILITIES))
     if not wrong:
         return None
-    what = f"must not include {_quoted(sorted(added))} in securityContext.capabilities.add"
+    what = f"must not include {_quoted(added)} in securityContext.capabilities.add"
     return Violation("non-default capabilities", f"{_named('container', wrong)} {what}")
 
 
@@ -165,18 +176,14 @@ def host_path_volumes(pod: Subject) -> Violation | None:
 
 def host_ports(pod: Subject) -> Violation | None:
     """No port of the node may be taken."""
-    ports: set[str] = set()
-
-    def breaks(container: Container) -> bool:
-        taken = {str(port.host_port) for port in container.ports if port.host_port}
-        ports.update(taken)
-        return bool(taken)
-
-    wrong = _containers_that(pod, breaks)
+    wrong, ports = _asking(
+        ((container.name, container.ports) for container in pod.containers),
+        lambda listed: [str(port.host_port) for port in listed if port.host_port],
+    )
     if not wrong:
         return None
     use, which = "uses" if len(wrong) == 1 else "use", _plural("hostPort", ports)
-    return Violation("hostPort", f"{_named('container', wrong)} {use} {which} {', '.join(sorted(ports))}")
+    return Violation("hostPort", f"{_named('container', wrong)} {use} {which} {', '.join(ports)}")
 
 
 def host_probes_and_host_lifecycle(pod: Subject) -> Violation | None:
@@ -201,7 +208,7 @@ def host_probes_and_host_lifecycle(pod: Subject) -> Violation | None:
 
 def privileged(pod: Subject) -> Violation | None:
     """No container may be privileged."""
-    wrong = _containers_with(pod, lambda context: context.privileged)
+    wrong = [name for name, context in _own_contexts(pod) if context.privileged]
     if not wrong:
         return None
     return Violation(
@@ -211,18 +218,15 @@ def privileged(pod: Subject) -> Violation | None:
 
 def proc_mount(pod: Subject) -> Violation | None:
     """What is masked in /proc must stay masked."""
-    types: set[str] = set()
-
-    def breaks(context: pod_pb2.SecurityContext) -> bool:
-        wrong = context.HasField("proc_mount") and context.proc_mount != "Default"
-        if wrong:
-            types.add(context.proc_mount)
-        return wrong
-
-    wrong = _containers_with(pod, breaks)
+    wrong, types = _asking(
+        _own_contexts(pod),
+        lambda context: (
+            [context.proc_mount] if context.HasField("proc_mount") and context.proc_mount != "Default" else ()
+        ),
+    )
     if not wrong:
         return None
-    what = f"must not set securityContext.procMount to {_quoted(sorted(types))}"
+    what = f"must not set securityContext.procMount to {_quoted(types)}"
     return Violation("procMount", f"{_named('container', wrong)} {what}")
 
 
@@ -269,20 +273,11 @@ def seccomp_annotations(pod: Subject) -> Violation | None:
 
 def seccomp_profile_baseline(pod: Subject) -> Violation | None:
     """Seccomp must not be switched off."""
-    values: set[str] = set()
-
-    def breaks(context: SecurityContext) -> bool:
-        profile = context.seccomp_profile.type
-        wrong = context.HasField("seccomp_profile") and profile not in _PROFILES
-        if wrong:
-            values.add(profile)
-        return wrong
-
-    setters = _setters(pod, breaks)
-    if not setters:
+    names, values = _asking(pod.contexts, _wrong_profile("seccomp_profile"))
+    if not names:
         return None
-    what = f"must not set securityContext.seccompProfile.type to {_quoted(sorted(values))}"
-    return Violation("seccompProfile", f"{' and '.join(setters)} {what}")
+    what = f"must not set securityContext.seccompProfile.type to {_quoted(values)}"
+    return Violation("seccompProfile", f"{' and '.join(_shown(names))} {what}")
 
 
 def sysctls(allowed: Collection[str]) -> Check:
@@ -326,18 +321,11 @@ def capabilities_restricted(pod: Subject) -> Violation | None:
     keeping = _containers_that(
         pod, lambda container: "ALL" not in container.security_context.capabilities.drop
     )
-    added: set[str] = set()
-
-    def adds(context: pod_pb2.SecurityContext) -> bool:
-        wrong = set(context.capabilities.add) - {"NET_BIND_SERVICE"}
-        added.update(wrong)
-        return bool(wrong)
-
-    adding, details = _containers_with(pod, adds), list[str]()
+    (adding, added), details = _asking(_own_contexts(pod), _added_but({"NET_BIND_SERVICE"})), list[str]()
     if keeping:
         details.append(f'{_named("container", keeping)} must set securityContext.capabilities.drop=["ALL"]')
     if adding:
-        what = f"must not include {_quoted(sorted(added))} in securityContext.capabilities.add"
+        what = f"must not include {_quoted(added)} in securityContext.capabilities.add"
         details.append(f"{_named('container', adding)} {what}")
     return Violation("unrestricted capabilities", "; ".join(details)) if details else None
 
