@@ -55,7 +55,6 @@ class Attributes:
         return self.name or ("" if obj is None else obj.metadata.generate_name)
 
     def forbidden(self, why: str) -> Forbidden:
-        """Return the refusal of the request."""
         return refusals.forbidden(self.kind, self.shown_name, why)
 
 

@@ -60,7 +60,6 @@ class Followed(Generic[M]):
         return None if stored is None else self.parse(stored)
 
     def parse(self, stored: Stored) -> M:
-        """Return the object in stored bytes, with its version."""
         known = self._parsed.get(stored.key)
         if known is not None and known[0] == stored.version:
             return known[1]

@@ -34,12 +34,7 @@ class NamespaceLifecycle:
     ignores_names = True
 
     def __init__(self, storage: CachedStorage, create_namespace: Callable[[str], Awaitable[None]]) -> None:
-        """Make the plugin.
-
-        Args:
-            storage: where namespaces are looked up.
-            create_namespace: makes a system namespace that is missing.
-        """
+        """Make the plugin; `create_namespace` makes a system namespace that is missing."""
         self._storage = storage
         self._create_namespace = create_namespace
         #: namespaces as they were seen to be active: saves reading them for every object

@@ -51,12 +51,7 @@ class Outcome:
 
 
 def evaluate(quota: Quota, demands: Sequence[Demand]) -> Outcome:
-    """Judge demands one after the other: what one takes, the next has no more.
-
-    Args:
-        quota: as it is stored.
-        demands: new objects of its namespace.
-    """
+    """Judge demands one after the other: what one takes, the next has no more."""
     hard, before = amounts.read(quota.status.hard), amounts.read(quota.status.used)
     used: Amounts = before
     verdicts: list[Verdict] = []

@@ -90,7 +90,6 @@ class ResourceQuotas:
             attributes.checks.append(_Growth(self, attributes, quotas).check)
 
     def usage(self, kind: Kind[Any], obj: Any) -> Amounts:
-        """Return what an object takes now."""
         return usage_of(kind, obj, self._clock.now())
 
     async def counts(self, attributes: Attributes) -> bool:

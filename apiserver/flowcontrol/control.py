@@ -110,11 +110,9 @@ class FlowControl:
         self.metrics = FlowMetrics(self._counts, seats, self._totals)
 
     def wrap(self, handlers: Mapping[str, Method]) -> dict[str, Method]:
-        """Return the handlers with their limits."""
         return {path: self.limited(path, method) for path, method in handlers.items()}
 
     def limited(self, path: str, method: Method) -> Method:
-        """Return a method with its limits."""
         if method.kind is UNARY:
             return Method(UNARY, self._unary(path, method))
         return Method(method.kind, self._stream(path, method))

@@ -66,7 +66,6 @@ class _Turns(Generic[T]):
         self._numbers = 0
 
     def place(self, name: str, tag: float) -> tuple[float, int, str]:
-        """Put a line in its place."""
         self._numbers += 1
         entry = (tag, self._numbers, name)
         self.order.add(entry)

@@ -44,7 +44,6 @@ class Level:
     room: int
 
     def seats(self, request_kind: str) -> int:
-        """Return the seats of a kind of requests."""
         return self.mutating if request_kind == MUTATING else self.read_only
 
 
@@ -71,7 +70,6 @@ class Schema:
     methods: frozenset[str] = frozenset()
 
     def matches(self, user: User, service: str, method: str) -> bool:
-        """Say whether a call belongs here."""
         return (
             user.name in self.users
             or not self.groups.isdisjoint(user.groups)

@@ -49,12 +49,10 @@ class Counts:
     wait_seconds: float = 0.0
 
     def waited(self, seconds: float) -> None:
-        """A request was executed after it had waited."""
         self.waits[bisect_left(WAIT_BUCKETS, seconds)] += 1
         self.wait_seconds += seconds
 
     def reject(self, reason: str) -> None:
-        """A request was refused."""
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
 
 

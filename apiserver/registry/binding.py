@@ -33,7 +33,6 @@ class Binder:
         self._pods, self._nodes = pods, nodes
 
     def decode(self, stored: Stored) -> pod_pb2.Pod:
-        """Return the Pod that was bound."""
         return self._pods.decode(stored)
 
     async def bind_all(
@@ -67,14 +66,7 @@ class Binder:
 def _edit_of(
     ctx: Context, binding: pod_pb2.Binding, scheduled: pod_pb2.PodCondition, missing: dict[str, ApiError]
 ) -> Edit[pod_pb2.Pod]:
-    """Return how a Pod gets its node. Raises Invalid, BadRequest, and what `missing` says of the node.
-
-    Args:
-        ctx: of the request.
-        binding: of the Pod.
-        scheduled: the condition of a Pod that is bound now.
-        missing: why nodes cannot be bound to, by name.
-    """
+    """Return how a Pod gets its node. Raises Invalid, BadRequest, and what `missing` says of the node."""
     meta, target = binding.metadata, binding.target
     node, annotations = target.name, meta.annotations
     errors = []

@@ -76,7 +76,6 @@ def merge_reports(trace: trace_pb2.PodTrace, reports: Iterable[StepReport]) -> N
 
 
 def _merge_wait(trace: trace_pb2.PodTrace, wait: trace_pb2.StepRecord) -> None:
-    """Add a wait, or the end of one that was begun."""
     for known in trace.status.waits:
         if _same_wait(known, wait):
             known.CopyFrom(wait)

@@ -59,11 +59,9 @@ class Reader(Generic[M]):
         return self.storage.peek(self.key(namespace, name), Version(0))
 
     async def give_way(self) -> None:
-        """Let others have their turn."""
         await self._world.clock.sleep(0)
 
     def now(self) -> float:
-        """Return seconds since the epoch."""
         return self._world.clock.now()
 
     def decode(self, stored: Stored) -> M:
@@ -107,7 +105,6 @@ class Reader(Generic[M]):
         return ListResult(page.items, page.version, token, remaining, page.unreadable)
 
     async def list_all(self, options: ListOptions) -> Sequence[M]:
-        """Return all selected objects, parsed, page by page."""
         found = []
         while True:
             page = await self.list(options)

@@ -35,16 +35,10 @@ def take_status(new: Message, sent: Message, strategy: Strategy[Any]) -> None:
 
 
 def merge_status(new: Message, sent: Message, mask: Sequence[str], now: Timestamp) -> None:
-    """Bring the named fields of the sent status into `new`, the object as it is stored, in place.
+    """Bring the fields of the sent status that `mask` names (snake_case) into the stored object `new`, in place.
 
-    Args:
-        new: as it is stored.
-        sent: by the client.
-        mask: names of fields of status, in snake_case. A named field that is unset in `sent` is cleared.
-        now: the transition time of conditions that changed and say no time.
-
-    Raises:
-        BadRequest: the status has no such field.
+    A named field that is unset in `sent` is cleared. `now` is the transition time of conditions that changed
+    and say no time. Raises BadRequest when the status has no such field.
     """
     target: Any = new.status  # type: ignore[attr-defined]  # only kinds that have one
     source: Any = sent.status  # type: ignore[attr-defined]  # only kinds that have one
@@ -87,7 +81,6 @@ def merge_conditions(current: Any, sent: Any, now: Timestamp) -> None:
 
 
 def _has_amounts(field: Any) -> bool:
-    """Say whether a field is a list of resources: their amounts, by name."""
     entry = field.message_type
     if entry is None or not entry.GetOptions().map_entry:
         return False

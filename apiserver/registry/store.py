@@ -229,7 +229,6 @@ class Store(Changer[M]):
     # -- shared
 
     def _prepare_update(self, ctx: Context, new: Any, old: Any, checks: Checks) -> M:
-        """Complete, default and validate the new state of an object."""
         metadata.prepare_for_update(new.metadata, old.metadata)
         default(self.kind, new)
         self.strategy.prepare_for_update(new, old)
@@ -247,7 +246,6 @@ class Store(Changer[M]):
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
     def _prepare_part(self, part: Subresource[M], sent: M, old: Any, checks: Checks) -> M:
-        """Complete, default and validate what a sub-resource makes of an object."""
         new: Any = part.prepare(sent, old)
         default(self.kind, new)
         normalise(new)

@@ -249,7 +249,6 @@ class NamespaceStrategy(Strategy[namespace_pb2.Namespace]):
         self.name_known(new)
 
     def mark_deleting(self, obj: namespace_pb2.Namespace) -> None:
-        """Show that nothing can be created in it any more."""
         obj.status.phase = TERMINATING
 
     def is_awaited(self, obj: namespace_pb2.Namespace) -> bool:
@@ -324,7 +323,6 @@ class DeploymentStrategy(ReplicasStrategy[deployment_pb2.Deployment]):
     kept_by_status: tuple[str, ...] = ("labels",)
 
     def raises_generation(self, new: deployment_pb2.Deployment, old: deployment_pb2.Deployment) -> bool:
-        """Count annotations too."""
         return super().raises_generation(new, old) or new.metadata.annotations != old.metadata.annotations
 
 

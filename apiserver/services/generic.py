@@ -236,7 +236,6 @@ class _CountedOutlet:
 
     @property
     def is_busy(self) -> bool:
-        """Whether the last message is still on its way."""
         return self._outlet.is_busy
 
     def send(self, message: bytes, events: int) -> None:

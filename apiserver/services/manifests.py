@@ -150,7 +150,6 @@ async def _apply_one(
 
 
 def _with_warnings(ctx: Context, warnings: list[str]) -> Context:
-    """Warnings belong to a document, not to the call."""
     return replace(ctx, warn=once(warnings))
 
 

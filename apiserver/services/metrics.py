@@ -64,7 +64,6 @@ class Labels:
     scope: str
 
     def of(self, scope: str) -> tuple[str, ...]:
-        """Return the values of _LABELS."""
         return (self.verb, *self.gvr, self.subresource, scope, "apiserver")
 
     def scope_of(self, request: object) -> str:
@@ -111,7 +110,6 @@ class RequestMetrics:
         )  # fmt: skip
 
     def wrap(self, handlers: Mapping[str, Method]) -> dict[str, Method]:
-        """Return the handlers, counted."""
         kinds = {kind.service: kind for kind in KINDS}
         wrapped: dict[str, Method] = {}
         for path, method in handlers.items():
@@ -124,7 +122,6 @@ class RequestMetrics:
         return wrapped
 
     def watch_observer(self, kind: Kind[Any]) -> "WatchObserver":
-        """Return what a kind's watches tell of the batches they send."""
         gvr = (kind.group, kind.version, kind.plural)
         return WatchObserver(self.watch_events.labels(*gvr), self.watch_sizes.labels(*gvr))
 

@@ -76,17 +76,14 @@ class Cacher(SingleWrites):
         self._history = History(storage, self._feed.kind_of, self._metrics)
 
     async def run(self) -> None:
-        """Keep the cache filled, and send bookmarks, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feed.run())
             tasks.create_task(self._send_bookmarks())
 
     async def wait_ready(self) -> None:
-        """Return when the cache is filled."""
         await self._feed.filled.wait()
 
     def object_count(self, prefix: Key) -> int:
-        """Return how many objects of a kind the cache has."""
         kind = self._feed.kind_of(prefix)
         return 0 if kind is None else len(kind.cache)
 
@@ -113,14 +110,12 @@ class Cacher(SingleWrites):
         return await self._storage.guaranteed_update(key, change, hint=hint)
 
     def peek(self, key: Key, at_least: Version) -> Stored | None:
-        """Return what the cache has, if it is as new as a version; None: ask `get`."""
         kind = self._feed.kind_of(key)
         if kind is None or not self._feed.filled.is_set() or self._freshness.version < at_least:
             return None
         return kind.cache.get(key)
 
     def changed(self, prefix: Key) -> Version | None:
-        """Return the version since which nothing of a kind has changed in the cache; None: it is not known."""
         kind = self._feed.kinds.get(prefix)
         return kind.cache.changed if kind is not None and self._feed.filled.is_set() else None
 

@@ -44,7 +44,6 @@ class Fanout:
                 yield from group
 
     def attach(self, selection: Selection, *, bookmarks: bool) -> Subscription:
-        """Add a watcher; it gets every event that is published from now on."""
         place = self._place(selection)
         groups = self._places.setdefault(place, {})
         group = groups.get(selection)
@@ -56,7 +55,6 @@ class Fanout:
         return group.join(bookmarks=bookmarks)
 
     def detach(self, subscription: Subscription) -> None:
-        """Remove a watcher."""
         group = subscription.group
         group.leave(subscription)
         place = self._place(group.selection)

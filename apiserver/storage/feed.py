@@ -102,7 +102,6 @@ class Feed:
         return found
 
     async def run(self) -> None:
-        """Keep the caches filled until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_for_ever())
             tasks.create_task(self._ask_for_progress())

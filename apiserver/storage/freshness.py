@@ -51,7 +51,6 @@ class Freshness:
         self._waiters = []
 
     def reach(self, version: Version) -> None:
-        """Know that the cache has reached a version."""
         self.version = version
         while self._waiters and self._waiters[0][0] <= version:
             _, _, future = heapq.heappop(self._waiters)

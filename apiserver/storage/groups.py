@@ -32,7 +32,6 @@ class Pending:
 
     @property
     def size(self) -> int:
-        """Bytes of the object."""
         return 0 if self.event is None else self.event.size
 
     @property
@@ -146,17 +145,14 @@ class Group:
 
     @property
     def kept(self) -> int:
-        """How many events the log has."""
         return len(self._log)
 
     def join(self, *, bookmarks: bool) -> "Subscription":
-        """Add a watcher; it gets every event that is appended from now on."""
         subscription = Subscription(self, bookmarks=bookmarks)
         self._watchers[id(subscription)] = subscription
         return subscription
 
     def leave(self, subscription: "Subscription") -> None:
-        """Remove a watcher, if it is there."""
         self._watchers.pop(id(subscription), None)
         self._waiting.pop(id(subscription), None)
 
@@ -258,12 +254,10 @@ class Subscription:
 
     @property
     def group(self) -> Group:
-        """The watchers of the same selection."""
         return self._group
 
     @property
     def has_more(self) -> bool:
-        """Whether there is something to take."""
         return not self.is_cut and (self._mark is not None or self._group.end > self.place)
 
     def mark(self, version: Version) -> None:

@@ -86,11 +86,9 @@ class StorageMetrics:
         )
 
     def etcd_done(self, operation: str, seconds: float) -> None:
-        """Count a request that was answered."""
         self._requests.labels(operation).inc()
         self._duration.labels(operation).observe(seconds)
 
     def etcd_failed(self, operation: str, seconds: float) -> None:
-        """Count a request that failed."""
         self.etcd_done(operation, seconds)
         self._errors.labels(operation).inc()

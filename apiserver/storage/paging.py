@@ -47,7 +47,6 @@ class PageFiller:
 
     @property
     def is_full(self) -> bool:
-        """Whether the page has as many objects as were asked for."""
         return bool(self._limit) and len(self.items) >= self._limit
 
     def add(self, item: Stored) -> bool:

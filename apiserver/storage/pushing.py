@@ -54,7 +54,6 @@ class Pace:
         return max(0.0, (1 - self._allowance) / rate)
 
     def sent(self) -> None:
-        """A message went out."""
         self._allowance -= 1
 
 
@@ -110,7 +109,6 @@ class Pusher:
             loop.call_soon(self._begin)
 
     def version(self) -> Version:
-        """Return where the cache is."""
         return self._cache.version
 
     def _begin(self) -> None:
@@ -148,11 +146,9 @@ class _Member:
 
     @property
     def has_more(self) -> bool:
-        """Whether there is something to send, and it can be sent."""
         return not self._outlet.is_busy and self._subscription.has_more
 
     def push(self) -> None:
-        """Send what is next, if it can be sent."""
         subscription = self._subscription
         if self.is_gone or subscription.is_cut or not self.has_more:
             return

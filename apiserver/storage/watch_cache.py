@@ -118,7 +118,6 @@ class WatchCache:
         return applied
 
     def advance(self, version: Version) -> None:
-        """Know that nothing else happened up to a version."""
         self.version = max(self.version, version)
 
     def unreadable_below(self, prefix: Key) -> list[Key]:
@@ -126,7 +125,6 @@ class WatchCache:
         return sorted(key for key in self.unreadable if key.startswith(prefix))
 
     def get(self, key: Key) -> Stored | None:
-        """Return an object."""
         entry: Entry | None = self._entries.get(key)
         return None if entry is None else entry.stored
 
@@ -145,7 +143,6 @@ class WatchCache:
         return [entries[key] for key in keys_below(entries, selection.prefix, after)]
 
     def count(self, prefix: Key, after: Key) -> int:
-        """Return how many objects there are below a prefix after a key."""
         return sum(1 for _ in keys_below(self._entries, prefix, after))
 
     def events_since(self, version: Version) -> Sequence[CacheEvent] | None:

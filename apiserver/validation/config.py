@@ -63,7 +63,6 @@ def check_secret(root: Place, new: Secret) -> None:
 
 
 def _check_type(root: Place, secret: Secret) -> None:
-    """Check that a Secret has what its type promises."""
     match secret.type:
         case "kubernetes.io/service-account-token":
             if not secret.metadata.annotations.get(_ACCOUNT_NAME):

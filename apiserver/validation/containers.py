@@ -80,7 +80,6 @@ def _check_common(path: Place, container: AnyContainer, scope: Scope) -> None:
 
 
 def _check_lists(path: Place, container: AnyContainer, scope: Scope) -> None:
-    """Check ports, environment, mounts and devices."""
     if container.ports:
         probes.check_ports(path.child("ports"), container.ports)
     if container.env:
@@ -114,7 +113,6 @@ def _check_resize(
 
 
 def _check_hooks_and_probes(path: Place, container: pod_pb2.Container, scope: Scope) -> None:
-    """Check what regular containers and sidecars may have."""
     grace = scope.grace_seconds
     if container.HasField("lifecycle"):
         probes.check_lifecycle(path.child("lifecycle"), container.lifecycle, grace, scope.os)

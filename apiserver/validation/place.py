@@ -123,7 +123,6 @@ class Place(Path):
         seen.add(value)
 
     def check_non_negative(self, value: int) -> None:
-        """Report a negative number."""
         if value < 0:
             self.invalid(value, NEGATIVE)
 

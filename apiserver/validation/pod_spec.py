@@ -227,7 +227,6 @@ def _check_searches(path: Place, searches: list[str]) -> None:
 
 
 def _check_host_aliases(path: Place, aliases: Iterable[pod_pb2.HostAlias]) -> None:
-    """Check lines for /etc/hosts."""
     for index, alias in enumerate(aliases):
         path.index(index).child("ip").check_value(alias.ip, names.ip)
         for position, name in enumerate(alias.hostnames):
@@ -235,7 +234,6 @@ def _check_host_aliases(path: Place, aliases: Iterable[pod_pb2.HostAlias]) -> No
 
 
 def _check_names(path: Place, spec: pod_pb2.PodSpec) -> None:
-    """Check the host name and subdomain that a Pod asks for."""
     if spec.hostname:
         path.child("hostname").check_value(spec.hostname, names.dns_1123_label)
     if spec.subdomain:

@@ -180,7 +180,6 @@ _NO_CONTAINER: Final = "must match the name of an entry in spec.initContainers.n
 
 
 def _check_containers(path: Place, pod: pod_pb2.Pod) -> None:
-    """Check the status of a Pod; `path` is its status."""
     status, spec = pod.status, pod.spec
     if status.HasField("extended_resource_claim_status"):
         _check_extended(path.child("extendedResourceClaimStatus"), pod)

@@ -99,7 +99,6 @@ def _check_container(
 
 
 def _rest(container: pod_pb2.Container) -> pod_pb2.Container:
-    """Return all of a container that a resize leaves as it is."""
     rest = pod_pb2.Container()
     rest.CopyFrom(container)
     rest.ClearField("resize_policy")

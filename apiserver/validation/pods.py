@@ -148,7 +148,6 @@ def _check_gates(path: Place, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> Non
 
 
 def _check_rest(path: Place, new: pod_pb2.PodSpec, old: pod_pb2.PodSpec) -> None:
-    """Check that nothing else differs."""
     rest = pod_pb2.PodSpec()
     rest.CopyFrom(new)
     for field in ("containers", "init_containers"):

@@ -298,7 +298,6 @@ def check_volumes(path: Place, volumes: Iterable[volume_pb2.Volume], pod_name: s
 
 
 def _claims_made(volumes: Sequence[volume_pb2.Volume], pod_name: str) -> set[str]:
-    """Return the names of the claims that the Pod's ephemeral volumes will have."""
     if not pod_name:
         return set()
     return {f"{pod_name}-{volume.name}" for volume in volumes if volume.volume_source.HasField("ephemeral")}

@@ -189,7 +189,6 @@ def _duplicates(path: Place, spec: pod_pb2.PodSpec) -> Iterator[str]:
 
 
 def _fractions(path: Place, lists: dict[str, Quantities]) -> Iterator[str]:
-    """Warn of parts of bytes."""
     for side, amounts in lists.items():
         for name in _BYTES:
             if name not in amounts:

@@ -64,12 +64,7 @@ PRIVILEGED: Final = Policy(*(LevelVersion(Level.PRIVILEGED),) * 3)
 
 
 def policy_of(labels: Mapping[str, str], defaults: Policy) -> tuple[Policy, list[FieldError]]:
-    """Return the policy of a namespace, and what is wrong with its labels.
-
-    Args:
-        labels: of the namespace.
-        defaults: what holds for a mode that no label names.
-    """
+    """Return the policy of a namespace by its labels, and what is wrong with them."""
     errors: list[FieldError] = []
     modes = dict[str, LevelVersion]()
     for mode, default in zip(Policy._fields, defaults, strict=True):

@@ -35,7 +35,6 @@ class PodSecurityMetrics:
         self._found: dict[tuple[str, ...], Counter] = {}
 
     def evaluated(self, attributes: Attributes, mode: str, asked: LevelVersion, *, allowed: bool) -> None:
-        """A Pod or a template was looked at."""
         labels = (
             "allow" if allowed else "deny", asked.level.name.lower(), _version(asked), mode, *_request(attributes)
         )  # fmt: skip
@@ -45,11 +44,9 @@ class PodSecurityMetrics:
         counter.inc()
 
     def exempted(self, attributes: Attributes) -> None:
-        """A request was let through because of its namespace."""
         self._exemptions.labels(*_request(attributes)).inc()
 
     def failed(self, attributes: Attributes) -> None:
-        """The labels of a namespace could not be read."""
         self._errors.labels("false", *_request(attributes)).inc()
 
 

@@ -56,15 +56,7 @@ class PodSecurity:
         exempt: Collection[str] = (),
         metrics: PodSecurityMetrics | None = None,
     ) -> None:
-        """Make the plugin.
-
-        Args:
-            storage: where namespaces and their Pods are looked up.
-            clock: bounds the look at the Pods of a namespace.
-            defaults: what holds for a mode that no label of a namespace names.
-            exempt: namespaces that are not looked at.
-            metrics: count.
-        """
+        """Make the plugin; `defaults` hold for modes that no label of a namespace names."""
         self._storage, self._clock = storage, clock
         self._defaults, self._exempt = defaults, frozenset(exempt)
         self._metrics = metrics or PodSecurityMetrics()
@@ -263,15 +255,7 @@ def _warnings_for_existing(
     total: int,
     now: Callable[[], float],
 ) -> list[str]:
-    """Return what the author of a stricter level should know.
-
-    Args:
-        namespace: whose labels change.
-        enforce: the new level.
-        pods: of the namespace, at most _MAX_PODS.
-        total: how many Pods there are.
-        now: monotonic seconds.
-    """
+    """Return what the author of a stricter level should know of the `pods`, the first of `total`."""
     until, looked_at = now() + _SECONDS, 0
     names: dict[str, list[str]] = {}
     for pod in _one_of_each_controller_first(pods):

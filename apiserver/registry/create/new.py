@@ -28,15 +28,12 @@ class Preparation(Generic[M]):
         normalise(self._obj)
 
     def prepare(self, strategy: Strategy[M], now: float) -> None:
-        """Set what clients may not choose."""
         strategy.prepare_for_create(self._obj, now)
 
     def errors(self) -> list[FieldError]:
-        """Return every violation; the name is set."""
         return validation.validate_create(self._kind, self._obj)
 
     def warnings(self) -> list[str]:
-        """Return what the author of a valid object should know."""
         return validation.warnings_for(self._kind, self._obj)
 
 
@@ -59,13 +56,10 @@ class New(Generic[M]):
     may_cost = True
 
     def __init__(self, kind: Kind[Any], ctx: Context, obj: M | None, started: float) -> None:
-        """Make one.
+        """Make one of an object, which is changed in place.
 
-        Args:
-            kind: of the object.
-            ctx: of the request.
-            obj: changed in place; None when it could not be read, or is read later (`templates.Copy`).
-            started: when the request came (seconds since the epoch).
+        `obj` is None when it could not be read, or is read later (`templates.Copy`); `started` is when the
+        request came (seconds since the epoch).
         """
         self.kind, self.ctx, self._obj, self.started = kind, ctx, obj, started
         self._attributes: Attributes | None = None
@@ -77,24 +71,20 @@ class New(Generic[M]):
 
     @property
     def obj(self) -> M:
-        """The object."""
         assert self._obj is not None, "it could not be read"
         return self._obj
 
     @property
     def meta(self) -> Any:
-        """Its metadata."""
         return self.obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
 
     @property
     def namespace(self) -> str:
-        """Its namespace, once the first stage has set it."""
         namespace: str = self.meta.namespace
         return namespace
 
     @property
     def uid(self) -> str:
-        """Its uid, once it is prepared."""
         uid: str = self.meta.uid
         return uid
 
@@ -110,7 +100,6 @@ class New(Generic[M]):
         return found
 
     def warnings(self, strategy: Strategy[M]) -> Iterator[str]:
-        """Yield what its author should know, once it is stored."""
         warner = strategy.warner(self.obj)
         if warner is not None:
             yield warner(self.meta.name)

@@ -94,7 +94,6 @@ class Storer(Reader[M]):
                 self._tell(new)
 
     def name_anew(self, new: New[M]) -> None:
-        """Generate a name for an object."""
         new.meta.name = new.attributes.name = metadata.generate_name(new.meta.generate_name, self._world.rng)
         new.is_name_generated = True
         self.strategy.name_known(new.obj)
@@ -223,7 +222,6 @@ class Storer(Reader[M]):
             new.result = error
 
     def _tell(self, new: New[M]) -> None:
-        """Give the author the warnings, and the observer the object."""
         for text in new.warnings(self.strategy):
             new.ctx.warn(text)
         observer = self._observer

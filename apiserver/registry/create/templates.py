@@ -43,7 +43,6 @@ class _Template(Generic[M]):
         self._warnings: tuple[Callable[[str], str] | None, Sequence[str]] | None = None
 
     def warnings(self, strategy: Strategy[M], name: str) -> Iterator[str]:
-        """Yield what the author of a copy should know."""
         if self._warnings is None:
             # A copy's name is nothing to warn of: the rest holds for all copies.
             self.new.meta.name = name
@@ -94,12 +93,10 @@ class Templates(Generic[M]):
         can_be_template: Callable[[M], bool],
         is_plain_name: Callable[[str], bool],
     ) -> None:
-        """Make one.
+        """Make one for copies that may differ in `texts` besides the name.
 
-        Args:
-            texts: what a copy may differ in besides its name.
-            can_be_template: whether nothing but a copy's texts hangs on these texts.
-            is_plain_name: whether validation finds nothing wrong with a name, and nothing to warn of.
+        `can_be_template` says whether nothing but a copy's texts hangs on these texts, `is_plain_name` whether
+        validation finds nothing wrong with a name, and nothing to warn of.
         """
         self._texts: Sequence[Place] = (NAME, *texts)
         self._can_be_template, self._is_plain_name = can_be_template, is_plain_name

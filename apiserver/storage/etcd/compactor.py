@@ -34,7 +34,6 @@ class Compactor:
         self._revision = 0
 
     async def run(self) -> None:
-        """Compact until cancelled."""
         while True:
             await self._clock.sleep(self._interval)
             try:

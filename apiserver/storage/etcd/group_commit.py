@@ -142,7 +142,6 @@ class GroupCommit:
         return call.results
 
     async def run(self) -> None:
-        """Send batches until cancelled."""
         try:
             while True:
                 await self._work.wait()

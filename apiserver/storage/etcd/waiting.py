@@ -96,7 +96,6 @@ class Waiting:
         ]
 
     def all(self) -> list[Write]:
-        """Return everything that somebody waits for."""
         return [write for call in self._calls for write in call.writes if write.call is not None]
 
     def answer_all(self, writes: Sequence[Write], results: Sequence[Result]) -> None:
