@@ -55,10 +55,7 @@ INTERNAL = Context(user="system:apiserver", groups=("system:masters",))
 
 
 def is_dry_run(values: Sequence[str], options: str = "Options") -> bool:
-    """Read the dryRun option of a request; `options` is the kind it is of.
-
-    Raises Invalid for anything but "All".
-    """
+    """Read the dryRun option of a request, whose kind is `options`. Raises Invalid for anything but "All"."""
     wrong = [
         field_path.not_supported(field_path.Path("dryRun"), value, ("All",))
         for value in values

@@ -61,10 +61,7 @@ def wrong_uid(kind: Kind[Any], name: str, wanted: str, found: str, *, subresourc
 
 
 def precondition(kind: Kind[Any], name: str, why: str) -> Conflict:
-    """A deletion was meant for another object.
-
-    Named by its kind (apiserver `registry/rest/delete.go`, BeforeDelete).
-    """
+    """A deletion was meant for another object; its kind is named (apiserver `registry/rest/delete.go`)."""
     full = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
     return Conflict(
         f"Operation cannot be fulfilled on {full} {go_quote(name)}: {why}",

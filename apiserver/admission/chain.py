@@ -47,10 +47,7 @@ class Attributes:
 
     @property
     def shown_name(self) -> str:
-        """What refusals name: of an object whose name is still to be made, what it will begin with.
-
-        Follows apiserver `pkg/admission/errors.go`.
-        """
+        """The name in refusals, or what a generated one will begin with (apiserver `pkg/admission/errors.go`)."""
         obj: Any = self.object
         return self.name or ("" if obj is None else obj.metadata.generate_name)
 
@@ -166,10 +163,7 @@ class Chain:
         return refused
 
     async def charge_all(self, batch: Sequence[Attributes]) -> list[Refund | ApiError]:
-        """Take what many objects cost: at once, so that a plugin may take it together.
-
-        Return the refund, or the refusal, of each.
-        """
+        """Take what many objects cost, together; return the refund, or the refusal, of each."""
         taken: list[Refund | ApiError] = [nothing_to_refund] * len(batch)
 
         async def charge(index: int) -> None:

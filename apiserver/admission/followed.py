@@ -34,11 +34,7 @@ class Followed(Generic[M]):
         self._parsed: dict[Key, tuple[Version, M]] = {}
 
     async def list(self, namespace: str = "") -> Sequence[M]:
-        """Return the objects of a namespace (all, without one), in the order of their names.
-
-        Raises:
-            Unavailable: the cache is not filled yet.
-        """
+        """Return the objects of a namespace, or all, by name. Raises Unavailable before the cache is filled."""
         changed = self._storage.changed(self._prefix)
         if changed is not None and changed == self._as_of:
             known = self._lists.get(namespace)
@@ -53,9 +49,7 @@ class Followed(Generic[M]):
         return found
 
     async def find(self, name: str, namespace: str = "") -> M | None:
-        """Return an object as it is now: of what the cache does not have only storage can say that it is not
-        there.
-        """
+        """Return an object as it is now, from storage: the cache may not have it yet."""
         stored = await self._storage.get(keys.object_key(self._kind, namespace, name))
         return None if stored is None else self.parse(stored)
 

@@ -22,10 +22,7 @@ _NO_CLASS = PriorityClass(preemption_policy=_PREEMPT)
 
 
 def default_class(classes: Iterable[PriorityClass]) -> PriorityClass:
-    """Return the class of Pods that name none.
-
-    It is the default with the lowest value, should two have become default at once.
-    """
+    """Return the class of Pods that name none: of several defaults the one with the lowest value."""
     defaults = (found for found in classes if found.global_default)
     return min(defaults, key=lambda found: found.value, default=_NO_CLASS)
 

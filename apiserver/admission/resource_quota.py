@@ -72,12 +72,10 @@ class ResourceQuotas:
         self._tills: dict[str, _Till] = {}
 
     async def admit(self, attributes: Attributes) -> None:
-        """Have an update that may take more than before charged, once what is stored is known.
+        """Have an update charged that may take more than before: a resize of a Pod, any change of a claim.
 
-        A resize of a Pod, any change of a claim.
-
-        Other updates of Pods change nothing that a quota counts, or only less. Follows `Handles` of
-        `pkg/quota/v1/evaluator/core`.
+        Other updates of Pods change nothing that a quota counts, or only less (`Handles` of
+        `pkg/quota/v1/evaluator/core`).
         """
         kind, subresource = attributes.kind, attributes.subresource
         grows = (kind is POD and subresource == "resize") or (
@@ -103,9 +101,8 @@ class ResourceQuotas:
     async def charge(self, attributes: Attributes) -> Refund | None:
         """Charge a new object to every quota that it counts for.
 
-        Raises:
-            Forbidden: one of them has not enough left, or wants more to be said.
-            TooManyRequests: other apiservers were quicker every time.
+        Raises Forbidden when one has not enough left, or wants more to be said; TooManyRequests when other
+        apiservers were quicker every time.
         """
         kind, namespace = attributes.kind, attributes.namespace
         if not await self.counts(attributes):
@@ -196,10 +193,7 @@ class ResourceQuotas:
                 )
 
     async def _write(self, key: Key, used: Callable[[Quota], Amounts | None]) -> bool:
-        """Set status.used to what a pure function makes of the stored quota (None: as it is).
-
-        False when the quota is gone.
-        """
+        """Set status.used to what a pure function makes of the quota (None: as it is); False: it is gone."""
 
         def change(current: Stored) -> Change:
             quota = Quota.FromString(current.data)

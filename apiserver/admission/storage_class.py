@@ -86,10 +86,7 @@ class ClaimResize:
 
 
 def why_not(new: Claim, old: Claim, classes: Iterable[StorageClass]) -> str:
-    """Say why a claim may not ask for as much as it does; empty: it may, or asks for no more than before.
-
-    PURE.
-    """
+    """Say why a claim may not ask for as much as it does; empty when it may, or asks for no more. PURE."""
     if _storage(new) <= _storage(old):
         return ""
     if old.status.phase != "Bound":

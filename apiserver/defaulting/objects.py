@@ -32,10 +32,7 @@ def default_node(node: node_pb2.Node) -> None:
 
 
 def default_node_status(status: node_pb2.NodeStatus) -> None:
-    """Offer to Pods all that a node has, where it does not say.
-
-    Follows `SetDefaults_NodeStatus`, pkg/apis/core/v1/defaults.go.
-    """
+    """Offer to Pods all that a node has, where it does not say (`SetDefaults_NodeStatus`)."""
     round_up(status.capacity)
     round_up(status.allocatable)
     if not status.allocatable:

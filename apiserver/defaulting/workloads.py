@@ -138,10 +138,7 @@ def _default_job_spec(spec: job_pb2.JobSpec) -> None:
 
 
 def default_autoscaler(autoscaler: v2.HorizontalPodAutoscaler) -> None:
-    """Ask for one replica at least, and for four fifths of the CPU.
-
-    A behavior is filled where it says nothing, and only where there is one.
-    """
+    """Ask for one replica at least, and for four fifths of the CPU; fill a behavior where there is one."""
     spec = autoscaler.spec
     set_defaults(spec, min_replicas=1)
     if not spec.metrics:

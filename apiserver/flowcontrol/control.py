@@ -271,21 +271,13 @@ class FlowControl:
 
 
 def check_unsent(rpc: RequestContext, size: int) -> None:
-    """Make nothing large for a client that has not taken what it asked for before.
-
-    It would be refused when it is made.
-
-    Raises:
-        TooManyRequests: there is no room for so many bytes.
-    """
+    """Refuse to make a large answer for a client that has not taken the last. Raises TooManyRequests."""
     if rpc.unsent is not None and not rpc.unsent.has_room(rpc.peer, size):
         raise TooManyRequests(_WORDS, retry_seconds=RETRY_SECONDS)
 
 
 def client_of(rpc: RequestContext) -> Client:
-    """Return whom a call counts for: its user, or, as long as nobody knows who calls, the address it comes
-    from.
-    """
+    """Return whom a call counts for: its user, or the address it comes from where users are unknown."""
     peer = rpc.peer
     if rpc.user.name != ANONYMOUS.name:
         return Client(rpc.user.name, peer)

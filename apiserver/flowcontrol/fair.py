@@ -94,12 +94,7 @@ class FairQueue(Generic[T]):
     """So many seats, and what waits for them. Owned by one event loop."""
 
     def __init__(self, seats: int, room: int) -> None:
-        """Make a queue.
-
-        Args:
-            seats: how many are taken at once, at most. A request that is wider than all of them takes all.
-            room: how many requests wait, at most.
-        """
+        """Make a queue of so many seats, with room for so many requests; one that is wider takes all seats."""
         self.seats, self.room = seats, room
         self.in_use = self.waiting = 0
         self._addresses: dict[str, _Address[T]] = {}

@@ -62,13 +62,7 @@ class FlowMetrics(Collector):
     def __init__(
         self, counts: Mapping[tuple[str, str], Counts], seats: Mapping[str, int], watches: Mapping[str, int]
     ) -> None:
-        """Make a collector.
-
-        Args:
-            counts: by flow schema and request kind; may grow.
-            seats: of each priority level, all kinds of requests together.
-            watches: how many streams there are, by "current" and "rejected".
-        """
+        """Make a collector of counts by flow schema and request kind, seats by level, and streams."""
         self._counts, self._seats, self._watches = counts, seats, watches
 
     def collect(self) -> Iterator[Metric]:

@@ -40,10 +40,8 @@ class Binder:
     ) -> Sequence[Stored | ApiError]:
         """Give Pods their nodes; return for each, in its place, the bound Pod or the refusal.
 
-        Refusals:
-            Invalid: the binding names no node.
-            NotFound: there is no such Pod, or no such node.
-            Conflict: the Pod is ending, gated, bound already, or another one than meant.
+        Refusals are Invalid (no node is named), NotFound (no such Pod or node), and Conflict (the Pod is being
+        deleted, gated, bound already, or another one than meant).
         """
         now = timestamp(self._pods.now())
         scheduled = pod_pb2.PodCondition(type=SCHEDULED, status="True", last_transition_time=now)

@@ -201,8 +201,7 @@ async def charged(write: Callable[[], Awaitable[Stored]]) -> Stored:
 
 
 def patcher(ctx: Context, kind: Kind[M], patch_type: str, text: str) -> Callable[[M], M]:
-    """Return what makes of an object the patched one, which may raise BadRequest and Invalid and warn the
-    client.
+    """Return a function that patches an object, and may raise BadRequest and Invalid and warn the client.
 
     Raises BadRequest, TooLarge when the text is no patch of that type.
     """

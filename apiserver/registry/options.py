@@ -167,10 +167,7 @@ _NAME, _NAMESPACE = "metadata.name", "metadata.namespace"
 
 
 def make_selection(kind: Kind[Any], namespace: str, labels: str, fields: str) -> Selection:
-    """Return the selection that a list or a watch asks for; an empty namespace means all.
-
-    Raises BadRequest when a selector cannot be read, or names a field that cannot be selected by.
-    """
+    """Return what a list or watch selects, in all namespaces when none is named. Raises BadRequest."""
     try:
         label_selector = parse_label_selector(labels)
         field_selector = parse_field_selector(fields)

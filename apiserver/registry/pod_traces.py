@@ -106,10 +106,7 @@ class Traces:
         self._prefix = keys.kind_prefix(POD_TRACE)  # type: ignore[arg-type]  # a Kind[PodTrace] is a Kind
 
     async def record(self, reports: Sequence[StepReport]) -> int:
-        """Write reports, a trace of a Pod at a time, many at once. Return how many were recorded.
-
-        A trace that cannot be written is logged and not counted.
-        """
+        """Write reports, a trace of a Pod at a time; return how many. One that cannot be written is logged."""
         by_pod: dict[tuple[str, str], list[StepReport]] = {}
         for report in reports:
             if report.pod_uid and report.namespace and may_have_trace(report.pod_uid):

@@ -36,8 +36,7 @@ def with_ephemeral_containers(sent: pod_pb2.Pod, old: pod_pb2.Pod) -> pod_pb2.Po
 def with_resources(sent: pod_pb2.Pod, old: pod_pb2.Pod) -> pod_pb2.Pod:
     """Return the stored Pod with the resources and resize policies that were sent.
 
-    If containers were added, removed, renamed or reordered, it has all that were sent: validation refuses
-    those.
+    Containers that were added, removed, renamed or reordered stay as sent: validation refuses them.
     """
     new = pod_pb2.Pod()
     new.CopyFrom(old)

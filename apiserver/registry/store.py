@@ -76,9 +76,7 @@ class Store(Changer[M]):
         return await charged(lambda: self.change(edit))
 
     async def _create_by_update(self, ctx: Context, sent: M) -> Stored:
-        """Create what an update is of; a uid means that it existed (apiserver
-        `registry/generic/registry/store.go`).
-        """
+        """Create what an update is of; a uid means that it existed."""
         new = cast("M", self.kind.message())
         new.CopyFrom(sent)
         meta: Any = new.metadata  # type: ignore[attr-defined]  # every kind has metadata
@@ -194,11 +192,7 @@ class Store(Changer[M]):
         return await self._write(ctx, namespace, name, change)
 
     async def delete_all(self, makers: Sequence[Callable[[], Deletion]]) -> list[Stored | ApiError]:
-        """Delete objects; return for each, in its place, what its deletion and `delete` would return or
-        raise.
-
-        Side by side, so that storage commits them together.
-        """
+        """Delete objects side by side; return for each, in its place, what `delete` would return or raise."""
 
         async def delete(make: Callable[[], Deletion]) -> Stored:
             return await self.delete(*make())

@@ -54,10 +54,7 @@ def make_stores(
     prepares: Mapping[str, Prepare[Any]] = MappingProxyType({}),
     preparers: Mapping[str, Preparer[Any]] = MappingProxyType({}),
 ) -> Stores:
-    """Return a store for every kind, by the kind's name, as the mappings are.
-
-    `strategies` are those that this cluster wants otherwise than `STRATEGIES` has them.
-    """
+    """Return a store for every kind, by its name; `strategies` take the place of those of `STRATEGIES`."""
     wanted = {**STRATEGIES, **strategies}
     return {
         kind.kind: Store(

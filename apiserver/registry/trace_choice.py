@@ -55,12 +55,9 @@ class TraceChoice:
         return self._sampled.take()
 
     def uids(self, uids: Sequence[str], meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> list[str]:
-        """Return the uids of Pods that are about to be stored: a uid says whether its Pod has a trace.
+        """Return the uids of Pods that are about to be stored, each of which says whether its Pod has a trace.
 
-        Args:
-            uids: made for Pods that differ in their names alone.
-            meta: of one of them, for what it asks.
-            warn: is told when there is no place for one that asks.
+        `meta` is that of one of them: they differ in names alone. `warn` is told when one asks in vain.
         """
         asks = asks_for_trace(meta.annotations)
         places = self._asked if asks else self._sampled

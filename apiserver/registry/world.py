@@ -46,13 +46,7 @@ class Observer(Protocol):
     """Is told of what was done; must return at once."""
 
     def uids(self, uids: Sequence[str], meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> list[str]:
-        """Return the uids of objects that are about to be stored, from those that were made for them.
-
-        Args:
-            uids: of the objects.
-            meta: of each of them, the name apart.
-            warn: tells their author something that is no error.
-        """
+        """Return the uids of new objects with this metadata, from those that were made for them."""
         ...
 
     def wants(self, uid: str) -> bool:

@@ -272,10 +272,7 @@ def _result(stored: Stored) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _before_result(size: int) -> bytes:
-    """Return what stands before an object of so many bytes in a RawBatchResponse.
-
-    Remembered: the objects of a load are of a few sizes.
-    """
+    """Return what stands before an object of so many bytes in a RawBatchResponse; a load has few sizes."""
     inner = b"\x0a" + codec.varint(size)
     return b"\x0a" + codec.varint(len(inner) + size) + inner
 

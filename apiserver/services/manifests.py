@@ -87,10 +87,7 @@ class _Service:
         return pb.GetManifestResponse(manifest=text)
 
     async def _list(self, store: Store[Any], request: pb.GetManifestRequest, *, as_yaml: bool) -> str:
-        """Return all that is selected as one List, as of one version.
-
-        Raises TooLarge when no client would take it.
-        """
+        """Return all that is selected as one List, as of one version. Raises TooLarge."""
         options = ListOptions(namespace=request.namespace, label_selector=request.label_selector, limit=_PAGE)
         items: list[Any] = []
         size = 0

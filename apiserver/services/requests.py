@@ -24,17 +24,10 @@ def context_of(
     dry_run: Sequence[str] = (),
     warn: Callable[[str], None] | None = None,
 ) -> Context:
-    """Make the registry's context of a call.
+    """Make the registry's context of a call. Raises Invalid for unknown words in its options.
 
-    Args:
-        rpc: what the server knows of the call.
-        verb: create, update, ....
-        options: CreateOptions, UpdateOptions or PatchOptions; None when the request has none.
-        dry_run: for requests whose options stand in the request itself.
-        warn: of the other contexts of the same call, so that nothing is said twice.
-
-    Raises:
-        Invalid: dry run is neither empty nor "All", or field validation an unknown word.
+    `options` are CreateOptions, UpdateOptions or PatchOptions, and None where `dry_run` stands in the request
+    itself; `warn` is that of the call's other contexts, so that nothing is said twice.
     """
     wanted, validation = (dry_run, "") if options is None else (options.dry_run, options.field_validation)
     only_try = False
@@ -56,11 +49,7 @@ def context_of(
 
 
 def object_of(kind: Kind[M], data: bytes) -> M:
-    """Parse an object that a client sent; fields that the API does not have are dropped.
-
-    Raises:
-        BadRequest: it is no object of the kind.
-    """
+    """Parse an object that a client sent, and drop fields that the API does not have. Raises BadRequest."""
     try:
         obj = kind.message.FromString(data)
     except (DecodeError, ValueError) as error:  # ValueError: bad UTF-8

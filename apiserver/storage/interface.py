@@ -170,8 +170,7 @@ class Storage(Protocol):
         ...
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
-        """Remove the key (if its version is `expected`); return the last state at the version of the
-        deletion.
+        """Remove the key (if its version is `expected`); return the last state, at the deletion's version.
 
         Raises KeyMissing, KeyConflict, Unreadable.
         """

@@ -35,9 +35,7 @@ Profile = pod_pb2.SeccompProfile | pod_pb2.AppArmorProfile
 
 
 def have_meaning(annotations: Annotations) -> bool:
-    """Say whether any of the annotations has a meaning for a Pod's spec, so that both are checked (or warned
-    of) together.
-    """
+    """Say whether any of the annotations has a meaning for a Pod's spec: both are then checked together."""
     return any(
         key in _TOLD_OF_SPEC or "alpha.kubernetes.io/" in key or "beta.kubernetes.io/" in key
         for key in annotations

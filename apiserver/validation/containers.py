@@ -194,9 +194,7 @@ def check_init_containers(
 
 
 def check_ephemeral_containers(path: Place, spec: pod_pb2.PodSpec, scope: Scope) -> None:
-    """Check ephemeral containers: names, what they look at, and that they have nothing that keeps a Pod
-    alive.
-    """
+    """Check ephemeral containers: names, targets, and that they have nothing that keeps a Pod alive."""
     others = {container.name for container in (*spec.containers, *spec.init_containers)}
     seen = set(others)
     for index, ephemeral in enumerate(spec.ephemeral_containers):

@@ -136,10 +136,7 @@ def _check_key_ref(
 
 
 def _check_file_key_ref(path: Place, ref: reference_pb2.FileKeySelector) -> None:
-    """Check a variable from a file (KEP-3721).
-
-    That its volume is there is checked last of all (`check_file_volumes`).
-    """
+    """Check a variable from a file (KEP-3721). Its volume is checked last (`check_file_volumes`)."""
     for shown, value, rule in (
         ("key", ref.key, names.env_name), ("volumeName", ref.volume_name, names.dns_1123_label),
         ("path", ref.path, names.no_backsteps),

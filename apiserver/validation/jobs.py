@@ -75,9 +75,7 @@ def _check_completions_update(path: Place, new: JobSpec, old: JobSpec) -> None:
 
 
 def _check_template_update(path: Place, new: Job, old: Job) -> None:
-    """The template stays; where its Pods may run can still be said while the Job is suspended and has never
-    run (KEP-2926).
-    """
+    """Let a suspended Job that has never run change where its Pods may run (KEP-2926), and no other template."""
     template, before = new.spec.template, old.spec.template
     if old.spec.suspend and not old.status.HasField("start_time"):
         before = _with_placement(before, template)
@@ -85,9 +83,7 @@ def _check_template_update(path: Place, new: Job, old: Job) -> None:
 
 
 def _with_placement(old: pod_pb2.PodTemplateSpec, new: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
-    """Return the old template with what the new one says of where Pods go, and with its labels and
-    annotations.
-    """
+    """Return the old template with the new one's placement of Pods, labels and annotations."""
     mixed = pod_pb2.PodTemplateSpec()
     mixed.CopyFrom(old)
     source, target = new.spec, mixed.spec

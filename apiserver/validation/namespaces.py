@@ -32,10 +32,7 @@ def check_status(root: Place, new: namespace_pb2.Namespace, _: namespace_pb2.Nam
 
 
 def check_finalize(root: Place, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> None:
-    """Check what `finalize` makes of a Namespace.
-
-    Here, and not in an update, the path has the place of a finalizer.
-    """
+    """Check what `finalize` makes of a Namespace. Here alone the path has the place of a finalizer."""
     metadata.check_update(root, new.metadata, old.metadata)
     for index, name in enumerate(new.spec.finalizers):
         _check_finalizer(root.child("spec", "finalizers").index(index), name)

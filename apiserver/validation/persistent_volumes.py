@@ -138,10 +138,7 @@ def check_volume(root: Place, volume: PersistentVolume) -> None:
 
 
 def check_inline_spec(path: Place, spec: pv.PersistentVolumeSpec) -> None:
-    """Check the spec of a volume that is no object of its own.
-
-    It names a driver's volume, and has nothing that only such an object has.
-    """
+    """Check the spec of a volume that is no object: it names a driver's volume, and nothing of an object's."""
     elsewhere = "may not be specified in the context of inline volumes"
     if spec.HasField("claim_ref"):
         path.child("claimRef").forbidden(elsewhere)
@@ -210,10 +207,7 @@ def check_volume_change(root: Place, new: PersistentVolume, old: PersistentVolum
 
 
 def _source_bytes(volume: PersistentVolume, old: PersistentVolume) -> bytes:
-    """Return the source in a form that can be compared.
-
-    A Secret for growing may be named later than the rest.
-    """
+    """Return the source in a form to compare. A Secret for growing may be named later than the rest."""
     source = pv.PersistentVolumeSource()
     source.CopyFrom(volume.spec.persistent_volume_source)
     was_named = old.spec.persistent_volume_source.csi.HasField("controller_expand_secret_ref")

@@ -41,9 +41,7 @@ def check_ephemeral_containers_update(root: Place, new: pod_pb2.Pod, old: pod_pb
 
 
 def check_resize(root: Place, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
-    """Check a change of resources: CPU and memory of containers and sidecars, within the Pod's class of
-    service.
-    """
+    """Check a change of CPU and memory of containers and sidecars, within the Pod's class of service."""
     refusal = _cannot_be_resized(new, old)
     if refusal:
         root.forbidden(refusal)

@@ -225,9 +225,7 @@ def _shown(term: reference_pb2.NodeSelectorTerm) -> dict[str, Any]:
 
 
 def changed_fields(path: Place, new: Message, old: Message) -> Iterator[str]:
-    """Yield the paths of the fields in which two messages of one type differ, as deep as they can be told
-    apart.
-    """
+    """Yield the paths of the fields in which two messages of one type differ."""
     for field in new.DESCRIPTOR.fields:
         left, right = getattr(new, field.name), getattr(old, field.name)
         present = field.has_presence and new.HasField(field.name) != old.HasField(field.name)

@@ -47,10 +47,7 @@ def check_host_port_conflicts(path: Place, containers: Iterable[pod_pb2.Containe
 
 
 def check_host_network(path: Place, containers: Iterable[pod_pb2.Container], *, is_pod: bool) -> None:
-    """Check that ports are those of the host where containers use its network.
-
-    In a template a host port may be left out, because it gets its default when the Pod is made.
-    """
+    """Check ports of containers that use the host's network; a template may leave out host ports."""
     for number, container in enumerate(containers):
         for index, port in enumerate(container.ports):
             if (is_pod or port.host_port) and port.host_port != port.container_port:

@@ -258,10 +258,7 @@ def _aggregate(spec: pod_pb2.PodSpec, side: str, name: str) -> int:
 
 
 def _check_consistency(path: Place, spec: pod_pb2.PodSpec) -> None:
-    """Check that the Pod has what its containers ask for.
-
-    Huge pages cannot be promised twice, so their limits count too.
-    """
+    """Check that the Pod has what its containers ask for; limits too of huge pages, which no two can share."""
     _check_covers(path, spec, "requests", sorted(spec.resources.requests))
     huge = [name for name in sorted(spec.resources.limits) if is_huge_pages(name)]
     _check_covers(path, spec, "limits", huge)

@@ -75,10 +75,7 @@ def _check_node_term(path: Place, term: reference_pb2.NodeSelectorTerm, *, stric
 def _check_node_expression(
     path: Place, expression: reference_pb2.NodeSelectorRequirement, *, strict: bool
 ) -> None:
-    """Check one expression on a node's labels.
-
-    `strict` also checks the values, which upstream does where they decide.
-    """
+    """Check an expression on a node's labels, and its values where they decide (`strict`), as upstream."""
     at = path.child("values")
     match expression.operator:
         case "In" | "NotIn":

@@ -140,12 +140,10 @@ def _check_sysctls(path: Place, sysctls: Iterable[pod_pb2.Sysctl], spec: pod_pb2
 
 
 def check_host_users(path: Place, spec: pod_pb2.PodSpec) -> None:
-    """Check that a Pod with users of its own shares no other namespace with its host (KEP-127).
-
-    Upstream names two of the fields with a capital letter.
-    """
+    """Check that a Pod with users of its own shares no other namespace with its host (KEP-127)."""
     if not spec.HasField("host_users") or spec.host_users:
         return
+    # Upstream names two of them with a capital letter.
     fields = (("hostNetwork", spec.host_network), ("HostPID", spec.host_pid), ("HostIPC", spec.host_ipc))
     for shown, given in fields:
         if given:

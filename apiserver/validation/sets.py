@@ -31,10 +31,7 @@ def check_stateful_set(root: Place, new: StatefulSet) -> None:
 
 
 def check_stateful_set_update(root: Place, new: StatefulSet, old: StatefulSet) -> None:
-    """Check a changed StatefulSet: most of what makes its Pods theirs stays.
-
-    One that was let in under another name may still go.
-    """
+    """Check a changed StatefulSet. One that was let in under another name may still be deleted."""
     metadata.check_create(root, new.metadata, names.dns_1123_subdomain, namespaced=True)
     _check_stateful_spec(root.child("spec"), new.spec, is_new=False)
     metadata.check_update(root, new.metadata, old.metadata)

@@ -275,10 +275,7 @@ _RANK: Final = {field: rank for rank, field in enumerate(_ORDER)}
 
 
 def check_volumes(path: Place, volumes: Iterable[volume_pb2.Volume], pod_name: str = "") -> Sources:
-    """Check all volumes of a Pod; return the sources of those that are in order, by name.
-
-    `pod_name` is empty in a template: the names of claims that will be made cannot be checked there.
-    """
+    """Check a Pod's (no `pod_name`: a template's) volumes; return the sources of those in order, by name."""
     sources: Sources = {}
     listed = list(volumes)
     made = _claims_made(listed, pod_name)

@@ -55,11 +55,7 @@ class Creator(Storer[M]):
         prepare: Prepare[M] | None = None,
         preparer: Preparer[M] | None = None,
     ) -> None:
-        """Make a store.
-
-        The observer is told of objects that came and went. `prepare` and `preparer` are accelerators, or
-        None.
-        """
+        """Make a store; `observer` is told of objects that came and went, the last two are accelerators."""
         super().__init__(kind, strategy, world, observer=observer)
         self._begin: Prepare[M] = partial(Preparation, kind) if prepare is None else prepare
         self._preparer = preparer
@@ -67,8 +63,7 @@ class Creator(Storer[M]):
     async def create(self, ctx: Context, obj: M) -> Stored:
         """Store a new object, which is changed in place.
 
-        Raises Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a namespace that is not
-        there.
+        Raises Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a missing namespace.
         """
         new = New(self.kind, ctx, obj, self.now())
         await self.prepare([new])
