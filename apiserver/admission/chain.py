@@ -47,7 +47,7 @@ class Attributes:
 
     @property
     def shown_name(self) -> str:
-        """The name in refusals, or what a generated one will begin with (apiserver `pkg/admission/errors.go`)."""
+        """The name in refusals, or what a generated one begins with (apiserver `pkg/admission/errors.go`)."""
         obj: Any = self.object
         return self.name or ("" if obj is None else obj.metadata.generate_name)
 

@@ -61,7 +61,7 @@ class CacheEvent:
         self._wires: dict[EventType, bytes] | None = None
 
     def type_for(self, selects: "Callable[[Entry], bool]") -> EventType | None:
-        """Return what the event is to who sees some objects: one comes as ADDED, goes as DELETED; None: nothing."""
+        """Return what a selection sees of the event: an object comes as ADDED, goes as DELETED; or None."""
         previous = self.previous
         before = previous is not None and selects(previous)
         if self.type is not _DELETED and selects(self.entry):
