@@ -1,16 +1,14 @@
 """PURE: seats, and a fair queue before them. No clock, no tasks: `turns` says who is next.
 
-Whose turn it is follows from *finish tags* (self-clocked fair queueing, Golestani 1994): a request's tag is
-the queue's progress, or the tag of its client's last request, plus its seats; the smallest goes first. So a
-client that comes with one request waits for one request of each other client at most, however many those have
-waiting, and one with wide requests gets no more than its part. It is done twice: between addresses, and
-between the connections of one address. Who opens many connections gains nothing over other addresses. The
-reference deals users to 64 or 128 queues by shuffle sharding and keeps fair queueing between these; here a
-client has a queue of its own, which costs nothing when nobody waits and cannot collide.
+The next request is the one with the smallest *finish tag* (self-clocked fair queueing, Golestani 1994): the
+queue's progress, or the tag of its client's last request, plus its seats. So a client with one request waits
+for one request of each other client at most, and a client with wide requests gets no more than its part. It is
+done between addresses, and between the connections of an address: many connections gain nothing over other
+addresses. Kubernetes deals users to 64 or 128 queues by shuffle sharding; here each client has its own, which
+costs nothing when nobody waits and cannot collide.
 
-Room is bounded, and shared the same way: a client may have as many waiting as there is room left (dynamic
-thresholds, Choudhury and Hahne 1998). One noisy client fills half of the room at most, and there is always
-some for who has nothing waiting.
+A client may have as many requests waiting as there is room left (dynamic thresholds, Choudhury and Hahne
+1998): a noisy one fills half of the room at most, and clients with nothing waiting always find some.
 """
 
 from collections import OrderedDict

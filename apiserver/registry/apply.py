@@ -1,7 +1,6 @@
-"""Apply: what `kubectl apply` does, on the server, so that any client can. Step 1 of a Pod's creation begins
-here.
+"""Apply: what `kubectl apply` does, on the server, so that any client can. Step 1 of a Pod's creation begins here.
 
-A three-way merge of what the annotation says was applied last, the manifest, and the object as it is: a field
+Merges three ways what the annotation says was applied last, the manifest, and the object as it is: a field
 that left the manifest leaves the object, fields that others set stay. Called by the manifest service.
 """
 

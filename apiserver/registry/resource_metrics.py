@@ -1,9 +1,7 @@
-"""NodeMetrics and PodMetrics (metrics.k8s.io): kubelets are asked when somebody asks; nothing is stored
-(decision 127).
+"""NodeMetrics and PodMetrics (metrics.k8s.io), as metrics-server has them; nothing is stored (decision 127).
 
-Takes the place of metrics-server (https://kubernetes-sigs.github.io/metrics-server/). A kubelet measures
-every 15 s; its answer is kept for some seconds, so that `vaina top` and autoscalers do not ask twice for the
-same. A node that does not answer is left out.
+Kubelets are asked when a client asks. A kubelet measures every 15 s; its answer is kept for some seconds, so
+that `vaina top` and autoscalers do not ask twice for the same. A node that does not answer is left out.
 """
 
 import asyncio

@@ -1,10 +1,9 @@
 """What a write of the status makes of an object. Pure; called by `store`.
 
 Without a mask it is upstream's: the spec stays, and status and metadata are those that were sent, but for the
-metadata that the kind's status strategy resets (GetResetFields in `pkg/registry/*/*/strategy.go`).
-
-A masked one replaces the fields of the status that it names, merges conditions by type and amounts by name,
-and leaves the metadata alone: kubelet, scheduler and controllers each send what is theirs, and need no
+metadata that the kind's status strategy resets (GetResetFields in `pkg/registry/*/*/strategy.go`). With one it
+replaces the fields of the status that the mask names, merges conditions by type and amounts by name, and
+leaves the metadata alone: kubelet, scheduler and controllers each send what is theirs, and need no
 resourceVersion (decision 003).
 """
 

@@ -1,5 +1,4 @@
-"""The verbs that every kind's service has, and those of its scale, made from the table of kinds: bytes in, bytes
-out.
+"""The verbs that every kind's service has, and those of scales, from the table of kinds: bytes in, bytes out.
 
 Requests are read through the Raw messages of `meta/v1/raw.proto`, which have the field numbers of the typed
 ones, and stored bytes go out without being parsed. A service serves those verbs that its descriptor names.

@@ -1,6 +1,4 @@
-"""Rules for what a Job makes of failures and successes of its Pods.
-
-podFailurePolicy, successPolicy, podReplacementPolicy.
+"""Rules for a Job's podFailurePolicy, successPolicy and podReplacementPolicy.
 
 Called by `jobs`. Follows `pkg/apis/batch/validation`.
 """

@@ -3,7 +3,7 @@ containers report of devices and volumes.
 
 Follows `pkg/apis/core/validation`: ValidatePodStatusUpdate, validateContainerStatusAllocatedResourcesStatus,
 validateVolumeStatus, validatePodExtendedResourceClaimStatus, validateNodeAllocatableResourceClaimStatus. The
-registry decides which fields who may write, and that terminal phases stay.
+registry decides who may write which fields, and that terminal phases stay.
 """
 
 from collections.abc import Iterable, Sequence

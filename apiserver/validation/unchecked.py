@@ -1,8 +1,6 @@
-"""Fields of all kinds that need no rule, each with the reason.
+"""Fields of all kinds that need no rule, each with the reason; upstream has none for them either.
 
 A test holds the list to the messages (decision 037).
-
-Upstream has no rule for any of them either.
 """
 
 from collections.abc import Mapping

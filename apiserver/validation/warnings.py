@@ -1,8 +1,8 @@
 """Warnings: what is accepted, but likely not meant, deprecated, or not acted on by vaina yet.
 
-The tables of features are those that a manifest may name and that nothing here does anything about: each
-gives a warning with its field, so that nothing is silently ignored. Who makes one of them work takes its line
-out. The other texts follow `pkg/api/pod/warnings.go` and `pkg/api/job/warnings.go`.
+The tables name the fields that a manifest may set and that vaina does nothing with: each gives a warning, so
+that nothing is silently ignored. The other texts follow `pkg/api/pod/warnings.go` and
+`pkg/api/job/warnings.go`.
 """
 
 from collections.abc import Callable, Iterable, Iterator

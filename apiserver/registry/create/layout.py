@@ -1,9 +1,8 @@
 """Where given texts stand in an encoded object: names, and what an Event is about. Pure. Called by `templates`.
 
-Texts are found by the numbers of their fields. Two objects of one layout have texts of the same lengths, and
-everything between the texts is the same, lengths of messages included. So one comparison tells whether an
-object has a layout, its texts are slices at known places, and an object with other texts is made with one
-join; nothing is parsed. An object with a text of another length has another layout.
+Two objects of one layout have texts of the same lengths, and everything between the texts is the same, lengths
+of messages included. So one comparison tells whether an object has a layout, its texts are slices at known
+places, and an object with other texts is made with one join; nothing is parsed.
 """
 
 from collections.abc import Iterator, Sequence
