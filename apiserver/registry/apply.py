@@ -1,4 +1,4 @@
-"""Apply: what `kubectl apply` does, on the server, so that any client can. Step 1 of a Pod's creation begins here.
+"""Apply: what `kubectl apply` does, on the server, for any client. Step 1 of a Pod's creation begins here.
 
 Merges three ways what the annotation says was applied last, the manifest, and the object as it is: a field
 that left the manifest leaves the object, fields that others set stay. Called by the manifest service.

@@ -19,7 +19,6 @@ from apiserver.registry.strategy import M, Strategy, Subresource, copy_field
 from apiserver.validation import namespaces
 from apiserver.validation.place import find_violations
 from vaina.api.apps.v1 import deployment_pb2
-from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
@@ -34,7 +33,6 @@ from vaina.api.core.v1 import (
 )
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
-from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.storage.v1 import csi_driver_pb2, volume_attachment_pb2
 from vaina.clock import timestamp
 from vaina.objects.jobs import CONTROLLER_UID_LABEL, CONTROLLER_UID_LABELS, JOB_NAME_LABELS
@@ -42,8 +40,8 @@ from vaina.objects.jobs import CONTROLLER_UID_LABEL, CONTROLLER_UID_LABELS, JOB_
 EVENT_TTL_SECONDS = 3600
 
 
-class AutoscalerStrategy(Strategy[horizontal_pod_autoscaler_pb2.HorizontalPodAutoscaler]):
-    """HorizontalPodAutoscalers have a generation."""
+class GenerationStrategy(Strategy[M]):
+    """Kinds whose metadata.generation counts changes of the spec; that of a PriorityClass stays 1."""
 
     has_generation = True
 
@@ -94,12 +92,6 @@ class PodTemplateStrategy(Strategy[pod_pb2.PodTemplate]):
 
     def raises_generation(self, new: pod_pb2.PodTemplate, old: pod_pb2.PodTemplate) -> bool:
         return bool(new.template != old.template)
-
-
-class PriorityClassStrategy(Strategy[priority_class_pb2.PriorityClass]):
-    """PriorityClasses have a generation, which stays 1."""
-
-    has_generation = True
 
 
 class SecretStrategy(Strategy[config_pb2.Secret]):
@@ -189,12 +181,6 @@ class JobStrategy(Strategy[job_pb2.Job]):
                 labels[key] = meta.name
         if takes_labels:
             meta.labels.update(labels)
-
-
-class CronJobStrategy(Strategy[job_pb2.CronJob]):
-    """The hooks."""
-
-    has_generation = True
 
 
 ACTIVE, TERMINATING = "Active", "Terminating"
@@ -307,13 +293,7 @@ def _protect(meta: meta_pb2.ObjectMeta, finalizer: str) -> None:
         meta.finalizers.append(finalizer)
 
 
-class ReplicasStrategy(Strategy[M]):
-    """The hooks, of either kind."""
-
-    has_generation = True
-
-
-class DeploymentStrategy(ReplicasStrategy[deployment_pb2.Deployment]):
+class DeploymentStrategy(GenerationStrategy[deployment_pb2.Deployment]):
     """Annotations raise the generation, since ReplicaSets take them over; writes of the status keep the
     labels.
 
@@ -326,7 +306,7 @@ class DeploymentStrategy(ReplicasStrategy[deployment_pb2.Deployment]):
         return super().raises_generation(new, old) or new.metadata.annotations != old.metadata.annotations
 
 
-class ReplicationControllerStrategy(ReplicasStrategy[replication_controller_pb2.ReplicationController]):
+class ReplicationControllerStrategy(GenerationStrategy[replication_controller_pb2.ReplicationController]):
     """A ReplicationController leaves its Pods behind unless told otherwise, as the default of v1."""
 
     propagation_policy = "Orphan"

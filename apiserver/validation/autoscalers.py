@@ -3,7 +3,7 @@
 Scaling to none (HPAScaleToZero) needs a metric that says something where there are no Pods.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from apiserver.validation import metadata
@@ -15,7 +15,11 @@ from vaina.objects import names
 
 _SELECT: Final = ("Disabled", "Max", "Min")
 _POLICIES: Final = ("Percent", "Pods")
-_SOURCES: Final = ("ContainerResource", "External", "Object", "Pods", "Resource")
+#: type of a metric -> the field of its source
+_SOURCES: Final = {
+    "ContainerResource": "container_resource", "External": "external", "Object": "object", "Pods": "pods",
+    "Resource": "resource",
+}  # fmt: skip
 _TARGETS: Final = ("Utilization", "Value", "AverageValue")
 _MAX_WINDOW_SECONDS: Final = 3600
 _MAX_PERIOD_SECONDS: Final = 1800
@@ -94,17 +98,16 @@ def _check_metric(path: Place, metric: v2.MetricSpec) -> None:
     if not metric.type:
         path.child("type").required("must specify a metric source type")
     path.child("type").check_supported(metric.type, _SOURCES)
-    present = [shown for field, shown, *_ in _CHECKS if metric.HasField(field)]
-    for field, shown, _, check in _CHECKS:
-        if present and shown == present[0]:
-            check(path.child(shown), getattr(metric, field))
-    wanted = next((shown for _, shown, source, _ in _CHECKS if source == metric.type), "")
+    present = [field for field in _CHECKS if metric.HasField(field)]
+    if present:
+        _CHECKS[present[0]](path.field(metric, present[0]), getattr(metric, present[0]))
+    wanted = _SOURCES.get(metric.type, "")
     if wanted and wanted not in present:
-        path.child(wanted).required("must populate information for the given metric source")
+        path.field(metric, wanted).required("must populate information for the given metric source")
     if len(present) > 1:
-        for shown in present:
-            if shown != wanted:
-                path.child(shown).forbidden("must populate the given metric source only")
+        for field in present:
+            if field != wanted:
+                path.field(metric, field).forbidden("must populate the given metric source only")
 
 
 def _check_object(path: Place, source: v2.ObjectMetricSource) -> None:
@@ -160,14 +163,14 @@ def _check_resource_target(path: Place, target: v2.MetricTarget) -> None:
         path.child("averageValue").forbidden(_NOT_BOTH)
 
 
-#: (field, name in manifests, type, check), in the order in which upstream looks at them
-_CHECKS: Final[tuple[tuple[str, str, str, Callable[[Place, Any], None]], ...]] = (
-    ("object", "object", "Object", _check_object),
-    ("external", "external", "External", _check_external),
-    ("pods", "pods", "Pods", _check_pods),
-    ("resource", "resource", "Resource", _check_resource),
-    ("container_resource", "containerResource", "ContainerResource", _check_container),
-)
+#: field -> check, in the order in which upstream looks at them
+_CHECKS: Final[Mapping[str, Callable[[Place, Any], None]]] = {
+    "object": _check_object,
+    "external": _check_external,
+    "pods": _check_pods,
+    "resource": _check_resource,
+    "container_resource": _check_container,
+}
 
 
 def _check_target(path: Place, target: v2.MetricTarget) -> None:

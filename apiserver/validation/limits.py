@@ -209,25 +209,17 @@ def _check_order(
     limit: Amount | None,
     high: Amount | None,
 ) -> None:
-    def ordered(
-        field: str,
-        small: Amount | None,
-        small_words: str,
-        large: Amount | None,
-        large_words: str,
-        *,
-        shown: Amount | None,
-    ) -> None:
+    for field, small, small_words, large, large_words, shown in (
+        ("min", low, "min", high, "max", low),
+        ("defaultRequest", low, "min", request, "default request", request),
+        ("defaultRequest", request, "default request", high, "max", request),
+        ("defaultRequest", request, "default request", limit, "default limit", request),
+        ("default", low, "min", limit, "default", low),
+        ("default", limit, "default", high, "max", high),
+    ):
         if small is not None and large is not None and small.nanos > large.nanos:
             words = f"{small_words} value {small} is greater than {large_words} value {large}"
             path.child(field).key(name).invalid(str(shown), words)
-
-    ordered("min", low, "min", high, "max", shown=low)
-    ordered("defaultRequest", low, "min", request, "default request", shown=request)
-    ordered("defaultRequest", request, "default request", high, "max", shown=request)
-    ordered("defaultRequest", request, "default request", limit, "default limit", shown=request)
-    ordered("default", low, "min", limit, "default", shown=low)
-    ordered("default", limit, "default", high, "max", shown=high)
 
 
 def _check_ratio(path: Place, name: str, ratio: Amount, low: Amount | None, high: Amount | None) -> None:

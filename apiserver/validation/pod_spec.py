@@ -80,18 +80,15 @@ def _check_claims(path: Place, claims: Iterable[pod_pb2.PodResourceClaim]) -> No
         else:
             at.child("name").check_value(claim.name, names.dns_1123_label)
             seen.add(claim.name)
-        given = (
-            ("resourceClaimName", "resource_claim_name"),
-            ("resourceClaimTemplateName", "resource_claim_template_name"),
-        )
-        set_fields = [(shown, getattr(claim, field)) for shown, field in given if claim.HasField(field)]
+        fields = ("resource_claim_name", "resource_claim_template_name")
+        set_fields = [field for field in fields if claim.HasField(field)]
         if len(set_fields) > 1:
             detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
             at.invalid(claim, detail)
         if not set_fields:
             at.invalid(claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
-        for shown, name in set_fields:
-            at.child(shown).check_value(name, names.dns_1123_subdomain)
+        for field in set_fields:
+            at.field(claim, field).check_value(getattr(claim, field), names.dns_1123_subdomain)
 
 
 def _check_policies(path: Place, spec: pod_pb2.PodSpec) -> None:
