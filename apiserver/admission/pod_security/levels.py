@@ -86,7 +86,7 @@ def policy_of(labels: Mapping[str, str], defaults: Policy) -> tuple[Policy, list
         modes[mode] = LevelVersion(level, minor)
     enforce, warn = modes["enforce"], modes["warn"]
     if "named" in modes and PREFIX + "warn" not in labels and enforce.level > warn.level:
-        # Who enforces more than is warned of wants to hear of templates that will be refused.
+        # Only Pods are refused: a warning tells the author of a template that its Pods will be.
         is_version_named = f"{PREFIX}warn-version" in labels
         warn = LevelVersion(enforce.level, warn.minor if is_version_named else enforce.minor)
     return Policy(enforce, modes["audit"], warn), errors

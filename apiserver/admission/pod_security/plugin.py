@@ -255,7 +255,7 @@ def _warnings_for_existing(
     total: int,
     now: Callable[[], float],
 ) -> list[str]:
-    """Return what the author of a stricter level should know of the `pods`, the first of `total`."""
+    """Return the warnings for the author of a stricter level; `pods` are the first of `total`."""
     until, looked_at = now() + _SECONDS, 0
     names: dict[str, list[str]] = {}
     for pod in _one_of_each_controller_first(pods):
@@ -284,7 +284,7 @@ def _line(pods: Sequence[str], why: str) -> str:
 
 
 def _one_of_each_controller_first(pods: Iterable[pod_pb2.Pod]) -> list[pod_pb2.Pod]:
-    """Return Pods in their order, but those of a controller of which one was there behind all others."""
+    """Return the first Pod of each controller and all Pods without one, then the rest; both in their order."""
     first, again, seen = list[pod_pb2.Pod](), list[pod_pb2.Pod](), set[str]()
     for pod in pods:
         owner = next((one.uid for one in pod.metadata.owner_references if one.controller), "")
