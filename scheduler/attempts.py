@@ -29,9 +29,9 @@ from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.frameworks import Frameworks
 from scheduler.metrics import SchedulerMetrics
-from scheduler.plugins.volume_binding import VolumeBinding
+from scheduler.plugins.volume_places import VolumeBinding
 from scheduler.preempting import Preempting
-from scheduler.queue.queued_pod import QueuedPod
+from scheduler.queue.places import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from scheduler.volumes.catalogue import Catalogue, Plan
 from vaina.client.events import EventRecorder

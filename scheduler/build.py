@@ -10,10 +10,9 @@ from prometheus_client import CollectorRegistry
 
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME
 from scheduler.config import SchedulerConfig
-from scheduler.configuration.load import without_effect
+from scheduler.configuration.load import KubeSchedulerConfiguration, without_effect
 from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import PluginError, find_plugins
-from scheduler.configuration.types import KubeSchedulerConfiguration
 from scheduler.decide.ahead import Ahead
 from scheduler.decide.ranking import TieBreak
 from scheduler.fast_paths import EQUAL_PODS, FAST_PATHS

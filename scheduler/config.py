@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME
-from scheduler.configuration.load import ConfigurationError, is_scheduler_configuration, read_configuration
-from scheduler.configuration.types import (
+from scheduler.configuration.load import (
     API_VERSION,
     KIND,
+    ConfigurationError,
     KubeSchedulerConfiguration,
     KubeSchedulerProfile,
     LeaderElection,
+    is_scheduler_configuration,
+    read_configuration,
 )
 from vaina.config import PREFIX, ConfigError, load
 from vaina.leaderelection.service import LeaderElectionConfig

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.runtime import Observer
-from scheduler.queue.queued_pod import Place
+from scheduler.queue.places import Place
 from vaina.clock import Clock
 from vaina.metrics import exponential_buckets, observe_all
 
@@ -83,9 +83,7 @@ class SchedulerMetrics:
         )  # fmt: skip
 
     def scheduled(self, profile: str, took: Sequence[float], since: Sequence[tuple[float, int]]) -> None:
-        """Count Pods of a profile that are bound: the seconds of their attempts, and (seconds, attempts) since
-        each came.
-        """
+        """Count bound Pods of a profile: seconds of their attempts, and (seconds, attempts) since each came."""
         self.attempts[profile, "scheduled"].inc(len(took))
         observe_all(self.attempt_seconds[profile, "scheduled"], took)
         by_attempts: dict[int, list[float]] = {}
@@ -106,7 +104,6 @@ class SchedulerMetrics:
         observe_all(self._event_handling[event], seconds)
 
     def failed(self, profile: str, result: str, seconds: float) -> None:
-        """Count an attempt that ended as unschedulable or error."""
         self.attempts[profile, result].inc()
         self.attempt_seconds[profile, result].observe(seconds)
 
@@ -149,7 +146,6 @@ class PreemptionMetrics:
         }
 
     def executed(self, success: bool, seconds: float) -> None:
-        """Count the victims of one preemption that were dealt with."""
         histogram, counter = self._results[success]
         histogram.observe(seconds)
         counter.inc()

@@ -27,7 +27,7 @@ from scheduler.framework.interface import Reach
 from scheduler.framework.status import Decision, Scheduled, Unschedulable
 from scheduler.metrics import PreemptionMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext, is_preempted
-from scheduler.queue.queued_pod import QueuedPod
+from scheduler.queue.places import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from vaina.clock import Clock
 from vaina.errors import ApiError

@@ -9,30 +9,41 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from itertools import chain
-from typing import Final
+from typing import Final, TypeVar
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from scheduler.columns.pod_info import PodInfo
 from scheduler.columns.readout import Difference
-from scheduler.debug import nominations_check
 from scheduler.debug.answers import decision_message, evaluation_message, fit_message, verify_message
-from scheduler.debug.verify import Captured, Rebuilt, capture, compare, rebuild
-from scheduler.debug.watch_check import check_watch
+from scheduler.debug.verify import (
+    Captured,
+    CapturedStorage,
+    Rebuilt,
+    capture,
+    capture_storage,
+    compare,
+    rebuild,
+    verify_nominations,
+    verify_storage,
+)
 from scheduler.explain.evaluate import evaluate
 from scheduler.explain.fit import Fit, copy, fill, would_decide
 from scheduler.explain.state import EVALUATED, PodState, Seen, manifest_state, state_of
 from scheduler.scheduler import Scheduler
-from scheduler.volumes.verify import CapturedStorage
-from scheduler.volumes.verify import capture as capture_storage
-from scheduler.volumes.verify import verify as verify_storage
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
+from vaina.cache.informer import Informer
 from vaina.client.clientset import Clientset
+from vaina.client.resource import ResourceClient
 from vaina.clock import Clock, micro_timestamp
 from vaina.errors import BadRequest, NotFound, TooManyRequests, Unavailable
 from vaina.objects.conditions import get_condition
+from vaina.objects.meta import metadata, object_key
 from vaina.serving.handlers import Handlers, RequestContext, typed
+
+M = TypeVar("M", bound=Message)
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["SchedulerService"].full_name
 
@@ -41,6 +52,8 @@ LIMIT, MAX_LIMIT = 10, 100
 DECISIONS, MAX_DECISIONS = 100, 1000
 DIFFERENCES, MAX_DIFFERENCES = 100, 1000
 COPIES, MAX_COPIES = 1000, 100_000
+#: between two looks at what the watches show: a watch shows what was written within milliseconds
+PATIENCE_SECONDS: Final = 2.0
 #: calls that copy the columns: one at work, so many wait
 MAX_WAITING: Final = 8
 
@@ -61,16 +74,7 @@ class SchedulerService:
         leading: Callable[[], bool] = lambda: True,
         leader: Callable[[], str] = lambda: "",
     ) -> None:
-        """Make a service.
-
-        Args:
-            scheduler: which is asked.
-            clients: of the apiserver, to compare with; it only reads.
-            clock: the time, and for giving others a turn.
-            identity: of this process, as in the Lease.
-            leading: whether this process decides.
-            leader: identity of the leader, as far as it is known.
-        """
+        """Make a service; `leader` returns who leads, as far as that is known."""
         self._scheduler, self._clients, self._clock = scheduler, clients, clock
         self._identity, self._leading, self._leader = identity, leading, leader
         self._heavy = asyncio.Lock()
@@ -125,7 +129,7 @@ class SchedulerService:
             answerer, cache, rebuilt = self._answerer(), self._scheduler.cache, Rebuilt()
             captured, storage = self._capture(), self._capture_storage()
             nominations = cache.nominations.all()
-            differences = [*nominations_check.verify(nominations, cache.table, captured.pods, captured.held)]
+            differences = [*verify_nominations(nominations, cache.table, captured.pods, captured.held)]
             await self._in_steps(rebuild(captured, rebuilt))
             found: Difference | None
             for found in chain(compare(captured, rebuilt), verify_storage(storage)):
@@ -134,8 +138,8 @@ class SchedulerService:
                 else:
                     differences.append(found)
             if request.against_apiserver:
-                differences += await check_watch(self._clients.nodes, self._scheduler.nodes, self._clock)
-                differences += await check_watch(self._clients.pods, self._scheduler.pods, self._clock)
+                differences += await _check_watch(self._clients.nodes, self._scheduler.nodes, self._clock)
+                differences += await _check_watch(self._clients.pods, self._scheduler.pods, self._clock)
         answer = verify_message(answerer, captured, rebuilt, differences, most)
         answer.against_apiserver = request.against_apiserver
         return answer
@@ -323,3 +327,38 @@ def _bounded(asked: int, usual: int, most: int, name: str) -> int:
     if asked < 0:
         raise BadRequest(f"{name}: Invalid value: {asked}: must be greater than or equal to 0")
     return min(asked or usual, most)
+
+
+async def _check_watch(client: ResourceClient[M], informer: Informer[M], clock: Clock) -> list[Difference]:
+    """Return what the watch does not show, or shows though it is gone. Raises ApiError when a list fails.
+
+    The watch goes on meanwhile, so one look proves nothing: what differs is looked at again after a while, and
+    counts when the same object differs in the same way both times.
+    """
+    first = await _look(client, informer)
+    if not first:
+        return []
+    await clock.sleep(PATIENCE_SECONDS)
+    second = await _look(client, informer)
+    return sorted(first & second)
+
+
+async def _look(client: ResourceClient[M], informer: Informer[M]) -> set[Difference]:
+    listed = {object_key(item): metadata(item) for item in (await client.list()).items}
+    found: set[Difference] = set()
+    held = {object_key(item): metadata(item) for item in informer.lister.list()}
+    for key, meta in listed.items():
+        known = held.get(key)
+        if known is None or known.uid != meta.uid:
+            have = "not shown" if known is None else f"uid {known.uid}"
+            found.add(Difference(key, "watch", have, f"uid {meta.uid}"))
+        elif int(known.resource_version) < int(meta.resource_version):
+            found.add(
+                Difference(
+                    key, "watch", f"version {known.resource_version}", f"version {meta.resource_version}"
+                )
+            )
+    for key, known in held.items():
+        if key not in listed:
+            found.add(Difference(key, "watch", f"uid {known.uid}", "no such object"))
+    return found

@@ -20,12 +20,12 @@ from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, PodCompiler
 from scheduler.configuration.load import (
     ConfigurationError,
+    KubeSchedulerProfile,
     is_scheduler_configuration,
     read_configuration,
 )
 from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import find_plugins
-from scheduler.configuration.types import KubeSchedulerProfile
 from scheduler.framework.checked import ask_pre_filter
 from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin
 from scheduler.framework.registry import IN_TREE

@@ -17,7 +17,7 @@ import structlog
 
 from scheduler.conditions import ConditionWriter
 from scheduler.framework.status import Scheduled
-from scheduler.queue.queued_pod import QueuedPod
+from scheduler.queue.places import QueuedPod
 from vaina.api.core.v1 import pod_service_pb2
 from vaina.backoff import Backoff
 from vaina.client.verbs import PodClient, fill_binding

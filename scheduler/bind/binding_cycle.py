@@ -29,9 +29,9 @@ from scheduler.framework.binding_points import (
     PermitResult,
 )
 from scheduler.framework.checked import WrongAnswer, text, truth
+from scheduler.framework.handle import MAX_WAITING, WaitingPod, WaitingPods
 from scheduler.framework.runtime import UNOBSERVED, Observer
 from scheduler.framework.state import CycleState
-from scheduler.framework.waiting_pods import MAX_WAITING, WaitingPod, WaitingPods
 from vaina.clock import Clock
 from vaina.errors import ApiError, InternalError, NotFound, Timeout, TooManyRequests
 

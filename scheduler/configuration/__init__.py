@@ -1,4 +1,1 @@
-"""The scheduler's configuration file.
-
-Upstream's KubeSchedulerConfiguration, read strictly, made into profiles.
-"""
+"""Upstream's KubeSchedulerConfiguration, read strictly, and profiles made of it."""

@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from scheduler.framework.resource_scoring import MAX_SHAPE_SCORE, UtilizationShapePoint
-from scheduler.plugins.balanced_allocation import NodeResourcesBalancedAllocationArgs
 from scheduler.plugins.default_preemption import DefaultPreemptionArgs
 from scheduler.plugins.inter_pod_affinity import InterPodAffinityArgs
 from scheduler.plugins.node_affinity import NodeAffinityArgs
-from scheduler.plugins.node_resources_fit import NodeResourcesFitArgs, ScoringStrategy
+from scheduler.plugins.node_resources import (
+    NodeResourcesBalancedAllocationArgs,
+    NodeResourcesFitArgs,
+    ScoringStrategy,
+)
 from scheduler.plugins.pod_topology_spread import PodTopologySpreadArgs
-from scheduler.plugins.volume_binding import VolumeBindingArgs
+from scheduler.plugins.volume_places import VolumeBindingArgs
 from vaina.api.core.v1 import reference_pb2
 from vaina.errors import FieldError
 from vaina.objects import names

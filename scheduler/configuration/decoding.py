@@ -36,10 +36,7 @@ def camel(name: str) -> str:
 
 
 def decode(kind: type[T], value: object, path: Path, errors: list[FieldError]) -> T | None:
-    """Make a dataclass of a mapping (None counts as an empty one); None when it cannot be made.
-
-    `errors` gets every violation.
-    """
+    """Make a dataclass of a mapping (None: an empty one), with all violations in `errors`; None: impossible."""
     found = _dataclass(kind, {} if value is None else value, path, errors)
     return None if found is _BAD else found
 

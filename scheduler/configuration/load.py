@@ -1,28 +1,149 @@
 """Reads a KubeSchedulerConfiguration: text to checked values, with every violation named.
 
-Called by `scheduler.config`. Rules and words follow `pkg/scheduler/apis/config/validation/validation.go`;
-what a plugin's arguments may be, and which plugins there are, is checked where profiles are made
-(`scheduler.configuration.profiles`).
+Fields and defaults follow `staging/src/k8s.io/kube-scheduler/config/v1/types.go` and
+`pkg/scheduler/apis/config/v1/defaults.go`, rules and words `pkg/scheduler/apis/config/validation/validation.go`.
+Fields that have no effect here are read and checked all the same, so that an upstream file may be used;
+`docs/plugins.md` lists them. What a plugin's arguments may be, and which plugins there are, is checked where
+profiles are made (`scheduler.configuration.profiles`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
 
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME
-from scheduler.configuration.decoding import camel, decode
-from scheduler.configuration.types import (
-    API_VERSION,
-    KIND,
-    KubeSchedulerConfiguration,
-    KubeSchedulerProfile,
-    LeaderElection,
-)
+from scheduler.configuration.decoding import Duration, camel, decode
 from vaina.config import ConfigError
 from vaina.errors import FieldError
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_supported, required
 from vaina.objects.tree import MAX_BYTES, TextError, decode_text
 from vaina.objects.yaml_text import parse_yaml
+
+API_VERSION: Final = "kubescheduler.config.k8s.io/v1"
+KIND: Final = "KubeSchedulerConfiguration"
+
+LEASE_DURATION: Final = Duration(15)
+RENEW_DEADLINE: Final = Duration(10)
+RETRY_PERIOD: Final = Duration(2)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRef:
+    """A plugin that is enabled or disabled."""
+
+    name: str
+    #: of a score; 0: as it is by default, or 1
+    weight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSet:
+    """What is different from the default at one extension point. Disabled `*`: all of the default."""
+
+    enabled: tuple[PluginRef, ...] = ()
+    disabled: tuple[PluginRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """By extension point; `multiPoint` is every point that a plugin has."""
+
+    pre_enqueue: PluginSet = PluginSet()
+    queue_sort: PluginSet = PluginSet()
+    pre_filter: PluginSet = PluginSet()
+    filter: PluginSet = PluginSet()
+    post_filter: PluginSet = PluginSet()
+    pre_score: PluginSet = PluginSet()
+    score: PluginSet = PluginSet()
+    reserve: PluginSet = PluginSet()
+    permit: PluginSet = PluginSet()
+    pre_bind: PluginSet = PluginSet()
+    bind: PluginSet = PluginSet()
+    post_bind: PluginSet = PluginSet()
+    multi_point: PluginSet = PluginSet()
+
+
+ALL: Final = "*"
+MULTI_POINT: Final = "multiPoint"
+#: in upstream's order, multiPoint last
+POINTS: Final = tuple(camel(field.name) for field in fields(Plugins))
+
+
+def set_at(plugins: Plugins, point: str) -> PluginSet:
+    """Return what a profile says of one extension point."""
+    name = next(field.name for field in fields(Plugins) if camel(field.name) == point)
+    found = getattr(plugins, name)
+    assert isinstance(found, PluginSet)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class PluginConfig:
+    """The arguments of one plugin."""
+
+    name: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KubeSchedulerProfile:
+    """What one scheduler name does."""
+
+    #: empty: default-scheduler, when there is but one profile
+    scheduler_name: str = ""
+    #: without effect: all nodes are scored
+    percentage_of_nodes_to_score: int | None = None
+    plugins: Plugins = Plugins()
+    plugin_config: tuple[PluginConfig, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderElection:
+    """Who of several works."""
+
+    leader_elect: bool = True
+    lease_duration: Duration = LEASE_DURATION
+    renew_deadline: Duration = RENEW_DEADLINE
+    retry_period: Duration = RETRY_PERIOD
+    resource_lock: str = "leases"
+    resource_name: str = "kube-scheduler"
+    resource_namespace: str = "kube-system"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConnection:
+    """Without effect: connections are gRPC's, and --apiserver says where to."""
+
+    kubeconfig: str = ""
+    accept_content_types: str = ""
+    content_type: str = ""
+    qps: float = 50
+    burst: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class KubeSchedulerConfiguration:
+    """The whole file."""
+
+    api_version: str
+    kind: str
+    profiles: tuple[KubeSchedulerProfile, ...] = (KubeSchedulerProfile("default-scheduler"),)
+    leader_election: LeaderElection = LeaderElection()
+    #: the first back-off of a Pod that failed, and the longest
+    pod_initial_backoff_seconds: int = 1
+    pod_max_backoff_seconds: int = 10
+    #: without effect: decisions are made one at a time, in columns
+    parallelism: int = 16
+    #: without effect: all nodes are scored
+    percentage_of_nodes_to_score: int | None = None
+    client_connection: ClientConnection = ClientConnection()
+    #: without effect
+    enable_profiling: bool = True
+    enable_contention_profiling: bool = True
+    delay_cache_until_active: bool = False
+    #: refused: plugins are written in Python
+    extenders: tuple[Mapping[str, Any], ...] = ()
+
 
 #: fields that change nothing here, and why
 _WITHOUT_EFFECT: Final = {
@@ -46,11 +167,7 @@ def is_scheduler_configuration(text: bytes) -> bool:
 
 
 def read_configuration(text: str | bytes) -> KubeSchedulerConfiguration:
-    """Read a file.
-
-    Raises:
-        ConfigurationError: it is no YAML, or breaks a rule.
-    """
+    """Read a file. Raises ConfigurationError: it is no YAML, or breaks a rule."""
     if len(text) > MAX_BYTES:
         raise ConfigurationError([f"limit is {MAX_BYTES} bytes"])
     try:

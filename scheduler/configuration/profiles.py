@@ -1,7 +1,7 @@
 """Makes profiles of a configuration: plugins with their arguments, at their extension points, in their order.
 
 Called by `scheduler.build`. Everything that is wrong with any profile is said at once. Each extension point
-is switched by itself (`scheduler.framework.halves`), but for what would leave a Pod half bound: reserve and
+is switched by itself (`scheduler.framework.registry`), but for what would leave a Pod half bound: reserve and
 preBind go with the filter that found what they are to bind, and a file that keeps one of them is refused
 instead of half obeyed.
 """
@@ -13,20 +13,18 @@ from typing import Final
 
 from scheduler.configuration.arguments import CHECKS
 from scheduler.configuration.decoding import decode
-from scheduler.configuration.load import ConfigurationError
-from scheduler.configuration.plugin_sets import (
+from scheduler.configuration.load import (
     ALL,
     MULTI_POINT,
     POINTS,
-    check_twice,
-    expand,
-    merge,
+    ConfigurationError,
+    KubeSchedulerProfile,
+    PluginRef,
+    Plugins,
+    PluginSet,
     set_at,
-    type_name,
-    weights,
 )
 from scheduler.configuration.third_party import PluginError, load_factory
-from scheduler.configuration.types import KubeSchedulerProfile, PluginRef
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import IN_TREE, Factory, assemble, points_of
 from scheduler.framework.runtime import Profile
@@ -59,16 +57,9 @@ def make_profiles(
     third_party: Mapping[str, EntryPoint] | None = None,
     in_tree: Sequence[Factory] = IN_TREE,
 ) -> tuple[Profile, ...]:
-    """Make the profiles.
+    """Make profiles that are checked already for what does not concern plugins.
 
-    Args:
-        profiles: checked already for what does not concern plugins.
-        handle: what plugins may look at.
-        third_party: plugins that are installed, by name.
-        in_tree: our own, in the order of the default profile.
-
-    Raises:
-        ConfigurationError: with every violation of every profile.
+    Raises ConfigurationError with every violation of every profile.
     """
     errors: list[FieldError] = []
     made: list[Profile] = []
@@ -92,9 +83,9 @@ def make_profiles(
 def _make(making: _Making, default: Sequence[PluginRef]) -> Profile | None:
     errors, profile, path = making.errors, making.profile, making.path.child("plugins")
     before = len(errors)
-    errors.extend(check_twice(profile.plugins, path))
+    errors.extend(_check_twice(profile.plugins, path))
     _check_names(making)
-    multi_point = merge(default, profile.plugins.multi_point)
+    multi_point = _merge(default, profile.plugins.multi_point)
     named = dict.fromkeys(item.name for item in multi_point)
     for point in POINTS:
         named.update(dict.fromkeys(item.name for item in set_at(profile.plugins, point).enabled))
@@ -107,11 +98,11 @@ def _make(making: _Making, default: Sequence[PluginRef]) -> Profile | None:
         return None
     points = {name: points_of(plugin) for name, plugin in making.plugins.items()}
     _check_points(making, points)
-    order = expand(multi_point, profile.plugins, points)
+    order = _expand(multi_point, profile.plugins, points)
     _check_whole(making, points, order)
     if len(errors) > before:
         return None
-    return assemble(profile.scheduler_name, making.plugins, order, weights(multi_point, profile.plugins))
+    return assemble(profile.scheduler_name, making.plugins, order, _weights(multi_point, profile.plugins))
 
 
 def _known(making: _Making) -> list[str]:
@@ -210,3 +201,73 @@ def _check_whole(
         errors.append(invalid(path.child("queueSort"), [*sorts], words))
     if not order["bind"]:
         errors.append(invalid(path.child("bind"), [], f"at least one bind plugin is needed for {of}"))
+
+
+def _merge(default: Sequence[PluginRef], custom: PluginSet) -> list[PluginRef]:
+    """Return the plugins of multiPoint: those by default, less what is disabled, and what is enabled.
+
+    A default plugin that is enabled again keeps its place and takes the new weight; what is new comes last
+    (mergePluginSet of `apis/config/v1/default_plugins.go`).
+    """
+    disabled = {item.name for item in custom.disabled}
+    enabled = {item.name: item for item in custom.enabled}
+    kept = [] if ALL in disabled else [item for item in default if item.name not in disabled]
+    placed = {item.name for item in kept}
+    merged = [enabled.get(item.name, item) for item in kept]
+    return merged + [item for item in custom.enabled if item.name not in placed]
+
+
+def _expand(
+    multi_point: Sequence[PluginRef], plugins: Plugins, points: Mapping[str, frozenset[str]]
+) -> dict[str, list[str]]:
+    """Return the names of plugins by extension point, in order; `multi_point` is merged with the default.
+
+    What an extension point says itself goes before what multiPoint says (expandMultiPointPlugins of
+    `framework/runtime`).
+    """
+    order: dict[str, list[str]] = {}
+    for point in POINTS:
+        if point == MULTI_POINT:
+            continue
+        own = set_at(plugins, point)
+        explicit = [item.name for item in own.enabled]
+        disabled = {item.name for item in own.disabled}
+        candidates = [] if ALL in disabled else [item.name for item in multi_point]
+        inherited = [name for name in candidates if point in points[name] and name not in disabled]
+        overrides = [name for name in explicit if name in inherited]
+        order[point] = [
+            *overrides,
+            *(name for name in inherited if name not in explicit),
+            *(name for name in explicit if name not in overrides),
+        ]
+    return order
+
+
+def _weights(multi_point: Sequence[PluginRef], plugins: Plugins) -> dict[str, int]:
+    """Return the weights of scores: what `score` says goes before what multiPoint says; none is 1."""
+    found: dict[str, int] = {}
+    for item in (*plugins.score.enabled, *multi_point):
+        found.setdefault(item.name, item.weight or 1)
+    return found
+
+
+def _check_twice(plugins: Plugins, path: Path) -> list[FieldError]:
+    """Find plugins that are enabled twice at one point, and weights that are none."""
+    errors: list[FieldError] = []
+    for point in POINTS:
+        at = path.child(point, "enabled")
+        seen: set[str] = set()
+        for index, item in enumerate(set_at(plugins, point).enabled):
+            if item.name in seen:
+                words = f'plugin "{item.name}" already registered as "{type_name(point)}"'
+                errors.append(invalid(at.index(index), item.name, words))
+            seen.add(item.name)
+            if item.weight < 0:
+                words = "must be greater than or equal to 0"
+                errors.append(invalid(at.index(index).child("weight"), item.weight, words))
+    return errors
+
+
+def type_name(point: str) -> str:
+    """Return what upstream calls the plugins of an extension point: filter -> FilterPlugin."""
+    return f"{point[0].upper()}{point[1:]}Plugin"

@@ -17,7 +17,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
-from scheduler.configuration.plugin_sets import MULTI_POINT, POINTS
+from scheduler.configuration.load import MULTI_POINT, POINTS
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import PROTOCOLS, Factory, called_at
 
@@ -44,11 +44,7 @@ _POINTS: Final = tuple(point for point in POINTS if point != MULTI_POINT)
 
 
 def _check_points(name: str, plugin: object) -> None:
-    """Refuse a plugin that counts on being called where it never would be.
-
-    Raises:
-        PluginError: it names a point, or has a method of one, that is not called; or it has none that is.
-    """
+    """Refuse a plugin (PluginError) that is called nowhere, or not where it counts on being called."""
     allowed = f"plugins are called at {', '.join(_POINTS)}"
     for point in getattr(plugin, "points", ()):
         if point not in _POINTS:
@@ -112,11 +108,7 @@ def _classes(file: Path) -> list[str]:
 
 
 def load_factory(name: str, found: Mapping[str, EntryPoint]) -> Factory:
-    """Import a plugin.
-
-    Raises:
-        PluginError: it cannot be imported, or is no class with the right name.
-    """
+    """Import a plugin. Raises PluginError: it cannot be imported, or is no class with the right name."""
     try:
         kind = found[name].load()
     except Exception as error:  # whatever a stranger's module does when it is imported
@@ -125,11 +117,7 @@ def load_factory(name: str, found: Mapping[str, EntryPoint]) -> Factory:
 
 
 def factory_of(name: str, kind: Any) -> Factory:
-    """Make a factory of a plugin's class.
-
-    Raises:
-        PluginError: it is no class, or calls itself something else.
-    """
+    """Make a factory of a plugin's class. Raises PluginError: it is none, or calls itself something else."""
     if not isinstance(kind, type):
         raise PluginError(f"{kind!r} is no class")
     called = getattr(kind, "name", "")

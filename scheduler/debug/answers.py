@@ -23,13 +23,7 @@ Moment = Callable[[float], Timestamp]
 
 
 def evaluation_message(seen: Evaluation, verdict: Unschedulable | None, limit: int) -> pb.Evaluation:
-    """Write what would be decided now, with at most `limit` nodes and groups of nodes.
-
-    Args:
-        seen: what the plugins say.
-        verdict: what a cycle would say of a Pod that fits nowhere; None: nobody asked.
-        limit: of nodes and groups.
-    """
+    """Write what would be decided now, with at most `limit` nodes and groups; `verdict` is a cycle's."""
     groups, more = remedies(seen, limit)
     ties = seen.ties()
     made = pb.Evaluation(

@@ -20,7 +20,7 @@ from scheduler.framework.interface import FeasibleScore, FilterPlugin, Reach, Sc
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.state import CycleState
 from scheduler.framework.status import Scheduled
-from scheduler.queue.queued_pod import QueuedPod
+from scheduler.queue.places import QueuedPod
 from vaina.api.core.v1 import pod_pb2
 
 log = structlog.stdlib.get_logger(__name__)

@@ -1,25 +1,29 @@
-"""PURE: are the columns true? They are built anew from the API objects, and both are compared, column by column.
+"""PURE: is what the scheduler believes true? Columns, nominations and storage compared with the API objects.
 
     capture (at one moment) -> rebuild (in small steps; decisions go on meanwhile) -> compare
 
 What is captured is of one point of the watches: informers tell their handlers of a batch before another task
 has a turn. Assumed Pods (decided, not yet shown) count where they were assumed. The rebuilt columns saw no
-removal, no update and no assumption: what leaked or was counted twice differs.
+removal, no update and no assumption: what leaked or was counted twice differs. The catalogue of storage is
+filled anew from the objects as well, and promises are counted from the plans.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from scheduler.cache.cache import Cache, HeldPod
+from scheduler.cache.nominations import Nomination
 from scheduler.columns.node_info import compile_node
+from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.columns.readout import Difference, Readout, read_out
 from scheduler.columns.readout import compare as compare_columns
+from scheduler.volumes.catalogue import Catalogue, Plan
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.objects.pods import is_terminal
 
-#: Pods and nodes that are counted between two pauses
+#: objects that are counted or compared between two pauses
 STEP: Final = 256
 
 
@@ -144,3 +148,82 @@ def _compare_queue(captured: Captured, rebuilt: Rebuilt, names: Mapping[str, str
 
 def _subject(names: Mapping[str, str], uid: str, info: PodInfo) -> str:
     return names.get(uid) or info.key
+
+
+def verify_nominations(
+    nominations: Mapping[str, Nomination],
+    table: NodeTable,
+    pods: Sequence[pod_pb2.Pod],
+    held: Mapping[str, HeldPod],
+) -> Iterator[Difference]:
+    """Yield nominations that no Pod has, and rows whose room is kept for others than those nominated there.
+
+    `nominations` and `held` (Pods that take room) are by uid; `pods` are the watch's, at the same moment.
+    """
+    status = {pod.metadata.uid: pod for pod in pods} if nominations else {}
+    kept: dict[int, int] = {}
+    for uid, nomination in nominations.items():
+        row = table.rows.get(nomination.node_name)
+        if row is not None:
+            kept[row] = kept.get(row, 0) + 1
+        key, pod = nomination.info.key, status.get(uid)
+        if uid in held:
+            yield Difference(key, "nominatedNodeName", nomination.node_name, f"is on {held[uid].node_name}")
+        elif pod is None:
+            yield Difference(key, "nominatedNodeName", nomination.node_name, "no such Pod")
+        elif not nomination.unconfirmed and pod.status.nominated_node_name != nomination.node_name:
+            said = pod.status.nominated_node_name or "none"
+            yield Difference(key, "nominatedNodeName", nomination.node_name, said)
+    for row in sorted(kept.keys() | table.nominated.keys()):
+        have, want = len(table.nominated.get(row, ())), kept.get(row, 0)
+        if have != want:
+            yield Difference(
+                table.snapshot().names[row] or f"row {row}", "nominated Pods", str(have), str(want)
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedStorage:
+    """The catalogue and the objects at one moment. The objects are the informers' own: read only."""
+
+    have: Mapping[str, Mapping[str, object]]
+    plans: Mapping[str, Plan]
+    #: volumes, claims, classes, nodes, drivers, capacities, attachments
+    objects: Mapping[str, Sequence[Any]]
+
+
+def capture_storage(catalogue: Catalogue, **objects: Sequence[Any]) -> CapturedStorage:
+    """Take what is to be compared. One call, no await: all of it is of the same moment."""
+    have = {what: dict(known) for what, known in catalogue.readout().items()}
+    return CapturedStorage(have, dict(catalogue.plans), objects)
+
+
+def verify_storage(captured: CapturedStorage) -> Iterator[Difference | None]:
+    """Yield where the catalogue is not what follows from the objects; None now and then: a pause."""
+    fresh = Catalogue()
+    for kind, objects in captured.objects.items():
+        tell: Callable[[Any], None] = getattr(fresh, f"on_{kind}")
+        for start in range(0, len(objects), STEP):
+            tell([(None, item) for item in objects[start : start + STEP]])
+            yield None
+    for uid, plan in captured.plans.items():
+        fresh.promise(uid, plan)
+    for what, want in fresh.readout().items():
+        yield from _compare_storage(what, captured.have[what], want)
+
+
+def _compare_storage(
+    what: str, have: Mapping[str, object], want: Mapping[str, object]
+) -> Iterator[Difference | None]:
+    for number, name in enumerate(sorted(have.keys() | want.keys())):
+        if number % STEP == STEP - 1:
+            yield None
+        actual, expected = have.get(name), want.get(name)
+        if actual != expected:
+            yield Difference(name, what, _words(actual), _words(expected))
+
+
+def _words(value: object) -> str:
+    if value is None:
+        return "not there"
+    return value if isinstance(value, str) else str(value)[:200]

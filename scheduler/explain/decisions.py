@@ -19,7 +19,7 @@ from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.explain.evaluate import Evaluation, evaluate
 from scheduler.framework.runtime import Profile
 from scheduler.framework.status import Scheduled, Unschedulable
-from scheduler.queue.queued_pod import QueuedPod
+from scheduler.queue.places import QueuedPod
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -179,7 +179,6 @@ class DecisionLog:
             self._details.popitem(last=False)
 
     def record(self, pod: QueuedPod, decision: Scheduled | Unschedulable, now: float) -> None:
-        """Note where a Pod goes, or that it goes nowhere."""
         outcome = Outcome.SCHEDULED
         if not isinstance(decision, Scheduled):
             outcome = Outcome.UNSCHEDULABLE
@@ -192,7 +191,6 @@ class DecisionLog:
     def record_all(
         self, pod_class: PodClass, placed: Sequence[tuple[QueuedPod, Scheduled]], now: float
     ) -> None:
-        """Note where Pods of one class go."""
         detail, outcome = self._details.get(pod_class), Outcome.SCHEDULED
         self._entries.extend(
             [
@@ -211,7 +209,6 @@ class DecisionLog:
     def record_preemption(
         self, pod: QueuedPod, node: str, victims: Sequence[PodInfo], *, now: float, message: str = ""
     ) -> None:
-        """Note that room is being made for a Pod on a node, and who has to go for it."""
         self._note(pod, Outcome.PREEMPTED, now, None, None, node, message, preemption_of(node, victims))
 
     def _note(self, pod: QueuedPod, outcome: Outcome, now: float, *more: object) -> None:

@@ -44,7 +44,6 @@ class FilterAnswer:
     kept: Mapping[int, int] = field(default_factory=dict[int, int])
 
     def words(self, index: int) -> list[str]:
-        """Return the reasons against one node."""
         return decode(int(self.codes[index]), self.reasons)
 
 
@@ -83,7 +82,6 @@ class Evaluation:
 
     @property
     def feasible(self) -> int:
-        """How many of them fit."""
         return int((self.failing == 0).sum())
 
     def name(self, index: int) -> str:
@@ -111,7 +109,6 @@ class Evaluation:
 
 
 def _counted(codes: Codes, reasons: Sequence[str]) -> Counter[str]:
-    """Return how many nodes gave which reason."""
     counts: Counter[str] = Counter()
     for code, count in zip(*np.unique(codes, return_counts=True), strict=True):
         for reason in decode(int(code), reasons):
@@ -120,13 +117,9 @@ def _counted(codes: Codes, reasons: Sequence[str]) -> Counter[str]:
 
 
 def evaluate(pod: PodClass, table: NodeTable, profile: Profile, *, but: PodClass | None = None) -> Evaluation:
-    """Ask every plugin of a profile about every node, on the columns as they are now.
+    """Ask every plugin of a profile about every node, on the columns as they are now, which stay so.
 
-    Args:
-        pod: who asks.
-        table: the columns; nothing is different about them afterwards.
-        profile: the plugins.
-        but: one Pod of this class has a node in view and is the Pod itself: no room is kept for it.
+    With `but` one Pod of this class has a node in view and is the Pod itself: no room is kept for it.
     """
     nodes = table.snapshot()
     asking = _Asking(pod, nodes, CycleState(), np.flatnonzero(nodes.valid))
@@ -184,10 +177,7 @@ class _Asking:
     def beside_nominated(
         self, answers: Sequence[FilterAnswer], table: NodeTable, but: PodClass | None
     ) -> list[FilterAnswer]:
-        """Refuse nodes that would do if Pods of no lower priority had not got them in view.
-
-        These are upstream's nominated Pods.
-        """
+        """Refuse nodes that would do if Pods of no lower priority had not got them in view (nominated Pods)."""
         index_of = {row: index for index, row in enumerate(self.rows.tolist())}
         found = list(answers)
         for row, nominated in [*table.nominated.items()]:

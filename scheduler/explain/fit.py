@@ -61,10 +61,7 @@ def copy(
     namespaces: Namespaces,
     cache: Cache,
 ) -> Iterator[None]:
-    """Bring nodes, Pods, Pods that are to come to a node, and the labels of namespaces into another cache.
-
-    Pauses now and then, so that others may have a turn.
-    """
+    """Bring what a cluster's columns depend on into another cache; pauses now and then, for others."""
     for name, labels in namespaces.items():
         cache.table.set_namespace(name, labels)
     for info, node_name in nominated:

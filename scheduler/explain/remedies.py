@@ -86,7 +86,6 @@ def remedies(evaluation: Evaluation, limit: int) -> tuple[list[Group], int]:
 
 
 def _describe(asked: Asked, index: int) -> Refusal:
-    """Say what one plugin has against one node."""
     answer, reasons = asked.answer, tuple(asked.answer.words(index))
     coming = answer.kept.get(index, 0)
     if coming:

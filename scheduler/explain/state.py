@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scheduler.cache.cache import HeldPod
-from scheduler.queue.queued_pod import Place, QueuedPod
+from scheduler.queue.places import Place, QueuedPod
 from scheduler.queue.scheduling_queue import MAX_UNSCHEDULABLE_SECONDS
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import rfc3339
@@ -65,12 +65,7 @@ class Seen:
 
 
 def state_of(seen: Seen, ours: Collection[str]) -> tuple[PodState, str]:
-    """Return where a Pod is, and the sentence.
-
-    Args:
-        seen: of the Pod.
-        ours: the schedulerNames whose Pods are this scheduler's.
-    """
+    """Return where a Pod is, and the sentence; `ours` are the schedulerNames of this scheduler's Pods."""
     pod = seen.pod
     key = f"{pod.metadata.namespace}/{pod.metadata.name}"
     name = pod.spec.scheduler_name or "default-scheduler"

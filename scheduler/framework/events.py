@@ -53,14 +53,14 @@ class ClaimsChanged:
 
 #: a Pod or a node, before or after; which claims; None: not there
 Changed = PodInfo | NodeInfo | ClaimsChanged | None
+#: an event, and what it happened to before and after
+Happened = tuple[ClusterEvent, Changed, Changed]
 #: (a rejected Pod's class, before, after) -> whether it is worth another attempt
 Hint = Callable[[PodClass, Changed, Changed], bool]
 
 
 def of_its_claims(pod: PodClass, _before: Changed, after: Changed) -> bool:
-    """Say whether claims that changed are a Pod's own (upstream's
-    isSchedulableAfterPersistentVolumeClaimChange).
-    """
+    """Say whether claims that changed are a Pod's own (isSchedulableAfterPersistentVolumeClaimChange)."""
     return not isinstance(after, ClaimsChanged) or not after.keys.isdisjoint(pod.claim_keys())
 
 
@@ -70,23 +70,17 @@ def of_who_had_claims(_pod: PodClass, before: Changed, _after: Changed) -> bool:
 
 
 def of_who_had_attached(_pod: PodClass, before: Changed, _after: Changed) -> bool:
-    """Say whether a Pod that gave its place back had volumes that are attached (isSchedulableAfterPodDeleted
-    of NodeVolumeLimits).
-    """
+    """Say whether a Pod that went had attached volumes (isSchedulableAfterPodDeleted of NodeVolumeLimits)."""
     return not isinstance(before, PodInfo) or bool(before.pod_class.claims or before.pod_class.attached)
 
 
 def of_who_has_attached(pod: PodClass, _before: Changed, _after: Changed) -> bool:
-    """Say whether a Pod could want what became free when a volume was detached
-    (isSchedulableAfterVolumeAttachmentDeleted).
-    """
+    """Say whether a Pod could want a volume that was detached (isSchedulableAfterVolumeAttachmentDeleted)."""
     return bool(pod.claims or pod.attached)
 
 
 def of_who_had_storage(pod: PodClass, before: Changed, after: Changed) -> bool:
-    """Say whether a Pod that gave its place back had claims, or a disk that this one names too
-    (isSchedulableAfterPodDeleted).
-    """
+    """Say whether a Pod that went had claims, or a disk of this one (isSchedulableAfterPodDeleted)."""
     if not isinstance(before, PodInfo):
         return True
     theirs = {disk.word for disk in before.pod_class.disks}

@@ -181,10 +181,7 @@ class FeasibleScore(Protocol):
         """Take in which rows are feasible (bool[N]); say whether raw scores have changed by it."""
 
     def ignored(self, state: CycleState) -> NDArray[np.bool_] | None:
-        """Return the rows (bool[N]) that get 0 and do not count for the lowest and highest score.
-
-        None: there are none.
-        """
+        """Return the rows (bool[N]) that get 0 and do not count for the lowest and highest score; None: none."""
 
 
 @runtime_checkable
@@ -210,10 +207,7 @@ class Trial(Protocol):
         """Put it back."""
 
     def refusal(self) -> tuple[str, ...]:
-        """Return why the node would not do now, with the Pods that have it in view and without.
-
-        Empty: it would do.
-        """
+        """Return why the node would not do now, with the Pods that have it in view and without."""
 
     def close(self) -> None:
         """Put all Pods back."""
@@ -282,10 +276,7 @@ def decode(code: int, reasons: Sequence[str]) -> list[str]:
 
 
 def scale_to_max(raw: Scores, high: int, *, reverse: bool = False) -> Scores:
-    """Scale so that the highest raw score becomes 100, or 0 when less is better.
-
-    Follows `helper.DefaultNormalizeScore`.
-    """
+    """Scale the highest raw score to 100, or to 0 when less is better (`helper.DefaultNormalizeScore`)."""
     if high == 0:
         return np.full(len(raw), MAX_SCORE, np.int64) if reverse else raw
     scaled = raw * MAX_SCORE // high

@@ -47,7 +47,6 @@ class Filter(Plugin, ABC):
     reason: ClassVar[str] = ""
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
-        """Ask about every Pod."""
         return RUN
 
     def reasons(self, pod: PodClass) -> Sequence[str]:
@@ -58,7 +57,6 @@ class Filter(Plugin, ABC):
         """Return for each of `rows` whether it is refused: 1 (or True) and 0, or bits of several reasons."""
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        """Ask for one row as for many."""
         codes = checked_codes(self.name, self.filter(state, pod, nodes, np.array([row], np.intp)), 1)
         return 0 if codes is None else int(codes[0])
 
@@ -70,7 +68,6 @@ class Score(Plugin, ABC):
     scales: ClassVar[bool] = False
 
     def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
-        """Score for every Pod."""
         return True
 
     @abstractmethod
@@ -78,10 +75,8 @@ class Score(Plugin, ABC):
         """Return int64 scores of `rows`, more is better."""
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        """Ask for one row as for many."""
         scores = self.score(state, pod, nodes, np.array([row], np.intp))
         return int(checked_scores(self.name, "score", scores, 1)[0])
 
     def scale(self, raw: Scores, low: int, high: int) -> Scores:
-        """Make the best 100."""
         return scale_to_max(raw, high)

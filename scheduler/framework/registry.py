@@ -1,14 +1,24 @@
-"""Which plugins there are, in which order, how much each score counts, and what the default profile is.
+"""Which plugins there are, in which order, how much each score counts, and how a profile is made of them.
 
 Order and weights are upstream's (`apis/config/v1/default_plugins.go`); a new plugin takes its place in that
 order. Plugins of others come beside these by entry point (`scheduler.configuration.third_party`).
+
+Upstream has an object for each extension point, and either may be disabled. Here a filter is asked with what
+its pre-filter prepared, so a half is made of the whole (decision 183):
+
+    preFilter alone   may refuse a Pod outright, or name the only nodes that come into question
+    filter alone      prepares for itself, and names no nodes
+
+preScore without score does nothing, and score without preScore prepares for itself: these need no half.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME
+from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, PodClass
+from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.binding_points import (
     BindingPoints,
     BindPlugin,
@@ -18,28 +28,83 @@ from scheduler.framework.binding_points import (
     QueueSortPlugin,
     ReservePlugin,
 )
-from scheduler.framework.halves import OnlyPreFilter, only_filter
 from scheduler.framework.handle import Handle
-from scheduler.framework.interface import FilterPlugin, PostFilterPlugin, PreEnqueuePlugin, ScorePlugin
+from scheduler.framework.interface import (
+    RUN,
+    SKIP,
+    Codes,
+    FilterPlugin,
+    PostFilterPlugin,
+    PreEnqueuePlugin,
+    PreFilterResult,
+    Reach,
+    ScorePlugin,
+)
 from scheduler.framework.runtime import Profile, Weighted
-from scheduler.plugins.balanced_allocation import BalancedAllocation, NodeResourcesBalancedAllocationArgs
+from scheduler.framework.state import CycleState
 from scheduler.plugins.default_preemption import DefaultPreemption, DefaultPreemptionArgs
 from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.inter_pod_affinity import InterPodAffinity, InterPodAffinityArgs
 from scheduler.plugins.node_affinity import NodeAffinity, NodeAffinityArgs
-from scheduler.plugins.node_declared_features import NodeDeclaredFeatures
-from scheduler.plugins.node_name import NodeName
-from scheduler.plugins.node_ports import NodePorts
-from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
-from scheduler.plugins.node_unschedulable import NodeUnschedulable
-from scheduler.plugins.node_volume_limits import NodeVolumeLimits
+from scheduler.plugins.node_filters import (
+    NodeDeclaredFeatures,
+    NodeName,
+    NodePorts,
+    NodeUnschedulable,
+    TaintToleration,
+)
+from scheduler.plugins.node_resources import (
+    BalancedAllocation,
+    NodeResourcesBalancedAllocationArgs,
+    NodeResourcesFit,
+    NodeResourcesFitArgs,
+)
 from scheduler.plugins.pod_topology_spread import PodTopologySpread, PodTopologySpreadArgs
-from scheduler.plugins.priority_sort import PrioritySort
-from scheduler.plugins.scheduling_gates import SchedulingGates
-from scheduler.plugins.taint_toleration import TaintToleration
-from scheduler.plugins.volume_binding import VolumeBinding, VolumeBindingArgs
-from scheduler.plugins.volume_restrictions import VolumeRestrictions
-from scheduler.plugins.volume_zone import VolumeZone
+from scheduler.plugins.queueing import PrioritySort, SchedulingGates
+from scheduler.plugins.volume_places import VolumeBinding, VolumeBindingArgs, VolumeZone
+from scheduler.plugins.volume_use import NodeVolumeLimits, VolumeRestrictions
+
+
+class OnlyPreFilter:
+    """A plugin whose filter is disabled."""
+
+    #: nothing that it prepares is read
+    reach = Reach.NONE
+
+    def __init__(self, plugin: FilterPlugin) -> None:
+        self._plugin, self.name = plugin, plugin.name
+        self.reads_requests: bool = getattr(plugin, "reads_requests", True)
+        #: those of the whole: what it says outright may have been told by any of them
+        self.hints = plugin.hints
+
+    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        return replace(self._plugin.pre_filter(state, pod, nodes), skip=True)
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        return self._plugin.reasons(pod)
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        return None
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        return 0
+
+
+def only_filter(plugin: FilterPlugin) -> FilterPlugin:
+    """Return a plugin whose preFilter is disabled. It can all that it could (rows, room, what is affected)."""
+    whole = type(plugin)
+
+    def pre_filter(self: FilterPlugin, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        result = whole.pre_filter(self, state, pod, nodes)
+        if result.rejected:
+            return result
+        return SKIP if result.skip else RUN
+
+    half = copy(plugin)
+    half.__class__ = type(
+        whole.__name__, (whole,), {"__slots__": (), "name": plugin.name, "pre_filter": pre_filter}
+    )
+    return half
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +183,7 @@ def assemble(
     order: Mapping[str, Sequence[str]],
     weights: Mapping[str, int],
 ) -> Profile:
-    """Make a profile of plugins.
-
-    Args:
-        name: the scheduler's name.
-        plugins: by name.
-        order: extension point -> names of plugins that have it.
-        weights: of scores, by name.
-    """
+    """Make a profile of plugins: `order` is extension point -> names of plugins that have it."""
 
     def at(point: str) -> Sequence[object]:
         return [plugins[item] for item in order.get(point, ())]

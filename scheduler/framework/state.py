@@ -6,10 +6,7 @@ T = TypeVar("T")
 
 
 class CycleState:
-    """Values by plugin and kind. Lives as long as the decisions of one class go on.
-
-    Starts empty when they start afresh.
-    """
+    """Values by plugin and kind, as long as the decisions of one class go on."""
 
     __slots__ = ("_values",)
 
@@ -26,5 +23,4 @@ class CycleState:
         return value
 
     def find(self, plugin: str, kind: type[T]) -> T | None:
-        """Return what the plugin kept, if it kept anything."""
         return self.read(plugin, kind) if plugin in self._values else None

@@ -49,14 +49,7 @@ Decision: TypeAlias = Scheduled | Unschedulable
 def fit_message(
     nodes: int, rejections: Mapping[str, int], *, pre_filter: str = "", post_filter: str = ""
 ) -> str:
-    """Say why no node will do.
-
-    Args:
-        nodes: how many nodes there are.
-        rejections: reason -> how many nodes gave it.
-        pre_filter: a reason that concerns the Pod alone, and stands instead of the others.
-        post_filter: what preemption found, as a whole sentence.
-    """
+    """Say why no node will do; `pre_filter` concerns the Pod alone, and stands instead of the others."""
     words = f"0/{nodes} nodes are available:"
     if pre_filter:
         words += f" {pre_filter}."

@@ -1,1 +1,1 @@
-"""One plugin a module, unaware of one another; `scheduler.framework.registry` puts them in order."""
+"""Plugins by their subject, unaware of one another; `scheduler.framework.registry` puts them in order."""

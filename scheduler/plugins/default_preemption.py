@@ -17,8 +17,7 @@ from scheduler.framework.interface import PostFilterResult, Refusals, WhatIf
 from scheduler.framework.state import CycleState
 from scheduler.framework.status import fit_message
 from scheduler.preemption.budgets import Budgets
-from scheduler.preemption.search import Search
-from scheduler.preemption.victims import NO_VICTIMS
+from scheduler.preemption.search import NO_VICTIMS, Search
 
 NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"
 NEVER: Final = "preemption: not eligible due to preemptionPolicy=Never."

@@ -23,7 +23,7 @@ from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import PodTerm, TermKind
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.explain.peers import INTER_POD_AFFINITY
+from scheduler.explain.lacks import INTER_POD_AFFINITY
 from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.framework.interface import (
     MAX_SCORE,

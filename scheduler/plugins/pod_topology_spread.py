@@ -20,7 +20,7 @@ from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.explain.peers import POD_TOPOLOGY_SPREAD
+from scheduler.explain.lacks import POD_TOPOLOGY_SPREAD
 from scheduler.framework.events import Changed, ClusterEvent, Hint
 from scheduler.framework.interface import (
     RUN,
@@ -34,8 +34,7 @@ from scheduler.framework.interface import (
 )
 from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.state import CycleState
-from scheduler.spreading.rules import HOSTNAME, eligible, has_keys, normalise
-from scheduler.spreading.soft import SoftSpread
+from scheduler.spreading import HOSTNAME, SoftSpread, eligible, has_keys, normalise
 
 SKEW: Final = "node(s) didn't match pod topology spread constraints"
 NO_LABEL: Final = f"{SKEW} (missing required label)"

@@ -1,4 +1,1 @@
-"""Making room for a Pod by evicting Pods of a lower priority: which, and on which node.
-
-All of it pure; `scheduler.eviction` does it.
-"""
+"""Which Pods of a lower priority to evict for a Pod, and where. Pure; `scheduler.eviction` evicts."""

@@ -89,10 +89,7 @@ def violating(pods: Sequence[PodInfo], budgets: Iterable[Budget]) -> list[bool]:
 
 
 def compile_budget(budget: Message) -> Budget:
-    """Compile a PodDisruptionBudget.
-
-    An empty selector matches nothing here, and so does one that cannot be read.
-    """
+    """Compile a PodDisruptionBudget; a selector that is empty or unreadable matches nothing."""
     spec, status = budget.spec, budget.status
     selector: LabelSelector | None = None
     if spec.selector.match_labels or spec.selector.match_expressions:

@@ -1,8 +1,9 @@
 """PURE: what would the filters say of a node if some of its Pods were not there?
 
 Pods are taken out of the table and put back, and the filters are asked as always: so every filter counts, and
-none needs to know of preemption. Nobody else sees the table meanwhile (there is no await). Made by
-`scheduler.decide.cycle` for one class of Pods.
+none needs to know of preemption (`TableTrial`). Where the filters ask of a node's Pods nothing but room, a few
+sums do the same ten times faster (`RoomTrial`). Nobody else sees the table meanwhile (there is no await). Made
+by `scheduler.decide.cycle` for one class of Pods.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -13,7 +14,57 @@ from scheduler.columns.snapshot import Snapshot
 from scheduler.framework.checked import ask_room, whole
 from scheduler.framework.interface import FilterPlugin, RoomFilter, Trial, decode
 from scheduler.framework.state import CycleState
-from scheduler.preemption.trial import RoomTrial, TableTrial
+
+#: returns why a row would not do; empty: it would
+Ask = Callable[[int], tuple[str, ...]]
+
+
+class TableTrial:
+    """A node whose Pods are taken out of the table. Nobody else may look until it is closed."""
+
+    def __init__(self, table: NodeTable, row: int, ask: Ask) -> None:
+        self._table, self._row, self._ask = table, row, ask
+        self._away: dict[str, PodInfo] = {}
+
+    def take(self, pod: PodInfo) -> None:
+        self._table.suppose(self._row, pod.pod_class, -1)
+        self._away[pod.uid] = pod
+
+    def put(self, pod: PodInfo) -> None:
+        self._table.suppose(self._row, pod.pod_class, 1)
+        del self._away[pod.uid]
+
+    def refusal(self) -> tuple[str, ...]:
+        return self._ask(self._row)
+
+    def close(self) -> None:
+        for pod in [*self._away.values()]:
+            self.put(pod)
+
+
+class RoomTrial:
+    """A node as sums of what is free. Nothing is changed, so there is nothing to put back."""
+
+    def __init__(
+        self, free: list[int], weigh: Callable[[PodInfo], Sequence[int]], reasons: Sequence[str]
+    ) -> None:
+        """Begin; `free` is what would be left of each resource, negative where it is lacking."""
+        self._free, self._weigh, self._reasons = free, weigh, reasons
+
+    def take(self, pod: PodInfo) -> None:
+        self._free = [left + amount for left, amount in zip(self._free, self._weigh(pod), strict=True)]
+
+    def put(self, pod: PodInfo) -> None:
+        self._free = [left - amount for left, amount in zip(self._free, self._weigh(pod), strict=True)]
+
+    def refusal(self) -> tuple[str, ...]:
+        if min(self._free) >= 0:
+            return ()
+        return tuple(reason for left, reason in zip(self._free, self._reasons, strict=True) if left < 0)
+
+    def close(self) -> None:
+        """Do nothing."""
+
 
 #: node -> the Pods that take room there
 Residents = Callable[[str], Collection[PodInfo]]
@@ -35,16 +86,9 @@ class DryRun:
         residents: Residents,
         far: bool,
     ) -> None:
-        """Prepare.
+        """Prepare; `filters` begin with the first whose answer depends on the Pods of a node.
 
-        Args:
-            pod: the class that asks.
-            table: the columns, of which `nodes` is the snapshot.
-            nodes: their views.
-            state: what the filters have prepared.
-            filters: from the first one on whose answer depends on the Pods of a node.
-            residents: the Pods of a node.
-            far: whether a change on a row reaches what these filters say of others.
+        `far`: a change on a row reaches what they say of others.
         """
         self._pod, self._table, self._nodes, self._state = pod, table, nodes, state
         self._filters, self._residents, self._far = filters, residents, far

@@ -1,4 +1,1 @@
-"""Pods that wait: for a turn, for a back-off to pass, for the cluster to change, for their gates.
-
-All of it pure.
-"""
+"""Pods that wait: for a turn, for a back-off to pass, for the cluster to change, for their gates. Pure."""

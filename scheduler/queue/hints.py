@@ -10,8 +10,8 @@ from typing import Final
 
 from scheduler.columns.node_table import BASIC_RESOURCES, NodeTable
 from scheduler.columns.pod_info import PodClass, PodInfo
-from scheduler.framework.events import Changed, ClusterEvent, Hint
-from scheduler.queue.refusals import Happened, Screen
+from scheduler.framework.events import Changed, ClusterEvent, Happened, Hint
+from scheduler.queue.unschedulable import Screen
 
 FIT: Final = "NodeResourcesFit"
 #: resources whose columns every configuration looks at come first

@@ -20,14 +20,10 @@ import structlog
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.framework.binding_points import QueueSortPlugin
 from scheduler.framework.checked import numbers
-from scheduler.framework.events import Changed, ClusterEvent, Hint
-from scheduler.plugins.priority_sort import PrioritySort
-from scheduler.queue.gated import GatedPods
-from scheduler.queue.in_flight import MAX_EVENTS, InFlight
-from scheduler.queue.pod_heap import PodHeap
-from scheduler.queue.queued_pod import Place, QueuedPod
-from scheduler.queue.refusals import Happened, Screen
-from scheduler.queue.unschedulable import UnschedulablePods
+from scheduler.framework.events import Changed, ClusterEvent, Happened, Hint
+from scheduler.plugins.queueing import PrioritySort
+from scheduler.queue.places import MAX_EVENTS, GatedPods, InFlight, Place, PodHeap, QueuedPod
+from scheduler.queue.unschedulable import Screen, UnschedulablePods
 from vaina.backoff import Backoff
 
 log = structlog.stdlib.get_logger(__name__)
@@ -62,18 +58,10 @@ class SchedulingQueue:
         screens: Mapping[str, Screen] | None = None,
         sort: QueueSortPlugin | None = None,
     ) -> None:
-        """Make an empty queue.
+        """Make an empty queue; `gate` returns the plugin that keeps a Pod out, or an empty text.
 
-        Args:
-            hints: event -> plugin -> hint.
-            gate: returns the plugin that keeps a Pod out, or an empty text.
-            backoff: of Pods that failed.
-            max_unschedulable_seconds: after which a refused Pod is tried again.
-            max_events: kept for Pods in flight.
-            by_shape: plugins whose hints do not look at a refused Pod's labels.
-            by_class: plugins whose hints look at nothing but the class of a Pod that came, changed or went.
-            screens: of plugins that have one: what spares asking each kind of Pods.
-            sort: orders Pods that are ready; by default PrioritySort.
+        `by_shape` are plugins whose hints do not look at a refused Pod's labels, `by_class` those whose hints
+        look at nothing but the class of a Pod that came, changed or went.
         """
         self._hints, self._gate, self._backoff = hints, gate, backoff
         self._max_unschedulable = max_unschedulable_seconds
@@ -99,11 +87,9 @@ class SchedulingQueue:
 
     @property
     def ready(self) -> int:
-        """How many Pods could be popped now."""
         return len(self._active)
 
     def sizes(self) -> dict[str, int]:
-        """Return how many Pods are in each place (scheduler_pending_pods)."""
         return {
             Place.ACTIVE: len(self._active),
             Place.BACKOFF: len(self._backing_off),
@@ -123,7 +109,6 @@ class SchedulingQueue:
         return self._unschedulable.first(limit)
 
     def uids(self) -> frozenset[str]:
-        """Return the uids of all Pods, those in flight included."""
         return frozenset(self._pods)
 
     def add(self, info: PodInfo, *, now: float) -> None:
@@ -148,7 +133,6 @@ class SchedulingQueue:
         self._wake(known, POD_UPDATE, now)
 
     def delete(self, uid: str) -> None:
-        """Forget a Pod: it has gone, or somebody gave it a node."""
         pod = self._pods.pop(uid, None)
         if pod is not None:
             self._leave(pod)
@@ -278,7 +262,6 @@ class SchedulingQueue:
         return True
 
     def _missed(self, pod: QueuedPod, rejected_by: frozenset[str]) -> bool:
-        """Say whether something that could help happened since the Pod was popped."""
         events = self._in_flight.since(pod.info.uid)
         return events is None or any(self._helps(event, pod.info.pod_class, rejected_by) for event in events)
 

@@ -1,4 +1,1 @@
-"""What the scheduler knows of storage.
-
-Volumes, claims, classes and drivers, and which volume a claim could have. No I/O.
-"""
+"""What the scheduler knows of storage, and which volume a claim could have. No I/O."""

@@ -105,10 +105,7 @@ class Catalogue:
         return plugin in self._migrated.get(node_name, _NO_PLUGINS)
 
     def attached(self, node_name: str, driver: str) -> set[str]:
-        """Return the handles of a driver's volumes that are attached to a node, or are to be.
-
-        Those that name their driver themselves.
-        """
+        """Return the handles of a driver's volumes (those that name it) that are or will be attached to a node."""
         found: set[str] = set()
         for attachment in self._attached.get(node_name, {}).values():
             volume = self.volumes.get(attachment.volume_name)
@@ -125,16 +122,13 @@ class Catalogue:
         return driver in self._counting
 
     def capacities(self, class_name: str) -> Iterable[CapacityInfo]:
-        """Return what drivers have left for a class."""
         return self._capacities_of.get(class_name, {}).values()
 
     @property
     def has_limits(self) -> bool:
-        """Whether any node says how many volumes it takes."""
         return any(self._limits.values())
 
     def of_class(self, name: str) -> Mapping[str, VolumeInfo]:
-        """Return the volumes of a class, by name."""
         return self._by_class.get(name, {})
 
     def owner(self, volume: VolumeInfo) -> tuple[str, str] | None:
@@ -178,7 +172,7 @@ class Catalogue:
         return True
 
     def readout(self) -> Mapping[str, Mapping[str, object]]:
-        """Return all that is known by what it means, for `scheduler.volumes.verify`: what -> name -> value."""
+        """Return all that is known by what it means, for `scheduler.debug.verify`: what -> name -> value."""
         return {
             "PersistentVolumeClaim": self.claims, "PersistentVolume": self.volumes, "StorageClass": self.classes,
             "CSINode": self._limits, "migrated plugins": self._migrated,

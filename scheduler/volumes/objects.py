@@ -105,11 +105,7 @@ class ClassInfo:
 
 
 def compile_volume(volume: persistent_volume_pb2.PersistentVolume) -> VolumeInfo:
-    """Compile a PersistentVolume.
-
-    Raises:
-        QuantityError: an amount cannot be read.
-    """
+    """Compile a PersistentVolume. Raises QuantityError when an amount cannot be read."""
     spec, meta = volume.spec, volume.metadata
     claim = (f"{spec.claim_ref.namespace}/{spec.claim_ref.name}", spec.claim_ref.uid)
     affinity = spec.node_affinity
@@ -132,12 +128,7 @@ def compile_volume(volume: persistent_volume_pb2.PersistentVolume) -> VolumeInfo
 
 
 def compile_claim(claim: persistent_volume_pb2.PersistentVolumeClaim) -> ClaimInfo:
-    """Compile a PersistentVolumeClaim.
-
-    Raises:
-        QuantityError: an amount cannot be read.
-        SelectorError: its selector cannot be read.
-    """
+    """Compile a PersistentVolumeClaim. Raises QuantityError or SelectorError when it cannot be read."""
     spec, meta = claim.spec, claim.metadata
     return ClaimInfo(
         key=f"{meta.namespace}/{meta.name}",
@@ -220,10 +211,9 @@ class CapacityInfo:
 
 
 def compile_capacity(found: csi_storage_capacity_pb2.CSIStorageCapacity) -> CapacityInfo:
-    """Compile a CSIStorageCapacity (capacitySufficient, nodeHasAccess). One that says no amount has nothing.
+    """Compile a CSIStorageCapacity (capacitySufficient, nodeHasAccess). Raises QuantityError.
 
-    Raises:
-        QuantityError: an amount cannot be read.
+    One that says no amount has nothing.
     """
     limit = found.maximum_volume_size if found.HasField("maximum_volume_size") else found.capacity
     topology = None

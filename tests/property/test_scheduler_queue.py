@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from scheduler.framework.events import ClusterEvent
-from scheduler.queue.queued_pod import Place, QueuedPod
+from scheduler.queue.places import Place, QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from tests.unit.scheduler.objects import info, pod
 

@@ -22,7 +22,7 @@ from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
-from scheduler.plugins.volume_binding import VolumeBinding
+from scheduler.plugins.volume_places import VolumeBinding
 from scheduler.volumes.catalogue import Catalogue
 from tests.unit.scheduler.storage_judge import Stores
 from vaina.api.core.v1 import node_pb2, pod_pb2

@@ -14,12 +14,11 @@ import pytest
 
 from scheduler.columns import pod_info
 from scheduler.framework.interface import UNRESOLVABLE
-from scheduler.plugins import node_volume_limits, volume_binding, volume_zone
+from scheduler.plugins import volume_places, volume_use
 from scheduler.plugins.default_preemption import DefaultPreemption
-from scheduler.plugins.node_declared_features import NodeDeclaredFeatures
-from scheduler.plugins.node_volume_limits import NodeVolumeLimits
-from scheduler.plugins.volume_restrictions import VolumeRestrictions
-from scheduler.preemption import budgets, search, victims
+from scheduler.plugins.node_filters import NodeDeclaredFeatures
+from scheduler.plugins.volume_use import NodeVolumeLimits, VolumeRestrictions
+from scheduler.preemption import budgets, search
 from scheduler.preemption.dry_run import DryRun
 from scheduler.volumes import catalogue, matching
 from scheduler.volumes.catalogue import Catalogue
@@ -97,7 +96,7 @@ def the_largest_claim_first(patch: Patch) -> None:
         need.waiting.sort(key=lambda claim: -claim.requested)
         return need
 
-    patch.setattr(volume_binding, "needs", other)
+    patch.setattr(volume_places, "needs", other)
 
 
 @mistake
@@ -200,7 +199,7 @@ def disks_in_the_tree_do_not_count(patch: Patch) -> None:
 
 @mistake
 def disks_that_pods_name_do_not_count(patch: Patch) -> None:
-    patch.setattr(node_volume_limits, "read_key", lambda _: None)
+    patch.setattr(volume_use, "read_key", lambda _: None)
 
 
 @mistake
@@ -240,17 +239,17 @@ def the_largest_volume_does_not_matter(patch: Patch) -> None:
 @mistake
 def zones_are_compared_as_one_text(patch: Patch) -> None:
     patch.setattr(
-        volume_zone,
+        volume_places,
         "_zones",
-        lambda volume: [(key, (volume.labels[key],)) for key in volume_zone.LABELS if key in volume.labels],
+        lambda volume: [(key, (volume.labels[key],)) for key in volume_places.LABELS if key in volume.labels],
     )
 
 
 @mistake
 def regions_do_not_matter(patch: Patch) -> None:
-    before = volume_zone._zones
+    before = volume_places._zones
     patch.setattr(
-        volume_zone, "_zones", lambda volume: [item for item in before(volume) if "region" not in item[0]]
+        volume_places, "_zones", lambda volume: [item for item in before(volume) if "region" not in item[0]]
     )
 
 
@@ -298,30 +297,30 @@ def an_empty_selector_is_for_everybody(patch: Patch) -> None:
 
 @mistake
 def broken_budgets_do_not_hurt(patch: Patch) -> None:
-    before = victims.order_of
-    patch.setattr(victims, "order_of", lambda left, _broken: before(left, 0))
+    before = search.order_of
+    patch.setattr(search, "order_of", lambda left, _broken: before(left, 0))
 
 
 @mistake
 def the_youngest_stays(patch: Patch) -> None:
-    patch.setattr(victims, "importance", lambda pod: (-pod.pod_class.priority, -victims.started(pod)))
+    patch.setattr(search, "importance", lambda pod: (-pod.pod_class.priority, -search.started(pod)))
 
 
 @mistake
 def the_least_important_comes_back_first(patch: Patch) -> None:
-    before = victims.importance
-    patch.setattr(victims, "importance", lambda pod: tuple(-item for item in before(pod)))
+    before = search.importance
+    patch.setattr(search, "importance", lambda pod: tuple(-item for item in before(pod)))
 
 
 @mistake
 def the_number_of_victims_does_not_matter(patch: Patch) -> None:
-    before = victims.order_of
+    before = search.order_of
 
     def order(left: Any, broken: int) -> Any:
         found = before(left, broken)
         return (found[0], found[1], 0, 0, found[4])
 
-    patch.setattr(victims, "order_of", order)
+    patch.setattr(search, "order_of", order)
 
 
 @mistake

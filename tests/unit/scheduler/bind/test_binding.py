@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from scheduler.bind.binding import MAX_BATCH, MAX_CALLS, SECOND, Binder, PendingBinding
 from scheduler.conditions import ConditionWriter
 from scheduler.framework.status import Scheduled
-from scheduler.queue.queued_pod import QueuedPod
+from scheduler.queue.places import QueuedPod
 from tests.unit.scheduler.objects import info, pod
 from vaina.api.core.v1 import pod_service_pb2
 from vaina.api.meta.v1 import meta_pb2

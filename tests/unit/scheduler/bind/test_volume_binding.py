@@ -5,7 +5,7 @@ What is written, what is waited for, and what happens when it fails.
 
 from collections.abc import Callable
 
-from scheduler.plugins.volume_binding import VolumeBinding
+from scheduler.plugins.volume_places import VolumeBinding
 from scheduler.volumes.objects import BIND_COMPLETED, SELECTED_NODE
 from tests.unit.scheduler.objects import node, term
 from tests.unit.scheduler.test_scheduler import World, running

@@ -11,7 +11,7 @@ from scheduler.framework.events import ClusterEvent
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable
-from scheduler.plugins.node_resources_fit import NodeResourcesFit
+from scheduler.plugins.node_resources import NodeResourcesFit
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from tests.unit.scheduler.objects import info, node, pod
 from vaina.api.core.v1 import pod_pb2

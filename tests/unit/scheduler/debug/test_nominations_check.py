@@ -1,7 +1,7 @@
 """Nominations are compared with what the Pods' status says: one that nobody has any more is found."""
 
 from scheduler.cache.cache import Cache
-from scheduler.debug import nominations_check
+from scheduler.debug.verify import verify_nominations
 from tests.unit.scheduler.objects import info, node, node_info, pod
 from vaina.api.core.v1 import pod_pb2
 
@@ -13,7 +13,7 @@ def waiting(name: str, nominated: str = "") -> pod_pb2.Pod:
 
 
 def differences(cache: Cache, *pods: pod_pb2.Pod) -> list[tuple[str, str, str]]:
-    found = nominations_check.verify(cache.nominations.all(), cache.table, pods, cache.held())
+    found = verify_nominations(cache.nominations.all(), cache.table, pods, cache.held())
     return [(item.subject, item.have, item.want) for item in found]
 
 

@@ -22,8 +22,13 @@ from scheduler.framework.resource_scoring import ResourceSpec
 from scheduler.framework.runtime import Framework, Profile, Weighted
 from scheduler.framework.state import CycleState
 from scheduler.framework.status import Decision, Scheduled, Unschedulable
-from scheduler.plugins.balanced_allocation import BalancedAllocation, NodeResourcesBalancedAllocationArgs
-from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs, ScoringStrategy
+from scheduler.plugins.node_resources import (
+    BalancedAllocation,
+    NodeResourcesBalancedAllocationArgs,
+    NodeResourcesFit,
+    NodeResourcesFitArgs,
+    ScoringStrategy,
+)
 from tests.unit.scheduler.decide.test_cycle import MostPods, first, nodes
 from tests.unit.scheduler.objects import info, node, node_info, pod, pod_class, table
 from vaina.api.core.v1 import node_pb2, pod_pb2

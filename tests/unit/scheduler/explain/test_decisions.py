@@ -5,7 +5,7 @@ import pytest
 from scheduler.columns.pod_info import PodClass
 from scheduler.explain.decisions import MAX_DETAILS, MAX_VICTIMS, DecisionLog, Detail, Outcome
 from scheduler.framework.status import Scheduled, Unschedulable
-from scheduler.queue.queued_pod import QueuedPod
+from scheduler.queue.places import QueuedPod
 from tests.unit.scheduler.objects import info, pod
 
 SOMEWHERE = Scheduled(3, "n3", 10, 7)

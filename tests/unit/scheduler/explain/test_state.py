@@ -4,7 +4,7 @@ import pytest
 
 from scheduler.cache.cache import HeldPod
 from scheduler.explain.state import Seen, manifest_state, state_of
-from scheduler.queue.queued_pod import Place, QueuedPod
+from scheduler.queue.places import Place, QueuedPod
 from tests.unit.scheduler.objects import info, pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.clock import EPOCH

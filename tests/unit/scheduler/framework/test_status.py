@@ -7,7 +7,7 @@ from scheduler.framework.interface import Refusals
 from scheduler.framework.state import CycleState
 from scheduler.framework.status import fit_message
 from scheduler.plugins.default_preemption import DefaultPreemption
-from scheduler.plugins.scheduling_gates import SchedulingGates
+from scheduler.plugins.queueing import SchedulingGates
 from tests.unit.scheduler.objects import node, pod, pod_class, table
 
 

@@ -9,11 +9,8 @@ from scheduler.columns.node_table import NodeTable
 from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin, decode
 from scheduler.framework.state import CycleState
 from scheduler.plugins.node_affinity import NodeAffinity
-from scheduler.plugins.node_name import NodeName
-from scheduler.plugins.node_ports import NodePorts
-from scheduler.plugins.node_resources_fit import NodeResourcesFit
-from scheduler.plugins.node_unschedulable import NodeUnschedulable
-from scheduler.plugins.taint_toleration import TaintToleration
+from scheduler.plugins.node_filters import NodeName, NodePorts, NodeUnschedulable, TaintToleration
+from scheduler.plugins.node_resources import NodeResourcesFit
 from tests.unit.scheduler.objects import compiler, node, pod, pod_class, table, term
 from vaina.api.core.v1 import node_pb2, pod_pb2
 

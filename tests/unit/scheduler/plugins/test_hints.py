@@ -7,15 +7,10 @@ import pytest
 from scheduler.framework.events import Changed, ClaimsChanged, ClusterEvent
 from scheduler.framework.interface import FilterPlugin
 from scheduler.plugins.node_affinity import NodeAffinity
-from scheduler.plugins.node_name import NodeName
-from scheduler.plugins.node_ports import NodePorts
-from scheduler.plugins.node_resources_fit import NodeResourcesFit
-from scheduler.plugins.node_unschedulable import NodeUnschedulable
-from scheduler.plugins.node_volume_limits import NodeVolumeLimits
-from scheduler.plugins.taint_toleration import TaintToleration
-from scheduler.plugins.volume_binding import VolumeBinding
-from scheduler.plugins.volume_restrictions import VolumeRestrictions
-from scheduler.plugins.volume_zone import VolumeZone
+from scheduler.plugins.node_filters import NodeName, NodePorts, NodeUnschedulable, TaintToleration
+from scheduler.plugins.node_resources import NodeResourcesFit
+from scheduler.plugins.volume_places import VolumeBinding, VolumeZone
+from scheduler.plugins.volume_use import NodeVolumeLimits, VolumeRestrictions
 from tests.unit.scheduler.objects import compiler, info, node, node_info, pod, pod_class
 from tests.unit.scheduler.volumes.storage import user
 from vaina.api.core.v1 import node_pb2, pod_pb2

@@ -14,7 +14,7 @@ from scheduler.framework.events import ClusterEvent
 from scheduler.framework.interface import UNRESOLVABLE
 from scheduler.framework.registry import default_profile
 from scheduler.framework.state import CycleState
-from scheduler.plugins.node_declared_features import NodeDeclaredFeatures
+from scheduler.plugins.node_filters import NodeDeclaredFeatures
 from tests.unit.scheduler.objects import node, node_info, pod_class, table
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.objects.decode import dict_to_message

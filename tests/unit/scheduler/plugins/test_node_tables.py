@@ -11,7 +11,7 @@ from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin, ScorePlugi
 from scheduler.framework.state import CycleState
 from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.node_affinity import NodeAffinity
-from scheduler.plugins.taint_toleration import TaintToleration
+from scheduler.plugins.node_filters import TaintToleration
 from tests.unit.scheduler.objects import node, pod, pod_class, table, term
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.testing.builders import make_container, make_pod

@@ -10,7 +10,7 @@ import pytest
 from scheduler.columns.pod_info import PodInfo
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
-from scheduler.plugins.scheduling_gates import SchedulingGates
+from scheduler.plugins.queueing import SchedulingGates
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from tests.unit.scheduler.objects import info, pod, pod_class
 from tests.unit.scheduler.volumes.storage import user

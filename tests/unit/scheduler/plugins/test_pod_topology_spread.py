@@ -17,7 +17,7 @@ from scheduler.plugins.pod_topology_spread import (
     PodTopologySpreadArgs,
     TopologySpreadConstraint,
 )
-from scheduler.spreading.rules import weight
+from scheduler.spreading import weight
 from tests.unit.scheduler.objects import node, node_info
 from tests.unit.scheduler.plugins.topology_world import HOST, ZONE, World, a_pod, selector
 from vaina.api.core.v1 import pod_pb2

@@ -13,8 +13,9 @@ from scheduler.framework.resource_scoring import (
     requested_to_capacity_ratio,
 )
 from scheduler.framework.state import CycleState
-from scheduler.plugins.balanced_allocation import BalancedAllocation, NodeResourcesBalancedAllocationArgs
-from scheduler.plugins.node_resources_fit import (
+from scheduler.plugins.node_resources import (
+    BalancedAllocation,
+    NodeResourcesBalancedAllocationArgs,
     NodeResourcesFit,
     NodeResourcesFitArgs,
     RequestedToCapacityRatio,

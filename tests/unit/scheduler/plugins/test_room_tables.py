@@ -9,9 +9,8 @@ import pytest
 
 from scheduler.framework.interface import UNRESOLVABLE, decode
 from scheduler.framework.state import CycleState
-from scheduler.plugins.balanced_allocation import BalancedAllocation
-from scheduler.plugins.node_ports import NodePorts
-from scheduler.plugins.node_resources_fit import NodeResourcesFit
+from scheduler.plugins.node_filters import NodePorts
+from scheduler.plugins.node_resources import BalancedAllocation, NodeResourcesFit
 from tests.unit.scheduler.objects import node, pod_class, table
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_container, make_pod

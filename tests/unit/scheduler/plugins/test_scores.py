@@ -7,10 +7,9 @@ from scheduler.columns.node_table import NodeTable
 from scheduler.framework.interface import ScorePlugin
 from scheduler.framework.registry import default_profile
 from scheduler.framework.state import CycleState
-from scheduler.plugins.balanced_allocation import BalancedAllocation
 from scheduler.plugins.node_affinity import NodeAffinity
-from scheduler.plugins.node_resources_fit import NodeResourcesFit
-from scheduler.plugins.taint_toleration import TaintToleration
+from scheduler.plugins.node_filters import TaintToleration
+from scheduler.plugins.node_resources import BalancedAllocation, NodeResourcesFit
 from tests.unit.scheduler.objects import node, pod, pod_class, table, term
 from vaina.api.core.v1 import pod_pb2
 

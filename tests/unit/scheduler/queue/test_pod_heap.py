@@ -5,8 +5,7 @@ go.
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.queue.pod_heap import PodHeap
-from scheduler.queue.queued_pod import QueuedPod
+from scheduler.queue.places import PodHeap, QueuedPod
 from tests.unit.scheduler.objects import info, pod
 
 UIDS = "abcdef"

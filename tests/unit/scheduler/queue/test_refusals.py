@@ -13,8 +13,8 @@ from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.queue.hints import FIT, screens, with_room
-from scheduler.queue.refusals import MAX_DENIED
 from scheduler.queue.scheduling_queue import SchedulingQueue
+from scheduler.queue.unschedulable import MAX_DENIED
 from tests.unit.scheduler.objects import info, node, node_info, pod
 from vaina.api.core.v1 import pod_pb2
 

@@ -4,7 +4,7 @@ import pytest
 
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent
-from scheduler.queue.queued_pod import QueuedPod
+from scheduler.queue.places import QueuedPod
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from tests.unit.scheduler.objects import info, node, node_info, pod
 

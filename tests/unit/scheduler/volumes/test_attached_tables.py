@@ -9,8 +9,8 @@ import pytest
 
 from scheduler.columns.attachables import PORTWORX, Attachable, of_pod, of_provisioner, of_volume, read_key
 from scheduler.framework.events import ClusterEvent
-from scheduler.plugins.node_volume_limits import REASON as FULL
-from scheduler.plugins.node_volume_limits import NodeVolumeLimits
+from scheduler.plugins.volume_use import TOO_MANY_VOLUMES as FULL
+from scheduler.plugins.volume_use import NodeVolumeLimits
 from tests.unit.scheduler.objects import info, pod, pod_class
 from tests.unit.scheduler.volumes.storage import (
     PersistentVolume,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from scheduler.framework.events import ClusterEvent
-from scheduler.plugins.volume_binding import VolumeBinding
+from scheduler.plugins.volume_places import VolumeBinding
 from scheduler.volumes.objects import has_more
 from tests.unit.scheduler.objects import node, pod_class, table
 from tests.unit.scheduler.volumes.storage import (

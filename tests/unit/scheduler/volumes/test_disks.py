@@ -17,7 +17,7 @@ from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.state import CycleState
 from scheduler.framework.status import Scheduled
-from scheduler.plugins.volume_restrictions import DISK_CONFLICT, VolumeRestrictions
+from scheduler.plugins.volume_use import DISK_CONFLICT, VolumeRestrictions
 from tests.unit.scheduler.objects import info, node, pod, pod_class, table
 from vaina.api.core.v1 import pod_pb2
 

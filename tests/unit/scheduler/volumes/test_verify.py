@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from scheduler.columns.readout import Difference
+from scheduler.debug.verify import capture_storage, verify_storage
 from scheduler.volumes.catalogue import Catalogue, Plan
-from scheduler.volumes.verify import capture, verify
 from tests.unit.scheduler.volumes.storage import (
     attachment,
     capacity,
@@ -44,11 +44,11 @@ def known() -> Catalogue:
 
 
 def differences(catalogue: Catalogue) -> list[Difference]:
-    captured = capture(
+    captured = capture_storage(
         catalogue, volumes=VOLUMES, claims=CLAIMS, classes=CLASSES, nodes=NODES, drivers=DRIVERS,
         capacities=CAPACITIES, attachments=ATTACHMENTS,
     )  # fmt: skip
-    return [item for item in verify(captured) if item is not None]
+    return [item for item in verify_storage(captured) if item is not None]
 
 
 def test_what_is_true_has_no_difference() -> None:

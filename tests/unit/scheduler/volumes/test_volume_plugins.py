@@ -9,10 +9,8 @@ import pytest
 from scheduler.columns.node_table import NodeTable
 from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin, decode
 from scheduler.framework.state import CycleState
-from scheduler.plugins.node_volume_limits import NodeVolumeLimits
-from scheduler.plugins.volume_binding import VolumeBinding
-from scheduler.plugins.volume_restrictions import VolumeRestrictions
-from scheduler.plugins.volume_zone import VolumeZone
+from scheduler.plugins.volume_places import VolumeBinding, VolumeZone
+from scheduler.plugins.volume_use import NodeVolumeLimits, VolumeRestrictions
 from scheduler.volumes.catalogue import Catalogue, Plan
 from tests.unit.scheduler.objects import node, pod_class, table, term
 from tests.unit.scheduler.volumes.storage import catalogue, claim, csi_node, storage_class, user, volume

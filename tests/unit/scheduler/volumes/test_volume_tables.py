@@ -9,10 +9,9 @@ import pytest
 
 from scheduler.framework.interface import FilterPlugin, decode
 from scheduler.framework.state import CycleState
-from scheduler.plugins.node_volume_limits import REASON as FULL
-from scheduler.plugins.node_volume_limits import NodeVolumeLimits
-from scheduler.plugins.volume_zone import REASON as NO_ZONE
-from scheduler.plugins.volume_zone import VolumeZone
+from scheduler.plugins.volume_places import NO_ZONE, VolumeZone
+from scheduler.plugins.volume_use import TOO_MANY_VOLUMES as FULL
+from scheduler.plugins.volume_use import NodeVolumeLimits
 from scheduler.volumes.catalogue import Catalogue
 from tests.unit.scheduler.objects import node, pod_class, table
 from tests.unit.scheduler.volumes.storage import (

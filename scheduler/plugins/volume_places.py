@@ -1,10 +1,10 @@
-"""VolumeZone: a Pod goes to the zone and region that its bound volumes are labelled with (`plugins/volumezone`).
+"""VolumeBinding and VolumeZone: a Pod goes where its volumes are, or where they can be had.
 
-A node without any such label is in no zone, and takes everything. Values of a volume may be several, joined
-by `__`. What an older label of a volume says is compared with the node's own older label where it has one,
-else with today's. Claims of ephemeral volumes are not looked at, as upstream.
+Follow `plugins/volumebinding` and `plugins/volumezone`. Choosing volumes is done here, binding them in
+`scheduler.bind.volume_binding`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -16,16 +16,102 @@ from scheduler.columns.node_selection import holds
 from scheduler.columns.pod_asks import NodeRequirement
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.explain.lacks import by_masks
-from scheduler.framework.events import ClusterEvent, always, of_its_claims
+from scheduler.explain.lacks import Asked, by_masks
+from scheduler.framework.events import ClusterEvent, always, of_its_claims, of_who_had_claims
 from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach
 from scheduler.framework.plugin import Filter
 from scheduler.framework.state import CycleState
-from scheduler.volumes.catalogue import Catalogue
+from scheduler.volumes.catalogue import Catalogue, Plan
+from scheduler.volumes.matching import REASONS, Found, find, lacks, needs
 from scheduler.volumes.objects import VolumeInfo
 from vaina.quoting import go_quote
 
-REASON: Final = "node(s) had no available volume zone"
+
+@dataclass(frozen=True, slots=True)
+class VolumeBindingArgs:
+    """Arguments (`VolumeBindingArgs`)."""
+
+    #: how long a binding may take
+    bind_timeout_seconds: int = 600
+
+
+def _lacks(asked: Asked) -> list[tuple[NDArray[np.bool_], str]]:
+    plugin = asked.answer.plugin
+    assert isinstance(plugin, VolumeBinding)
+    return lacks(plugin.catalogue, asked.evaluation.state.read(plugin.name, Found), asked.nodes)
+
+
+class VolumeBinding(Filter):
+    """Refuses nodes that volumes cannot be had on.
+
+    A claim that is bound ties the Pod to the nodes that can reach its volume; one whose class waits for its
+    first consumer takes the smallest volume that will do there, or has one made, where its driver has as much
+    left if it says so (CSIStorageCapacity). That nodes with more left are no better is as upstream:
+    StorageCapacityScoring is off by default.
+    """
+
+    reach = Reach.NONE
+    reads_requests = False
+    points = ("reserve", "preBind")
+    describer = by_masks(_lacks)
+    #: its claims, anything else of storage, nodes with other labels, and a Pod that did not get its volumes
+    hints = MappingProxyType(
+        {
+            **dict.fromkeys(
+                (
+                    ClusterEvent.NODE_ADD, ClusterEvent.NODE_UPDATE_LABEL, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE,
+                    ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE,
+                    ClusterEvent.CSI_DRIVER_ADD, ClusterEvent.CSI_DRIVER_UPDATE, ClusterEvent.CAPACITY_ADD, ClusterEvent.CAPACITY_UPDATE,
+                ),
+                always,
+            ),
+            ClusterEvent.CLAIM_ADD: of_its_claims,
+            ClusterEvent.CLAIM_UPDATE: of_its_claims,
+            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_claims,
+        }
+    )  # fmt: skip
+
+    def __init__(
+        self, args: VolumeBindingArgs = VolumeBindingArgs(), catalogue: Catalogue | None = None
+    ) -> None:
+        self.timeout_seconds = float(args.bind_timeout_seconds)
+        self.catalogue = catalogue or Catalogue()
+        #: who was asked about last, and the answer: `plan` follows at once
+        self._last: tuple[PodClass, Found] | None = None
+
+    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        if not pod.claims:
+            return SKIP
+        need = needs(self.catalogue, pod)
+        if need.rejected:
+            return PreFilterResult(rejected=need.rejected)
+        found = find(self.catalogue, need, nodes)
+        self._last = pod, found
+        state.write(self.name, found)
+        return RUN
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        return REASONS
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        return state.read(self.name, Found).codes[rows]
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        return int(state.read(self.name, Found).codes[row])
+
+    def plan(self, pod: PodClass, nodes: Snapshot, row: int) -> Plan:
+        """Say what is to be done for the claims of a Pod that goes to a row.
+
+        Asked in the same step as the decision, without an await since: what was found for that is still true,
+        and is not looked for again.
+        """
+        last, self._last = self._last, None
+        if last is not None and last[0] is pod:
+            return last[1].plan(nodes, row)
+        return find(self.catalogue, needs(self.catalogue, pod), nodes).plan(nodes, row)
+
+
+NO_ZONE: Final = "node(s) had no available volume zone"
 #: older names, and what they are called today
 LABELS: Final = {
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
@@ -44,9 +130,14 @@ class _Refused:
 
 
 class VolumeZone(Filter):
-    """Refuses nodes of other zones."""
+    """Refuses nodes of other zones and regions than those that the bound volumes are labelled with.
 
-    reason = REASON
+    A node without any such label is in no zone, and takes everything. Values of a volume may be several, joined
+    by `__`. What an older label of a volume says is compared with the node's own older label where it has one,
+    else with today's. Claims of ephemeral volumes are not looked at, as upstream.
+    """
+
+    reason = NO_ZONE
     reach = Reach.NONE
     reads_requests = False
     #: its claims, other volumes or classes, and nodes with other labels
@@ -104,10 +195,7 @@ class VolumeZone(Filter):
         return int(state.read(self.name, _Refused).codes[row])
 
     def _volume(self, name: str, namespace: str) -> VolumeInfo | str | None:
-        """Return the volume of a claim; None: it waits for its first consumer.
-
-        A text: why the Pod can go nowhere.
-        """
+        """Return a claim's volume; None: it waits for its first consumer; a text: the Pod can go nowhere."""
         claim = self._catalogue.claims.get(f"{namespace}/{name}")
         if claim is None:
             return f'persistentvolumeclaim "{name}" not found'
@@ -123,9 +211,6 @@ class VolumeZone(Filter):
 
 
 def _zones(volume: VolumeInfo) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the labels of zones with their values.
-
-    One with an empty value among others is not counted (LabelZonesToSet).
-    """
+    """Return the labels of zones with their values, if none of these is empty (LabelZonesToSet)."""
     found = [(key, tuple(volume.labels[key].split("__"))) for key in LABELS if key in volume.labels]
     return [(key, values) for key, values in found if all(values)]

@@ -1,22 +1,16 @@
-"""NodeVolumeLimits: a node takes no more volumes of a driver than its CSINode says.
+"""VolumeRestrictions and NodeVolumeLimits: what Pods may not have at once, and how many volumes a node takes.
 
-Follows `plugins/nodevolumelimits/csi.go`.
-
-What counts on a node: volumes of the claims of its Pods, and disks that they name themselves where those are
-a driver's today (CSI migration, `scheduler.columns.attachables`), each once; and what VolumeAttachments say
-is attached, or to be, without such a Pod. A claim without a volume counts for the driver of its class. A node
-without a CSINode, or a driver of which it says no number, has no limit. As upstream, a volume that is
-attached although no Pod of the node has it counts for the attachment, and once more for the Pod that wants
-it.
+Follow `plugins/volumerestrictions` and `plugins/nodevolumelimits/csi.go`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from scheduler.columns.attachables import Attachable, read_key
+from scheduler.columns.pod_asks import Disk
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import Asked, by_reasons, by_words
@@ -25,6 +19,7 @@ from scheduler.framework.events import (
     always,
     of_its_claims,
     of_who_had_attached,
+    of_who_had_storage,
     of_who_has_attached,
 )
 from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
@@ -32,13 +27,97 @@ from scheduler.framework.plugin import Filter
 from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
 
-REASON: Final = "node(s) exceed max volume count"
+CLAIM_IN_USE: Final = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
+DISK_CONFLICT: Final = "node(s) had no available disk"
+MODE: Final = "ReadWriteOncePod"
+
+
+def _restriction_words(asked: Asked, index: int) -> str:
+    there, claims = asked.nodes.claims.on(asked.row(index)), asked.nodes.claims
+    disks = [disk.word for disk in asked.pod.disks if _is_taken(disk, there)]
+    if disks:
+        return f"disk {' and '.join(disks)} is used by another Pod there"
+    taken: list[str] = []
+    for key in asked.evaluation.state.read(VolumeRestrictions.name, tuple):
+        users = sorted(name for name, row in asked.nodes.rows.items() if key in claims.on(row))
+        if users:
+            taken.append(f"claim {key} (ReadWriteOncePod) is used by a Pod on {' and '.join(users)}")
+    return " and ".join(taken)
+
+
+class VolumeRestrictions(Filter):
+    """Refuses every node while another Pod has the claim, and nodes where one has the disk.
+
+    A claim with access mode ReadWriteOncePod is for one Pod alone (KEP-2485). A disk that Pods name
+    themselves is for one Pod of a node: of GCE, iSCSI and RBD unless all only read it, of AWS always; RBD
+    images are the same when they share a monitor, pool and name.
+    """
+
+    #: a Pod anywhere may have it
+    reach = Reach.GLOBAL
+    reads_requests = False
+    describer = by_words(_restriction_words)
+    #: a Pod that gives claim or disk back, or another claim
+    hints = MappingProxyType(
+        {
+            ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_storage,
+            ClusterEvent.CLAIM_ADD: of_its_claims,
+            ClusterEvent.CLAIM_UPDATE: of_its_claims,
+        }
+    )
+
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        self._catalogue = catalogue or Catalogue()
+
+    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        if not pod.has_storage:
+            return SKIP
+        alone: list[str] = []
+        for wanted in pod.claims:
+            if wanted.ephemeral:
+                # It has one user by itself.
+                continue
+            key = f"{pod.group.namespace}/{wanted.name}"
+            claim = self._catalogue.claims.get(key)
+            if claim is None:
+                return PreFilterResult(rejected=f'persistentvolumeclaim "{wanted.name}" not found')
+            if MODE in claim.access_modes:
+                alone.append(key)
+        state.write(self.name, tuple(alone))
+        return RUN if alone or pod.disks else SKIP
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        return (CLAIM_IN_USE, DISK_CONFLICT)
+
+    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
+        # Whoever has it may be evicted: that is not for ever.
+        if pod.disks:
+            every = range(nodes.size)[rows] if isinstance(rows, slice) else rows.tolist()
+            return np.array([self.filter_row(state, pod, nodes, row) for row in every], np.int64)
+        taken = self.filter_row(state, pod, nodes, 0)
+        return np.full(len(nodes.valid[rows]), taken, np.int64) if taken else None
+
+    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        # The disk is asked about first, and one reason is told (Filter).
+        if pod.disks:
+            there = nodes.claims.on(row)
+            if there and any(_is_taken(disk, there) for disk in pod.disks):
+                return 2
+        return int(any(nodes.claims.users(key) for key in state.read(self.name, tuple)))
+
+
+def _is_taken(disk: Disk, there: Mapping[str, int]) -> bool:
+    """Say whether a disk is there already: one that both only read does no harm."""
+    return f"{disk.word}:rw" in there or (not disk.read_only and f"{disk.word}:ro" in there)
+
+
+TOO_MANY_VOLUMES: Final = "node(s) exceed max volume count"
 
 #: (driver, in-tree plugin that a node must have given up; empty: none) -> volumes, each once
 _Attached = dict[tuple[str, str], set[str]]
 
 
-def _words(asked: Asked, index: int) -> str:
+def _limit_words(asked: Asked, index: int) -> str:
     plugin = asked.answer.plugin
     assert isinstance(plugin, NodeVolumeLimits)
     found = plugin.too_many(asked.evaluation.state, asked.nodes, asked.row(index))
@@ -49,12 +128,20 @@ def _words(asked: Asked, index: int) -> str:
 
 
 class NodeVolumeLimits(Filter):
-    """Refuses nodes that have as many volumes as they take."""
+    """Refuses nodes that have as many volumes of a driver as their CSINode says.
 
-    reason = REASON
+    What counts on a node: volumes of the claims of its Pods, and disks that they name themselves where those
+    are a driver's today (CSI migration, `scheduler.columns.attachables`), each once; and what
+    VolumeAttachments say is attached, or to be, without such a Pod. A claim without a volume counts for the
+    driver of its class. A node without a CSINode, or a driver of which it says no number, has no limit. As
+    upstream, a volume that is attached although no Pod of the node has it counts for the attachment, and once
+    more for the Pod that wants it.
+    """
+
+    reason = TOO_MANY_VOLUMES
     reach = Reach.ROW
     reads_requests = False
-    describer = by_words(_words)
+    describer = by_words(_limit_words)
     #: a Pod that gives its volumes back, a volume that is detached, and a node that takes more
     hints = MappingProxyType(
         {
@@ -84,10 +171,7 @@ class NodeVolumeLimits(Filter):
         return 0 if self.too_many(state, nodes, row) is None else 1
 
     def too_many(self, state: CycleState, nodes: Snapshot, row: int) -> tuple[str, int, int, int] | None:
-        """Return a driver of which a row would have too many volumes; None: there is none.
-
-        With how many it takes and has, and how many more the Pod asks for.
-        """
+        """Return a driver of which a row would have too many volumes: how many it takes, has, and gets."""
         asked: _Attached = state.read(self.name, dict)
         name, wants = nodes.names[row] or "", 0
         limits = self._catalogue.limits(name)
@@ -120,7 +204,6 @@ class NodeVolumeLimits(Filter):
         return found
 
     def _on(self, keys: Iterable[str]) -> _Attached:
-        """Return what the storage of a row's Pods is."""
         keys = list(keys)
         found = self._of_claims(keys)
         _add(found, (one for one in map(read_key, keys) if one is not None))
