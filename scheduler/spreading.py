@@ -62,15 +62,12 @@ def eligible(
         here = nodes.valid & selected(pod, nodes)
         found = here if found is None else found & here
     if constraint.honor_taints and len(nodes.taint_sets):
-        tolerated = _tolerated(pod, nodes)
+        answers = np.array(
+            [not pod.untolerated(taints or ()) for taints in nodes.taint_sets.values], np.bool_
+        )
+        tolerated: NDArray[np.bool_] = answers[nodes.taints]
         found = tolerated if found is None else found & tolerated
     return found
-
-
-def _tolerated(pod: PodClass, nodes: Snapshot) -> NDArray[np.bool_]:
-    answers = np.array([not pod.untolerated(taints or ()) for taints in nodes.taint_sets.values], np.bool_)
-    tolerated: NDArray[np.bool_] = answers[nodes.taints]
-    return tolerated
 
 
 def has_keys(constraints: tuple[SpreadConstraint, ...], labels: Mapping[str, str]) -> bool:

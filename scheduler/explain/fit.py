@@ -48,7 +48,6 @@ class Fit:
     count: int = 0
     #: there is room for more than were asked for
     more: bool = False
-    #: why the next one would not fit
     verdict: Unschedulable | None = None
     #: the columns with all copies in place
     cache: Cache = field(default_factory=Cache)

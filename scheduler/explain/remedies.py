@@ -15,7 +15,6 @@ from scheduler.explain.evaluate import Evaluation
 from scheduler.explain.lacks import Asked, describer_of
 from scheduler.framework.interface import UNRESOLVABLE
 
-#: nodes of a group that are named
 NAMED: Final = 5
 
 

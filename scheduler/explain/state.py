@@ -30,7 +30,6 @@ class PodState(StrEnum):
     UNREADABLE = "Unreadable"
     #: it ought to be in the queue, and is not
     UNQUEUED = "Unqueued"
-    #: it is not there any more
     GONE = "Gone"
     #: it need not exist
     MANIFEST = "Manifest"

@@ -72,7 +72,6 @@ class ReservePlugin(Protocol):
 class PermitResult:
     """What a Permit plugin says; nothing: approved."""
 
-    #: why the Pod may not go there
     rejected: str = ""
     #: it waits for so long for `WaitingPod.allow`, and is rejected then; more than 15 minutes are 15 minutes
     wait_seconds: float = 0.0
@@ -139,5 +138,4 @@ class BindingPoints:
         return bool(self.reserve or self.permit or self.pre_bind or self.bind or self.post_bind)
 
 
-#: DefaultBinder alone
 NO_POINTS: Final = BindingPoints()

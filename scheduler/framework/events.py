@@ -87,6 +87,17 @@ def of_who_had_storage(pod: PodClass, before: Changed, after: Changed) -> bool:
     return of_who_had_claims(pod, before, after) or any(disk.word in theirs for disk in pod.disks)
 
 
+def of_a_node(takes: Callable[[PodClass, NodeInfo], bool]) -> Hint:
+    """Return a hint that a node takes a Pod which it did not take before, or was not there."""
+
+    def hint(pod: PodClass, before: Changed, after: Changed) -> bool:
+        if not isinstance(after, NodeInfo) or not takes(pod, after):
+            return False
+        return not isinstance(before, NodeInfo) or not takes(pod, before)
+
+    return hint
+
+
 def always(_pod: PodClass, _before: Changed, _after: Changed) -> bool:
     """Say that any such change is worth another attempt."""
     return True

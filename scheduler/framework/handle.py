@@ -70,7 +70,6 @@ class WaitingPods:
     def __init__(self) -> None:
         self._pods: dict[str, WaitingPod] = {}
         self._decided: deque[str] = deque()
-        #: called when one is decided
         self.wake: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
@@ -107,9 +106,7 @@ class WaitingPods:
 class Handle:
     """One for all plugins of a process. Read by plugins, filled by the shell."""
 
-    #: storage
     volumes: Catalogue = field(default_factory=Catalogue)
-    #: Pods that wait at Permit
     waiting: WaitingPods = field(default_factory=WaitingPods)
     #: says of a Pod (by uid) whether it takes room on a node: bound, or on its way there
     holds: Callable[[str], bool] = lambda _uid: False

@@ -34,7 +34,6 @@ Scores: TypeAlias = NDArray[np.int64]
 UNRESOLVABLE: Final = 1 << 62
 #: a plugin's reasons are bits 0..MAX_REASON
 MAX_REASON: Final = 61
-#: the best score of a plugin
 MAX_SCORE: Final = 100
 
 
@@ -55,7 +54,6 @@ class Reach(IntEnum):
 class PreFilterResult:
     """What a plugin found before any node was looked at."""
 
-    #: there is nothing to filter for this Pod
     skip: bool = False
     #: only these nodes come into question; None: all
     names: frozenset[str] | None = None
@@ -236,7 +234,6 @@ class Refusals:
 
     #: bool[N]: there is a node, and evicting Pods from it might help
     resolvable: NDArray[np.bool_]
-    #: how many nodes there are
     nodes: int
     #: the row of the node that this very Pod has in view already; -1: none
     nominated: int = -1

@@ -49,7 +49,6 @@ class Part(NamedTuple):
     allocatable: NDArray[np.int64]
     #: int64[N], without the Pod
     requested: NDArray[np.int64]
-    #: what the Pod asks for
     amount: int
     weight: int
 
@@ -94,25 +93,14 @@ class Strategy(NamedTuple):
     rounded: bool = False
 
 
-def _least(allocatable: NDArray[np.int64], requested: NDArray[np.int64]) -> Scores:
-    free: NDArray[np.int64] = np.maximum(allocatable - requested, 0)
-    return free * MAX_SCORE // allocatable
-
-
-def _least_single(allocatable: int, requested: int) -> int:
-    return max(allocatable - requested, 0) * MAX_SCORE // allocatable
-
-
-def _most(allocatable: NDArray[np.int64], requested: NDArray[np.int64]) -> Scores:
-    return np.minimum(requested, allocatable) * MAX_SCORE // allocatable
-
-
-def _most_single(allocatable: int, requested: int) -> int:
-    return min(requested, allocatable) * MAX_SCORE // allocatable
-
-
-LEAST_ALLOCATED: Final = Strategy(_least, _least_single)
-MOST_ALLOCATED: Final = Strategy(_most, _most_single)
+LEAST_ALLOCATED: Final = Strategy(
+    lambda allocatable, requested: np.maximum(allocatable - requested, 0) * MAX_SCORE // allocatable,
+    lambda allocatable, requested: max(allocatable - requested, 0) * MAX_SCORE // allocatable,
+)
+MOST_ALLOCATED: Final = Strategy(
+    lambda allocatable, requested: np.minimum(requested, allocatable) * MAX_SCORE // allocatable,
+    lambda allocatable, requested: min(requested, allocatable) * MAX_SCORE // allocatable,
+)
 
 
 def requested_to_capacity_ratio(shape: Sequence[UtilizationShapePoint]) -> Strategy:

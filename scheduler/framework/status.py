@@ -28,7 +28,6 @@ class Scheduled(NamedTuple):
 class Unschedulable:
     """No node will do."""
 
-    #: how many nodes there are
     nodes: int
     #: reason -> how many nodes gave it
     rejections: Mapping[str, int]

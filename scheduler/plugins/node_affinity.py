@@ -16,7 +16,7 @@ from scheduler.columns.pod_asks import NodeTerm, preferred_terms, required_terms
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import NODE_AFFINITY
-from scheduler.framework.events import Changed, ClusterEvent, Hint
+from scheduler.framework.events import ClusterEvent, Hint, of_a_node
 from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach, Scores
 from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.state import CycleState
@@ -52,8 +52,8 @@ class NodeAffinity(Filter, Score):
 
     @property
     def hints(self) -> Mapping[ClusterEvent, Hint]:
-        """A node that is selected, when it was not before."""
-        return {ClusterEvent.NODE_ADD: self._helps, ClusterEvent.NODE_UPDATE_LABEL: self._helps}
+        helps = of_a_node(lambda pod, node: not self._refuses(node) and selects(pod, node))
+        return {ClusterEvent.NODE_ADD: helps, ClusterEvent.NODE_UPDATE_LABEL: helps}
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         if pod.node_affinity is None:
@@ -98,14 +98,6 @@ class NodeAffinity(Filter, Score):
         return self._enforced is not None and not any(
             term_matches(term, node.name, node.labels) for term in self._enforced
         )
-
-    def _takes(self, pod: PodClass, node: NodeInfo) -> bool:
-        return not self._refuses(node) and selects(pod, node)
-
-    def _helps(self, pod: PodClass, before: Changed, after: Changed) -> bool:
-        if not isinstance(after, NodeInfo) or not self._takes(pod, after):
-            return False
-        return not isinstance(before, NodeInfo) or not self._takes(pod, before)
 
 
 def selects(pod: PodClass, node: NodeInfo) -> bool:

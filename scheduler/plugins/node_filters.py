@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.columns.node_info import NO_SCHEDULE, PREFER_NO_SCHEDULE, NodeInfo, Taint
+from scheduler.columns.node_info import NO_SCHEDULE, PREFER_NO_SCHEDULE, Taint
 from scheduler.columns.pod_asks import ANY_ADDRESS
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Rows, Snapshot
@@ -17,7 +17,7 @@ from scheduler.explain.lacks import (
     NODE_UNSCHEDULABLE,
     TAINT_TOLERATION,
 )
-from scheduler.framework.events import Changed, ClusterEvent, always
+from scheduler.framework.events import Changed, ClusterEvent, always, of_a_node
 from scheduler.framework.interface import (
     RUN,
     SKIP,
@@ -32,10 +32,6 @@ from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.state import CycleState
 
 
-def _wanted(pod: PodClass, _before: Changed, after: Changed) -> bool:
-    return isinstance(after, NodeInfo) and after.name == pod.wanted_node
-
-
 class NodeName(Filter):
     """Refuses every node but the wanted one.
 
@@ -48,8 +44,9 @@ class NodeName(Filter):
     describer = NODE_NAME
     hints_ignore_labels = True
     reads_requests = False
-    #: the wanted node, when it comes
-    hints = MappingProxyType({ClusterEvent.NODE_ADD: _wanted})
+    hints = MappingProxyType(
+        {ClusterEvent.NODE_ADD: of_a_node(lambda pod, node: node.name == pod.wanted_node)}
+    )
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         return RUN if pod.wanted_node else SKIP
@@ -68,10 +65,7 @@ class NodeName(Filter):
 TAINT: Final = Taint("node.kubernetes.io/unschedulable", "", NO_SCHEDULE)
 
 
-def _usable(_pod: PodClass, before: Changed, after: Changed) -> bool:
-    if not isinstance(after, NodeInfo) or after.unschedulable:
-        return False
-    return not isinstance(before, NodeInfo) or before.unschedulable
+_USABLE: Final = of_a_node(lambda _pod, node: not node.unschedulable)
 
 
 class NodeUnschedulable(Filter):
@@ -82,8 +76,7 @@ class NodeUnschedulable(Filter):
     describer = NODE_UNSCHEDULABLE
     hints_ignore_labels = True
     reads_requests = False
-    #: a node that may be used, when it might not before
-    hints = MappingProxyType({ClusterEvent.NODE_ADD: _usable, ClusterEvent.NODE_UPDATE_TAINT: _usable})
+    hints = MappingProxyType({ClusterEvent.NODE_ADD: _USABLE, ClusterEvent.NODE_UPDATE_TAINT: _USABLE})
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         return SKIP if pod.tolerates(TAINT) else RUN
@@ -100,10 +93,7 @@ def _asks(pod: PodClass, taints: Sequence[Taint]) -> int:
     return sum(taint.effect == PREFER_NO_SCHEDULE and not pod.tolerates(taint) for taint in taints)
 
 
-def _tolerated(pod: PodClass, before: Changed, after: Changed) -> bool:
-    if not isinstance(after, NodeInfo) or pod.untolerated(after.taints):
-        return False
-    return not isinstance(before, NodeInfo) or bool(pod.untolerated(before.taints))
+_TOLERATED: Final = of_a_node(lambda pod, node: not pod.untolerated(node.taints))
 
 
 class TaintToleration(Filter, Score):
@@ -118,8 +108,7 @@ class TaintToleration(Filter, Score):
     hints_ignore_labels = True
     reads_requests = False
     scales = True
-    #: a node whose taints are tolerated, when they were not before
-    hints = MappingProxyType({ClusterEvent.NODE_ADD: _tolerated, ClusterEvent.NODE_UPDATE_TAINT: _tolerated})
+    hints = MappingProxyType({ClusterEvent.NODE_ADD: _TOLERATED, ClusterEvent.NODE_UPDATE_TAINT: _TOLERATED})
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         return RUN if len(nodes.taint_sets) else SKIP
@@ -194,10 +183,7 @@ class NodePorts(Filter):
         return 0
 
 
-def _declares(pod: PodClass, before: Changed, after: Changed) -> bool:
-    if not isinstance(after, NodeInfo) or not pod.features <= after.features:
-        return False
-    return not isinstance(before, NodeInfo) or not pod.features <= before.features
+_DECLARES: Final = of_a_node(lambda pod, node: pod.features <= node.features)
 
 
 class NodeDeclaredFeatures(Filter):
@@ -212,8 +198,7 @@ class NodeDeclaredFeatures(Filter):
     describer = NODE_DECLARED_FEATURES
     hints_ignore_labels = True
     reads_requests = False
-    #: a node that declares all of them, when it did not before
-    hints = MappingProxyType({ClusterEvent.NODE_ADD: _declares, ClusterEvent.NODE_UPDATE_FEATURES: _declares})
+    hints = MappingProxyType({ClusterEvent.NODE_ADD: _DECLARES, ClusterEvent.NODE_UPDATE_FEATURES: _DECLARES})
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
         return RUN if pod.features else SKIP

@@ -31,7 +31,6 @@ from vaina.quoting import go_quote
 class VolumeBindingArgs:
     """Arguments (`VolumeBindingArgs`)."""
 
-    #: how long a binding may take
     bind_timeout_seconds: int = 600
 
 

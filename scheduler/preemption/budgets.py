@@ -4,7 +4,7 @@ A budget is respected when an alternative exists, and otherwise not: upstream's 
 does not go through the eviction API (`filterPodsWithPDBViolation` of the plugin defaultpreemption).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -67,25 +67,20 @@ class Budgets:
 
     def violating(self, pods: Sequence[PodInfo]) -> list[bool]:
         """Say for each of these Pods whether evicting it, after those before it, breaks a budget."""
-        return violating(pods, self._budgets.values())
-
-
-def violating(pods: Sequence[PodInfo], budgets: Iterable[Budget]) -> list[bool]:
-    """Say for each Pod whether evicting it, after those before it, breaks a budget."""
-    left = [(budget, [budget.allowed]) for budget in budgets]
-    if not left:
-        return [False] * len(pods)
-    found: list[bool] = []
-    for pod in pods:
-        labels = pod.pod.metadata.labels
-        broken = False
-        if labels:
-            for budget, allowed in left:
-                if budget.covers(pod, labels):
-                    allowed[0] -= 1
-                    broken |= allowed[0] < 0
-        found.append(broken)
-    return found
+        left = [(budget, [budget.allowed]) for budget in self._budgets.values()]
+        if not left:
+            return [False] * len(pods)
+        found: list[bool] = []
+        for pod in pods:
+            labels = pod.pod.metadata.labels
+            broken = False
+            if labels:
+                for budget, allowed in left:
+                    if budget.covers(pod, labels):
+                        allowed[0] -= 1
+                        broken |= allowed[0] < 0
+            found.append(broken)
+        return found
 
 
 def compile_budget(budget: Message) -> Budget:

@@ -68,7 +68,6 @@ class RoomTrial:
 
 #: node -> the Pods that take room there
 Residents = Callable[[str], Collection[PodInfo]]
-#: passed
 _PASSES = (-1, 0)
 
 

@@ -27,7 +27,6 @@ NO_VICTIMS: Final = "No preemption victims found for incoming pod"
 
 #: added to each priority, so that fewer victims of a negative priority are better than more
 _LIFT: Final = 1 << 31
-_NEVER: Final = float("inf")
 
 #: what nodes are compared by, the smallest first: broken budgets, highest priority of a victim, sum of
 #: priorities, number of victims, and how long ago (negative: seconds since the epoch) the first of the most
@@ -51,7 +50,7 @@ def started(pod: PodInfo) -> float:
     """Return when a Pod was started, in seconds since the epoch; one that was not yet counts as the latest."""
     status = pod.pod.status
     if not status.HasField("start_time"):
-        return _NEVER
+        return float("inf")
     at = status.start_time
     return at.seconds + at.nanos / 1e9
 
@@ -150,7 +149,7 @@ class Search:
             self._first = rows[first] if rows else 0
             self._asked, self._waiting = deque(rows[first:] + rows[:first]), set(rows)
         enough, asked = wanted(int(np.count_nonzero(resolvable))), self._asked
-        while asked and not self._enough(enough):
+        while asked and not (self._sparing and self._candidates >= enough):
             row = asked.popleft()
             self._waiting.discard(row)
             # What is not resolvable now has an entry in the journal when it is again, and comes back then.
@@ -172,9 +171,6 @@ class Search:
             for reason in reasons:
                 counts[reason] += count
         return counts
-
-    def _enough(self, wanted: int) -> bool:
-        return self._sparing > 0 and self._candidates >= wanted
 
     def _forget(self, what_if: WhatIf) -> None:
         """Forget what changed since."""

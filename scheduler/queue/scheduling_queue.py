@@ -173,14 +173,17 @@ class SchedulingQueue:
         """No node would take the Pod: wait for something that could help one of the plugins that refused it."""
         if not self._fail(pod, now):
             return
-        missed = self._missed(pod, rejected_by)
+        events = self._in_flight.since(pod.info.uid)
+        missed = events is None or any(
+            self._helps(event, pod.info.pod_class, rejected_by) for event in events
+        )
         self._leave(pod)
         pod.rejected_by = rejected_by
         gated = self._gate_of(pod)
-        if missed and not gated:
-            self._back_off(pod, ATTEMPT_FAILURE)
-        elif gated:
+        if gated:
             self._enter(pod, ATTEMPT_FAILURE)
+        elif missed:
+            self._back_off(pod, ATTEMPT_FAILURE)
         else:
             pod.place = Place.UNSCHEDULABLE
             self._unschedulable.add(pod)
@@ -260,10 +263,6 @@ class SchedulingQueue:
             return False
         pod.failed_at = pod.since = now
         return True
-
-    def _missed(self, pod: QueuedPod, rejected_by: frozenset[str]) -> bool:
-        events = self._in_flight.since(pod.info.uid)
-        return events is None or any(self._helps(event, pod.info.pod_class, rejected_by) for event in events)
 
     def _helps(self, happened: Happened, pod: PodClass, rejected_by: frozenset[str]) -> bool:
         event, before, after = happened

@@ -7,7 +7,7 @@ same volume away again. It ends when the watch shows it done, or when the Pod's 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
@@ -39,9 +39,6 @@ M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 #: a batch of (before, after)
 Changes: TypeAlias = Sequence[tuple[M | None, M | None]]
-
-_NO_LIMITS: Final[Mapping[str, int]] = {}
-_NO_PLUGINS: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +95,14 @@ class Catalogue:
 
     def limits(self, node_name: str) -> Mapping[str, int]:
         """Return how many volumes of each driver a node takes."""
-        return self._limits.get(node_name, _NO_LIMITS)
+        return self._limits.get(node_name, {})
 
     def has_migrated(self, node_name: str, plugin: str) -> bool:
         """Say whether a node has given up an in-tree plugin for its driver."""
-        return plugin in self._migrated.get(node_name, _NO_PLUGINS)
+        return plugin in self._migrated.get(node_name, ())
 
     def attached(self, node_name: str, driver: str) -> set[str]:
-        """Return the handles of a driver's volumes (those that name it) that are or will be attached to a node."""
+        """Return the handles of a driver's volumes (those that name it) that are attached to a node."""
         found: set[str] = set()
         for attachment in self._attached.get(node_name, {}).values():
             volume = self.volumes.get(attachment.volume_name)

@@ -255,18 +255,18 @@ def regions_do_not_matter(patch: Patch) -> None:
 
 @mistake
 def budgets_do_not_matter(patch: Patch) -> None:
-    patch.setattr(budgets, "violating", lambda pods, _budgets: [False] * len(pods))
+    patch.setattr(budgets.Budgets, "violating", lambda _self, pods: [False] * len(pods))
 
 
 @mistake
 def what_a_budget_allows_is_not_used_up(patch: Patch) -> None:
-    def violating(pods: Sequence[Any], some: Any) -> list[bool]:
-        some = [*some]
+    def violating(self: budgets.Budgets, pods: Sequence[Any]) -> list[bool]:
+        some = [*self._budgets.values()]
         return [
             any(one.covers(pod, pod.pod.metadata.labels) and one.allowed <= 0 for one in some) for pod in pods
         ]
 
-    patch.setattr(budgets, "violating", violating)
+    patch.setattr(budgets.Budgets, "violating", violating)
 
 
 @mistake
