@@ -20,7 +20,7 @@ from scheduler.columns.node_info import compile_node
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodCompiler
 from scheduler.decide.ahead import Ahead
-from scheduler.decide.cycles import Cycles, schedule_pod
+from scheduler.decide.cycle import Cycles, schedule_pod
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled

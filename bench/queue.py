@@ -26,7 +26,7 @@ from scheduler.cache.cache import Cache
 from scheduler.cache.event_handlers import EventHandlers
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.decide.ahead import Ahead
-from scheduler.decide.cycles import Cycles
+from scheduler.decide.cycle import Cycles
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled

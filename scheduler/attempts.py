@@ -21,13 +21,13 @@ from scheduler.cache.cache import Cache
 from scheduler.columns.pod_info import PodClass
 from scheduler.conditions import SCHEDULER_ERROR, ConditionWriter
 from scheduler.debug.plugin_check import PluginCheck
-from scheduler.decide.cycles import Cycles
+from scheduler.decide.cycle import Cycles
 from scheduler.decide.ranking import TieBreak
 from scheduler.explain.decisions import DecisionLog
 from scheduler.framework.binding_points import BindingPoints
 from scheduler.framework.checked import WrongAnswer
+from scheduler.framework.runtime import Frameworks
 from scheduler.framework.status import Scheduled, Unschedulable
-from scheduler.frameworks import Frameworks
 from scheduler.metrics import SchedulerMetrics
 from scheduler.plugins.volume_places import VolumeBinding
 from scheduler.preempting import Preempting
@@ -69,27 +69,7 @@ class Attempts:
         binding: BindingCycles,
         plugin_check: PluginCheck | None,
     ) -> None:
-        """Make it.
-
-        Args:
-            clock: the time.
-            cache: of nodes and Pods.
-            queue: of Pods that wait.
-            binder: is handed the bindings.
-            frameworks: the profiles.
-            cycles: the classes that were lately decided, by scheduler name.
-            tie_break: chooses among equally good nodes.
-            preempting: room that is kept and made.
-            conditions: says why a Pod has no node.
-            decisions: the ring.
-            metrics: what is counted.
-            recorders: of events about Pods, by scheduler name.
-            volume_binder: binds the volumes of a Pod before the Pod.
-            catalogue: what is promised of volumes.
-            points: scheduler name -> the plugins of its profile that are called after a decision; none for most.
-            binding: takes a Pod through these.
-            plugin_check: in the checking mode only.
-        """
+        """Make it; `points` are the plugins after a decision, by scheduler name, which `binding` asks."""
         self._clock, self._cache, self._queue, self._binder = clock, cache, queue, binder
         self._frameworks, self._cycles, self._tie_break = frameworks, cycles, tie_break
         self._preempting, self._conditions, self._decisions = preempting, conditions, decisions
@@ -135,10 +115,7 @@ class Attempts:
         return decided
 
     def _go_on(self, pod_class: PodClass, now: float) -> int:
-        """Place Pods of the class that was decided last, as long as they come next and their rows are known.
-
-        Returns how many.
-        """
+        """Place Pods of the class that was decided last, while they come next; returns how many."""
         cache, binder, conditions = self._cache, self._binder, self._conditions
         if (
             pod_class.asked.terms or len(cache.nominations) or not conditions.idle or self._decisions.may_look(now)
@@ -155,7 +132,6 @@ class Attempts:
         return len(placed)
 
     def _schedule(self, pod: QueuedPod, now: float) -> bool:
-        """Decide for a Pod; say whether it got a node."""
         name = pod.info.pod_class.scheduler_name
         self._decisions.look(pod.info.pod_class, now)
         started = self._clock.monotonic()

@@ -18,8 +18,7 @@ from scheduler.decide.ranking import TieBreak
 from scheduler.fast_paths import EQUAL_PODS, FAST_PATHS
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import default_profile
-from scheduler.framework.runtime import Framework, Profile
-from scheduler.frameworks import Frameworks
+from scheduler.framework.runtime import Framework, Frameworks, Profile
 from scheduler.metrics import PluginMetrics, PluginTimes, PreemptionMetrics, SchedulerMetrics
 from scheduler.queue.scheduling_queue import BACKOFF
 from scheduler.scheduler import Scheduler
@@ -61,20 +60,8 @@ def build(  # noqa: PLR0913 - tools, all by keyword
 ) -> Scheduler:
     """Make a scheduler over any transport.
 
-    Args:
-        clients: of the apiserver.
-        clock: the time.
-        registry: where metrics go.
-        name: spec.schedulerName of the Pods that are ours, by the default profile.
-        profiles: made already, with `handle`: they stand instead of the default one.
-        handle: what plugins may look at.
-        backoff: of Pods that failed.
-        instance: the name of this process in events and traces.
-        tie_break: chooses among equally good nodes; at random by default.
-        detector: finds who changes shared objects; for tests.
-        rng: for jitter, and to draw whose plugins are timed.
-        check_plugins: hold plugins to what they say of themselves.
-        fast_paths: the names of the accelerators that are on.
+    `profiles`, made with `handle`, stand instead of the default one, which is for Pods of the scheduler
+    `name`.
     """
     registry = registry or CollectorRegistry()
     handle = handle or Handle()
@@ -99,14 +86,7 @@ def build(  # noqa: PLR0913 - tools, all by keyword
 async def run(
     config: SchedulerConfig, scheduling: KubeSchedulerConfiguration, stop: asyncio.Event, *, instance: str
 ) -> None:
-    """Be the scheduler until `stop` is set.
-
-    Args:
-        config: of the process.
-        scheduling: what it schedules how.
-        stop: begins the end.
-        instance: the name of this process among its replicas.
-    """
+    """Be the scheduler until `stop` is set; `instance` names this process among its replicas."""
     logging_setup.configure("scheduler", config.log_level, config.log_format)
     fast_paths = choose(config.fast_paths, FAST_PATHS)
     log.info("fast paths", on=sorted(fast_paths))

@@ -73,9 +73,7 @@ class ConditionWriter:
     def unschedulable(
         self, info: PodInfo, message: str, nominated: str | None = None, *, reason: str = UNSCHEDULABLE
     ) -> None:
-        """Say why a Pod fits nowhere, and which node it has in view (None: as before), unless its status says
-        so already.
-        """
+        """Say why a Pod fits nowhere, and which node it has in view (None: as before), if that is not said."""
         waiting = self._waiting.pop(info.uid, None)
         if nominated is None and waiting is not None:
             nominated = waiting.nominated
@@ -104,10 +102,7 @@ class ConditionWriter:
             self._wake.set()
 
     def begin(self) -> None:
-        """We lead from now on. What was to be written before is not.
-
-        Whoever led then has written what counts.
-        """
+        """We lead from now on; what was to be written before is not: who led then has written what counts."""
         self._waiting.clear()
 
     def drop(self, uid: str) -> None:
@@ -126,7 +121,6 @@ class ConditionWriter:
             await self._landed.wait()
 
     async def run(self) -> None:
-        """Write until cancelled."""
         while True:
             await self._wake.wait()
             await self._clock.sleep(GATHER_SECONDS)

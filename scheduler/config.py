@@ -53,11 +53,7 @@ class SchedulerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=T
 def load_configuration(
     argv: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[SchedulerConfig, KubeSchedulerConfiguration]:
-    """Return the configuration of the process, and what it schedules how: the default where no file says it.
-
-    Raises:
-        ConfigError: an unknown flag or key, a value of the wrong type, or a file that breaks a rule.
-    """
+    """Return the configuration of the process, and what it schedules how. Raises ConfigError."""
     path, rest = _config_file(argv, environ)
     text = _read(path) if path else b""
     if not is_scheduler_configuration(text):

@@ -82,12 +82,10 @@ class Evictor:
         return len(self._waiting) >= MAX_WAITING
 
     def submit(self, preemption: Preemption) -> None:
-        """Take a preemption."""
         self._waiting.append(preemption)
         self._wake.set()
 
     async def run(self) -> None:
-        """Evict until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -19,7 +19,7 @@ from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.conditions import ConditionWriter
-from scheduler.decide.cycles import Cycles
+from scheduler.decide.cycle import Cycles
 from scheduler.decide.ranking import TieBreak
 from scheduler.eviction import Evictor, Preemption
 from scheduler.framework.events import Changed, ClaimsChanged, ClusterEvent, Hint
@@ -63,17 +63,7 @@ class Preempting:
         reaches: Mapping[str, Reach],
         wake: Callable[[], None],
     ) -> None:
-        """Make it; `begins` is called before the first decision.
-
-        Args:
-            cache: of nodes and Pods.
-            context: what the plugin knows besides the nodes.
-            clock: the time.
-            metrics: what is counted.
-            conditions: where nominated nodes are written.
-            reaches: of the filters, by name.
-            wake: called when there may be something to decide.
-        """
+        """Make it; `begins` is called before the first decision, `reaches` are those of the filters."""
         self._cache, self._context, self._clock = cache, context, clock
         self._metrics, self._conditions, self._wake = metrics, conditions, wake
         self._far = frozenset(name for name, reach in reaches.items() if reach > Reach.ROW)
@@ -147,7 +137,6 @@ class Preempting:
         self._wake()
 
     def observe(self, info: PodInfo) -> None:
-        """The watch shows a Pod without a node."""
         if not len(self._cache.nominations) and not info.pod.status.nominated_node_name:
             # By far the most.
             return
@@ -163,22 +152,18 @@ class Preempting:
             self._queue.activate(info.uid, now=self._clock.monotonic())
 
     def placed(self, uid: str, node_name: str) -> None:
-        """The watch shows a Pod on a node."""
         known = self._cache.nominations.lift(uid)
         if known is not None and known.node_name != node_name:
             self._given_back(known.info, known.node_name)
 
     def all_placed(self, pods: Sequence[PodInfo]) -> None:
-        """The watch shows Pods on the nodes that they name."""
         # Nearly always nobody has anything in view.
         if len(self._cache.nominations):
             for info in pods:
                 self.placed(info.uid, info.node_name)
 
     def unplaced(self, info: PodInfo, node_name: str) -> None:
-        """A binding was refused: the Pod has in view what its status says, and there is room on the node
-        again.
-        """
+        """A binding was refused: the Pod has in view what its status says, and there is room again."""
         self._cache.nominations.observe(info)
         self.room_on(node_name)
 
@@ -196,9 +181,7 @@ class Preempting:
         self.room_on(node_name)
 
     def room_on(self, node_name: str) -> None:
-        """Something changed on a node: who waits for it is tried again when there is nothing more to wait
-        for.
-        """
+        """Something changed on a node: who waits for it is tried again if nothing more is to be waited for."""
         nominations = self._cache.nominations
         for info in nominations.on(node_name):
             if not self._is_waited_for(info, node_name) or self._has_room(info.pod_class, node_name, info):

@@ -17,23 +17,22 @@ import structlog
 from scheduler.attempts import Attempts
 from scheduler.bind.binding import Binder, PendingBinding
 from scheduler.bind.binding_cycle import BindingCycles
-from scheduler.bind.outcomes import Outcomes
+from scheduler.bind.outcomes import Outcomes, OverdueBindings
 from scheduler.bind.volume_binding import VolumeBinder
 from scheduler.cache.cache import Cache
 from scheduler.cache.event_handlers import EventHandlers
-from scheduler.cache.overdue import OverdueBindings
 from scheduler.cache.volume_watch import PLUGINS, VolumeWatch
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.conditions import ConditionWriter
 from scheduler.debug.plugin_check import SLEEPERS, PluginCheck
-from scheduler.decide.cycles import Cycles
+from scheduler.decide.cycle import Cycles
 from scheduler.decide.node_rows import LookAhead
 from scheduler.decide.ranking import TieBreak
 from scheduler.eviction import Evictor
 from scheduler.explain.decisions import DecisionLog, take_detail
 from scheduler.framework.events import ClaimsChanged, ClusterEvent
 from scheduler.framework.handle import Handle
-from scheduler.frameworks import Frameworks
+from scheduler.framework.runtime import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
 from scheduler.preempting import WAITING, Preempting
@@ -85,24 +84,7 @@ class Scheduler:
         check_plugins: bool = False,
         make_ahead: Callable[[int], LookAhead] | None = None,
     ) -> None:
-        """Make a scheduler.
-
-        Args:
-            clients: of the apiserver.
-            clock: the time.
-            frameworks: the profiles; their names are the schedulerNames of the Pods that are ours.
-            metrics: what is counted.
-            preemption: what is counted of preemption.
-            recorders: of events about Pods, by the name of the scheduler.
-            reporter: of the step SCHEDULED.
-            tie_break: chooses among equally good nodes.
-            handle: what the profiles' plugins look at.
-            backoff: of Pods that failed.
-            detector: finds who changes shared objects; for tests.
-            rng: for jitter.
-            check_plugins: hold plugins to what they say of themselves (`scheduler.debug.plugin_check`).
-            make_ahead: an accelerator: what equal Pods make of so many rows is computed ahead.
-        """
+        """Make a scheduler; the names of `frameworks` are the schedulerNames of the Pods that are ours."""
         self._clients, self._clock, self._frameworks = clients, clock, frameworks
         self._metrics, self._recorders, self._reporter, self._tie_break = (
             metrics,
@@ -220,7 +202,6 @@ class Scheduler:
         return storage and all(informer.synced for informer in informers)
 
     async def wait_synced(self) -> None:
-        """Return when all of that is known."""
         await self.nodes.wait_synced()
         await self.pods.wait_synced()
         await self.budgets.wait_synced()
@@ -248,10 +229,7 @@ class Scheduler:
             group.create_task(self._reporter.run(), name="steps")
 
     async def lead(self) -> None:
-        """Schedule until cancelled, beside `follow`.
-
-        Once only: what was assumed when it ended stays in the caches.
-        """
+        """Schedule until cancelled, beside `follow`; once only: what was assumed then stays in the caches."""
         # Every Pod that takes room must be counted before the first decision (I8).
         await self.wait_synced()
         log.info("caches filled", **self.cache.sizes())
@@ -291,14 +269,12 @@ class Scheduler:
         return {} if node is None else node.labels
 
     def settle(self, uid: str, node_name: str) -> None:
-        """The watch shows a Pod on a node, or gone."""
         self._conditions.drop(uid)
         self._binder.settle(uid, node_name)
         if self._points:
             self._binding.settle(uid, node_name)
 
     def settle_all(self, pods: Sequence[PodInfo]) -> None:
-        """The watch shows Pods on the nodes that they name."""
         if not self._conditions.idle or self._binder.unsure or self._points:
             for info in pods:
                 self.settle(info.uid, info.node_name)

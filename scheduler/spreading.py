@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.domain_sums import DomainSum, PodColumn
-from scheduler.columns.domains import domains_of, sum_over
 from scheduler.columns.labels import Domains
 from scheduler.columns.node_selection import selected
 from scheduler.columns.pod_info import PodClass
@@ -140,7 +139,7 @@ class SoftSpread:
     ) -> None:
         """Prepare; with `require_all` nodes without one of the keys are ignored."""
         self._require_all = require_all
-        found = [domains_of(nodes, item.topology_key) for item in constraints]
+        found = [nodes.domains_of(item.topology_key) for item in constraints]
         #: bool[N]: rows that are not scored; None: there are none
         self.ignored: NDArray[np.bool_] | None = None
         labelled: NDArray[np.bool_] | None = None
@@ -157,7 +156,7 @@ class SoftSpread:
                 self._parts.append(_ByNode(item, domains, column))
             else:
                 counting = eligible(item, pod, nodes, labelled)
-                summed = sum_over(nodes, domains, ((column, 1),), counting)
+                summed = nodes.sum_over(domains, ((column, 1),), counting)
                 self._parts.append(_ByDomain(item, domains, summed))
         #: what rows differ in, where all have all labels
         self.groups: Groups | None = None

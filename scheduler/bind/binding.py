@@ -108,7 +108,6 @@ class Binder:
         self._wake.set()
 
     def submit_all(self, pending: Sequence[PendingBinding]) -> None:
-        """Take some bindings."""
         self._waiting.extend(pending)
         self._wake.set()
 
@@ -125,7 +124,6 @@ class Binder:
             self._outcome.refused(pending, NotFound(f"pod {pending.pod.info.key} {words}"))
 
     async def run(self) -> None:
-        """Send until cancelled."""
         async with asyncio.TaskGroup() as calls:
             while True:
                 await self._wake.wait()

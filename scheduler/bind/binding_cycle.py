@@ -118,15 +118,7 @@ class BindingCycles:
         submit: Callable[[PendingBinding], None],
         forget_volumes: Callable[[str], None],
     ) -> None:
-        """Make it.
-
-        Args:
-            clock: for time limits.
-            waiting: Pods that wait at Permit, which plugins look up.
-            outcome: is told how it ended.
-            submit: takes a Pod that DefaultBinder is to bind.
-            forget_volumes: takes back what was promised to a Pod (by uid).
-        """
+        """Make it; `submit` takes a Pod that DefaultBinder is to bind."""
         self._clock, self._waiting, self._outcome, self._submit = clock, waiting, outcome, submit
         self._forget_volumes = forget_volumes
         self._jobs: dict[str, _Job] = {}
@@ -209,10 +201,7 @@ class BindingCycles:
         self._outcome.refused(pending, error)
 
     def settle(self, uid: str, node_name: str) -> None:
-        """The watch shows a Pod on a node, or gone (no node).
-
-        It waits no longer (upstream's RejectWaitingPod).
-        """
+        """The watch shows a Pod on a node, or gone (no node): it waits no longer (RejectWaitingPod)."""
         if self._waiting.get(uid) is not None:
             self._waiting.discard(uid)
             pending = self._jobs[uid].pending
@@ -220,7 +209,6 @@ class BindingCycles:
             self.refused(pending, NotFound(f"pod {pending.pod.info.key} {words}"))
 
     async def run(self) -> None:
-        """Let Pods go on that are allowed, and run PreBind and Bind, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ticks(), name="permit-ticks")
             while True:
@@ -333,11 +321,7 @@ class BindingCycles:
         self.refused(job.pending, _failure(point, plugin, error))
 
     async def _within(self, plugin: object, answer: Awaitable[T]) -> T:
-        """Wait for an answer as long as the plugin may take.
-
-        Raises:
-            Timeout: it takes longer.
-        """
+        """Wait for an answer as long as the plugin may take. Raises Timeout."""
         seconds = float(getattr(plugin, "timeout_seconds", TIMEOUT_SECONDS))
         answers: list[T] = []
         errors: list[Exception] = []

@@ -7,8 +7,8 @@ refused      -> its room is free again, and it waits a little
 lost         -> acknowledged, and not bound after all: its room is free again, and it waits like a new one
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 import structlog
 
@@ -24,8 +24,9 @@ from scheduler.queue.scheduling_queue import SchedulingQueue
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.events import EventRecorder
 from vaina.client.steps import StepReporter
+from vaina.client.verbs import PodClient
 from vaina.clock import Clock
-from vaina.errors import ApiError
+from vaina.errors import ApiError, NotFound
 from vaina.steps import PodStep, may_have_trace
 
 log = structlog.stdlib.get_logger(__name__)
@@ -59,25 +60,12 @@ class Outcomes:
         clock: Clock,
         listener: Listener,
     ) -> None:
-        """Make it.
-
-        Args:
-            cache: of nodes and Pods.
-            queue: of Pods that wait.
-            preempting: is told where room is kept, or free again.
-            decisions: the ring, for refusals.
-            metrics: what is counted.
-            recorders: of events about Pods, by the name of the scheduler.
-            reporter: of the step SCHEDULED.
-            clock: the time.
-            listener: is told what may help other Pods.
-        """
+        """Make it; `decisions` is the ring, `listener` is told what may help other Pods."""
         self._cache, self._queue, self._preempting = cache, queue, preempting
         self._decisions, self._metrics, self._recorders = decisions, metrics, recorders
         self._reporter, self._clock, self._listener = reporter, clock, listener
 
     def bound(self, bindings: Sequence[PendingBinding]) -> None:
-        """Bindings were acknowledged."""
         now, wall = self._clock.monotonic(), self._clock.now()
         uids = [pending.uid for pending in bindings]
         self._cache.all_acknowledged(uids, now=now)
@@ -141,9 +129,7 @@ class Outcomes:
         self._listener.wake()
 
     def rejected(self, pending: PendingBinding, plugin: str, reason: str) -> None:
-        """A plugin (Reserve, Permit) rejected the Pod on its node.
-
-        Its room is free again, and it waits for what could help.
+        """A plugin (Reserve, Permit) rejected the Pod: its room is free, it waits for what could help.
 
         As upstream (`handleBindingCycleError`), what it gives back wakes others, and not the Pod itself.
         """
@@ -167,13 +153,59 @@ class Outcomes:
         self._listener.wake()
 
     def lost(self, info: PodInfo, node_name: str, pod: pod_pb2.Pod | None) -> None:
-        """A Pod is not bound after all, though its binding was acknowledged.
-
-        Its room is free, and it waits again.
-        """
+        """A Pod is not bound though its binding was acknowledged: its room is free, and it waits again."""
         now = self._clock.monotonic()
         self._listener.happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name))
         self._preempting.room_on(node_name)
         if pod is not None and not pod.metadata.HasField("deletion_timestamp"):
             self._queue.add(info, now=now)
         self._listener.wake()
+
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: between two looks
+TICK_SECONDS: Final = 1.0
+#: Pods that are looked up in one
+LOOK_UPS: Final = 10
+
+#: told of a Pod that is not bound after all: what was assumed, where, and the Pod as it is (None: it is gone)
+Lost = Callable[[PodInfo, str, pod_pb2.Pod | None], None]
+
+
+class OverdueBindings:
+    """Looks up bindings that were acknowledged long ago and that the watch has not shown: they would take room.
+
+    Owned by the scheduling task; `run` is a task of its own on the same loop, so that an apiserver that does not
+    answer holds up nobody's back-off.
+    """
+
+    def __init__(self, client: PodClient, clock: Clock, cache: Cache, lost: Lost) -> None:
+        self._client, self._clock, self._cache, self._lost = client, clock, cache, lost
+
+    async def run(self) -> None:
+        while True:
+            await self._clock.sleep(TICK_SECONDS)
+            for info in self._cache.overdue(now=self._clock.monotonic())[:LOOK_UPS]:
+                await self._look_up(info)
+
+    async def _look_up(self, info: PodInfo) -> None:
+        pod: pod_pb2.Pod | None
+        try:
+            pod = await self._client.get(info.name, info.namespace)
+        except NotFound:
+            pod = None
+        except ApiError as error:
+            log.debug("assumed pod not looked up", pod=info.key, uid=info.uid, error=error.message)
+            return
+        held = self._cache.get(info.uid)
+        if held is None or not held.assumed:
+            return
+        log.warning("the watch has not shown a binding", pod=info.key, uid=info.uid, node=held.node_name)
+        if pod is not None and pod.metadata.uid != info.uid:
+            pod = None
+        if pod is not None and pod.spec.node_name:
+            self._cache.acknowledged(info.uid, now=self._clock.monotonic())
+            return
+        self._cache.forget(info.uid)
+        self._lost(info, held.node_name, pod)

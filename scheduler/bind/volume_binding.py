@@ -68,17 +68,7 @@ class VolumeBinder:
         is_there: Callable[[str], bool],
         labels_of: Callable[[str], Mapping[str, str]],
     ) -> None:
-        """Make a binder.
-
-        Args:
-            clients: of the apiserver.
-            clock: for time limits.
-            catalogue: of what the watches show.
-            submit: takes a Pod whose volumes are bound.
-            outcome: is told of a Pod whose volumes cannot be bound.
-            is_there: says whether a Pod (by uid) still takes room on its node.
-            labels_of: a node by name.
-        """
+        """Make a binder; `submit` takes a Pod whose volumes are bound, `labels_of` a node's name."""
         self._clients, self._clock, self._catalogue = clients, clock, catalogue
         self._submit, self._outcome, self._is_there, self._labels_of = submit, outcome, is_there, labels_of
         self._new: deque[_Job] = deque()
@@ -106,7 +96,6 @@ class VolumeBinder:
         self._wake.set()
 
     async def run(self) -> None:
-        """Bind until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ticks(), name="volume-ticks")
             while True:
@@ -177,11 +166,7 @@ class VolumeBinder:
             job.written[key] = int(answer.metadata.resource_version or 0)
 
     def _done(self, job: _Job) -> bool:
-        """Say whether all claims are bound.
-
-        Raises:
-            ApiError: they never will be.
-        """
+        """Say whether all claims are bound. Raises ApiError: they never will be."""
         if not self._is_there(job.pending.uid):
             raise NotFound(f"pod {job.pending.pod.info.key} has gone")
         if self._clock.monotonic() >= job.deadline:

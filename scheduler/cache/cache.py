@@ -48,27 +48,20 @@ class Cache:
         self._assumed: dict[str, None] = {}
 
     def sizes(self) -> dict[str, int]:
-        """Return how many nodes, Pods and assumed Pods there are (scheduler_scheduler_cache_size)."""
         return {"nodes": len(self.table.rows), "pods": len(self._pods), "assumed_pods": len(self._assumed)}
 
     def get(self, uid: str) -> HeldPod | None:
-        """Return a Pod that takes room somewhere."""
         return self._pods.get(uid)
 
     def held(self) -> dict[str, HeldPod]:
-        """Return all Pods that take room, by uid.
-
-        A copy as of now, for `scheduler.debug.verify` and what-if questions.
-        """
+        """Return all Pods that take room, by uid: a copy as of now."""
         return dict(self._pods)
 
     def node(self, name: str) -> NodeInfo | None:
-        """Return a node as it was taken in last."""
         row = self.table.rows.get(name)
         return None if row is None else self.table.infos[row]
 
     def on(self, node_name: str) -> Collection[PodInfo]:
-        """Return the Pods that take room on a node."""
         return self._by_node.get(node_name, {}).values()
 
     def refresh(self, info: PodInfo) -> None:
@@ -99,18 +92,12 @@ class Cache:
         return info
 
     def assume(self, info: PodInfo, node_name: str) -> None:
-        """Count a Pod on the node that was chosen for it."""
         assert info.uid not in self._pods
         self._add(HeldPod(info, node_name, assumed=True))
         self._assumed[info.uid] = None
 
     def assume_all(self, pod_class: PodClass, placed: Sequence[tuple[PodInfo, int, str]]) -> None:
-        """Count Pods of one class on the nodes that were chosen for them.
-
-        Args:
-            pod_class: of all of them.
-            placed: each with its node's row and name.
-        """
+        """Count Pods of one class on the nodes that were chosen for them, each with its node's row and name."""
         pods, by_node, assumed = self._pods, self._by_node, self._assumed
         for info, _, node_name in placed:
             uid = info.uid
@@ -125,11 +112,9 @@ class Cache:
         self.table.add_pods([row for _, row, _ in placed], pod_class)
 
     def acknowledged(self, uid: str, *, now: float) -> None:
-        """Its binding is acknowledged; the watch will show it."""
         self.all_acknowledged((uid,), now=now)
 
     def all_acknowledged(self, uids: Iterable[str], *, now: float) -> None:
-        """The bindings of these are."""
         pods = self._pods
         for uid in uids:
             held = pods.get(uid)
@@ -160,10 +145,7 @@ class Cache:
         return before
 
     def confirm(self, held: HeldPod, pod: pod_pb2.Pod) -> PodInfo:
-        """Take in an assumed Pod that the watch shows where it was assumed, of its class and generation.
-
-        It changes what `put` would, and returns the Pod.
-        """
+        """Take in an assumed Pod that the watch shows unchanged where it was assumed; return it."""
         node_name = held.node_name
         info = held.info.at(node_name, pod)
         uid = info.uid
@@ -189,9 +171,7 @@ class Cache:
         return held.info
 
     def overdue(self, *, now: float) -> list[PodInfo]:
-        """Return assumed Pods whose binding was acknowledged long ago without the watch showing it: look them
-        up.
-        """
+        """Return assumed Pods whose binding was acknowledged long ago and that the watch has not shown."""
         found: list[PodInfo] = []
         for uid in self._assumed:
             held = self._pods[uid]

@@ -91,19 +91,10 @@ class EventHandlers:
         wake: Callable[[], None],
         observe: Callable[[ClusterEvent, Sequence[float]], None] = lambda _event, _seconds: None,
     ) -> None:
-        """Make the handlers.
+        """Make the handlers; `heard` are the events that some plugin listens to.
 
-        Args:
-            cache: of nodes and of Pods that take room.
-            queue: of Pods that wait.
-            compiler: of Pods.
-            clock: for the queue.
-            scheduler_names: Pods of other schedulers are counted when they are bound, and otherwise left alone.
-            heard: events that some plugin listens to.
-            settler: is told of every Pod that is bound or gone.
-            expectant: is told who has a node in view, and where something changed.
-            wake: called after each batch: there may be something to decide.
-            observe: is told how many seconds the queue took over each of some events of a kind.
+        Pods of other schedulers than `scheduler_names` are counted when they are bound, and otherwise left
+        alone.
         """
         self._cache, self._queue, self._compiler, self._clock = cache, queue, compiler, clock
         self._scheduler_names, self._heard, self._settler, self._wake = scheduler_names, heard, settler, wake
@@ -112,7 +103,6 @@ class EventHandlers:
         self._took: dict[ClusterEvent, list[float]] = {}
 
     def on_pods(self, changes: Sequence[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]]) -> None:
-        """Take in a batch of (before, after)."""
         own: list[PodInfo] = []
         for old, new in changes:
             if new is None:
@@ -139,7 +129,6 @@ class EventHandlers:
         self._tell()
 
     def on_nodes(self, changes: Sequence[tuple[node_pb2.Node | None, node_pb2.Node | None]]) -> None:
-        """Take in a batch of (before, after)."""
         for old, new in changes:
             if new is not None:
                 self._node(new)
@@ -152,7 +141,6 @@ class EventHandlers:
     def on_namespaces(
         self, changes: Sequence[tuple[namespace_pb2.Namespace | None, namespace_pb2.Namespace | None]]
     ) -> None:
-        """Take in a batch of (before, after)."""
         for old, new in changes:
             if new is not None:
                 self._cache.table.set_namespace(new.metadata.name, new.metadata.labels)
@@ -174,10 +162,7 @@ class EventHandlers:
             self._expectant.room_on(info.name)
 
     def _came_back(self, own: list[PodInfo]) -> list[PodInfo]:
-        """Do for Pods that are where they were assumed what `_bound` does for each.
-
-        The cache has them already. Returns no Pods.
-        """
+        """Do what `_bound` does for Pods that are where they were assumed. Returns no Pods."""
         if own:
             self._queue.delete_all([info.uid for info in own])
             self._expectant.all_placed(own)

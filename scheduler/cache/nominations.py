@@ -46,7 +46,6 @@ class Nominations:
         return "" if found is None else found.node_name
 
     def on(self, node_name: str) -> Collection[PodInfo]:
-        """Return the Pods that have a node in view."""
         return [*self._by_node.get(node_name, {}).values()]
 
     def put(self, info: PodInfo, node_name: str) -> None:
@@ -93,7 +92,6 @@ class Nominations:
         return found
 
     def restore(self, nomination: Nomination) -> None:
-        """Put back what was lifted."""
         self._set(nomination.info, nomination.node_name, unconfirmed=nomination.unconfirmed)
 
     def node_added(self, node_name: str, row: int) -> None:

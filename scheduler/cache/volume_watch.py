@@ -45,16 +45,7 @@ class VolumeWatch:
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """Make the informers.
-
-        Args:
-            clients: of the apiserver.
-            clock: for back-off.
-            catalogue: is filled.
-            happened: is told of each kind of change, once a batch; of claims also which.
-            detector: finds who changes shared objects; for tests.
-            rng: for jitter.
-        """
+        """Make the informers; `happened` is told of each kind of change, once a batch; of claims also which."""
         self._catalogue, self._happened = catalogue, happened
         self._logged: set[str] = set()
         self.volumes: Informer[persistent_volume_pb2.PersistentVolume] = Informer(
@@ -93,16 +84,13 @@ class VolumeWatch:
 
     @property
     def synced(self) -> bool:
-        """Whether all of it is known."""
         return all(informer.synced for informer in self._informers())
 
     async def wait_synced(self) -> None:
-        """Return when all of it is known."""
         for informer in self._informers():
             await informer.wait_synced()
 
     async def run(self) -> None:
-        """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
             for informer in self._informers():
                 group.create_task(informer.run(), name=f"informer-{informer.kind.plural}")

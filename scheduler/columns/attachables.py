@@ -100,9 +100,7 @@ def of_volume(volume: persistent_volume_pb2.PersistentVolume) -> Attachable | No
 
 
 def of_provisioner(name: str) -> tuple[str, str]:
-    """Return driver and plugin (as `Attachable` has it) of volumes that a provisioner makes
-    (getCSIDriverInfoFromSC).
-    """
+    """Return driver and plugin of volumes that a provisioner makes (getCSIDriverInfoFromSC)."""
     return DRIVERS.get(name, name), name if name == PORTWORX else ""
 
 

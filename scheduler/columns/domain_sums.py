@@ -81,12 +81,10 @@ class DomainSum:
         self.values[0] = 0
 
     def reserve(self, size: int) -> None:
-        """Have values for so many codes at least."""
         if size > len(self.values):
             self._grow(size - 1)
 
     def move(self, row: int, before: int, after: int) -> None:
-        """Follow a node to another domain."""
         amount = sum(weight * column.rows.get(row, 0) for column, weight in self.sources)
         if amount:
             self.add(row, before, -amount)

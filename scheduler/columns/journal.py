@@ -34,19 +34,16 @@ class Journal:
         return self._base + len(self._entries)
 
     def pods_changed(self, row: int) -> None:
-        """Note that a Pod came to a row, or left it."""
         self._entries.append(row)
         if len(self._entries) > self._limit:
             self._trim()
 
     def pods_came(self, rows: Sequence[int]) -> None:
-        """Note that Pods came to rows, in this order."""
         self._entries.extend(rows)
         if len(self._entries) > self._limit:
             self._trim()
 
     def node_changed(self, row: int) -> None:
-        """Note that the node of a row is another, or gone."""
         self.node_changes += 1
         self._entries.append(~row)
         if len(self._entries) > self._limit:

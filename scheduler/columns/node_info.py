@@ -51,11 +51,7 @@ class NodeInfo:
 
 
 def compile_node(node: node_pb2.Node) -> NodeInfo:
-    """Compile a Node.
-
-    Raises:
-        QuantityError: an amount cannot be read.
-    """
+    """Compile a Node. Raises QuantityError: an amount cannot be read."""
     return NodeInfo(
         name=node.metadata.name,
         allocatable={name: min(amount, MAX_ALLOCATABLE) for name, amount in allocatable(node).items()},

@@ -10,13 +10,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.claim_use import ClaimUse
-from scheduler.columns.interner import Interner
 from scheduler.columns.journal import Journal
+from scheduler.columns.labels import Interner, LabelColumn
 from scheduler.columns.node_info import NodeChange, NodeInfo, Taint, compare_nodes
-from scheduler.columns.pod_counts import PodCounts, longer
+from scheduler.columns.pod_counts import ClaimUse, PodCounts, longer
 from scheduler.columns.pod_info import PodClass, Shape
-from scheduler.columns.snapshot import LabelColumn, Resolved, Snapshot
+from scheduler.columns.snapshot import Resolved, Snapshot
 from scheduler.columns.topology import Topology
 
 FIRST_CAPACITY: Final = 64
@@ -60,7 +59,6 @@ class NodeTable:
 
     @property
     def generation(self) -> int:
-        """How many changes there have been."""
         return self.journal.position
 
     @property
@@ -69,11 +67,9 @@ class NodeTable:
         return self._resources
 
     def upsert(self, info: NodeInfo) -> tuple[int, NodeChange, tuple[str, ...]]:
-        """Take in a node as it is now.
+        """Take in a node; return its row, what changed, and the resources that got their first columns.
 
-        Returns:
-            Its row, what changed, and the resources that got their first columns: nobody has been counting
-            them on any row.
+        These are counted on no row yet.
         """
         row = self.rows.get(info.name)
         before = None if row is None else self.infos[row]
@@ -118,18 +114,12 @@ class NodeTable:
         self.journal.node_changed(row)
 
     def add_pod(self, row: int, pod: PodClass) -> None:
-        """Count a Pod on a row."""
         self._count(row, pod, 1)
         self.journal.pods_changed(row)
         self.last_added = row, pod.node_shape, self.journal.position
 
     def add_pods(self, rows: Sequence[int], pod: PodClass) -> None:
-        """Count Pods of a class, one after the other: each on a row of its own or on the same as another.
-
-        Args:
-            rows: of the Pods.
-            pod: the class, one without ports and storage.
-        """
+        """Count Pods of a class without ports and storage, each on its row, which several may share."""
         assert not pod.host_ports
         assert not pod.has_storage
         if len(rows) < COLUMNS_FROM:
@@ -152,23 +142,18 @@ class NodeTable:
         self.last_added = rows[-1], pod.node_shape, self.journal.position
 
     def remove_pod(self, row: int, pod: PodClass) -> None:
-        """Count a Pod on a row no longer."""
         self._count(row, pod, -1)
         self.journal.pods_changed(row)
 
     def suppose(self, row: int, pod: PodClass, sign: int) -> None:
-        """Count a Pod on a row (sign 1), or no longer (-1), for the length of a question.
-
-        Whoever asks takes it back.
+        """Count a Pod on a row (sign 1), or no longer (-1), until the asker of a question takes it back.
 
         Nobody is told (the journal has no entry), and the counts by priority stay: no filter looks at them.
         """
         self._count_room(row, pod, sign)
 
     def suppose_on_each(self, rows: NDArray[np.intp], pod: PodClass, sign: int) -> None:
-        """Count a Pod on each of some rows, or no longer, for the length of a question.
-
-        Only of classes without ports and storage.
+        """Count a Pod without ports and storage on each of some rows, or no longer, for a question.
 
         What other Pods ask of it (`topology`) stays: whoever looks at that is not of the reach of a row.
         """
@@ -182,8 +167,7 @@ class NodeTable:
             level[rows] += sign
 
     def has_room(self, row: int, pod: PodClass, *, but: PodClass | None = None) -> bool:
-        """Say whether what a Pod requests is free on a row, also when the Pods of its priority or more came
-        that have it in view.
+        """Say whether a Pod has room beside those of its priority or more that have the row in view.
 
         `but` is one of those who does not count: the Pod itself.
         """
@@ -215,15 +199,11 @@ class NodeTable:
         self.journal.pods_changed(row)
 
     def set_namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
-        """Take in a namespace's labels (None: it is gone).
-
-        Classes start afresh if a selector that is in use looks at them.
-        """
+        """Take in a namespace's labels (None: gone); classes start afresh if a selector in use looks at them."""
         if self.topology.set_namespace(name, labels):
             self.journal.node_changed(0)
 
     def is_counted(self, row: int) -> bool:
-        """Say whether any Pod is counted on a row."""
         return bool(self._pod_count[row])
 
     def add_requested(self, row: int, resource: str, amount: int) -> None:
@@ -231,10 +211,7 @@ class NodeTable:
         self._requested[self._resources[resource]][row] += amount
 
     def snapshot(self) -> Snapshot:
-        """Return the columns as read-only views.
-
-        The same object as long as no column was replaced or lengthened.
-        """
+        """Return the columns as views, the same object as long as no column was replaced or lengthened."""
         found = self._snapshot
         if found is None:
             found = self._snapshot = self._make_snapshot()

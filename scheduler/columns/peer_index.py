@@ -52,7 +52,6 @@ class PeerIndex(Generic[T]):
         self.version = 0
 
     def add(self, peers: Peers, item: T) -> None:
-        """Add a thing that means these Pods."""
         self.version += 1
         if peers.selector.nothing:
             return
@@ -64,7 +63,6 @@ class PeerIndex(Generic[T]):
             self._by_label.setdefault(label, {})[item] = None
 
     def discard(self, peers: Peers, item: T) -> None:
-        """Take a thing away."""
         self.version += 1
         self._other.pop(item, None)
         for label in required_marks(peers) or ():

@@ -127,9 +127,7 @@ class Claim:
 def nonzero_requests(spec: pod_pb2.PodSpec, amounts: Mapping[str, int]) -> tuple[int, int]:
     """Return millicores and bytes that scoring counts: of a container that names none, the defaults.
 
-    Args:
-        spec: of the Pod.
-        amounts: what it requests (`spec_requests`): the answer where all containers name both.
+    `amounts` is what the Pod requests (`spec_requests`): the answer where all containers name both.
     """
     if not all(map(_names_both, spec.containers)) or not all(map(_names_both, spec.init_containers)):
         filled = pod_pb2.PodSpec()
@@ -180,10 +178,7 @@ class Disk:
 
 
 def disks_of(spec: pod_pb2.PodSpec) -> tuple[Disk, ...]:
-    """Return the disks that Pods on one node may not have at once.
-
-    These are disks of GCE, AWS, iSCSI and RBD (upstream's isVolumeConflict).
-    """
+    """Return the disks that Pods on one node may not have at once (isVolumeConflict)."""
     found: dict[Disk, None] = {}
     for volume in spec.volumes:
         source = volume.volume_source

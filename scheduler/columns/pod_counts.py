@@ -1,15 +1,61 @@
-"""How many Pods of each priority, and with each host port, are on each row.
+"""How many Pods of each priority, with each host port, and with which storage are on each row.
 
-Columns of a priority or port are made with its first Pod, and go with its last. Owned by the node table.
+Columns of a priority or port are made with its first Pod, and go with its last. Storage has none: few Pods have
+any, and each its own. Owned by the node table.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.pod_asks import HostPort
-from scheduler.columns.snapshot import PortColumn
+
+
+class ClaimUse:
+    """Counts of Pods by row and by claim (namespace/name) or disk (`Disk.key`). Owned by the node table."""
+
+    def __init__(self) -> None:
+        self._by_row: dict[int, dict[str, int]] = {}
+        #: claim -> how many Pods use it, on any row
+        self._total: dict[str, int] = {}
+
+    def count(self, row: int, claims: Iterable[str], sign: int) -> None:
+        here = self._by_row.setdefault(row, {})
+        for claim in claims:
+            _add(here, claim, sign)
+            _add(self._total, claim, sign)
+        if not here:
+            del self._by_row[row]
+
+    def clear(self, row: int) -> None:
+        for claim, count in self._by_row.pop(row, {}).items():
+            _add(self._total, claim, -count)
+
+    def users(self, claim: str) -> int:
+        return self._total.get(claim, 0)
+
+    def on(self, row: int) -> Mapping[str, int]:
+        """Return the claims and disks that the Pods of a row use, with their counts."""
+        return self._by_row.get(row, {})
+
+
+def _add(counts: dict[str, int], key: str, number: int) -> None:
+    total = counts.get(key, 0) + number
+    if total:
+        counts[key] = total
+    else:
+        counts.pop(key, None)
+
+
+@dataclass(slots=True)
+class PortColumn:
+    """How many Pods of each node use one port of one protocol, by address."""
+
+    #: int32[N]
+    total: NDArray[np.int32]
+    by_address: dict[str, NDArray[np.int32]]
 
 
 class PodCounts:
@@ -37,7 +83,6 @@ class PodCounts:
             del self.priorities[priority]
 
     def count_ports(self, row: int, ports: Iterable[HostPort], sign: int) -> None:
-        """Count the ports of a Pod on a row, or no longer."""
         for port in ports:
             key = (port.protocol, port.port)
             column = self.ports.get(key)
@@ -52,7 +97,6 @@ class PodCounts:
                 self._drop_empty(key, column)
 
     def clear(self, row: int) -> None:
-        """Forget all Pods of a row."""
         for priority in [*self.priorities]:
             self.priorities[priority][row] = 0
             if not self.priorities[priority].any():
@@ -64,7 +108,6 @@ class PodCounts:
             self._drop_empty(key, column)
 
     def grow(self, extra: int) -> None:
-        """Have so many rows more."""
         self._capacity += extra
         self.priorities = {key: longer(counts, extra) for key, counts in self.priorities.items()}
         for column in self.ports.values():

@@ -99,12 +99,9 @@ class PodClass:
         wanted_node: str = "",
         identity: tuple[str, str] = NOBODY,
     ) -> None:
-        """Compile a spec. `wanted_node` is a node that alone will do (a what-if question).
+        """Compile a spec; `wanted_node` is a node that alone will do (a what-if question). Raises QuantityError.
 
         `identity` (name, uid) matters to ephemeral volumes.
-
-        Raises:
-            QuantityError: an amount cannot be read.
         """
         requests = spec_requests(spec)
         #: (resource, amount) of all that is more than nothing, by name; CPU in thousandths, otherwise units
@@ -271,12 +268,7 @@ class PodCompiler:
         self._classes: WeakValueDictionary[tuple[Shape, PodGroup], PodClass] = WeakValueDictionary()
 
     def compile(self, pod: pod_pb2.Pod) -> PodInfo:
-        """Compile a Pod.
-
-        Raises:
-            QuantityError: an amount cannot be read.
-            SelectorError: a selector cannot be read.
-        """
+        """Compile a Pod. Raises QuantityError or SelectorError: something cannot be read."""
         meta = pod.metadata
         resized = is_resized(pod)
         spec = counted_spec(pod) if resized else pod.spec
@@ -300,21 +292,10 @@ class PodCompiler:
         terminating: bool = False,
         identity: tuple[str, str] = NOBODY,
     ) -> PodClass:
-        """Return the class of a spec, whatever node it is bound to.
+        """Return the class of a spec, whatever node it is bound to. Raises QuantityError or SelectorError.
 
-        Args:
-            spec: of the Pod.
-            wanted_node: a node that alone will do (a what-if question).
-            namespace: of the Pod.
-            labels: of the Pod.
-            owner: uid of the controller among whose Pods it is spread by default.
-            terminating: whether it is being deleted.
-            identity: name and uid of the Pod, after which the claims of its ephemeral volumes are called and
-            for which they are made.
-
-        Raises:
-            QuantityError: an amount cannot be read.
-            SelectorError: a selector cannot be read.
+        `owner` is the uid of the controller among whose Pods it is spread by default, `identity` name and uid
+        of the Pod, after which the claims of its ephemeral volumes are called and for which they are made.
         """
         known = self._spec(spec, wanted_node, identity)
         group = self._terms.group(namespace, labels or {}, owner=owner, terminating=terminating)

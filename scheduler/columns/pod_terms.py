@@ -198,11 +198,7 @@ class TermCompiler:
         return found
 
     def compile(self, spec: pod_pb2.PodSpec, namespace: str, labels: Mapping[str, str]) -> Asked:
-        """Compile what a spec asks of other Pods, for a Pod of this namespace with these labels.
-
-        Raises:
-            SelectorError: a selector cannot be read.
-        """
+        """Compile what a spec asks of other Pods, for a Pod of this namespace with these labels."""
         terms = tuple(self._affinity_terms(spec.affinity, namespace))
         spread = tuple(self._constraint(item, namespace, labels) for item in spec.topology_spread_constraints)
         selectors = {term.peers.selector: None for term in terms}

@@ -153,14 +153,9 @@ def _sum(nodes: Snapshot, found: DomainSum) -> tuple[str, dict[str, int], dict[s
 def compare(
     have: Readout, want: Readout, *, leave_out: frozenset[str] = frozenset()
 ) -> Iterator[Difference | None]:
-    """Yield every difference between the columns as they are and as they should be.
+    """Yield how the columns differ from those built anew; None after each column: a pause.
 
-    None after each column: a pause.
-
-    Args:
-        have: as they are.
-        want: built anew.
-        leave_out: nodes of which nothing is known for sure.
+    Of the nodes `leave_out` nothing is known for sure.
     """
     there, expected = set(have.rows) - leave_out, set(want.rows) - leave_out
     for name in sorted(there - expected):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.claim_use import ClaimUse
-from scheduler.columns.interner import ABSENT, Interner
-from scheduler.columns.labels import LabelColumn
+from scheduler.columns.domain_sums import DomainSum, Sources
+from scheduler.columns.labels import Domains, Interner, LabelColumn
 from scheduler.columns.node_info import NodeInfo, Taint
 from scheduler.columns.pod_asks import ANY_ADDRESS, HostPort
+from scheduler.columns.pod_counts import ClaimUse, PortColumn
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.topology import Topology
 
@@ -26,15 +26,6 @@ Rows = slice | NDArray[np.intp]
 Resolved = tuple[tuple[int, int], ...]
 
 CPU, MEMORY, EPHEMERAL_STORAGE = 0, 1, 2
-
-
-@dataclass(slots=True)
-class PortColumn:
-    """How many Pods of each node use one port of one protocol, by address."""
-
-    #: int32[N]
-    total: NDArray[np.int32]
-    by_address: dict[str, NDArray[np.int32]]
 
 
 @dataclass(slots=True)
@@ -80,15 +71,11 @@ class Snapshot:
     all: slice
 
     def resolve(self, pod: PodClass) -> Resolved:
-        """Return what a class asks by column index."""
         index = self.resources
         return tuple((index.get(name, -1), amount) for name, amount in pod.requests)
 
     def port_conflicts(self, wanted: HostPort, rows: Rows) -> NDArray[np.bool_] | None:
-        """Say for each of `rows` whether a Pod there uses the port (any address collides with all).
-
-        None: nobody does.
-        """
+        """Say for each of `rows` whether a Pod there uses the port (any address collides with all)."""
         column = self.ports.get((wanted.protocol, wanted.port))
         if column is None:
             return None
@@ -102,8 +89,21 @@ class Snapshot:
         return taken
 
     def label_codes(self, key: str) -> LabelColumn | None:
-        """Return the column of a label, or None when no node has it."""
         return self.labels.get(key)
+
+    def domains_of(self, key: str) -> Domains:
+        column = self.labels.get(key)
+        if column is None:
+            return Domains(key, np.zeros(self.size, np.int32), 1, alone=True, labelled=0)
+        return column.domains(key, self.size)
+
+    def sum_over(
+        self, domains: Domains, sources: Sources, eligible: NDArray[np.bool_] | None = None
+    ) -> DomainSum:
+        """Return columns summed by the domains, with room for each of these."""
+        found = self.topology.sum(domains.key, sources, eligible)
+        found.reserve(domains.size)
+        return found
 
     def holds_lower_priority(self, priority: int) -> NDArray[np.bool_]:
         """Say for each row whether a Pod of a lower priority is there (bool[N])."""
@@ -112,16 +112,3 @@ class Snapshot:
             if level < priority:
                 found |= counts[: self.size] > 0
         return found
-
-
-__all__ = [
-    "ABSENT",
-    "CPU",
-    "EPHEMERAL_STORAGE",
-    "MEMORY",
-    "LabelColumn",
-    "PortColumn",
-    "Resolved",
-    "Rows",
-    "Snapshot",
-]

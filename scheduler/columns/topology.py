@@ -1,7 +1,7 @@
 """How many Pods of some kind there are on each node and in each topology domain, true at any moment.
 
 The counters are those of `scheduler.columns.domain_sums`: columns of Pods, and their sums by domain.
-Both live as long as somebody holds them (a class's cycle, as many as `scheduler.decide.cycles.Cycles.limit`
+Both live as long as somebody holds them (a class's cycle, as many as `scheduler.decide.cycle.Cycles.limit`
 of those; a term's column also as long as a Pod carries it). While they live each placement costs the columns
 and sums it concerns; a new column is filled from the groups of Pods that are there, found by label. Nothing
 is asked of Pods that no selector means.
@@ -67,7 +67,6 @@ class Topology:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How many groups, columns, carried terms and sums there are."""
         return {
             "groups": len(self._placed), "columns": len(self._columns), "terms": len(self._carried),
             "sums": sum(map(len, self._by_key.values())), "keys": len(self._by_key),
@@ -166,13 +165,9 @@ class Topology:
         return found
 
     def sum(self, key: str, sources: Sources, eligible: NDArray[np.bool_] | None = None) -> DomainSum:
-        """Return columns summed by the domains of a topology key.
+        """Return columns, with weights, summed by the domains of a topology key.
 
-        Args:
-            key: of the label.
-            sources: columns with weights.
-            eligible: bool[N]: rows that count; None: all. Such a sum is the asker's own, and true until a
-            node changes.
+        A sum over `eligible` rows (bool[N]) is the asker's own, and true until a node changes.
         """
         found = self._sums.get((key, sources)) if eligible is None else None
         if found is not None:
@@ -198,7 +193,6 @@ class Topology:
                 found.move(row, before, after)
 
     def clear_row(self, row: int) -> None:
-        """Nothing is counted on a row any more."""
         for group, placed in [*self._placed.items()]:
             gone = placed.rows.pop(row, 0)
             if not gone:

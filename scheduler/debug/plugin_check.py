@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodCompiler, PodInfo
-from scheduler.decide.cycles import schedule_pod
+from scheduler.decide.cycle import schedule_pod
 from scheduler.framework.checked import ask_filter, ask_pre_filter, ask_pre_score, ask_score
 from scheduler.framework.interface import FeasibleScore, FilterPlugin, Reach, ScorePlugin
 from scheduler.framework.runtime import Framework, Profile

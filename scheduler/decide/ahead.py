@@ -42,12 +42,10 @@ class Ahead:
 
     @property
     def depth(self) -> int:
-        """How many Pods more at most."""
         return DEPTH
 
     @property
     def nbytes(self) -> int:
-        """How much memory it takes."""
         return self._totals.nbytes + self._level.nbytes
 
     def take(self, row: int) -> int:
@@ -72,9 +70,7 @@ class Ahead:
 
     @property
     def is_due(self) -> bool:
-        """Say whether to look ahead: not where other Pods come in between, for then nothing is as computed in
-        advance.
-        """
+        """Say whether to look ahead: not where other Pods come in between."""
         return self._misses >= self._patience
 
     def unknown(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -143,13 +143,7 @@ class Beyond:
         return True
 
     def find(self, nominated: Collection[int], keeps: Keeps, tie_break: TieBreak) -> Found:
-        """Return where the next Pod of the class goes.
-
-        Args:
-            nominated: rows that somebody has in view.
-            keeps: says of these whether they would do all the same.
-            tie_break: chooses among equally good rows.
-        """
+        """Return where the next Pod goes; `keeps` says whether a row that others have in view would do."""
         ranking = self._ranking
         if self.is_empty and not nominated and ranking is not None:
             found = ranking.rankings[0].best()

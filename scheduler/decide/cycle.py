@@ -7,21 +7,22 @@ decision (`scheduler.decide.beyond`). A class keeps little itself, and its first
 than the next.
 
 The decisions are those of one Pod at a time from scratch; a plain reference scheduler in the tests is the
-judge. `scheduler.decide.cycles` keeps the classes that were lately asked for. Figures are in
+judge. `Cycles` keeps the classes that were lately asked for. Figures are in
 docs/benchmarks.md. Called by `scheduler.scheduler` (step 2); there is no await in it, so nothing changes
 under it. Follows upstream's `schedulePod`, without its sampling of nodes: columns are fast enough to look at
 all.
 """
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
 import numpy as np
 
 from scheduler.columns.node_table import NodeTable
-from scheduler.columns.pod_info import PodClass
+from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.pod_terms import PodTerm
 from scheduler.decide.beyond import NOTHING, Beyond, Found, ScaledScore
+from scheduler.decide.node_rows import LookAhead
 from scheduler.decide.ranking import TieBreak
 from scheduler.decide.refusals import Refused
 from scheduler.decide.row_store import RowStore
@@ -56,26 +57,13 @@ class ClassCycle:
         *,
         store: RowStore | None = None,
     ) -> None:
-        """Prepare the plugins.
-
-        Args:
-            pod: the class.
-            table: of the nodes.
-            framework: of the profile.
-            residents: the Pods of a node; without them nobody is evicted.
-            store: has the rows that classes share; None: rows of its own.
-        """
+        """Prepare the plugins; without `residents` (the Pods of a node) nobody is evicted."""
         self._pod, self._table, self._framework, self._residents = pod, table, framework, residents
         self._store = RowStore(table, framework) if store is None else store
         self._start()
 
     def decide(self, tie_break: TieBreak, in_view: str = "") -> Decision:
-        """Return where the next Pod of the class goes, on the table as it is now.
-
-        Args:
-            tie_break: chooses among equally good nodes.
-            in_view: the node that this Pod was nominated for: when that will do, no other is looked at.
-        """
+        """Return where the next Pod goes; where the node `in_view` will do, no other is looked at."""
         position = self._table.journal.position
         if (
             not self._store.refresh(self._rows)
@@ -102,10 +90,7 @@ class ClassCycle:
         return self._verdict
 
     def adopt(self, pod: PodClass) -> None:
-        """Decide for a class that is decided alike from now on.
-
-        Its labels differ, and nobody looks at the difference.
-        """
+        """Decide from now on for a class whose labels differ in what nobody looks at."""
         self._pod = pod
 
     def run(self, pods: Iterable[P], tie_break: TieBreak) -> list[tuple[P, Scheduled]]:
@@ -175,7 +160,6 @@ class ClassCycle:
         return self._beyond.find(self._table.nominated, self._keeps, tie_break)
 
     def _passes(self, row: int) -> bool:
-        """Say whether a row will do."""
         if self._is_rejected or self._rows.total.item(row) < 0 or not self._beyond.passes(row):
             return False
         return row not in self._table.nominated or self._keeps(row)
@@ -224,7 +208,6 @@ class ClassCycle:
         return Unschedulable(count, rejections, by, message, found.nominated, found.victims, found.waits)
 
     def _refusals(self, prepared: Prepared) -> Refused:
-        """Return what the filters say of each node."""
         found = self._refused
         if found is None or not found.follow():
             found = Refused(prepared, self._pod, self._rows.nodes, self._table.journal)
@@ -248,3 +231,87 @@ def _first_moving(prepared: Prepared) -> int:
 def _is_far(plugin: FilterPlugin | ScorePlugin, grouped: str) -> bool:
     """Say whether a Pod anywhere may change what a plugin has prepared."""
     return plugin.reach is Reach.GLOBAL or (plugin.reach is Reach.DOMAIN and not hasattr(plugin, grouped))
+
+
+#: memory for the classes of a profile that are kept; what one takes, and what it takes besides by node
+#: (measured with all kinds of constraints)
+BUDGET_BYTES: Final = 128 * 1024 * 1024
+BYTES_A_CLASS: Final = 16_000
+BYTES_A_NODE: Final = 1
+
+
+class Cycles:
+    """The classes that were lately asked for, bounded. Owned by the scheduling task."""
+
+    def __init__(
+        self,
+        table: NodeTable,
+        framework: Framework,
+        *,
+        limit: int | None = None,
+        residents: Residents | None = None,
+        make_ahead: Callable[[int], LookAhead] | None = None,
+    ) -> None:
+        """Keep nothing yet; `limit` classes at most, or as many as `BUDGET_BYTES` hold."""
+        self._table, self._framework, self._fixed_limit = table, framework, limit
+        self._residents = residents
+        self._cycles: dict[tuple[Shape, tuple[PodTerm, ...]], ClassCycle] = {}
+        self._store = RowStore(table, framework, make_ahead=make_ahead)
+
+    @property
+    def kept(self) -> int:
+        return len(self._cycles)
+
+    @property
+    def limit(self) -> int:
+        """How many classes may be kept with the nodes that there are."""
+        if self._fixed_limit is not None:
+            return self._fixed_limit
+        return max(1, BUDGET_BYTES // (BYTES_A_CLASS + BYTES_A_NODE * self._table.snapshot().size))
+
+    def decide(self, pod: PodClass, tie_break: TieBreak, in_view: str = "") -> Decision:
+        """Return where a Pod of this class goes; `in_view` is the node it was nominated for."""
+        if pod.has_storage:
+            return self._begin(pod).decide(tie_break, in_view)
+        # Of a Pod's labels nothing matters but which terms of placed Pods mean it, and what its own terms
+        # make of it (the shape).
+        key = (pod.shape, self._table.topology.terms_matching(pod.group))
+        cycle = self._cycles.pop(key, None)
+        # The one that was not asked for longest goes. Nodes that came leave room for fewer.
+        while len(self._cycles) >= self.limit:
+            del self._cycles[next(iter(self._cycles))]
+        try:
+            if cycle is None:
+                cycle = self._begin(pod)
+            else:
+                cycle.adopt(pod)
+            decision = cycle.decide(tie_break, in_view)
+        except Exception:
+            # A plugin has a bug: what was brought up to date then, and what was not, nobody knows.
+            self._store.forget()
+            raise
+        self._cycles[key] = cycle
+        return decision
+
+    def run(self, pod: PodClass, pods: Iterable[P], tie_break: TieBreak) -> list[tuple[P, Scheduled]]:
+        """Decide for Pods of this class as long as that was computed ahead (`ClassCycle.run`)."""
+        cycle = self._cycles.get((pod.shape, self._table.topology.terms_matching(pod.group)))
+        if cycle is None:
+            return []
+        cycle.adopt(pod)
+        return cycle.run(pods, tie_break)
+
+    def _begin(self, pod: PodClass) -> ClassCycle:
+        return ClassCycle(pod, self._table, self._framework, self._residents, store=self._store)
+
+
+def schedule_pod(
+    pod: PodClass,
+    table: NodeTable,
+    framework: Framework,
+    *,
+    tie_break: TieBreak,
+    residents: Residents | None = None,
+) -> Decision:
+    """Return where one Pod goes, from scratch. Without `residents` (the Pods of a node) nobody is evicted."""
+    return ClassCycle(pod, table, framework, residents).decide(tie_break)

@@ -10,12 +10,11 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domains import cells_of
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows
 from scheduler.decide.kind_rows import KindRows, filter_rows, without_wrong
-from scheduler.decide.ranking import Ranking
+from scheduler.decide.ranking import Ranking, cells_of
 from scheduler.framework.checked import ask_score, out_of_range, whole
 from scheduler.framework.interface import MAX_SCORE, Reach, Scores
 from scheduler.framework.runtime import Observer, Prepared
@@ -83,16 +82,7 @@ class NodeRows:
         observer: Observer,
         ahead: LookAhead | None,
     ) -> None:
-        """Ask about all rows.
-
-        Args:
-            pod: one of those.
-            table: of the nodes.
-            kind: what does not depend on Pods.
-            prepared: the plugins of reach ROW, and those of reach NONE that look at requests.
-            observer: of who takes how long.
-            ahead: what rows will be worth with more such Pods, if that is to be computed.
-        """
+        """Ask about all rows; of reach NONE only plugins that look at requests are `prepared`."""
         self._table, self._pod, self._prepared, self._observer = table, pod, prepared, observer
         self.kind = kind
         self.nodes = nodes = table.snapshot()
@@ -151,9 +141,7 @@ class NodeRows:
         return True
 
     def follow_known(self) -> bool:
-        """Say whether nothing has happened but what was computed ahead: one such Pod came to one of the best
-        rows. If so, take it in.
-        """
+        """Say whether only what was computed ahead has happened, a Pod on one of the best rows; take it in."""
         row, asks, at = self._table.last_added
         position = self._table.journal.position
         if position == self._position:
@@ -175,10 +163,7 @@ class NodeRows:
         self._set(row, total)
 
     def ranking(self, keys: tuple[str, ...] = ()) -> Ranking | None:
-        """Return the best rows, by what they have in some labels and in the scores that are to be scaled.
-
-        None: these divide the rows into too many cells.
-        """
+        """Return the best rows by labels and scores that are to be scaled; None: these make too many cells."""
         if keys not in self._rankings:
             axes: list[NDArray[np.integer]] = [raw for _, raw in self.kind.scaled]
             for key in keys:
@@ -268,12 +253,9 @@ class NodeRows:
         return total
 
     def _ask(self, rows: Rows, fit: NDArray[np.bool_], *, strict: bool = True) -> Scores:
-        """Return the totals of rows.
+        """Return the totals of rows; of `fit` (bool[rows]) those are taken out that will not do.
 
-        Args:
-            rows: that are asked about.
-            fit: bool[rows]: those that may do; changed.
-            strict: scores out of range are noted; otherwise such a row will not do.
+        `strict`: scores out of range are noted; otherwise such a row will not do.
         """
         observer, nodes, prepared, pod = self._observer, self.nodes, self._prepared, self._pod
         began = observer.now()

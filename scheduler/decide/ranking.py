@@ -26,6 +26,10 @@ ENOUGH: Final = 128
 LEVELS: Final = 4
 #: so many rows to each side are looked at first where rows of several sets are counted through
 NEAR: Final = 128
+#: so many cells at most are looked at one by one
+MOST_CELLS: Final = 64
+#: values this far apart at most are numbered by a table
+_TABLE: Final = 65_536
 
 
 class RowSet:
@@ -99,12 +103,7 @@ class CellRanking:
     __slots__ = ("_best", "_floor", "_levels", "_rows", "_stale", "_total", "count")
 
     def __init__(self, total: NDArray[np.int64], rows: NDArray[np.intp] | None) -> None:
-        """Look at nothing yet.
-
-        Args:
-            total: int64[N]: of all rows, -1 where one will not do; the owner's, which changes.
-            rows: those of the cell, in their order; None: all.
-        """
+        """Look at nothing yet; `total` (int64[N], -1 where a row will not do) is the owner's, which changes."""
         self._total, self._rows = total, rows
         #: total -> rows, complete for all totals from the floor up; none of them empty
         self._levels: dict[int, RowSet] = {}
@@ -155,9 +154,8 @@ class CellRanking:
     def best(self, taken: Mapping[int, int] | None = None) -> tuple[int, RowSet] | None:
         """Return the best total and the rows that have it; None: no row will do.
 
-        Args:
-            taken: total -> how many rows of it do not count; a total of which no other row is left is not
-                the best.
+        `taken` is total -> how many rows of it do not count; one of which no other row is left is not the
+        best.
         """
         if self._stale:
             self.look()
@@ -203,13 +201,7 @@ class Ranking:
     __slots__ = ("cells", "rankings")
 
     def __init__(self, total: NDArray[np.int64], cells: NDArray[np.intp] | None, count: int) -> None:
-        """Look at nothing yet.
-
-        Args:
-            total: int64[N]: as `CellRanking` has it.
-            cells: intp[N]: of each row, 0..count-1; None: all rows are in one.
-            count: how many cells there are.
-        """
+        """Look at nothing yet; `cells` says of each row in which of `count` cells it is (None: one for all)."""
         #: of each row; None: all are in cell 0
         self.cells: list[int] | None = None if cells is None else cells.tolist()
         if cells is None:
@@ -228,14 +220,9 @@ class Ranking:
 
 
 def pick(number: int, sets: Sequence[RowSet], without: Sequence[int], also: Sequence[int], size: int) -> int:
-    """Return the row of a number in the order of rows, of some sets of rows.
+    """Return the row of a number in the order of rows, of disjoint sets without some, and `also` others.
 
-    Args:
-        number: 0 and up.
-        sets: rows, no two sets with the same.
-        without: rows of these sets that do not count.
-        also: rows that count besides.
-        size: one more than the highest row there may be.
+    `size` is one more than the highest row there may be.
     """
     if not without and not also:
         return _pick(number, sets, size)
@@ -274,3 +261,37 @@ def _pick(number: int, sets: Sequence[RowSet], size: int) -> int:
     near = [row for piece in pieces for row in piece[bisect_left(piece, first) : bisect_right(piece, last)]]
     near.sort()
     return near[number - below]
+
+
+def cells_of(axes: Sequence[NDArray[np.integer]]) -> tuple[NDArray[np.intp] | None, int] | None:
+    """Divide rows into cells of the same values: the cell of each row (None: all are in one), and their number.
+
+    None: there are more than `MOST_CELLS`.
+    """
+    cells: NDArray[np.intp] | None = None
+    count = 1
+    for axis in axes:
+        combined = axis.astype(np.intp) if cells is None else cells * (int(axis.max(initial=0)) + 1) + axis
+        numbered = _number(combined)
+        if numbered is None:
+            return None
+        cells, count = numbered
+        if count == 1:
+            cells = None
+    return cells, count
+
+
+def _number(values: NDArray[np.intp]) -> tuple[NDArray[np.intp], int] | None:
+    """Return values as 0, 1, ..., and how many different ones there are; None: too many."""
+    if not len(values):
+        return values, 1
+    low, high = int(values.min()), int(values.max())
+    if high - low >= _TABLE:
+        present, numbers = np.unique(values, return_inverse=True)
+        return (numbers.astype(np.intp), len(present)) if len(present) <= MOST_CELLS else None
+    present = np.flatnonzero(np.bincount(values - low))
+    if len(present) > MOST_CELLS:
+        return None
+    table = np.zeros(high - low + 1, np.intp)
+    table[present] = np.arange(len(present))
+    return table[values - low], len(present)

@@ -25,14 +25,6 @@ class Refused:
     """Refusals by row, and how many there are of each kind. Owned by one class's cycle."""
 
     def __init__(self, prepared: Prepared, pod: PodClass, nodes: Snapshot, journal: Journal) -> None:
-        """Ask all filters about all rows.
-
-        Args:
-            prepared: the filters, with what they have prepared.
-            pod: that fits nowhere.
-            nodes: the columns.
-            journal: of what happens to them.
-        """
         self._prepared, self._pod, self._nodes, self._journal = prepared, pod, nodes, journal
         self._is_near = all(plugin.reach <= Reach.ROW for plugin in prepared.filters)
         self._position = journal.position

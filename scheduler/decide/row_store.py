@@ -47,14 +47,7 @@ class RowStore:
         make_ahead: Callable[[int], LookAhead] | None = None,
         budget: int = BUDGET_BYTES,
     ) -> None:
-        """Keep nothing yet.
-
-        Args:
-            table: of the nodes.
-            framework: of the profile.
-            make_ahead: makes what is computed ahead for so many rows; None: nothing is.
-            budget: bytes of the rows that are kept.
-        """
+        """Keep nothing yet; `make_ahead` makes what is computed ahead for so many rows, `budget` is in bytes."""
         self.table, self.framework = table, framework
         self._make_ahead, self._budget = make_ahead, budget
         profile, observer = framework.profile, framework.observer
@@ -193,10 +186,7 @@ class RowStore:
 
 
 def _is_of_kind(plugin: FilterPlugin | ScorePlugin) -> bool:
-    """Say whether a plugin answers the same for Pods that differ in their requests alone.
-
-    If it does not say, it may not.
-    """
+    """Say whether a plugin says that it answers the same for Pods that differ in their requests alone."""
     reads_requests = getattr(plugin, "reads_requests", True)
     return plugin.reach is Reach.NONE and not reads_requests and not hasattr(plugin, "feasible_changed")
 

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.domain_sums import DomainSum, PodColumn
-from scheduler.columns.domains import domains_of, sum_over
 from scheduler.columns.labels import Domains
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
@@ -272,9 +271,9 @@ def _parts(nodes: Snapshot, wanted: Sequence[tuple[str, PodColumn, int]]) -> lis
         by_key.setdefault(key, []).append((column, weight))
     found: list[_Part] = []
     for key, sources in by_key.items():
-        domains = domains_of(nodes, key)
+        domains = nodes.domains_of(key)
         by_node = domains.alone and domains.labelled == len(nodes.rows)
-        found.append(_Part(domains, sum_over(nodes, domains, tuple(sources)), by_node))
+        found.append(_Part(domains, nodes.sum_over(domains, tuple(sources)), by_node))
     return found
 
 

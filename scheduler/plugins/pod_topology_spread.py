@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.domain_sums import DomainSum
-from scheduler.columns.domains import domains_of, sum_over
 from scheduler.columns.labels import Domains
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
@@ -130,7 +129,7 @@ class PodTopologySpread(Filter, Score):
         hard = self._constraints(pod, hard=True)
         if not hard:
             return SKIP
-        domains = [domains_of(nodes, item.topology_key) for item in hard]
+        domains = [nodes.domains_of(item.topology_key) for item in hard]
         labelled: NDArray[np.bool_] | None = None
         if len(hard) > 1:
             labelled = nodes.valid.copy()
@@ -144,7 +143,7 @@ class PodTopologySpread(Filter, Score):
             constraints.append(
                 _Hard(
                     item, found,
-                    sum_over(nodes, found, ((nodes.topology.column(item.peers), 1),), counts),
+                    nodes.sum_over(found, ((nodes.topology.column(item.peers), 1),), counts),
                     present=present[present > 0],
                     # The Pod is placed alive, even if it is asked about while it goes.
                     own=int(item.peers.selector.matches(pod.group.labels)),

@@ -12,10 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.columns.labels import ABSENT
 from scheduler.columns.node_selection import any_matches, holds
 from scheduler.columns.pod_asks import NodeRequirement
 from scheduler.columns.pod_info import PodClass
-from scheduler.columns.snapshot import ABSENT, Snapshot
+from scheduler.columns.snapshot import Snapshot
 from scheduler.framework.interface import UNRESOLVABLE, Codes
 from scheduler.volumes.catalogue import Catalogue, Plan
 from scheduler.volumes.objects import ClaimInfo, VolumeInfo

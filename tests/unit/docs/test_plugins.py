@@ -17,7 +17,7 @@ from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Snapshot
 from scheduler.configuration.load import read_configuration
 from scheduler.configuration.profiles import make_profiles
-from scheduler.decide.cycles import Cycles, schedule_pod
+from scheduler.decide.cycle import Cycles, schedule_pod
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable

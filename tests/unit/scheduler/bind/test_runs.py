@@ -15,7 +15,7 @@ from scheduler.cache.cache import Cache
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Snapshot
 from scheduler.decide.ahead import Ahead
-from scheduler.decide.cycles import Cycles, schedule_pod
+from scheduler.decide.cycle import Cycles, schedule_pod
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.state import CycleState

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from scheduler.cache.cache import Cache
 from scheduler.cache.event_handlers import EventHandlers
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.decide.cycles import Cycles
+from scheduler.decide.cycle import Cycles
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile

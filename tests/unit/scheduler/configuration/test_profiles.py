@@ -9,8 +9,7 @@ from scheduler.config import load_configuration
 from scheduler.configuration.load import ConfigurationError, read_configuration
 from scheduler.configuration.profiles import make_profiles
 from scheduler.framework.registry import default_profile
-from scheduler.framework.runtime import Framework, Profile
-from scheduler.frameworks import Frameworks
+from scheduler.framework.runtime import Framework, Frameworks, Profile
 from tests.unit.scheduler.objects import pod, pod_class
 from vaina.config import ConfigError
 

@@ -11,7 +11,7 @@ import pytest
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.decide.ahead import Ahead
-from scheduler.decide.cycles import Cycles, schedule_pod
+from scheduler.decide.cycle import Cycles, schedule_pod
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled

@@ -13,8 +13,7 @@ from scheduler.cache.cache import Cache
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.decide.cycle import ClassCycle
-from scheduler.decide.cycles import Cycles, schedule_pod
+from scheduler.decide.cycle import ClassCycle, Cycles, schedule_pod
 from scheduler.framework.events import ClusterEvent, Hint
 from scheduler.framework.interface import (
     RUN,
@@ -363,8 +362,8 @@ def test_memory_bounds_how_many_classes_are_kept(count: int, limit: int) -> None
 
 
 def test_where_nodes_come_fewer_classes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scheduler.decide.cycles.BUDGET_BYTES", 5 * 16_000)
-    monkeypatch.setattr("scheduler.decide.cycles.BYTES_A_NODE", 100)
+    monkeypatch.setattr("scheduler.decide.cycle.BUDGET_BYTES", 5 * 16_000)
+    monkeypatch.setattr("scheduler.decide.cycle.BYTES_A_NODE", 100)
     on = nodes(1)
     cycles = Cycles(on, Framework(Profile("test", filters=(MostPods(1000),))))
     classes = [pod_class(pod(requests={"cpu": f"{100 + number}m"})) for number in range(4)]

@@ -13,7 +13,7 @@ from scheduler.cache.cache import Cache
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodCompiler
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.decide.cycles import Cycles, schedule_pod
+from scheduler.decide.cycle import Cycles, schedule_pod
 from scheduler.decide.row_store import RowStore
 from scheduler.framework.events import ClusterEvent, Hint
 from scheduler.framework.interface import RUN, Codes, PreFilterResult, Reach, Scores

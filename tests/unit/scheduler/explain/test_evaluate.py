@@ -8,7 +8,7 @@ import random
 import pytest
 
 from scheduler.columns.node_table import NodeTable
-from scheduler.decide.cycles import schedule_pod
+from scheduler.decide.cycle import schedule_pod
 from scheduler.explain.evaluate import evaluate
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile

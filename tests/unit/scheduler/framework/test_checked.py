@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scheduler.configuration.third_party import PluginError, factory_of
-from scheduler.decide.cycles import schedule_pod
+from scheduler.decide.cycle import schedule_pod
 from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.handle import Handle
 from scheduler.framework.interface import PostFilterResult, PreFilterResult, Reach

@@ -7,7 +7,7 @@ import pytest
 from scheduler.columns.node_table import NodeTable
 from scheduler.configuration.load import read_configuration
 from scheduler.configuration.profiles import make_profiles
-from scheduler.decide.cycles import schedule_pod
+from scheduler.decide.cycle import schedule_pod
 from scheduler.explain.evaluate import evaluate
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile

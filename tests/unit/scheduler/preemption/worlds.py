@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scheduler.cache.cache import Cache
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.decide.cycles import Cycles
+from scheduler.decide.cycle import Cycles
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled, Unschedulable

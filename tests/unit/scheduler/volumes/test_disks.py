@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodInfo
-from scheduler.decide.cycles import Cycles
+from scheduler.decide.cycle import Cycles
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.interface import decode
 from scheduler.framework.registry import default_profile
