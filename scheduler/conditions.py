@@ -1,11 +1,9 @@
 """Tells users why a Pod has no node, and which one it has in view.
 
-PodScheduled=False with reason Unschedulable, nominatedNodeName.
-
-Written through the status sub-resource with a mask, in batches, beside the scheduling itself. The newest
-message of a Pod counts; one that it has already is not written. A Pod that gets its node meanwhile is taken
-out, and nothing is bound while such a write is under way for it: the binding sets PodScheduled=True, and a
-late False must not come after it.
+PodScheduled=False with reason Unschedulable, nominatedNodeName. Written through the status sub-resource with
+a mask, in batches, beside the scheduling itself. The newest message of a Pod counts; one that it has already
+is not written. A Pod that gets its node meanwhile is taken out, and nothing is bound while such a write is
+under way for it: the binding sets PodScheduled=True, and a late False must not come after it.
 """
 
 import asyncio
@@ -48,7 +46,6 @@ class _Said:
 
     @property
     def mask(self) -> tuple[str, ...]:
-        """The fields of the status that are written."""
         parts = ("conditions",) if self.message else ()
         return parts if self.nominated is None else (*parts, "nominated_node_name")
 
@@ -67,7 +64,6 @@ class ConditionWriter:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits to be written, or is being written."""
         return not self._waiting and not self._flying
 
     def unschedulable(
@@ -91,7 +87,6 @@ class ConditionWriter:
         self._say(_Said(info, message, nominated, reason))
 
     def nominate(self, info: PodInfo, nominated: str) -> None:
-        """Write which node a Pod has in view; empty: none."""
         waiting = self._waiting.get(info.uid)
         message, reason = (waiting.message, waiting.reason) if waiting else ("", UNSCHEDULABLE)
         self._say(_Said(info, message, nominated, reason))

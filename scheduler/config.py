@@ -83,7 +83,6 @@ def _elects(election: LeaderElection) -> dict[str, object]:
 
 
 def _config_file(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Return the file that is named, and the flags without it."""
     path, rest, index = environ.get(f"{PREFIX}CONFIG", ""), list[str](), 0
     while index < len(argv):
         flag, equals, value = argv[index].partition("=")

@@ -75,7 +75,6 @@ class Preempting:
         self._queue, self._evictor = queue, evictor
 
     def decide(self, info: PodInfo, cycles: Cycles, tie_break: TieBreak) -> Decision:
-        """Return where a Pod goes, without its own nomination in its way."""
         nominations = self._cache.nominations
         lifted = nominations.lift(info.uid)
         if lifted is None:
@@ -168,7 +167,6 @@ class Preempting:
         self.room_on(node_name)
 
     def gone(self, uid: str) -> None:
-        """A Pod is no more: it neither waits for room nor has any."""
         self._context.evicting.discard(uid)
         known = self._cache.nominations.lift(uid)
         if known is not None:
@@ -188,14 +186,12 @@ class Preempting:
                 self._queue.activate(info.uid, now=self._clock.monotonic())
 
     def node_gone(self, node_name: str) -> None:
-        """A node is no more: who had it in view looks for another."""
         for info in self._cache.nominations.on(node_name):
             self._cache.nominations.remove(info.uid)
             self._conditions.nominate(info, "")
             self._queue.activate(info.uid, now=self._clock.monotonic())
 
     def hints(self, others: Mapping[ClusterEvent, Mapping[str, Hint]]) -> dict[ClusterEvent, dict[str, Hint]]:
-        """Return the filters' hints together with the one for Pods that wait for their victims."""
         found = {event: dict(hints) for event, hints in others.items()}
         for event in ROOM:
             found.setdefault(event, {})[WAITING] = self._could_go
@@ -217,7 +213,6 @@ class Preempting:
         return table.has_room(row, pod, but=but.pod_class if but else None)
 
     def _is_waited_for(self, info: PodInfo, node_name: str) -> bool:
-        """Say whether Pods are still leaving a node for a Pod."""
         priority = info.pod_class.priority
         return any(
             other.pod_class.priority < priority and self._is_leaving(other)

@@ -191,7 +191,6 @@ class Scheduler:
 
     @property
     def frameworks(self) -> Frameworks:
-        """The profiles at work, by the schedulerNames of the Pods that are ours."""
         return self._frameworks
 
     @property
@@ -258,7 +257,6 @@ class Scheduler:
         self._metrics.events_handled(event, [self._clock.monotonic() - now])
 
     def wake(self) -> None:
-        """There may be something to decide."""
         self._wake.set()
 
     def _submit(self, pending: PendingBinding) -> None:
@@ -288,11 +286,9 @@ class Scheduler:
                 await self._clock.sleep(0)
 
     def cycle(self) -> int:
-        """Decide for Pods until there are none, or the time is up; returns for how many."""
         return self._attempts.turn()
 
     async def _ticks(self) -> None:
-        """Let time pass for the queue."""
         while True:
             now = self._clock.monotonic()
             due = self.queue.advance(now)

@@ -147,7 +147,6 @@ class SchedulerService:
     async def ListDecisions(
         self, request: pb.ListDecisionsRequest, ctx: RequestContext
     ) -> pb.ListDecisionsResponse:
-        """Return past decisions, newest first."""
         limit = _bounded(request.limit, DECISIONS, MAX_DECISIONS, "limit")
         log = self._scheduler.decisions
         namespace = request.namespace or ("default" if request.name else "")
@@ -300,7 +299,6 @@ class SchedulerService:
             self._waiting -= 1
 
     async def _in_steps(self, steps: Iterable[None]) -> None:
-        """Do long work with a turn for others after each step."""
         for _ in steps:
             await self._clock.sleep(0)
 

@@ -204,7 +204,6 @@ class SoftSpread:
 
 
 def _resize(part: _ByDomain | _ByNode, size: int) -> bool:
-    """Take in how many domains there are; say whether there were others."""
     if size == part.size:
         return False
     part.size, part.weight = size, weight(size)

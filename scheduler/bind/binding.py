@@ -60,11 +60,9 @@ class Outcome(Protocol):
 
     def bound(self, bindings: Sequence[PendingBinding]) -> None:
         """These are bound."""
-        ...
 
     def refused(self, pending: PendingBinding, error: ApiError) -> None:
         """This one is not, and will not be."""
-        ...
 
 
 class Binder:
@@ -84,17 +82,14 @@ class Binder:
 
     @property
     def full(self) -> bool:
-        """Whether no more bindings are taken."""
         return len(self._waiting) >= MAX_WAITING
 
     @property
     def room(self) -> int:
-        """How many more bindings are taken."""
         return MAX_WAITING - len(self._waiting)
 
     @property
     def pending(self) -> int:
-        """How many bindings are without an answer."""
         return len(self._waiting) + self._flying
 
     @property

@@ -1,12 +1,10 @@
 """Takes a Pod that has its node through Reserve, Permit, PreBind, Bind and PostBind.
 
-Called for profiles with such plugins only.
-
-It stands between those who decide, the binder and `scheduler.bind.outcomes`: what is bound or refused passes
-by here, so that PostBind or Unreserve are called. The order, and what a failure does, follow upstream's
-`bindingCycle` (`pkg/scheduler/schedule_one.go`): a Pod that Reserve or Permit rejects is unschedulable, one
-that fails later is tried again after its back-off. An exception of a plugin fails the Pod's attempt and
-nothing else.
+Called for profiles with such plugins only. It stands between those who decide, the binder and
+`scheduler.bind.outcomes`: what is bound or refused passes by here, so that PostBind or Unreserve are called.
+The order, and what a failure does, follow upstream's `bindingCycle` (`pkg/scheduler/schedule_one.go`): a Pod
+that Reserve or Permit rejects is unschedulable, one that fails later is tried again after its back-off. An
+exception of a plugin fails the Pod's attempt and nothing else.
 """
 
 import asyncio
@@ -50,15 +48,12 @@ class Outcome(Protocol):
 
     def bound(self, bindings: Sequence[PendingBinding]) -> None:
         """These are bound."""
-        ...
 
     def refused(self, pending: PendingBinding, error: ApiError) -> None:
         """This one failed, and is tried again after its back-off."""
-        ...
 
     def rejected(self, pending: PendingBinding, plugin: str, reason: str) -> None:
         """This one was rejected by a plugin: it waits for something that could help."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -86,16 +81,13 @@ class _Point:
         self._began = self._asked = observer.now()
 
     def ask(self, plugin: str) -> None:
-        """A plugin is asked now."""
         self.plugin, self._asked = plugin, self._observer.now()
 
     def answered(self, status: str = "Success") -> None:
-        """It has answered."""
         self.status = status
         self._observer.plugin(self.plugin, self._name, self._observer.now() - self._asked, status)
 
     def end(self) -> None:
-        """Nobody else is asked."""
         self._observer.extension_point(
             self._name, success=self.status == "Success", seconds=self._observer.now() - self._began,
             failed=self.status,
@@ -188,7 +180,6 @@ class BindingCycles:
             self._wake.set()
 
     def bound(self, bindings: Sequence[PendingBinding]) -> None:
-        """These are bound: PostBind."""
         self._outcome.bound(bindings)
         for pending in bindings:
             job = self._jobs.pop(pending.uid, None)
@@ -196,7 +187,6 @@ class BindingCycles:
                 self._tell(job, "PostBind", [(item.name, item.post_bind) for item in job.points.post_bind])
 
     def refused(self, pending: PendingBinding, error: ApiError) -> None:
-        """This one failed: Unreserve."""
         self._unreserve(pending)
         self._outcome.refused(pending, error)
 

@@ -37,11 +37,9 @@ class Listener(Protocol):
 
     def happened(self, event: ClusterEvent, before: PodInfo | None) -> None:
         """Something did that the watch does not show."""
-        ...
 
     def wake(self) -> None:
         """There may be something to decide."""
-        ...
 
 
 class Outcomes:

@@ -41,7 +41,6 @@ class Outcome(Protocol):
 
     def refused(self, pending: PendingBinding, error: ApiError) -> None:
         """The Pod does not go there."""
-        ...
 
 
 @dataclass(slots=True, eq=False)

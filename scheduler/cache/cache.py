@@ -70,7 +70,6 @@ class Cache:
         held.info = self._by_node[held.node_name][info.uid] = info
 
     def upsert_node(self, info: NodeInfo) -> NodeChange:
-        """Take in a node as it is now; returns what changed."""
         row, change, new_resources = self.table.upsert(info)
         for resource in new_resources:
             self._count_resource(resource)
@@ -188,7 +187,6 @@ class Cache:
             self.table.add_pod(row, info.pod_class)
 
     def _count_resource(self, resource: str) -> None:
-        """Count what is there already of a resource that has just got columns."""
         for name, pods in self._by_node.items():
             row = self.table.rows.get(name)
             # A new node's own Pods are counted with the node.

@@ -39,11 +39,9 @@ class Settler(Protocol):
 
     def settle(self, uid: str, node_name: str) -> None:
         """The Pod is on a node, or has gone (no node)."""
-        ...
 
     def settle_all(self, pods: Sequence[PodInfo]) -> None:
         """These are on the nodes that they name."""
-        ...
 
 
 class Expectant(Protocol):
@@ -51,27 +49,21 @@ class Expectant(Protocol):
 
     def observe(self, info: PodInfo) -> None:
         """A Pod has no node; its status may say which it has in view."""
-        ...
 
     def placed(self, uid: str, node_name: str) -> None:
         """A Pod has a node."""
-        ...
 
     def all_placed(self, pods: Sequence[PodInfo]) -> None:
         """These have the nodes that they name."""
-        ...
 
     def gone(self, uid: str) -> None:
         """A Pod is no more."""
-        ...
 
     def room_on(self, node_name: str) -> None:
         """There may be room on a node that was not there before."""
-        ...
 
     def node_gone(self, node_name: str) -> None:
         """A node is no more."""
-        ...
 
 
 class EventHandlers:
@@ -254,7 +246,6 @@ class EventHandlers:
             self._took.setdefault(event, []).append(self._clock.monotonic() - now)
 
     def _tell(self) -> None:
-        """A batch is taken in."""
         took, self._took = self._took, {}
         for event, seconds in took.items():
             self._observe(event, seconds)
@@ -262,9 +253,7 @@ class EventHandlers:
 
 
 def _is_as_assumed(held: HeldPod, pod: pod_pb2.Pod, node_name: str) -> bool:
-    """Say whether a Pod with a node is one of which nothing is new to scheduling but that it really is there.
-    Seldom no where it could be yes.
-    """
+    """Say whether nothing is new of a Pod with a node but that it is there; seldom no where it could be yes."""
     if not held.assumed or held.node_name != node_name:
         return False
     info, meta, status = held.info, pod.metadata, pod.status

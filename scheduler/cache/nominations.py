@@ -1,11 +1,10 @@
 """Pods that have a node in view but are not there yet.
 
-Their room is kept for them against Pods of no higher priority.
-
-A Pod is nominated when Pods are evicted for it (`scheduler.preemption`), or by its status.nominatedNodeName:
-what a scheduler before us decided, or somebody else. Given back when it is placed, goes elsewhere, is
-deleted, or its node will not do any more. Follows upstream's `backend/queue/nominator.go`. Owned by the
-scheduling task; part of `scheduler.cache.cache`.
+Their room is kept for them against Pods of no higher priority. A Pod is nominated when Pods are evicted for
+it (`scheduler.preemption`), or by its status.nominatedNodeName: what a scheduler before us decided, or
+somebody else. Given back when it is placed, goes elsewhere, is deleted, or its node will not do any more.
+Follows upstream's `backend/queue/nominator.go`. Owned by the scheduling task; part of
+`scheduler.cache.cache`.
 """
 
 from collections.abc import Collection, Mapping
@@ -37,11 +36,9 @@ class Nominations:
         return len(self._by_uid)
 
     def all(self) -> Mapping[str, Nomination]:
-        """Return all, by uid: read only."""
         return self._by_uid
 
     def node_of(self, uid: str) -> str:
-        """Return the node that a Pod has in view, or an empty text."""
         found = self._by_uid.get(uid)
         return "" if found is None else found.node_name
 
@@ -49,7 +46,6 @@ class Nominations:
         return [*self._by_node.get(node_name, {}).values()]
 
     def put(self, info: PodInfo, node_name: str) -> None:
-        """We have chosen a node for a Pod."""
         self._set(info, node_name, unconfirmed=True)
 
     def observe(self, info: PodInfo) -> None:
@@ -95,7 +91,6 @@ class Nominations:
         self._set(nomination.info, nomination.node_name, unconfirmed=nomination.unconfirmed)
 
     def node_added(self, node_name: str, row: int) -> None:
-        """A node came (back): keep room there."""
         for info in self._by_node.get(node_name, {}).values():
             self._table.nominate(row, info.pod_class)
 

@@ -127,7 +127,6 @@ class VolumeWatch:
         informer.add_batch_handler(on_changes)
 
     def _log_unreadable(self) -> None:
-        """Say once of each object why it does not count."""
         unreadable = self._catalogue.unreadable
         for name in unreadable.keys() - self._logged:
             log.warning("storage cannot be read", object=name, error=unreadable[name])

@@ -1,11 +1,9 @@
 """PURE: volumes that are attached to nodes, by driver and handle.
 
-In-tree disks as the volumes of drivers that they are today.
-
-CSI migration: what in-tree sources and provisioners become, after `csi-translation-lib` (v0.36,
-`plugins/*.go`), and on which nodes, after `nodevolumelimits/utils.go` (isCSIMigrationOn): disks of AWS, GCE,
-Azure and Cinder on all, those of Portworx where the CSINode says so. Of vSphere and of Azure's files nothing
-is attached in this way.
+In-tree disks as the volumes of drivers that they are today. CSI migration: what in-tree sources and
+provisioners become, after `csi-translation-lib` (v0.36, `plugins/*.go`), and on which nodes, after
+`nodevolumelimits/utils.go` (isCSIMigrationOn): disks of AWS, GCE, Azure and Cinder on all, those of Portworx
+where the CSINode says so. Of vSphere and of Azure's files nothing is attached in this way.
 """
 
 import re

@@ -53,7 +53,6 @@ class DomainSum:
         self.version = 0
 
     def add(self, row: int, code: int, amount: int) -> None:
-        """Count on a row, which is in a domain."""
         if code == 0 or not self._counts(row):
             return
         self.version += 1

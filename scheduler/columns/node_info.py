@@ -46,7 +46,6 @@ class NodeInfo:
 
     @property
     def max_pods(self) -> int:
-        """The most Pods that the node takes."""
         return self.allocatable.get("pods", 0)
 
 

@@ -191,7 +191,6 @@ class NodeTable:
         self.journal.pods_changed(row)
 
     def withdraw(self, row: int, pod: PodClass) -> None:
-        """Keep that room no longer."""
         kept = self.nominated[row]
         kept.remove(pod)
         if not kept:
@@ -218,7 +217,6 @@ class NodeTable:
         return found
 
     def resolve(self, pod: PodClass) -> Resolved:
-        """Return what a class asks of the resources that nodes have, by column index."""
         found = self._resolved.get(pod.node_shape)
         if found is None:
             index = self._resources

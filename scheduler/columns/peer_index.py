@@ -73,7 +73,6 @@ class PeerIndex(Generic[T]):
                     del self._by_label[label]
 
     def candidates(self, group: PodGroup) -> Iterator[T]:
-        """Return the things that may mean Pods of a group, each once."""
         yield from self._other
         if not self._by_label:
             return

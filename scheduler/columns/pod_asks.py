@@ -79,7 +79,6 @@ class Toleration:
     effect: str
 
     def tolerates(self, taint: Taint) -> bool:
-        """Say whether it covers a taint (`Toleration.ToleratesTaint`)."""
         if self.effect and self.effect != taint.effect:
             return False
         if self.key and self.key != taint.key:

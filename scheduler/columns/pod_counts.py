@@ -37,7 +37,6 @@ class ClaimUse:
         return self._total.get(claim, 0)
 
     def on(self, row: int) -> Mapping[str, int]:
-        """Return the claims and disks that the Pods of a row use, with their counts."""
         return self._by_row.get(row, {})
 
 
@@ -76,7 +75,6 @@ class PodCounts:
         return level
 
     def count_priority(self, row: int, priority: int, sign: int) -> None:
-        """Count a Pod on a row (sign 1), or no longer (-1)."""
         level = self.of_priority(priority)
         level[row] += sign
         if sign < 0 and not level.any():

@@ -159,7 +159,6 @@ class PodClass:
         self.kind = Shape()
 
     def derive(self, shape: Shape, group: PodGroup, asked: Asked) -> "PodClass":
-        """Return a class that asks the same of nodes, for Pods of a group."""
         made = PodClass.__new__(PodClass)
         for name in _COPIED:
             setattr(made, name, getattr(self, name))
@@ -167,7 +166,6 @@ class PodClass:
         return made
 
     def claim_keys(self) -> tuple[str, ...]:
-        """Return its claims as namespace/name, each once."""
         return tuple(f"{self.group.namespace}/{claim.name}" for claim in self.claims)
 
     @property
@@ -176,7 +174,6 @@ class PodClass:
         return bool(self.claims or self.disks or self.attached)
 
     def storage_keys(self) -> tuple[str, ...]:
-        """Return what its storage is counted under: claims and disks."""
         return (
             *self.claim_keys(),
             *(disk.key for disk in self.disks),
@@ -184,7 +181,6 @@ class PodClass:
         )
 
     def tolerates(self, taint: Taint) -> bool:
-        """Say whether one of the tolerations covers a taint."""
         return any(toleration.tolerates(taint) for toleration in self.tolerations)
 
     def untolerated(self, taints: Iterable[Taint]) -> list[Taint]:
@@ -196,7 +192,6 @@ class PodClass:
         ]
 
     def request(self, resource: str) -> int:
-        """Return how much of a resource is asked for; 0 when none is."""
         return next((amount for name, amount in self.requests if name == resource), 0)
 
 
@@ -224,10 +219,7 @@ class PodInfo:
         self.pod = pod
 
     def at(self, node_name: str, pod: pod_pb2.Pod | None = None) -> "PodInfo":
-        """Return the Pod as one of a node: that it was to go to, or on which the watch shows it as `pod`.
-
-        `pod` differs from the one before in nothing that the class knows, nor in its generation.
-        """
+        """Return the Pod as one of a node; `pod` is what the watch shows, of this class and generation."""
         made = PodInfo.__new__(PodInfo)
         made.namespace, made.name, made.uid, made.key = self.namespace, self.name, self.uid, self.key
         made.generation, made.pod_class, made.resized = self.generation, self.pod_class, self.resized

@@ -1,11 +1,9 @@
 """What a Pod asks of other Pods: affinity, anti-affinity and spreading, compiled.
 
-And what other Pods see of it, its group.
-
-Terms are interned by `TermCompiler`: equal ones of many Pods are one object, compared by identity, so that
-counting by term is cheap. `matches` is upstream's `AffinityTerm.Matches`
-(`kube-scheduler/framework/types.go`): a term selects Pods by labels, in the namespaces that it lists, or
-whose labels its namespaceSelector selects.
+And what other Pods see of it, its group. Terms are interned by `TermCompiler`: equal ones of many Pods are
+one object, compared by identity, so that counting by term is cheap. `matches` is upstream's
+`AffinityTerm.Matches` (`kube-scheduler/framework/types.go`): a term selects Pods by labels, in the namespaces
+that it lists, or whose labels its namespaceSelector selects.
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,7 +47,6 @@ class PodGroup:
         self.terminating = terminating
 
     def is_of(self, meta: meta_pb2.ObjectMeta) -> bool:
-        """Say whether a Pod is (still) in the group."""
         labels, wanted = meta.labels, self.labels
         # Asked of each Pod that comes or gets a node: a loop is quicker than to copy the message's map.
         if len(labels) != len(wanted) or meta.HasField("deletion_timestamp") != self.terminating:
@@ -77,7 +74,6 @@ class Peers:
     owner: str = ""
 
     def matches(self, group: PodGroup, namespaces: Namespaces) -> bool:
-        """Say whether Pods of a group are meant."""
         if (self.live and group.terminating) or (self.owner and self.owner != group.owner):
             return False
         if group.namespace not in self.namespaces and not (
@@ -187,7 +183,6 @@ class TermCompiler:
     def group(
         self, namespace: str, labels: Mapping[str, str], *, owner: str = "", terminating: bool = False
     ) -> PodGroup:
-        """Return the group of Pods with these labels and this controller (as `spread_owner` says it)."""
         key = (namespace, owner, terminating, *sorted(labels.items()))
         found = self._groups.get(key)
         if found is None:

@@ -179,7 +179,6 @@ def compare(
 def _pairs(
     have: Readout, want: Readout, left: NDArray[np.intp], right: NDArray[np.intp]
 ) -> Iterator[tuple[str, Column, Column]]:
-    """Yield each column of the same nodes, as it is and as it should be."""
     for what in sorted({*have.numbers, *want.numbers}):
         yield what, _number(have, what, left), _number(want, what, right)
     for what in sorted({*have.codes, *want.codes}):

@@ -43,7 +43,6 @@ class Topology:
     """
 
     def __init__(self, labels: Mapping[str, LabelColumn]) -> None:
-        """Count over nodes with these labels (the table's own mapping)."""
         self._labels = labels
         self._namespaces: dict[str, dict[str, str]] = {}
         self._placed: dict[PodGroup, _Placed] = {}
@@ -62,7 +61,6 @@ class Topology:
 
     @property
     def namespaces(self) -> Namespaces:
-        """Namespace -> labels."""
         return self._namespaces
 
     @property
@@ -73,7 +71,6 @@ class Topology:
         }  # fmt: skip
 
     def count(self, row: int, pod: PodClass, sign: int) -> None:
-        """Count a Pod on a row (sign 1), or no longer (-1)."""
         group = pod.group
         placed = self._placed.get(group)
         if placed is None:
@@ -97,7 +94,6 @@ class Topology:
             self._go(group)
 
     def count_more(self, rows: Mapping[int, int], pod: PodClass) -> None:
-        """Count so many Pods more of a class on each of some rows."""
         group = pod.group
         placed = self._placed.get(group)
         if placed is None:
@@ -148,7 +144,6 @@ class Topology:
                 self._term_index.version += 1
 
     def column(self, *peers: Peers) -> PodColumn:
-        """Return the column of Pods that all of these mean."""
         found = self._columns.get(peers)
         if found is None:
             found = self._columns[peers] = PodColumn(peers)
@@ -158,7 +153,6 @@ class Topology:
         return found
 
     def carriers(self, term: PodTerm) -> PodColumn:
-        """Return the column of Pods that carry a term; empty when nobody does."""
         found = self._carriers.get(term)
         if found is None:
             found = self._carriers[term] = PodColumn((term.peers,), carried=True)
@@ -238,7 +232,6 @@ class Topology:
         return {group: dict(placed.rows) for group, placed in self._placed.items()}
 
     def carried(self) -> dict[PodTerm, dict[int, int]]:
-        """Return how many Pods on each row carry each term: a copy."""
         return {term: dict(column.rows) for term, column in self._carried.items()}
 
     def live_columns(self) -> list[tuple[tuple[Peers, ...], dict[int, int]]]:
@@ -246,7 +239,6 @@ class Topology:
         return [(column.peers, dict(column.rows)) for column in self._columns.values()]
 
     def live_sums(self) -> list[DomainSum]:
-        """Return the sums over all rows that somebody holds."""
         return [found for found in self._sums.values() if found.eligible is None]
 
     def differences(self) -> list[str]:

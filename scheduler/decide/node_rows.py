@@ -33,41 +33,32 @@ class LookAhead(Protocol):
     @property
     def depth(self) -> int:
         """How many Pods more at most."""
-        ...
 
     @property
     def nbytes(self) -> int:
         """How much memory it takes."""
-        ...
 
     @property
     def is_due(self) -> bool:
         """Say whether it is worth to compute it (again)."""
-        ...
 
     def take(self, row: int) -> int:
         """One Pod came: return what the row is worth now; -1: that has to be computed."""
-        ...
 
     def knows(self, row: int) -> bool:
         """Say whether `take` would return something."""
-        ...
 
     def forget(self, rows: Sequence[int]) -> None:
         """Something else happened on some rows."""
-        ...
 
     def unknown(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return those of some rows to compute now."""
-        ...
 
     def put(self, level: int, rows: NDArray[np.intp], totals: NDArray[np.int64]) -> None:
         """Take in what rows will be worth with `level` + 1 Pods more (int64[rows]); -1: full."""
-        ...
 
     def begin(self, rows: NDArray[np.intp]) -> None:
         """All of it is known for these rows."""
-        ...
 
 
 class NodeRows:

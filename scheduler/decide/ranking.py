@@ -1,11 +1,10 @@
 """PURE: which rows have the best totals, where rows are divided into cells (zones, say).
 
-Changing one row costs about a microsecond, however many rows there are.
-
-The rows of a cell are kept by total, for the best total and those above a floor: a row that becomes better
-than all others for the length of one placement, or worse, does not cost a look at all rows. When nothing is
-left above the floor they are all looked at again. Owned by `scheduler.decide.node_rows`; read by the classes
-that share these rows, each of which adds what the rows of a cell get from it.
+Changing one row costs about a microsecond, however many rows there are. The rows of a cell are kept by total,
+for the best total and those above a floor: a row that becomes better than all others for the length of one
+placement, or worse, does not cost a look at all rows. When nothing is left above the floor they are all
+looked at again. Owned by `scheduler.decide.node_rows`; read by the classes that share these rows, each of
+which adds what the rows of a cell get from it.
 """
 
 from bisect import bisect_left, bisect_right, insort

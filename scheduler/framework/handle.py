@@ -38,7 +38,6 @@ class WaitingPod:
         return tuple(self._until)
 
     def allow(self, plugin: str) -> None:
-        """A plugin lets it go; with the last one it goes on."""
         self._until.pop(plugin, None)
         if not self._until:
             self._decide()

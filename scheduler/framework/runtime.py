@@ -159,7 +159,6 @@ class Framework:
         return ""
 
     def prepare(self, pod: PodClass, nodes: Snapshot) -> Prepared:
-        """Run the pre-filters and pre-scores of a class."""
         observer = self.observer
         prepared = Prepared(CycleState())
         narrowing: list[str] = []
@@ -230,7 +229,6 @@ class Frameworks:
 
     @property
     def hints(self) -> dict[ClusterEvent, dict[str, Hint]]:
-        """Event -> plugin -> hint; a Pod is asked about by its own profile."""
         return self._hints
 
     def of(self, pod: PodClass) -> Framework:

@@ -28,7 +28,6 @@ class Budget:
     disrupted: frozenset[str] = frozenset()
 
     def covers(self, pod: PodInfo, labels: Mapping[str, str]) -> bool:
-        """Say whether evicting the Pod takes one of what is allowed."""
         return (
             self.selector is not None
             and self.namespace == pod.namespace
@@ -58,7 +57,6 @@ class Budgets:
             self.version += 1
 
     def on_budgets(self, changes: Sequence[tuple[Message | None, Message | None]]) -> None:
-        """Take in a batch of (before, after) of the watch."""
         for old, new in changes:
             if new is not None:
                 self.put(f"{new.metadata.namespace}/{new.metadata.name}", compile_budget(new))

@@ -132,7 +132,6 @@ class DryRun:
         return found
 
     def _coming(self, row: int) -> list[PodClass]:
-        """Return the Pods of at least this priority that have a row in view."""
         kept = self._table.nominated.get(row)
         return [other for other in kept if other.priority >= self._pod.priority] if kept else []
 

@@ -173,7 +173,6 @@ class Search:
         return counts
 
     def _forget(self, what_if: WhatIf) -> None:
-        """Forget what changed since."""
         rows = what_if.changed_since(self._position)
         self._position = what_if.position
         if rows is None or self._version != self._budgets.version:

@@ -76,7 +76,6 @@ class GatedPods:
         return self._count
 
     def add(self, pod: QueuedPod) -> None:
-        """Put a Pod in; its `gated_by` says who keeps it out."""
         by_class = self._by_plugin.setdefault(pod.gated_by, {})
         by_class.setdefault(pod.info.pod_class, {})[pod.info.uid] = pod
         self._count += 1
@@ -125,7 +124,6 @@ class InFlight:
 
     @property
     def position(self) -> int:
-        """How many events there have been."""
         return self._first + len(self._events)
 
     def note(self, happened: Sequence[Happened]) -> None:
@@ -205,7 +203,6 @@ class PodHeap(Generic[Key]):
         return None
 
     def pop_like(self, pod_class: PodClass) -> QueuedPod | None:
-        """Take the first Pod out if it is of a class."""
         line, entries, live = self._line, self._entries, self._live
         while line or entries:
             in_line = self._line_first() if entries else True

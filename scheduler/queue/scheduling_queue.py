@@ -112,10 +112,9 @@ class SchedulingQueue:
         return frozenset(self._pods)
 
     def add(self, info: PodInfo, *, now: float) -> None:
-        """Take in a Pod that has no node, or what it has become meanwhile.
+        """Take in a Pod without a node, or what it is now; it is tried anew when it asks something else.
 
-        A Pod in flight stays there: its new state counts when it fails. A Pod is tried anew when it asks
-        something else now.
+        A Pod in flight stays there: its new state counts when it fails.
         """
         known = self._pods.get(info.uid)
         if known is None:

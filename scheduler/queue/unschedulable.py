@@ -30,15 +30,12 @@ class Screen(Protocol):
 
     def join(self, pod: PodClass) -> None:
         """There is another group."""
-        ...
 
     def clear(self) -> None:
         """There is no group any more; those that are left join again."""
-        ...
 
     def nobody(self, happened: Happened) -> bool:
         """Say whether the plugin's hint is sure to say no of every group that has joined, gone or not."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +72,6 @@ class Refusals:
             self._screen.clear()
 
     def may_help(self, happened: Happened) -> bool:
-        """Say whether the plugin's hint must be asked."""
         if self._screen is not None:
             if self._screen.nobody(happened):
                 return False
@@ -119,7 +115,6 @@ class UnschedulablePods:
         by_class: frozenset[str] = frozenset(),
         screens: Mapping[str, Screen] | None = None,
     ) -> None:
-        """Make an empty set. For the parameters see `SchedulingQueue`."""
         self._by_shape, self._by_class, self._screens = by_shape, by_class, screens or {}
         #: in the order of their coming, so the first is the one that has waited longest
         self._pods: dict[str, QueuedPod] = {}
@@ -186,7 +181,6 @@ class UnschedulablePods:
                 refusals.deny(happened)
 
     def take_older(self, than: float) -> Iterator[QueuedPod]:
-        """Take out the Pods that came before a moment."""
         while (oldest := self.oldest()) is not None and oldest <= than:
             pod = self.discard(next(iter(self._pods)))
             assert pod is not None
@@ -196,7 +190,6 @@ class UnschedulablePods:
         return list(islice(self._pods.values(), limit))
 
     def oldest(self) -> float | None:
-        """Return when the Pod that has waited longest came."""
         return next((pod.failed_at for pod in self._pods.values()), None)
 
     def _key(self, pod: QueuedPod) -> GroupKey:

@@ -94,11 +94,9 @@ class Catalogue:
         self._listeners.append(listener)
 
     def limits(self, node_name: str) -> Mapping[str, int]:
-        """Return how many volumes of each driver a node takes."""
         return self._limits.get(node_name, {})
 
     def has_migrated(self, node_name: str, plugin: str) -> bool:
-        """Say whether a node has given up an in-tree plugin for its driver."""
         return plugin in self._migrated.get(node_name, ())
 
     def attached(self, node_name: str, driver: str) -> set[str]:
@@ -138,7 +136,6 @@ class Catalogue:
         return self._selected.get(claim.key) or claim.selected_node
 
     def promise(self, uid: str, plan: Plan) -> None:
-        """Give away what a plan needs, for a Pod."""
         self.forget(uid)
         self.plans[uid] = plan
         for claim, volume in plan.binds:
@@ -161,7 +158,6 @@ class Catalogue:
                 del self._selected[claim]
 
     def _release(self, claim: str, promised: str) -> bool:
-        """Count one Pod less; say whether it was the last."""
         self._held[claim, promised] -= 1
         if self._held[claim, promised]:
             return False
@@ -244,7 +240,6 @@ class Catalogue:
 
 
 def _by_key(changes: Changes[M]) -> Iterator[tuple[str, M | None]]:
-    """Yield the key of each object that changed, and what it is now."""
     for old, new in changes:
         shown = new if new is not None else old
         assert shown is not None

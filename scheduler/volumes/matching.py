@@ -91,7 +91,6 @@ class Found:
     chosen: list[NDArray[np.int32]]
 
     def plan(self, nodes: Snapshot, row: int) -> Plan:
-        """Say what is to be done when the Pod goes to a row."""
         name = nodes.names[row]
         assert name is not None
         binds: list[tuple[str, str]] = []
