@@ -104,8 +104,7 @@ class Attempts:
                 last = pod.info.pod_class if self._schedule(pod, now) else None
                 count = 1
             decided += count
-            # Most take microseconds, but the first of a class, or a search for victims, may take a hundred
-            # milliseconds.
+            # Most take microseconds; the first of a class, or a search for victims, a hundred milliseconds.
             now = clock.monotonic()
             if now > deadline:
                 break
@@ -142,8 +141,7 @@ class Attempts:
             if volumes is not None and isinstance(decision, Scheduled):
                 plan = volumes.plan(pod.info.pod_class, self._cache.table.snapshot(), decision.row)
         except Exception as error:
-            # A bug of ours, met by one Pod: the others go on, and this one is tried again after a back-off
-            # (I20).
+            # A bug of ours, met by one Pod: it is tried again after a back-off, the others go on (I20).
             log.exception("cycle failed", pod=pod.info.key)
             self._metrics.failed(name, "error", self._clock.monotonic() - now)
             self._tell_error(pod, error, now)

@@ -146,8 +146,7 @@ async def run(
 
 async def _report_ready(scheduler: Scheduler, health: Health) -> None:
     await scheduler.wait_synced()
-    # What is known of the nodes stays: the garbage collector need not look at it again and again, which takes
-    # 50 ms each time.
+    # What is known of the nodes stays: the garbage collector would take 50 ms for it each time.
     gc.freeze()
     await health.set_serving(True)
     log.info("ready", scheduler_name=scheduler.name)

@@ -183,8 +183,7 @@ class EventHandlers:
                 if _was_started(held.info.pod, pod):
                     self._cache.refresh(held.info.at(node_name, pod))
                 return
-            # Whatever else changed of the spec would have moved the generation; labels are looked at, and
-            # what a resize gave.
+            # Other changes of the spec would have moved the generation, but for labels and a resize.
             info = held.info.at(node_name, pod)
         else:
             info = self._compile(pod)

@@ -13,8 +13,7 @@ from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.objects.integers import parse_int
 from vaina.objects.pods import spec_requests
 
-#: what scoring counts for a container that names no request (`util.DefaultMilliCPURequest`,
-#: `DefaultMemoryRequest`)
+#: what scoring counts where a container requests none (`util.DefaultMilliCPURequest`)
 DEFAULT_CPU_MILLIS: Final = 100
 DEFAULT_MEMORY_BYTES: Final = 200 * 1024 * 1024
 

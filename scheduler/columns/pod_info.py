@@ -130,8 +130,7 @@ class PodClass:
         self.wanted_node = wanted_node
         #: whose profile decides
         self.scheduler_name = spec.scheduler_name or DEFAULT_SCHEDULER_NAME
-        #: of init containers, containers and image volumes, with their tags; one that is used twice is there
-        #: twice
+        #: of init containers, containers and image volumes, with tags; twice if used twice
         self.images = images_of(spec)
         #: PersistentVolumeClaims that its volumes are
         self.claims = claims_of(spec, *identity)

@@ -70,8 +70,7 @@ class PluginCheck:
             pod_class = pod.info.pod_class
             profile = framework_of(pod_class).profile
             if not pod.rejected_by <= {plugin.name for plugin in profile.filters}:
-                # It waits for victims to go, or Reserve or Permit rejected it: no answer about nodes says
-                # when that is over.
+                # It waits for victims, or was rejected by Reserve or Permit: that is no answer about nodes.
                 continue
             try:
                 decision = schedule_pod(

@@ -42,8 +42,7 @@ class RowSet:
         self._pieces: list[list[int] | NDArray[np.intp]] = [
             rows[start : start + PIECE] for start in range(0, max(self.count, 1), PIECE)
         ]
-        #: a row belongs to the last piece whose start is not above it; whatever is below the second start to
-        #: the first
+        #: a row belongs to the last piece that starts not above it, or to the first
         self._starts: list[int] = rows[::PIECE].tolist() if self.count else [0]
 
     def pick(self, number: int) -> int:
@@ -248,8 +247,7 @@ def _pick(number: int, sets: Sequence[RowSet], size: int) -> int:
     if len(sets) == 1:
         return sets[0].pick(number)
     pieces = [piece for rows in sets for piece in rows.pieces()]
-    # They are spread over all rows, more or less: look around where it should be, and further if it is not
-    # there.
+    # They are spread over all rows, more or less: look around where it should be, then further.
     middle, width = number * size // sum(map(len, pieces)), NEAR
     while True:
         first, last = middle - width, middle + width

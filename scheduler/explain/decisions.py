@@ -183,8 +183,7 @@ class DecisionLog:
         if not isinstance(decision, Scheduled):
             outcome = Outcome.UNSCHEDULABLE
             if decision.victims:
-                # A preemption is an entry of its own; the victims' objects would stay as long as the ring
-                # remembers.
+                # A preemption is an entry of its own, and the ring would keep the victims' objects.
                 decision = replace(decision, victims=())
         self._note(pod, outcome, now, decision, self._details.get(pod.info.pod_class))
 

@@ -15,8 +15,7 @@ from typing import Final, Protocol, runtime_checkable
 from scheduler.columns.pod_info import PodInfo
 from scheduler.framework.state import CycleState
 
-#: a plugin may have a Pod wait for so long at most (`maxTimeout` of
-#: `pkg/scheduler/framework/runtime/framework.go`)
+#: a plugin may have a Pod wait so long (`maxTimeout` of `framework/runtime/framework.go`)
 MAX_WAIT_SECONDS: Final = 15 * 60.0
 #: PreBind and Bind of one plugin take so long at most, unless it has a `timeout_seconds` of its own
 TIMEOUT_SECONDS: Final = 60.0

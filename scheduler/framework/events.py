@@ -26,8 +26,7 @@ class ClusterEvent(StrEnum):
     ASSIGNED_POD_UPDATE_LABEL = "AssignedPodUpdatePodLabel"
     ASSIGNED_POD_SCALE_DOWN = "AssignedPodUpdatePodScaleDown"
     ASSIGNED_POD_DELETE = "AssignedPodDelete"
-    # Of storage: of claims hints get which (`ClaimsChanged`, after); of the others nothing, the catalogue has
-    # it.
+    # Of storage: of claims hints get which (`ClaimsChanged`); the rest is in the catalogue.
     VOLUME_ADD = "PersistentVolumeAdd"
     VOLUME_UPDATE = "PersistentVolumeUpdate"
     CLAIM_ADD = "PersistentVolumeClaimAdd"

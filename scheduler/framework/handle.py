@@ -109,6 +109,5 @@ class Handle:
     waiting: WaitingPods = field(default_factory=WaitingPods)
     #: says of a Pod (by uid) whether it takes room on a node: bound, or on its way there
     holds: Callable[[str], bool] = lambda _uid: False
-    #: a Clientset (`vaina.client.clientset`) of the apiserver, for PreBind and Bind; None where nothing is
-    #: bound (a question, a judge)
+    #: a Clientset of the apiserver, for PreBind and Bind; None where nothing is bound (a question)
     clients: Any = None

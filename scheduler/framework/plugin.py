@@ -25,8 +25,7 @@ class Plugin:
     name: ClassVar[str] = ""
     #: what placing a Pod changes of its answers; NONE and ROW are far cheaper than GLOBAL
     reach: ClassVar[Reach] = Reach.GLOBAL
-    #: whether it looks at what the Pod requests; one that does not is asked once for Pods that differ in that
-    #: alone
+    #: whether it looks at requests; one that does not is asked once for Pods that differ in those alone
     reads_requests: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: object) -> None:

@@ -141,8 +141,7 @@ class Framework:
             *profile.filters, *profile.pre_enqueue, *binding.reserve, *binding.permit,
         )  # fmt: skip
         for plugin in rejecting:
-            # One that says nothing of it is asked again after any change, as upstream's without
-            # EnqueueExtensions.
+            # One without hints is asked after any change, as upstream's without EnqueueExtensions.
             hints: Mapping[ClusterEvent, Hint] = getattr(plugin, "hints", dict.fromkeys(ClusterEvent, always))
             for event, hint in hints.items():
                 self.hints.setdefault(event, {})[plugin.name] = hint

@@ -88,8 +88,7 @@ def select(row: int, priority: int, what_if: WhatIf, violating: Violating) -> Ca
     finally:
         trial.close()
     if not victims:
-        # It fits as it is: the filters have changed their mind since they were asked. The next attempt will
-        # find it.
+        # It fits as it is, the filters have changed their mind: the next attempt will find it.
         return (NO_VICTIMS,)
     victims.sort(key=importance)
     return Candidate(row, tuple(victims), order_of(victims, broken))

@@ -99,8 +99,7 @@ class GatedPods:
         return [(name, [*pods.values()]) for name in wanted for pods in self._by_plugin[name].values()]
 
 
-#: events kept for Pods in flight; a Pod that has been in flight for longer than these go back is tried again
-#: in any case
+#: events kept; a Pod that has been in flight for longer than these go back is tried again
 MAX_EVENTS: Final = 10_000
 #: events of which nobody looks whether they are still needed
 _EVENT_SLACK: Final = 256

@@ -307,8 +307,7 @@ class SchedulingQueue:
         try:
             return self._gate(pod.info.pod_class)
         except Exception:
-            # As with hints: one attempt too many is better than a Pod that nobody looks at, or a watch that
-            # ends.
+            # As with hints: one attempt too many is better than a Pod that nobody looks at.
             log.exception("gate failed", pod=pod.info.key)
             return ""
 
