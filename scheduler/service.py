@@ -29,7 +29,7 @@ from scheduler.debug.verify import (
     verify_storage,
 )
 from scheduler.explain.evaluate import evaluate
-from scheduler.explain.fit import Fit, copy, fill, would_decide
+from scheduler.explain.remedies import Fit, copy, fill, would_decide
 from scheduler.explain.state import EVALUATED, PodState, Seen, manifest_state, state_of
 from scheduler.scheduler import Scheduler
 from vaina.api.core.v1 import pod_pb2

@@ -6,10 +6,10 @@ one object, compared by identity, so that counting by term is cheap. `matches` i
 that it lists, or whose labels its namespaceSelector selects.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import Final, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from vaina.api.core.v1 import pod_pb2
@@ -257,3 +257,78 @@ class TermCompiler:
 def _selector(message: meta_pb2.LabelSelector | None) -> LabelSelector:
     """An unset selector selects nothing, an empty one everything."""
     return NOTHING if message is None else from_message(message)
+
+
+T = TypeVar("T", bound=Hashable)
+
+Label = tuple[str, str]
+
+
+#: what an owner counts as; no label has such a key
+_OWNER: Final = ""
+
+
+def marks(group: PodGroup) -> Iterator[Label]:
+    """Return what Pods of a group are found by: their labels, and their owner."""
+    yield from group.labels.items()
+    if group.owner:
+        yield _OWNER, group.owner
+
+
+def required_marks(peers: Peers) -> tuple[Label, ...] | None:
+    """Return marks of which a Pod has one if it is meant; None: it may have none of a kind.
+
+    Of several such conditions the one with the fewest values is taken.
+    """
+    if peers.owner:
+        return ((_OWNER, peers.owner),)
+    best: tuple[Label, ...] | None = None
+    for requirement in peers.selector.requirements:
+        if requirement.operator in ("=", "==", "in") and (
+            best is None or len(requirement.values) < len(best)
+        ):
+            best = tuple((requirement.key, value) for value in requirement.values)
+    return best
+
+
+class PeerIndex(Generic[T]):
+    """Things that mean Pods, by a label of those Pods that their selector requires.
+
+    A selector that wants `app=web` (or `app in (web, api)`) is looked at for Pods with that label alone; one
+    that wants no value (`app`, `!app`, everything) for all. So Pods and terms with labels of their own cost
+    what matches and not what there is. Owned by the scheduling task.
+    """
+
+    def __init__(self) -> None:
+        self._by_label: dict[Label, dict[T, None]] = {}
+        self._other: dict[T, None] = {}
+        #: moves with every change
+        self.version = 0
+
+    def add(self, peers: Peers, item: T) -> None:
+        self.version += 1
+        if peers.selector.nothing:
+            return
+        labels = required_marks(peers)
+        if labels is None:
+            self._other[item] = None
+            return
+        for label in labels:
+            self._by_label.setdefault(label, {})[item] = None
+
+    def discard(self, peers: Peers, item: T) -> None:
+        self.version += 1
+        self._other.pop(item, None)
+        for label in required_marks(peers) or ():
+            there = self._by_label.get(label)
+            if there is not None:
+                there.pop(item, None)
+                if not there:
+                    del self._by_label[label]
+
+    def candidates(self, group: PodGroup) -> Iterator[T]:
+        yield from self._other
+        if not self._by_label:
+            return
+        for label in marks(group):
+            yield from self._by_label.get(label, ())

@@ -16,9 +16,19 @@ from numpy.typing import NDArray
 
 from scheduler.columns.domain_sums import DomainSum, PodColumn, Sources
 from scheduler.columns.labels import LabelColumn
-from scheduler.columns.peer_index import Label, PeerIndex, marks, required_marks
 from scheduler.columns.pod_info import PodClass
-from scheduler.columns.pod_terms import NOTHING_ASKED, Namespaces, Peers, PodGroup, PodTerm, TermKind
+from scheduler.columns.pod_terms import (
+    NOTHING_ASKED,
+    Label,
+    Namespaces,
+    PeerIndex,
+    Peers,
+    PodGroup,
+    PodTerm,
+    TermKind,
+    marks,
+    required_marks,
+)
 
 #: groups whose terms are remembered; more, and all are forgotten
 MEMO: Final = 16_384

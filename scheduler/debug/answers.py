@@ -10,8 +10,7 @@ from scheduler.columns.readout import Difference
 from scheduler.debug.verify import Captured, Rebuilt
 from scheduler.explain.decisions import BestNode, Detail, Entry, Preemption, best_node, preemption_of
 from scheduler.explain.evaluate import Evaluation
-from scheduler.explain.fit import Fit
-from scheduler.explain.remedies import Group, remedies
+from scheduler.explain.remedies import Fit, Group, remedies
 from scheduler.framework.status import Scheduled, Unschedulable
 from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from scheduler.cache.cache import Cache, HeldPod
-from scheduler.cache.nominations import Nomination
+from scheduler.cache.cache import Cache, HeldPod, Nomination
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodCompiler, PodInfo

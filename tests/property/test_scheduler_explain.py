@@ -7,8 +7,7 @@ import pytest
 
 from scheduler.columns.readout import compare, read_out
 from scheduler.explain.evaluate import Evaluation, evaluate
-from scheduler.explain.fit import Fit, copy, fill, would_decide
-from scheduler.explain.remedies import remedies
+from scheduler.explain.remedies import Fit, copy, fill, remedies, would_decide
 from scheduler.framework.registry import default_profile
 from tests.unit.scheduler.clusters import NAMESPACES, Storyteller, play
 from tests.unit.scheduler.judge import Judge, plugins

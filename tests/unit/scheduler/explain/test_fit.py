@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.cache.cache import Cache
-from scheduler.explain.fit import Fit, copy, fill
+from scheduler.explain.remedies import Fit, copy, fill
 from scheduler.framework.registry import default_profile
 from tests.unit.scheduler.objects import info, node, node_info, pod
 from vaina.api.core.v1 import node_pb2, pod_pb2
