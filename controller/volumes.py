@@ -9,6 +9,7 @@ from typing import Final
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.storage.v1 import storage_class_pb2
+from vaina.objects.meta import is_controlled_by
 from vaina.objects.quantity import QuantityError, value
 
 Volume = persistent_volume_pb2.PersistentVolume
@@ -114,3 +115,22 @@ def claims_of(pod: pod_pb2.Pod) -> list[str]:
         elif source.HasField("ephemeral"):
             found.append(f"{namespace}/{pod.metadata.name}-{volume.name}")
     return found
+
+
+def uses_claim(pod: pod_pb2.Pod, claim: Claim) -> bool:
+    """Say whether a Pod of the claim's namespace uses it: names it, or is the one for which it was made.
+
+    Follows podUsesPVC of `pkg/controller/volume/pvcprotection`.
+    """
+    for volume in pod.spec.volumes:
+        source = volume.volume_source
+        if source.HasField("persistent_volume_claim"):
+            if source.persistent_volume_claim.claim_name == claim.metadata.name:
+                return True
+        elif (
+            source.HasField("ephemeral")
+            and f"{pod.metadata.name}-{volume.name}" == claim.metadata.name
+            and is_controlled_by(claim.metadata, pod.metadata.uid)
+        ):
+            return True
+    return False

@@ -6,13 +6,13 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from controller.base import Controller, Tools
-from controller.ephemeral_volume.reconcile import claim_names, reconcile
-from vaina.api.core.v1 import persistent_volume_pb2
+from controller.ephemeral_volume.reconcile import Claim, claim_names, reconcile
+from controller.volumes import BY_CLAIM, claims_of
 from vaina.cache.informer import InformerFactory
 from vaina.client.events import EventRecorder
 from vaina.errors import AlreadyExists, ApiError, Conflict
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM, POD
-from vaina.objects.meta import controller_of, object_key, split_key
+from vaina.objects.meta import object_key, split_key
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -30,10 +30,16 @@ class EphemeralVolumeController(Controller):
         text = "Number of PersistentVolumeClaim creation requests"
         self._creates = Counter("ephemeral_volume_controller_create_total", text, registry=registry)
         self._failures = Counter("ephemeral_volume_controller_create_failures_total", text, registry=registry)
-        self._pods = self.watch(
-            factory.informer(POD), lambda pod: object_key(pod) if claim_names(pod) else None
-        )
-        self._claims = self.watch(factory.informer(PERSISTENT_VOLUME_CLAIM), _key_of_owner)
+        pods = factory.informer(POD)
+        pods.ensure_indexer(BY_CLAIM, claims_of)
+        self._pods = self.watch(pods, lambda pod: object_key(pod) if claim_names(pod) else None)
+        self._claims = self.watch(factory.informer(PERSISTENT_VOLUME_CLAIM), self._keys_of_claim)
+
+    def _keys_of_claim(self, claim: Claim) -> Iterable[str]:
+        # Also of one that another owner has: when it goes, the Pod's own can be made (onPVCDelete).
+        for pod in self._pods.by_index(BY_CLAIM, object_key(claim)):
+            if claim_names(pod):
+                yield object_key(pod)
 
     async def sync(self, key: str) -> float | None:
         pod = self._pods.get(key)
@@ -59,9 +65,3 @@ class EphemeralVolumeController(Controller):
                 raise
             log.info("claim created", claim=object_key(claim), pod=key, uid=pod.metadata.uid)
         return None
-
-
-def _key_of_owner(claim: persistent_volume_pb2.PersistentVolumeClaim) -> Iterable[str]:
-    owner = controller_of(claim.metadata)
-    if owner is not None and owner.kind == POD.kind:
-        yield f"{claim.metadata.namespace}/{owner.name}"

@@ -15,7 +15,7 @@ from controller.volume_protection.reconcile import (
     is_protected,
     is_volume_used,
 )
-from controller.volumes import BY_CLAIM, claims_of
+from controller.volumes import BY_CLAIM, claims_of, uses_claim
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.informer import InformerFactory
 from vaina.errors import NotFound
@@ -87,11 +87,11 @@ class ClaimProtectionController(_Protection):
         if not meta.HasField("deletion_timestamp") or self.finalizer not in meta.finalizers:
             return False
         # A Pod without a node does not count: no kubelet starts one whose claim ends.
-        if any(pod.spec.node_name for pod in self._pods.by_index(BY_CLAIM, key)):
+        if any(pod.spec.node_name and uses_claim(pod, obj) for pod in self._pods.by_index(BY_CLAIM, key)):
             return True
         namespace, _ = split_key(key)
         pods = (await self._client.pods.list(namespace)).items
-        return any(pod.spec.node_name and key in claims_of(pod) for pod in pods)
+        return any(pod.spec.node_name and uses_claim(pod, obj) for pod in pods)
 
     def _report(self, key: str, uid: str) -> None:
         log.info("claim is not used any more", claim=key, uid=uid)

@@ -332,6 +332,33 @@ async def test_a_claim_of_the_right_name_that_is_somebody_elses_is_told(plane: C
     ]
 
 
+async def test_a_pods_ephemeral_volume_is_made_when_somebody_elses_claim_of_its_name_is_gone(
+    plane: ControlPlane,
+) -> None:
+    await plane.add_node("node-1")
+    foreign = await plane.client.persistent_volume_claims.create(new_claim("web-scratch"))
+    pod = make_pod()
+    pod.metadata.uid = ""
+    pod.spec.node_name = "node-1"
+    template = pod.spec.volumes.add(name="scratch").volume_source.ephemeral.volume_claim_template
+    template.spec.CopyFrom(new_claim().spec)
+    made = await plane.client.pods.create(pod)
+    await plane.until(lambda: reasons(plane, "FailedBinding"))
+
+    # The Pod does not hold a claim that was not made for it.
+    await plane.client.persistent_volume_claims.delete("web-scratch", "default")
+
+    async def its_claim() -> Claim | None:
+        try:
+            found = await claim_of(plane, "web-scratch")
+        except NotFound:
+            return None
+        return None if found.metadata.uid == foreign.metadata.uid else found
+
+    claim = await plane.until(its_claim)
+    assert [owner.uid for owner in claim.metadata.owner_references] == [made.metadata.uid]
+
+
 async def test_a_claim_may_grow(plane: ControlPlane) -> None:
     await plane.add_node("node-1")
     await plane.client.persistent_volume_claims.create(new_claim())
