@@ -34,14 +34,16 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shutdown_watch_termination_seconds: float = 3.0
     #: how long calls under way have at the end
     shutdown_grace_seconds: float = 5.0
-    #: lines of this level and above are written: debug, info, warning, error
     #: levels of the Pod Security Standards (privileged, baseline, restricted; with a version: baseline:v1.37)
-    #: for namespaces whose labels name none: beyond it a Pod is refused, its author warned, the request audited
+    #: for namespaces whose labels name none: beyond it a Pod is refused
     pod_security_enforce: str = "baseline"
+    #: likewise: beyond it the author of a Pod is warned
     pod_security_warn: str = "baseline"
+    #: likewise: beyond it the request is audited
     pod_security_audit: str = "baseline"
     #: namespaces whose Pods are not held to any level
     pod_security_exempt_namespaces: tuple[str, ...] = ("kube-system",)
+    #: lines of this level and above are written: debug, info, warning, error
     log_level: str = "info"
     #: json, or console for people
     log_format: str = "json"
