@@ -67,8 +67,6 @@ class Kind(Generic[M]):
     categories: tuple[str, ...] = ()
     has_status: bool = False
     has_scale: bool = False
-    #: field selectors this kind serves besides metadata.name and metadata.namespace
-    field_selectors: tuple[str, ...] = ()
     #: fields that have an index in the watch cache
     indexed_fields: tuple[str, ...] = ()
 
@@ -90,16 +88,14 @@ class Kind(Generic[M]):
 POD = Kind(
     "Pod", "pods", pod_pb2.Pod, "vaina.api.core.v1.PodService", "pods", singular="pod", short_names=("po",),
     categories=("all",), has_status=True, indexed_fields=("spec.nodeName",),
-    field_selectors=("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-                     "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"),
 )  # fmt: skip
 NODE = Kind(
     "Node", "nodes", node_pb2.Node, "vaina.api.core.v1.NodeService", "minions", singular="node", short_names=("no",),
-    namespaced=False, has_status=True, field_selectors=("spec.unschedulable",),
+    namespaced=False, has_status=True,
 )  # fmt: skip
 NAMESPACE = Kind(
     "Namespace", "namespaces", namespace_pb2.Namespace, "vaina.api.core.v1.NamespaceService", "namespaces",
-    singular="namespace", short_names=("ns",), namespaced=False, has_status=True, field_selectors=("status.phase",),
+    singular="namespace", short_names=("ns",), namespaced=False, has_status=True,
 )  # fmt: skip
 CONFIG_MAP = Kind(
     "ConfigMap", "configmaps", config_pb2.ConfigMap, "vaina.api.core.v1.ConfigMapService", "configmaps",
@@ -107,14 +103,10 @@ CONFIG_MAP = Kind(
 )  # fmt: skip
 SECRET = Kind(
     "Secret", "secrets", config_pb2.Secret, "vaina.api.core.v1.SecretService", "secrets", singular="secret",
-    field_selectors=("type",),
 )  # fmt: skip
 EVENT = Kind(
     "Event", "events", event_pb2.Event, "vaina.api.core.v1.EventService", "events", singular="event",
     short_names=("ev",),
-    field_selectors=("involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-                     "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
-                     "reason", "reportingComponent", "source", "type"),
 )  # fmt: skip
 POD_TEMPLATE = Kind(
     "PodTemplate", "podtemplates", pod_pb2.PodTemplate, "vaina.api.core.v1.PodTemplateService", "podtemplates",
@@ -123,12 +115,11 @@ POD_TEMPLATE = Kind(
 REPLICATION_CONTROLLER = Kind(
     "ReplicationController", "replicationcontrollers", replication_controller_pb2.ReplicationController,
     "vaina.api.core.v1.ReplicationControllerService", "controllers", singular="replicationcontroller",
-    short_names=("rc",), categories=("all",), has_status=True, has_scale=True, field_selectors=("status.replicas",),
+    short_names=("rc",), categories=("all",), has_status=True, has_scale=True,
 )  # fmt: skip
 REPLICA_SET = Kind(
     "ReplicaSet", "replicasets", apps_pb2.ReplicaSet, "vaina.api.apps.v1.ReplicaSetService", "replicasets",
     group="apps", singular="replicaset", short_names=("rs",), categories=("all",), has_status=True, has_scale=True,
-    field_selectors=("status.replicas",),
 )  # fmt: skip
 DEPLOYMENT = Kind(
     "Deployment", "deployments", deployment_pb2.Deployment, "vaina.api.apps.v1.DeploymentService", "deployments",
@@ -148,7 +139,7 @@ CONTROLLER_REVISION = Kind(
 )  # fmt: skip
 JOB = Kind(
     "Job", "jobs", job_pb2.Job, "vaina.api.batch.v1.JobService", "jobs", group="batch", singular="job",
-    categories=("all",), has_status=True, field_selectors=("status.successful",),
+    categories=("all",), has_status=True,
 )  # fmt: skip
 CRON_JOB = Kind(
     "CronJob", "cronjobs", job_pb2.CronJob, "vaina.api.batch.v1.CronJobService", "cronjobs", group="batch",
@@ -219,7 +210,7 @@ LEASE = Kind(
 )  # fmt: skip
 POD_TRACE = Kind(
     "PodTrace", "podtraces", trace_pb2.PodTrace, "vaina.api.trace.v1.PodTraceService", "vaina.dev/podtraces",
-    group="trace.vaina.dev", singular="podtrace", short_names=("pt",), field_selectors=("spec.podName", "spec.podUID"),
+    group="trace.vaina.dev", singular="podtrace", short_names=("pt",),
 )  # fmt: skip
 
 #: every kind, in the order in which discovery and `vaina api-resources` show them

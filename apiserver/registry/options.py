@@ -21,6 +21,7 @@ from vaina.errors import BadRequest, FieldError, Invalid
 from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.field_path import Path
+from vaina.objects.fields import selectable_names
 from vaina.objects.integers import parse_uint
 from vaina.objects.selectors import FieldSelector, SelectorError, parse_field_selector, parse_label_selector
 from vaina.quoting import go_quote
@@ -193,13 +194,11 @@ def _check_fields(kind: Kind[Any], selector: FieldSelector) -> None:
 
     Kinds that say nothing of their own upstream have other words (apimachinery `runtime/conversion.go`).
     """
-    known = {_NAME, *kind.field_selectors}
-    if kind.namespaced:
-        known.add(_NAMESPACE)
+    known = selectable_names(kind)
     for field, _, _ in selector.requirements:
         if field in known:
             continue
-        if kind.field_selectors:
+        if not {_NAME, _NAMESPACE}.issuperset(known):
             raise BadRequest(f"field label not supported: {field}")
         raise BadRequest(
             f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'

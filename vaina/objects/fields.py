@@ -2,8 +2,7 @@
 
 What `--field-selector` and the watch cache's indexes read.
 
-Called by the apiserver and by informers. Names and values are upstream's; a kind serves those of its row in
-`vaina.kinds` besides metadata.name and metadata.namespace.
+Called by the apiserver and by informers. Names and values are upstream's.
 """
 
 from collections.abc import Callable, Mapping

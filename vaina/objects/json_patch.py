@@ -8,7 +8,8 @@ nothing. No value of the object is told in an error: it may be a Secret.
 
 import copy
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -106,16 +107,16 @@ def _keys(pointer: str) -> list[str]:
     return [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
 
 
-def _place(run: _Run, pointer: str) -> tuple[Any, str]:
-    """Return the container that a pointer's last key is in, None when there is none, and that key."""
+def _place(run: _Run, step: Operation, pointer: str, problem: str) -> tuple[Any, str]:
+    """Return the container that holds a pointer's last key, and that key. Raises PatchError with the problem."""
     *parents, key = _keys(pointer) or [""]
     found = run.document if pointer else None
-    for parent in parents:
-        try:
+    with suppress(PatchError):
+        for parent in parents:
             found = _get(found, parent)
-        except PatchError:
-            return None, key
-    return (found if isinstance(found, dict | list) else None), key
+        if isinstance(found, dict | list):
+            return found, key
+    raise PatchError(f"{step.op} operation does not apply: {problem}: {_MISSING}")
 
 
 def _index(key: str, size: int) -> int:
@@ -155,18 +156,14 @@ def _take_out(container: Any, key: str) -> None:
 
 
 def _add(run: _Run, step: Operation) -> None:
-    container, key = _place(run, step.path)
-    if container is None:
-        raise PatchError(f'add operation does not apply: doc is missing path: "{step.path}": {_MISSING}')
-    with _Told(f"error in add for path: '{step.path}'"):
+    container, key = _place(run, step, step.path, f'doc is missing path: "{step.path}"')
+    with _told(f"error in add for path: '{step.path}'"):
         _insert(container, key, copy.deepcopy(step.value))
 
 
 def _remove(run: _Run, step: Operation) -> None:
-    container, key = _place(run, step.path)
-    if container is None:
-        raise PatchError(f'remove operation does not apply: doc is missing path: "{step.path}": {_MISSING}')
-    with _Told(f"error in remove for path: '{step.path}'"):
+    container, key = _place(run, step, step.path, f'doc is missing path: "{step.path}"')
+    with _told(f"error in remove for path: '{step.path}'"):
         _take_out(container, key)
 
 
@@ -174,9 +171,7 @@ def _replace(run: _Run, step: Operation) -> None:
     if not step.path:
         run.document = copy.deepcopy(step.value)
         return
-    container, key = _place(run, step.path)
-    if container is None:
-        raise PatchError(f"replace operation does not apply: doc is missing path: {step.path}: {_MISSING}")
+    container, key = _place(run, step, step.path, f"doc is missing path: {step.path}")
     try:
         _get(container, key)
     except PatchError:
@@ -188,36 +183,20 @@ def _replace(run: _Run, step: Operation) -> None:
 
 
 def _move(run: _Run, step: Operation) -> None:
-    container, key = _place(run, step.source)
-    if container is None:
-        raise PatchError(
-            f"move operation does not apply: doc is missing from path: {step.source}: {_MISSING}"
-        )
-    with _Told(f"error in move for path: '{key}'"):
+    container, key = _place(run, step, step.source, f"doc is missing from path: {step.source}")
+    with _told(f"error in move for path: '{key}'"):
         value = _get(container, key)
         _take_out(container, key)
-    container, key = _place(run, step.path)
-    if container is None:
-        raise PatchError(
-            f"move operation does not apply: doc is missing destination path: {step.path}: {_MISSING}"
-        )
-    with _Told(f"error in move for path: '{step.path}'"):
+    container, key = _place(run, step, step.path, f"doc is missing destination path: {step.path}")
+    with _told(f"error in move for path: '{step.path}'"):
         _insert(container, key, value)
 
 
 def _copy(run: _Run, step: Operation) -> None:
-    container, key = _place(run, step.source)
-    if container is None:
-        raise PatchError(
-            f"copy operation does not apply: doc is missing from path: {step.source}: {_MISSING}"
-        )
-    with _Told(f"error in copy for from: '{step.source}'"):
+    container, key = _place(run, step, step.source, f"doc is missing from path: {step.source}")
+    with _told(f"error in copy for from: '{step.source}'"):
         value = _get(container, key)
-    container, key = _place(run, step.path)
-    if container is None:
-        raise PatchError(
-            f"copy operation does not apply: doc is missing destination path: {step.path}: {_MISSING}"
-        )
+    container, key = _place(run, step, step.path, f"doc is missing destination path: {step.path}")
     if _is_too_deep(value):
         raise PatchError("exceeded max depth")
     run.copied += len(compact_json(value))
@@ -226,7 +205,7 @@ def _copy(run: _Run, step: Operation) -> None:
             f"Unable to complete the copy, the accumulated size increase of copy is {run.copied}, "
             f"exceeding the limit {MAX_COPIED}"
         )
-    with _Told("error while adding value during copy"):
+    with _told("error while adding value during copy"):
         _insert(container, key, copy.deepcopy(value))
 
 
@@ -234,11 +213,9 @@ def _test(run: _Run, step: Operation) -> None:
     if not step.path:
         found = run.document
     else:
-        container, key = _place(run, step.path)
-        if container is None:
-            raise PatchError(f"test operation does not apply: is missing path: {step.path}: {_MISSING}")
+        container, key = _place(run, step, step.path, f"is missing path: {step.path}")
         if isinstance(container, list):
-            with _Told(f"error in test for path: '{step.path}'"):
+            with _told(f"error in test for path: '{step.path}'"):
                 found = _get(container, key)
         else:
             found = container.get(key)
@@ -275,20 +252,13 @@ def _is_too_deep(value: Any) -> bool:
     return True
 
 
-class _Told:
-    """Puts words before those of an inner PatchError."""
-
-    __slots__ = ("_words",)
-
-    def __init__(self, words: str) -> None:
-        self._words = words
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, PatchError):
-            raise PatchError(f"{self._words}: {error}") from None
+@contextmanager
+def _told(words: str) -> Iterator[None]:
+    """Put words before those of a PatchError of the block."""
+    try:
+        yield
+    except PatchError as error:
+        raise PatchError(f"{words}: {error}") from None
 
 
 _APPLY: Final[Mapping[str, Callable[[_Run, Operation], None]]] = {

@@ -20,7 +20,6 @@ _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = f"{_LABEL}(\\.{_LABEL})*"
 _LABEL_UNDERSCORE: Final = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN_UNDERSCORE: Final = f"{_LABEL_UNDERSCORE}(\\.{_LABEL_UNDERSCORE})*"
-_DNS_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _CONFIG_KEY: Final = "[-._a-zA-Z0-9]+"
 _HEADER: Final = "[-A-Za-z0-9]+"
 _SYSCTL_SEGMENT: Final = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
@@ -29,7 +28,6 @@ SYSCTL: Final = f"^({_SYSCTL_SEGMENT}[\\./])*{_SYSCTL_SEGMENT}$"
 _label = re.compile(_LABEL, re.ASCII).fullmatch
 _subdomain = re.compile(_SUBDOMAIN, re.ASCII).fullmatch
 _subdomain_underscore = re.compile(_SUBDOMAIN_UNDERSCORE, re.ASCII).fullmatch
-_dns_1035 = re.compile(_DNS_1035, re.ASCII).fullmatch
 _config_key = re.compile(_CONFIG_KEY, re.ASCII).fullmatch
 _header = re.compile(_HEADER, re.ASCII).fullmatch
 _sysctl = re.compile(SYSCTL.strip("^$"), re.ASCII).fullmatch
@@ -80,13 +78,6 @@ _SUBDOMAIN_UNDERSCORE_RULE: Final = _shape(
     _SUBDOMAIN_UNDERSCORE,
     "example.com",
 )
-_DNS_1035_RULE: Final = _shape(
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and "
-    "end with an alphanumeric character",
-    _DNS_1035,
-    "my-name",
-    "abc-123",
-)
 _CONFIG_KEY_RULE: Final = _shape(
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
     _CONFIG_KEY,
@@ -126,27 +117,11 @@ def is_dns_1123_label(value: str) -> bool:
     return _label(value) is not None and len(value) <= 63
 
 
-def is_dns_1123_subdomain(value: str) -> bool:
-    """Say whether nothing is wrong with a DNS subdomain.
-
-    Remembers nothing: for names, which are new each time.
-    """
-    return _subdomain(value) is not None and len(value) <= 253
-
-
 def dns_1123_subdomain_with_underscore(value: str) -> Problems:
     """Check a search domain, whose labels may begin with an underscore."""
     problems = [max_length(253)] if size(value) > 253 else []
     if not _subdomain_underscore(value):
         problems.append(_SUBDOMAIN_UNDERSCORE_RULE)
-    return tuple(problems)
-
-
-def dns_1035_label(value: str) -> Problems:
-    """Check a DNS-1035 label: names of Services."""
-    problems = [max_length(63)] if size(value) > 63 else []
-    if not _dns_1035(value):
-        problems.append(_DNS_1035_RULE)
     return tuple(problems)
 
 

@@ -56,7 +56,24 @@ class Amount:
         return _scaled(self.nanos, 10**6)
 
     def __str__(self) -> str:
-        return _canonical(self)
+        """Return the canonical text: the way of writing is kept."""
+        nanos = self.nanos
+        if nanos == 0:
+            return "0"
+        form = self.format
+        if form == "BinarySI" and (abs(nanos) < 1024 * _NANO or nanos % _NANO):
+            form = "DecimalSI"
+        if form == "BinarySI":
+            whole, exponent = nanos // _NANO, 0
+            while whole % 1024 == 0 and exponent < 60:
+                whole, exponent = whole // 1024, exponent + 10
+            return f"{whole}{_BINARY_SUFFIX.get(exponent, '')}"
+        exponent = -9
+        while nanos % 1000 == 0 and (form == "DecimalExponent" or exponent < 18):
+            nanos, exponent = nanos // 1000, exponent + 3
+        if form == "DecimalExponent":
+            return f"{nanos}e{exponent}" if exponent else str(nanos)
+        return f"{nanos}{_DECIMAL_SUFFIX[exponent]}"
 
 
 def _div_away(number: int, divisor: int) -> int:
@@ -126,26 +143,6 @@ def _nanos(digits: int, places: int, base: int, exponent: int) -> int:
     return _div_away(digits, 10 ** min(-power, 2 * MAX_TEXT))
 
 
-def _canonical(amount: Amount) -> str:
-    nanos = amount.nanos
-    if nanos == 0:
-        return "0"
-    form = amount.format
-    if form == "BinarySI" and (abs(nanos) < 1024 * _NANO or nanos % _NANO):
-        form = "DecimalSI"
-    if form == "BinarySI":
-        whole, exponent = nanos // _NANO, 0
-        while whole % 1024 == 0 and exponent < 60:
-            whole, exponent = whole // 1024, exponent + 10
-        return f"{whole}{_BINARY_SUFFIX.get(exponent, '')}"
-    exponent = -9
-    while nanos % 1000 == 0 and (form == "DecimalExponent" or exponent < 18):
-        nanos, exponent = nanos // 1000, exponent + 3
-    if form == "DecimalExponent":
-        return f"{nanos}e{exponent}" if exponent else str(nanos)
-    return f"{nanos}{_DECIMAL_SUFFIX[exponent]}"
-
-
 def value(text: str) -> int:
     """Return a quantity in whole units, rounded up (bytes of memory, numbers of things).
 
@@ -170,7 +167,7 @@ def canonical(text: str) -> str:
     Raises:
         QuantityError: the text is no quantity.
     """
-    return _canonical(parse(text))
+    return str(parse(text))
 
 
 def round_up_milli(text: str) -> str:
@@ -181,7 +178,7 @@ def round_up_milli(text: str) -> str:
         QuantityError: the text is no quantity.
     """
     amount = parse(text)
-    return _canonical(Amount(_div_away(amount.nanos, 10**6) * 10**6, amount.format))
+    return str(Amount(_div_away(amount.nanos, 10**6) * 10**6, amount.format))
 
 
 def compare(left: str, right: str) -> int:
@@ -196,14 +193,14 @@ def compare(left: str, right: str) -> int:
 
 def format_millis(millis: int) -> str:
     """Write thousandths as a quantity: 1500 -> 1500m, 2000 -> 2."""
-    return _canonical(Amount(millis * 10**6, "DecimalSI"))
+    return str(Amount(millis * 10**6, "DecimalSI"))
 
 
 def format_bytes(number: int) -> str:
     """Write bytes as a quantity with binary suffixes: 1073741824 -> 1Gi."""
-    return _canonical(Amount(number * _NANO, "BinarySI"))
+    return str(Amount(number * _NANO, "BinarySI"))
 
 
 def format_count(number: int) -> str:
     """Write a number of things as a quantity: 110 -> 110, 2000 -> 2k."""
-    return _canonical(Amount(number * _NANO, "DecimalSI"))
+    return str(Amount(number * _NANO, "DecimalSI"))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from vaina.garbage import FULL_SECONDS, GROWTH_BYTES, Freezer, is_full_due, resident_bytes
+from vaina.serving.main import FULL_SECONDS, GROWTH_BYTES, Freezer, is_full_due, resident_bytes
 
 _MB = 1024 * 1024
 

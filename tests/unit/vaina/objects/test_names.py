@@ -18,11 +18,6 @@ from tests.unit.apiserver.validation.cases import (
 )
 from vaina.objects import names
 
-DNS_1035 = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and "
-    "end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
 CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 TEXT_LONG = {limit: f"must be no more than {limit} characters" for limit in (63, 253)}
 
@@ -42,9 +37,6 @@ TEXT_LONG = {limit: f"must be no more than {limit} characters" for limit in (63,
         (names.dns_1123_subdomain, "a" * 254, (TEXT_LONG[253],)),
         (names.dns_1123_subdomain_with_underscore, "_a._b", ()),
         (names.dns_1123_subdomain_with_underscore, "a" * 254, (TEXT_LONG[253],)),
-        (names.dns_1035_label, "a1", ()),
-        (names.dns_1035_label, "1abc", (DNS_1035,)),
-        (names.dns_1035_label, "a" * 64, (TEXT_LONG[63],)),
         (names.qualified_name, "example.com/My_Name.1", ()),
         (names.qualified_name, "/x", ("prefix part must be non-empty",)),
         (names.qualified_name, "A/x", (f"prefix part {SUBDOMAIN}",)),
