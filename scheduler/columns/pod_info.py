@@ -8,6 +8,7 @@ to its signature**: equal signatures are one shape.
 """
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -206,11 +207,12 @@ class PodInfo:
 
     def __init__(self, pod: pod_pb2.Pod, pod_class: PodClass, *, resized: bool = False) -> None:
         meta = pod.metadata
-        self.namespace, self.name, self.uid = meta.namespace, meta.name, meta.uid
+        # Thousands of Pods have the same namespace, and dozens the same node.
+        self.namespace, self.name, self.uid = intern(meta.namespace), meta.name, meta.uid
         self.generation = meta.generation
         self.key = f"{self.namespace}/{self.name}"
         #: empty until it is bound
-        self.node_name = pod.spec.node_name
+        self.node_name = intern(pod.spec.node_name)
         self.pod_class = pod_class
         #: its status tells of other amounts than its spec (`is_resized`): the class has those too
         self.resized = resized
