@@ -39,6 +39,10 @@ class ClaimUse:
     def on(self, row: int) -> Mapping[str, int]:
         return self._by_row.get(row, {})
 
+    def rows_with_more(self, than: int) -> list[int]:
+        """Return the rows whose Pods use more than so many claims and disks."""
+        return [row for row, there in self._by_row.items() if len(there) > than]
+
 
 def _add(counts: dict[str, int], key: str, number: int) -> None:
     total = counts.get(key, 0) + number

@@ -164,8 +164,15 @@ class NodeVolumeLimits(Filter):
         return RUN if wanted else SKIP
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
-        every = range(nodes.size)[rows] if isinstance(rows, slice) else rows.tolist()
-        return np.array([self.filter_row(state, pod, nodes, row) for row in every], np.int64)
+        if not isinstance(rows, slice):
+            return np.array([self.filter_row(state, pod, nodes, row) for row in rows.tolist()], np.int64)
+        # Few nodes are near their limit; to ask about all 5,000 took most of a decision (3 ms).
+        least, attached = self._catalogue.bounds()
+        most = least - attached - _count(state.read(self.name, dict))
+        codes = np.zeros(nodes.size, np.int64)
+        for row in range(nodes.size) if most < 0 else nodes.claims.rows_with_more(most):
+            codes[row] = self.filter_row(state, pod, nodes, row)
+        return codes[rows]
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         return 0 if self.too_many(state, nodes, row) is None else 1
@@ -173,12 +180,10 @@ class NodeVolumeLimits(Filter):
     def too_many(self, state: CycleState, nodes: Snapshot, row: int) -> tuple[str, int, int, int] | None:
         """Return a driver of which a row would have too many volumes: how many it takes, has, and gets."""
         asked: _Attached = state.read(self.name, dict)
-        name, wants = nodes.names[row] or "", 0
+        name = nodes.names[row] or ""
         limits = self._catalogue.limits(name)
-        for handles in asked.values():
-            wants += len(handles)
         # Most nodes have far fewer than they take: then nobody need find out which of them are of which driver.
-        most = wants + len(nodes.claims.on(row)) + self._catalogue.attachments(name)
+        most = _count(asked) + len(nodes.claims.on(row)) + self._catalogue.attachments(name)
         if not limits or most <= min(limits.values()):
             return None
         wanted = self._by_driver(name, asked)
@@ -225,6 +230,10 @@ class NodeVolumeLimits(Filter):
                 # No handle has this form.
                 _add(found, [Attachable(storage.driver, f"claim of {key}", storage.plugin)])
         return found
+
+
+def _count(asked: _Attached) -> int:
+    return sum(map(len, asked.values()))
 
 
 def _add(found: _Attached, volumes: Iterable[Attachable]) -> None:

@@ -75,6 +75,8 @@ class Catalogue:
         #: by the object's name, and by node and name
         self._attachments: dict[str, AttachmentInfo] = {}
         self._attached: dict[str, dict[str, AttachmentInfo]] = {}
+        #: what `bounds` returns; None: a node or an attachment has changed since
+        self._bounds: tuple[int, int] | None = None
         #: class -> volumes of it, by name
         self._by_class: dict[str, dict[str, VolumeInfo]] = {}
         #: volume -> claim that it was promised to
@@ -111,6 +113,13 @@ class Catalogue:
     def attachments(self, node_name: str) -> int:
         """Return how many volumes of all drivers are attached to a node: no fewer than `attached` returns."""
         return len(self._attached.get(node_name, ()))
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the fewest volumes of a driver that any node takes, and the most that are attached to one."""
+        if self._bounds is None:
+            limits = [limit for limits in self._limits.values() for limit in limits.values()]
+            self._bounds = min(limits, default=0), max(map(len, self._attached.values()), default=0)
+        return self._bounds
 
     def says_capacity(self, driver: str) -> bool:
         """Say whether a driver says how much it has left (CSIDriver, spec.storageCapacity)."""
@@ -200,6 +209,7 @@ class Catalogue:
         for name, new in _by_key(changes):
             _replace(self._limits, name, None if new is None else compile_limits(new))
             _replace(self._migrated, name, None if new is None else compile_migrated(new) or None)
+        self._bounds = None
         self._tell()
 
     def on_drivers(self, changes: Changes[csi_driver_pb2.CSIDriver]) -> None:
@@ -221,6 +231,7 @@ class Catalogue:
             info = None if new is None else compile_attachment(new)
             before = _replace(self._attachments, name, info)
             _regroup(self._attached, name, before, info, lambda attachment: attachment.node_name)
+        self._bounds = None
         self._tell()
 
     def _read(self, name: str, compiler: Callable[[Any], T], message: Any) -> T | None:
