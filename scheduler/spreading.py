@@ -88,7 +88,7 @@ class _ByDomain:
     def scores(self) -> NDArray[np.float64]:
         by_domain = soft_scores(self.sum.values[: self.domains.size], self.constraint.max_skew, self.weight)
         by_domain[0] = 0.0
-        return by_domain[self.domains.codes]
+        return by_domain.take(self.domains.codes)
 
     def score_row(self, row: int) -> float:
         code = self.domains.codes.item(row)

@@ -45,7 +45,6 @@ _TABLE: Final = 4096
 #: so many rows of their own, or one in so many, are looked at by groups; more, as columns
 OWN_ROWS: Final = 64
 OWN_SHARE: Final = 96
-_MAX: Final = np.iinfo(np.int64).max
 #: stands for the count in the group of a row that somebody has in view
 _NOMINATED: Final = -1
 
@@ -336,11 +335,11 @@ class Beyond:
             return np.zeros(nodes.size, np.int64)
         low = high = 0
         if plugin.scales:
-            low = int(np.where(counted, raw, _MAX).min())
-            high = int(np.where(counted, raw, -_MAX).max())
+            some = raw if counted.all() else raw[counted]
+            low, high = int(some.min()), int(some.max())
         if plugin.scales and high - low < min(_TABLE, len(raw)):
             # Rows beyond the bounds will not do anyway.
-            answers = np.take(ask_scale(plugin, np.arange(low, high + 1), low, high), raw - low, mode="clip")
+            answers = ask_scale(plugin, np.arange(low, high + 1), low, high).take(raw - low, mode="clip")
         else:
             answers = ask_scale(plugin, raw, low, high)
         wrong = out_of_range(answers)

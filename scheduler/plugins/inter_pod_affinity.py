@@ -71,7 +71,7 @@ class _Part:
 
     def positive(self) -> NDArray[np.bool_]:
         """Return for each row whether the sum of its domain is more than 0."""
-        return (self.sum.values > 0)[self.domains.codes]
+        return (self.sum.values > 0).take(self.domains.codes)
 
 
 @dataclass(slots=True)
@@ -199,15 +199,15 @@ class InterPodAffinity(Filter, Score):
         required = state.read(self.name, _Required)
         answers = np.zeros(nodes.size, np.int64)
         for part in required.existing:
-            answers[part.positive()] = _NOT_WANTED
+            np.putmask(answers, part.positive(), _NOT_WANTED)
         for part in required.anti:
-            answers[part.positive()] = _NOT_AWAY
+            np.putmask(answers, part.positive(), _NOT_AWAY)
         if required.affinity:
             near = np.ones(nodes.size, np.bool_)
             first = required.own and required.nobody()
             for part in required.affinity:
                 near &= part.domains.codes != 0 if first else part.positive()
-            answers[~near] = _NOT_NEAR
+            np.putmask(answers, ~near, _NOT_NEAR)
         return answers[rows]
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
@@ -240,7 +240,7 @@ class InterPodAffinity(Filter, Score):
     def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
         scores = np.zeros(nodes.size, np.int64)
         for part in state.read(_SCORE, _Preferred).parts:
-            scores += part.sum.values[part.domains.codes]
+            scores += part.sum.values.take(part.domains.codes)
         return scores[rows]
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:

@@ -321,16 +321,19 @@ def _balance(shares: Sequence[float]) -> int:
 
 def _balances_of_two(used: Sequence[NDArray[np.int64]], sizes: Sequence[NDArray[np.float64]]) -> Scores:
     """Return what `_balances` does where all have both, in place: most of the decision for a lone Pod."""
-    first: NDArray[np.float64] = used[0] / sizes[0]
-    np.minimum(first, 1.0, out=first)
-    second: NDArray[np.float64] = used[1] / sizes[1]
-    np.minimum(second, 1.0, out=second)
+    first, second = _share(used[0], sizes[0]), _share(used[1], sizes[1])
     first -= second
     np.abs(first, out=first)
-    first /= 2
+    first *= 0.5
     np.subtract(1.0, first, out=first)
     first *= MAX_SCORE
     return first.astype(np.int64)
+
+
+def _share(used: NDArray[np.int64], size: NDArray[np.float64]) -> NDArray[np.float64]:
+    share: NDArray[np.float64] = used / size
+    # To look whether it is needed takes a third of it.
+    return np.minimum(share, 1.0, out=share) if share.max(initial=0.0) > 1.0 else share
 
 
 def _balances(

@@ -161,7 +161,7 @@ class PodTopologySpread(Filter, Score):
         for hard in reversed(self._hard(state)):
             by_domain = np.where(hard.refusals(), np.int64(_TOO_MANY), np.int64(0))
             by_domain[0] = _NO_LABEL
-            said = by_domain[hard.domains.codes]
+            said = by_domain.take(hard.domains.codes)
             # Of several constraints the first says why.
             answers = said if answers is None else np.where(said != 0, said, answers)
         assert answers is not None
