@@ -223,10 +223,6 @@ KINDS: tuple[Kind[Message], ...] = (
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout
 
 
-def _by_gvk() -> Mapping[tuple[str, str], Kind[Message]]:
-    return {(kind.api_version, kind.kind): kind for kind in KINDS}
-
-
 def _by_name() -> Mapping[str, Kind[Message]]:
     names: dict[str, Kind[Message]] = {}
     for kind in KINDS:
@@ -236,6 +232,8 @@ def _by_name() -> Mapping[str, Kind[Message]]:
 
 
 #: (apiVersion, kind) -> row
-KINDS_BY_GVK: Mapping[tuple[str, str], Kind[Message]] = _by_gvk()
+KINDS_BY_GVK: Mapping[tuple[str, str], Kind[Message]] = {
+    (kind.api_version, kind.kind): kind for kind in KINDS
+}
 #: plural, singular, short name, plural.group (all lower case) -> row
 KINDS_BY_NAME: Mapping[str, Kind[Message]] = _by_name()

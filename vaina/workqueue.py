@@ -155,8 +155,7 @@ class RateLimitingQueue:
     async def get(self) -> str:
         """Wait for the next key; call `done` with it when its work has ended.
 
-        Raises:
-            ShutDown: the queue has ended.
+        Raises ShutDown: the queue has ended.
         """
         while True:
             if self._shut_down:

@@ -1,7 +1,7 @@
 """All clients over one transport."""
 
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
@@ -20,12 +20,17 @@ from vaina.client.verbs import (
 from vaina.kinds import Kind
 
 M = TypeVar("M", bound=Message)
+C = TypeVar("C", bound=ResourceClient[Any])
 
 VERSION_SERVICE = "vaina.api.version.v1.VersionService"
 
 
 def _client(kind: Kind[M]) -> cached_property[ResourceClient[M]]:
     return cached_property(lambda clients: clients.kind(kind))
+
+
+def _own(client: type[C], kind: Kind[Any]) -> cached_property[C]:
+    return cached_property(lambda clients: client(clients.transport, kind, timeout=clients.timeout))
 
 
 def _scalable(kind: Kind[M]) -> cached_property[ScalableClient[M]]:
@@ -39,6 +44,8 @@ class Clientset:
     code names often.
     """
 
+    pods = _own(PodClient, kinds.POD)
+    namespaces = _own(NamespaceClient, kinds.NAMESPACE)
     nodes = _client(kinds.NODE)
     config_maps = _client(kinds.CONFIG_MAP)
     secrets = _client(kinds.SECRET)
@@ -65,6 +72,14 @@ class Clientset:
     csi_storage_capacities = _client(kinds.CSI_STORAGE_CAPACITY)
     volume_attachments = _client(kinds.VOLUME_ATTACHMENT)
     leases = _client(kinds.LEASE)
+    pod_traces = _own(PodTraceClient, kinds.POD_TRACE)
+
+    #: manifests as text
+    manifests = cached_property[ManifestClient](lambda clients: ManifestClient(clients.transport))
+    #: what nodes and Pods use now
+    metrics = cached_property[ResourceMetricsClient](
+        lambda clients: ResourceMetricsClient(clients.transport, timeout=clients.timeout)
+    )
 
     def __init__(self, transport: Transport, *, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         self.transport, self.timeout = transport, timeout
@@ -82,31 +97,6 @@ class Clientset:
     def kind(self, kind: Kind[M]) -> ResourceClient[M]:
         """Return the client of a kind, with the verbs that all kinds have."""
         return ResourceClient(self.transport, kind, timeout=self.timeout)
-
-    @cached_property
-    def metrics(self) -> ResourceMetricsClient:
-        """What nodes and Pods use now."""
-        return ResourceMetricsClient(self.transport, timeout=self.timeout)
-
-    @cached_property
-    def pods(self) -> PodClient:
-        """Pods."""
-        return PodClient(self.transport, kinds.POD, timeout=self.timeout)
-
-    @cached_property
-    def namespaces(self) -> NamespaceClient:
-        """Namespaces."""
-        return NamespaceClient(self.transport, kinds.NAMESPACE, timeout=self.timeout)
-
-    @cached_property
-    def pod_traces(self) -> PodTraceClient:
-        """PodTraces."""
-        return PodTraceClient(self.transport, kinds.POD_TRACE, timeout=self.timeout)
-
-    @cached_property
-    def manifests(self) -> ManifestClient:
-        """Manifests as text."""
-        return ManifestClient(self.transport)
 
     async def version(self) -> version_service_pb2.VersionInfo:
         """Return which vaina answers."""

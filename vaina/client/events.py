@@ -378,15 +378,7 @@ def _about(obj: Any, field_path: str) -> _About:
 
 def reference(obj: Any) -> reference_pb2.ObjectReference:
     """Return a reference to an object of any kind (or a copy of a reference)."""
-    if isinstance(obj, reference_pb2.ObjectReference):
-        copy = reference_pb2.ObjectReference()
-        copy.CopyFrom(obj)
-        return copy
-    meta, about = obj.metadata, reference_pb2.ObjectReference()
-    about.kind, about.api_version = _KIND_OF.get(obj.DESCRIPTOR.full_name) or (obj.DESCRIPTOR.name, "v1")
-    about.namespace, about.name, about.uid = meta.namespace, meta.name, meta.uid
-    about.resource_version = meta.resource_version
-    return about
+    return reference_pb2.ObjectReference(**_about(obj, "")._asdict())
 
 
 _KIND_OF = {kind.message.DESCRIPTOR.full_name: (kind.kind, kind.api_version) for kind in KINDS}

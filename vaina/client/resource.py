@@ -166,8 +166,7 @@ class ResourceClient(Generic[M]):
         The stream ends by itself after `timeout_seconds`, or when the server goes; resume after the last
         batch's version.
 
-        Raises:
-            Expired: the version is no longer kept.
+        Raises Expired: the version is no longer kept.
         """
         request = request_pb2.WatchRequest(
             namespace=namespace, label_selector=label_selector, field_selector=field_selector,

@@ -143,8 +143,7 @@ class LeaderElector:
         The lease is given back when `lead` ends and when this is cancelled, though it be in the middle of a
         write.
 
-        Raises:
-            LeadershipLost: somebody else may lead by now. `lead` has ended.
+        Raises LeadershipLost: somebody else may lead by now. `lead` has ended.
         """
         lost = False
         async with asyncio.TaskGroup() as group:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -145,7 +146,7 @@ class _Decoder:
         out: list[Any] = []
         for index, value in enumerate(values):
             inner = (place, f"[{index}]")
-            out.append(_zero(item.shape) if value is None else self.one(schema, item, value, inner))
+            out.append(_ZEROS.get(item.shape, {}) if value is None else self.one(schema, item, value, inner))
         return _BAD if _BAD in out else out
 
     def entries(self, schema: Schema, item: Field, values: dict[str, Any], place: _Place) -> Any:
@@ -154,7 +155,7 @@ class _Decoder:
             values.items() if type(values) is not Tree else self.once(values, place, values.keys())
         ):
             inner = (place, f".{name}")
-            out[name] = _zero(item.shape) if value is None else self.one(schema, item, value, inner)
+            out[name] = _ZEROS.get(item.shape, {}) if value is None else self.one(schema, item, value, inner)
         return _BAD if _BAD in out.values() else out
 
     def one(self, schema: Schema, item: Field, value: Any, place: _Place) -> Any:
@@ -217,13 +218,7 @@ class _Decoder:
         number = self.read_int32(schema, value, place)
         return _BAD if number is _BAD else {"int_val": number}
 
-    def read_time(self, schema: Schema, value: Any, place: _Place) -> Any:
-        return self.parse_time(schema, value, place, micro=False)
-
-    def read_micro_time(self, schema: Schema, value: Any, place: _Place) -> Any:
-        return self.parse_time(schema, value, place, micro=True)
-
-    def parse_time(self, schema: Schema, value: Any, place: _Place, *, micro: bool) -> Any:
+    def read_time(self, schema: Schema, value: Any, place: _Place, *, micro: bool = False) -> Any:
         if type(value) is not str:
             return self.wrong_type(schema, value, place, "string")
         try:
@@ -249,26 +244,16 @@ _READERS: Final[Mapping[Shape, Callable[[_Decoder, Schema, Any, _Place], Any]]] 
     Shape.QUANTITY: _Decoder.read_quantity,
     Shape.INT_OR_STRING: _Decoder.read_int_or_string,
     Shape.TIME: _Decoder.read_time,
-    Shape.MICRO_TIME: _Decoder.read_micro_time,
+    Shape.MICRO_TIME: partial(_Decoder.read_time, micro=True),
     Shape.RAW: _Decoder.read_raw,
 }
 
 
-def _zero(shape: Shape) -> Any:
-    """Return what null means in a list or a map."""
-    match shape:
-        case Shape.STRING:
-            return ""
-        case Shape.BOOL:
-            return False
-        case Shape.INT32 | Shape.INT64:
-            return 0
-        case Shape.BYTES:
-            return b""
-        case Shape.QUANTITY:
-            return {"string": "0"}
-        case _:
-            return {}
+#: what null means in a list or a map; an empty object for all other shapes
+_ZEROS: Final[Mapping[Shape, Any]] = {
+    Shape.STRING: "", Shape.BOOL: False, Shape.INT32: 0, Shape.INT64: 0, Shape.BYTES: b"",
+    Shape.QUANTITY: {"string": "0"},
+}  # fmt: skip
 
 
 def dict_to_message(

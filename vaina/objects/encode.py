@@ -123,53 +123,34 @@ def _encoder(descriptor: Descriptor) -> _Encoder:
 def _field_writer(item: Field) -> Callable[[Any, dict[str, Json]], None]:
     """Return what writes a set field into its JSON object."""
     name, message = item.json_name, item.message
-    if item.shape is Shape.MESSAGE:
+    if item.shape is not Shape.MESSAGE:
+        write = _WRITERS[item.shape]
+    else:
         assert message is not None
-        return _message_writer(item, message)
-    write = _WRITERS[item.shape]
-    if item.is_map:
+        descriptor = message
 
-        def write_map(value: Any, out: dict[str, Json]) -> None:
-            # Sorted, as Go does: the order of a map in memory changes from process to process.
-            out[name] = {key: write(value[key]) for key in sorted(value)}
+        def write(value: Any) -> Json:
+            inner: dict[str, Json] = {}
+            _encoder(descriptor).write(value, inner)
+            return inner
 
-        return write_map
-    if item.is_list:
+    def write_inline(value: Any, out: dict[str, Json]) -> None:
+        assert message is not None
+        _encoder(message).write(value, out)
 
-        def write_list(value: Any, out: dict[str, Json]) -> None:
-            out[name] = [write(entry) for entry in value]
+    def write_map(value: Any, out: dict[str, Json]) -> None:
+        # Sorted, as Go does: the order of a map in memory changes from process to process.
+        out[name] = {key: write(value[key]) for key in sorted(value)}
 
-        return write_list
-    hide_null = item.is_struct and item.unset is Unset.HIDDEN
+    def write_list(value: Any, out: dict[str, Json]) -> None:
+        out[name] = [write(entry) for entry in value]
 
     def write_one(value: Any, out: dict[str, Json]) -> None:
         written = write(value)
         if written is not None or not hide_null:
             out[name] = written
 
-    return write_one
-
-
-def _message_writer(item: Field, descriptor: Descriptor) -> Callable[[Any, dict[str, Json]], None]:
-    name = item.json_name
-
-    def one(value: Message) -> dict[str, Json]:
-        inner: dict[str, Json] = {}
-        _encoder(descriptor).write(value, inner)
-        return inner
-
-    def write_inline(value: Any, out: dict[str, Json]) -> None:
-        _encoder(descriptor).write(value, out)
-
-    def write_map(value: Any, out: dict[str, Json]) -> None:
-        out[name] = {key: one(value[key]) for key in sorted(value)}
-
-    def write_list(value: Any, out: dict[str, Json]) -> None:
-        out[name] = [one(entry) for entry in value]
-
-    def write_one(value: Any, out: dict[str, Json]) -> None:
-        out[name] = one(value)
-
+    hide_null = item.is_struct and item.unset is Unset.HIDDEN
     if item.inline:
         return write_inline
     if item.is_map:

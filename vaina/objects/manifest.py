@@ -95,8 +95,7 @@ def _name_of(tree: Mapping[str, Any]) -> str:
 def _find_kind(tree: Any, expected: Kind[Message] | None) -> Kind[Message]:
     """Return the row of the object's kind.
 
-    Raises:
-        BadRequest: it names no kind, or one that there is not, or another one than was expected.
+    Raises BadRequest: it names no kind, or one that there is not, or another one than was expected.
     """
     if not isinstance(tree, dict):
         words = {list: "array", str: "string", bool: "bool"}.get(type(tree), "number")

@@ -23,8 +23,7 @@ def metadata(message: Message) -> meta_pb2.ObjectMeta:
 def split_key(key: str) -> tuple[str, str]:
     """Return (namespace, name) of a key; the namespace is empty when the key has none.
 
-    Raises:
-        ValueError: the key has more than one slash.
+    Raises ValueError: the key has more than one slash.
     """
     parts = key.split("/")
     if len(parts) == 1:

@@ -50,8 +50,7 @@ def is_restartable_init(container: pod_pb2.Container) -> bool:
 def resource_amount(name: str, quantity: str) -> int:
     """Return an amount of a resource as an integer: CPU in thousandths, everything else in units (bytes).
 
-    Raises:
-        QuantityError: the text is no quantity.
+    Raises QuantityError: the text is no quantity.
     """
     return milli_value(quantity) if name == "cpu" else value(quantity)
 

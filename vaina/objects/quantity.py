@@ -87,11 +87,7 @@ def _scaled(nanos: int, unit: int) -> int:
 
 
 def _suffix(text: str) -> tuple[int, int, Format]:
-    """Return (base, exponent, format) of a suffix.
-
-    Raises:
-        QuantityError: there is no such suffix.
-    """
+    """Return (base, exponent, format) of a suffix. Raises QuantityError: there is no such suffix."""
     if text in _DECIMAL:
         return 10, _DECIMAL[text], "DecimalSI"
     if text in _BINARY:
@@ -104,11 +100,7 @@ def _suffix(text: str) -> tuple[int, int, Format]:
 
 @lru_cache(maxsize=8192)
 def parse(text: str) -> Amount:
-    """Read a quantity.
-
-    Raises:
-        QuantityError: the text is none; the message is upstream's.
-    """
+    """Read a quantity. Raises QuantityError: the text is none; the message is upstream's."""
     if text.isdigit() and text.isascii() and len(text) <= _EXACT_DIGITS:
         # Bytes, mostly: the short way to what follows.
         return Amount(int(text) * _NANO, "DecimalSI")
@@ -146,8 +138,7 @@ def _nanos(digits: int, places: int, base: int, exponent: int) -> int:
 def value(text: str) -> int:
     """Return a quantity in whole units, rounded up (bytes of memory, numbers of things).
 
-    Raises:
-        QuantityError: the text is no quantity.
+    Raises QuantityError: the text is no quantity.
     """
     return parse(text).value()
 
@@ -155,8 +146,7 @@ def value(text: str) -> int:
 def milli_value(text: str) -> int:
     """Return a quantity in thousandths, rounded up (milli-CPU).
 
-    Raises:
-        QuantityError: the text is no quantity.
+    Raises QuantityError: the text is no quantity.
     """
     return parse(text).milli_value()
 
@@ -164,8 +154,7 @@ def milli_value(text: str) -> int:
 def canonical(text: str) -> str:
     """Return the one way of writing this amount in its format: 0.5 -> 500m, 1024Mi -> 1Gi, 1e3 -> 1e3.
 
-    Raises:
-        QuantityError: the text is no quantity.
+    Raises QuantityError: the text is no quantity.
     """
     return str(parse(text))
 
@@ -174,8 +163,7 @@ def round_up_milli(text: str) -> str:
     """Return the canonical text of the amount with at most three decimal places, as upstream's defaulting of
     requests does.
 
-    Raises:
-        QuantityError: the text is no quantity.
+    Raises QuantityError: the text is no quantity.
     """
     amount = parse(text)
     return str(Amount(_div_away(amount.nanos, 10**6) * 10**6, amount.format))
@@ -184,8 +172,7 @@ def round_up_milli(text: str) -> str:
 def compare(left: str, right: str) -> int:
     """Return -1, 0 or 1 as the left amount is less than, equal to or more than the right one.
 
-    Raises:
-        QuantityError: one of them is no quantity.
+    Raises QuantityError: one of them is no quantity.
     """
     a, b = parse(left).nanos, parse(right).nanos
     return (a > b) - (a < b)

@@ -6,7 +6,7 @@ protos/vaina/api/options/v1/options.proto.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import cache
 from typing import Any, Final
@@ -149,11 +149,7 @@ def _compile_field(descriptor: FieldDescriptor) -> Field:
 
 def _through(outer: Field, inner: Field) -> Field:
     """Return the inner field as the message sees it that inlines `outer`."""
-    return Field(
-        name=inner.name, number=inner.number, json_name=inner.json_name, shape=inner.shape, message=inner.message,
-        is_list=inner.is_list, is_map=inner.is_map, inline=inner.inline, unset=inner.unset, is_struct=inner.is_struct,
-        via=(outer.name, *inner.via), patch_strategy=inner.patch_strategy, patch_merge_key=inner.patch_merge_key,
-    )  # fmt: skip
+    return replace(inner, via=(outer.name, *inner.via))
 
 
 @cache  # as many entries as there are message types

@@ -258,8 +258,7 @@ def _read_requirement(tokens: _Tokens) -> Requirement:
 def parse_label_selector(text: str) -> LabelSelector:
     """Read a selector of the form `a=b,c in (x,y),!d`. An empty text selects everything.
 
-    Raises:
-        SelectorError: the text cannot be read, or a key or a value is none.
+    Raises SelectorError: the text cannot be read, or a key or a value is none.
     """
     if len(text) > MAX_TEXT:
         raise SelectorError(f"a selector may not have more than {MAX_TEXT} characters")
@@ -296,8 +295,7 @@ def from_message(selector: meta_pb2.LabelSelector) -> LabelSelector:
 
     Whether an *unset* selector selects nothing is for the caller to say (`NOTHING`): a message cannot tell.
 
-    Raises:
-        SelectorError: an operator, a key or a value is none.
+    Raises SelectorError: an operator, a key or a value is none.
     """
     requirements = [_requirement(key, "=", (value,)) for key, value in sorted(selector.match_labels.items())]
     for expression in selector.match_expressions:
@@ -370,8 +368,7 @@ _TERMS: Final = re.compile(r"(?:[^\\,]|\\.?)+", re.DOTALL)
 def parse_field_selector(text: str) -> FieldSelector:
     """Read a selector of the form `spec.nodeName=a,status.phase!=Running`. An empty text selects everything.
 
-    Raises:
-        SelectorError: the text cannot be read.
+    Raises SelectorError: the text cannot be read.
     """
     if len(text) > MAX_TEXT:
         raise SelectorError(f"a selector may not have more than {MAX_TEXT} characters")

@@ -53,8 +53,7 @@ def _is_directive(name: str) -> bool:
 def strategic_merge(kind: Kind[Any], current: JsonObject, patch: JsonObject) -> JsonObject:
     """Apply a strategic merge patch; neither argument is changed.
 
-    Raises:
-        BadRequest: a directive or an item of a list makes no sense.
+    Raises BadRequest: a directive or an item of a list makes no sense.
     """
     return _merge_map(current, patch, schema_of(kind.message.DESCRIPTOR))
 

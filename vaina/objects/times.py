@@ -80,8 +80,7 @@ def parse_time(text: str, *, micro: bool = False) -> Timestamp:
 
     The zero time is an empty message.
 
-    Raises:
-        TimeError: the text is no time.
+    Raises TimeError: the text is no time.
     """
     layout = _MICRO_LAYOUT if micro else _LAYOUT
     match = _SHAPE.fullmatch(text)

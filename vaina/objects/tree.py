@@ -137,11 +137,7 @@ def is_too_large(text: str | bytes) -> bool:
 
 
 def decode_text(text: str | bytes) -> str:
-    """Return the text of a document as str.
-
-    Raises:
-        TextError: it is no UTF-8, or too large.
-    """
+    """Return the text of a document as str. Raises TextError: it is no UTF-8, or too large."""
     if is_too_large(text):
         raise TextError(f"Request entity too large: limit is {MAX_BYTES}")
     if isinstance(text, str):
@@ -155,8 +151,7 @@ def decode_text(text: str | bytes) -> str:
 def check_depth(text: str) -> None:
     """Refuse JSON that is nested too deeply, before a recursive parser sees it.
 
-    Raises:
-        TextError: deeper than MAX_DEPTH.
+    Raises TextError: deeper than MAX_DEPTH.
     """
     if text.count("{") + text.count("[") <= MAX_DEPTH:
         return
@@ -213,8 +208,7 @@ def parse_json(text: str) -> list[tuple[Any, int]]:
 def parse_one(raw: bytes) -> Any:
     """Read the one JSON value that a message carries as bytes.
 
-    Raises:
-        TextError: it is no JSON, too deep, or not one value.
+    Raises TextError: it is no JSON, too deep, or not one value.
     """
     values = parse_json(decode_text(raw))
     if len(values) != 1:

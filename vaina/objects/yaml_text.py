@@ -77,8 +77,7 @@ def _integer(text: str) -> int | Number | None:
 def resolve_plain(text: str) -> Any:
     """Return the value of a scalar without quotes and tag: by the rules of YAML 1.1 as Go's library reads them.
 
-    Raises:
-        TextError: the value has no JSON form (.nan, .inf).
+    Raises TextError: the value has no JSON form (.nan, .inf).
     """
     first = text[:1]
     if first in "yYnNtTfFoO~" or not text:

@@ -190,8 +190,7 @@ class LoopClock:
 def run_simulated(main: Coroutine[Any, Any, T], loop: SimulatedLoop) -> T:
     """Run a coroutine to its end on a loop, then cancel whatever else still runs on it, and close it.
 
-    Raises:
-        Stuck: nothing could ever happen again.
+    Raises Stuck: nothing could ever happen again.
     """
     try:
         return loop.run_until_complete(main)

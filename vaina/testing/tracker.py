@@ -128,7 +128,8 @@ class Tracker:
         _keep_system_fields(new.metadata, old.metadata)
         if kind.has_status:
             new.status.CopyFrom(old.status)
-            wished = new.spec != old.spec or (kind is DEPLOYMENT and _annotations(new) != _annotations(old))
+            annotated = kind is DEPLOYMENT and new.metadata.annotations != old.metadata.annotations
+            wished = new.spec != old.spec or annotated
             new.metadata.generation = old.metadata.generation + wished
         return self._put_or_remove(kind, old, new)
 
@@ -314,21 +315,15 @@ def _take_status(kind: Kind[Any], new: Any, sent: Any, old: Any) -> None:
     _keep_system_fields(new.metadata, old.metadata)
 
 
-def _annotations(obj: Any) -> Any:
-    return obj.metadata.annotations
-
-
 def _keep_system_fields(new: Any, old: Any) -> None:
     new.namespace, new.uid, new.generation = old.namespace, old.uid, old.generation
     new.creation_timestamp.CopyFrom(old.creation_timestamp)
-    for field in ("deletion_timestamp", "deletion_grace_period_seconds"):
-        new.ClearField(field)
-        if old.HasField(field):
-            value = getattr(old, field)
-            if field == "deletion_timestamp":
-                new.deletion_timestamp.CopyFrom(value)
-            else:
-                new.deletion_grace_period_seconds = value
+    new.ClearField("deletion_timestamp")
+    new.ClearField("deletion_grace_period_seconds")
+    if old.HasField("deletion_timestamp"):
+        new.deletion_timestamp.CopyFrom(old.deletion_timestamp)
+    if old.HasField("deletion_grace_period_seconds"):
+        new.deletion_grace_period_seconds = old.deletion_grace_period_seconds
 
 
 def _grace_seconds(kind: Kind[Any], obj: Any, grace: int | None) -> int:
