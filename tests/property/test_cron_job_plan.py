@@ -84,4 +84,4 @@ def test_each_time_gets_one_job_at_most(
         del jobs[gone.metadata.name]
     if again.create is None:
         last = reconcile(cron, [*jobs.values()], now)
-        assert (last.create, last.replace, last.delete, last.status) == (None, (), (), cron.status)
+        assert (last.create, last.replace, last.delete, last.status) == (None, [], (), cron.status)
