@@ -211,6 +211,8 @@ class LocalCluster:
             raise ClusterError(f"etcd does not start:\n{error}") from None
         self._apiserver = ServiceProcess(
             "apiserver", f"--etcd-endpoints={self._etcd.target}", "--log-level=warning",
+            # The namespaces of an exported cluster may have Pods that ask for more than the default allows.
+            "--pod-security-enforce=privileged",
             *self._settings.apiserver_flags, profile=self._settings.profiles.get("apiserver"),
         )  # fmt: skip
         _wait_healthy(self._apiserver, "apiserver")

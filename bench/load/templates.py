@@ -50,7 +50,12 @@ POD_DEFAULT: Mapping[str, Any] = {
         ]
     },
 }
-NAMESPACE_DEFAULT: Mapping[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {}}
+#: a load may have Pods with host ports, or what a cluster's exported Pods ask for
+NAMESPACE_DEFAULT: Mapping[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}},
+}
 
 
 class TemplateError(Exception):

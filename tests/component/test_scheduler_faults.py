@@ -30,7 +30,7 @@ from vaina.api.scheduler.v1 import scheduler_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
-from vaina.errors import ApiError
+from vaina.errors import ApiError, Forbidden, Invalid
 
 SOAK = int(os.environ.get("SCHEDULER_SOAK", "1"))  # noqa: TID251 - a switch of the test run
 pytestmark = [pytest.mark.component, pytest.mark.timeout(120 * SOAK)]
@@ -59,7 +59,8 @@ async def proxy(etcd: EtcdServer) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def server(proxy: Proxy) -> AsyncIterator[ApiserverProcess]:
-    process = ApiserverProcess(proxy.target)
+    # Some Pods have host ports.
+    process = ApiserverProcess(proxy.target, "--pod-security-enforce=privileged")
     await process.start()
     yield process
     process.close()
@@ -130,6 +131,8 @@ async def create(client: Clientset, first: int = 0, last: int = PODS) -> None:
                 for one, result in zip(batch, results, strict=True)
                 if isinstance(result, ApiError) and result.reason != "AlreadyExists"
             ]
+            if refused := next((one for one in results if isinstance(one, Forbidden | Invalid)), None):
+                raise refused
 
 
 async def all_bound(recorder: SchedulingRecorder, count: int = PODS) -> None:
