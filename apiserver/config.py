@@ -26,7 +26,7 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_connections: int = 16_000
     #: watches, logs and exec at once, at most
     max_streams: int = 20_000
-    #: the same of one user, or of one address as long as users are not known
+    #: the same of one user, or of one address where users are not known
     max_streams_per_client: int = 10_000
     #: how long the apiserver still serves everything after it was asked to end, while health says NOT_SERVING
     shutdown_delay_seconds: float = 0.0

@@ -18,6 +18,10 @@ def nobody_listens(_text: str) -> None:
     """Drop a warning: the caller is a component of the apiserver itself."""
 
 
+def nobody_audits(_key: str, _value: str) -> None:
+    """Drop an annotation of the audit log: the caller is a component of the apiserver itself."""
+
+
 def once(collected: list[str]) -> Callable[[str], None]:
     """Return a `warn` that collects each text once: a change may be computed several times, on conflict."""
     known = set(collected)
@@ -48,6 +52,8 @@ class Context:
     field_validation: str = ""
     #: tells the caller something that is no error
     warn: Callable[[str], None] = nobody_listens
+    #: says something of the request in the audit log: (key, value); the first value of a key stays
+    annotate: Callable[[str, str], None] = nobody_audits
 
 
 #: requests of the apiserver itself

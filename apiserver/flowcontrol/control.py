@@ -51,7 +51,7 @@ class StreamLimits:
     """How many streams there may be: watches, logs, exec."""
 
     total: int = 20_000
-    #: of one user, or of one address as long as nobody is known
+    #: of one user, or of one address where nobody is known
     per_client: int = 10_000
     #: of their requests, which are there as long as they are. Apart from those of calls: streams last, and
     #: must not keep calls out.
@@ -166,7 +166,7 @@ class FlowControl:
             size = len(request) if isinstance(request, bytes) else 0
             if size > MAX_REQUEST_BYTES:
                 raise TooLarge(f"Request entity too large: limit is {MAX_REQUEST_BYTES}")
-            client = client_of(rpc).address
+            client = rpc.client
             self._open_stream(client, size)
             try:
                 lane = self._lane(rpc.user, path)
@@ -277,10 +277,5 @@ def check_unsent(rpc: RequestContext, size: int) -> None:
 
 
 def client_of(rpc: RequestContext) -> Client:
-    """Return whom a call counts for: its user, or the address it comes from where users are unknown."""
-    peer = rpc.peer
-    if rpc.user.name != ANONYMOUS.name:
-        return Client(rpc.user.name, peer)
-    # ipv4:127.0.0.1:41234, ipv6:[::1]:41234; a Unix socket has no port.
-    host, colon, port = peer.rpartition(":")
-    return Client(host, port) if colon and port.isdigit() else Client(peer)
+    """Return whom a call counts for: its user, or the address it comes from, and within that a connection."""
+    return Client(rpc.client, rpc.peer)

@@ -1,17 +1,16 @@
 """PURE: which priority level a call belongs to, and how many seats it takes.
 
 Levels and flow schemas have the names of the reference's bootstrap configuration (apiserver
-`pkg/apis/flowcontrol/bootstrap/default.go`). Who calls is not known before there is authentication; until
-then it is *what* is called that says how much the cluster depends on it: heartbeats first, then binding, then
-the rest, Events and traces last.
+`pkg/apis/flowcontrol/bootstrap/default.go`). Where nobody is known (in the clear) it is *what* is called that
+says how much the cluster depends on it: heartbeats first, then binding, then the rest, Events and traces last.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
-from vaina.serving.handlers import User
+from vaina.serving.handlers import UNSECURED, User
 
 MUTATING, READ_ONLY = "mutating", "readOnly"
 
@@ -69,13 +68,13 @@ class Schema:
     #: Service/Method, or Service/* ; the service without its package
     methods: frozenset[str] = frozenset()
 
-    def matches(self, user: User, service: str, method: str) -> bool:
-        return (
-            user.name in self.users
-            or not self.groups.isdisjoint(user.groups)
-            or f"{service}/{method}" in self.methods
-            or f"{service}/*" in self.methods
-        )
+    def has_user(self, user: User) -> bool:
+        return user.name in self.users or not self.groups.isdisjoint(user.groups)
+
+    def has_method(self, path: str) -> bool:
+        _, service, method = path.split("/")
+        short = service.rpartition(".")[2]
+        return f"{short}/{method}" in self.methods or f"{short}/*" in self.methods
 
 
 SCHEMAS: Final[Sequence[Schema]] = (
@@ -98,12 +97,28 @@ SCHEMAS: Final[Sequence[Schema]] = (
 CATCH_ALL: Final = Schema("catch-all", "catch-all")
 
 
-@lru_cache(maxsize=4096)
 def schema_of(user: User, path: str) -> Schema:
-    """Return the flow schema of a call by its user and its full gRPC path."""
-    _, service, method = path.split("/")
-    short = service.rpartition(".")[2]
-    return next((schema for schema in SCHEMAS if schema.matches(user, short, method)), CATCH_ALL)
+    """Return the flow schema of a call by its user and its full gRPC path.
+
+    Whoever calls in the clear has the rights of system:masters, but waits as others do: it may be anybody.
+    """
+    by_user, others = _schemas_of(path)
+    for schema in by_user:
+        if schema.has_user(user) and not (schema is SCHEMAS[0] and user.name == UNSECURED):
+            return schema
+    return others
+
+
+@cache
+def _schemas_of(path: str) -> tuple[Sequence[Schema], Schema]:
+    """Return the schemas that take a call of a method for its user, and the one that takes all other calls.
+
+    Kept by method alone: there are more users than any cache would hold.
+    """
+    for index, schema in enumerate(SCHEMAS):
+        if schema.has_method(path):
+            return SCHEMAS[:index], schema
+    return SCHEMAS, CATCH_ALL
 
 
 def request_kind(path: str) -> str:

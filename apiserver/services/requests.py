@@ -45,6 +45,7 @@ def context_of(
         trace_id=rpc.trace_id,
         field_validation=validation,
         warn=warn or once(rpc.trailing),
+        annotate=rpc.annotate,
     )
 
 

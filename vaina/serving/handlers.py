@@ -33,6 +33,10 @@ class User:
 
 
 ANONYMOUS = User()
+#: the name of whoever calls in the clear, as on upstream's insecure port: one name for many clients
+UNSECURED = "system:unsecured"
+#: names that do not tell clients apart
+_MANY = frozenset((ANONYMOUS.name, UNSECURED))
 
 
 @dataclass(slots=True)
@@ -57,10 +61,26 @@ class RequestContext:
     unsent: Unsent | None = None
     #: where messages of a stream may go that the handler does not yield; None where there is none
     outlet: Outlet | None = None
+    #: what the audit log says of the call besides its request and answer; None: the call is not audited
+    annotations: dict[str, str] | None = None
+
+    @property
+    def client(self) -> str:
+        """Whom the call counts for: its user, or the address it comes from where nobody is known."""
+        if self.user.name not in _MANY:
+            return self.user.name
+        # ipv4:127.0.0.1:41234, ipv6:[::1]:41234; a Unix socket has no port.
+        host, colon, port = self.peer.rpartition(":")
+        return host if colon and port.isdigit() else self.peer
 
     def warn(self, text: str) -> None:
         """Tell the caller something that is no error."""
         self.trailing.append(text)
+
+    def annotate(self, key: str, value: str) -> None:
+        """Say something of the call in the audit log. The first value of a key stays."""
+        if self.annotations is not None:
+            self.annotations.setdefault(key, value)
 
     def get(self, key: str) -> str | bytes | None:
         """Return the first value of a metadata key, or None."""

@@ -355,10 +355,11 @@ async def test_what_happened_is_counted_under_the_references_names() -> None:
 @pytest.mark.parametrize(
     ("peer", "user", "want"),
     [
-        ("ipv4:10.1.2.3:4567", "system:anonymous", Client("ipv4:10.1.2.3", "4567")),
-        ("ipv6:[::1]:4567", "system:anonymous", Client("ipv6:[::1]", "4567")),
-        ("unix:/run/vaina.sock", "system:anonymous", Client("unix:/run/vaina.sock")),
-        ("in-process", "system:anonymous", Client("in-process")),
+        ("ipv4:10.1.2.3:4567", "system:anonymous", Client("ipv4:10.1.2.3", "ipv4:10.1.2.3:4567")),
+        ("ipv4:10.1.2.3:4567", "system:unsecured", Client("ipv4:10.1.2.3", "ipv4:10.1.2.3:4567")),
+        ("ipv6:[::1]:4567", "system:anonymous", Client("ipv6:[::1]", "ipv6:[::1]:4567")),
+        ("unix:/run/vaina.sock", "system:anonymous", Client("unix:/run/vaina.sock", "unix:/run/vaina.sock")),
+        ("in-process", "system:anonymous", Client("in-process", "in-process")),
         ("ipv4:10.1.2.3:4567", "jane", Client("jane", "ipv4:10.1.2.3:4567")),
     ],
 )

@@ -2,11 +2,12 @@ import pytest
 
 from apiserver.flowcontrol.levels import LEVELS, MUTATING, READ_ONLY, SCHEMAS, request_kind, schema_of
 from vaina.kinds import CONFIG_MAP, EVENT, LEASE, NODE, POD, POD_TRACE
-from vaina.serving.handlers import ANONYMOUS, User
+from vaina.serving.handlers import ANONYMOUS, UNSECURED, User
 
 NODE_USER = User("system:node:n1", ("system:nodes", "system:authenticated"))
 ADMIN = User("admin", ("system:masters", "system:authenticated"))
 SCHEDULER = User("system:kube-scheduler", ("system:authenticated",))
+IN_THE_CLEAR = User(UNSECURED, ("system:masters", "system:authenticated"))
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,9 @@ SCHEDULER = User("system:kube-scheduler", ("system:authenticated",))
         (NODE_USER, EVENT.method("Create"), "catch-all"),
         (SCHEDULER, POD.method("List"), "workload-high"),
         (ADMIN, EVENT.method("Create"), "exempt"),
+        (IN_THE_CLEAR, POD.method("Create"), "global-default"),
+        (IN_THE_CLEAR, LEASE.method("Update"), "node-high"),
+        (IN_THE_CLEAR, POD.method("BindBatch"), "workload-high"),
         (User("nobody", ()), POD.method("Get"), "catch-all"),
     ],
 )
