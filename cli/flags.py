@@ -1,13 +1,17 @@
 """Flags that several verbs share, spelled as kubectl's, and what makes a verb of a coroutine."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, TypeVar
 
 import click
+from google.protobuf.message import Message
 
 from cli.shell import Command, Shell, run
 from cli.targets import parse_duration
+from vaina.client.clientset import Clientset
+from vaina.kinds import Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: a coroutine of a shell, clients, and the values of flags
@@ -177,3 +181,29 @@ def answer_output(command: F) -> F:
     """Add the flag that writes a whole answer for programs."""
     choice = click.Choice(["", "json", "yaml"])
     return click.option("-o", "--output", type=choice, default="", help="The whole answer.")(command)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The words of a command, and the flags of `flags.selecting`."""
+
+    words: Sequence[str] = ()
+    all_namespaces: bool = False
+    label_selector: str = ""
+    field_selector: str = ""
+
+
+async def find(
+    shell: Shell, clients: Clientset, kind: Kind[Message], name: str, selection: Selection, *, page: int = 0
+) -> list[Any]:
+    """Return the object of a name, or without one all objects of the kind that are selected. Raises ApiError."""
+    client = clients.kind(kind)
+    if name:
+        return [await client.get(name, shell.place(kind))]
+    listed = await client.list(
+        shell.place(kind, everywhere=selection.all_namespaces),
+        label_selector=selection.label_selector,
+        field_selector=selection.field_selector,
+        page=page,
+    )
+    return [*listed.items]

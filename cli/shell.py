@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TextIO
 
-from cli.failures import Exit, Failure
-from cli.printers.errors import explain_error
+from cli.failures import Exit, Failure, explain_error
 from cli.printers.style import PLAIN, Paint, for_terminal
 from cli.terminal import NoTerminal, Terminal
 from vaina.client.clientset import Clientset

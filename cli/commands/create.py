@@ -19,15 +19,15 @@ from vaina.objects.normalise import normalise
 Fill = TypeVar("Fill", bound=Callable[..., None])
 #: what can be made without a manifest -> module of cli.commands, which adds it to `create_command`
 _MADE: Final = {
-    "namespace": "create_policy",
-    "configmap": "create_config",
-    "secret": "create_config",
-    "deployment": "create_workload",
-    "job": "create_workload",
-    "cronjob": "create_workload",
-    "quota": "create_policy",
-    "priorityclass": "create_policy",
-    "poddisruptionbudget": "create_policy",
+    "namespace": "create_kinds",
+    "configmap": "create_kinds",
+    "secret": "create_kinds",
+    "deployment": "create_kinds",
+    "job": "create_kinds",
+    "cronjob": "create_kinds",
+    "quota": "create_kinds",
+    "priorityclass": "create_kinds",
+    "poddisruptionbudget": "create_kinds",
 }
 _SHORT: Final = {
     "ns": "namespace", "cm": "configmap", "deploy": "deployment", "cj": "cronjob", "resourcequota": "quota",

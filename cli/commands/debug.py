@@ -14,8 +14,8 @@ import click
 
 from cli import flags
 from cli.app import cli
-from cli.commands.attach import AttachOptions, attach_or_log
 from cli.commands.logs import resolve_pod
+from cli.commands.streams import AttachOptions, attach_or_log
 from cli.failures import Failure
 from cli.following import wait_pod
 from cli.shell import Shell

@@ -12,10 +12,9 @@ from cli import flags
 from cli.app import cli
 from cli.failures import Failure
 from cli.files import each_object, read_sources
+from cli.flags import Selection, find
 from cli.following import wait_gone
-from cli.printers.columns import resource_name
-from cli.printers.objects import dry_run_suffix, object_name
-from cli.selecting import Selection, find
+from cli.printers.objects import dry_run_suffix, object_name, resource_name
 from cli.shell import Shell
 from cli.targets import NO_NAME, parse_targets
 from vaina.client.clientset import Clientset

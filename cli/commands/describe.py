@@ -9,10 +9,10 @@ from google.protobuf.message import Message
 
 from cli import flags
 from cli.app import cli
+from cli.flags import Selection, find
 from cli.following import selector_of
-from cli.printers.columns import sort_items
 from cli.printers.describe import render_description
-from cli.selecting import Selection, find
+from cli.printers.objects import sort_items
 from cli.shell import Shell
 from cli.targets import parse_targets
 from vaina.client.clientset import Clientset

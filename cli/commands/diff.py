@@ -7,9 +7,8 @@ from typing import Any, Final
 from cli import flags
 from cli.app import cli
 from cli.commands.apply import FIELD_MANAGER, NOTHING
-from cli.failures import Exit, Failure
+from cli.failures import Exit, Failure, explain_error
 from cli.files import checked_text, read_sources
-from cli.printers.errors import explain_error
 from cli.printers.objects import as_values
 from cli.shell import Shell
 from vaina.api.core.v1 import manifest_service_pb2

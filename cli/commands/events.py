@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
-from cli.printers.columns import Shown, make_table
+from cli.printers.objects import Shown, make_table
 from cli.printers.table import render_table
 from cli.shell import Shell
 from cli.targets import parse_targets

@@ -10,19 +10,21 @@ from google.protobuf.message import Message
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
-from cli.printers.columns import Shown, make_table, sort_items
+from cli.flags import Selection, find
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.objects import (
     CUSTOM_COLUMNS,
     ColumnsError,
     Item,
+    Shown,
     as_values,
     make_custom_table,
+    make_table,
     print_names,
     print_objects,
+    sort_items,
 )
 from cli.printers.table import Table, column_widths, render_table
-from cli.selecting import Selection, find
 from cli.shell import Shell
 from cli.targets import Target, parse_targets
 from vaina.client.clientset import Clientset

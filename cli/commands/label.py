@@ -10,8 +10,8 @@ import click
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
+from cli.flags import Selection, find
 from cli.printers.objects import dry_run_suffix, object_name
-from cli.selecting import Selection, find
 from cli.shell import Shell
 from cli.targets import NO_NAME, parse_targets
 from vaina.client.clientset import Clientset

@@ -8,9 +8,9 @@ import click
 
 from cli import flags
 from cli.app import cli
-from cli.commands.attach import AttachOptions, attach_or_log
 from cli.commands.create import make
 from cli.commands.patch import PATCH_TYPES
+from cli.commands.streams import AttachOptions, attach_or_log
 from cli.failures import Exit, Failure
 from cli.following import wait_gone, wait_pod
 from cli.shell import Shell

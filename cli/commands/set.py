@@ -9,8 +9,7 @@ from cli import flags
 from cli.app import cli
 from cli.failures import Failure
 from cli.following import change
-from cli.printers.columns import resource_name
-from cli.printers.objects import dry_run_suffix, object_name
+from cli.printers.objects import dry_run_suffix, object_name, resource_name
 from cli.shell import Shell
 from cli.targets import parse_named
 from vaina.client.clientset import Clientset

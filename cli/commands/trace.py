@@ -15,9 +15,9 @@ from cli.app import cli
 from cli.failures import Failure
 from cli.following import changes
 from cli.printers.objects import print_objects
-from cli.printers.step_gaps import lasting
 from cli.printers.steps import (
     is_complete,
+    lasting,
     render_gap_line,
     render_step_line,
     render_trace,

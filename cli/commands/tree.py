@@ -9,8 +9,7 @@ from google.protobuf.message import Message
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
-from cli.printers.columns import make_table
-from cli.printers.objects import object_name
+from cli.printers.objects import make_table, object_name
 from cli.printers.rollout import PROGRESS, reasons
 from cli.printers.table import Table, render_table
 from cli.shell import Shell

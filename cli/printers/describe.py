@@ -9,23 +9,20 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from cli.printers.autoscaler import describe_autoscaler
-from cli.printers.cells import UNKNOWN, event_count, event_source, event_times
-from cli.printers.describe_node import describe_node
-from cli.printers.describe_pod import describe_pod
-from cli.printers.describe_policy import (
+from cli.printers.cells import UNKNOWN, event_count, event_source, event_times, human_duration
+from cli.printers.describe_kinds import (
     describe_budget,
-    describe_limit_range,
-    describe_namespace,
-    describe_priority_class,
-    describe_resource_quota,
-)
-from cli.printers.describe_workload import (
     describe_cron_job,
     describe_deployment,
     describe_job,
+    describe_limit_range,
+    describe_namespace,
+    describe_node,
+    describe_priority_class,
     describe_replicas,
+    describe_resource_quota,
 )
-from cli.printers.duration import human_duration
+from cli.printers.describe_pod import describe_pod
 from cli.printers.page import NONE, Page, describe_labels, describe_meta, show_time
 from cli.printers.style import PLAIN, Paint
 from vaina.kinds import Kind

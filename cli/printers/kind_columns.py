@@ -15,15 +15,16 @@ from cli.printers.cells import (
     event_count,
     event_source,
     event_times,
+    human_duration,
     int_or_text,
     job_duration,
+    precise,
     selector,
     set_at,
     show_amount,
     since,
     template,
 )
-from cli.printers.duration import human_duration, precise
 from cli.printers.pod_summary import summarise
 from vaina.clock import seconds_of
 from vaina.objects import nodes

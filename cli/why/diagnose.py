@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cli.printers.style import PLAIN, Paint
-from cli.why import containers, places, running, scheduling
+from cli.why import containers, places, waiting
 from cli.why.evidence import Evidence, Finding, statuses_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.conditions import get_condition
@@ -42,15 +42,15 @@ def diagnose(given: Evidence) -> Diagnosis:
 
 
 def _findings(given: Evidence, pod: pod_pb2.Pod) -> list[Finding]:
-    for whole in (places.terminating, places.misplaced, places.ended, scheduling.unscheduled):
+    for whole in (places.terminating, places.misplaced, places.ended, waiting.unscheduled):
         finding = whole(given, pod)
         if finding is not None:
             return [finding]
     failed = [] if pod.status.phase == "Succeeded" else containers.troubles(given, pod)
     if failed:
         return failed
-    late = running.starting(given, pod)
-    return [late] if late is not None else running.unready(given, pod)
+    late = waiting.starting(given, pod)
+    return [late] if late is not None else waiting.unready(given, pod)
 
 
 def _state(pod: pod_pb2.Pod) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from cli.printers.duration import human_duration
+from cli.printers.cells import human_duration
 from cli.printers.steps import step_rows
 from cli.why.evidence import Evidence, Finding, capitalised, event_time, said, shortened, statuses_of
 from vaina.api.core.v1 import node_pb2, pod_pb2

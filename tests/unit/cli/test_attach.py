@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cli.commands.attach import AttachOptions, attach
 from cli.commands.run import RunOptions, make_pod, run
+from cli.commands.streams import AttachOptions, attach
 from cli.failures import Exit, Failure
 from cli.shell import Shell
 from cli.terminal import NoTerminal

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.archive import ArchiveError, pack, prefix_of, unpack
-from cli.commands.cp import CopyOptions, Place, cp, parse_place
+from cli.commands.cp import ArchiveError, CopyOptions, Place, cp, pack, parse_place, prefix_of, unpack
 from cli.failures import Exit, Failure
 from tests.support.command import CommandLine, text_of
 from vaina.api.core.v1 import pod_stream_pb2

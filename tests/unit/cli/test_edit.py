@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.commands.edit import EditOptions, edit, merge_diff, untouched
+from cli.commands.patch import EditOptions, edit, merge_diff, untouched
 from cli.failures import Failure
 from tests.support.command import CommandLine, text_of
 from vaina.api.core.v1 import config_pb2

@@ -179,7 +179,7 @@ def test_a_word_that_is_no_utf8_is_told() -> None:
 
 
 #: who may write bytes as they are: what a container says is its own
-RAW = {"log_streams.py", "exec.py", "attach.py", "shell.py"}
+RAW = {"logs.py", "streams.py", "shell.py"}
 
 
 def test_only_the_shell_writes() -> None:

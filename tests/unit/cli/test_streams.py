@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cli.commands.exec import ExecOptions, exec_in
 from cli.commands.get import GetOptions, get
 from cli.commands.logs import LogOptions, logs
+from cli.commands.streams import ExecOptions, exec_in
 from cli.commands.trace import TraceOptions, trace
 from cli.failures import Exit, Failure
 from cli.shell import Shell

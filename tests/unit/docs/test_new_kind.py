@@ -6,7 +6,7 @@ import pytest
 
 from apiserver.services.descriptors import service_descriptor
 from apiserver.validation import validate_create
-from cli.printers.columns import make_table
+from cli.printers.objects import make_table
 from tests.support.apiserver import make_apiserver
 from vaina.kinds import KINDS, Kind
 

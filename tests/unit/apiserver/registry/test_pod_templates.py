@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.printers.columns import make_table
+from cli.printers.objects import make_table
 from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import Invalid

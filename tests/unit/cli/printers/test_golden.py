@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.printers.columns import Shown, make_table, sort_items
 from cli.printers.describe import render_description
-from cli.printers.objects import print_names, print_objects
+from cli.printers.objects import Shown, make_table, print_names, print_objects, sort_items
 from cli.printers.steps import render_trace
 from cli.printers.style import Paint, for_terminal
 from cli.printers.table import render_table

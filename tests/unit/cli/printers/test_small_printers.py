@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from cli.failures import explain_error
+from cli.printers.cells import age, human_duration, precise
 from cli.printers.describe_pod import describe_pod
-from cli.printers.duration import age, human_duration, precise
-from cli.printers.errors import explain_error
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.page import Page
 from cli.printers.style import Paint, for_terminal

@@ -1,7 +1,6 @@
 """No gap of more than 50 ms between the steps of a Pod stays without a name."""
 
-from cli.printers.step_gaps import Gap, gaps_before, lasting, waits_within
-from cli.printers.steps import render_trace
+from cli.printers.steps import Gap, gaps_before, lasting, render_trace, waits_within
 from vaina.api.trace.v1 import trace_pb2
 from vaina.steps import PodStep
 

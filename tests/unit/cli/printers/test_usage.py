@@ -1,6 +1,6 @@
 """Tables of `vaina top`."""
 
-from cli.printers.usage import UNKNOWN, Usage, node_rows, pod_rows
+from cli.commands.top import UNKNOWN, Usage, node_rows, pod_rows
 from vaina.api.core.v1 import node_pb2
 from vaina.api.metrics.v1beta1 import metrics_pb2
 
