@@ -16,7 +16,7 @@ from random import Random
 from apiserver.storage import versions
 from apiserver.storage.cached import judge_of
 from apiserver.storage.fanout import QUEUE_CAPACITY
-from apiserver.storage.feed import CachedKind, Feed
+from apiserver.storage.feed import CachedKind, Feed, Follower
 from apiserver.storage.freshness import Freshness
 from apiserver.storage.history import History
 from apiserver.storage.interface import (
@@ -82,6 +82,10 @@ class Cacher(SingleWrites):
 
     async def wait_ready(self) -> None:
         await self._feed.filled.wait()
+
+    def follow(self, prefix: Key, follower: Follower) -> None:
+        """Tell a part of the apiserver of all changes of a kind; call it before `run`."""
+        self._feed.kinds[prefix].followers.append(follower)
 
     def object_count(self, prefix: Key) -> int:
         kind = self._feed.kind_of(prefix)

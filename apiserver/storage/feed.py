@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from random import Random
+from typing import Protocol
 
 import structlog
 
 from apiserver.storage import versions
-from apiserver.storage.cached import Entry, judge_of
+from apiserver.storage.cached import CacheEvent, Entry, judge_of
 from apiserver.storage.fanout import Fanout
 from apiserver.storage.freshness import Freshness
 from apiserver.storage.interface import EventType, Key, Storage, StorageEvent, Stored, Version
@@ -40,16 +41,29 @@ _WENT_BACK = (
 _REMIND_SECONDS = 60.0
 
 
+class Follower(Protocol):
+    """A part of the apiserver that follows a kind. It is told before any watcher is, and must return at once."""
+
+    def replaced(self, items: Sequence[Stored]) -> None:
+        """The cache was filled: these are all objects."""
+        ...
+
+    def changed(self, events: Sequence[CacheEvent]) -> None:
+        """Objects have changed."""
+        ...
+
+
 class CachedKind:
     """The cache of one kind and its watchers."""
 
-    __slots__ = ("_dispatched", "_received", "_terminated", "cache", "fanout", "objects")
+    __slots__ = ("_dispatched", "_received", "_terminated", "cache", "fanout", "followers", "objects")
 
     def __init__(
         self, resource: Resource, ring_capacity: int, queue_capacity: int, metrics: StorageMetrics
     ) -> None:
         self.cache = WatchCache(resource, capacity=ring_capacity)
         self.fanout = Fanout(resource, capacity=queue_capacity)
+        self.followers: list[Follower] = []
         self._received = metrics.events_received.labels(resource.name)
         self._dispatched = metrics.events_dispatched.labels(resource.name)
         self._terminated = metrics.terminated_watchers.labels(resource.name)
@@ -62,7 +76,10 @@ class CachedKind:
 
     def apply(self, events: Sequence[StorageEvent]) -> None:
         """Take the events of whole revisions, and hand them on."""
-        dispatched, cut = self.fanout.publish(self.cache.apply_all(events))
+        applied = self.cache.apply_all(events)
+        for follower in self.followers:
+            follower.changed(applied)
+        dispatched, cut = self.fanout.publish(applied)
         self._received.inc(len(events))
         self._dispatched.inc(dispatched)
         self._terminated.inc(cut)
@@ -141,6 +158,8 @@ class Feed:
             unreadable = [key for key in page.unreadable if key.startswith(prefix)]
             kind.cache.replace(by_kind[prefix], page.version, unreadable)
             kind.objects.set(len(kind.cache))
+            for follower in kind.followers:
+                follower.replaced(by_kind[prefix])
             for subscription in kind.fanout:
                 subscription.cut()
         self._metrics.cache_initializations.inc()
