@@ -25,6 +25,8 @@ from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.admission.runtime_class import RuntimeClasses
 from apiserver.admission.storage_class import ClaimResize, DefaultStorageClass
+from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
+from apiserver.authorization.checks import Checks
 from apiserver.config import ApiserverConfig
 from apiserver.context import INTERNAL
 from apiserver.fast_paths import BATCH_TEMPLATES, FAST_PATHS, GRPC_CORE, SPEC_MEMO
@@ -151,6 +153,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     fast_paths: Collection[str] = frozenset(FAST_PATHS),
     pod_security: Policy = PRIVILEGED,
     pod_security_exempt: Collection[str] = (),
+    authorizer: Authorizer | None = None,
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -168,7 +171,9 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         fast_paths: names of the accelerators that are on.
         pod_security: levels of namespaces whose labels name none.
         pod_security_exempt: namespaces whose Pods are held to no level.
+        authorizer: says who may do what; None: everybody may do everything.
     """
+    checks = Checks(authorizer or AlwaysAllow())
     stores: dict[str, object] = {}
 
     async def make_namespace(name: str) -> None:
@@ -201,15 +206,15 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     kubelets = Kubelets(connect_kubelet)
     handlers: dict[str, Method] = {}
     for store in made.values():
-        handlers |= _kind_handlers(store, metrics)
+        handlers |= _kind_handlers(store, checks, metrics)
         if store.kind.has_scale:
-            handlers |= scale_handlers(store)
-    evictor = Evictor(pods, made["PodDisruptionBudget"])
-    handlers |= pod_handlers(Binder(pods, nodes), evictor, PodStreams(pods, nodes, kubelets), writer, clock)
-    handlers |= resource_metrics_handlers(ResourceMetrics(pods, nodes, kubelets, clock))
-    handlers |= trace_handlers(traces)
-    handlers |= manifest_handlers(made, Applier(made))
-    handlers |= version_handlers()
+            handlers |= scale_handlers(store, checks)
+    evictor, streams = Evictor(pods, made["PodDisruptionBudget"]), PodStreams(pods, nodes, kubelets)
+    handlers |= pod_handlers(Binder(pods, nodes), evictor, streams, writer, clock, checks)
+    handlers |= resource_metrics_handlers(ResourceMetrics(pods, nodes, kubelets, clock), checks)
+    handlers |= trace_handlers(traces, checks)
+    handlers |= manifest_handlers(made, Applier(made), checks)
+    handlers |= version_handlers(checks)
     flow = flow or FlowControl(clock)
     handlers = flow.wrap(handlers)
     if metrics is not None:
@@ -218,10 +223,10 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     return App(handlers, made, traces, writer, kubelets)
 
 
-def _kind_handlers(store: Store[Any], metrics: RequestMetrics | None) -> dict[str, Method]:
-    return (
-        kind_handlers(store) if metrics is None else kind_handlers(store, metrics.watch_observer(store.kind))
-    )
+def _kind_handlers(store: Store[Any], checks: Checks, metrics: RequestMetrics | None) -> dict[str, Method]:
+    if metrics is None:
+        return kind_handlers(store, checks)
+    return kind_handlers(store, checks, metrics.watch_observer(store.kind))
 
 
 async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) -> None:

@@ -6,6 +6,7 @@ that left the manifest leaves the object, fields that others set stay. Called by
 
 import contextlib
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from apiserver.registry.store import Store
 from apiserver.registry.table import Stores
 from apiserver.storage.interface import Stored
 from vaina.errors import AlreadyExists, BadRequest, Invalid, NotFound
+from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.manifest import Decoded, decode_dict, to_dict, write_json
 from vaina.objects.rollouts import LAST_APPLIED
@@ -30,6 +32,8 @@ _ATTEMPTS: Final = 5
 MAX_ANNOTATIONS_BYTES: Final = 256 * 1024
 
 Json = dict[str, Any]
+#: raises Forbidden unless the caller may, by kind, verb, namespace and name
+May = Callable[[Kind[Any], str, str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,10 @@ class Applier:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
-    async def apply(self, ctx: Context, document: Decoded, namespace: str) -> Applied:
+    async def apply(self, ctx: Context, document: Decoded, namespace: str, may: May) -> Applied:
         """Bring an object into the state that a manifest wants; `namespace` is for objects that name none.
+
+        The caller needs what `kubectl apply` needs: to get the object, and to patch or create it.
 
         Raises Invalid, BadRequest, Forbidden; Conflict when the manifest names a version that is not the
         newest.
@@ -57,22 +63,26 @@ class Applier:
         modified = with_last_applied(_prepared(document, namespace))
         meta = modified["metadata"]
         _check_size(document, meta)
+        place = meta.get("namespace", "")
+        may(store.kind, "get", place, meta["name"])
         for _ in range(_ATTEMPTS):
             with contextlib.suppress(NotFound):
-                return await self._update(ctx, store, modified)
+                return await self._update(ctx, store, modified, may)
             with contextlib.suppress(AlreadyExists):
+                may(store.kind, "create", place, "")
                 return await self._create(ctx, store, modified)
-        return await self._update(ctx, store, modified)
+        return await self._update(ctx, store, modified, may)
 
     async def _create(self, ctx: Context, store: Store[Any], modified: Json) -> Applied:
         decoded = decode_dict(modified, kind=store.kind, strict=False)
         return Applied(await store.create(ctx, decoded.message), "created")
 
-    async def _update(self, ctx: Context, store: Store[Any], modified: Json) -> Applied:
-        """Merge into what is stored, as often as others write meanwhile. Raises NotFound."""
+    async def _update(self, ctx: Context, store: Store[Any], modified: Json, may: May) -> Applied:
+        """Merge into what is stored, as often as others write meanwhile. Raises NotFound, Forbidden."""
         before: list[Message] = []
 
         def merge(obj: Any) -> Any:
+            may(store.kind, "patch", obj.metadata.namespace, obj.metadata.name)
             before[:] = [obj]
             current = to_dict(store.kind, obj)
             patch = three_way_patch(_original(ctx, store, current), modified, current, store.kind)

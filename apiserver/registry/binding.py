@@ -3,7 +3,7 @@
 Follows `pkg/registry/core/pod/storage/storage.go` (BindingREST).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -36,12 +36,13 @@ class Binder:
         return self._pods.decode(stored)
 
     async def bind_all(
-        self, ctx: Context, bindings: Sequence[pod_pb2.Binding]
+        self, ctx: Context, bindings: Sequence[pod_pb2.Binding], may: Callable[[str, str], None]
     ) -> Sequence[Stored | ApiError]:
         """Give Pods their nodes; return for each, in its place, the bound Pod or the refusal.
 
-        Refusals are Invalid (no node is named), NotFound (no such Pod or node), and Conflict (the Pod is being
-        deleted, gated, bound already, or another one than meant).
+        Refusals are what `may` raises, asked by namespace and name, Invalid (no node is named), NotFound (no
+        such Pod or node), and Conflict (the Pod is being deleted, gated, bound already, or another one than
+        meant).
         """
         now = timestamp(self._pods.now())
         scheduled = pod_pb2.PodCondition(type=SCHEDULED, status="True", last_transition_time=now)
@@ -53,7 +54,7 @@ class Binder:
             except ApiError as error:
                 missing[name] = error
         return await self._pods.change_all([
-            partial(_edit_of, ctx, binding, scheduled, missing) for binding in bindings
+            partial(_edit_of, ctx, binding, scheduled, missing, may) for binding in bindings
         ])  # fmt: skip
 
     async def _has_node(self, name: str) -> bool:
@@ -62,10 +63,18 @@ class Binder:
 
 
 def _edit_of(
-    ctx: Context, binding: pod_pb2.Binding, scheduled: pod_pb2.PodCondition, missing: dict[str, ApiError]
+    ctx: Context,
+    binding: pod_pb2.Binding,
+    scheduled: pod_pb2.PodCondition,
+    missing: dict[str, ApiError],
+    may: Callable[[str, str], None],
 ) -> Edit[pod_pb2.Pod]:
-    """Return how a Pod gets its node. Raises Invalid, BadRequest, and what `missing` says of the node."""
+    """Return how a Pod gets its node.
+
+    Raises Forbidden, Invalid, BadRequest, and what `missing` says of the node.
+    """
     meta, target = binding.metadata, binding.target
+    may(meta.namespace, meta.name)
     node, annotations = target.name, meta.annotations
     errors = []
     if target.kind not in _NODE_KINDS:

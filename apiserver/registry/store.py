@@ -34,6 +34,10 @@ Checks = Sequence[Callable[[Any, Any], None]]
 _CREATES = 5
 
 
+def _may() -> None:
+    """Allow it."""
+
+
 class Deletion(NamedTuple):
     """An object that is to be deleted."""
 
@@ -48,11 +52,14 @@ class Store(Changer[M]):
 
     # -- change
 
-    async def update(self, ctx: Context, sent: M, *, subresource: str = "") -> Stored:
+    async def update(
+        self, ctx: Context, sent: M, *, subresource: str = "", may_create: Callable[[], object] = _may
+    ) -> Stored:
         """Replace an object but for its status, or the part of it that a sub-resource (not `status`) is about.
 
-        Sent with a resourceVersion it replaces that version only. Raises NotFound, Conflict, Invalid,
-        BadRequest, TooLarge.
+        Sent with a resourceVersion it replaces that version only. `may_create` is asked before an update
+        creates, and may raise Forbidden (apiserver `endpoints/handlers/update.go`). Raises NotFound, Conflict,
+        Invalid, BadRequest, TooLarge.
         """
         meta = self._named(sent)
         version = parse_object_version(self.kind, meta)
@@ -67,11 +74,12 @@ class Store(Changer[M]):
             return self._prepare_update(ctx, new, old, checks)
 
         edit = Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, self._needs_version)
-        may_create = self.strategy.allow_create_on_update and part is None
-        for _ in range(_CREATES if may_create else 0):
+        creates = self.strategy.allow_create_on_update and part is None
+        for _ in range(_CREATES if creates else 0):
             with contextlib.suppress(NotFound):
                 return await charged(lambda: self.change(edit))
             with contextlib.suppress(AlreadyExists):
+                may_create()
                 return await self._create_by_update(ctx, sent)
         return await charged(lambda: self.change(edit))
 

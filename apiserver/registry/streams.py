@@ -34,6 +34,8 @@ _ADDRESS_TYPES = ("InternalIP", "Hostname", "ExternalIP")
 
 
 R = TypeVar("R", bound=Message)
+#: raises Forbidden unless the caller may, by namespace and name
+May = Callable[[str, str], object]
 
 
 @dataclass(slots=True)
@@ -112,10 +114,11 @@ class PodStreams:
                 async for data in answers:
                     yield pod_stream_pb2.PodLogResponse.FromString(data)
 
-    async def exec(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    async def exec(self, requests: AsyncIterator[bytes], may: May) -> AsyncGenerator[bytes, None]:
         """Run a command in a container: pass on what comes, both ways. The first request says where."""
         first = await _first(pod_stream_pb2.PodExecRequest, requests)
         start = first.start
+        may(start.namespace, start.name)
         if not start.options.command:
             raise BadRequest("you must specify at least 1 command for the container")
         place = await self._place(
@@ -127,10 +130,11 @@ class PodStreams:
             async for data in answers:
                 yield data
 
-    async def attach(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    async def attach(self, requests: AsyncIterator[bytes], may: May) -> AsyncGenerator[bytes, None]:
         """Join the streams of a container's own process, as `exec` does."""
         first = await _first(pod_stream_pb2.PodAttachRequest, requests)
         start = first.start
+        may(start.namespace, start.name)
         options = start.options
         if not options.stdin and not options.stdout and not options.stderr:
             raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
@@ -142,10 +146,11 @@ class PodStreams:
             async for data in answers:
                 yield data
 
-    async def port_forward(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    async def port_forward(self, requests: AsyncIterator[bytes], may: May) -> AsyncGenerator[bytes, None]:
         """Carry one connection to a port of a Pod, as `exec` does. Raises BadRequest, too."""
         first = await _first(pod_stream_pb2.PodPortForwardRequest, requests)
         start = first.start
+        may(start.namespace, start.name)
         if not 1 <= start.port <= _MAX_PORT:
             raise BadRequest(
                 f"{start.port} is not a valid port: must be between 1 and {_MAX_PORT}, inclusive"

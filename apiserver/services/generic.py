@@ -9,6 +9,7 @@ from contextlib import aclosing
 from functools import lru_cache, partial
 from typing import Any, Final
 
+from apiserver.authorization.checks import Checks
 from apiserver.context import Context
 from apiserver.flowcontrol.control import check_unsent
 from apiserver.registry.changing import Edit
@@ -45,6 +46,13 @@ _ITEM: Final = b"\x12"
 #: keys that a warning names
 _NAMED: Final = 10
 
+#: methods that need a check here
+_METHODS: Final = (
+    "Get", "List", "Watch", "Create", "Update", "UpdateStatus", "Patch", "Delete", "DeleteCollection", "CreateBatch",
+    "DeleteBatch", "UpdateStatusBatch", *SUBRESOURCES,
+)  # fmt: skip
+#: raises Forbidden unless the caller may, by namespace and name
+May = Callable[[str, str], None]
 #: is told of every batch that a watch sends: how many events, how many bytes
 OnWatchBatch = Callable[[int, int], None]
 
@@ -53,10 +61,12 @@ def _uncounted(_events: int, _size: int) -> None:
     """Nobody counts."""
 
 
-def kind_handlers(store: Store[Any], on_watch_batch: OnWatchBatch = _uncounted) -> dict[str, Method]:
+def kind_handlers(
+    store: Store[Any], checks: Checks, on_watch_batch: OnWatchBatch = _uncounted
+) -> dict[str, Method]:
     """Return the methods of a kind's service by full path: those of the verbs that the service has."""
     service = service_descriptor(store.kind.service)
-    verbs = _Verbs(store, on_watch_batch)
+    verbs = _Verbs(store, checks, on_watch_batch)
     unary: dict[str, Callable[[bytes, RequestContext], Awaitable[bytes]]] = {
         "Get": verbs.get,
         "List": verbs.list,
@@ -70,7 +80,7 @@ def kind_handlers(store: Store[Any], on_watch_batch: OnWatchBatch = _uncounted) 
         "DeleteBatch": verbs.delete_batch,
         "UpdateStatusBatch": verbs.update_status_batch,
     }
-    unary |= {name: partial(verbs.update_part, subresource) for name, subresource in SUBRESOURCES.items()}
+    unary |= {name: partial(verbs.update_part, name) for name in SUBRESOURCES}
     methods = {name: Method(UNARY, fn) for name, fn in unary.items()}
     methods["Watch"] = Method(STREAM, verbs.watch)
     return {
@@ -79,18 +89,22 @@ def kind_handlers(store: Store[Any], on_watch_batch: OnWatchBatch = _uncounted) 
 
 
 class _Verbs:
-    def __init__(self, store: Store[Any], on_watch_batch: OnWatchBatch) -> None:
+    def __init__(self, store: Store[Any], checks: Checks, on_watch_batch: OnWatchBatch) -> None:
         self._store, self._kind = store, store.kind
+        #: by method: whether the caller may
+        self._may = {name: checks.of(store.kind.method(name)) for name in _METHODS}
         self._on_watch_batch = on_watch_batch
 
     async def get(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.GetRequest, data)
+        self._may["Get"](rpc, request.namespace, request.name, subresource=request.subresource)
         if request.subresource:
             check_has_get(self._kind, self._store.strategy, request.subresource)
         return answer(await self._store.get(request.namespace, request.name, request.resource_version))
 
     async def list(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.ListRequest, data)
+        self._may["List"].selection(rpc, request.namespace, request.field_selector)
         result = await self._store.list(
             ListOptions(
                 namespace=request.namespace,
@@ -114,6 +128,7 @@ class _Verbs:
 
     async def watch(self, data: bytes, rpc: RequestContext) -> AsyncIterator[bytes]:
         request = decode(request_pb2.WatchRequest, data)
+        self._may["Watch"].selection(rpc, request.namespace, request.field_selector)
         options = WatchOptions(
             namespace=request.namespace,
             label_selector=request.label_selector,
@@ -133,25 +148,35 @@ class _Verbs:
                 yield batch.response
 
     async def create(self, data: bytes, rpc: RequestContext) -> bytes:
-        return answer(await self._create(decode(raw_pb2.RawCreateRequest, data), rpc))
+        request = decode(raw_pb2.RawCreateRequest, data)
+        ctx = context_of(rpc, "create", request.options)
+        obj = object_of(self._kind, request.object)
+        self._may["Create"](rpc, obj.metadata.namespace)
+        return answer(await self._store.create(ctx, obj))
 
     async def update(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(raw_pb2.RawUpdateRequest, data)
         ctx = context_of(rpc, "update", request.options)
-        return answer(await self._store.update(ctx, object_of(self._kind, request.object)))
+        sent = object_of(self._kind, request.object)
+        self._may["Update"](rpc, sent.metadata.namespace, sent.metadata.name)
+        may_create = partial(self._may["Create"], rpc, sent.metadata.namespace)
+        return answer(await self._store.update(ctx, sent, may_create=may_create))
 
-    async def update_part(self, subresource: str, data: bytes, rpc: RequestContext) -> bytes:
+    async def update_part(self, method: str, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(raw_pb2.RawUpdateRequest, data)
         ctx = context_of(rpc, "update", request.options)
         sent = object_of(self._kind, request.object)
-        return answer(await self._store.update(ctx, sent, subresource=subresource))
+        self._may[method](rpc, sent.metadata.namespace, sent.metadata.name)
+        return answer(await self._store.update(ctx, sent, subresource=SUBRESOURCES[method]))
 
     async def update_status(self, data: bytes, rpc: RequestContext) -> bytes:
-        edit = self._status_edit(decode(raw_pb2.RawUpdateRequest, data), rpc)
+        request = decode(raw_pb2.RawUpdateRequest, data)
+        edit = self._status_edit(request, rpc, self._may["UpdateStatus"].batch(rpc))
         return answer(await self._store.change(edit))
 
     async def patch(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.PatchRequest, data)
+        self._may["Patch"](rpc, request.namespace, request.name, subresource=request.subresource)
         ctx = context_of(rpc, "patch", request.options)
         stored = await self._store.patch(
             ctx,
@@ -165,11 +190,13 @@ class _Verbs:
 
     async def delete(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.DeleteRequest, data)
+        self._may["Delete"](rpc, request.namespace, request.name)
         ctx = context_of(rpc, "delete", dry_run=request.dry_run)
         return answer(await self._store.delete(ctx, request.namespace, request.name, delete_options(request)))
 
     async def delete_collection(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.DeleteCollectionRequest, data)
+        self._may["DeleteCollection"].selection(rpc, request.namespace, request.field_selector)
         ctx = context_of(rpc, "deletecollection", dry_run=request.dry_run)
         # Never all namespaces at once: a forgotten namespace would cost the whole cluster.
         selection = ListOptions(
@@ -182,6 +209,13 @@ class _Verbs:
 
     async def create_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = _bounded(decode(raw_pb2.RawCreateBatchRequest, data).requests)
+        may = self._may["CreateBatch"].batch(rpc)
+
+        def parse(encoded: bytes) -> Any:
+            obj = object_of(self._kind, encoded)
+            may(obj.metadata.namespace, "")
+            return obj
+
         refused: dict[int, ApiError] = {}
         items: list[tuple[Context, bytes]] = []
         plain = context_of(rpc, "create", raw_pb2.RawCreateRequest().options)
@@ -193,7 +227,7 @@ class _Verbs:
                 items.append((ctx, item.object))
             except ApiError as error:
                 refused[index] = error
-        created = await self._store.create_all(items, partial(object_of, self._kind))
+        created = await self._store.create_all(items, parse)
         if not refused:
             return _answers(created)
         left = iter(created)
@@ -201,26 +235,25 @@ class _Verbs:
 
     async def delete_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = _bounded(decode(request_pb2.DeleteBatchRequest, data).requests)
-        deletions = [partial(self._deletion, item, rpc) for item in requests]
+        may = self._may["DeleteBatch"].batch(rpc)
+        deletions = [partial(self._deletion, item, rpc, may) for item in requests]
         return _answers(await self._store.delete_all(deletions))
 
     async def update_status_batch(self, data: bytes, rpc: RequestContext) -> bytes:
         requests = _bounded(decode(raw_pb2.RawUpdateBatchRequest, data).requests)
-        return _answers(
-            await self._store.change_all([partial(self._status_edit, item, rpc) for item in requests])
-        )
+        may = self._may["UpdateStatusBatch"].batch(rpc)
+        edits = [partial(self._status_edit, item, rpc, may) for item in requests]
+        return _answers(await self._store.change_all(edits))
 
-    async def _create(self, request: raw_pb2.RawCreateRequest, rpc: RequestContext) -> Stored:
-        ctx = context_of(rpc, "create", request.options)
-        return await self._store.create(ctx, object_of(self._kind, request.object))
-
-    def _deletion(self, request: request_pb2.DeleteRequest, rpc: RequestContext) -> Deletion:
+    def _deletion(self, request: request_pb2.DeleteRequest, rpc: RequestContext, may: May) -> Deletion:
+        may(request.namespace, request.name)
         ctx = context_of(rpc, "delete", dry_run=request.dry_run)
         return Deletion(ctx, request.namespace, request.name, delete_options(request))
 
-    def _status_edit(self, request: raw_pb2.RawUpdateRequest, rpc: RequestContext) -> Edit[Any]:
+    def _status_edit(self, request: raw_pb2.RawUpdateRequest, rpc: RequestContext, may: May) -> Edit[Any]:
         ctx = context_of(rpc, "update", request.options)
         sent = object_of(self._kind, request.object)
+        may(sent.metadata.namespace, sent.metadata.name)
         return self._store.status_edit(ctx, sent, tuple(request.status_mask.paths))
 
 
@@ -299,22 +332,28 @@ def _left_out(kind: Kind[Any], unreadable: Sequence[Key]) -> str:
     return f"failed to read one or more {kind.resource} from the storage: {keys}{more}"
 
 
-def scale_handlers(store: Store[Any]) -> dict[str, Method]:
+def scale_handlers(store: Store[Any], checks: Checks) -> dict[str, Method]:
     """Return the methods by full path."""
+    paths = [store.kind.method(name) for name in ("GetScale", "UpdateScale", "PatchScale")]
+    may_get, may_update, may_patch = (checks.of(path) for path in paths)
 
     async def get(request: request_pb2.GetRequest, rpc: RequestContext) -> scale_pb2.Scale:
+        may_get(rpc, request.namespace, request.name)
         return await get_scale(store, request.namespace, request.name, request.resource_version)
 
     async def update(request: scale_request_pb2.UpdateScaleRequest, rpc: RequestContext) -> scale_pb2.Scale:
         ctx = context_of(rpc, "update", request.options)
+        may_update(rpc, request.object.metadata.namespace, request.object.metadata.name)
         return scale_of(store.decode(await update_scale(ctx, store, request.object)))
 
     async def patch(request: request_pb2.PatchRequest, rpc: RequestContext) -> scale_pb2.Scale:
         ctx = context_of(rpc, "patch", request.options)
+        may_patch(rpc, request.namespace, request.name)
         return scale_of(store.decode(await patch_scale(ctx, store, request)))
 
-    return {
-        store.kind.method("GetScale"): typed(get, request_pb2.GetRequest),
-        store.kind.method("UpdateScale"): typed(update, scale_request_pb2.UpdateScaleRequest),
-        store.kind.method("PatchScale"): typed(patch, request_pb2.PatchRequest),
-    }
+    methods = (
+        typed(get, request_pb2.GetRequest),
+        typed(update, scale_request_pb2.UpdateScaleRequest),
+        typed(patch, request_pb2.PatchRequest),
+    )
+    return dict(zip(paths, methods, strict=True))

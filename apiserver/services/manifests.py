@@ -4,15 +4,16 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from apiserver.authorization.checks import Checks
 from apiserver.context import Context, check_field_validation, once
-from apiserver.registry.apply import Applier
+from apiserver.registry.apply import Applier, May
 from apiserver.registry.options import ListOptions
 from apiserver.registry.store import Store
 from apiserver.registry.table import Stores
 from apiserver.services.requests import context_of
 from vaina.api.core.v1 import manifest_service_pb2 as pb
 from vaina.errors import ApiError, BadRequest, NotFound, TooLarge
-from vaina.kinds import KINDS_BY_NAME
+from vaina.kinds import KINDS, KINDS_BY_NAME, Kind
 from vaina.objects.manifest import (
     Decoded,
     encode_json,
@@ -36,9 +37,9 @@ _MAX_TEXT = 15 * 1024 * 1024
 _QUICK_BYTES = 64 * 1024
 
 
-def manifest_handlers(stores: Stores, applier: Applier) -> dict[str, Method]:
+def manifest_handlers(stores: Stores, applier: Applier, checks: Checks) -> dict[str, Method]:
     """Return the methods by full path."""
-    service = _Service(stores, applier)
+    service = _Service(stores, applier, checks)
     return {
         f"/{SERVICE}/Apply": typed(service.apply, pb.ApplyRequest),
         f"/{SERVICE}/Get": typed(service.get, pb.GetManifestRequest),
@@ -46,8 +47,13 @@ def manifest_handlers(stores: Stores, applier: Applier) -> dict[str, Method]:
 
 
 class _Service:
-    def __init__(self, stores: Stores, applier: Applier) -> None:
+    def __init__(self, stores: Stores, applier: Applier, checks: Checks) -> None:
         self._stores, self._applier = stores, applier
+        self._may = {
+            (kind.kind, verb): checks.of_kind(kind, verb)
+            for kind in KINDS
+            for verb in ("get", "list", "create", "patch")
+        }
 
     async def apply(self, request: pb.ApplyRequest, rpc: RequestContext) -> pb.ApplyResponse:
         check_field_validation(request.field_validation, "PatchOptions")
@@ -60,9 +66,13 @@ class _Service:
             raise BadRequest("no objects passed to apply")
         ctx = context_of(rpc, "apply", request)
         response = pb.ApplyResponse()
+
+        def may(kind: Kind[Any], verb: str, namespace: str, name: str) -> None:
+            self._may[kind.kind, verb](rpc, namespace, name)
+
         for document in documents:
             # One after the other: a namespace may stand before what is in it.
-            result = await _apply_one(self._applier, ctx, request, document)
+            result = await _apply_one(self._applier, ctx, request, document, may)
             if isinstance(result, ApiError):
                 if len(documents) == 1:
                     raise result
@@ -78,6 +88,8 @@ class _Service:
             raise BadRequest(
                 f'output: Unsupported value: {go_quote(request.output)}: supported values: "json", "yaml"'
             )
+        verb = "get" if request.name else "list"
+        self._may[kind.kind, verb](rpc, request.namespace, request.name)
         store, as_yaml = self._stores[kind.kind], request.output == "yaml"
         if request.name:
             obj = store.decode(await store.get(request.namespace, request.name))
@@ -120,7 +132,7 @@ def _list_too_large(plural: str) -> TooLarge:
 
 
 async def _apply_one(
-    applier: Applier, ctx: Context, request: pb.ApplyRequest, document: Decoded | ApiError
+    applier: Applier, ctx: Context, request: pb.ApplyRequest, document: Decoded | ApiError, may: May
 ) -> pb.ApplyResult | ApiError:
     if isinstance(document, ApiError):
         return document
@@ -128,7 +140,7 @@ async def _apply_one(
     if request.field_validation != "Ignore":
         warnings.extend(document.warnings)
     try:
-        applied = await applier.apply(_with_warnings(ctx, warnings), document, request.namespace)
+        applied = await applier.apply(_with_warnings(ctx, warnings), document, request.namespace, may)
     except ApiError as error:
         return error
     kind = document.kind

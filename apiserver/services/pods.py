@@ -5,7 +5,9 @@ These are binding, eviction, the streams of a running Pod, and the report of ste
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
+from apiserver.authorization.checks import Check, Checks
 from apiserver.context import Context
 from apiserver.registry.binding import Binder
 from apiserver.registry.deletion import DeleteOptions
@@ -19,7 +21,7 @@ from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.trace.v1 import trace_service_pb2
 from vaina.clock import Clock
-from vaina.errors import ApiError, BadRequest, TooLarge
+from vaina.errors import ApiError, BadRequest, Forbidden, TooLarge
 from vaina.kinds import POD, POD_TRACE
 from vaina.serving.handlers import BIDI, UNARY, Method, RequestContext, decode, typed, typed_stream
 
@@ -38,10 +40,13 @@ def _answer(status: meta_pb2.Status) -> bytes:
 _BOUND = _answer(_SUCCESS)
 
 
-def _evict_with(evictor: Evictor) -> Callable[[EvictRequest, RequestContext], Awaitable[meta_pb2.Status]]:
+def _evict_with(
+    evictor: Evictor, may: Check
+) -> Callable[[EvictRequest, RequestContext], Awaitable[meta_pb2.Status]]:
     async def evict(request: EvictRequest, rpc: RequestContext) -> meta_pb2.Status:
         eviction = request.eviction
         given, meta = eviction.delete_options, eviction.metadata
+        may(rpc, meta.namespace, meta.name)
         ctx = context_of(rpc, "create", request.options)
         if given.dry_run:
             tried = context_of(rpc, "create", dry_run=given.dry_run)
@@ -73,12 +78,12 @@ def _by(rpc: RequestContext) -> str:
 class _Bindings:
     """Pods that are given their nodes, with it in their traces who did that."""
 
-    def __init__(self, binder: Binder, traces: TraceWriter, clock: Clock) -> None:
-        self._binder, self._traces, self._clock = binder, traces, clock
+    def __init__(self, binder: Binder, traces: TraceWriter, clock: Clock, may: Check) -> None:
+        self._binder, self._traces, self._clock, self._may = binder, traces, clock, may
 
     async def bind(self, request: pod_service_pb2.BindPodRequest, rpc: RequestContext) -> meta_pb2.Status:
         started, ctx = self._clock.now(), context_of(rpc, "create", request.options)
-        [bound] = await self._binder.bind_all(ctx, [request.binding])
+        [bound] = await self._binder.bind_all(ctx, [request.binding], self._may.batch(rpc))
         if isinstance(bound, ApiError):
             raise bound
         self._tell([bound], rpc, ctx, started)
@@ -89,7 +94,7 @@ class _Bindings:
         if len(request.bindings) > MAX_BATCH:
             raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
         started, ctx = self._clock.now(), context_of(rpc, "create", request.options)
-        results = await self._binder.bind_all(ctx, request.bindings)
+        results = await self._binder.bind_all(ctx, request.bindings, self._may.batch(rpc))
         self._tell(results, rpc, ctx, started)
         # Encoded messages one after the other are one message.
         return b"".join([
@@ -109,29 +114,32 @@ class _Bindings:
 
 
 def pod_handlers(
-    binder: Binder, evictor: Evictor, streams: PodStreams, traces: TraceWriter, clock: Clock
+    binder: Binder, evictor: Evictor, streams: PodStreams, traces: TraceWriter, clock: Clock, checks: Checks
 ) -> dict[str, Method]:
     """Return the methods by full path."""
-    bindings = _Bindings(binder, traces, clock)
+    names = ("Bind", "Evict", "Logs", "Exec", "Attach", "PortForward")
+    may = {name: checks.of(POD.method(name)) for name in names}
+    bindings = _Bindings(binder, traces, clock, may["Bind"])
 
     def logs(
         request: pod_stream_pb2.PodLogRequest, rpc: RequestContext
     ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
+        may["Logs"](rpc, request.namespace, request.name)
         return streams.logs(request)
 
     def run(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
-        return streams.exec(requests)
+        return streams.exec(requests, partial(may["Exec"], rpc))
 
     def attach(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
-        return streams.attach(requests)
+        return streams.attach(requests, partial(may["Attach"], rpc))
 
     def port_forward(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
-        return streams.port_forward(requests)
+        return streams.port_forward(requests, partial(may["PortForward"], rpc))
 
     return {
         POD.method("Bind"): typed(bindings.bind, pod_service_pb2.BindPodRequest),
         POD.method("BindBatch"): Method(UNARY, bindings.bind_batch),
-        POD.method("Evict"): typed(_evict_with(evictor), EvictRequest),
+        POD.method("Evict"): typed(_evict_with(evictor, may["Evict"]), EvictRequest),
         POD.method("Logs"): typed_stream(logs, pod_stream_pb2.PodLogRequest),
         POD.method("Exec"): Method(BIDI, run),
         POD.method("Attach"): Method(BIDI, attach),
@@ -143,13 +151,24 @@ def pod_handlers(
 MAX_REPORTS = 1000
 
 
-def trace_handlers(traces: Traces) -> dict[str, Method]:
+def trace_handlers(traces: Traces, checks: Checks) -> dict[str, Method]:
     """Return the methods by full path."""
+    check = checks.of(POD_TRACE.method("Report"))
 
     async def report(
         request: trace_service_pb2.ReportRequest, rpc: RequestContext
     ) -> trace_service_pb2.ReportResponse:
-        recorded = await traces.record(list(request.reports[:MAX_REPORTS]))
+        may, allowed, refused = check.batch(rpc), list[trace_service_pb2.StepReport](), None
+        for one in request.reports[:MAX_REPORTS]:
+            try:
+                may(one.namespace, one.pod_uid)
+                allowed.append(one)
+            except Forbidden as error:
+                refused = error
+        # A node may still tell of a Pod that is no longer its own: that must not cost its other reports.
+        if refused is not None and not allowed:
+            raise refused
+        recorded = await traces.record(allowed)
         return trace_service_pb2.ReportResponse(recorded=recorded)
 
     return {POD_TRACE.method("Report"): typed(report, trace_service_pb2.ReportRequest)}

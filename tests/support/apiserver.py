@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from apiserver.admission.pod_security.levels import PRIVILEGED, Policy
+from apiserver.authorization.authorizer import Authorizer
 from apiserver.build import App, build
 from apiserver.fast_paths import FAST_PATHS
 from apiserver.registry.world import SelectingStorage
@@ -74,12 +75,14 @@ def make_apiserver(
     fast_paths: Collection[str] = ON,
     pod_security: Policy = PRIVILEGED,
     exempt: Collection[str] = (),
+    authorizer: Authorizer | None = None,
 ) -> Harness:
     """Make an apiserver; uids are uid-1, uid-2, ... and generated names follow the seed."""
     clock = clock or FakeClock()
     storage = MemoryStorage(clock)
     return _harness(
-        storage, Direct(storage), clock, seed, connect_kubelet, ephemeral_containers, fast_paths, pod_security, exempt
+        storage, Direct(storage), clock, seed, connect_kubelet, ephemeral_containers, fast_paths, pod_security, exempt,
+        authorizer,
     )  # fmt: skip
 
 
@@ -107,12 +110,13 @@ def _harness(
     fast_paths: Collection[str] = ON,
     pod_security: Policy = PRIVILEGED,
     exempt: Collection[str] = (),
+    authorizer: Authorizer | None = None,
 ) -> Harness:
     numbers, warnings = count(1), list[str]()
     app = build(
         selecting, clock, rng=random.Random(seed), new_uid=lambda: f"uid-{next(numbers)}",
         connect_kubelet=connect_kubelet, ephemeral_containers=ephemeral_containers, fast_paths=fast_paths,
-        pod_security=pod_security, pod_security_exempt=exempt,
+        pod_security=pod_security, pod_security_exempt=exempt, authorizer=authorizer,
     )  # fmt: skip
     client = Clientset(InProcessTransport(app.handlers, on_warning=warnings.append))
     return Harness(app, storage, clock, client, warnings)

@@ -49,6 +49,8 @@ class RequestContext:
     #: monotonic seconds; None: no deadline
     deadline: float | None = None
     user: User = ANONYMOUS
+    #: what authorization was asked, and what it answered, in the order of the questions; for the audit log
+    authorized: list[tuple[Any, Any]] = field(default_factory=list)
     #: W3C trace id of the caller's traceparent, where there is one
     trace_id: str = ""
     #: warnings for the caller; they travel in trailing metadata
