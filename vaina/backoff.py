@@ -15,9 +15,8 @@ class Backoff:
     jitter: float = 0.0
 
     def delay(self, attempt: int, rng: random.Random | None = None) -> float:
-        """Return the seconds to wait before the attempt after `attempt` failures (0: the base).
-
-        The cap holds before jitter. Without a generator there is no jitter.
+        """Return the seconds to wait after so many failures (0: the base); without a generator there is no
+        jitter.
         """
         # 2 ** 64 is beyond any cap; a larger exponent would overflow a float.
         grown = self.base_seconds * self.factor ** min(attempt, 64)

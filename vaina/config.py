@@ -1,11 +1,11 @@
-"""Configuration of a service: defaults, then a YAML file, then the environment, then flags, into one frozen
+"""Configuration of a service: defaults, a YAML file, the environment and flags, in that order, in a frozen
 Struct.
 
     class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         listen: str = "127.0.0.1:6443"      # VAINA_LISTEN, --listen, `listen:` in the file
 
-Read once by `__main__`, which hands in the environment and the arguments. An unknown key of the file and an
-unknown flag are errors. Of the environment only the fields' own names are read: services share one, and each
+Read once by `__main__`, which hands in the environment and the arguments. Unknown keys of the file and
+unknown flags are errors. Of the environment only the fields' own names are read: services share one, and each
 takes what it knows. `--help` lists the flags with the `#:` comments above their fields.
 """
 
@@ -43,17 +43,13 @@ def load(
     environ: Mapping[str, str] | None = None,
     defaults: Mapping[str, Any] | None = None,
 ) -> S:
-    """Return the configuration of a service.
+    """Return the configuration of a service: a frozen Struct whose fields all have defaults, or are given.
 
-    Args:
-        struct: a frozen msgspec Struct whose fields all have defaults, or are given.
-        argv: flags as `--field-name value` or `--field-name=value`; `--config FILE` names a YAML file.
-        environ: the environment; a field `listen` is VAINA_LISTEN.
-        defaults: values that a service has from elsewhere; whatever is said above goes before them.
+    Flags are `--field-name value` or `--field-name=value`; `--config FILE` names a YAML file. Whatever is
+    said in any of these ways goes before `defaults`.
 
-    Raises:
-        ConfigError: an unknown key, or a value of the wrong type.
-        HelpRequested: `--help` is among the flags.
+    Raises ConfigError: an unknown key, or a value of the wrong type; HelpRequested: `--help` is among the
+    flags.
     """
     fields = {field.name: field for field in msgspec.structs.fields(struct)}
     flags = _flags(argv, struct)
@@ -160,18 +156,13 @@ def _value(text: str, kind: Any) -> Any:
 
 
 def choose(given: Collection[str], known: Mapping[str, str]) -> frozenset[str]:
-    """Return the names of the accelerators that are on, of `fast_paths`: `all`, `none`, or some names.
+    """Return the names of the accelerators that are on, of `fast_paths`: `all`, `none`, or some of `known`.
 
-    An accelerator does what the plain path does, faster. It stands behind the same Protocol and is switched on
-    in the service's `build.py`, nowhere else. Each service says in its `fast_paths.py` which it has;
-    docs/fast-paths.md says what each gives.
+    An accelerator does what the plain path does, faster. It stands behind the same Protocol and is switched
+    on in the service's `build.py`, nowhere else. Each service says in its `fast_paths.py` which it has and
+    what each does; docs/fast-paths.md says what each gives.
 
-    Args:
-        given: what the configuration says: `all`, `none`, or names.
-        known: the service's accelerators: the name, and what it does.
-
-    Raises:
-        ConfigError: a name that the service does not have, or `all` or `none` beside others.
+    Raises ConfigError: a name that the service does not have, or `all` or `none` beside others.
     """
     names = frozenset(given)
     if names == {ALL}:

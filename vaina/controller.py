@@ -1,6 +1,5 @@
-"""Controller: informers -> key -> queue -> sync(key).
-
-The only loop; every controller is this with its own `sync`.
+"""Controller: informers -> key -> queue -> sync(key). The only loop; every controller is this with its own
+`sync`.
 
 Level-triggered: an event says "look again", never what to do. A sync that fails is tried again with back-off,
 in this one place. Follows the shape that client-go's workers and controller-runtime's `Reconcile(request)`
@@ -58,21 +57,15 @@ class Tools:
 
 
 class Controller(ABC):
-    """One controller. Subclasses say `name`, what they `watch`, and define `sync`.
-
-    Owned by the task of `run`.
+    """One controller, owned by the task of `run`. Subclasses say `name`, what they `watch`, and define
+    `sync`.
     """
 
     #: as it is called in configuration, metrics and logs
     name = ""
 
     def __init__(self, tools: Tools, informers: Sequence[Informer[Any]] = ()) -> None:
-        """Make a controller.
-
-        Args:
-            tools: clock, metrics, how many workers.
-            informers: caches to wait for, besides those given to `watch`.
-        """
+        """Make a controller, which waits for these informers besides those given to `watch`."""
         self.clock = tools.clock
         self.queue = RateLimitingQueue(self.name, tools.clock, metrics=tools.metrics)
         self.informers = [*informers]
@@ -81,9 +74,8 @@ class Controller(ABC):
 
     @abstractmethod
     async def sync(self, key: str) -> float | None:
-        """Make the world of one key what it should be.
-
-        Returns seconds after which to look again, None for "on a change".
+        """Make the world of one key what it should be; return after how many seconds to look again, if at
+        all.
 
         Raises ApiError for what should be tried again with back-off.
         """
@@ -91,12 +83,11 @@ class Controller(ABC):
     def watch(
         self, informer: Informer[M], key_of: Callable[[M], str | Iterable[str] | None] = object_key
     ) -> Lister[M]:
-        """Look again at the keys that a changed object concerns; returns the lister of its cache.
+        """Look again at the keys that a changed object concerns: one, several or none; return its cache's
+        lister.
 
-        Args:
-            informer: of the objects.
-            key_of: returns the key that an object concerns, several, or None. It is asked of both states of an
-                update, so that a key that the object no longer concerns is looked at as well.
+        `key_of` is asked of both states of an update, so that keys that it no longer concerns are looked at
+        as well.
         """
 
         def look(*states: M) -> None:
@@ -117,7 +108,6 @@ class Controller(ABC):
 
     @property
     def synced(self) -> bool:
-        """Whether its caches have been filled."""
         return all(informer.synced for informer in self.informers)
 
     async def run(self) -> None:

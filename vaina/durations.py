@@ -1,7 +1,4 @@
-"""Durations as Go writes and reads them: in events, messages and configuration that people and tools know.
-
-PURE.
-"""
+"""PURE: durations as Go writes and reads them, in events, messages and configuration."""
 
 import re
 from collections.abc import Mapping
@@ -48,15 +45,9 @@ class DurationError(ValueError):
 
 
 def parse_duration(text: str) -> int:
-    """Read a duration: 1m30s, 250ms, -1.5h, 0.
+    """Read a duration in nanoseconds, of 64 bits: 1m30s, 250ms, -1.5h, 0.
 
-    Follows Go's `time/format.go` (ParseDuration) in all it takes and refuses.
-
-    Returns:
-        Nanoseconds, of 64 bits.
-
-    Raises:
-        DurationError: it is none, or too long.
+    Follows Go's `time/format.go` (ParseDuration) in all it takes and refuses. Raises DurationError.
     """
     wrong = DurationError(f"time: invalid duration {_quote(text)}")
     rest = text[1:] if text[:1] in ("-", "+") else text
@@ -94,7 +85,7 @@ def _part(digits: str, fraction: str, unit: str, text: str) -> int:
 
 
 def _part_of(unit: int, digits: str) -> int:
-    """Return the nanoseconds of a decimal fraction of a unit, of as many digits as 63 bits can hold
+    """Return the nanoseconds of a fraction of a unit, of as many digits as 63 bits can hold
     (leadingFraction).
     """
     number, scale = 0, 1.0

@@ -59,17 +59,10 @@ class ApiError(Exception):
         retry_seconds: float = 0.0,
         continue_token: str = "",
     ) -> None:
-        """Make an error.
+        """Make an error; `kind` is a resource (plural) or kind, `causes` are the violations of Invalid.
 
-        Args:
-            message: the whole of what went wrong, in words.
-            group: API group of the object concerned.
-            kind: its resource (plural) or kind.
-            name: its name.
-            uid: its uid.
-            causes: violations, for Invalid.
-            retry_seconds: how long a client should wait; 0 when there is no advice.
-            continue_token: where a list that expired can go on, at another version (Expired alone).
+        `retry_seconds` says how long a client should wait (0: nothing), and `continue_token` where a list
+        that expired can go on, at another version.
         """
         super().__init__(message)
         self.message = message
@@ -186,10 +179,7 @@ class InternalError(ApiError):
 
 
 class StorageFull(InternalError):
-    """etcd is out of space: nothing can be written until it was compacted, defragmented and disarmed.
-
-    Deletions still work.
-    """
+    """etcd is full: only deletions work until it was compacted, defragmented and disarmed."""
 
 
 #: every kind of error by its reason
@@ -220,8 +210,5 @@ VERSION_TOO_LARGE = "ResourceVersionTooLarge"
 
 
 def is_version_too_large(error: Exception) -> bool:
-    """Tell whether a server refused because it does not have the asked version yet.
-
-    It lags, or its storage went back in time.
-    """
+    """Say whether a server lacks the version that was asked for: it lags, or its storage went back in time."""
     return isinstance(error, Timeout) and any(cause.type == VERSION_TOO_LARGE for cause in error.causes)

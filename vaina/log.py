@@ -19,16 +19,9 @@ FORMATS = ("json", "console")
 def configure(
     component: str, level: str = "info", format: str = "json", *, stream: TextIO | None = None
 ) -> None:
-    """Set up the logging of a process.
+    """Set up the logging of a process, whose name stands in every line, to standard error or another stream.
 
-    Args:
-        component: stands in every line: apiserver, scheduler, kubelet, controller.
-        level: debug, info, warning or error.
-        format: json or console.
-        stream: where lines go; standard error by default.
-
-    Raises:
-        ValueError: the level or the format is none of these.
+    Raises ValueError: the level or the format is none of those above.
     """
     if level not in LEVELS:
         raise ValueError(f'log level "{level}" is none of {", ".join(LEVELS)}')

@@ -1,6 +1,4 @@
-"""The seven steps of a Pod's creation, named once.
-
-Every log line, event, metric label and trace of a step uses these.
+"""The seven steps of a Pod's creation, named once for log lines, events, metrics and traces.
 
 They are section A of docs/requirements.md; ARCHITECTURE.md says where each lives.
 """

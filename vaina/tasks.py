@@ -6,9 +6,8 @@ from typing import Any
 
 
 async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Return when the first of several waits ends; the others are cancelled and awaited.
-
-    Errors come out as of a TaskGroup.
+    """Return when the first of several waits ends, with its error if any; the others are cancelled and
+    awaited.
     """
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(wait) for wait in waits]

@@ -1,8 +1,7 @@
 """Work queues with client-go's semantics: a key once, never two workers on one key, back-off per key.
 
-Bounded by nature: a key is in it once, so it never holds more keys than there are objects. Of several delays
-for one key the earliest counts, as in client-go; what that replaces is cleared away when it is more than what
-waits.
+Bounded by nature: a queue never holds more keys than there are objects. Of several delays for one key the
+earliest counts, as in client-go; what that replaces is cleared away when it is more than what waits.
 """
 
 import asyncio
@@ -103,7 +102,6 @@ class RateLimitingQueue:
             metrics.longest_running.labels(name).set_function(self.longest_running_seconds)
 
     def add(self, key: str) -> None:
-        """Add a key now."""
         if self._shut_down or not self._queue.add(key):
             return
         self._added_at.setdefault(key, self._clock.monotonic())
@@ -130,11 +128,9 @@ class RateLimitingQueue:
         self._wake_timer.set()
 
     def add_rate_limited(self, key: str, *, at_least: float = 0.0) -> float:
-        """Add a key after the back-off that its failures call for; returns the delay in seconds.
+        """Add a key after the back-off that its failures call for; return the delay in seconds.
 
-        Args:
-            key: what failed.
-            at_least: seconds that the server asked for (`ApiError.retry_seconds`).
+        `at_least` is what the server asked for (`ApiError.retry_seconds`).
         """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
@@ -153,10 +149,7 @@ class RateLimitingQueue:
         return self._failures.get(key, 0)
 
     async def get(self) -> str:
-        """Wait for the next key; call `done` with it when its work has ended.
-
-        Raises ShutDown: the queue has ended.
-        """
+        """Wait for the next key; call `done` with it when its work has ended. Raises ShutDown."""
         while True:
             if self._shut_down:
                 raise ShutDown
@@ -211,9 +204,7 @@ class RateLimitingQueue:
 
     @property
     def entries(self) -> int:
-        """How many entries are held for keys that wait for their time, those that an earlier one has replaced
-        included.
-        """
+        """How many entries are held for waiting keys, those that an earlier one has replaced included."""
         return len(self._delayed)
 
     def longest_running_seconds(self) -> float:
@@ -229,7 +220,6 @@ class RateLimitingQueue:
         return (now - started for started in self._started_at.values())
 
     async def _sleep_or_wake(self, seconds: float) -> None:
-        """Wait until the time is up, or a key with an earlier one has come."""
         await first_of(self._clock.sleep(seconds), self._wake_timer.wait())
 
     def _on_start(self, key: str) -> None:

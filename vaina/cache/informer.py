@@ -60,10 +60,7 @@ class MutationDetector:
 
 
 class Informer(Generic[M]):
-    """One list of objects, kept up to date by `run`.
-
-    Handlers and indexers may be added before and after it starts.
-    """
+    """One list of objects, kept up to date by `run`. Handlers and indexers may be added at any time."""
 
     def __init__(  # noqa: PLR0913 - selection and tools, all by keyword
         self,
@@ -77,17 +74,9 @@ class Informer(Generic[M]):
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """Make an informer.
+        """Make an informer of the objects that are selected (empty: of all).
 
-        Args:
-            client: of the kind.
-            clock: for back-off.
-            namespace: empty for all.
-            label_selector: which objects; empty for all.
-            field_selector: which objects; empty for all.
-            indexers: name -> function from an object to the values it is found under.
-            detector: finds who changes shared objects; for tests.
-            rng: for jitter.
+        An indexer returns the values under which its index has an object; `detector` is for tests.
         """
         self.kind = client.kind
         self._store: Store[M] = Store(indexers)
@@ -197,10 +186,7 @@ def _namespace(obj: Message) -> Iterable[str]:
 
 
 class InformerFactory:
-    """Makes informers and runs them: one a kind and selection, however many controllers of a process want it.
-
-    Ask for all of them before `run`.
-    """
+    """Makes informers and runs them: one for each kind and selection. Ask for all of them before `run`."""
 
     def __init__(
         self,
@@ -224,17 +210,14 @@ class InformerFactory:
         return self._informers[key]
 
     async def run(self) -> None:
-        """Run every informer until cancelled."""
         async with asyncio.TaskGroup() as group:
             for informer in self._informers.values():
                 group.create_task(informer.run(), name=f"informer-{informer.kind.plural}")
 
     async def wait_synced(self) -> None:
-        """Return when every informer has its first list."""
         for informer in [*self._informers.values()]:
             await informer.wait_synced()
 
     @property
     def synced(self) -> bool:
-        """Whether every informer has its first list."""
         return all(informer.synced for informer in self._informers.values())

@@ -82,14 +82,10 @@ class ListWatch(Generic[M]):
         return WatchCall(resource_version="", send_initial_events=True)
 
     def on_batch(self, events: Sequence[tuple[str, M]], resource_version: str) -> list[Replace[M] | Apply[M]]:
-        """Take in a batch; returns what the store must do, in order.
+        """Take in a batch; return what the store must do, in order.
 
-        Args:
-            events: type and object of each event.
-            resource_version: of the batch; empty when the events themselves carry the version.
-
-        Raises:
-            StaleList: the list is older than what was seen; nothing has changed.
+        `resource_version` is empty when the events themselves carry the version. Raises StaleList: the list
+        is older than what was seen; nothing has changed.
         """
         out: list[Replace[M] | Apply[M]] = []
         left = iter(events)
@@ -106,17 +102,11 @@ class ListWatch(Generic[M]):
         return out
 
     def on_expired(self) -> None:
-        """The version to resume from is no longer kept: list again.
-
-        What is known stays until the list is whole.
-        """
+        """List again: the version to resume from is not kept. What is known stays until the list is whole."""
         self.state = State.EMPTY
 
     def _on_changed(self, events: Iterable[tuple[str, Any]]) -> list[tuple[str, M | None, M]]:
-        """Return what events mean that came after the list.
-
-        Each of the cluster's Pods takes this way several times: one plain loop.
-        """
+        """Return what events after the list mean. One plain loop: each Pod takes this way several times."""
         changes: list[tuple[str, M | None, M]] = []
         seen, resumed = self.version, self._resumed
         for kind, obj in events:

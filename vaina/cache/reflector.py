@@ -108,10 +108,7 @@ class Reflector(Generic[M]):
             raise
 
     async def _compare(self) -> None:
-        """Ask for the newest version there is, by a quorum read.
-
-        Raises StaleList when it is older than what has been seen.
-        """
+        """Ask for the newest version by a quorum read. Raises StaleList: it is older than what has been seen."""
         page = await self._client.list_page(
             self._namespace, label_selector=self._label_selector, field_selector=self._field_selector, limit=1
         )

@@ -34,13 +34,7 @@ class Store(Generic[M]):
         self._indexes: dict[str, dict[str, dict[str, None]]] = {name: {} for name in self._indexers}
 
     def add_indexer(self, name: str, indexer: IndexFunc[M], *, by_key: bool = False) -> None:
-        """Add an index; objects that are there already are indexed at once.
-
-        Args:
-            name: of the index.
-            indexer: returns the values that an object is found under.
-            by_key: the values follow from the object's key: they never change.
-        """
+        """Add an index, of what is there already too. With `by_key` its values follow from the key alone."""
         if name in self._indexers:
             raise ValueError(f"index {name} exists")
         self._indexers[name] = indexer
@@ -52,7 +46,6 @@ class Store(Generic[M]):
                 index.setdefault(value, {})[key] = None
 
     def has_indexer(self, name: str) -> bool:
-        """Return whether there is an index of this name."""
         return name in self._indexers
 
     def by_index(self, name: str, value: str) -> list[M]:
@@ -65,10 +58,7 @@ class Store(Generic[M]):
         return [*self._indexes[name]]
 
     def replace(self, replace: Replace[M]) -> list[Change[M]]:
-        """Make the store equal to a list.
-
-        Returns what changed: deletions first, unchanged objects not at all.
-        """
+        """Make the store equal to a list; return what changed, deletions first."""
         objects = self.objects
         gone = [key for key in objects if key not in replace.items]
         changes: list[Change[M]] = [(self._remove(key), None) for key in gone]
@@ -185,11 +175,9 @@ class Lister(Generic[M]):
         return self._store.objects.get(key)
 
     def by_index(self, name: str, value: str) -> list[M]:
-        """Return the objects that an index has under a value."""
         return self._store.by_index(name, value)
 
     def index_values(self, name: str) -> list[str]:
-        """Return the values of an index under which there are objects."""
         return self._store.index_values(name)
 
     def list(self, selector: Selector | None = None, namespace: str = "") -> list[M]:

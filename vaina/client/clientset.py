@@ -91,7 +91,6 @@ class Clientset:
         await self.close()
 
     async def close(self) -> None:
-        """Close the transport."""
         await self.transport.close()
 
     def kind(self, kind: Kind[M]) -> ResourceClient[M]:

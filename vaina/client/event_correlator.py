@@ -1,6 +1,5 @@
-"""PURE: what becomes of something that is said about an object.
-
-A new Event, a count on one, part of a combined one, or nothing.
+"""PURE: whether what is said about an object is a new Event, a count on one, part of a combined one, or
+nothing.
 
 Follows client-go's EventCorrelator (tools/record/events_cache.go), numbers and order included:
 
@@ -10,7 +9,7 @@ Follows client-go's EventCorrelator (tools/record/events_cache.go), numbers and 
 3. a source may say 25 things about an object at once, and one more each five minutes; what is more is
    counted, and not sent.
 
-Called by `vaina.client.events`. Bounded: 4,096 entries each, the one not used for longest goes.
+Bounded: 4,096 entries each, the one not used for longest goes.
 """
 
 from collections import OrderedDict

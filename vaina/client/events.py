@@ -106,16 +106,10 @@ class EventRecorder:
         burst: int = BURST,
         max_waiting: int = MAX_WAITING,
     ) -> None:
-        """Make a recorder.
+        """Make a recorder; `component` on the host `instance` is the source of what is said.
 
-        Args:
-            client: of Events.
-            component: the source of what is said.
-            instance: its host.
-            clock: the time.
-            rate: Events written a second.
-            burst: that many more after a quiet time.
-            max_waiting: of what was said and is not written yet; more is dropped.
+        `rate` Events are written a second, and `burst` more after a quiet time; of what is not written yet
+        all beyond `max_waiting` is dropped.
         """
         self._client, self._clock, self.component = client, clock, component
         self._correlator = EventCorrelator()
@@ -156,16 +150,10 @@ class EventRecorder:
         action: str = "",
         related: Any = None,
     ) -> None:
-        """Say something about an object.
+        """Say something about an object: a message with metadata, or an ObjectReference.
 
-        Args:
-            obj: a message with metadata, or an ObjectReference.
-            type: Normal or Warning.
-            reason: one word in CamelCase, as upstream has it.
-            message: a sentence.
-            field_path: a part of the object: spec.containers{app}.
-            action: what was done, as upstream has it.
-            related: a second object that it is about.
+        `type` is Normal or Warning, `reason` one word, `message` a sentence, `field_path` a part of the
+        object (spec.containers{app}), `action` what was done, and `related` a second object that it is about.
         """
         if len(self._heard) >= self._max_waiting:
             self._drop()
@@ -178,13 +166,7 @@ class EventRecorder:
         self._wake.set()
 
     def events(self, said: Sequence[tuple[Any, str]], type: str, reason: str) -> None:
-        """Say a sentence about each of some objects.
-
-        Args:
-            said: messages with metadata, or ObjectReferences, each with the sentence.
-            type: Normal or Warning.
-            reason: one word in CamelCase, as upstream has it.
-        """
+        """Say a sentence about each of some objects, as `event` does: they are given as (object, sentence)."""
         left = self._max_waiting - len(self._heard)
         if len(said) > left:
             self._drop(len(said) - max(left, 0))
@@ -258,7 +240,7 @@ class EventRecorder:
         self._pending[key] = known
 
     async def _send(self) -> ApiError | None:
-        """Send what is pending; returns the error when the server is away, and what is left stays."""
+        """Send what is pending; return the error when the server is away: what is left stays."""
         batch = self._pending
         try:
             await self._create([(key, item) for key, item in batch.items() if item.uid is None])

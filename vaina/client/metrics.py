@@ -1,5 +1,5 @@
-"""The rest_client_* metrics, under component-base's names (metrics/prometheus/restclient/metrics.go), and the
-transport that counts.
+"""The rest_client_* metrics (component-base, metrics/prometheus/restclient/metrics.go), and the transport
+that counts.
 
 A verb of ours is the HTTP method that Kubernetes has for it, an error the code that it has; streams are
 counted when they answer or fail, and have no duration.

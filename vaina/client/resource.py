@@ -1,7 +1,6 @@
 """One client for any kind: the verbs that every kind's service has, over the raw messages of `raw.proto`.
 
-The raw messages have the field numbers of the typed ones, so one client serves all kinds and parses each
-object once.
+These have the field numbers of the typed ones, so that each object is parsed once.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -83,18 +82,10 @@ class ResourceClient(Generic[M]):
         continue_token: str = "",
         resource_version: str = "",
     ) -> ObjectList[M]:
-        """Return a page of the objects that match. Without a namespace: of all.
+        """Return a page of the objects that match, of a namespace or of all.
 
-        Args:
-            namespace: empty for all.
-            label_selector: which objects; empty for all.
-            field_selector: which objects; empty for all.
-            limit: at most so many; 0 for as many as the server gives at once (some megabytes).
-            continue_token: of the page before; empty for the first.
-            resource_version: how fresh; empty for the newest.
-
-        Raises:
-            Expired: the continue token is too old.
+        `limit` 0 stands for as many as the server gives at once (some megabytes), and an empty
+        `resource_version` for the newest. Raises Expired: the token of the page before is too old.
         """
         request = request_pb2.ListRequest(
             namespace=namespace, label_selector=label_selector, field_selector=field_selector,
@@ -116,21 +107,15 @@ class ResourceClient(Generic[M]):
         resource_version: str = "",
         page: int = 0,
     ) -> ObjectList[M]:
-        """Return all objects that match, as of one version. Without a namespace: of all.
+        """Return all objects that match, of a namespace or of all, as of one version.
 
-        Page by page, each as of the version of the first. When that version is no longer kept before the last
-        page the list begins again, at most twice. (client-go's pager then asks once for all in one answer,
-        `tools/pager/pager.go`, which this server does not give.)
+        They come in pages of `page` objects (0: as many as the server gives at once), all as of the version
+        of the first. When that version is no longer kept before the last page the list begins again, at most
+        twice. (client-go's pager then asks once for all in one answer, `tools/pager/pager.go`, which this
+        server does not give.)
 
-        Args:
-            namespace: empty for all.
-            label_selector: which objects; empty for all.
-            field_selector: which objects; empty for all.
-            resource_version: how fresh; empty for the newest.
-            page: objects in a page; 0 for as many as the server gives at once.
-
-        Raises:
-            Expired: history goes faster than the pages come, or the server does not keep `resource_version`.
+        Raises Expired: history goes faster than the pages come, or the server does not keep
+        `resource_version`.
         """
         for left in reversed(range(LIST_TRIES)):
             items: list[M] = []
@@ -163,10 +148,8 @@ class ResourceClient(Generic[M]):
     ) -> AsyncGenerator[WatchBatch[M], None]:
         """Yield batches of events after `resource_version` (empty: the current state first).
 
-        The stream ends by itself after `timeout_seconds`, or when the server goes; resume after the last
-        batch's version.
-
-        Raises Expired: the version is no longer kept.
+        The stream ends after `timeout_seconds`, or when the server goes; resume after the last batch's
+        version. Raises Expired: the version is no longer kept.
         """
         request = request_pb2.WatchRequest(
             namespace=namespace, label_selector=label_selector, field_selector=field_selector,
@@ -208,8 +191,8 @@ class ResourceClient(Generic[M]):
         return await self._object("Update", request)
 
     async def update_status(self, obj: M, *, mask: Sequence[str] = ()) -> M:
-        """Write an object's status: the fields named by `mask` (conditions merge by type), or all of it
-        without a mask.
+        """Write an object's status: the fields in `mask` (conditions merge by type), or without a mask all of
+        it.
         """
         return await self._object("UpdateStatus", _status_request(obj, mask))
 
@@ -252,9 +235,8 @@ class ResourceClient(Generic[M]):
         propagation_policy: str = "",
         dry_run: bool = False,
     ) -> M:
-        """Delete an object, or begin to; returns it as it was last.
-
-        Raises NotFound, and Conflict for a precondition.
+        """Delete an object, or begin to; return it as it was last. Raises NotFound, Conflict (a
+        precondition).
         """
         request = request_pb2.DeleteRequest(
             namespace=namespace, name=name, grace_period_seconds=grace_period_seconds,
@@ -267,9 +249,7 @@ class ResourceClient(Generic[M]):
         return await self._object("Delete", request)
 
     async def delete_unreadable(self, name: str, namespace: str = "", *, dry_run: bool = False) -> None:
-        """Delete what the server cannot read from its store.
-
-        Finalizers and what hangs on the object are not looked at.
+        """Delete what the server cannot read from its store, without a look at finalizers and dependents.
 
         Raises NotFound, and Conflict for what can be read.
         """
@@ -282,11 +262,9 @@ class ResourceClient(Generic[M]):
     async def delete_batch(
         self, objects: Sequence[tuple[str, str, str]], *, grace_period_seconds: int | None = None
     ) -> Sequence[M | ApiError]:
-        """Delete objects, or begin to: each by itself, given as (namespace, name, uid).
+        """Delete objects, or begin to; each is given as (namespace, name, uid). Only Pods have this verb.
 
-        Returns for each what it was, or why not.
-
-        Only services that have the verb: Pods.
+        Returns for each what it was, or why it did not go.
         """
         request = request_pb2.DeleteBatchRequest()
         for namespace, name, uid in objects:
@@ -307,7 +285,7 @@ class ResourceClient(Generic[M]):
         propagation_policy: str = "",
         dry_run: bool = False,
     ) -> int:
-        """Delete all objects that match; returns how many were deleted or began to end."""
+        """Delete all objects that match; return how many were deleted or began to end."""
         request = request_pb2.DeleteCollectionRequest(
             namespace=namespace, label_selector=label_selector, field_selector=field_selector,
             grace_period_seconds=grace_period_seconds, propagation_policy=propagation_policy,

@@ -19,7 +19,6 @@ class SchedulerClient:
     """Asks one scheduler. All methods raise ApiErrors only."""
 
     def __init__(self, transport: Transport, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        """Make a client over a transport to a scheduler; `timeout` in seconds, of a call."""
         self._transport, self._timeout = transport, timeout
 
     async def explain(
@@ -53,7 +52,6 @@ class SchedulerClient:
         return await self._call("ListDecisions", request, pb.ListDecisionsResponse)
 
     async def close(self) -> None:
-        """End all calls and the connection."""
         await self._transport.close()
 
     async def _call(self, method: str, request: Message, answer: type[A]) -> A:

@@ -52,16 +52,7 @@ class StepReporter:
         message: str = "",
         node_name: str = "",
     ) -> None:
-        """Report a step.
-
-        Args:
-            pod_meta: metadata of the Pod.
-            step: which.
-            start: wall clock, seconds since the epoch.
-            end: likewise.
-            message: what happened, in a few words.
-            node_name: the Pod's node, where it is known.
-        """
+        """Report a step from `start` to `end` (seconds since the epoch), with a few words of what happened."""
         self._add(pod_meta, step, start, end, message, node_name, wait=False)
 
     def wait(

@@ -38,10 +38,7 @@ class NamespaceClient(ResourceClient[namespace_pb2.Namespace]):
     """Namespaces: also letting go of one that is empty."""
 
     async def finalize(self, namespace: namespace_pb2.Namespace) -> namespace_pb2.Namespace:
-        """Replace spec.finalizers; with the last one a namespace that is being deleted goes.
-
-        Raises NotFound, Conflict, Invalid.
-        """
+        """Replace spec.finalizers; without any an ending namespace goes. Raises NotFound, Conflict, Invalid."""
         request = namespace_service_pb2.UpdateNamespaceRequest(object=namespace)
         return await self._object("Finalize", request)
 
@@ -80,10 +77,7 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         options: meta_pb2.DeleteOptions | None = None,
         dry_run: bool = False,
     ) -> None:
-        """Delete a Pod, if its PodDisruptionBudget allows it.
-
-        Raises TooManyRequests when it does not, NotFound, Conflict.
-        """
+        """Delete a Pod, if its PodDisruptionBudget allows it. Raises TooManyRequests, NotFound, Conflict."""
         request = pod_service_pb2.EvictPodRequest(options={"dry_run": ["All"] if dry_run else []})
         request.eviction.metadata.namespace, request.eviction.metadata.name = namespace, name
         if options is not None:
@@ -93,17 +87,13 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         )
 
     async def update_ephemeral_containers(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
-        """Add ephemeral containers; nothing else of the Pod changes.
-
-        Raises NotFound where the cluster does not allow it, Invalid.
+        """Add ephemeral containers, nothing else. Raises NotFound where the cluster does not allow it,
+        Invalid.
         """
         return await self._object("UpdateEphemeralContainers", pod_service_pb2.UpdatePodRequest(object=pod))
 
     async def update_resize(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
-        """Ask for other CPU and memory of running containers; nothing else of the Pod changes (KEP-1287).
-
-        Raises Invalid.
-        """
+        """Ask for other CPU and memory of running containers, nothing else (KEP-1287). Raises Invalid."""
         return await self._object("UpdateResize", pod_service_pb2.UpdatePodRequest(object=pod))
 
     async def logs(
@@ -115,9 +105,8 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         uid: str = "",
         timeout: float | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """Yield what a container wrote, as it comes when `options.follow`.
-
-        All of it within `timeout` seconds.
+        """Yield what a container wrote, as it comes with `options.follow`; all of it within `timeout`
+        seconds.
         """
         async with aclosing(self.log_stream(namespace, name, options, uid=uid, timeout=timeout)) as answers:
             async for answer in answers:
@@ -180,9 +169,9 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
     async def port_forward(
         self, start: pod_stream_pb2.PodPortForwardStart, inputs: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes, None]:
-        """Carry one connection to a port of a Pod.
+        """Carry one connection to a port of a Pod; the end of `inputs` is half of its end.
 
-        The first bytes, which are none, say that it stands; the end of `inputs` is half of its end.
+        The first answer, without bytes, says that it stands.
         """
 
         async def requests() -> AsyncIterator[bytes]:
@@ -200,7 +189,7 @@ class PodTraceClient(ResourceClient[trace_pb2.PodTrace]):
     """Traces: also the report of steps."""
 
     async def report(self, reports: Sequence[trace_service_pb2.StepReport]) -> int:
-        """Report steps in a batch; returns how many were recorded."""
+        """Report steps in a batch; return how many were recorded."""
         request = trace_service_pb2.ReportRequest(reports=reports)
         return (await self._call("Report", request, trace_service_pb2.ReportResponse)).recorded
 
@@ -214,7 +203,7 @@ class ScalableClient(ResourceClient[M]):
         return await self._call("GetScale", request, scale_pb2.Scale)
 
     async def update_scale(self, scale: scale_pb2.Scale) -> scale_pb2.Scale:
-        """Set the number of replicas; a resourceVersion in `scale` makes it conditional.
+        """Set the number of replicas, if the version in `scale` (if any) is the newest.
 
         Raises NotFound, Conflict, Invalid.
         """
@@ -230,10 +219,7 @@ class ScalableClient(ResourceClient[M]):
         namespace: str = "",
         dry_run: bool = False,
     ) -> scale_pb2.Scale:
-        """Change the Scale by a patch in JSON text: `{"spec": {"replicas": 3}}`.
-
-        Raises NotFound, Conflict, Invalid, BadRequest.
-        """
+        """Patch the Scale: `{"spec": {"replicas": 3}}`. Raises NotFound, Conflict, Invalid, BadRequest."""
         options = meta_pb2.PatchOptions(dry_run=["All"] if dry_run else [])
         request = request_pb2.PatchRequest(
             namespace=namespace, name=name, patch_type=patch_type, patch=patch, options=options
@@ -288,10 +274,7 @@ class ResourceMetricsClient:
     async def pods(
         self, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
     ) -> Sequence[metrics_pb2.PodMetrics]:
-        """Return what the selected Pods use (namespace "": all).
-
-        Those that have not been measured are left out.
-        """
+        """Return what the selected Pods use (namespace "": all), but for those that have not been measured."""
         request = request_pb2.ListRequest(
             namespace=namespace, label_selector=label_selector, field_selector=field_selector
         )

@@ -96,9 +96,7 @@ Action: TypeAlias = Take | Renew | Follow
 
 
 def observe(before: Observation | None, record: Record | None, *, now: float) -> Observation:
-    """Return what is known after the lock was read at `now` (monotonic; when the answer was there, not when
-    it was asked).
-    """
+    """Return what is known after the lock was read; the answer came at `now` (monotonic seconds)."""
     if before is None:
         return Observation(record, now)
     if record is None:
@@ -109,14 +107,9 @@ def observe(before: Observation | None, record: Record | None, *, now: float) ->
 
 
 def decide(observed: Observation, identity: str, times: Times, *, now: float, wall: float) -> Action:
-    """Return what to do about the lock.
+    """Return what to do about the lock; `now` is monotonic seconds, `wall` seconds since the epoch.
 
-    Args:
-        observed: the lock, and since when it has been so.
-        identity: ours.
-        times: ours; of another's record its own duration counts.
-        now: monotonic seconds.
-        wall: seconds since the epoch, to be written down.
+    `times` are ours: of another's record its own duration counts.
     """
     record = observed.record
     if record is None:
@@ -138,14 +131,10 @@ def released(record: Record, *, wall: float) -> Record:
 
 
 def retry_seconds(times: Times, action: Follow | None, dice: float) -> float:
-    """Return when a follower looks again.
+    """Return when a follower looks again: after the jittered period (`dice` is 0 to 1), or when the holder's
+    time is up.
 
-    After the jittered period, or when the holder's time is up, if that is sooner.
-
-    Args:
-        times: ours.
-        action: what was decided; None when the lock could not be read or written.
-        dice: 0 to 1.
+    `action` is what was decided; None when the lock could not be read or written.
     """
     period = times.retry_period * (1.0 + JITTER_FACTOR * dice)
     return period if action is None else min(period, action.seconds)

@@ -24,7 +24,7 @@ class LeaseLock:
 
     @property
     def version(self) -> int:
-        """Version of the Lease that the next write will be compared with; 0: it is created."""
+        """Version of the Lease that the next write is compared with; 0: it is created."""
         return int(self._lease.metadata.resource_version or 0) if self._lease is not None else 0
 
     @property
@@ -45,10 +45,8 @@ class LeaseLock:
     async def write(self, record: Record) -> None:
         """Write a record onto the Lease as it was last read, or create it.
 
-        Raises:
-            Conflict: it has changed since.
-            AlreadyExists: somebody has created it since.
-            ApiError: the outcome may be unknown; read before anything else.
+        Raises Conflict or AlreadyExists: it was changed or created since; another ApiError: the outcome may
+        be unknown, read before anything else.
         """
         if self._lease is None:
             made = lease_pb2.Lease(metadata=meta_pb2.ObjectMeta(name=self.name, namespace=self.namespace))

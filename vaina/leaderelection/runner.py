@@ -62,10 +62,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class LeadershipLost(Exception):
-    """The lease could not be renewed in time, or somebody else has it.
-
-    The work has ended; a service ends too, and starts anew.
-    """
+    """The lease is not ours any more, and the work has ended; a service ends too, and starts anew."""
 
 
 class LeaderElector:
@@ -84,18 +81,10 @@ class LeaderElector:
         recorder: EventRecorder | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """Make a candidate.
+        """Make a candidate for the Lease `name`, over a clientset that this elector does not guard.
 
-        Args:
-            clientset: of the apiserver; not one that is guarded by this elector.
-            clock: the time; only `monotonic` decides.
-            name: of the Lease, and of the metrics.
-            identity: ours, unique for this process and this run: host_uuid.
-            namespace: of the Lease.
-            times: how long things take.
-            metrics: what is counted.
-            recorder: says who became leader; somebody else runs it.
-            rng: for jitter.
+        `identity` is unique for this process and this run (host_uuid); `recorder`, which somebody else runs,
+        says who became leader.
         """
         self.identity, self.name = identity, name
         self._clock, self._times = clock, times or Times()
@@ -138,11 +127,10 @@ class LeaderElector:
         )
 
     async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Stand for election; when elected, run `lead` until it ends, or is cancelled because the lease is lost.
+        """Stand for election; when elected, run `lead` until it ends, or is cancelled because the lease is
+        lost.
 
-        The lease is given back when `lead` ends and when this is cancelled, though it be in the middle of a
-        write.
-
+        The lease is given back when `lead` ends and when this is cancelled, even in the middle of a write.
         Raises LeadershipLost: somebody else may lead by now. `lead` has ended.
         """
         lost = False
@@ -171,7 +159,7 @@ class LeaderElector:
             raise
 
     async def _lead(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> bool:
-        """Work and renew; returns whether leadership was lost."""
+        """Work and renew; return whether leadership was lost."""
         log.info("became leader", lease=self.name, identity=self.identity)
         self._say("became leader")
         if self._status is not None:

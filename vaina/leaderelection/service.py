@@ -54,10 +54,7 @@ READS = frozenset(("Get", "List", "GetScale"))
 
 
 class LeaderTransport:
-    """Wraps a transport; unary calls other than reads fail as Unavailable when `is_leader` says no.
-
-    Streams are not touched.
-    """
+    """Wraps a transport: unary calls other than reads fail as Unavailable when `is_leader` says no."""
 
     def __init__(self, inner: Transport, is_leader: Callable[[], bool]) -> None:
         self._inner, self._is_leader = inner, is_leader
@@ -109,18 +106,10 @@ class Election:
         instance: str,
         registry: CollectorRegistry,
     ) -> None:
-        """Make it; nothing is asked yet.
+        """Make it; nothing is asked yet. `component` is the source of the Event that says who became leader.
 
-        Args:
-            config: whether there is an election, and how.
-            transport: to the apiserver.
-            clock: the time.
-            component: the source of the Event that says who became leader.
-            instance: host name of this process; the identity is host_uuid.
-            registry: where metrics go.
-
-        Raises:
-            ValueError: the times would let two lead.
+        The identity is `instance` (the host name) and a uuid. Raises ValueError: the times would let two
+        lead.
         """
         own = Clientset(transport)
         self.elector: LeaderElector | None = None
@@ -139,13 +128,8 @@ class Election:
     async def run(self, follow: Work, filled: Work, lead: Work) -> None:
         """Follow until cancelled; lead when the caches are filled and, with an election, it is won.
 
-        Args:
-            follow: keeps the caches; runs all the time.
-            filled: returns when they are filled.
-            lead: the work.
-
-        Raises:
-            LeadershipLost: (in an ExceptionGroup) the process is to end.
+        `follow` keeps the caches all the time, `filled` returns when they are filled, and `lead` is the work.
+        Raises LeadershipLost, in an ExceptionGroup: the process is to end.
         """
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(follow()), group.create_task(self._recorder.run())]

@@ -39,13 +39,10 @@ def get_condition(status: HasConditions[C], condition_type: str) -> C | None:
 
 
 def set_condition(status: HasConditions[C], condition: C, now: float) -> bool:
-    """Set a condition by its type.
+    """Set a condition by its type; say whether anything changed. `condition` itself is not changed.
 
     The transition time becomes `now` (seconds since the epoch) when the condition is new or its status
-    changed; otherwise it stays. `condition` itself is not changed.
-
-    Returns:
-        Whether anything changed.
+    changed.
     """
     wanted: Any = type(condition)()
     wanted.CopyFrom(condition)

@@ -1,12 +1,11 @@
-"""From the plain values of JSON or YAML to a message, strictly.
+"""From the plain values of JSON or YAML to a message, strictly: every mistake is found, with its path, in one
+pass.
 
-Every mistake is found, with its path, in one pass.
-
-Called by `manifest`. Types are checked here, since protobuf's Python takes a 2 for a bool and bytes for text.
-Null means unset; in a map or a list of scalars it is the zero value, as in upstream. The words of errors are
-those of Go's decoder, with the index of a list where upstream leaves it out. Mistakes are told in the order
-of the document, as `sigs.k8s.io/json` (`internal/golang/encoding/json/decode.go`) meets them; keys that stand
-twice in YAML come first, with their lines.
+Types are checked here, since protobuf's Python takes a 2 for a bool and bytes for text. Null means unset; in
+a map or a list of scalars it is the zero value, as in upstream. The words of errors are those of Go's
+decoder, with the index of a list where upstream leaves it out. Mistakes are told in the order of the
+document, as `sigs.k8s.io/json` (`internal/golang/encoding/json/decode.go`) meets them; keys that stand twice
+in YAML come first, with their lines.
 """
 
 import base64
@@ -59,7 +58,6 @@ class Mistakes:
             self.strict.append(text)
 
     def add_fatal(self, text: str) -> None:
-        """Note a value that cannot be read."""
         if len(self.fatal) < MAX_ERRORS:
             self.fatal.append(text)
 
@@ -118,11 +116,8 @@ class _Decoder:
         return out
 
     def once(self, tree: Tree, place: _Place, fields: AbstractSet[str]) -> Iterator[tuple[str, Any]]:
-        """Give what an object has, and note which of its fields comes again, where it does.
-
-        Mistakes are told in their order.
-
-        Those of YAML were told by their lines, at the top.
+        """Give the entries of an object, and note its duplicate fields where they come; YAML told them by
+        line.
         """
         for name, value, again in in_order(tree):
             if not again:
@@ -169,7 +164,6 @@ class _Decoder:
         return _READERS[shape](self, schema, value, place)
 
     def wrong_type(self, schema: Schema, value: Any, place: _Place, wanted: str) -> object:
-        """Note a value of a wrong type."""
         kind = _go_kind(value)
         if kind == "number" and wanted in ("int32", "int64"):
             kind = f"number {value}"
@@ -230,7 +224,6 @@ class _Decoder:
         return {"raw": compact_json(value)}
 
     def bad(self, place: _Place, why: str) -> object:
-        """Note a value whose text is wrong."""
         self.mistakes.add_fatal(f"{_write_place(place)}: {why}")
         return _BAD
 
@@ -259,15 +252,9 @@ _ZEROS: Final[Mapping[Shape, Any]] = {
 def dict_to_message(
     message_type: type[Message], tree: Mapping[str, Any], *, known: frozenset[str] = frozenset()
 ) -> tuple[Message | None, Mistakes]:
-    """Make a message of plain values.
+    """Make a message of the values of a JSON object; return it, or None, and what was wrong.
 
-    Args:
-        message_type: the message's class.
-        tree: the JSON object.
-        known: names at its top that are read elsewhere: apiVersion, kind.
-
-    Returns:
-        The message (None when a value cannot be read) and what was wrong.
+    `known` are names at its top that are read elsewhere: apiVersion, kind.
     """
     decoder = _Decoder()
     if isinstance(tree, Tree) and tree.lines:

@@ -26,10 +26,7 @@ _CERTIFICATE_SECONDS: Final = 86400
 
 
 def default_pod(pod: pod_pb2.Pod) -> None:
-    """Set the defaults of a Pod. A grace below zero is a second, in a Pod alone: templates keep it.
-
-    Follows `SetDefaults_Pod`.
-    """
+    """Set the defaults of a Pod (SetDefaults_Pod). A grace below zero is a second, but templates keep it."""
     spec = pod.spec
     if spec.termination_grace_period_seconds < 0:
         spec.termination_grace_period_seconds = 1

@@ -1,8 +1,7 @@
-"""Message types with nothing but a few fields of another.
+"""PURE: message types with a few fields of another, to read these without parsing the rest (0.4 µs of a Pod,
+not 1.2 to 3).
 
-To read these without parsing the rest (0.4 µs of a Pod; all of it 1.2 to 3).
-
-Pure. Made of the descriptors of the API, so that numbers and merging are protobuf's own.
+Made of the descriptors of the API, so that numbers and merging are protobuf's own.
 """
 
 from typing import Any
@@ -17,19 +16,12 @@ _OPTIONAL = FieldDescriptorProto.LABEL_OPTIONAL
 
 
 def excerpt(message: type[Message], paths: tuple[str, ...], *, raw: bool = False) -> type[Message]:
-    """Return a message type that has those fields alone, under their names.
+    """Return a message type that has these fields alone, under their names; what else is in bytes is skipped.
 
-    What else is in encoded bytes is skipped.
+    `paths` are as in manifests (spec.nodeName, metadata.labels), of texts and maps of texts. With `raw` a map
+    is a list of the bytes of its entries: equal lists are equal maps, which cost ten times as much to make.
 
-    Args:
-        message: the whole one.
-        paths: names as in manifests: spec.nodeName, metadata.labels. The fields are texts, or maps of texts.
-        raw: a map is the bytes of its entries, in a list: what has the same there has the same map (a map
-        costs ten times as much to make).
-
-    Raises:
-        KeyError: there is no such field.
-        ValueError: it is neither.
+    Raises KeyError: there is no such field; ValueError: it is neither.
     """
     descriptor: Any = message.DESCRIPTOR
     root = DescriptorProto(name=descriptor.name)

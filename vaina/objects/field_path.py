@@ -142,10 +142,7 @@ def not_found(path: AnyPath, value: object) -> FieldError:
 
 
 def not_supported(path: AnyPath, value: object, allowed: Sequence[str] | Iterable[str]) -> FieldError:
-    """A value is none of those allowed.
-
-    `Unsupported value: "x": supported values: "A", "B"` (in the order given).
-    """
+    """A value is none of those allowed: `Unsupported value: "x": supported values: "A", "B"`, in their order."""
     names = ", ".join(go_quote(name) for name in allowed)
     return _error(NOT_SUPPORTED, path, show_value(value), f"supported values: {names}" if names else "")
 
@@ -168,9 +165,8 @@ def too_long(path: AnyPath, max_bytes: int) -> FieldError:
 
 
 def too_many(path: AnyPath, actual: int, maximum: int) -> FieldError:
-    """A list has too many items: `Too many: 33: must have at most 32 items`.
-
-    A negative `actual` is not shown.
+    """A list has too many items, `Too many: 33: must have at most 32 items`; `actual` is shown if not
+    negative.
     """
     detail = "has too many items"
     if maximum >= 0:

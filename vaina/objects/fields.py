@@ -1,9 +1,4 @@
-"""The fields by which objects can be selected, per kind.
-
-What `--field-selector` and the watch cache's indexes read.
-
-Called by the apiserver and by informers. Names and values are upstream's.
-"""
+"""The fields by which objects of a kind can be selected, for field selectors and the watch cache; upstream's."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final

@@ -39,13 +39,9 @@ class Operation:
 
 
 def read_operations(tree: Any) -> tuple[list[Operation], list[str]]:
-    """Read a patch.
+    """Read a patch: its operations, and the members that no operation has (a strict reader refuses them).
 
-    Returns:
-        The operations, and the members that no operation has (a strict reader refuses them).
-
-    Raises:
-        PatchError: it is no list of operations.
+    Raises PatchError: it is no list of operations.
     """
     if not isinstance(tree, list):
         raise PatchError("a list of operations is expected")
@@ -234,9 +230,8 @@ def _is_equal(left: Any, right: Any) -> bool:
 
 
 def _is_too_deep(value: Any) -> bool:
-    """Say whether a value is nested more deeply than a text may be.
-
-    Not by recursion: operations can nest as they like.
+    """Say whether a value is nested more deeply than a text may be; without recursion, as it may be very
+    deep.
     """
     level = [value]
     for _ in range(MAX_DEPTH + 1):

@@ -43,10 +43,7 @@ def node_of(volume: persistent_volume_pb2.PersistentVolume) -> str:
 
 
 def is_to_be_deleted(volume: persistent_volume_pb2.PersistentVolume) -> bool:
-    """Say whether a volume's data may go: nobody has it any more, and its policy says so.
-
-    A volume that a person deletes goes the same way, once its claim is gone.
-    """
+    """Say whether a volume's data may go: its claim is gone, and its policy says so."""
     return (
         is_ours(volume)
         and volume.spec.persistent_volume_reclaim_policy == "Delete"

@@ -1,9 +1,9 @@
 """Manifests: JSON and YAML text to messages and back.
 
-Called for everything that people write: by ManifestService, patches and the command. Reading is strict: every
-unknown and duplicate field is named with its path, in one error, in upstream's words. What is written is what
-upstream writes. It stands on `tree` and `yaml_text` (text to plain values), `decode` and `encode` (plain
-values to messages and back), `schema` (what both know of the messages), `normalise`.
+Reading is strict: every unknown and duplicate field is named with its path, in one error, in upstream's
+words. What is written is what upstream writes. It stands on `tree` and `yaml_text` (text to plain values),
+`decode` and `encode` (plain values to messages and back), `schema` (what both know of the messages),
+`normalise`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -93,10 +93,7 @@ def _name_of(tree: Mapping[str, Any]) -> str:
 
 
 def _find_kind(tree: Any, expected: Kind[Message] | None) -> Kind[Message]:
-    """Return the row of the object's kind.
-
-    Raises BadRequest: it names no kind, or one that there is not, or another one than was expected.
-    """
+    """Return the row of the object's kind. Raises BadRequest: there is none, or another one was expected."""
     if not isinstance(tree, dict):
         words = {list: "array", str: "string", bool: "bool"}.get(type(tree), "number")
         raise BadRequest(
@@ -143,24 +140,17 @@ def decode_dict(
 ) -> Decoded:
     """Make an object of plain values: a manifest that was merged or patched.
 
-    Raises:
-        BadRequest: a value cannot be read; or, when strict, there are unknown or duplicate fields. All are
-        named.
+    Raises BadRequest, which names all values that cannot be read and, when strict, unknown and duplicate
+    fields.
     """
     return _decode(tree, 1, kind=kind, strict=strict)
 
 
 def decode_json(text: str | bytes, *, kind: Kind[Message] | None = None, strict: bool = True) -> Decoded:
-    """Read one object as JSON.
+    """Read one object as JSON; where its kind is given, apiVersion and kind may be left out.
 
-    Args:
-        text: the JSON.
-        kind: what it must be; then apiVersion and kind may be left out.
-        strict: unknown and duplicate fields are errors; otherwise they are dropped, and named as warnings.
-
-    Raises:
-        BadRequest: it cannot be read; the message names every mistake with its path.
-        TooLarge: more than 3 MiB.
+    Unknown and duplicate fields are errors when strict, and warnings otherwise. Raises BadRequest, which
+    names every mistake with its path; TooLarge: more than 3 MiB.
     """
     values = _read(text, yaml=False)
     if len(values) != 1:
@@ -185,13 +175,9 @@ def _expand(tree: Any, line: int) -> Iterable[tuple[Any, int]]:
 
 
 def read_documents(text: str | bytes, *, strict: bool = True) -> list[Decoded | ApiError]:
-    """Read YAML or JSON with any number of documents; a bad one stands as its error, the others are read.
+    """Read YAML or JSON with any number of documents, Lists expanded; one that cannot be read is its error.
 
-    Lists are expanded, empty documents are left out.
-
-    Raises:
-        BadRequest: the text as a whole is neither YAML nor JSON.
-        TooLarge: more than 3 MiB.
+    Raises BadRequest: the text as a whole is neither YAML nor JSON; TooLarge: more than 3 MiB.
     """
     trees: list[tuple[Any, int]] = []
     for value, line in _read(text, yaml=True):
@@ -211,9 +197,7 @@ def read_documents(text: str | bytes, *, strict: bool = True) -> list[Decoded | 
 def decode_documents(text: str | bytes, *, strict: bool = True) -> list[Decoded]:
     """Read YAML or JSON with any number of documents, Lists expanded.
 
-    Raises:
-        BadRequest: a document cannot be read: the first such error.
-        TooLarge: more than 3 MiB.
+    Raises BadRequest: the first error of a document; TooLarge: more than 3 MiB.
     """
     decoded: list[Decoded] = []
     for result in read_documents(text, strict=strict):

@@ -1,7 +1,6 @@
 """What every object's metadata says: keys, owners, finalizers, whether it is ending.
 
-Called everywhere. Keys are `namespace/name`, or `name` for kinds without a namespace, as work queues and
-listers use them.
+Keys are `namespace/name`, or `name` for kinds without a namespace, as work queues and listers use them.
 """
 
 from collections.abc import Iterator
@@ -21,10 +20,7 @@ def metadata(message: Message) -> meta_pb2.ObjectMeta:
 
 
 def split_key(key: str) -> tuple[str, str]:
-    """Return (namespace, name) of a key; the namespace is empty when the key has none.
-
-    Raises ValueError: the key has more than one slash.
-    """
+    """Return (namespace, name) of a key; the namespace may be empty. Raises ValueError: it has two slashes."""
     parts = key.split("/")
     if len(parts) == 1:
         return "", parts[0]
@@ -64,10 +60,7 @@ def owners(meta: meta_pb2.ObjectMeta) -> Iterator[str]:
 
 
 def new_controller_ref(owner: Message, api_version: str, kind: str) -> meta_pb2.OwnerReference:
-    """Make the reference by which `owner` manages what it creates.
-
-    Its deletion waits for them in the foreground.
-    """
+    """Make the reference by which `owner` manages what it creates; its foreground deletion waits for them."""
     meta = metadata(owner)
     return meta_pb2.OwnerReference(
         api_version=api_version,

@@ -42,9 +42,8 @@ def size(text: str) -> int:
 
 
 def max_length(limit: int) -> str:
-    """Say how long a text may be: MaxLenError of `apimachinery/pkg/util/validation`, which counts bytes.
-
-    That of `pkg/api/validate/content`, for the keys and values of labels, says "bytes" (`selectors`).
+    """Say how long a text may be, in MaxLenError's words; keys and values of labels have others
+    (`selectors`).
     """
     return f"must be no more than {limit} characters"
 
@@ -134,9 +133,8 @@ def path_segment(value: str) -> Problems:
 
 @lru_cache(maxsize=4096)
 def qualified_name(value: str) -> Problems:
-    """Check a label's key, and all else that has an optional DNS prefix.
-
-    Finalizers, gates, conditions, resources.
+    """Check a label's key, and all else with an optional DNS prefix: finalizers, gates, conditions,
+    resources.
     """
     return tuple(selectors.check_label_key(value))
 

@@ -30,10 +30,7 @@ def is_schedulable(node: node_pb2.Node) -> bool:
 
 
 def allocatable(node: node_pb2.Node) -> dict[str, int]:
-    """Return what the Node has for Pods: CPU in thousandths, everything else in units.
-
-    Capacity, where it says no less.
-    """
+    """Return what the Node has for Pods, or its capacity: CPU in thousandths, everything else in units."""
     status = node.status
     quantities = status.allocatable or status.capacity
     return {name: resource_amount(name, quantities[name].string or "0") for name in quantities}
@@ -113,14 +110,11 @@ def untolerated(
 
 
 def kept_ranges(nodes: Iterable[node_pb2.Node], within: Sequence[IPv4Network]) -> dict[str, IPv4Network]:
-    """Return the ranges that count, by the names of their Nodes: no two of them overlap.
+    """Return the ranges that count, by the names of their Nodes: all lie in one of `within`, and no two
+    overlap.
 
-    Nodes are taken in the order of their age, those of one second by uid, which no client chooses. A Node whose
-    range overlaps an older one's has none, and keeps nothing from younger ones.
-
-    Args:
-        nodes: all there are.
-        within: where a range has to lie, in any of them.
+    Nodes are taken in the order of their age, those of one second by uid, which no client chooses. A Node
+    whose range overlaps an older one's has none, and keeps nothing from younger ones.
     """
     kept: dict[str, IPv4Network] = {}
     #: first and last addresses of the kept ranges, in their order

@@ -93,9 +93,8 @@ def _action(item: Field) -> _Action | None:
 
 @cache  # as above
 def _probes(descriptor: Descriptor) -> tuple[tuple[str, bool, _Action], ...] | None:
-    """Return the names of the fields that have an action, and whether they are lists.
-
-    None when they are many: then all set ones are listed.
+    """Return the fields that have an action (name, whether a list, action); None: so many that set ones are
+    listed.
     """
     named, actions = schema_of(descriptor).by_number, _actions(descriptor)
     if len(actions) > _PROBED or any(named[number].is_map for number in actions):
@@ -146,9 +145,8 @@ def _inside(item: Field, change: Callable[[Any], None]) -> _Action:
 
 
 def _struct(item: Field, change: Callable[[Any], None]) -> _Action:
-    """Bring the value, or each of several, into its normal form.
-
-    A struct in which nothing is left is unset, a pointer is not.
+    """Bring a value, or each of several, into its normal form; an empty struct is unset, an empty pointer is
+    not.
     """
     if item.is_map or item.is_list:
         return _each(item, change)
@@ -172,8 +170,8 @@ def _cleared(item: Field, change: Callable[[Any], None]) -> _Action:
 
 
 def _time(item: Field, *, micro: bool) -> _Action:
-    """A Time has whole seconds, a MicroTime microseconds, as `time_proto.go` and `micro_time_proto.go` read
-    them: fractions may be any number.
+    """A Time has whole seconds, a MicroTime microseconds, though fractions may be any number
+    (`time_proto.go`).
     """
     name = item.name
 
@@ -191,10 +189,7 @@ def _time(item: Field, *, micro: bool) -> _Action:
 
 
 def _carry(value: Any, name: str) -> int:
-    """Cut a time to microseconds, and carry what is no fraction of a second.
-
-    Return the fraction that is left.
-    """
+    """Cut a time to microseconds, carry what is no fraction of a second; return the fraction that is left."""
     # Towards zero, as Go divides.
     cut: int = abs(value.nanos) // 1000 * (1 if value.nanos > 0 else -1)
     seconds, micros = divmod(cut, 1_000_000)
@@ -261,9 +256,7 @@ def _int_or_string(value: Any) -> None:
 def normalise(message: Message) -> None:
     """Bring a message into its normal form, in place.
 
-    Raises:
-        BadRequest: a Quantity or raw JSON cannot be read, or an IntOrString is neither; the message names its
-        path.
+    Raises BadRequest: a Quantity, raw JSON or an IntOrString cannot be read; the message names its path.
     """
     try:
         _walk(message)

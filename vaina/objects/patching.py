@@ -1,9 +1,6 @@
-"""JSON patch, merge patch and strategic merge patch on objects.
+"""JSON patch, merge patch and strategic merge patch on objects. PURE.
 
-Pure; called by the apiserver's registry and by `vaina.testing`.
-
-Follows apiserver `endpoints/handlers/patch.go`: a patch is read once and may be applied several times, on
-conflict.
+Follows apiserver `endpoints/handlers/patch.go`: a patch is read once and may be applied again, on conflict.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,19 +34,11 @@ Patch = Callable[[dict[str, Any]], dict[str, Any]]
 def read_patch(
     kind: Kind[Any], patch_type: str, text: str, warn: Callable[[str], None], *, validation: str = ""
 ) -> Patch:
-    """Return the patch as a function.
+    """Return a patch in JSON text as a function.
 
-    Args:
-        kind: of the objects.
-        patch_type: one of `TYPES`.
-        text: JSON.
-        warn: is told of what was dropped, when validation is Warn.
-        validation: what duplicate members get: an error (Strict), a warning (Warn, and when empty), nothing
-        (Ignore).
-
-    Raises:
-        BadRequest: it cannot be read, or is of no known type.
-        TooLarge: it has too many operations.
+    Duplicate members are an error (`validation` Strict), are told to `warn` (Warn, or empty), or are left out
+    (Ignore). Raises BadRequest: it cannot be read, or is of no known type; TooLarge: it has too many
+    operations.
     """
     if patch_type not in TYPES:
         raise BadRequest(
@@ -111,18 +100,9 @@ def _duplicates(value: Any, path: str = "") -> Iterator[str]:
 def apply_patch(
     kind: Kind[Any], patch: Patch, current: Message, warn: Callable[[str], None], *, strict: bool = True
 ) -> Message:
-    """Return the patched object.
+    """Return the patched object; unknown fields are errors, or unless strict are dropped and told to `warn`.
 
-    Args:
-        kind: of the object.
-        patch: what `read_patch` made.
-        current: the object as it is.
-        warn: is told of what was dropped.
-        strict: unknown fields are errors; otherwise they are dropped, with a warning.
-
-    Raises:
-        BadRequest: the result is no object of the kind.
-        Invalid: the patch does not fit.
+    Raises BadRequest: the result is no object of the kind; Invalid: the patch does not fit.
     """
     patched = patch(to_dict(kind, current))
     if (patched.get("apiVersion"), patched.get("kind")) != (kind.api_version, kind.kind):

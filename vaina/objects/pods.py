@@ -48,10 +48,7 @@ def is_restartable_init(container: pod_pb2.Container) -> bool:
 
 
 def resource_amount(name: str, quantity: str) -> int:
-    """Return an amount of a resource as an integer: CPU in thousandths, everything else in units (bytes).
-
-    Raises QuantityError: the text is no quantity.
-    """
+    """Return an amount of a resource: CPU in thousandths, else in units (bytes). Raises QuantityError."""
     return milli_value(quantity) if name == "cpu" else value(quantity)
 
 
@@ -154,9 +151,8 @@ def is_resized(pod: pod_pb2.Pod) -> bool:
 
 
 def counted_spec(pod: pod_pb2.Pod) -> pod_pb2.PodSpec:
-    """Return the spec with what each container takes while it is resized in place.
-
-    The most of asked, given and allocated.
+    """Return the spec with what each container takes while it is resized in place: the most of asked, given
+    and allocated.
 
     What is asked does not count when the node has said that it can never be given. The Pod's own spec, where
     nothing is resized.
@@ -197,10 +193,7 @@ def pod_level_limits(pod: pod_pb2.Pod) -> Amounts:
 
 
 def pod_limits(pod: pod_pb2.Pod) -> Amounts:
-    """Return what the Pod may use at most, added up as `pod_requests`.
-
-    The overhead counts for limits that there are.
-    """
+    """Return what the Pod may use at most, as `pod_requests`; the overhead counts for limits that there are."""
     spec = pod.spec
     total = _effective(spec, container_limits)
     total.update(pod_level_limits(pod))

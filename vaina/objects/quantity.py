@@ -136,44 +136,30 @@ def _nanos(digits: int, places: int, base: int, exponent: int) -> int:
 
 
 def value(text: str) -> int:
-    """Return a quantity in whole units, rounded up (bytes of memory, numbers of things).
-
-    Raises QuantityError: the text is no quantity.
-    """
+    """Return a quantity in whole units, rounded up (bytes, numbers of things). Raises QuantityError."""
     return parse(text).value()
 
 
 def milli_value(text: str) -> int:
-    """Return a quantity in thousandths, rounded up (milli-CPU).
-
-    Raises QuantityError: the text is no quantity.
-    """
+    """Return a quantity in thousandths, rounded up (milli-CPU). Raises QuantityError."""
     return parse(text).milli_value()
 
 
 def canonical(text: str) -> str:
-    """Return the one way of writing this amount in its format: 0.5 -> 500m, 1024Mi -> 1Gi, 1e3 -> 1e3.
-
-    Raises QuantityError: the text is no quantity.
-    """
+    """Return the one way to write an amount in its format: 0.5 -> 500m, 1024Mi -> 1Gi. Raises QuantityError."""
     return str(parse(text))
 
 
 def round_up_milli(text: str) -> str:
-    """Return the canonical text of the amount with at most three decimal places, as upstream's defaulting of
-    requests does.
-
-    Raises QuantityError: the text is no quantity.
+    """Return the canonical text with at most three decimals, as upstream defaults requests. Raises
+    QuantityError.
     """
     amount = parse(text)
     return str(Amount(_div_away(amount.nanos, 10**6) * 10**6, amount.format))
 
 
 def compare(left: str, right: str) -> int:
-    """Return -1, 0 or 1 as the left amount is less than, equal to or more than the right one.
-
-    Raises QuantityError: one of them is no quantity.
-    """
+    """Return -1, 0 or 1: the left amount is less than, equal to or more than the right. Raises QuantityError."""
     a, b = parse(left).nanos, parse(right).nanos
     return (a > b) - (a < b)
 

@@ -68,14 +68,7 @@ def _is_native(name: str) -> bool:
 
 
 def is_counted(quota: Quota, kind: Kind[Any], obj: Any, hard: Iterable[str]) -> bool:
-    """Say whether an object counts for a quota: it takes one of its resources, and is in all its scopes.
-
-    Args:
-        quota: with its scopes.
-        kind: of the object.
-        obj: the object.
-        hard: the names of what the quota limits.
-    """
+    """Say whether an object takes a resource that a quota limits (`hard`), and is in all its scopes."""
     if not resources_of(kind, hard):
         return False
     return all(_is_in_scope(requirement, kind, obj) for requirement in _scopes(quota.spec))
@@ -139,10 +132,7 @@ def _looks_into_other_namespaces(affinity: pod_pb2.Affinity) -> bool:
 def usage_of(kind: Kind[Any], obj: Any, now: float) -> dict[str, Amount]:
     """Return what an object takes, by all the names that a quota may use for it.
 
-    Args:
-        kind: of the object.
-        obj: the object.
-        now: seconds since the epoch; a Pod that should have ended by then is counted as an object only.
+    A Pod that should have ended by `now` (seconds since the epoch) is counted as an object only.
     """
     used: dict[str, Amount] = {f"count/{kind.resource}": ONE}
     if kind is PERSISTENT_VOLUME_CLAIM:
@@ -155,10 +145,7 @@ def usage_of(kind: Kind[Any], obj: Any, now: float) -> dict[str, Amount]:
 
 
 def _is_charged(pod: pod_pb2.Pod, now: float) -> bool:
-    """Say whether a Pod still takes anything.
-
-    It has not ended, and is not past the time by which it should have.
-    """
+    """Say whether a Pod has not ended, and is not past the time by which it should have."""
     if is_terminal(pod):
         return False
     meta = pod.metadata
@@ -181,12 +168,9 @@ def _pod_usage(pod: pod_pb2.Pod) -> Amounts:
 
 
 def pod_amounts(pod: pod_pb2.Pod, side: str) -> dict[str, Amount]:
-    """Return what a whole Pod requests, or is limited to, each written as the first container writes it that
-    has the resource.
+    """Return what a whole Pod requests, or is limited to, each written as its first container does.
 
-    Args:
-        pod: the Pod; one that somebody else stored with amounts that are none takes nothing.
-        side: requests or limits.
+    `side` is requests or limits. A Pod that was stored with amounts that are none takes nothing.
     """
     try:
         numbers = pod_requests(pod) if side == "requests" else pod_limits(pod)
@@ -205,10 +189,7 @@ def _amount(pod: pod_pb2.Pod, side: str, name: str, number: int) -> Amount:
 
 
 def unsaid(pod: pod_pb2.Pod, required: Collection[str]) -> dict[str, list[str]]:
-    """Return what a quota on some resources wants to be said and is not.
-
-    Resource -> names of the containers that do not say.
-    """
+    """Return what a quota on some resources wants to be said and is not: resource -> names of containers."""
     wanted = sorted(_MUST_BE_SAID.intersection(required))
     missing: dict[str, list[str]] = {}
     if not wanted:

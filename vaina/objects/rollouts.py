@@ -1,9 +1,7 @@
 """PURE: rollouts: which template is whose, how many Pods may be away, what a ControllerRevision keeps.
 
 A revision keeps a template as a patch of its owner: `{"spec":{"template":{..., "$patch":"replace"}}}`.
-
-Called by the controllers of Deployments, StatefulSets and DaemonSets, and by `vaina rollout`. Follows
-`pkg/controller/deployment/util` (deployment_util.go), `pkg/controller/history`, and `getPatch` of
+Follows `pkg/controller/deployment/util` (deployment_util.go), `pkg/controller/history`, and `getPatch` of
 `pkg/controller/statefulset`.
 """
 
@@ -54,10 +52,7 @@ def replicas_of(obj: Deployment | ReplicaSet) -> int:
 
 
 def amount_of(amount: meta_pb2.IntOrString, total: int, *, round_up: bool) -> int:
-    """Return a number, or a share of `total` in per cent, as a number.
-
-    A text that is no share, or no number of 64 bits, is nothing.
-    """
+    """Return a number, or a share of `total` in per cent; a text that is no number of 64 bits is nothing."""
     if amount.type == 0:
         return amount.int_val
     share = parse_int(amount.str_val.removesuffix("%"))
@@ -103,10 +98,7 @@ def _without_hash(template: pod_pb2.PodTemplateSpec) -> meta_pb2.ObjectMeta:
 
 
 def new_replica_set(deployment: Deployment, sets: Iterable[ReplicaSet]) -> ReplicaSet | None:
-    """Return the ReplicaSet that has the Deployment's template; the oldest of several.
-
-    None when there is none yet.
-    """
+    """Return the ReplicaSet that has the Deployment's template, the oldest of several; None: there is none."""
     found = [rs for rs in sets if same_template(rs.spec.template, deployment.spec.template)]
     return min(found, key=age_key) if found else None
 
@@ -129,9 +121,8 @@ def revision_of(meta: meta_pb2.ObjectMeta) -> int:
 
 
 def int_annotation(meta: meta_pb2.ObjectMeta, key: str) -> int | None:
-    """Return a number of replicas that an annotation tells; None when it tells none.
-
-    It has 32 bits, as upstream's `getIntFromAnnotation` reads it.
+    """Return the 32 bits of an annotation, as upstream's `getIntFromAnnotation`; None when it tells no
+    number.
     """
     return parse_int(meta.annotations.get(key, ""), bits=32)
 

@@ -1,11 +1,8 @@
-"""The scale sub-resource as a kind of its own.
+"""The scale sub-resource as a kind of its own: what is read and changed of anything that has replicas. PURE.
 
-What is read, changed and patched of anything that has replicas. Pure.
-
-Called by the apiserver's registry, by `vaina.testing` and by `vaina patch`. Follows scaleFromDeployment of
-upstream's `pkg/registry/apps/deployment/storage/storage.go` and its likes of the other kinds, and
-ValidateScale of `pkg/apis/autoscaling/validation`: of the metadata a Scale is only asked for its uid and its
-resourceVersion.
+Follows scaleFromDeployment of upstream's `pkg/registry/apps/deployment/storage/storage.go` and its likes of
+the other kinds, and ValidateScale of `pkg/apis/autoscaling/validation`: of the metadata a Scale is only asked
+for its uid and its resourceVersion.
 """
 
 from typing import Any, Final

@@ -67,7 +67,6 @@ class Calendar:
     zone: ZoneInfo
 
     def next(self, after: float) -> float | None:
-        """Return the first time after a time."""
         try:
             found: datetime = next(CronSim(self.expression, datetime.fromtimestamp(after, self.zone)))
         except (CronSimError, StopIteration, OverflowError):
@@ -83,7 +82,6 @@ class Every:
     seconds: int
 
     def next(self, after: float) -> float | None:
-        """Return the time after a time."""
         return float(int(after) + self.seconds)
 
 

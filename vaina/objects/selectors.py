@@ -1,8 +1,7 @@
 """Label and field selectors: from text or message to predicates.
 
-Called by list and watch (apiserver), by listers and by controllers. The grammar and the meaning are those of
-`apimachinery/pkg/labels` and `pkg/fields`: `a=b,c!=d,e in (x,y),f notin (x),g,!h,i>1,j<9`; `!=` and `notin`
-also match objects without the label.
+The grammar and the meaning are those of `apimachinery/pkg/labels` and `pkg/fields`: `a=b,c!=d,e in (x,y),f
+notin (x),g,!h,i>1,j<9`; `!=` and `notin` also match objects without the label.
 """
 
 import re
@@ -53,7 +52,6 @@ class Requirement:
     values: tuple[str, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Say whether labels fulfil the condition."""
         value = labels.get(self.key)
         match self.operator:
             case "=" | "==" | "in":
@@ -96,7 +94,6 @@ class LabelSelector:
     nothing: bool = False
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Say whether an object with these labels is selected."""
         if self.nothing:
             return False
         # Asked for each Pod of a controller at each look: a generator would cost half as much again.
@@ -107,7 +104,6 @@ class LabelSelector:
 
     @property
     def is_everything(self) -> bool:
-        """Say whether every object is selected."""
         return not self.requirements and not self.nothing
 
     def __str__(self) -> str:
@@ -200,10 +196,7 @@ def _word(token: str) -> bool:
 
 
 def _read_values(tokens: _Tokens) -> list[str]:
-    """Read what stands in parentheses.
-
-    Sorted, each once, with an empty one where nothing stands beside a comma.
-    """
+    """Read what stands in parentheses: sorted, each once, "" where nothing stands beside a comma."""
     if (found := tokens.take()) != "(":
         raise SelectorError(f"found '{found}' expected: '('")
     found = tokens.peek()
@@ -256,10 +249,7 @@ def _read_requirement(tokens: _Tokens) -> Requirement:
 
 
 def parse_label_selector(text: str) -> LabelSelector:
-    """Read a selector of the form `a=b,c in (x,y),!d`. An empty text selects everything.
-
-    Raises SelectorError: the text cannot be read, or a key or a value is none.
-    """
+    """Read `a=b,c in (x,y),!d`; an empty text selects everything. Raises SelectorError."""
     if len(text) > MAX_TEXT:
         raise SelectorError(f"a selector may not have more than {MAX_TEXT} characters")
     tokens = _Tokens(text)
@@ -283,19 +273,14 @@ def parse_label_selector(text: str) -> LabelSelector:
 
 
 def from_labels(labels: Mapping[str, str]) -> LabelSelector:
-    """Make the selector that wants exactly these labels (ReplicationController's).
-
-    No labels select everything.
-    """
+    """Make the selector that wants exactly these labels (ReplicationController's); none select everything."""
     return LabelSelector(tuple(Requirement(key, "=", (labels[key],)) for key in sorted(labels)))
 
 
 def from_message(selector: meta_pb2.LabelSelector) -> LabelSelector:
-    """Make a predicate of a LabelSelector message; an empty one selects everything.
+    """Make a predicate of a LabelSelector message; an empty one selects everything. Raises SelectorError.
 
     Whether an *unset* selector selects nothing is for the caller to say (`NOTHING`): a message cannot tell.
-
-    Raises SelectorError: an operator, a key or a value is none.
     """
     requirements = [_requirement(key, "=", (value,)) for key, value in sorted(selector.match_labels.items())]
     for expression in selector.match_expressions:
@@ -326,7 +311,6 @@ class FieldSelector:
 
     @property
     def is_everything(self) -> bool:
-        """Say whether every object is selected."""
         return not self.requirements
 
     def exact(self, field: str) -> str | None:
@@ -366,10 +350,7 @@ _TERMS: Final = re.compile(r"(?:[^\\,]|\\.?)+", re.DOTALL)
 
 
 def parse_field_selector(text: str) -> FieldSelector:
-    """Read a selector of the form `spec.nodeName=a,status.phase!=Running`. An empty text selects everything.
-
-    Raises SelectorError: the text cannot be read.
-    """
+    """Read `spec.nodeName=a,status.phase!=Running`; an empty text selects everything. Raises SelectorError."""
     if len(text) > MAX_TEXT:
         raise SelectorError(f"a selector may not have more than {MAX_TEXT} characters")
     requirements: list[tuple[str, FieldOperator, str]] = []

@@ -51,10 +51,7 @@ def _is_directive(name: str) -> bool:
 
 
 def strategic_merge(kind: Kind[Any], current: JsonObject, patch: JsonObject) -> JsonObject:
-    """Apply a strategic merge patch; neither argument is changed.
-
-    Raises BadRequest: a directive or an item of a list makes no sense.
-    """
+    """Apply a strategic merge patch; neither argument is changed. Raises BadRequest: it makes no sense."""
     return _merge_map(current, patch, schema_of(kind.message.DESCRIPTOR))
 
 
@@ -108,10 +105,7 @@ def _merge_value(current: Json, value: Json, item: Field | None) -> Json:
 
 
 def _take(value: Json) -> Json:
-    """Return what a patch adds where there is nothing to merge with.
-
-    Its values without directives and removals.
-    """
+    """Return what a patch adds where there is nothing to merge with: its values, without its directives."""
     if isinstance(value, dict):
         if value.get(_PATCH) == "delete":
             return {}
@@ -170,10 +164,7 @@ def _key_of(entry: JsonObject, key: str) -> str:
 
 
 def _union(current: list[Any], more: list[Any]) -> list[Any]:
-    """Add what is not there yet, and keep each once.
-
-    They are compared by their texts: a patch may hold anything, as much as a request may.
-    """
+    """Add what is not there yet, each once, compared by text: a patch may hold anything."""
     return list({repr(value): value for value in (*current, *more)}.values())
 
 
@@ -270,18 +261,11 @@ def json_merge(current: Json, patch: Json) -> Json:
 def three_way_patch(
     original: JsonObject | None, modified: JsonObject, current: JsonObject, kind: Kind[Any]
 ) -> JsonObject:
-    """Make the strategic merge patch of an apply.
+    """Make the strategic merge patch of an apply; empty when nothing is to be done.
 
-    Args:
-        original: the manifest that was applied last time; None when there was none.
-        modified: the manifest to apply now, as written.
-        current: the object as it is stored.
-        kind: its kind.
-
-    Returns:
-        The patch which changes what `modified` says otherwise than `current`, and removes what `original`
-        said and `modified` does not say any more. Fields that others set stay. Empty when nothing is to be
-        done.
+    It changes what `modified` (the manifest now) says otherwise than `current` (the stored object), and
+    removes what `original` (the manifest that was applied last, if any) said and `modified` does not. Fields
+    that others set stay.
     """
     return _diff_map(original or {}, modified, current, schema_of(kind.message.DESCRIPTOR))
 

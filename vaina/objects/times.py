@@ -1,8 +1,7 @@
 """RFC 3339 text of Kubernetes' Time and MicroTime, and the Timestamp messages that carry them.
 
 Time has whole seconds, MicroTime exactly six digits. A zero Time (an empty message, or year 1) means null.
-Called by the codec. Years are computed, not taken from `datetime`: a stored object may hold any number of
-seconds.
+Years are computed, not taken from `datetime`: a stored object may hold any number of seconds.
 """
 
 import re
@@ -76,11 +75,9 @@ def _wrong(text: str, layout: str) -> TimeError:
 
 
 def parse_time(text: str, *, micro: bool = False) -> Timestamp:
-    """Read RFC 3339 text; a Time is cut to seconds, a MicroTime must have six digits.
+    """Read RFC 3339 text; the zero time is an empty message.
 
-    The zero time is an empty message.
-
-    Raises TimeError: the text is no time.
+    A Time is cut to seconds, a MicroTime must have six digits. Raises TimeError.
     """
     layout = _MICRO_LAYOUT if micro else _LAYOUT
     match = _SHAPE.fullmatch(text)

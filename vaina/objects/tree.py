@@ -1,7 +1,6 @@
 """JSON text to plain values, keeping what a strict reader needs: duplicate keys, and the text of numbers.
 
-Called by `manifest` (and `yaml_text`, which makes the same values). Size and depth are bounded before
-anything is parsed.
+Size and depth are bounded before anything is parsed.
 """
 
 import json
@@ -53,10 +52,7 @@ class Number:
 
 
 class Tree(dict[str, Any]):
-    """An object in which (in YAML: or below which) a key stands more than once.
-
-    The last value counts, as in upstream.
-    """
+    """An object in which (in YAML: or below which) a key stands twice; the last value counts, as in upstream."""
 
     #: key -> how many others the object has before it comes again, in that order; a third time is not told
     duplicates: Mapping[str, int] = MappingProxyType({})
@@ -149,10 +145,7 @@ def decode_text(text: str | bytes) -> str:
 
 
 def check_depth(text: str) -> None:
-    """Refuse JSON that is nested too deeply, before a recursive parser sees it.
-
-    Raises TextError: deeper than MAX_DEPTH.
-    """
+    """Raise TextError for JSON that is deeper than MAX_DEPTH, before a recursive parser sees it."""
     if text.count("{") + text.count("[") <= MAX_DEPTH:
         return
     depth = 0
@@ -174,13 +167,9 @@ class TooManyDocuments(TextError):
 
 
 def parse_json(text: str) -> list[tuple[Any, int]]:
-    """Read JSON values that follow one another.
+    """Read JSON values that follow one another; return each with the line on which it starts, from 1.
 
-    Returns:
-        (value, line on which it starts, from 1) for each.
-
-    Raises:
-        TextError: the text is no JSON, is too large or too deep, or has too many values.
+    Raises TextError: the text is no JSON, is too large or too deep, or has too many values.
     """
     check_depth(text)
     values: list[tuple[Any, int]] = []
@@ -206,10 +195,7 @@ def parse_json(text: str) -> list[tuple[Any, int]]:
 
 
 def parse_one(raw: bytes) -> Any:
-    """Read the one JSON value that a message carries as bytes.
-
-    Raises TextError: it is no JSON, too deep, or not one value.
-    """
+    """Read the JSON value that a message has as bytes. Raises TextError: it is none, several, or too deep."""
     values = parse_json(decode_text(raw))
     if len(values) != 1:
         raise TextError("there must be one value")
@@ -233,8 +219,8 @@ def duplicates_of(value: Any) -> Mapping[str, int]:
 
 
 def in_order(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
-    """Give the keys of an object with their values in the order of the document, and a key that comes again
-    where it does.
+    """Give keys and values in the order of the document; a key that comes again comes with True, where it
+    does.
     """
     again = list(duplicates_of(tree).items())
     told = 0

@@ -1,7 +1,4 @@
-"""The words of a watch: types of events, and the mark that ends the current state.
-
-Kubernetes' own (KEP-3157).
-"""
+"""The words of a watch (KEP-3157): types of events, and the mark that ends the current state."""
 
 from typing import Final
 

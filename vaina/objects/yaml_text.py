@@ -178,7 +178,6 @@ class _Reader:
         self.value: Any = None
 
     def event(self, event: yaml.Event) -> None:
-        """Take the next event of the document."""
         match event:
             case yaml.ScalarEvent():
                 self._count += 1
@@ -276,14 +275,10 @@ class _Reader:
 
 
 def parse_yaml(text: str) -> list[tuple[Any, int]]:
-    """Read the documents of a YAML text.
+    """Read the documents of a YAML text, each with the line on which it starts; an empty one is None.
 
-    Returns:
-        (value, line on which it starts, from 1) for each; an empty document is None.
-
-    Raises:
-        TextError: the text is no YAML, is too deep, its aliases expand to too much, or it has too many
-        documents.
+    Raises TextError: the text is no YAML, is too deep, expands too far by its aliases, or has too many
+    documents.
     """
     documents: list[tuple[Any, int]] = []
     line = 0
@@ -356,9 +351,7 @@ _Dumper.add_representer(Number, _represent_number)
 
 
 def write_yaml(value: Any) -> str:
-    """Write plain values as YAML: keys sorted, lists not indented, no line folded, strings quoted where they
-    must be.
-    """
+    """Write plain values as YAML: keys sorted, lists not indented, no line folded, quotes where needed."""
     written = yaml.dump(
         value, Dumper=_Dumper, default_flow_style=False, sort_keys=True, allow_unicode=True, width=1 << 30
     )

@@ -49,12 +49,7 @@ class FakeApiserver:
     """Everything in memory; `handlers` is what a server would serve."""
 
     def __init__(self, clock: Clock, *, seed: int = 1) -> None:
-        """Make an empty one.
-
-        Args:
-            clock: for timestamps.
-            seed: of uids and generated names.
-        """
+        """Make an empty one; `seed` is of uids and generated names."""
         self.clock = clock
         self.tracker = Tracker(clock, random.Random(seed))  # noqa: S311 - names in tests are no secrets
         self.tracker.changed = self._on_change
@@ -69,20 +64,14 @@ class FakeApiserver:
             self._serve(kind)
 
     def client(self) -> Clientset:
-        """Return a client of it."""
         return Clientset(InProcessTransport(self.handlers, clock=self.clock))
 
     def fail(
         self, verb: str, kind: Kind[Any] | None, error: ApiError, *, times: int = 1, answer_lost: bool = False
     ) -> None:
-        """Let the next calls fail.
+        """Let the next calls fail: of a verb (Create, Watch, ...; "*": any) and a kind (None: any).
 
-        Args:
-            verb: Create, Update, Watch, ...; "*" for any.
-            kind: of what; None for any.
-            error: what the caller gets.
-            times: how many calls.
-            answer_lost: whether the call is carried out first: the caller cannot know.
+        With `answer_lost` the call is carried out first: the caller cannot know.
         """
         self._faults.append(_Fault(verb, kind, error, times, answer_lost))
 
@@ -347,10 +336,7 @@ def _selection(kind: Kind[Any], request: Any) -> Matches:
 
 
 def _seen(one: Happened, matches: Matches) -> tuple[str, Any] | None:
-    """Return the event that a selection shows.
-
-    An object that leaves it is deleted, one that enters it is added.
-    """
+    """Return the event that a selection shows: what leaves it is deleted, what enters it is added."""
     before = one.old is not None and matches(one.old)
     after = one.type != DELETED and matches(one.new)
     if before and not after:

@@ -195,9 +195,7 @@ def make_deployment(
     generation: int = 1,
     deleted: float | None = None,
 ) -> deployment_pb2.Deployment:
-    """Make a Deployment that selects `labels` (by default app=<name>), with the defaults that the apiserver
-    gives.
-    """
+    """Make a Deployment that selects `labels` (app=<name>), with the defaults that the apiserver gives."""
     labels = labels or {"app": name}
     spec = deployment_pb2.DeploymentSpec(
         replicas=replicas, selector=meta_pb2.LabelSelector(match_labels=labels), template=make_template(labels),

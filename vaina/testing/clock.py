@@ -66,22 +66,14 @@ class FakeClock:
 
 
 class SkewedClock:
-    """The clock of one machine among several, over a test's own.
-
-    Off by an offset, fast or slow, and it can be frozen.
+    """The clock of one machine among several: off by an offset, fast or slow, and it can be frozen.
 
     Frozen it stands for a paused process (SIGSTOP): time goes on for everybody, but who sleeps on it wakes at
     `thaw` only. `going` is for everything else that a paused process cannot do: wait for it before each step.
     """
 
     def __init__(self, base: FakeClock, *, offset: float = 0.0, rate: float = 1.0) -> None:
-        """Make a clock.
-
-        Args:
-            base: the true time.
-            offset: seconds that the wall clock is ahead.
-            rate: seconds that pass here in one true second, on both clocks.
-        """
+        """Make a clock that is `offset` seconds ahead of `base`, and `rate` times as fast."""
         self._base, self._offset, self._rate = base, offset, rate
         self._going = asyncio.Event()
         self._going.set()
@@ -101,9 +93,7 @@ class SkewedClock:
         await self._going.wait()
 
     def freeze(self) -> None:
-        """Pause the process."""
         self._going.clear()
 
     def thaw(self) -> None:
-        """Let it go on."""
         self._going.set()

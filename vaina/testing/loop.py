@@ -1,6 +1,5 @@
-"""SimulatedLoop: an asyncio event loop without time, threads or sockets of its own.
-
-A seed decides who runs next.
+"""SimulatedLoop: an asyncio event loop without time, threads or sockets of its own; a seed decides who runs
+next.
 
 Time stands still while anything can run, and jumps to the next timer when nothing can: `loop.time()`,
 `asyncio.sleep`, `asyncio.timeout` and `LoopClock` agree. Of the callbacks that are ready one is drawn by the
@@ -35,10 +34,7 @@ class Stuck(Exception):
 
 
 class _Numbered:
-    """Gives an object a hash that is the same in every run.
-
-    Sets of tasks are iterated in an order that follows from it.
-    """
+    """Gives an object the same hash in every run, which decides the order of a set of tasks."""
 
     _number = 0
 
@@ -71,12 +67,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     """Runs callbacks one by one. Everything in one thread; executors run their functions in place."""
 
     def __init__(self, rng: random.Random, *, disorder: float = 1.0) -> None:
-        """Make a loop.
+        """Make a loop; `rng` draws which callback runs next.
 
-        Args:
-            rng: draws which callback runs next.
-            disorder: share of turns at which any ready callback may be next; at the others the one that has
-                waited longest is.
+        At a share `disorder` of turns any ready callback may be next; at the others it is the one that has
+        waited longest.
         """
         super().__init__()
         self._rng, self._disorder = rng, disorder
@@ -167,9 +161,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
 
 class LoopClock:
-    """A Clock over the running loop's time.
-
-    Each part of a simulation may have one, with a wall clock that is wrong in its own way.
+    """A Clock over the running loop's time; the wall clock of each part of a simulation may be wrong in its
+    own way.
     """
 
     def __init__(self, start: float = EPOCH) -> None:
@@ -188,10 +181,7 @@ class LoopClock:
 
 
 def run_simulated(main: Coroutine[Any, Any, T], loop: SimulatedLoop) -> T:
-    """Run a coroutine to its end on a loop, then cancel whatever else still runs on it, and close it.
-
-    Raises Stuck: nothing could ever happen again.
-    """
+    """Run a coroutine on a loop, cancel what else runs on it, and close it. Raises Stuck: nothing can happen."""
     try:
         return loop.run_until_complete(main)
     finally:

@@ -18,12 +18,10 @@ class Scales:
         self._tracker, self._kind = tracker, kind
 
     def get(self, data: bytes) -> bytes:
-        """Answer GetScale. Raises NotFound."""
         request = decode(request_pb2.GetRequest, data)
         return scale_of(self._tracker.get(self._kind, request.namespace, request.name)).SerializeToString()
 
     def update(self, data: bytes) -> bytes:
-        """Answer UpdateScale. Raises NotFound, Conflict, Invalid."""
         request = decode(scale_request_pb2.UpdateScaleRequest, data)
         meta = request.object.metadata
         obj = self._tracker.get(self._kind, meta.namespace, meta.name)
@@ -31,7 +29,6 @@ class Scales:
             return self._scaled(obj, request.object)
 
     def patch(self, data: bytes) -> bytes:
-        """Answer PatchScale. Raises NotFound, Conflict, Invalid, BadRequest."""
         request = decode(request_pb2.PatchRequest, data)
         validation = request.options.field_validation
         change = read_patch(SCALE, request.patch_type, request.patch, _nobody_listens, validation=validation)

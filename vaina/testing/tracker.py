@@ -75,7 +75,6 @@ class Tracker:
             self._dry = False
 
     def get(self, kind: Kind[Any], namespace: str, name: str) -> Any:
-        """Return an object. Raises NotFound."""
         return _copy(self._find(kind, namespace, name))
 
     def list_all(self, kind: Kind[Any]) -> list[Any]:
@@ -141,12 +140,10 @@ class Tracker:
         return self._put(kind, old, new)
 
     def update_status(self, kind: Kind[Any], sent: Any, mask: Sequence[str]) -> Any:
-        """Replace the status and the metadata, or the fields of the status that `mask` names.
+        """Replace the status and the metadata, or the fields of the status in `mask` (conditions merge by
+        type).
 
-        Conditions merge by type.
-
-        Raises:
-            NotFound, Conflict.
+        Raises NotFound, Conflict.
         """
         old = (
             self._find(kind, sent.metadata.namespace, sent.metadata.name)
@@ -215,7 +212,6 @@ class Tracker:
         return self._put(kind, old, new)
 
     def bind(self, namespace: str, name: str, uid: str, node: str) -> None:
-        """Give a Pod its node. Raises NotFound, Conflict."""
         self._find(NODE, "", node)
         old = self._find(POD, namespace, name)
         if uid and uid != old.metadata.uid:
