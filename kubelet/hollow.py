@@ -37,9 +37,6 @@ class Silent:
     def report(self, *_: Any, **__: Any) -> None:
         return
 
-    def wait(self, *_: Any, **__: Any) -> None:
-        return
-
 
 @dataclass(frozen=True, slots=True)
 class HollowNode:

@@ -30,13 +30,15 @@ class StepWaits:
         self.end(pod, key)
         now = self._clock.now()
         self._open[key] = step, now, words
-        self._steps.wait(pod.metadata, step, now, None, words, self._node.name)
+        self._steps.report(pod.metadata, step, now, None, words, self._node.name, wait=True)
 
     def end(self, pod: pod_pb2.Pod, key: str) -> None:
         """Report that something no longer waits, if it did."""
         if (wait := self._open.pop(key, None)) is not None:
             step, since, words = wait
-            self._steps.wait(pod.metadata, step, since, self._clock.now(), words, self._node.name)
+            self._steps.report(
+                pod.metadata, step, since, self._clock.now(), words, self._node.name, wait=True
+            )
 
     def containers(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
         """Report containers that wait, with the reason in the Pod's status, and init containers that run."""

@@ -259,7 +259,7 @@ class StatusManager:
         node = entry.pod.spec.node_name or self._node_name
         if sent - entry.since > SHORT_SECONDS:
             words = f"another try: {refused}" if refused else "its turn among the node's writes of statuses"
-            self._steps.wait(meta, PodStep.REPORTED, entry.since, sent, words, node)
+            self._steps.report(meta, PodStep.REPORTED, entry.since, sent, words, node, wait=True)
         self._steps.report(meta, PodStep.REPORTED, entry.since, now, status.phase, node)
 
     async def _delete(self, ended: Sequence[tuple[Uid, _Entry]]) -> list[ApiError]:

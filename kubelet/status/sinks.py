@@ -27,21 +27,13 @@ class StepSink(Protocol):
         pod_meta: meta_pb2.ObjectMeta,
         step: PodStep,
         start: float,
-        end: float,
+        end: float | None,
         message: str = "",
         node_name: str = "",
-    ) -> None: ...
-
-    def wait(
-        self,
-        pod_meta: meta_pb2.ObjectMeta,
-        step: PodStep,
-        start: float,
-        end: float | None,
-        message: str,
-        node_name: str = "",
+        *,
+        wait: bool = False,
     ) -> None:
-        """Report what a step waits for: with `end` None, and again with the same start when it is over."""
+        """Report a step; with `wait` what it waits for, when that begins (`end` None) and when it is over."""
 
 
 class ShownSteps:
@@ -62,24 +54,15 @@ class ShownSteps:
         pod_meta: meta_pb2.ObjectMeta,
         step: PodStep,
         start: float,
-        end: float,
+        end: float | None,
         message: str = "",
         node_name: str = "",
+        *,
+        wait: bool = False,
     ) -> None:
-        self._tell(pod_meta, lambda meta: self._steps.report(meta, step, start, end, message, node_name))
+        def tell(meta: meta_pb2.ObjectMeta) -> None:
+            self._steps.report(meta, step, start, end, message, node_name, wait=wait)
 
-    def wait(
-        self,
-        pod_meta: meta_pb2.ObjectMeta,
-        step: PodStep,
-        start: float,
-        end: float | None,
-        message: str,
-        node_name: str = "",
-    ) -> None:
-        self._tell(pod_meta, lambda meta: self._steps.wait(meta, step, start, end, message, node_name))
-
-    def _tell(self, pod_meta: meta_pb2.ObjectMeta, tell: Callable[[meta_pb2.ObjectMeta], None]) -> None:
         if not is_static(pod_meta):
             tell(pod_meta)
             return

@@ -5,12 +5,13 @@ Every change comes back as (old, new) pairs.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
 from vaina.cache.list_watch import Apply, Replace
 from vaina.objects.meta import metadata
+from vaina.objects.selectors import LabelSelector
 
 M = TypeVar("M", bound=Message)
 
@@ -156,14 +157,6 @@ def _reindex(
             index.setdefault(value, {})[key] = None
 
 
-class Selector(Protocol):
-    """What matches labels (`vaina.objects.selectors`)."""
-
-    def matches(self, labels: Mapping[str, str], /) -> bool:
-        """Return whether it selects an object with these labels."""
-        ...
-
-
 class Lister(Generic[M]):
     """A read-only view of an informer's store. What it returns is shared: copy it before changing anything."""
 
@@ -180,7 +173,7 @@ class Lister(Generic[M]):
     def index_values(self, name: str) -> list[str]:
         return self._store.index_values(name)
 
-    def list(self, selector: Selector | None = None, namespace: str = "") -> list[M]:
+    def list(self, selector: LabelSelector | None = None, namespace: str = "") -> list[M]:
         """Return the objects that a selector matches, of one namespace when it is given."""
         objects = (
             self._store.by_index(NAMESPACE_INDEX, namespace) if namespace else self._store.objects.values()

@@ -48,36 +48,17 @@ class StepReporter:
         pod_meta: meta_pb2.ObjectMeta,
         step: PodStep,
         start: float,
-        end: float,
+        end: float | None,
         message: str = "",
         node_name: str = "",
-    ) -> None:
-        """Report a step from `start` to `end` (seconds since the epoch), with a few words of what happened."""
-        self._add(pod_meta, step, start, end, message, node_name, wait=False)
-
-    def wait(
-        self,
-        pod_meta: meta_pb2.ObjectMeta,
-        step: PodStep,
-        start: float,
-        end: float | None,
-        message: str,
-        node_name: str = "",
-    ) -> None:
-        """Report what a step waits for: when it begins (`end` None) and when it is over, with the same start."""
-        self._add(pod_meta, step, start, end, message, node_name, wait=True)
-
-    def _add(
-        self,
-        pod_meta: meta_pb2.ObjectMeta,
-        step: PodStep,
-        start: float,
-        end: float | None,
-        message: str,
-        node_name: str,
         *,
-        wait: bool,
+        wait: bool = False,
     ) -> None:
+        """Report a step from `start` to `end` (seconds since the epoch), with a few words of what happened.
+
+        With `wait` it is what the step waits for: when that begins (`end` None), and with the same start when
+        it is over.
+        """
         uid = pod_meta.uid
         if not may_have_trace(uid):
             return

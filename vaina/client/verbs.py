@@ -23,6 +23,8 @@ from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
 from vaina.errors import ApiError, from_status
 
 M = TypeVar("M", bound=Message)
+R = TypeVar("R", bound=Message)
+A = TypeVar("A", bound=Message)
 
 MANIFEST_SERVICE = "vaina.api.core.v1.ManifestService"
 _NODES, _PODS = (f"/vaina.api.metrics.v1beta1.{name}MetricsService" for name in ("Node", "Pod"))
@@ -129,42 +131,28 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
             async for answer in answers:
                 yield pod_stream_pb2.PodLogResponse.FromString(answer)
 
-    async def exec(
+    def exec(
         self, start: pod_stream_pb2.PodExecStart, inputs: AsyncIterator[pod_stream_pb2.PodExecRequest]
     ) -> AsyncGenerator[pod_stream_pb2.PodExecResponse, None]:
         """Run a command in a container: `start` goes first, then `inputs`; the last answer has the exit code."""
-
-        async def requests() -> AsyncIterator[bytes]:
-            yield pod_stream_pb2.PodExecRequest(start=start).SerializeToString()
-            async for item in inputs:
-                yield item.SerializeToString()
-
-        stream = self.transport.bidi(self.kind.method("Exec"), requests())
-        async with aclosing(stream) as answers:
-            async for answer in answers:
-                yield pod_stream_pb2.PodExecResponse.FromString(answer)
+        first = pod_stream_pb2.PodExecRequest(start=start)
+        return self._talk("Exec", first, inputs, pod_stream_pb2.PodExecResponse)
 
     async def attach(
         self, start: pod_stream_pb2.PodAttachStart, inputs: AsyncIterator[pod_stream_pb2.PodAttachRequest]
     ) -> AsyncGenerator[pod_stream_pb2.PodAttachResponse, None]:
         """Join the streams of a container's own process: `start` goes first, then `inputs`.
 
-        It ends with the container, whatever the status of the call is then: a caller who writes while the server
-        closes the call may be told INTERNAL by gRPC's core (grpc/grpc#36066).
+        It ends with the container, whatever the status of the call is then: a caller who writes while the
+        server closes the call may be told INTERNAL by gRPC's core (grpc/grpc#36066).
         """
-
-        async def requests() -> AsyncIterator[bytes]:
-            yield pod_stream_pb2.PodAttachRequest(start=start).SerializeToString()
-            async for item in inputs:
-                yield item.SerializeToString()
-
-        stream = self.transport.bidi(self.kind.method("Attach"), requests())
+        first = pod_stream_pb2.PodAttachRequest(start=start)
+        stream = self._talk("Attach", first, inputs, pod_stream_pb2.PodAttachResponse)
         async with aclosing(stream) as answers:
             async for answer in answers:
-                response = pod_stream_pb2.PodAttachResponse.FromString(answer)
-                if response.ended:
+                if answer.ended:
                     return
-                yield response
+                yield answer
 
     async def port_forward(
         self, start: pod_stream_pb2.PodPortForwardStart, inputs: AsyncIterator[bytes]
@@ -173,16 +161,24 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
 
         The first answer, without bytes, says that it stands.
         """
-
-        async def requests() -> AsyncIterator[bytes]:
-            yield pod_stream_pb2.PodPortForwardRequest(start=start).SerializeToString()
-            async for data in inputs:
-                yield pod_stream_pb2.PodPortForwardRequest(data=data).SerializeToString()
-
-        stream = self.transport.bidi(self.kind.method("PortForward"), requests())
+        first = pod_stream_pb2.PodPortForwardRequest(start=start)
+        pieces = (pod_stream_pb2.PodPortForwardRequest(data=data) async for data in inputs)
+        stream = self._talk("PortForward", first, pieces, pod_stream_pb2.PodPortForwardResponse)
         async with aclosing(stream) as answers:
             async for answer in answers:
-                yield pod_stream_pb2.PodPortForwardResponse.FromString(answer).data
+                yield answer.data
+
+    async def _talk(
+        self, verb: str, first: R, others: AsyncIterator[R], answer_type: type[A]
+    ) -> AsyncGenerator[A, None]:
+        async def requests() -> AsyncIterator[bytes]:
+            yield first.SerializeToString()
+            async for item in others:
+                yield item.SerializeToString()
+
+        async with aclosing(self.transport.bidi(self.kind.method(verb), requests())) as answers:
+            async for answer in answers:
+                yield answer_type.FromString(answer)
 
 
 class PodTraceClient(ResourceClient[trace_pb2.PodTrace]):
@@ -235,19 +231,17 @@ class ManifestClient:
 
     async def apply(self, request: manifest_service_pb2.ApplyRequest) -> manifest_service_pb2.ApplyResponse:
         """Apply manifests, as kubectl apply does."""
-        answer = await self._transport.unary(
-            f"/{MANIFEST_SERVICE}/Apply", request.SerializeToString(), timeout=self._timeout
-        )
-        return manifest_service_pb2.ApplyResponse.FromString(answer)
+        return manifest_service_pb2.ApplyResponse.FromString(await self._call("Apply", request))
 
     async def get(
         self, request: manifest_service_pb2.GetManifestRequest
     ) -> manifest_service_pb2.GetManifestResponse:
         """Return objects as text."""
-        answer = await self._transport.unary(
-            f"/{MANIFEST_SERVICE}/Get", request.SerializeToString(), timeout=self._timeout
-        )
-        return manifest_service_pb2.GetManifestResponse.FromString(answer)
+        return manifest_service_pb2.GetManifestResponse.FromString(await self._call("Get", request))
+
+    async def _call(self, verb: str, request: Message) -> bytes:
+        method = f"/{MANIFEST_SERVICE}/{verb}"
+        return await self._transport.unary(method, request.SerializeToString(), timeout=self._timeout)
 
 
 class ResourceMetricsClient:

@@ -66,24 +66,17 @@ class Recorder:
         pod_meta: meta_pb2.ObjectMeta,
         step: PodStep,
         start: float,
-        end: float,
+        end: float | None,
         message: str = "",
         node_name: str = "",
-    ) -> None:
-        assert start <= end
-        self.steps.append(step)
-
-    def wait(
-        self,
-        pod_meta: meta_pb2.ObjectMeta,
-        step: PodStep,
-        start: float,
-        end: float | None,
-        message: str,
-        node_name: str = "",
+        *,
+        wait: bool = False,
     ) -> None:
         assert end is None or start <= end
-        self.waits.append((step, end is not None, message))
+        if wait:
+            self.waits.append((step, end is not None, message))
+        else:
+            self.steps.append(step)
 
     def messages(self, reason: str) -> list[str]:
         return [message for _, found, message in self.events if found == reason]
