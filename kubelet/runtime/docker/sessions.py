@@ -146,8 +146,13 @@ class DockerExec(_Session):
         session = cls(engine, stream, exec_id, tty=config.tty)
         if not config.stdin:
             stream.end_input()
-        if config.tty and all(config.size):
-            await session.resize(*config.size)
+        try:
+            if config.tty and all(config.size):
+                await session.resize(*config.size)
+        except BaseException:
+            # The caller goes away while the command runs already.
+            await session.close()
+            raise
         return session
 
     @staticmethod

@@ -1,12 +1,15 @@
 """The engine's raw streams, against a small server on a real unix socket."""
 
 import asyncio
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kubelet.runtime.docker.sessions import STDERR, STDOUT, upgrade
+from kubelet.runtime.docker.sessions import STDERR, STDOUT, DockerExec, upgrade
+from kubelet.runtime.records import ExecConfig
 from kubelet.runtime.upgrading import StreamRefused
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -87,3 +90,56 @@ async def test_an_engine_that_never_answers_is_given_up(tmp_path: Path) -> None:
         with pytest.raises(TimeoutError, match="no answer within"):
             await upgrade(str(tmp_path / "s"), "/x", {}, timeout_seconds=0.05)
         await left.wait()
+
+
+class SlowEngine:
+    """An engine whose command runs; it never answers when it is told the size of the command's terminal."""
+
+    def __init__(self, socket_path: Path, pid: int) -> None:
+        self.socket_path, self.pid = str(socket_path), pid
+        self.resizing = asyncio.Event()
+
+    async def ask(self, operation: Callable[[Any], Any], **_: Any) -> Any:
+        answer = operation(self)
+        if answer is not None:
+            return answer
+        self.resizing.set()
+        await asyncio.Event().wait()
+
+    def exec_create(self, *_: Any, **__: Any) -> dict[str, str]:
+        return {"Id": "e1"}
+
+    def exec_inspect(self, exec_id: str) -> dict[str, Any]:
+        return {"Running": True, "Pid": self.pid}
+
+    def exec_resize(self, exec_id: str, **_: int) -> None:
+        """Never answered: `ask` waits."""
+
+
+async def test_a_caller_that_goes_while_the_terminal_is_given_its_size_leaves_no_command(
+    tmp_path: Path,
+) -> None:
+    gone = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 UPGRADED\r\n\r\n")
+        await reader.read()
+        gone.set()
+        writer.close()
+
+    command = subprocess.Popen(["sleep", "479"], start_new_session=True)
+    engine = SlowEngine(tmp_path / "s", command.pid)
+    config = ExecConfig(("sh",), stdin=True, tty=True, size=(80, 24))
+    try:
+        async with await asyncio.start_unix_server(handle, tmp_path / "s"), asyncio.timeout(20):
+            starting = asyncio.ensure_future(DockerExec.start(engine, "c1", config))  # type: ignore[arg-type]  # noqa: TID251 - cancelled below
+            await engine.resizing.wait()
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            await gone.wait()
+            assert await asyncio.to_thread(command.wait, 10) < 0
+    finally:
+        command.kill()
+        command.wait()
