@@ -209,7 +209,8 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         handlers |= _kind_handlers(store, checks, metrics)
         if store.kind.has_scale:
             handlers |= scale_handlers(store, checks)
-    evictor, streams = Evictor(pods, made["PodDisruptionBudget"]), PodStreams(pods, nodes, kubelets)
+    evictor = Evictor(pods, made["PodDisruptionBudget"])
+    streams = PodStreams(pods, nodes, kubelets, clock)
     handlers |= pod_handlers(Binder(pods, nodes), evictor, streams, writer, clock, checks)
     handlers |= resource_metrics_handlers(ResourceMetrics(pods, nodes, kubelets, clock), checks)
     handlers |= trace_handlers(traces, checks)

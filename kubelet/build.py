@@ -28,6 +28,7 @@ from kubelet.pod.tools import NodeView, PodTools, WorkerSettings
 from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import DnsConfig, Uid
 from kubelet.runtimes import NodeRuntime, cri_runtime, docker_runtime, hollow_runtime
+from kubelet.server.bound import bind_sessions
 from kubelet.server.service import KubeletService
 from kubelet.server.stats import ResourceCollector, StatsService
 from kubelet.stats.provider import NodeStats, StatsSettings
@@ -299,7 +300,7 @@ class _Process:
         care: NodeCare | None = None,
     ) -> None:
         config = self.config
-        handlers, more = dict(service.handlers()), {}
+        handlers, more = dict(bind_sessions(service.handlers(), self.clock)), {}
         if care is not None:
             handlers |= StatsService(care.sampler, self.name).handlers()
             more["/metrics/resource"] = CollectorRegistry(auto_describe=False)

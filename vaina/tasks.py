@@ -1,7 +1,8 @@
 """Structured waiting: small pieces over asyncio.TaskGroup that leave no task behind."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 
@@ -14,6 +15,25 @@ async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None, None]:
+    """Run work while the block runs, and end it with the block: a caller's input beside the output that the
+    block yields.
+
+    A TaskGroup must not be open where a generator yields (PEP 789): closed there, it makes a group of errors
+    of GeneratorExit, and cancels the task once more (CPython 3.13), which then cleans up nothing. Raises what
+    the work raised, when the block has ended well.
+    """
+    task = asyncio.ensure_future(work)  # noqa: TID251 - as told above; it is waited for below
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+    if not task.cancelled():
+        task.result()
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -2,7 +2,8 @@
 messages.
 
 The apiserver finds the Pod, its node and the container, and sets the uid, so that a kubelet never answers for
-a Pod of the same name that came later. Texts follow `pkg/registry/core/pod/strategy.go`.
+a Pod of the same name that came later. With each call goes what it was authorized for: user, Pod, container
+and until when it may begin (`vaina.client.sessions`). Texts follow `pkg/registry/core/pod/strategy.go`.
 """
 
 from collections import OrderedDict
@@ -19,14 +20,14 @@ from apiserver.registry.store import Store
 from apiserver.validation.place import find_violations
 from apiserver.validation.pod_subresources import check_log_options
 from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
-from vaina.client.transport import Transport
+from vaina.client.sessions import session_metadata
+from vaina.client.transport import Metadata, Transport
+from vaina.clock import Clock
 from vaina.errors import BadRequest, InternalError, Invalid, NotFound, Unavailable
 from vaina.kinds import NODE, POD
-from vaina.serving.handlers import decode
+from vaina.serving.handlers import User, decode
 
 KUBELET_SERVICE = "vaina.api.kubelet.v1.KubeletService"
-_LOGS, _EXEC = f"/{KUBELET_SERVICE}/Logs", f"/{KUBELET_SERVICE}/Exec"
-_ATTACH, _PORT_FORWARD = f"/{KUBELET_SERVICE}/Attach", f"/{KUBELET_SERVICE}/PortForward"
 _MAX_PORT: Final = 65_535
 _NO_START = "the first message must say what to run, and where"
 #: in the order in which they are tried
@@ -89,11 +90,13 @@ class _Place:
 class PodStreams:
     """Logs, exec, attach and port-forward of Pods."""
 
-    def __init__(self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node], kubelets: Kubelets) -> None:
-        self._pods, self._nodes, self._kubelets = pods, nodes, kubelets
+    def __init__(
+        self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node], kubelets: Kubelets, clock: Clock
+    ) -> None:
+        self._pods, self._nodes, self._kubelets, self._clock = pods, nodes, kubelets, clock
 
     async def logs(
-        self, request: pod_stream_pb2.PodLogRequest
+        self, request: pod_stream_pb2.PodLogRequest, user: User
     ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
         """Yield what a container wrote.
 
@@ -109,12 +112,15 @@ class PodStreams:
         wanted.namespace = request.namespace or "default"
         wanted.uid, wanted.options.container = place.uid, place.container
         async with self._kubelets.to(place.address) as kubelet:
-            stream = kubelet.stream(_LOGS, wanted.SerializeToString())
+            stream = kubelet.stream(
+                f"/{KUBELET_SERVICE}/Logs", wanted.SerializeToString(),
+                metadata=self._session("Logs", place, user),
+            )  # fmt: skip
             async with aclosing(_explained(stream, place)) as answers:
                 async for data in answers:
                     yield pod_stream_pb2.PodLogResponse.FromString(data)
 
-    async def exec(self, requests: AsyncIterator[bytes], may: May) -> AsyncGenerator[bytes, None]:
+    async def exec(self, requests: AsyncIterator[bytes], user: User, may: May) -> AsyncGenerator[bytes, None]:
         """Run a command in a container: pass on what comes, both ways. The first request says where."""
         first = await _first(pod_stream_pb2.PodExecRequest, requests)
         start = first.start
@@ -126,11 +132,13 @@ class PodStreams:
         )
         start.namespace = start.namespace or "default"
         start.uid, start.options.container = place.uid, place.container
-        async with aclosing(self._pass_on(_EXEC, place, first, requests)) as answers:
+        async with aclosing(self._pass_on("Exec", place, user, first, requests)) as answers:
             async for data in answers:
                 yield data
 
-    async def attach(self, requests: AsyncIterator[bytes], may: May) -> AsyncGenerator[bytes, None]:
+    async def attach(
+        self, requests: AsyncIterator[bytes], user: User, may: May
+    ) -> AsyncGenerator[bytes, None]:
         """Join the streams of a container's own process, as `exec` does."""
         first = await _first(pod_stream_pb2.PodAttachRequest, requests)
         start = first.start
@@ -142,11 +150,13 @@ class PodStreams:
         place = await self._place(start.namespace, start.name, start.uid, options.container, running=running)
         start.namespace = start.namespace or "default"
         start.uid, start.options.container = place.uid, place.container
-        async with aclosing(self._pass_on(_ATTACH, place, first, requests)) as answers:
+        async with aclosing(self._pass_on("Attach", place, user, first, requests)) as answers:
             async for data in answers:
                 yield data
 
-    async def port_forward(self, requests: AsyncIterator[bytes], may: May) -> AsyncGenerator[bytes, None]:
+    async def port_forward(
+        self, requests: AsyncIterator[bytes], user: User, may: May
+    ) -> AsyncGenerator[bytes, None]:
         """Carry one connection to a port of a Pod, as `exec` does. Raises BadRequest, too."""
         first = await _first(pod_stream_pb2.PodPortForwardRequest, requests)
         start = first.start
@@ -158,12 +168,12 @@ class PodStreams:
         pod, node = await self._find(start.namespace, start.name, start.uid)
         place = _Place(pod.metadata.uid, "", node.metadata.name, kubelet_address(node))
         start.namespace, start.uid = start.namespace or "default", place.uid
-        async with aclosing(self._pass_on(_PORT_FORWARD, place, first, requests)) as answers:
+        async with aclosing(self._pass_on("PortForward", place, user, first, requests)) as answers:
             async for data in answers:
                 yield data
 
     async def _pass_on(
-        self, method: str, place: _Place, first: Message, requests: AsyncIterator[bytes]
+        self, method: str, place: _Place, user: User, first: Message, requests: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes, None]:
         async def onward() -> AsyncIterator[bytes]:
             yield first.SerializeToString()
@@ -171,10 +181,16 @@ class PodStreams:
                 yield item
 
         async with self._kubelets.to(place.address) as kubelet:
-            stream = kubelet.bidi(method, onward())
+            session = self._session(method, place, user)
+            stream = kubelet.bidi(f"/{KUBELET_SERVICE}/{method}", onward(), metadata=session)
             async with aclosing(_explained(stream, place)) as answers:
                 async for data in answers:
                     yield data
+
+    def _session(self, method: str, place: _Place, user: User) -> Metadata:
+        return session_metadata(
+            user=user.name, method=method, uid=place.uid, container=place.container, now=self._clock.now()
+        )
 
     async def _place(
         self, namespace: str, name: str, uid: str, container: str, *, running: str = ""

@@ -125,16 +125,16 @@ def pod_handlers(
         request: pod_stream_pb2.PodLogRequest, rpc: RequestContext
     ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
         may["Logs"](rpc, request.namespace, request.name)
-        return streams.logs(request)
+        return streams.logs(request, rpc.user)
 
     def run(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
-        return streams.exec(requests, partial(may["Exec"], rpc))
+        return streams.exec(requests, rpc.user, partial(may["Exec"], rpc))
 
     def attach(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
-        return streams.attach(requests, partial(may["Attach"], rpc))
+        return streams.attach(requests, rpc.user, partial(may["Attach"], rpc))
 
     def port_forward(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
-        return streams.port_forward(requests, partial(may["PortForward"], rpc))
+        return streams.port_forward(requests, rpc.user, partial(may["PortForward"], rpc))
 
     return {
         POD.method("Bind"): typed(bindings.bind, pod_service_pb2.BindPodRequest),

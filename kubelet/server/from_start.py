@@ -14,8 +14,9 @@ from typing import Final
 
 from kubelet.runtime.interface import Runtime
 from kubelet.runtime.records import LogOptions, Output, OutputStream
-from kubelet.server.sessions import beside, pieces
+from kubelet.server.sessions import pieces
 from vaina.clock import Clock, rfc3339
+from vaina.tasks import beside
 
 #: how long the streams are listened to before the log is read: runtimes write it a moment later
 LISTEN_SECONDS: Final = 0.1

@@ -6,9 +6,10 @@ from contextlib import suppress
 
 from kubelet.network.dial import DialFailed, dial
 from kubelet.runtime.interface import NotFoundInRuntime, Runtime
-from kubelet.server.sessions import PIECE, beside
+from kubelet.server.sessions import PIECE
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.errors import ApiError, InternalError
+from vaina.tasks import beside
 
 #: bytes read ahead of a slow caller; then the Pod's socket fills, and its writer waits
 _READ_AHEAD = 64 * 1024

@@ -5,35 +5,15 @@ its reader does. Pieces are small, because the servers on the way count larger o
 (`vaina.serving.unsent`): a pager that is stopped for an hour takes no room from others.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
+from typing import Final, TypeAlias
 
 from kubelet.runtime.interface import ExecSession, RuntimeFailure
 from kubelet.runtime.records import Output
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.errors import ApiError
-
-
-@asynccontextmanager
-async def beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None, None]:
-    """Run work while the block runs, and end it with the block: a caller's input beside the output that it
-    yields.
-
-    A TaskGroup must not be open where a generator yields (PEP 789): closed there, it makes a group of errors
-    of GeneratorExit, and cancels the task once more (CPython 3.13), which then cleans up nothing. Raises what
-    the work raised, when the block has ended well.
-    """
-    task = asyncio.ensure_future(work)  # noqa: TID251 - as told above; it is waited for below
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait((task,))
-    if not task.cancelled():
-        task.result()
-
+from vaina.tasks import beside
 
 #: bytes of one message: so few that the servers do not count them (`vaina.serving.unsent.MIN_BYTES`)
 PIECE: Final = 8_000

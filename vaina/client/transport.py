@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 import grpc
+import structlog
 
 from vaina.clock import Clock, SystemClock
 from vaina.errors import ApiError, MethodNotSupported, Timeout, TooLarge, Unavailable
@@ -23,7 +24,9 @@ from vaina.serving.handlers import (
     guarded,
     guarded_stream,
 )
-from vaina.tasks import is_being_cancelled
+from vaina.tasks import beside, is_being_cancelled
+
+log = structlog.stdlib.get_logger(__name__)
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -195,10 +198,17 @@ class GrpcTransport:
     ) -> AsyncGenerator[bytes, None]:
         call, chosen = None, self._with_room()
         chosen.streams += 1
+        options: dict[str, Any] = {"timeout": timeout, "metadata": tuple(metadata)}
         try:
-            call = chosen.method(kind, method)(request, timeout=timeout, metadata=tuple(metadata))
-            async for answer in call:
-                yield answer
+            if isinstance(request, bytes):
+                call = chosen.method(kind, method)(request, **options)
+                async for answer in call:
+                    yield answer
+            else:
+                call = chosen.method(kind, method)(**options)
+                async with beside(_send(call, request)):
+                    async for answer in call:
+                        yield answer
         except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.CancelledError) as error:
             refused = _translated(error)
             if refused is None:
@@ -215,6 +225,24 @@ class GrpcTransport:
                 return each
         self._streams.append(_Channel(self.target, self._options))
         return self._streams[-1]
+
+
+async def _send(call: Any, requests: AsyncIterator[bytes]) -> None:
+    """Send the requests of a call until it is over.
+
+    grpc.aio would do that itself, but its task goes on when the server has ended the call, and waits for the
+    next request for ever.
+    """
+    try:
+        async for request in requests:
+            await call.write(request)
+        await call.done_writing()
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        # The call is over: the answers say why.
+        return
+    except Exception as error:  # noqa: BLE001 - the caller's own
+        log.debug("the requests of a call ended early", error=str(error))
+        call.cancel()
 
 
 def _translated(error: BaseException) -> ApiError | None:

@@ -8,8 +8,12 @@ import pytest
 from apiserver.registry.streams import Kubelets, choose_container, kubelet_address
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
+from vaina.api.kubelet.v1 import kubelet_service_pb2
+from vaina.client.sessions import SESSION_KEY, SESSION_SECONDS
 from vaina.client.transport import InProcessTransport, Transport
+from vaina.clock import seconds_of
 from vaina.errors import BadRequest, Conflict, InternalError, Invalid, NotFound, Unavailable
+from vaina.kinds import POD
 from vaina.serving.handlers import BIDI, Method, RequestContext, typed_stream
 from vaina.testing.builders import make_container, make_node, make_pod
 
@@ -22,6 +26,8 @@ class FakeKubelet:
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.addresses: list[str] = []
+        #: what each call was authorized for
+        self.sessions: list[kubelet_service_pb2.Session] = []
         self.refusal: Exception | None = None
 
     def connect(self, address: str) -> Transport:
@@ -37,12 +43,14 @@ class FakeKubelet:
         self, request: pod_stream_pb2.PodLogRequest, rpc: RequestContext
     ) -> AsyncIterator[pod_stream_pb2.PodLogResponse]:
         self.asked.append(request)
+        self._note(rpc)
         if self.refusal is not None:
             raise self.refusal
         for data in (b"one\n", b"two\n"):
             yield pod_stream_pb2.PodLogResponse(data=data)
 
     async def _exec(self, requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
+        self._note(rpc)
         async for item in requests:
             request = pod_stream_pb2.PodExecRequest.FromString(item)
             self.asked.append(request)
@@ -53,6 +61,7 @@ class FakeKubelet:
                 return
 
     async def _attach(self, requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
+        self._note(rpc)
         async for item in requests:
             request = pod_stream_pb2.PodAttachRequest.FromString(item)
             self.asked.append(request)
@@ -62,12 +71,18 @@ class FakeKubelet:
     async def _port_forward(
         self, requests: AsyncIterator[bytes], rpc: RequestContext
     ) -> AsyncIterator[bytes]:
+        self._note(rpc)
         if self.refusal is not None:
             raise self.refusal
         async for item in requests:
             request = pod_stream_pb2.PodPortForwardRequest.FromString(item)
             self.asked.append(request)
             yield pod_stream_pb2.PodPortForwardResponse(data=request.data.upper()).SerializeToString()
+
+    def _note(self, rpc: RequestContext) -> None:
+        [session] = [value for key, value in rpc.metadata if key == SESSION_KEY]
+        assert isinstance(session, bytes)
+        self.sessions.append(kubelet_service_pb2.Session.FromString(session))
 
 
 async def _with_pod(kubelet: FakeKubelet, **kwargs: Any) -> tuple[Harness, pod_pb2.Pod]:
@@ -155,6 +170,31 @@ async def test_a_connection_is_passed_on_both_ways() -> None:
     kubelet.refusal = Unavailable("connection refused")
     with pytest.raises(Unavailable, match='the kubelet of node "node-1"'):
         await anext(api.client.pods.port_forward(start, inputs()))
+
+
+async def test_the_kubelet_is_told_for_whom_it_is_asked_and_for_what() -> None:
+    kubelet = FakeKubelet()
+    api, pod = await _with_pod(kubelet)
+    await _logs(api)
+    forged = kubelet_service_pb2.Session(user="kubernetes-admin", method="Logs", uid="of-another-pod")
+    asked = pod_stream_pb2.PodLogRequest(namespace="default", name="web")
+    metadata = ((SESSION_KEY, forged.SerializeToString()),)
+    # What callers send as metadata goes no further.
+    stream = api.client.transport.stream(POD.method("Logs"), asked.SerializeToString(), metadata=metadata)
+    assert len([item async for item in stream]) == 2
+    start = pod_stream_pb2.PodPortForwardStart(name="web", port=80)
+
+    async def inputs() -> AsyncIterator[bytes]:
+        yield b"hola"
+
+    assert [item async for item in api.client.pods.port_forward(start, inputs())] == [b"", b"HOLA"]
+    told = [(item.user, item.method, item.uid, item.container) for item in kubelet.sessions]
+    uid = pod.metadata.uid
+    assert told == [
+        ("system:anonymous", "Logs", uid, "app"), ("system:anonymous", "Logs", uid, "app"),
+        ("system:anonymous", "PortForward", uid, ""),
+    ]  # fmt: skip
+    assert {seconds_of(item.expires) for item in kubelet.sessions} == {api.clock.now() + SESSION_SECONDS}
 
 
 async def test_a_refusal_of_the_kubelet_passes_through() -> None:

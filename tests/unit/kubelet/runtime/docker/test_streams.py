@@ -104,7 +104,7 @@ class SlowEngine:
         if answer is not None:
             return answer
         self.resizing.set()
-        await asyncio.Event().wait()
+        return await asyncio.Event().wait()
 
     def exec_create(self, *_: Any, **__: Any) -> dict[str, str]:
         return {"Id": "e1"}
@@ -128,7 +128,7 @@ async def test_a_caller_that_goes_while_the_terminal_is_given_its_size_leaves_no
         gone.set()
         writer.close()
 
-    command = subprocess.Popen(["sleep", "479"], start_new_session=True)
+    command = subprocess.Popen(["sleep", "479"], start_new_session=True)  # noqa: ASYNC220 - quick
     engine = SlowEngine(tmp_path / "s", command.pid)
     config = ExecConfig(("sh",), stdin=True, tty=True, size=(80, 24))
     try:
