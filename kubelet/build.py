@@ -21,8 +21,7 @@ from kubelet.machine.cgroups import Cgroups, PodCgroups
 from kubelet.machine.machine import Machine, node_dns, read_machine
 from kubelet.metrics import KubeletMetrics
 from kubelet.node.care import NodeCare
-from kubelet.node.lease import NodeLease
-from kubelet.node.manager import NodeManager, NodeTimes
+from kubelet.node.manager import NodeLease, NodeManager, NodeTimes
 from kubelet.pod.config import NodeSettings
 from kubelet.pod.tools import NodeView, PodTools, WorkerSettings
 from kubelet.runtime.interface import RuntimeUnavailable
@@ -31,12 +30,12 @@ from kubelet.runtimes import NodeRuntime, cri_runtime, docker_runtime, hollow_ru
 from kubelet.server.bound import bind_sessions
 from kubelet.server.service import KubeletService
 from kubelet.server.stats import ResourceCollector, StatsService
-from kubelet.stats.provider import NodeStats, StatsSettings
+from kubelet.stats import NodeStats, StatsSettings
 from kubelet.status.manager import StatusManager
 from kubelet.status.node_status import NodeFacts, NodeSeen
 from kubelet.status.sinks import EventSink, ShownSteps, StepSink
 from kubelet.tasks import Job
-from kubelet.volumes.objects import ApiObjects
+from kubelet.volumes.interface import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
 from vaina import log as logging_setup
 from vaina.api.core.v1 import pod_pb2

@@ -3,7 +3,7 @@
 import msgspec
 
 from kubelet.eviction.signals import DEFAULT_HARD
-from kubelet.network.rules import CLOSED_TO_PODS
+from kubelet.network.plan import CLOSED_TO_PODS
 
 
 class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,11 +17,9 @@ from kubelet.pod.workers import PodWorkers
 from kubelet.runtime.interface import RuntimeFailure
 from kubelet.runtime.records import Uid
 from kubelet.runtime.watch import RuntimePod, RuntimeWatch
-from kubelet.sources.apiserver import ApiserverSource
+from kubelet.sources.apiserver import ApiserverSource, MirrorPods
 from kubelet.sources.files import FileSource
-from kubelet.sources.mirror import full_name, shown
-from kubelet.sources.mirrors import MirrorPods
-from kubelet.sources.static_files import HASH, SOURCE, is_static
+from kubelet.sources.static_files import HASH, SOURCE, full_name, is_static, shown
 from kubelet.status.manager import StatusManager
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset

@@ -9,14 +9,13 @@ from kubelet.config import KubeletConfig
 from kubelet.machine.machine import least_oom_score_adj, node_dns
 from kubelet.network.pod_network import PodNetwork
 from kubelet.pod.directory import PodDirectory, PodFiles
+from kubelet.runtime.hollow.program import Delay, Stages, parse_stages
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
-from kubelet.runtime.hollow.stages import Delay, Stages, parse_stages
 from kubelet.runtime.interface import ImageService, Runtime
 from kubelet.runtime.records import LogLimits
 from kubelet.tasks import Job
-from kubelet.volumes.interface import Volumes
+from kubelet.volumes.interface import ApiObjects, Volumes
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.objects import ApiObjects
 from vaina.client.clientset import Clientset
 from vaina.clock import Clock
 from vaina.objects.quantity import value
@@ -94,9 +93,9 @@ def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
 def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeRuntime:
     """Make the runtime over this node's CRI socket (containerd)."""
     # Only these nodes have the messages in memory.
+    from kubelet.network.pod_network import CniNetwork
     from kubelet.runtime.cri.connection import Connection
     from kubelet.runtime.cri.images import CriImages
-    from kubelet.runtime.cri.network import CniNetwork
     from kubelet.runtime.cri.rotation import LogRotation
     from kubelet.runtime.cri.runtime import CriRuntime
 

@@ -30,7 +30,7 @@ from vaina.errors import ApiError, BadRequest, Invalid, NotFound
 #: statuses in a call, and calls of each kind in flight
 BATCH, IN_FLIGHT = 100, 4
 _BEFORE_RUNNING = ("run_sandbox", "pull_image", "create_container", "start_container")
-#: as hollow kubelets name them (`kubelet/runtime/hollow/stages.py`)
+#: as hollow kubelets name them (`kubelet/runtime/hollow/program.py`)
 STAGES = (*_BEFORE_RUNNING, "stop_container")
 _RETRY_SECONDS = 0.2
 _MASK = ("phase", "conditions", "container_statuses", "pod_ip", "pod_ips", "host_ip", "start_time")

@@ -38,7 +38,6 @@ from kubelet.decide.containers import (
     view_containers,
     wanted_images,
 )
-from kubelet.decide.finish import natural_ending
 from kubelet.decide.observation import (
     SANDBOX_KEY,
     VOLUMES_KEY,
@@ -52,12 +51,14 @@ from kubelet.decide.observation import (
     start_key,
 )
 from kubelet.decide.resize import needs_restart, sizes_of
-from kubelet.decide.restart_all import compute_restart_all, restarts_all
 from kubelet.decide.termination import (
     Ending,
     active_deadline,
+    compute_restart_all,
     compute_termination,
     grace_seconds,
+    natural_ending,
+    restarts_all,
     stop_container,
 )
 from kubelet.runtime.records import ContainerPhase, ContainerState

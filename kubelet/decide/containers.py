@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from kubelet.decide.actions import ContainerKind, PullPolicy, image_key
 from kubelet.decide.observation import PodObservation, ProbeKind, ProbeResult
-from kubelet.labels import BACKOFF_STEP
-from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState, Uid
+from kubelet.runtime.records import BACKOFF_STEP, ContainerPhase, ContainerState, SandboxState, Uid
 from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
@@ -21,7 +20,7 @@ LOST_REASON = "ContainerStatusUnknown"
 LOST_MESSAGE = "The container could not be located when the pod was terminated"
 LOST_EXIT_CODE = 137
 
-#: of a container whose record was removed by `kubelet.decide.restart_all`
+#: of a container whose record was removed by `kubelet.decide.termination`
 RESTARTING_ALL_REASON = "RestartingAllContainers"
 RESTARTING_ALL_MESSAGE = "The container is removed because RestartAllContainers in place"
 #: the condition of a Pod while all its containers restart

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kubelet.labels import SIZES_ANNOTATION
-from kubelet.runtime.records import ContainerState
+from kubelet.runtime.records import SIZES_ANNOTATION, ContainerState
 from vaina.api.core.v1 import pod_pb2, reference_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects.pods import pod_requests

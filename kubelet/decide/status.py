@@ -30,8 +30,7 @@ from kubelet.decide.phase import (
     resize_conditions,
     write_resources,
 )
-from kubelet.decide.restart_all import may_restart_all, restarts_all
-from kubelet.decide.termination import Ending, EndReason
+from kubelet.decide.termination import Ending, EndReason, may_restart_all, restarts_all
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp

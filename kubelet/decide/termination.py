@@ -1,4 +1,4 @@
-"""How a Pod, or one container, is ended: kill order, grace periods, preStop. PURE.
+"""How a Pod, or one container, is ended: kill order, grace periods, preStop; and whether a Pod has ended. PURE.
 
 Termination is preStop, TERM, a wake-up at the deadline, KILL. Each pass says what is due now, so a shorter
 grace period that comes later takes effect at once. Follows
@@ -23,7 +23,15 @@ from kubelet.decide.actions import (
     UnmountVolumes,
     earliest,
 )
-from kubelet.decide.containers import view_containers
+from kubelet.decide.containers import (
+    ContainerView,
+    current_sandbox,
+    is_initialized,
+    restart_wanted,
+    rule_action,
+    specs,
+    view_containers,
+)
 from kubelet.decide.observation import VOLUMES_KEY, HookProgress, ImageProgress, PodObservation
 from kubelet.runtime.records import ContainerPhase, ContainerState
 from vaina.api.core.v1 import pod_pb2
@@ -232,3 +240,102 @@ def _stop_all(
             actions.append(action)
         wake_at = earliest(wake_at, again)
     return tuple(actions), wake_at
+
+
+RESTART_ALL = "RestartAllContainers"
+
+
+def may_restart_all(pod: pod_pb2.Pod) -> bool:
+    """Say whether a rule of some container may ask for it."""
+    return any(rule.action == RESTART_ALL for spec, _ in specs(pod) for rule in spec.restart_policy_rules)
+
+
+def _asks(view: ContainerView, observed: PodObservation) -> bool:
+    """Say whether a container's end asks for it; the runtime must still have the record."""
+    ended = view.exited
+    return ended is not None and ended in observed.containers and rule_action(view.spec, ended) == RESTART_ALL
+
+
+def restarts_all(pod: pod_pb2.Pod, observed: PodObservation) -> bool:
+    """Say whether the restart is under way: containers are still to be killed or removed."""
+    return may_restart_all(pod) and any(_asks(view, observed) for view in view_containers(pod, observed))
+
+
+def compute_restart_all(pod: pod_pb2.Pod, observed: PodObservation, now: float) -> PodPlan:
+    """Return what is due now to restart all containers in place: kills, then removals.
+
+    Follows KEP-5532, ShouldAllContainersRestart (`pkg/kubelet/container/helpers.go`) and getContainersToReset
+    (`kuberuntime_manager.go`). All but ephemeral containers are killed without grace and their records removed,
+    the ones that asked last: while such a record is there, the restart goes on. Sandbox, address and volumes
+    stay. The status remembers what was removed.
+    """
+    views = {
+        view.name: view for view in view_containers(pod, observed) if view.kind is not ContainerKind.EPHEMERAL
+    }
+    affected = [state for state in observed.containers if state.name in views]
+    due = [
+        stop_container(state, views[state.name].spec, observed, KillReason.RESTART_ALL, deadline=now, now=now)
+        for state in affected
+        if state.phase is ContainerPhase.RUNNING
+    ]
+    if due:
+        kills = tuple(action for action, _ in due if action is not None)
+        return PodPlan(kills, earliest(*(again for _, again in due)))
+    asking = [view.current for view in views.values() if _asks(view, observed)]
+    affected.sort(key=lambda state: state in asking)
+    return PodPlan(tuple(RemoveContainer(state.id) for state in affected))
+
+
+def is_finished(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation) -> bool:
+    """Say whether no main container runs or will run again, or an init container has failed for good."""
+    if not is_initialized(pod, views, observed) and any(
+        view.kind is ContainerKind.INIT and _failed_for_good(view, pod, observed) for view in views
+    ):
+        return True
+    return all(
+        view.exited is not None and not restart_wanted(view, pod, observed)
+        for view in views
+        if view.kind is ContainerKind.MAIN
+    )
+
+
+def _failed_for_good(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
+    return view.exited is not None and not view.succeeded and not restart_wanted(view, pod, observed)
+
+
+def natural_ending(
+    pod: pod_pb2.Pod, observed: PodObservation, now: float, *, before: Ending | None = None
+) -> Ending | None:
+    """Return the ending of a Pod that has come to its end by itself; None: it has not.
+
+    The deadline of `before`, the answer of the last pass, holds: sidecars end one after the other within one
+    grace period (`pkg/kubelet/kuberuntime/kuberuntime_termination_order.go`).
+    """
+    if restarts_all(pod, observed):
+        return None
+    views = view_containers(pod, observed)
+    lost = current_sandbox(observed) is None and _has_run_and_may_not_again(pod, views, observed)
+    # A Pod that may not start twice (Never) fails when its sandbox is lost.
+    if lost or is_finished(pod, views, observed):
+        return before or Ending(EndReason.FINISHED, now + grace_seconds(pod))
+    return None
+
+
+def _has_run_and_may_not_again(
+    pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation
+) -> bool:
+    """Say whether a Pod has begun in which no main container may start again (KEP-5307: some may)."""
+    if pod.spec.restart_policy != "Never":
+        return False
+    again = any(_may_again(view, pod, observed) for view in views if view.kind is ContainerKind.MAIN)
+    return not again and any(
+        view.current is not None for view in views if view.kind is not ContainerKind.EPHEMERAL
+    )
+
+
+def _may_again(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
+    """Say whether a container may have another attempt; the exit code of one that has not ended is not known."""
+    if view.running or view.current is None:
+        own = view.spec.restart_policy or pod.spec.restart_policy
+        return own in {"Always", "OnFailure"} or bool(view.spec.restart_policy_rules)
+    return view.exited is not None and restart_wanted(view, pod, observed)

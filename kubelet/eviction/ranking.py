@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kubelet.eviction.signals import Observation, Signal, Threshold, quantity_of, resource_of
-from kubelet.labels import SOURCE_ANNOTATION
+from kubelet.runtime.records import SOURCE_ANNOTATION
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.pods import container_limits, container_requests, is_mirror, pod_limits, pod_requests
 from vaina.objects.quantity import format_bytes, value

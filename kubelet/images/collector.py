@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from kubelet.images.inventory import ImagePolicy, ImageRecord, bytes_to_free, candidates, detect, node_images
-from kubelet.labels import IMAGES_ANNOTATION
-from kubelet.machine.filesystem import FilesystemUse, filesystem_use
+from kubelet.machine.machine import FilesystemUse, filesystem_use
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeFailure
-from kubelet.runtime.records import ImageState
+from kubelet.runtime.records import IMAGES_ANNOTATION, ImageState
 from vaina.api.core.v1 import node_pb2
 from vaina.clock import Clock
 

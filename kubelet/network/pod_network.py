@@ -9,18 +9,68 @@ host is attached to the bridge, which is done last.
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from kubelet.network import ipam, rules
-from kubelet.network.commands import NetworkCommandError, ip_batch, run
-from kubelet.network.routes import plan_routes
-from kubelet.network.rules import HostPort, port_rules
+from kubelet.network.plan import (
+    CLOSED_TO_PODS,
+    HostPort,
+    gateway_of,
+    link_address,
+    next_address,
+    plan_routes,
+    port_rules,
+    ruleset,
+)
 
-log = structlog.get_logger()
+log = structlog.stdlib.get_logger(__name__)
+
+#: longer than any batch of ours takes; a hanging netlink call must not hold a Pod's worker for ever
+_LIMIT_SECONDS = 10.0
+
+
+class NetworkCommandError(Exception):
+    """iproute2 or nft refused; the message has what it said."""
+
+
+async def run(argv: Sequence[str], stdin: str = "") -> str:
+    """Run a command to its end; return its output. Raises NetworkCommandError: it failed, or took too long."""
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(_LIMIT_SECONDS):
+            out, err = await process.communicate(stdin.encode())
+    except TimeoutError:
+        await _end(process)
+        raise NetworkCommandError(f"{' '.join(argv)}: no answer in {_LIMIT_SECONDS:.0f} s") from None
+    except asyncio.CancelledError:
+        await _end(process)
+        raise
+    if process.returncode:
+        raise NetworkCommandError(f"{' '.join(argv)}: {err.decode(errors='replace').strip()}")
+    return out.decode(errors="replace")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    # It may have ended while we were on our way; its last output may still be unread then.
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+    # A child that holds its outputs must not keep our ends open; asyncio has no other way to close them.
+    process._transport.close()  # type: ignore[attr-defined]  # the stubs do not know it
+
+
+async def ip_batch(lines: Sequence[str], *, pid: int | None = None) -> None:
+    """Run lines of `ip` commands, here or in the namespace of process `pid`; the first failure ends it."""
+    argv = ["ip", "-batch", "-"] if pid is None else ["nsenter", "-t", str(pid), "-n", "ip", "-batch", "-"]
+    await run(argv, "".join(f"{line}\n" for line in lines))
+
 
 BRIDGE = "cni0"
 #: of bridge and veths, in bytes
@@ -43,9 +93,7 @@ def host_interface(sandbox_id: str) -> str:
 class PodNetwork:
     """Owned by the kubelet's build; any task may call it (a lock guards the giving of addresses)."""
 
-    def __init__(
-        self, *, cluster_cidr: IPv4Network, closed_to_pods: Iterable[int] = rules.CLOSED_TO_PODS
-    ) -> None:
+    def __init__(self, *, cluster_cidr: IPv4Network, closed_to_pods: Iterable[int] = CLOSED_TO_PODS) -> None:
         """Make it; nothing is done before `configure`.
 
         What goes to `cluster_cidr` is not translated. Pods do not reach the ports `closed_to_pods` of this
@@ -91,7 +139,7 @@ class PodNetwork:
         if self.cidr != cidr:
             await self._make_bridge(cidr)
         # The node's networks may change, and what is closed in them with them.
-        wanted = rules.ruleset(
+        wanted = ruleset(
             bridge=BRIDGE, cidr=cidr, cluster=self.cluster, closed=self._closed,
             interfaces=await self.interfaces(),
         )  # fmt: skip
@@ -104,7 +152,7 @@ class PodNetwork:
             log.info("pod network configured", cidr=str(cidr), bridge=BRIDGE)
 
     async def _make_bridge(self, cidr: IPv4Network) -> None:
-        gateway = f"{ipam.gateway_of(cidr)}/{cidr.prefixlen}"
+        gateway = f"{gateway_of(cidr)}/{cidr.prefixlen}"
         links = await self._links()
         present = links.get(BRIDGE, set())
         lines = [] if BRIDGE in links else [f"link add {BRIDGE} mtu {MTU} type bridge"]
@@ -112,7 +160,7 @@ class PodNetwork:
         if gateway not in present:
             lines.append(f"address add {gateway} brd + dev {BRIDGE}")
         # Without one of its own, a bridge takes the lowest address of its ports, which come and go.
-        lines.append(f"link set {BRIDGE} address {ipam.link_address(ipam.gateway_of(cidr))} up")
+        lines.append(f"link set {BRIDGE} address {link_address(gateway_of(cidr))} up")
         await ip_batch(lines)
 
     async def reserve(self, taken: Iterable[str]) -> IPv4Address:
@@ -125,7 +173,7 @@ class PodNetwork:
             if self.cidr is None:
                 raise NetworkNotReady("the node has no Pod CIDR yet")
             used = {IPv4Address(address) for address in taken if address} | self._reserved
-            self._last = ipam.next_address(self.cidr, used, self._last)
+            self._last = next_address(self.cidr, used, self._last)
             self._reserved.add(self._last)
             return self._last
 
@@ -148,7 +196,7 @@ class PodNetwork:
                 f"address add {address}/{self.cidr.prefixlen} brd + dev eth0",
                 "link set lo up",
                 "link set eth0 up",
-                f"route add default via {ipam.gateway_of(self.cidr)}",
+                f"route add default via {gateway_of(self.cidr)}",
             ],
             pid=pid,
         )
@@ -207,3 +255,67 @@ class PodNetwork:
             log.warning("route refused", network=str(network), error=str(error))
         else:
             log.info("route set", command=line)
+
+
+_CNI_FILE = "10-vaina.conflist"
+
+
+def conflist(cidr: IPv4Network, *, pool: str) -> dict[str, Any]:
+    """Return the network's configuration for the node's Pod CIDR. PURE.
+
+    host-local remembers the given addresses in the directory `pool`, which has to outlive the sandboxes.
+    """
+    bridge = {
+        "type": "bridge",
+        "bridge": BRIDGE,
+        "isGateway": True,
+        # A Pod that reaches itself over the node's port.
+        "hairpinMode": True,
+        "mtu": MTU,
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": str(cidr)}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+            "dataDir": pool,
+        },
+    }
+    ports = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
+    return {"cniVersion": "0.4.0", "name": "vaina", "plugins": [bridge, ports]}
+
+
+class CniNetwork(PodNetwork):
+    """A Pod network whose sandboxes the CRI runtime attaches with its CNI plugins: `bridge`, `portmap`.
+
+    The runtime watches the directory of configurations: its network is ready when the file is there, which is
+    not before the node has a Pod CIDR (https://www.cni.dev/plugins/current/). Owned by the kubelet's build.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster_cidr: IPv4Network,
+        closed_to_pods: Iterable[int] = CLOSED_TO_PODS,
+        directory: Path,
+        pool: Path,
+    ) -> None:
+        """Make it; nothing is done before `configure`. The runtime reads configurations from `directory`."""
+        super().__init__(cluster_cidr=cluster_cidr, closed_to_pods=closed_to_pods)
+        self._directory, self._pool = directory, pool
+        #: what the runtime was told of
+        self._told: IPv4Network | None = None
+
+    async def configure(self, cidr: IPv4Network) -> None:
+        """Make the bridge, and tell the runtime of the network. Idempotent. Raises NetworkCommandError."""
+        # The rules first: no Pod is there before them.
+        await super().configure(cidr)
+        if self._told != cidr:
+            await asyncio.to_thread(self._write, cidr)
+            self._told = cidr
+
+    def _write(self, cidr: IPv4Network) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(conflist(cidr, pool=str(self._pool)), indent=2) + "\n"
+        # Moved into place: the runtime never reads half of it.
+        made = self._directory / f".{_CNI_FILE}"
+        made.write_text(text)
+        made.replace(self._directory / _CNI_FILE)

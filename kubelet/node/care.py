@@ -30,8 +30,7 @@ from kubelet.metrics import KubeletMetrics
 from kubelet.pod.workers import PodWorkers
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeFailure
 from kubelet.runtime.records import Uid
-from kubelet.stats.provider import NodeStats
-from kubelet.stats.sampler import Sampler
+from kubelet.stats import NodeStats, Sampler
 from kubelet.status.node_status import NodeSeen
 from kubelet.status.sinks import EventSink
 from vaina.api.core.v1 import node_pb2, pod_pb2

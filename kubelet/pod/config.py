@@ -7,13 +7,13 @@ tools know a node's containers; annotations keep what a restarted kubelet needs 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from kubelet import labels
 from kubelet.containers.cgroups import linux_resources, pod_cgroup
 from kubelet.containers.env import ConfigProblem, expand_all
 from kubelet.containers.names import dns_config, kernel_name
 from kubelet.decide.actions import StartContainer
 from kubelet.decide.resize import encode_sizes, sizes_of
 from kubelet.decide.termination import grace_seconds
+from kubelet.runtime import records
 from kubelet.runtime.records import (
     ContainerConfig,
     DnsConfig,
@@ -56,15 +56,15 @@ def pod_labels(pod: pod_pb2.Pod) -> dict[str, str]:
     """Return the labels by which everything of a Pod is found in the runtime."""
     meta = pod.metadata
     return {
-        labels.POD_NAME_LABEL: meta.name,
-        labels.POD_NAMESPACE_LABEL: meta.namespace,
-        labels.POD_UID_LABEL: meta.uid,
+        records.POD_NAME_LABEL: meta.name,
+        records.POD_NAMESPACE_LABEL: meta.namespace,
+        records.POD_UID_LABEL: meta.uid,
     }
 
 
 def _source(pod: pod_pb2.Pod) -> dict[str, str]:
     """Say of a static Pod that it is one: what is left of it can then be ended without an apiserver."""
-    return {labels.SOURCE_ANNOTATION: "file"} if is_static(pod.metadata) else {}
+    return {records.SOURCE_ANNOTATION: "file"} if is_static(pod.metadata) else {}
 
 
 def sandbox_config(
@@ -85,7 +85,7 @@ def sandbox_config(
         attempt=attempt,
         hostname="" if spec.host_network else kernel_name(pod, settings.cluster_domain),
         labels={**meta.labels, **pod_labels(pod)},
-        annotations={labels.GRACE_ANNOTATION: f"{grace_seconds(pod):g}", **_source(pod)},
+        annotations={records.GRACE_ANNOTATION: f"{grace_seconds(pod):g}", **_source(pod)},
         host_network=spec.host_network,
         host_pid=spec.host_pid,
         host_ipc=spec.host_ipc,
@@ -142,18 +142,18 @@ def container_config(
         stop_signal=container.lifecycle.stop_signal,
         labels={
             **pod_labels(pod),
-            labels.CONTAINER_NAME_LABEL: container.name,
-            labels.CONTAINER_KIND_LABEL: action.kind.value,
+            records.CONTAINER_NAME_LABEL: container.name,
+            records.CONTAINER_KIND_LABEL: action.kind.value,
         },
         annotations={
-            labels.BACKOFF_STEP: str(action.backoff_step),
-            labels.RESTART_COUNT_ANNOTATION: str(action.attempt),
-            labels.GRACE_ANNOTATION: f"{grace_seconds(pod):g}",
-            labels.SIZES_ANNOTATION: encode_sizes(sizes_of(container.resources)),
-            **({labels.IMAGES_ANNOTATION: " ".join(dict(action.images).values())} if action.images else {}),
+            records.BACKOFF_STEP: str(action.backoff_step),
+            records.RESTART_COUNT_ANNOTATION: str(action.attempt),
+            records.GRACE_ANNOTATION: f"{grace_seconds(pod):g}",
+            records.SIZES_ANNOTATION: encode_sizes(sizes_of(container.resources)),
+            **({records.IMAGES_ANNOTATION: " ".join(dict(action.images).values())} if action.images else {}),
             **_source(pod),
-            labels.TERMINATION_PATH_ANNOTATION: container.termination_message_path,
-            labels.TERMINATION_POLICY_ANNOTATION: container.termination_message_policy,
+            records.TERMINATION_PATH_ANNOTATION: container.termination_message_path,
+            records.TERMINATION_POLICY_ANNOTATION: container.termination_message_policy,
         },
         target_container_id=action.target_id or "",
     )

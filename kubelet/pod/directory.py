@@ -1,7 +1,8 @@
-"""A Pod's own files on the node: /etc/hosts of its containers, and their termination messages.
+"""A Pod's own files on the node: /etc/hosts of its containers, their termination messages, and all their mounts.
 
 <root>/pods/<uid>/etc-hosts and <root>/pods/<uid>/containers/<name>/<attempt>: the second path follows from
-the labels of a container, so a restarted kubelet finds it (I11). Blocking work runs in threads.
+the labels of a container, so a restarted kubelet finds it (I11). Blocking work runs in threads. A problem here
+is the container's CreateContainerConfigError, in upstream's words (makeMounts in `pkg/kubelet/kubelet_pods.go`).
 """
 
 import asyncio
@@ -12,12 +13,12 @@ from types import MappingProxyType
 
 import structlog
 
-from kubelet.containers.env import ConfigProblem
+from kubelet.containers.env import REFERENCE, ConfigProblem, expand
 from kubelet.containers.names import host_network_hosts_file, hosts_file
 from kubelet.runtime.records import ContainerState, Mount, Uid
-from kubelet.volumes import mounting, subpath
-from kubelet.volumes.container_mounts import volume_mounts
+from kubelet.volumes import mounting
 from kubelet.volumes.interface import Volumes
+from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2
 
 log = structlog.stdlib.get_logger(__name__)
@@ -119,11 +120,11 @@ class PodDirectory(PodFiles):
             raise ConfigProblem(f'cannot find the volume "{volume}" referenced by FileKeyRef')
         root = Path(self._volumes.host_path(Uid(pod.metadata.uid), found))
         try:
-            data = await asyncio.to_thread(subpath.read, root, path, MAX_ENV_FILE)
+            data = await asyncio.to_thread(mounting.read_part, root, path, MAX_ENV_FILE)
         except FileNotFoundError:
             return None
         # ValueError: a path that no system call takes (it has a byte 0).
-        except (subpath.SubPathError, OSError, ValueError) as error:
+        except (mounting.SubPathError, OSError, ValueError) as error:
             log.warning("file of variables not read", volume=volume, path=path, error=str(error))
             raise ConfigProblem("couldn't parse env file") from error
         if len(data) > MAX_ENV_FILE:
@@ -153,3 +154,72 @@ def _tail(path: Path, most: int) -> bytes:
     with path.open("rb") as file:
         file.seek(max(file.seek(0, os.SEEK_END) - most, 0))
         return file.read(most)
+
+
+def volume_mounts(
+    pod: pod_pb2.Pod,
+    container: pod_pb2.Container,
+    env: Mapping[str, str],
+    volumes: Volumes,
+    pod_root: Path,
+    images: Mapping[str, str] = MappingProxyType({}),
+) -> list[Mount]:
+    """Return the mounts of a container's volumes; sub paths are made and bound.
+
+    `env` has the variables for subPathExpr, `images` the images that the runtime mounts, by volume. Raises
+    ConfigProblem with upstream's message.
+    """
+    by_name = {volume.name: volume for volume in pod.spec.volumes}
+    mounts = []
+    for index, mount in enumerate(container.volume_mounts):
+        volume = by_name.get(mount.name)
+        if volume is None:
+            raise ConfigProblem(
+                f'cannot find volume "{mount.name}" to mount into container "{container.name}"'
+            )
+        image = images.get(mount.name, "")
+        source = "" if image else volumes.host_path(Uid(pod.metadata.uid), volume)
+        part = _expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path
+        _check_part(part)
+        if part and not image:
+            place = mounting.place_of_part(pod_root, mount.name, container.name, index)
+            # What an image does not have is not made in it.
+            make = plugin_of(volume).image(volume) is None
+            source = str(_bind(Path(source), part, place, mount.name, container.name, make=make))
+        path = mount.mount_path if mount.mount_path.startswith("/") else f"/{mount.mount_path}"
+        read_only = mount.read_only or plugin_of(volume).is_read_only(volume)
+        deep = mount.read_only and mount.recursive_read_only in {"Enabled", "IfPossible"}
+        propagation, sub_path = mount.mount_propagation or "None", part if image else ""
+        mounts.append(Mount(source, path, read_only, deep, propagation, image, sub_path))
+    return mounts
+
+
+def _expand(text: str, env: Mapping[str, str]) -> str:
+    """Expand variables, which must all have a value (ExpandContainerVolumeMounts in upstream's `helpers.go`)."""
+    missing = {
+        match[1] for match in REFERENCE.finditer(text) if match[1] is not None and not env.get(match[1])
+    }
+    if missing:
+        raise ConfigProblem(f"missing value for {', '.join(sorted(missing))}")
+    return expand(text, env)
+
+
+def _check_part(part: str) -> None:
+    if part.startswith("/"):
+        raise ConfigProblem(f"error SubPath `{part}` must not be an absolute path")
+    if ".." in part.split("/"):
+        raise ConfigProblem(f"unable to provision SubPath `{part}`: must not contain '..'")
+
+
+def _bind(volume: Path, part: str, place: Path, mount: str, container: str, *, make: bool) -> Path:
+    where = f'volumeMount "{mount}" of container "{container}"'
+    what = "failed to create subPath directory for"
+    try:
+        if make:
+            mounting.make_part(volume, part)
+        what = "failed to prepare subPath for"
+        return mounting.bind_part(volume, part, place)
+    except (mounting.SubPathError, OSError, ValueError) as error:
+        # ValueError: the path has a byte 0. The reason names paths of the node, so it is only logged.
+        log.warning("sub path not mounted", volume=str(volume), sub_path=part, error=str(error))
+        raise ConfigProblem(f"{what} {where}") from error

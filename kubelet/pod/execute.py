@@ -12,8 +12,7 @@ import structlog
 
 from kubelet.containers import unsupported
 from kubelet.containers.cgroups import pod_cgroup, pod_cgroup_limits
-from kubelet.containers.downward import PodFacts
-from kubelet.containers.env import ConfigProblem, Sources, make_env, references
+from kubelet.containers.env import ConfigProblem, PodFacts, Sources, make_env, references
 from kubelet.containers.names import NameTooLong
 from kubelet.decide import actions
 from kubelet.decide.actions import Action
@@ -22,10 +21,9 @@ from kubelet.decide.observation import SANDBOX_KEY, VOLUMES_KEY, start_key
 from kubelet.decide.resize import sizes_of
 from kubelet.metrics import RUN_POD_SANDBOX
 from kubelet.pod import config
-from kubelet.pod.memory import PodMemory
-from kubelet.pod.pulls import Pulls
-from kubelet.pod.running import NORMAL, WARNING, RunningContainers
-from kubelet.pod.step_waits import StepWaits
+from kubelet.pod.observe import PodMemory
+from kubelet.pod.report import StepWaits
+from kubelet.pod.running import NORMAL, WARNING, Pulls, RunningContainers
 from kubelet.pod.tools import PodTools
 from kubelet.runtime.interface import (
     CreateFailed,

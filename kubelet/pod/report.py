@@ -1,20 +1,78 @@
-"""Step 7 for one Pod: computes its status, hands it on, and makes the events that go with it. Shell.
+"""Step 7 for one Pod: its status, the events that go with it, and what its steps wait for. Shell.
 
 Called by the Pod's worker in each pass. Statuses go to `kubelet.status.manager`.
 """
+
+from typing import Final
 
 from kubelet.decide.containers import field_path
 from kubelet.decide.observation import PodObservation
 from kubelet.decide.resize import IN_PROGRESS, message
 from kubelet.decide.status import compute_pod_status
 from kubelet.decide.termination import Ending
-from kubelet.pod.memory import PodMemory
-from kubelet.pod.step_waits import StepWaits
-from kubelet.pod.tools import PodTools
+from kubelet.pod.observe import PodMemory
+from kubelet.pod.tools import NodeView, PodTools
+from kubelet.status.sinks import ShownSteps
 from vaina.api.core.v1 import pod_pb2
-from vaina.clock import seconds_of
+from vaina.clock import Clock, seconds_of
 from vaina.objects.conditions import get_condition
 from vaina.steps import PodStep
+
+#: reasons of a container that is not waiting for anything in particular
+_NOT_YET: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
+
+
+class StepWaits:
+    """Reports what the steps of one Pod wait for, a few waits for each container, until the Pod has started.
+
+    Owned by the Pod's worker. Best effort, as the reports of steps are.
+    """
+
+    def __init__(self, steps: ShownSteps, node: NodeView, clock: Clock, *, over: bool) -> None:
+        self._steps, self._node, self._clock, self._over = steps, node, clock, over
+        #: by key: the step that is held up, since when, and for what
+        self._open: dict[str, tuple[PodStep, float, str]] = {}
+
+    def begin(self, pod: pod_pb2.Pod, key: str, step: PodStep, words: str) -> None:
+        """Report that something waits, and end what it waited for before."""
+        if self._over or self._open.get(key, (None, 0.0, ""))[::2] == (step, words):
+            return
+        self.end(pod, key)
+        now = self._clock.now()
+        self._open[key] = step, now, words
+        self._steps.report(pod.metadata, step, now, None, words, self._node.name, wait=True)
+
+    def end(self, pod: pod_pb2.Pod, key: str) -> None:
+        """Report that something no longer waits, if it did."""
+        if (wait := self._open.pop(key, None)) is not None:
+            step, since, words = wait
+            self._steps.report(
+                pod.metadata, step, since, self._clock.now(), words, self._node.name, wait=True
+            )
+
+    def containers(self, pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
+        """Report containers that wait, with the reason in the Pod's status, and init containers that run."""
+        sidecars = {spec.name for spec in pod.spec.init_containers if spec.restart_policy == "Always"}
+        for item in status.init_container_statuses:
+            runs = item.state.HasField("running") and item.name not in sidecars
+            self._container(pod, item, f"init container {item.name} to end" if runs else "")
+        for item in status.container_statuses:
+            self._container(pod, item, "")
+
+    def _container(self, pod: pod_pb2.Pod, item: pod_pb2.ContainerStatus, words: str) -> None:
+        key, reason = f"container/{item.name}", item.state.waiting.reason
+        if reason not in _NOT_YET:
+            words = f"container {item.name}: {reason}"
+        if words:
+            self.begin(pod, key, PodStep.STARTED, words)
+        else:
+            self.end(pod, key)
+
+    def finish(self, pod: pod_pb2.Pod) -> None:
+        """End all waits: the Pod has started."""
+        for key in [*self._open]:
+            self.end(pod, key)
+        self._over = True
 
 
 class PodReporter:

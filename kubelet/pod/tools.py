@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from kubelet.containers.downward import PodFacts
+from kubelet.containers.env import PodFacts
 from kubelet.decide.containers import RestartPolicy, field_path
 from kubelet.decide.status import NodeAddresses
 from kubelet.images.manager import ImageManager
@@ -15,8 +15,7 @@ from kubelet.runtime.interface import Runtime
 from kubelet.runtime.records import SandboxState
 from kubelet.status.manager import StatusManager
 from kubelet.status.sinks import EventSink, ShownSteps
-from kubelet.volumes.interface import Volumes
-from kubelet.volumes.objects import ApiObjects
+from kubelet.volumes.interface import ApiObjects, Volumes
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
 from vaina.clock import Clock

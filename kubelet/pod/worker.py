@@ -12,17 +12,14 @@ import structlog
 from kubelet.decide.actions import Action, ContainerKind, PodPlan
 from kubelet.decide.compute import compute_pod_plan
 from kubelet.decide.containers import view_containers
-from kubelet.decide.finish import natural_ending
 from kubelet.decide.observation import VOLUMES_KEY, PodObservation, ProbeKind
 from kubelet.decide.phase import TERMINAL
 from kubelet.decide.resize import DEFERRED, Pending, desired, first_allocation, message, with_allocated
 from kubelet.decide.status import DEADLINE_MESSAGE, is_same_wish
-from kubelet.decide.termination import Ending, EndReason, Verdict, next_ending
+from kubelet.decide.termination import Ending, EndReason, Verdict, natural_ending, next_ending
 from kubelet.pod.execute import ActionError, PodExecutor
-from kubelet.pod.memory import PodMemory
-from kubelet.pod.observe import observe
-from kubelet.pod.report import PodReporter
-from kubelet.pod.step_waits import StepWaits
+from kubelet.pod.observe import PodMemory, observe
+from kubelet.pod.report import PodReporter, StepWaits
 from kubelet.pod.tools import PodTools
 from kubelet.probes.http import Outcome
 from kubelet.probes.prober import Prober

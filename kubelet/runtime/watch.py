@@ -11,10 +11,19 @@ from dataclasses import dataclass
 
 import structlog
 
-from kubelet.labels import GRACE_ANNOTATION, POD_NAME_LABEL, POD_NAMESPACE_LABEL, SOURCE_ANNOTATION
 from kubelet.metrics import KubeletMetrics
 from kubelet.runtime.interface import Runtime, RuntimeFailure
-from kubelet.runtime.records import ContainerPhase, ContainerState, RuntimeEventType, SandboxState, Uid
+from kubelet.runtime.records import (
+    GRACE_ANNOTATION,
+    POD_NAME_LABEL,
+    POD_NAMESPACE_LABEL,
+    SOURCE_ANNOTATION,
+    ContainerPhase,
+    ContainerState,
+    RuntimeEventType,
+    SandboxState,
+    Uid,
+)
 from vaina.backoff import Backoff
 from vaina.clock import Clock
 

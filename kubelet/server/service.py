@@ -25,8 +25,7 @@ from kubelet.runtime.records import (
     Uid,
 )
 from kubelet.server.from_start import ended_log, from_start
-from kubelet.server.port_forward import connect, join
-from kubelet.server.sessions import outputs, pieces
+from kubelet.server.sessions import connect_port, join_port, outputs, pieces
 from kubelet.sources.static_files import is_static
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.api.kubelet.v1 import kubelet_service_pb2
@@ -296,8 +295,8 @@ class KubeletService:
                 raise NotFound(f"failed to find sandbox of pod {pod.metadata.name}: it is not running")
             newest = max(ready, key=lambda sandbox: sandbox.attempt)
             where = f"{pod.metadata.name}, uid {pod.metadata.uid}"
-            reader, writer = await connect(runtime, newest.id, start.port, where)
-        async with aclosing(join(reader, writer, requests)) as answers:
+            reader, writer = await connect_port(runtime, newest.id, start.port, where)
+        async with aclosing(join_port(reader, writer, requests)) as answers:
             async for answer in answers:
                 yield answer
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from kubelet.stats.sampler import PodRates, Rate, Sampler
+from kubelet.stats import PodRates, Rate, Sampler
 from vaina.api.kubelet.v1 import stats_service_pb2
 from vaina.api.metrics.v1beta1 import metrics_pb2
 from vaina.clock import timestamp

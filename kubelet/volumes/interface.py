@@ -1,11 +1,16 @@
-"""What the executor of a Pod's worker asks of volumes."""
+"""What the executor of a Pod's worker asks of volumes, and where volumes have their objects from."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from kubelet.containers.downward import PodFacts
+from kubelet.containers.env import PodFacts
 from kubelet.runtime.records import Uid
-from vaina.api.core.v1 import pod_pb2, volume_pb2
+from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2, pod_pb2, volume_pb2
+from vaina.api.node.v1 import runtime_class_pb2
+from vaina.client.clientset import Clientset
+from vaina.errors import NotFound
+from vaina.objects.local_path import MADE_ANNOTATION
 
 
 class VolumeFailed(Exception):
@@ -58,3 +63,48 @@ class Volumes:
     def host_path(self, uid: Uid, volume: volume_pb2.Volume) -> str:
         """Return where a volume is on the node."""
         return f"/nowhere/{uid}/{volume.name}"
+
+
+T = TypeVar("T")
+
+
+async def _or_none(found: Awaitable[T]) -> T | None:
+    try:
+        return await found
+    except NotFound:
+        return None
+
+
+class ApiObjects:
+    """Objects of volumes and environments, always read anew: a Pod is tried again when one was missing.
+
+    None: there is no such object. Raises ApiError: that is not known.
+    """
+
+    def __init__(self, client: Clientset) -> None:
+        self._client = client
+
+    async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None:
+        return await _or_none(self._client.config_maps.get(name, namespace))
+
+    async def secret(self, namespace: str, name: str) -> config_pb2.Secret | None:
+        return await _or_none(self._client.secrets.get(name, namespace))
+
+    async def runtime_class(self, name: str) -> runtime_class_pb2.RuntimeClass | None:
+        return await _or_none(self._client.runtime_classes.get(name))
+
+    async def claim(self, namespace: str, name: str) -> persistent_volume_pb2.PersistentVolumeClaim | None:
+        return await _or_none(self._client.persistent_volume_claims.get(name, namespace))
+
+    async def volume(self, name: str) -> persistent_volume_pb2.PersistentVolume | None:
+        return await _or_none(self._client.persistent_volumes.get(name))
+
+    async def node(self, name: str) -> node_pb2.Node | None:
+        return await _or_none(self._client.nodes.get(name))
+
+    async def mark_made(self, volume: persistent_volume_pb2.PersistentVolume) -> None:
+        """Write down that a volume's directory was made. Raises ApiError: it was changed meanwhile, say."""
+        made = persistent_volume_pb2.PersistentVolume()
+        made.CopyFrom(volume)
+        made.metadata.annotations[MADE_ANNOTATION] = "true"
+        await self._client.persistent_volumes.update(made)

@@ -7,7 +7,7 @@ for those; a missing key is an error unless the source is optional.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kubelet.containers.downward import DownwardError, PodFacts, field_value, resource_value
+from kubelet.containers.env import DownwardError, PodFacts, field_value, resource_value
 from vaina.api.core.v1 import config_pb2, pod_pb2, volume_pb2
 from vaina.objects import names
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from kubelet.network.pod_network import CniNetwork
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri.connection import Connection
 from kubelet.runtime.cri.images import CriImages
-from kubelet.runtime.cri.network import CniNetwork
 from kubelet.runtime.cri.runtime import CriRuntime
 from kubelet.runtime.records import DnsConfig, RuntimeEvent, RuntimeEventType, Uid
 from tests.conformance.runtime_process_spec import ProcessSpec

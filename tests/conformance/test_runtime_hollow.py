@@ -5,8 +5,8 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from kubelet.runtime.hollow.program import Stages
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
-from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import Uid
 from tests.conformance.runtime_spec import Harness, RuntimeSpec
 from vaina.testing.clock import FakeClock

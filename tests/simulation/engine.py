@@ -14,16 +14,14 @@ from kubelet.hollow import hollow_machine
 from kubelet.kubelet import Kubelet
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.directory import PodFiles
-from kubelet.runtime.hollow.program import FOREVER
+from kubelet.runtime.hollow.program import FOREVER, Delay, Stages
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
-from kubelet.runtime.hollow.stages import Delay, Stages
 from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import Uid
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
-from kubelet.volumes.interface import Volumes
+from kubelet.volumes.interface import ApiObjects, Volumes
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
 from tests.simulation.checks.nodes import NodeState, Verb
 from vaina.backoff import Backoff

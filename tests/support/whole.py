@@ -22,8 +22,8 @@ from kubelet.config import KubeletConfig
 from kubelet.hollow import hollow_machine
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.directory import PodFiles
+from kubelet.runtime.hollow.program import Delay, Stages
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
-from kubelet.runtime.hollow.stages import Delay, Stages
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
 from kubelet.volumes.interface import Volumes

@@ -21,8 +21,8 @@ import structlog
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri.connection import Connection, call
-from kubelet.runtime.cut_off import end_command, find_command
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure
+from kubelet.runtime.sessions import end_command, find_command
 from vaina.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)

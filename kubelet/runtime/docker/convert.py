@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from kubelet.network.rules import HostPort
+from kubelet.network.plan import HostPort
 from kubelet.runtime.records import (
     ContainerConfig,
     ContainerPhase,

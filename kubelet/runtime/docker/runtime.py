@@ -14,7 +14,7 @@ from typing import Any
 from docker import APIClient
 from docker.errors import APIError, NotFound
 
-from kubelet.machine.filesystem import TreeUse, tree_use
+from kubelet.machine.machine import TreeUse, tree_use
 from kubelet.network.pod_network import PodNetwork
 from kubelet.runtime.docker import calls, convert
 from kubelet.runtime.docker.engine import ClosableIterator, Engine, translated

@@ -13,9 +13,8 @@ from typing import Any
 import structlog
 from docker.errors import APIError
 
-from kubelet.network.commands import NetworkCommandError
-from kubelet.network.ipam import AddressesExhausted
-from kubelet.network.pod_network import NetworkNotReady, PodNetwork
+from kubelet.network.plan import AddressesExhausted
+from kubelet.network.pod_network import NetworkCommandError, NetworkNotReady, PodNetwork
 from kubelet.runtime.docker import calls, convert
 from kubelet.runtime.docker.engine import Engine, translated
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, SandboxFailed

@@ -16,12 +16,11 @@ from typing import Any
 
 from docker import APIClient
 
-from kubelet.runtime.cut_off import end_command
 from kubelet.runtime.docker.engine import API_VERSION, Engine
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ExecConfig, ExecResult, Output, OutputStream
-from kubelet.runtime.upgrading import StreamRefused
-from kubelet.runtime.upgrading import upgrade as take_over
+from kubelet.runtime.sessions import StreamRefused, end_command
+from kubelet.runtime.sessions import upgrade as take_over
 
 _CHUNK = 32 * 1024
 _HEADER = 8

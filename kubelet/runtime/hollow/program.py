@@ -1,14 +1,73 @@
-"""What a hollow container would do: a few commands of a shell, read as a program with a known end. PURE.
+"""What hollow containers do, and how long each stage of a hollow node takes. PURE."""
 
-`sleep 5`, `echo a`, `exit 3`, `true`, `false`, `cat`, `trap … TERM`, alone or after `sh -c`, joined by `;` or
-`&&`. Anything else, and no command at all, runs for ever.
-"""
-
+import random
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from kubelet.runtime.records import ContainerConfig, ContainerPhase, ContainerState, Uid
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Seconds, drawn evenly between two bounds from the node's own generator: a seed makes the whole run."""
+
+    least: float = 0.0
+    most: float = 0.0
+
+    def draw(self, rng: random.Random) -> float:
+        return self.least if self.most <= self.least else rng.uniform(self.least, self.most)
+
+
+NONE = Delay()
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """phase -> delay -> next phase."""
+
+    run_sandbox: Delay = NONE
+    create_container: Delay = NONE
+    start_container: Delay = NONE
+    #: from the stop signal to the end of the process
+    stop_container: Delay = NONE
+    pull_image: Delay = NONE
+    #: images that are on the node from the beginning; ("*",): all
+    images: tuple[str, ...] = ("*",)
+    #: images that are in no registry: pulling them fails
+    missing_images: frozenset[str] = field(default_factory=frozenset)
+
+
+#: the stages that take time
+TIMED: Final = ("run_sandbox", "create_container", "start_container", "stop_container", "pull_image")
+
+
+def parse_stages(items: Sequence[str]) -> Stages:
+    """Read delays in seconds, `run_sandbox=0.1-0.5` or `pull_image=2`; the others are 0. Raises ValueError."""
+    delays: dict[str, Delay] = {}
+    for item in items:
+        stage, equals, text = item.partition("=")
+        if stage not in TIMED:
+            raise ValueError(f'"{item}": "{stage}" is no stage (there are {", ".join(TIMED)})')
+        least, dash, most = text.partition("-")
+        try:
+            delay = Delay(float(least), float(most if dash else least))
+        except ValueError:
+            raise ValueError(f'"{item}": a delay is 0.5 or 0.1-0.5') from None
+        if not equals or not 0 <= delay.least <= delay.most < float("inf"):
+            raise ValueError(f'"{item}": a delay is 0.5 or 0.1-0.5')
+        delays[stage] = delay
+    # An image that takes time to come is not there yet.
+    return Stages(
+        run_sandbox=delays.get("run_sandbox", NONE),
+        create_container=delays.get("create_container", NONE),
+        start_container=delays.get("start_container", NONE),
+        stop_container=delays.get("stop_container", NONE),
+        pull_image=delays.get("pull_image", NONE),
+        images=() if "pull_image" in delays else ("*",),
+    )
+
 
 FOREVER = float("inf")
 TERM_EXIT_CODE = 143
@@ -31,7 +90,11 @@ class Program:
 
 
 def read_program(argv: Sequence[str]) -> Program:
-    """Return what the command does."""
+    """Return what a command of a hollow container does.
+
+    `sleep 5`, `echo a`, `exit 3`, `true`, `false`, `cat`, `trap … TERM`, alone or after `sh -c`, joined by `;`
+    or `&&`. Anything else, and no command at all, runs for ever.
+    """
     words = [*argv]
     if len(words) == 3 and words[0] in {"sh", "/bin/sh"} and words[1] == "-c":
         script = words[2].replace("&&", ";")

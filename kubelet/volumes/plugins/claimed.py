@@ -16,7 +16,7 @@ from typing import Final
 from kubelet.volumes.claims import ClaimProblem, LocalDirectory, check_claim, check_volume, is_reached
 from kubelet.volumes.interface import Reference, VolumeFailed, setup_failed
 from kubelet.volumes.payload import PayloadError
-from kubelet.volumes.plugins import host_path
+from kubelet.volumes.plugins import node_paths
 from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.errors import Conflict
@@ -156,7 +156,7 @@ def _make_volume(path: str) -> None:
 
 def _check_directory(found: LocalDirectory) -> None:
     if found.host_path_type is not None:
-        host_path.check(found.path, found.host_path_type)
+        node_paths.check(found.path, found.host_path_type)
     elif not os.path.exists(found.path):
         raise _Missing(f"path {go_quote(found.path)} does not exist")
 

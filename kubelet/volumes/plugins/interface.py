@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubelet.containers.cgroups import pod_cgroup_limits
-from kubelet.containers.downward import PodFacts
-from kubelet.volumes.interface import Reference
-from kubelet.volumes.objects import ApiObjects
+from kubelet.containers.env import PodFacts
+from kubelet.volumes.interface import ApiObjects, Reference
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.objects.quantity import value
 

@@ -5,10 +5,8 @@ from typing import Final
 
 from kubelet.volumes.payload import PayloadError
 from kubelet.volumes.plugins.claimed import Ephemeral, PersistentVolumeClaim
-from kubelet.volumes.plugins.empty_dir import EmptyDir
-from kubelet.volumes.plugins.host_path import HostPath
-from kubelet.volumes.plugins.image import Image
 from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
+from kubelet.volumes.plugins.node_paths import EmptyDir, HostPath, Image
 from kubelet.volumes.plugins.object_files import ConfigMap, DownwardAPI, Projected, Secret
 from vaina.api.core.v1 import volume_pb2
 

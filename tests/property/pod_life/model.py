@@ -40,7 +40,7 @@ from kubelet.decide.observation import (
 )
 from kubelet.decide.resize import made_with, reported, sizes_of
 from kubelet.decide.termination import Ending, EndReason, Verdict
-from kubelet.pod.memory import ImageRecord, PodMemory
+from kubelet.pod.observe import ImageRecord, PodMemory
 from kubelet.runtime.records import ContainerState
 from tests.property.pod_life.node import RUNNING, Attempt, Node
 from tests.property.pod_life.pods import spec_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubelet.decide import compute, containers, finish, phase, status, termination
+from kubelet.decide import compute, containers, phase, status, termination
 from kubelet.decide.actions import (
     ContainerKind,
     PrepareVolumes,
@@ -39,11 +39,9 @@ def mistake(shown_by: int) -> Callable[[Mutation], Mutation]:
 def everywhere(patch: Patch, name: str, make: Callable[[Any], Any]) -> None:
     """Put another function in the place of one, wherever it was imported."""
     found = next(
-        getattr(module, name)
-        for module in (containers, finish, compute, termination, phase)
-        if hasattr(module, name)
+        getattr(module, name) for module in (containers, compute, termination, phase) if hasattr(module, name)
     )
-    for module in (containers, finish, compute, termination, phase, status):
+    for module in (containers, compute, termination, phase, status):
         if getattr(module, name, None) is found:
             patch.setattr(module, name, make(found))
 
@@ -237,9 +235,9 @@ def forgets_removed_records(patch: Patch) -> None:
 
 
 def _unfinished_beside(patch: Patch, kind: ContainerKind) -> None:
-    found = finish.is_finished
+    found = termination.is_finished
     patch.setattr(
-        finish, "is_finished",
+        termination, "is_finished",
         lambda pod, views, seen: (
             found(pod, views, seen) and not any(view.running and view.kind is kind for view in views)
         ),
@@ -280,7 +278,7 @@ def strays_are_left(patch: Patch) -> None:
 @mistake(shown_by=42)
 def sandbox_made_while_it_ends(patch: Patch) -> None:
     """A Pod that may start nothing twice gets another sandbox."""
-    patch.setattr(finish, "_has_run_and_may_not_again", lambda pod, views, seen: False)
+    patch.setattr(termination, "_has_run_and_may_not_again", lambda pod, views, seen: False)
 
 
 @mistake(shown_by=0)

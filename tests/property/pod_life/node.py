@@ -11,8 +11,14 @@ from dataclasses import dataclass, replace
 
 from kubelet.decide.actions import StartContainer
 from kubelet.decide.resize import encode_sizes, sizes_of
-from kubelet.labels import BACKOFF_STEP, SIZES_ANNOTATION
-from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState, Uid
+from kubelet.runtime.records import (
+    BACKOFF_STEP,
+    SIZES_ANNOTATION,
+    ContainerPhase,
+    ContainerState,
+    SandboxState,
+    Uid,
+)
 from tests.property.pod_life.pods import UID, Run, draw_run, kind_of, spec_of
 from vaina.api.core.v1 import pod_pb2
 

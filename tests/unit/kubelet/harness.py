@@ -21,15 +21,14 @@ from kubelet.images.manager import ImageManager
 from kubelet.kubelet import Kubelet
 from kubelet.metrics import KubeletMetrics
 from kubelet.pod.directory import PodFiles
+from kubelet.runtime.hollow.program import Stages
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
-from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import ContainerState
 from kubelet.runtimes import NodeRuntime
 from kubelet.status.manager import StatusManager
 from kubelet.status.sinks import StepSink
-from kubelet.volumes.interface import Volumes
+from kubelet.volumes.interface import ApiObjects, Volumes
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.tasks import volume_tasks
 from tests.support.direct import Direct
 from vaina.api.core.v1 import pod_pb2

@@ -1,6 +1,6 @@
 """Pods that end: deleted, gone, active too long; hooks, grace, what stays."""
 
-from kubelet.runtime.hollow.stages import Delay, Stages
+from kubelet.runtime.hollow.program import Delay, Stages
 from kubelet.runtime.records import ContainerPhase
 from tests.unit.kubelet.harness import node
 from tests.unit.kubelet.pods import is_running, pod_of, shell

@@ -2,8 +2,8 @@
 of containers' images.
 """
 
-from kubelet.labels import IMAGES_ANNOTATION
-from kubelet.runtime.hollow.stages import Stages
+from kubelet.runtime.hollow.program import Stages
+from kubelet.runtime.records import IMAGES_ANNOTATION
 from tests.unit.kubelet.harness import node
 from tests.unit.kubelet.pods import is_running, pod_of, shell
 from vaina.api.core.v1 import pod_pb2

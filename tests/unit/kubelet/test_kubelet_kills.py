@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from kubelet.config import KubeletConfig
-from kubelet.runtime.hollow.stages import Delay, Stages
+from kubelet.runtime.hollow.program import Delay, Stages
 from kubelet.runtime.records import ContainerPhase
 from tests.unit.kubelet.harness import NODE, Node, node
 from vaina.api.core.v1 import pod_pb2

@@ -1,6 +1,6 @@
 """Images: missing, refused, pulled before each start, not needed any more."""
 
-from kubelet.runtime.hollow.stages import Delay, Stages
+from kubelet.runtime.hollow.program import Delay, Stages
 from tests.unit.kubelet.harness import node
 from tests.unit.kubelet.pods import is_running, pod_of, shell
 from vaina.api.core.v1 import pod_pb2

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from kubelet.config import KubeletConfig
-from kubelet.runtime.hollow.stages import Delay, Stages
+from kubelet.runtime.hollow.program import Delay, Stages
 from kubelet.runtime.records import ContainerPhase
 from tests.unit.kubelet.harness import NODE, Node, node
 from tests.unit.kubelet.pods import is_running

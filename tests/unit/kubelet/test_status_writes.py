@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.runtime.hollow.stages import Stages
+from kubelet.runtime.hollow.program import Stages
 from tests.unit.kubelet.harness import NODE, Node, node
 from tests.unit.kubelet.pods import pod_of, shell
 from tests.unit.kubelet.test_static_pods import NAME, folder, manifest

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubelet.config import KubeletConfig
-from kubelet.runtime.hollow.stages import Delay, Stages
+from kubelet.runtime.hollow.program import Delay, Stages
 from kubelet.runtime.interface import SandboxFailed
 from kubelet.runtime.records import SandboxConfig, SandboxState
 from tests.unit.kubelet.harness import NODE, Node, node

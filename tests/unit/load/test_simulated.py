@@ -5,7 +5,7 @@ import pytest
 from apiserver.storage.memory import MemoryStorage
 from bench.load.settings import RUN_LABEL
 from bench.load.simulated import Simulation, parse_delays
-from kubelet.runtime.hollow.stages import TIMED
+from kubelet.runtime.hollow.program import TIMED
 from tests.support.direct import build_handlers
 from tests.support.tasks import running
 from vaina.client.clientset import Clientset

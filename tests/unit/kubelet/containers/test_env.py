@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from kubelet.containers.downward import PodFacts
-from kubelet.containers.env import ConfigProblem, References, Sources, expand, make_env, references
+from kubelet.containers.env import ConfigProblem, PodFacts, References, Sources, expand, make_env, references
 from vaina.api.core.v1 import config_pb2, pod_pb2
 from vaina.testing.builders import make_config_map, make_container, make_pod
 

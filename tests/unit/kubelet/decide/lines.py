@@ -34,8 +34,7 @@ from kubelet.decide.actions import (
     TermContainer,
 )
 from kubelet.decide.observation import HookProgress, PodObservation, ProbeKind, ProbeResult
-from kubelet.labels import BACKOFF_STEP
-from kubelet.runtime.records import ContainerState
+from kubelet.runtime.records import BACKOFF_STEP, ContainerState
 from tests.unit.kubelet.decide.observations import NOW, READY, created, exited, running, sandbox, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_container, make_pod

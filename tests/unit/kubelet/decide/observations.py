@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kubelet.decide.observation import ImageObservation, ImageProgress, PodObservation
-from kubelet.labels import BACKOFF_STEP
-from kubelet.runtime.records import ContainerPhase, ContainerState, SandboxState, Uid
+from kubelet.runtime.records import BACKOFF_STEP, ContainerPhase, ContainerState, SandboxState, Uid
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_container, make_pod
 

@@ -7,10 +7,9 @@ import pytest
 from kubelet.decide.actions import ContainerKind, CreateSandbox, PodPlan, StartContainer, TermContainer
 from kubelet.decide.compute import compute_pod_plan
 from kubelet.decide.containers import RestartPolicy
-from kubelet.decide.finish import natural_ending
 from kubelet.decide.observation import PodObservation
 from kubelet.decide.status import NodeAddresses, compute_pod_status
-from kubelet.decide.termination import Ending, EndReason
+from kubelet.decide.termination import Ending, EndReason, natural_ending
 from tests.unit.kubelet.decide.observations import NOW, created, exited, pod, running, sandbox, seen
 from vaina.api.core.v1 import pod_pb2
 

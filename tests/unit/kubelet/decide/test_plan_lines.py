@@ -9,7 +9,7 @@ import pytest
 
 from kubelet.decide.compute import compute_pod_plan
 from kubelet.decide.containers import RestartPolicy
-from kubelet.decide.finish import natural_ending
+from kubelet.decide.termination import natural_ending
 from tests.unit.kubelet.decide.lines import known_of, plan_line, pod_of
 from tests.unit.kubelet.decide.observations import NOW
 

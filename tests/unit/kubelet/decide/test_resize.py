@@ -30,7 +30,7 @@ from kubelet.decide.resize import (
     with_allocated,
 )
 from kubelet.decide.status import NodeAddresses, compute_pod_status
-from kubelet.labels import SIZES_ANNOTATION
+from kubelet.runtime.records import SIZES_ANNOTATION
 from tests.unit.kubelet.decide.observations import NOW, exited, pod, running, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp

@@ -5,9 +5,9 @@ from dataclasses import replace
 from kubelet.decide.actions import KillContainer, KillReason, RemoveContainer
 from kubelet.decide.compute import compute_pod_plan
 from kubelet.decide.containers import RestartPolicy
-from kubelet.decide.finish import natural_ending
 from kubelet.decide.observation import PodObservation
 from kubelet.decide.status import NodeAddresses, compute_pod_status
+from kubelet.decide.termination import natural_ending
 from tests.unit.kubelet.decide.observations import NOW, exited, pod, running, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.conditions import get_condition

@@ -6,7 +6,6 @@ import pytest
 
 from kubelet.decide.actions import KillReason
 from kubelet.decide.containers import RestartPolicy
-from kubelet.decide.finish import natural_ending
 from kubelet.decide.observation import (
     Failure,
     HookProgress,
@@ -19,7 +18,7 @@ from kubelet.decide.observation import (
     start_key,
 )
 from kubelet.decide.status import NodeAddresses, compute_pod_status
-from kubelet.decide.termination import Ending, EndReason
+from kubelet.decide.termination import Ending, EndReason, natural_ending
 from tests.unit.kubelet.decide.observations import NOW, exited, pod, running, sandbox, seen
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp

@@ -6,9 +6,8 @@ Phase, and each container's state, started and ready (rows B8 to B12, B14).
 import pytest
 
 from kubelet.decide.containers import RestartPolicy
-from kubelet.decide.finish import natural_ending
 from kubelet.decide.status import NodeAddresses, compute_pod_status
-from kubelet.decide.termination import Ending, EndReason
+from kubelet.decide.termination import Ending, EndReason, natural_ending
 from tests.unit.kubelet.decide.lines import known_of, pod_of, status_line
 from tests.unit.kubelet.decide.observations import NOW
 from vaina.api.core.v1 import pod_pb2

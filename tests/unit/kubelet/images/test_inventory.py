@@ -15,11 +15,10 @@ from kubelet.images.inventory import (
     detect,
     node_images,
 )
-from kubelet.labels import IMAGES_ANNOTATION
-from kubelet.machine.filesystem import FilesystemUse
+from kubelet.machine.machine import FilesystemUse
+from kubelet.runtime.hollow.program import Stages
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime
-from kubelet.runtime.hollow.stages import Stages
-from kubelet.runtime.records import ContainerConfig, ImageState, SandboxConfig, Uid
+from kubelet.runtime.records import IMAGES_ANNOTATION, ContainerConfig, ImageState, SandboxConfig, Uid
 from vaina.testing.clock import FakeClock
 
 POLICY = ImagePolicy()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kubelet.network import commands
-from kubelet.network.commands import NetworkCommandError, run
+from kubelet.network import pod_network
+from kubelet.network.pod_network import NetworkCommandError, run
 
 
 async def test_what_a_command_says_comes_back() -> None:
@@ -18,7 +18,7 @@ async def test_a_command_that_fails_is_told_with_its_words() -> None:
 async def test_a_command_that_ended_and_left_its_output_open_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commands, "_LIMIT_SECONDS", 0.3)
+    monkeypatch.setattr(pod_network, "_LIMIT_SECONDS", 0.3)
     # The shell has ended by then: there is nothing to kill, and that is no failure of ours.
     with pytest.raises(NetworkCommandError, match="no answer in 0 s"):
         await run(["sh", "-c", "sleep 3 & exit 0"])

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from kubelet.network.rules import HostPort, port_rules
+from kubelet.network.plan import HostPort, port_rules
 from kubelet.runtime.records import PortMapping
 
 CIDR = IPv4Network("10.244.1.0/24")

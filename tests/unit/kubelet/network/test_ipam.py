@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubelet.network.ipam import AddressesExhausted, link_address, next_address
+from kubelet.network.plan import AddressesExhausted, link_address, next_address
 
 CIDR = IPv4Network("10.244.1.0/24")
 SMALL = IPv4Network("10.244.1.0/29")

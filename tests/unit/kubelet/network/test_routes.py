@@ -4,7 +4,7 @@ from ipaddress import IPv4Network as N
 
 import pytest
 
-from kubelet.network.routes import RoutePlan, desired_routes, plan_routes
+from kubelet.network.plan import RoutePlan, desired_routes, plan_routes
 from vaina.api.core.v1 import node_pb2
 
 

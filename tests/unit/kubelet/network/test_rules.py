@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kubelet.config import KubeletConfig
-from kubelet.network.rules import ruleset
+from kubelet.network.plan import ruleset
 from kubelet.runtimes import closed_to_pods
 
 ETH0 = IPv4Interface("172.18.0.4/16")

@@ -8,8 +8,8 @@ import pytest
 from grpc_health.v1 import _async as aio_health
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from kubelet.probes.handlers import grpc_probe as probe
 from kubelet.probes.http import Outcome
+from kubelet.probes.prober import grpc_probe as probe
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 

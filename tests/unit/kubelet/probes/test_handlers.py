@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
 
-from kubelet.probes.handlers import run_probe
 from kubelet.probes.http import Outcome, PortError, resolve_port
+from kubelet.probes.prober import run_probe
 from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import ExecResult
 from vaina.api.core.v1 import pod_pb2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.runtime.cut_off import end_command, find_command
+from kubelet.runtime.sessions import end_command, find_command
 from tests.support.signals import heard
 
 FIRST, COMMAND, OTHER = ["sleep", "401"], ["sleep", "402"], ["sleep", "403"]

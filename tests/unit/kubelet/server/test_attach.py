@@ -6,8 +6,8 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from kubelet.runtime.hollow.program import Stages
 from kubelet.runtime.hollow.runtime import HollowRuntime
-from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import ContainerConfig, SandboxConfig, Uid
 from kubelet.server.service import SERVICE, KubeletService
 from vaina.api.core.v1 import pod_stream_pb2

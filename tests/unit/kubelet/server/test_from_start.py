@@ -8,8 +8,8 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from kubelet.runtime.hollow.program import Stages
 from kubelet.runtime.hollow.runtime import HollowRuntime
-from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import ContainerConfig, LogOptions, Output, OutputStream, SandboxConfig, Uid
 from kubelet.server.from_start import Late, ended_log, from_start, missed
 from kubelet.server.service import SERVICE, KubeletService

@@ -10,11 +10,11 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from kubelet.network.dial import DialFailed, dial
+from kubelet.runtime.hollow.program import Stages
 from kubelet.runtime.hollow.runtime import HollowRuntime
-from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import SandboxConfig, Uid
 from kubelet.server.service import SERVICE, KubeletService
+from kubelet.server.sessions import DialFailed, dial
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.client.transport import InProcessTransport
 from vaina.errors import BadRequest, InternalError, NotFound

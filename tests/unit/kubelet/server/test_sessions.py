@@ -8,8 +8,7 @@ import pytest
 
 from kubelet.runtime.interface import ExecSession
 from kubelet.runtime.records import Output, OutputStream
-from kubelet.server.port_forward import join
-from kubelet.server.sessions import outputs
+from kubelet.server.sessions import join_port, outputs
 from tests.support.tasks import running
 from vaina.testing.clock import settle
 
@@ -49,7 +48,7 @@ async def of_port(caller: Caller) -> AsyncGenerator[Any, None]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     server.close()
-    return join(reader, writer, caller.inputs())
+    return join_port(reader, writer, caller.inputs())
 
 
 @pytest.mark.parametrize(("made", "first"), [(of_process, 1), (of_port, 2)])

@@ -4,7 +4,7 @@ import pytest
 
 from kubelet.runtime.records import Uid
 from kubelet.sources import static_files
-from kubelet.sources.mirror import MirrorPlan, mirror_of, plan_mirrors, shown
+from kubelet.sources.static_files import MirrorPlan, mirror_of, plan_mirrors, shown
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import timestamp
 from vaina.objects.pods import MIRROR, is_mirror

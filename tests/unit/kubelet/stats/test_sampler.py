@@ -7,9 +7,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from kubelet.machine.cgroups import CgroupUse
-from kubelet.machine.filesystem import tree_use
+from kubelet.machine.machine import tree_use
 from kubelet.server.stats import ResourceCollector, node_metrics, pod_metrics
-from kubelet.stats.sampler import PodRates, Rate, Sampler, rate
+from kubelet.stats import PodRates, Rate, Sampler, rate
 from vaina.testing.builders import make_pod
 
 MI = 1024**2

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.volumes import atomic
 from kubelet.volumes.payload import File
+from kubelet.volumes.plugins import object_files
 
 
 def shown(directory: Path) -> dict[str, bytes]:
@@ -22,7 +22,7 @@ def files(**contents: bytes) -> dict[str, File]:
 def test_a_writer_that_is_ended_leaves_nothing_that_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    atomic.write(tmp_path, files(a=b"old", b=b"old"))
+    object_files.write_files(tmp_path, files(a=b"old", b=b"old"))
 
     class Killed(BaseException):
         pass
@@ -34,15 +34,15 @@ def test_a_writer_that_is_ended_leaves_nothing_that_stays(
         if step == "mkdtemp":
             patched.setattr(Path, "write_bytes", killed)
         elif step == "link_names":
-            patched.setattr(atomic, "_link_names", killed)
+            patched.setattr(object_files, "_link_names", killed)
         else:
             patched.setattr(Path, step, killed)
         with pytest.raises(Killed):
-            atomic.write(tmp_path, files(a=b"new", c=b"new"))
-    seen = {path.read_bytes() for path in (tmp_path / atomic.DATA_LINK).iterdir()}
+            object_files.write_files(tmp_path, files(a=b"new", c=b"new"))
+    seen = {path.read_bytes() for path in (tmp_path / object_files.DATA_LINK).iterdir()}
     assert len(seen) == 1, "all of the old ones, or all of the new ones"
 
-    atomic.write(tmp_path, files(a=b"new", c=b"new"))
+    object_files.write_files(tmp_path, files(a=b"new", c=b"new"))
 
     assert shown(tmp_path) == {"a": b"new", "c": b"new"}
     hidden = [name for name in os.listdir(tmp_path) if name.startswith("..")]
@@ -50,7 +50,7 @@ def test_a_writer_that_is_ended_leaves_nothing_that_stays(
 
 
 def test_a_mode_that_changes_is_a_change(tmp_path: Path) -> None:
-    assert atomic.write(tmp_path, {"a": File(b"x", 0o644)})
-    assert not atomic.write(tmp_path, {"a": File(b"x", 0o644)})
-    assert atomic.write(tmp_path, {"a": File(b"x", 0o400)})
+    assert object_files.write_files(tmp_path, {"a": File(b"x", 0o644)})
+    assert not object_files.write_files(tmp_path, {"a": File(b"x", 0o644)})
+    assert object_files.write_files(tmp_path, {"a": File(b"x", 0o400)})
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o400

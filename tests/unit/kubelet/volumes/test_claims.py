@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kubelet.containers.downward import PodFacts
+from kubelet.containers.env import PodFacts
 from kubelet.pod.directory import PodDirectory
 from kubelet.runtime.records import Uid
 from kubelet.volumes.interface import VolumeFailed

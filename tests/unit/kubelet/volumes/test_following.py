@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.containers.downward import PodFacts
+from kubelet.containers.env import PodFacts
 from kubelet.runtime.records import Uid
-from kubelet.volumes.following import ObjectFollower
-from kubelet.volumes.interface import VolumeFailed
-from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.objects import ApiObjects
+from kubelet.volumes.interface import ApiObjects, VolumeFailed
+from kubelet.volumes.manager import ObjectFollower, VolumeManager
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_config_map, make_pod

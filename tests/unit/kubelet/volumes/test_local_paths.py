@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubelet.volumes import mounting
-from kubelet.volumes.local_paths import LocalPaths
+from kubelet.volumes.tasks import LocalPaths
 from tests.support.apiserver import Harness, make_apiserver
 from tests.unit.kubelet.volumes.mounts import needs_mounts
 from vaina.api.core.v1 import persistent_volume_pb2

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.containers.downward import PodFacts
-from kubelet.containers.env import ConfigProblem
+from kubelet.containers.env import ConfigProblem, PodFacts
 from kubelet.pod.directory import MAX_ENV_FILE, PodDirectory
 from kubelet.runtime.records import ContainerPhase, ContainerState, Mount, Uid
 from kubelet.volumes import mounting
-from kubelet.volumes.interface import VolumeFailed
+from kubelet.volumes.interface import ApiObjects, VolumeFailed
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.objects import ApiObjects
 from tests.unit.kubelet.volumes.mounts import needs_mounts
 from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2, pod_pb2
 from vaina.objects.local_path import MADE_ANNOTATION

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kubelet.runtime.records import Uid
 from kubelet.volumes import mounting
-from kubelet.volumes.orphans import OrphanedDirectories
+from kubelet.volumes.tasks import OrphanedDirectories
 from tests.unit.kubelet.volumes.mounts import needs_mounts
 from vaina.testing.clock import FakeClock
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kubelet.containers.downward import PodFacts
+from kubelet.containers.env import PodFacts
 from kubelet.volumes.payload import File, Files, PayloadError, config_map_files, downward_files, secret_files
 from vaina.api.core.v1 import config_pb2, volume_pb2
 from vaina.testing.builders import make_config_map, make_pod

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.volumes import mounting, subpath
-from kubelet.volumes.subpath import SubPathError
+from kubelet.volumes import mounting
+from kubelet.volumes.mounting import SubPathError
 from tests.unit.kubelet.volumes.mounts import needs_mounts
 
 
@@ -22,7 +22,7 @@ def volume(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    return subpath.place(tmp_path / "pod", "data", "app", 0)
+    return mounting.place_of_part(tmp_path / "pod", "data", "app", 0)
 
 
 @needs_mounts
@@ -30,17 +30,17 @@ def place(tmp_path: Path) -> Path:
 def test_a_part_is_shown_where_it_is_bound(volume: Path, place: Path, part: str) -> None:
     if part == "file":
         (volume / part).write_text("x")
-    subpath.make_directory(volume, part)
+    mounting.make_part(volume, part)
 
-    found = subpath.bind(volume, part, place)
+    found = mounting.bind_part(volume, part, place)
 
     try:
         assert os.path.samefile(found, volume / part)
         assert found == place
-        assert subpath.bind(volume, part, place) == place, "again is once"
+        assert mounting.bind_part(volume, part, place) == place, "again is once"
         assert mounting.mounts().count(str(place)) == 1
     finally:
-        subpath.clean(place.parents[3])
+        mounting.clear_parts(place.parents[3])
     assert not (place.parents[2]).exists()
     assert (volume / part).exists(), "what was shown stays"
 
@@ -48,18 +48,18 @@ def test_a_part_is_shown_where_it_is_bound(volume: Path, place: Path, part: str)
 @needs_mounts
 def test_a_file_that_was_replaced_is_shown_anew(volume: Path, place: Path) -> None:
     (volume / "file").write_text("old")
-    subpath.bind(volume, "file", place)
+    mounting.bind_part(volume, "file", place)
     (volume / "new").write_text("new")
     (volume / "new").rename(volume / "file")
 
-    subpath.bind(volume, "file", place)
+    mounting.bind_part(volume, "file", place)
 
     assert place.read_text() == "new"
     (volume / "file").unlink()
     (volume / "file").mkdir()
-    subpath.bind(volume, "file", place)
+    mounting.bind_part(volume, "file", place)
     assert place.is_dir()
-    subpath.clean(place.parents[3])
+    mounting.clear_parts(place.parents[3])
 
 
 @needs_mounts
@@ -67,15 +67,15 @@ def test_a_link_inside_the_volume_may_be_followed(volume: Path, place: Path) -> 
     (volume / "real").mkdir()
     (volume / "alias").symlink_to("real")
 
-    subpath.bind(volume, "alias", place)
+    mounting.bind_part(volume, "alias", place)
 
     assert os.path.samefile(place, volume / "real")
-    subpath.clean(place.parents[3])
+    mounting.clear_parts(place.parents[3])
 
 
 def make_and_bind(volume: Path, part: str, place: Path) -> Path:
-    subpath.make_directory(volume, part)
-    return subpath.bind(volume, part, place)
+    mounting.make_part(volume, part)
+    return mounting.bind_part(volume, part, place)
 
 
 def lead_out(volume: Path, how: str) -> str:
@@ -162,7 +162,7 @@ def test_a_link_that_is_swapped_while_it_is_bound_never_shows_what_is_outside(
     try:
         for _ in range(300):
             try:
-                subpath.bind(volume, "inside", place)
+                mounting.bind_part(volume, "inside", place)
             except (SubPathError, OSError):
                 refused += 1
                 continue
@@ -171,7 +171,7 @@ def test_a_link_that_is_swapped_while_it_is_bound_never_shows_what_is_outside(
     finally:
         stop.set()
         attacker.join()
-        subpath.clean(place.parents[3])
+        mounting.clear_parts(place.parents[3])
     assert shown + refused == 300
     assert (secret / "key").read_text() == "of the node"
 
@@ -180,7 +180,7 @@ def test_a_link_that_is_swapped_while_it_is_bound_never_shows_what_is_outside(
 def test_what_is_mounted_is_never_removed_with_the_tree(volume: Path, place: Path, tmp_path: Path) -> None:
     (volume / "data").mkdir()
     (volume / "data/precious").write_text("x")
-    subpath.bind(volume, "data", place)
+    mounting.bind_part(volume, "data", place)
 
     mounting.clear(tmp_path / "pod")
 

@@ -5,9 +5,9 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from kubelet.network.pod_network import conflist
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
-from kubelet.runtime.cri.network import conflist
 from kubelet.runtime.records import (
     ContainerConfig,
     ContainerPhase,

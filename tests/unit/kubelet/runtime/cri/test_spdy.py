@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kubelet.runtime.cri.sessions import CriSession, exit_code_of
-from kubelet.runtime.cri.spdy import connect, control_frame, data_frame
+from kubelet.runtime.cri.sessions import CriSession, connect, control_frame, data_frame, exit_code_of
 from kubelet.runtime.interface import RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import OutputStream
 

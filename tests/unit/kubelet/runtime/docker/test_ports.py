@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
-from kubelet.network.rules import HostPort
+from kubelet.network.plan import HostPort
 from kubelet.runtime.docker import convert
 from kubelet.runtime.docker.engine import Engine
 from kubelet.runtime.docker.runtime import DockerRuntime

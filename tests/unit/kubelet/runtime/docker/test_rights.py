@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kubelet.network.rules import HostPort
+from kubelet.network.plan import HostPort
 from kubelet.runtime.docker import convert
 from kubelet.runtime.records import (
     ContainerConfig,

@@ -10,7 +10,7 @@ import pytest
 
 from kubelet.runtime.docker.sessions import STDERR, STDOUT, DockerExec, upgrade
 from kubelet.runtime.records import ExecConfig
-from kubelet.runtime.upgrading import StreamRefused
+from kubelet.runtime.sessions import StreamRefused
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

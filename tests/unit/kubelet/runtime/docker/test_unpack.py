@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.runtime.docker.unpack import extract
+from kubelet.runtime.docker.images import extract
 
 
 def export(*members: tuple[str, bytes, bytes | str]) -> list[bytes]:

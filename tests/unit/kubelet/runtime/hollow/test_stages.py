@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubelet.runtime.hollow.stages import Delay, parse_stages
+from kubelet.runtime.hollow.program import Delay, parse_stages
 
 
 def test_stages_that_are_named_take_time() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubelet.volumes.payload import PayloadError
-from kubelet.volumes.plugins import host_path
+from kubelet.volumes.plugins import node_paths
 
 
 def make(path: Path, kind: str) -> Path:
@@ -61,11 +61,11 @@ def test_types(tmp_path: Path, there: str, kind: str, problem: str) -> None:
     path = make(tmp_path / "host", there)
     if problem:
         with pytest.raises(PayloadError) as refused:
-            host_path.check(str(path), kind)
+            node_paths.check(str(path), kind)
         assert str(refused.value) == problem.format(path)
         return
 
-    host_path.check(str(path), kind)
+    node_paths.check(str(path), kind)
 
     made = {"": Path.is_dir, "DirectoryOrCreate": Path.is_dir, "FileOrCreate": Path.is_file}
     assert path.exists()
@@ -76,8 +76,8 @@ def test_types(tmp_path: Path, there: str, kind: str, problem: str) -> None:
 def test_what_is_made_has_upstreams_modes(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
-        host_path.check(str(tmp_path / "a/b"), "DirectoryOrCreate")
-        host_path.check(str(tmp_path / "f"), "FileOrCreate")
+        node_paths.check(str(tmp_path / "a/b"), "DirectoryOrCreate")
+        node_paths.check(str(tmp_path / "f"), "FileOrCreate")
     finally:
         os.umask(before)
     assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o755
@@ -86,4 +86,4 @@ def test_what_is_made_has_upstreams_modes(tmp_path: Path) -> None:
 
 def test_a_file_is_not_made_in_a_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        host_path.check(str(tmp_path / "no/f"), "FileOrCreate")
+        node_paths.check(str(tmp_path / "no/f"), "FileOrCreate")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from kubelet.containers.env import ConfigProblem
+from kubelet.pod.directory import volume_mounts
 from kubelet.runtime.records import Mount, Uid
-from kubelet.volumes.container_mounts import volume_mounts
+from kubelet.volumes.interface import ApiObjects
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.objects import ApiObjects
 from tests.support.apiserver import make_apiserver
 from tests.unit.kubelet.volumes.mounts import needs_mounts
 from vaina.api.core.v1 import pod_pb2

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 import kubelet.volumes.plugins
-from kubelet.containers.downward import PodFacts
+from kubelet.containers.env import PodFacts
+from kubelet.pod.directory import volume_mounts
 from kubelet.runtime.records import Mount, Uid
-from kubelet.volumes.container_mounts import volume_mounts
-from kubelet.volumes.interface import Reference, VolumeFailed
+from kubelet.volumes.interface import ApiObjects, Reference, VolumeFailed
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.objects import ApiObjects
 from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
 from kubelet.volumes.plugins.table import _UNSUPPORTED, PLUGINS, plugin_of
 from tests.support.apiserver import make_apiserver

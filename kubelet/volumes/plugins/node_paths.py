@@ -1,4 +1,7 @@
-"""hostPath: checks a path of the node, or makes it (`pkg/volume/hostpath/host_path.go`, words included)."""
+"""The kinds that are paths of the node: emptyDir, hostPath, image.
+
+Follow `pkg/volume/emptydir`, `pkg/volume/hostpath/host_path.go` (words included) and `pkg/volume/image`.
+"""
 
 import asyncio
 import os
@@ -6,9 +9,38 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from kubelet.volumes import mounting
 from kubelet.volumes.payload import PayloadError
-from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
+from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin, memory_bytes
 from vaina.api.core.v1 import volume_pb2
+
+
+class EmptyDir(VolumePlugin):
+    """The plugin."""
+
+    directory = "kubernetes.io~empty-dir"
+
+    def is_set_up(self, volume: volume_pb2.Volume, path: Path) -> bool:
+        if volume.volume_source.empty_dir.medium == "Memory":
+            return mounting.is_mounted(os.path.realpath(path))
+        return path.exists()
+
+    async def set_up(self, wanted: PodVolume) -> None:
+        source, size = wanted.volume.volume_source.empty_dir, None
+        if source.medium == "Memory":
+            size = memory_bytes(wanted.pod, source.size_limit.string, wanted.facts.allocatable)
+        await asyncio.to_thread(_make, wanted.path, size, wanted.group)
+
+
+def _make(path: Path, memory: int | None, group: int | None) -> None:
+    """Make an emptyDir; with at most `memory` bytes in memory (0: no bound), None: on disk."""
+    path.mkdir(parents=True, exist_ok=True)
+    if memory is not None:
+        mounting.keep_in_memory(path, size_bytes=memory, mode=0o777)
+    if group is not None:
+        os.chown(path, -1, group)
+    path.chmod(0o2777 if group is not None else 0o777)
+
 
 #: type -> words for what should be there
 _WORDS: Final = {
@@ -87,3 +119,21 @@ def check(path: str, kind: str) -> None:
     what = _KINDS.get(stat.S_IFMT(found.st_mode), "")
     if what != kind:
         raise PayloadError(f"hostPath type check failed: {path} is not a {words}, it's a {what or 'pipe'}")
+
+
+class Image(VolumePlugin):
+    """The plugin."""
+
+    directory = "kubernetes.io~image"
+
+    def is_set_up(self, volume: volume_pb2.Volume, path: Path) -> bool:
+        return True
+
+    def is_read_only(self, volume: volume_pb2.Volume) -> bool:
+        return True
+
+    def image(self, volume: volume_pb2.Volume) -> volume_pb2.ImageVolumeSource:
+        return volume.volume_source.image
+
+    async def set_up(self, wanted: PodVolume) -> None:
+        return

@@ -1,16 +1,92 @@
-"""What the node does with its Pods' packets, and which of its ports lead to Pods: two files of nft. PURE.
+"""The Pod network of a node, decided: addresses of sandboxes, routes to other nodes, rules for packets. PURE."""
 
-What leaves the cluster is translated (masquerade). Ports of kubelets, etcd and the registry are closed to
-Pods, because these authenticate nobody. The bridge over which a packet comes decides, not its sender's
-address, which a Pod may choose; and on the node where it begins, because other nodes see the node's own
-address.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, collapse_addresses
 
 from kubelet.runtime.records import PortMapping
+from vaina.api.core.v1 import node_pb2
+from vaina.objects import nodes as of_nodes
+
+
+class AddressesExhausted(Exception):
+    """Every address of the Pod CIDR is taken."""
+
+
+def gateway_of(cidr: IPv4Network) -> IPv4Address:
+    """Return the bridge's own address: the first of the network."""
+    return cidr.network_address + 1
+
+
+def link_address(address: IPv4Address) -> str:
+    """Return the link-layer address of a Pod network's address: 0a:58 (locally administered) and its bytes."""
+    return "0a:58:" + address.packed.hex(":")
+
+
+def next_address(cidr: IPv4Network, taken: Set[IPv4Address], last: IPv4Address | None) -> IPv4Address:
+    """Return the first free address after `last`, in a circle. Raises AddressesExhausted.
+
+    What is taken is observed, so a restarted kubelet cannot give an address twice (I3). In a circle, as the CNI
+    plugin host-local does, an address rests as long as possible, and a peer with an old connection does not
+    reach the wrong Pod. The network, gateway and broadcast addresses are never given.
+    """
+    first, final = int(gateway_of(cidr)) + 1, int(cidr.broadcast_address) - 1
+    count = final - first + 1
+    start = int(last) + 1 if last is not None and first <= int(last) <= final else first
+    for offset in range(max(count, 0)):
+        candidate = IPv4Address(first + (start - first + offset) % count)
+        if candidate not in taken:
+            return candidate
+    raise AddressesExhausted(f"no free address in Pod CIDR {cidr}: {len(taken)} are taken")
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePlan:
+    """Routes to set (`replace` also moves one whose gateway has changed) and networks whose route has to go."""
+
+    replace: tuple[tuple[IPv4Network, IPv4Address], ...]
+    remove: tuple[IPv4Network, ...]
+
+
+def desired_routes(
+    nodes: Iterable[node_pb2.Node],
+    own_name: str,
+    *,
+    ranges: Mapping[str, IPv4Network],
+    interfaces: Sequence[IPv4Interface],
+) -> dict[IPv4Network, IPv4Address]:
+    """Return range -> node address for every other node that has both: all share one network (host-gw).
+
+    An address in none of this node's networks (`interfaces`) leads nowhere: that of a hollow node, or a
+    made-up one.
+    """
+    routes: dict[IPv4Network, IPv4Address] = {}
+    for node in nodes:
+        network = ranges.get(node.metadata.name)
+        if network is None or node.metadata.name == own_name:
+            continue
+        try:
+            via = IPv4Address(of_nodes.address(node))
+        except ValueError:
+            continue
+        if any(_is_neighbour(via, interface) for interface in interfaces):
+            routes[network] = via
+    return routes
+
+
+def _is_neighbour(address: IPv4Address, interface: IPv4Interface) -> bool:
+    network = interface.network
+    own = (interface.ip, network.network_address, network.broadcast_address)
+    return address in network and address not in own
+
+
+def plan_routes(
+    desired: Mapping[IPv4Network, IPv4Address], present: Mapping[IPv4Network, IPv4Address]
+) -> RoutePlan:
+    """Compare what should be with our routes in the kernel."""
+    replace = tuple((net, via) for net, via in sorted(desired.items()) if present.get(net) != via)
+    return RoutePlan(replace, tuple(sorted(set(present) - set(desired))))
+
 
 #: etcd (clients, peers, metrics), the registry, kubelets, scheduler and controllers (gRPC, metrics)
 CLOSED_TO_PODS = (2379, 2380, 2381, 5000, 10250, 10251, 10252, 10255, 10257, 10259)
@@ -24,14 +100,17 @@ def ruleset(
     closed: Iterable[int],
     interfaces: Sequence[IPv4Interface],
 ) -> str:
-    """Return the file; applied again it changes nothing.
+    """Return nft's file for what Pods send: what leaves the cluster is translated, ports are `closed` to Pods.
+
+    `closed` are TCP ports of what authenticates nobody, on this node and in its networks. The bridge over which
+    a packet comes decides, not its sender's address, which a Pod may choose; and on the node where it begins,
+    because other nodes see the node's own address.
 
     The last rule of the table's head is that of upstream's kubelet (`pkg/kubelet/kubelet_network_linux.go`,
     "block incoming localnet connections"): with hostPorts the bridge lets packets to the node's loopback in
     (`route_localnet`), and a Pod could send some itself. Upstream lets senders in 127.0.0.0/8 pass, which a
     privileged Pod can write; so ours goes by where the packet comes in. An `inet` table, because Pods reach
-    the node over IPv6 addresses of the link too. `closed` are TCP ports that Pods do not reach, on this node
-    and in its networks.
+    the node over IPv6 addresses of the link too.
     """
     ports = ", ".join(str(port) for port in sorted(set(closed)))
     networks = ", ".join(str(one) for one in collapse_addresses(item.network for item in interfaces))

@@ -1,1 +1,0 @@
-"""What the node, its Pods and their containers use."""
