@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from kubelet.runtime.hollow.program import Stages
 from kubelet.runtime.hollow.runtime import HollowRuntime
-from kubelet.runtime.hollow.stages import Stages
 from kubelet.runtime.records import ContainerConfig, ExecConfig, Output, OutputStream, SandboxConfig, Uid
 from kubelet.server.bound import bind_sessions
 from kubelet.server.service import KubeletService
