@@ -6,13 +6,11 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from apiserver.admission.chain import Chain
 from apiserver.admission.followed import Followed
@@ -53,13 +51,9 @@ from apiserver.services.resource_metrics import PODS as METRICS_OF_PODS
 from apiserver.services.resource_metrics import resource_metrics_handlers
 from apiserver.services.version import version_handlers
 from apiserver.storage.cacher import Cacher
-from apiserver.storage.etcd.client import EtcdClient
-from apiserver.storage.etcd.compactor import Compactor
-from apiserver.storage.etcd.store import EtcdStorage
 from apiserver.storage.interface import Key
-from apiserver.storage.memory import MemoryStorage
-from apiserver.storage.metrics import StorageMetrics
-from apiserver.storage.resources import Resource, resource_of
+from apiserver.storage.opening import open_storage
+from apiserver.storage.resources import resource_of
 from apiserver.validation.classes import SYSTEM_CLASS_DESCRIPTIONS, SYSTEM_CLASSES
 from vaina import log as logging_setup
 from vaina.api.core.v1 import namespace_pb2
@@ -241,7 +235,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
     log.info("fast paths", on=sorted(fast_paths))
     clock, registry = SystemClock(), new_registry("apiserver")
     async with (
-        _open_storage(config, clock, registry, instance) as opened,
+        open_storage(config, clock, registry, instance) as opened,
         asyncio.TaskGroup() as group,
     ):
         app = build(
@@ -348,54 +342,3 @@ async def keep_health(app: App, storage: Cacher, health: Health, clock: Clock) -
             log.info("health changed", serving=serving)
             await health.set_serving(serving)
         await clock.sleep(_CHECK_SECONDS)
-
-
-Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    storage: Cacher
-    #: what storage does beside requests, until cancelled
-    jobs: Sequence[Job]
-
-
-@asynccontextmanager
-async def _open_storage(
-    config: ApiserverConfig,
-    clock: Clock,
-    registry: CollectorRegistry,
-    instance: str,
-) -> AsyncIterator[_Opened]:
-    metrics, rng = StorageMetrics(registry), random.SystemRandom()
-    if config.storage == "memory":
-        memory = MemoryStorage(clock)
-        cacher = Cacher(memory, _resources(), clock=clock, rng=rng, metrics=metrics)
-        yield _Opened(cacher, (memory.run, cacher.run))
-        return
-    if config.storage != "etcd":
-        raise ConfigError(f'storage: "{config.storage}" is neither etcd nor memory')
-    async with EtcdClient(etcd_targets(config.etcd_endpoints), clock=clock, metrics=metrics) as client:
-        # Replicas may share a host name: the writer's name must be one process's own.
-        writer = f"{instance}-{_new_uid()[:8]}"
-        storage = EtcdStorage(client, writer, clock=clock, rng=rng, metrics=metrics)
-        cacher = Cacher(storage, _resources(), clock=clock, rng=rng, metrics=metrics)
-        jobs: list[Job] = [storage.run, cacher.run]
-        if config.compaction_seconds:
-            jobs.append(Compactor(client, clock=clock, interval_seconds=config.compaction_seconds).run)
-        yield _Opened(cacher, jobs)
-
-
-def _resources() -> list[Resource]:
-    return [resource_of(kind) for kind in KINDS]
-
-
-def etcd_targets(endpoints: Sequence[str]) -> tuple[str, ...]:
-    """Return host:port of each member of an etcd cluster."""
-    plain = tuple(endpoint.removeprefix("http://").rstrip("/") for endpoint in endpoints)
-    if not plain:
-        raise ConfigError("etcd_endpoints: at least one is needed")
-    for endpoint in plain:
-        if "://" in endpoint:
-            raise ConfigError(f'etcd_endpoints: "{endpoint}" is not host:port; etcd is spoken to over http')
-    return plain

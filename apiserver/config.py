@@ -43,6 +43,9 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pod_security_audit: str = "baseline"
     #: namespaces whose Pods are not held to any level
     pod_security_exempt_namespaces: tuple[str, ...] = ("kube-system",)
+    #: upstream's EncryptionConfiguration: which kinds etcd holds encrypted, and with which keys; read again
+    #: when it changes (docs/secrets-at-rest.md)
+    encryption_provider_config: str = ""
     #: lines of this level and above are written: debug, info, warning, error
     log_level: str = "info"
     #: json, or console for people

@@ -24,6 +24,8 @@ from vaina.objects.watch import INITIAL_EVENTS_END
 
 #: what every stored value starts with
 MAGIC = b"k8s\x00"
+#: what every encrypted value starts with, whatever encrypted it (apiserver `storage/value/encrypt/identity`)
+ENCRYPTED = b"k8s:enc:"
 
 #: how Kubernetes ends its envelopes: contentEncoding and contentType, both empty; ours leave them out
 _FOREIGN_TAIL = b'\x1a\x00"\x00'

@@ -43,6 +43,14 @@ class Stored(NamedTuple):
     ttl_seconds: int = 0
 
 
+class Stale(Stored):
+    """What a storage read in a form that the next update replaces, though nothing else changes: another key
+    encrypts now (apiserver `storage/etcd3/store.go`, GuaranteedUpdate).
+    """
+
+    __slots__ = ()
+
+
 class Put(NamedTuple):
     """A create, or an update, of many that are written at once."""
 
@@ -156,7 +164,7 @@ class Storage(Protocol):
         Args:
             key: of the object.
             change: pure; may run several times. May raise: nothing is written then. Equal bytes write
-                nothing.
+                nothing, unless what is stored is Stale.
             hint: what the caller believes is stored: saves the first read. When `change` raises on it, or
                 changes
                 nothing, it is tried again on a fresh read.
@@ -257,10 +265,10 @@ class Unreadable(InternalError):
     looked for there.
     """
 
-    def __init__(self, key: Key, revision: int, why: str) -> None:
+    def __init__(self, key: Key, revision: int, why: str, *, what: str = "object not decodable") -> None:
         super().__init__(
             f"Internal error occurred: StorageError: corrupt object, Code: 7, Key: {key}, ResourceVersion: 0, "
-            f"AdditionalErrorMsg: object not decodable revision={revision}: {why}"
+            f"AdditionalErrorMsg: {what} revision={revision}: {why}"
         )
         self.key = key
 

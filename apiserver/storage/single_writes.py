@@ -13,6 +13,7 @@ from apiserver.storage.interface import (
     KeyConflict,
     KeyMissing,
     Put,
+    Stale,
     Storage,
     Stored,
     Version,
@@ -54,7 +55,7 @@ class SingleWrites:
             if wanted is None:
                 current = None
                 continue
-            if wanted.data == current.data:
+            if wanted.data == current.data and not isinstance(current, Stale):
                 return current
             try:
                 return await _write(self, current, wanted)

@@ -13,6 +13,7 @@ from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.store import EtcdStorage
 from apiserver.storage.metrics import StorageMetrics
+from apiserver.storage.values import PLAIN, Values
 from bench.etcd import EtcdProcess, find_etcd
 from tests.support.tasks import running
 from vaina.clock import SystemClock
@@ -38,13 +39,14 @@ async def etcd_storage(
     writer: str = "test",
     timeout_seconds: float = 5.0,
     patience_seconds: float = 6.0,
+    values: Values = PLAIN,
 ) -> AsyncIterator[EtcdStorage]:
     """Run a storage over an etcd, or over the members of a cluster."""
     clock, metrics = SystemClock(), StorageMetrics()
     async with EtcdClient(target, clock=clock, metrics=metrics, timeout_seconds=timeout_seconds) as client:
         storage = EtcdStorage(
             client, writer, clock=clock, rng=Random(1), metrics=metrics,
-            patience_seconds=patience_seconds,
+            patience_seconds=patience_seconds, values=values,
         )  # fmt: skip
         async with running(storage.run()):
             yield storage

@@ -21,8 +21,8 @@ from typing import Any, Final, NamedTuple
 
 from aetcd.rpc import kv_pb2, rpc_pb2
 
-from apiserver.storage.codec import encode_value
 from apiserver.storage.interface import MAX_BYTES, Key
+from apiserver.storage.values import PLAIN, Values
 
 #: An etcd that is started with --max-txn-ops=1024 takes so many, and a nested transaction for each; as it
 #: comes it takes 128 operations, of which one is the writer key's (decision 195). Positions go to 998.
@@ -99,7 +99,7 @@ def take_batch(pending: "deque[Write]", most: int = MAX_WRITES) -> list[Write]:
 
 
 def transaction(
-    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None
+    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None, values: Values = PLAIN
 ) -> "rpc_pb2.TxnRequest":
     """Return the transaction of a batch in which each write is one of its own.
 
@@ -109,6 +109,7 @@ def transaction(
         token: names the batch; no other batch of this process has the same.
         base: the writer key's mod revision, as it must still be. None: without the writer key (deletions when
             etcd is full).
+        values: what etcd is to hold of objects.
     """
     txn = rpc_pb2.TxnRequest()
     if base is not None:
@@ -120,13 +121,13 @@ def transaction(
             deletion = nested.success.add().request_delete_range
             deletion.key, deletion.prev_kv = key, True
         else:
-            _put(nested.success, key, write, position)
+            _put(nested.success, key, write, position, values)
         _read_key(nested, key)
     return txn
 
 
 def flat_transaction(
-    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int
+    writes: Sequence[Write], writer_key: bytes, token: bytes, base: int, values: Values = PLAIN
 ) -> "rpc_pb2.TxnRequest":
     """Return the transaction of a batch of puts that either does all of them or nothing. As `transaction`.
 
@@ -139,7 +140,7 @@ def flat_transaction(
     for position, write in enumerate(writes):
         key = write.key.encode()
         compare(result=_EQUAL, target=_MOD, key=key, mod_revision=write.expected)
-        _put(operations, key, write, position)
+        _put(operations, key, write, position, values)
     _read_key(txn, writer_key)
     return txn
 
@@ -187,10 +188,10 @@ def _mark(txn: "rpc_pb2.TxnRequest", writer_key: bytes, token: bytes, base: int)
     mark.key, mark.value = writer_key, token
 
 
-def _put(operations: Any, key: bytes, write: Write, position: int) -> None:
+def _put(operations: Any, key: bytes, write: Write, position: int, values: Values) -> None:
     assert write.data is not None
     put = operations.add().request_put
-    put.key, put.value = key, encode_value(write.data, write.type_meta, position)
+    put.key, put.value = key, values.encode(write.key, write.data, write.type_meta, position)
     if write.lease:
         put.lease = write.lease
 

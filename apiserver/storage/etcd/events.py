@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 from aetcd.rpc import kv_pb2, rpc_pb2
 
 from apiserver.storage import versions
-from apiserver.storage.codec import decode_value
 from apiserver.storage.etcd.leases import ttl_of
 from apiserver.storage.interface import EventType, Key, StorageEvent, Stored, Unreadable, Version
+from apiserver.storage.values import PLAIN, Values
 from vaina.errors import Expired
 
 _DELETE: Final = kv_pb2.Event.DELETE
@@ -23,9 +23,9 @@ OnUnreadable: TypeAlias = Callable[[Unreadable], None]
 class EventReader:
     """Turns the answers of one watch stream into batches of events. Keeps fragments until they are whole."""
 
-    def __init__(self, after: Version, prefix: Key, unreadable: OnUnreadable) -> None:
+    def __init__(self, after: Version, prefix: Key, unreadable: OnUnreadable, values: Values = PLAIN) -> None:
         """Make a reader of events after a version; keys without the prefix only count for positions."""
-        self._after, self._prefix, self._unreadable = after, prefix, unreadable
+        self._after, self._prefix, self._unreadable, self._values = after, prefix, unreadable, values
         self._fragments: list[kv_pb2.Event] = []
         #: events at the very version that the watch goes on after
         self._at_after = 0
@@ -68,13 +68,15 @@ class EventReader:
     def _event(self, event: "kv_pb2.Event") -> StorageEvent:
         """Return one of etcd's events as storage's."""
         kv, revision = event.kv, event.kv.mod_revision
-        previous = read_value(event.prev_kv, self._unreadable) if event.HasField("prev_kv") else None
+        previous = (
+            read_value(event.prev_kv, self._unreadable, self._values) if event.HasField("prev_kv") else None
+        )
         last = self._last
         # Of the event before it in the same revision: positions never go back within one.
         is_same = last is not None and versions.revision_of(last) == revision
         before = versions.position_of(last) if last is not None and is_same else None
         is_deletion = event.type == _DELETE
-        stored = None if is_deletion else read_value(kv, self._unreadable)
+        stored = None if is_deletion else read_value(kv, self._unreadable, self._values)
         kind = EventType.ADDED if kv.create_revision == revision else EventType.MODIFIED
         if stored is None:
             # What cannot be read says nothing of its position either: to whoever follows, the object is gone.
@@ -94,11 +96,11 @@ def name_of(kv: "kv_pb2.KeyValue") -> Key:
     return Key(kv.key.decode(errors="backslashreplace"))
 
 
-def read_value(kv: "kv_pb2.KeyValue", unreadable: OnUnreadable) -> Stored | None:
+def read_value(kv: "kv_pb2.KeyValue", unreadable: OnUnreadable, values: Values) -> Stored | None:
     """Return what a key holds; None when that is no object."""
     key = name_of(kv)
     try:
-        return decode_value(key, kv.value, kv.mod_revision, ttl_of(kv.lease))
+        return values.decode(key, kv.value, kv.mod_revision, ttl_of(kv.lease))
     except Unreadable as error:
         unreadable(error)
         return None

@@ -38,6 +38,7 @@ from apiserver.storage.etcd.failures import (
 from apiserver.storage.etcd.settle import Verdict, settle, settle_refused
 from apiserver.storage.etcd.waiting import Result, Waiting, is_waiting
 from apiserver.storage.metrics import StorageMetrics
+from apiserver.storage.values import PLAIN, Values
 from vaina.backoff import Backoff
 from vaina.clock import Clock
 from vaina.errors import ApiError, InternalError, StorageFull, TooManyRequests, Unavailable
@@ -82,15 +83,16 @@ class GroupCommit:
         rng: Random,
         metrics: StorageMetrics,
         patience_seconds: float = PATIENCE_SECONDS,
+        values: Values = PLAIN,
     ) -> None:
         """Make a group commit; writes wait until `run` is running.
 
         `writer` names this process: no other process that runs now may have the same name. While etcd is
         away, writes wait for `patience_seconds` before they are refused, and lost answers are settled for so
-        long.
+        long. `values` says what etcd is to hold of objects.
         """
         self._client, self._clock, self._rng, self._metrics = client, clock, rng, metrics
-        self._patience = patience_seconds
+        self._patience, self._values = patience_seconds, values
         self._writer_key = f"{WRITERS}{writer}".encode()
         #: tokens must differ from those of an earlier process of the same name
         self._tokens = (f"{rng.getrandbits(64):016x}-{number}".encode() for number in itertools.count())
@@ -229,9 +231,9 @@ class GroupCommit:
         flat = len(batch) >= _FLAT and base is not None and batch[0].data is not None and not self._nested
         self._nested = max(0, self._nested - 1)
         if base is not None and flat:
-            txn = flat_transaction(batch, self._writer_key, token, base)
+            txn = flat_transaction(batch, self._writer_key, token, base, self._values)
         else:
-            txn = transaction(batch, self._writer_key, token, base)
+            txn = transaction(batch, self._writer_key, token, base, self._values)
         try:
             answer = await self._client.txn(txn, "commit")
         except StorageFull:

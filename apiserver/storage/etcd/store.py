@@ -16,7 +16,6 @@ import structlog
 from aetcd.rpc import rpc_pb2
 
 from apiserver.storage import versions
-from apiserver.storage.codec import decode_value
 from apiserver.storage.etcd.batch import Outcome, Write
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.events import name_of, read_value
@@ -45,6 +44,7 @@ from apiserver.storage.keys import range_end
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.paging import PageFiller, too_large
 from apiserver.storage.single_writes import SingleWrites
+from apiserver.storage.values import PLAIN, Values
 from vaina.clock import Clock
 from vaina.errors import ApiError, Expired, Unavailable
 
@@ -72,16 +72,18 @@ class EtcdStorage(SingleWrites):
         rng: Random,
         metrics: StorageMetrics,
         patience_seconds: float = PATIENCE_SECONDS,
+        values: Values = PLAIN,
     ) -> None:
         """Make a storage. `writer` names this process: no other that runs now may have the same name.
 
-        While etcd is away, writes wait for `patience_seconds` before they are refused. `values` None: the
-        plain way.
+        While etcd is away, writes wait for `patience_seconds` before they are refused. `values` says what
+        etcd holds of objects.
         """
-        self._client, self._metrics = client, metrics
+        self._client, self._metrics, self._values = client, metrics, values
         self._commit, self._passing = (
             GroupCommit(
                 client, name, clock=clock, rng=rng, metrics=metrics, patience_seconds=patience_seconds,
+                values=values,
             )
             for name in (writer, f"{writer}{_PASSING}")
         )  # fmt: skip
@@ -100,7 +102,7 @@ class EtcdStorage(SingleWrites):
             return None
         kv = answer.kvs[0]
         try:
-            return decode_value(key, kv.value, kv.mod_revision, ttl_of(kv.lease))
+            return self._values.decode(key, kv.value, kv.mod_revision, ttl_of(kv.lease))
         except Unreadable as error:
             # Unlike in a list it is an error: somebody asks for this very object.
             self._unreadable(error)
@@ -129,7 +131,7 @@ class EtcdStorage(SingleWrites):
             revision = request.revision or answer.header.revision
             used = 0
             for kv in answer.kvs:
-                stored, name = read_value(kv, self._unreadable), name_of(kv)
+                stored, name = read_value(kv, self._unreadable, self._values), name_of(kv)
                 if stored is None:
                     unreadable.append(name)
                 elif not filler.add(stored):
@@ -190,7 +192,8 @@ class EtcdStorage(SingleWrites):
             if outcome.succeeded or not outcome.actual or expected is not None:
                 break
         _check(key, outcome)
-        previous = read_value(outcome.previous, self._unreadable) if outcome.previous is not None else None
+        found = outcome.previous
+        previous = None if found is None else read_value(found, self._unreadable, self._values)
         data, type_meta = (previous.data, previous.type_meta) if previous is not None else (b"", ("", ""))
         return _stored(key, data, type_meta, outcome, 0)
 
@@ -200,7 +203,7 @@ class EtcdStorage(SingleWrites):
             if not answer.kvs:
                 raise KeyMissing(key)
             kv = answer.kvs[0]
-            stored = read_value(kv, self._unreadable)
+            stored = read_value(kv, self._unreadable, self._values)
             if stored is not None:
                 raise KeyConflict(stored)
             outcome = await self._commit.submit(Write(key, kv.mod_revision))
@@ -211,7 +214,7 @@ class EtcdStorage(SingleWrites):
         self, prefix: Key, *, after: Version, previous: bool = True
     ) -> AsyncGenerator[Sequence[StorageEvent], None]:
         await self._check_history(after)
-        watcher = Watcher(self._client, previous=previous, unreadable=self._unreadable)
+        watcher = Watcher(self._client, previous=previous, unreadable=self._unreadable, values=self._values)
         self._watchers.add(watcher)
         try:
             async with aclosing(watcher.events(prefix, after)) as batches:

@@ -16,6 +16,7 @@ from apiserver.storage.etcd.events import EventReader, OnUnreadable
 from apiserver.storage.interface import Key, StorageEvent, Version
 from apiserver.storage.keys import REGISTRY, range_end
 from apiserver.storage.paging import too_large
+from apiserver.storage.values import PLAIN, Values
 from vaina.errors import Expired, Unavailable
 
 #: a stream that has not said anything for so long, though the feed asks for progress every 10 s, is dead
@@ -28,9 +29,11 @@ _PROGRESS = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest()
 class Watcher:
     """One watch stream of everything below /registry/: positions need all events of a revision."""
 
-    def __init__(self, client: EtcdClient, *, previous: bool, unreadable: OnUnreadable) -> None:
+    def __init__(
+        self, client: EtcdClient, *, previous: bool, unreadable: OnUnreadable, values: Values = PLAIN
+    ) -> None:
         """Make a watcher; nothing is opened yet. `previous` asks for the states before."""
-        self._client, self._previous, self._unreadable = client, previous, unreadable
+        self._client, self._previous, self._unreadable, self._values = client, previous, unreadable, values
         #: set once the stream is created, so that nobody writes before that
         self._call: WatchCall | None = None
         #: gRPC takes one message at a time; a second ends the call
@@ -45,7 +48,7 @@ class Watcher:
                 broke.
             Unavailable: the stream broke.
         """
-        reader = EventReader(after, prefix, self._unreadable)
+        reader = EventReader(after, prefix, self._unreadable, self._values)
         with self._client.watch() as call:
             await call.write(self._create(after))
             # The first thing to be heard is where the stream stands, even when nothing happens.

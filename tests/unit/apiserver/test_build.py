@@ -5,9 +5,10 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
-from apiserver.build import App, build, etcd_targets, keep_health
+from apiserver.build import App, build, keep_health
 from apiserver.storage.interface import Version
 from apiserver.storage.memory import MemoryStorage
+from apiserver.storage.opening import etcd_targets
 from tests.support.apiserver import make_apiserver
 from tests.support.direct import Direct
 from tests.support.tasks import running

@@ -1,0 +1,86 @@
+"""Opens the storage that a configuration names: etcd or memory, the watch cache before it, and the keys.
+
+Called by `build.run`.
+"""
+
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from prometheus_client import CollectorRegistry
+
+from apiserver.config import ApiserverConfig
+from apiserver.storage.cacher import Cacher
+from apiserver.storage.etcd.client import EtcdClient
+from apiserver.storage.etcd.compactor import Compactor
+from apiserver.storage.etcd.store import EtcdStorage
+from apiserver.storage.memory import MemoryStorage
+from apiserver.storage.metrics import StorageMetrics
+from apiserver.storage.resources import Resource, resource_of
+from apiserver.storage.values import Values
+from vaina.clock import Clock
+from vaina.config import ConfigError
+from vaina.kinds import KINDS
+
+Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A storage that is open."""
+
+    storage: Cacher
+    #: what storage does beside requests, until cancelled
+    jobs: Sequence[Job]
+
+
+@asynccontextmanager
+async def open_storage(
+    config: ApiserverConfig,
+    clock: Clock,
+    registry: CollectorRegistry,
+    instance: str,
+) -> AsyncIterator[Opened]:
+    """Open it while the context lasts; `instance` is the name of this process among its replicas."""
+    metrics, rng = StorageMetrics(registry), random.SystemRandom()
+    if config.storage == "memory":
+        memory = MemoryStorage(clock)
+        cacher = Cacher(memory, _resources(), clock=clock, rng=rng, metrics=metrics)
+        yield Opened(cacher, (memory.run, cacher.run))
+        return
+    if config.storage != "etcd":
+        raise ConfigError(f'storage: "{config.storage}" is neither etcd nor memory')
+    async with EtcdClient(etcd_targets(config.etcd_endpoints), clock=clock, metrics=metrics) as client:
+        # Replicas may share a host name: the writer's name must be one process's own.
+        writer = f"{instance}-{uuid.uuid4().hex[:8]}"
+        values = Values(registry=registry)
+        storage = EtcdStorage(client, writer, clock=clock, rng=rng, metrics=metrics, values=values)
+        cacher = Cacher(storage, _resources(), clock=clock, rng=rng, metrics=metrics)
+        jobs: list[Job] = [storage.run, cacher.run]
+        if config.encryption_provider_config:
+            # It imports cryptography, which costs 9 MB of memory.
+            from apiserver.storage.encryption.file import KeyFile
+
+            jobs.append(KeyFile(Path(config.encryption_provider_config), values, clock, registry).run)
+        if config.compaction_seconds:
+            jobs.append(Compactor(client, clock=clock, interval_seconds=config.compaction_seconds).run)
+        yield Opened(cacher, jobs)
+
+
+def _resources() -> list[Resource]:
+    return [resource_of(kind) for kind in KINDS]
+
+
+def etcd_targets(endpoints: Sequence[str]) -> tuple[str, ...]:
+    """Return host:port of each member of an etcd cluster."""
+    plain = tuple(endpoint.removeprefix("http://").rstrip("/") for endpoint in endpoints)
+    if not plain:
+        raise ConfigError("etcd_endpoints: at least one is needed")
+    for endpoint in plain:
+        if "://" in endpoint:
+            raise ConfigError(f'etcd_endpoints: "{endpoint}" is not host:port; etcd is spoken to over http')
+    return plain
