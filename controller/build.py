@@ -17,7 +17,7 @@ from controller.cronjob.controller import CronJobController
 from controller.daemonset.controller import DaemonSetController
 from controller.deployment.controller import DeploymentController
 from controller.disruption.controller import DisruptionController, StaleDisruptionController
-from controller.ephemeral_volume.controller import EphemeralVolumeController
+from controller.ephemeral_volume import EphemeralVolumeController
 from controller.garbage_collector.controller import GarbageCollector
 from controller.job.controller import JobController
 from controller.local_path.controller import LocalPathController
@@ -34,9 +34,9 @@ from controller.replicaset.controller import (
 )
 from controller.resource_quota.controller import ResourceQuotaController
 from controller.statefulset.controller import StatefulSetController
-from controller.trace_collector.controller import TraceCollector
-from controller.ttl_after_finished.controller import TtlAfterFinishedController
-from controller.volume_protection.controller import ClaimProtectionController, VolumeProtectionController
+from controller.trace_collector import TraceCollector
+from controller.ttl_after_finished import TtlAfterFinishedController
+from controller.volume_protection import ClaimProtectionController, VolumeProtectionController
 from vaina import log
 from vaina.api.controller.v1 import controller_service_pb2 as pb
 from vaina.cache.informer import InformerFactory, MutationDetector

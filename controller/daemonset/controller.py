@@ -1,8 +1,7 @@
 """The shell of DaemonSets. Names of Pods follow from the node, so that a creation can be asked for twice."""
 
 from controller.base import Tools
-from controller.daemonset.daemons import DaemonSet, EndedPods, new_pod, node_of
-from controller.daemonset.reconcile import Plan, reconcile
+from controller.daemonset.reconcile import DaemonSet, EndedPods, Plan, new_pod, node_of, reconcile
 from controller.ownership import BY_CONTROLLER
 from controller.owning import RECHECK_SECONDS, RevisionedController
 from controller.pod_control import PodControl

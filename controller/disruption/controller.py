@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 
 from controller.base import Controller, Tools
-from controller.disruption.covered import Coverage
 from controller.disruption.reconcile import (
+    Coverage,
     NoScale,
     Scale,
     Verdict,

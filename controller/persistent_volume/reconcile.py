@@ -1,16 +1,18 @@
-"""PURE: the next thing to do about a claim or a volume, one write at a time; each write brings the next look.
+"""PURE: which volume a claim gets, and the next write about a claim or a volume; each brings the next look.
 
 Follows `pkg/controller/volume/persistentvolume/pv_controller.go`. The four writes of a binding always have
 the same order: the volume names its claim, the volume is Bound, the claim names its volume, the claim is
-Bound. Any of them may be the last one that was done: the next look sees which are missing. The first write, a
+Bound. Any of them may be the last one that was done: the next look sees which are missing. The first, a
 compare-and-swap, gives the volume away; so it never has two claims.
+
+Of the volumes that will do, a claim gets one of those with the fewest access modes, of these the smallest
+(`index.go`, FindMatchingVolume). Names decide between equals, so that the choice is the same every time.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from controller.persistent_volume.match import find_match, why_not
 from controller.plans import NORMAL, WARNING, Note, copy_of
 from controller.volumes import (
     AVAILABLE,
@@ -20,6 +22,7 @@ from controller.volumes import (
     BOUND_BY_CONTROLLER,
     DELETE,
     FAILED,
+    FILESYSTEM,
     LOST,
     PENDING,
     PROVISIONED_BY,
@@ -36,8 +39,76 @@ from controller.volumes import (
     has_no_class,
     is_meant_for,
     reference_key,
+    requested,
+    storage,
+    volume_class,
     waits_for_consumer,
 )
+from vaina.objects.selectors import LabelSelector, SelectorError, from_message
+
+
+def find_match(claim: Claim, volumes: Iterable[Volume], *, waits: bool) -> Volume | None:
+    """Return the best volume for a claim; None: there is none.
+
+    With `waits`, volumes of the claim's class are bound when a Pod needs them: only one that is meant for the
+    claim will do.
+    """
+    selector = _selector(claim)
+    candidates: list[Volume] = []
+    for volume in volumes:
+        if volume.metadata.HasField("deletion_timestamp") or not _suits(volume, claim):
+            continue
+        if volume.spec.HasField("claim_ref"):
+            if is_meant_for(volume, claim):
+                return volume
+            continue
+        if (
+            waits
+            or volume.status.phase != AVAILABLE
+            or volume_class(volume) != claim_class(claim)
+            or not set(claim.spec.access_modes) <= set(volume.spec.access_modes)
+            or selector is None
+            or not selector.matches(volume.metadata.labels)
+        ):
+            continue
+        candidates.append(volume)
+    return min(candidates, key=_order, default=None)
+
+
+def _order(volume: Volume) -> tuple[int, int, str]:
+    return len(set(volume.spec.access_modes)), storage(volume.spec.capacity), volume.metadata.name
+
+
+def _suits(volume: Volume, claim: Claim) -> bool:
+    return (
+        storage(volume.spec.capacity) >= requested(claim)
+        and (volume.spec.volume_mode or FILESYSTEM) == (claim.spec.volume_mode or FILESYSTEM)
+        and volume.spec.volume_attributes_class_name == claim.spec.volume_attributes_class_name
+    )
+
+
+def _selector(claim: Claim) -> LabelSelector | None:
+    """Return the selector of a claim; None, which selects nothing, when it cannot be read."""
+    try:
+        # For a claim, no selector selects everything, unlike elsewhere.
+        return from_message(claim.spec.selector) if claim.spec.HasField("selector") else LabelSelector()
+    except SelectorError:
+        return None
+
+
+def why_not(volume: Volume, claim: Claim) -> str:
+    """Say why a claim cannot have the volume that it names; empty: it can (checkVolumeSatisfyClaim)."""
+    if volume.metadata.HasField("deletion_timestamp"):
+        return f'the volume is marked for deletion "{volume.metadata.name}"'
+    if storage(volume.spec.capacity) < requested(claim):
+        return "requested PV is too small"
+    if volume_class(volume) != claim_class(claim):
+        return "storageClassName does not match"
+    if (volume.spec.volume_mode or FILESYSTEM) != (claim.spec.volume_mode or FILESYSTEM):
+        return "incompatible volumeMode"
+    if not set(claim.spec.access_modes) <= set(volume.spec.access_modes):
+        return "incompatible accessMode"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from controller.base import Controller, Tools
 from controller.config import ControllerConfig
 from controller.plans import copy_of
 from controller.podautoscaler.behavior import History
+from controller.podautoscaler.measure import Readiness
 from controller.podautoscaler.reconcile import (
     Autoscaler,
     Plan,
@@ -27,7 +28,6 @@ from controller.podautoscaler.reconcile import (
     rescaled,
     wants_metrics,
 )
-from controller.podautoscaler.replicas import Readiness
 from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.api.core.v1 import pod_pb2

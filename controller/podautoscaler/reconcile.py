@@ -9,8 +9,7 @@ from typing import Final
 
 from controller.plans import NORMAL, WARNING, Note, copy_of
 from controller.podautoscaler.behavior import History, Wish, changed, normalise, start
-from controller.podautoscaler.measure import Answer, Measured, NoAnswer, measure
-from controller.podautoscaler.replicas import Readiness, Tolerances
+from controller.podautoscaler.measure import Answer, Measured, NoAnswer, Readiness, Tolerances, measure
 from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.api.core.v1 import pod_pb2

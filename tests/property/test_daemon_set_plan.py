@@ -10,8 +10,7 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.daemonset.daemons import DaemonSet, node_of
-from controller.daemonset.reconcile import Plan, reconcile
+from controller.daemonset.reconcile import DaemonSet, Plan, node_of, reconcile
 from tests.unit.controller.daemonset.test_reconcile import daemon_set
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import timestamp

@@ -9,8 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.persistent_volume.match import find_match
-from controller.persistent_volume.reconcile import Step, next_for_claim, next_for_volume
+from controller.persistent_volume.reconcile import Step, find_match, next_for_claim, next_for_volume
 from controller.volumes import BIND_COMPLETED, Claim, Volume, claim_key
 from tests.unit.controller.persistent_volume.objects import Few, claim, volume
 

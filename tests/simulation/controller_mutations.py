@@ -23,7 +23,7 @@ from controller.local_path.reconcile import HOSTNAME, without_node
 from controller.persistent_volume import reconcile as persistent_volumes
 from controller.statefulset import reconcile as stateful_sets
 from controller.statefulset.controller import StatefulSetController
-from controller.volume_protection.controller import ClaimProtectionController
+from controller.volume_protection import ClaimProtectionController
 from vaina.errors import Conflict, NotFound
 from vaina.objects.rollouts import Deployment, fenceposts, replicas_of
 

@@ -1,6 +1,6 @@
 """DaemonSets over a whole control plane: nodes come and go, templates change."""
 
-from controller.daemonset.daemons import node_of
+from controller.daemonset.reconcile import node_of
 from tests.support.controlplane import ControlPlane, control_plane
 from vaina.api.apps.v1 import daemon_set_pb2
 

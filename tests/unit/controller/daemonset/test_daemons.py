@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.daemonset.daemons import DaemonSet, EndedPods, fit, new_pod, node_of, tolerations_of
+from controller.daemonset.reconcile import DaemonSet, EndedPods, fit, new_pod, node_of, tolerations_of
 from vaina.api.core.v1 import node_pb2
 from vaina.testing.builders import make_node, make_pod
 

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from controller.config import ControllerConfig
-from controller.daemonset.daemons import node_of
+from controller.daemonset.reconcile import node_of
 from tests.support.apiserver import make_apiserver
 from tests.support.controlplane import ControlPlane, controllers
 from tests.support.faults import FaultyTransport

@@ -2,8 +2,7 @@
 
 import pytest
 
-from controller.daemonset.daemons import DaemonSet
-from controller.daemonset.reconcile import Plan, reconcile
+from controller.daemonset.reconcile import DaemonSet, Plan, reconcile
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.testing.builders import make_node, make_pod
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from controller.disruption.covered import Coverage
+from controller.disruption.reconcile import Coverage
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.disruption_budgets import Budget, covers
 from vaina.objects.meta import object_key

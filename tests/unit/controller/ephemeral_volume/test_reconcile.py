@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.ephemeral_volume.reconcile import Claim, claim_names, reconcile
+from controller.ephemeral_volume import Claim, claim_names, reconcile
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_pod
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.persistent_volume.match import find_match, why_not
+from controller.persistent_volume.reconcile import find_match, why_not
 from controller.volumes import Claim, Volume
 from tests.unit.controller.persistent_volume.objects import claim, volume
 

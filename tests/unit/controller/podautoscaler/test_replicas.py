@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from controller.podautoscaler.replicas import (
+from controller.podautoscaler.measure import (
     Ask,
     MetricError,
     Proposal,

@@ -1,4 +1,4 @@
-from controller.trace_collector.reconcile import reconcile
+from controller.trace_collector import reconcile
 from vaina.api.trace.v1 import trace_pb2
 from vaina.clock import micro_timestamp, timestamp
 from vaina.testing.builders import make_meta

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.ttl_after_finished.reconcile import seconds_left
+from controller.ttl_after_finished import seconds_left
 from vaina.api.batch.v1 import job_pb2
 from vaina.clock import timestamp
 from vaina.testing.builders import make_meta

@@ -1,16 +1,36 @@
-"""The shell of the TTL controller: deletes Jobs whose time is over, with all that they own."""
+"""Deletes Jobs that have ended after a time that they say, with all they own (`ttlSecondsAfterFinished`).
+
+Follows upstream's `pkg/controller/ttlafterfinished`.
+"""
 
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
 
 from controller.base import Controller, Tools, find
-from controller.ttl_after_finished.reconcile import seconds_left
+from vaina.api.batch.v1 import job_pb2
 from vaina.cache.informer import InformerFactory
+from vaina.clock import seconds_of
 from vaina.errors import Conflict, NotFound
 from vaina.kinds import JOB
+from vaina.objects.conditions import find_condition
+from vaina.objects.jobs import finished_as
 from vaina.objects.meta import split_key
 
 log = structlog.stdlib.get_logger(__name__)
+
+
+def seconds_left(job: job_pb2.Job, now: float) -> float | None:
+    """Return the seconds until a Job is to be deleted, 0 or less: now; None: never."""
+    kind = finished_as(job)
+    if not kind or not job.spec.HasField("ttl_seconds_after_finished"):
+        return None
+    if job.metadata.HasField("deletion_timestamp"):
+        return None
+    condition = find_condition(job.status.conditions, kind)
+    if condition is None or not condition.HasField("last_transition_time"):
+        # Another controller's Job without a time stays (jobFinishTime is an error).
+        return None
+    return seconds_of(condition.last_transition_time) + job.spec.ttl_seconds_after_finished - now
 
 
 class TtlAfterFinishedController(Controller):

@@ -1,10 +1,17 @@
-"""The shell of the trace collector: every ten minutes it reads all traces page by page, and keeps none."""
+"""Removes traces that were left behind, as when the apiserver was killed between a Pod's end and the trace's.
+
+Usually the apiserver lets them expire an hour after their Pod. The collector reads all of them every ten
+minutes, page by page, and keeps none.
+"""
+
+from collections.abc import Collection, Sequence
 
 import structlog
 
 from controller.base import Controller, Tools, delete
-from controller.trace_collector.reconcile import reconcile
+from vaina.api.trace.v1 import trace_pb2
 from vaina.cache.informer import InformerFactory
+from vaina.clock import seconds_of
 from vaina.kinds import POD
 
 log = structlog.stdlib.get_logger(__name__)
@@ -12,6 +19,26 @@ log = structlog.stdlib.get_logger(__name__)
 _KEY = "traces"
 PAGE = 500
 PERIOD_SECONDS = 600.0
+#: how long a trace outlives its Pod
+KEEP_SECONDS = 3600.0
+
+
+def reconcile(
+    traces: Sequence[trace_pb2.PodTrace], pod_uids: Collection[str], *, now: float
+) -> tuple[trace_pb2.PodTrace, ...]:
+    """Return the traces to delete: of no Pod, not marked, and with the last step an hour ago."""
+    return tuple(
+        trace
+        for trace in traces
+        if trace.metadata.name not in pod_uids
+        and not trace.status.HasField("pod_deleted_time")
+        and now - _last(trace) > KEEP_SECONDS
+    )
+
+
+def _last(trace: trace_pb2.PodTrace) -> float:
+    ends = [seconds_of(step.end_time) for step in trace.status.steps]
+    return max([*ends, seconds_of(trace.metadata.creation_timestamp)])
 
 
 class TraceCollector(Controller):

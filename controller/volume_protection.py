@@ -1,22 +1,20 @@
-"""The shells of both protections: one adds and removes the finalizer of claims, one that of volumes."""
+"""Finalizers of claims that a Pod uses, and of volumes that a claim has: neither goes while somebody has it.
+
+As `pvcprotection` and `pvprotection` of upstream.
+"""
 
 from abc import abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import structlog
 
 from controller.base import Controller, Tools
 from controller.plans import copy_of
-from controller.volume_protection.reconcile import (
-    CLAIM_FINALIZER,
-    VOLUME_FINALIZER,
-    is_protected,
-    is_volume_used,
-)
 from controller.volumes import BY_CLAIM, claims_of, uses_claim
 from vaina.api.core.v1 import pod_pb2
+from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.informer import InformerFactory
 from vaina.errors import NotFound
 from vaina.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, Kind
@@ -24,12 +22,21 @@ from vaina.objects.meta import remove_finalizer, split_key
 
 log = structlog.stdlib.get_logger(__name__)
 
+CLAIM_FINALIZER: Final = "kubernetes.io/pvc-protection"
+VOLUME_FINALIZER: Final = "kubernetes.io/pv-protection"
+
+
+def is_protected(meta: meta_pb2.ObjectMeta, finalizer: str, *, used: bool) -> bool:
+    """Say whether an object should have a finalizer; `used` matters only of one that ends and has it."""
+    return not meta.HasField("deletion_timestamp") or (finalizer in meta.finalizers and used)
+
 
 class _Protection(Controller):
     """Keys are those of the objects of one kind."""
 
     kind: ClassVar[Kind[Any]]
     finalizer: ClassVar[str]
+    word: ClassVar[str]
 
     def __init__(self, tools: Tools, factory: InformerFactory) -> None:
         super().__init__(tools)
@@ -49,7 +56,8 @@ class _Protection(Controller):
             changed.metadata.finalizers.append(self.finalizer)
         else:
             remove_finalizer(changed.metadata, self.finalizer)
-            self._report(key, obj.metadata.uid)
+            text = self.word + " is not used any more"
+            log.info(text, **{self.word: key}, uid=obj.metadata.uid)
         with suppress(NotFound):
             await self._client.kind(self.kind).update(changed)
         return None
@@ -58,16 +66,12 @@ class _Protection(Controller):
     async def _is_used(self, key: str, obj: Any) -> bool:
         """Say whether somebody has an object."""
 
-    @abstractmethod
-    def _report(self, key: str, uid: str) -> None:
-        """Log that an object is not protected any more."""
-
 
 class ClaimProtectionController(_Protection):
     """Keys are those of claims. One that ends is looked for in all Pods with a node, at the apiserver too."""
 
     name = "pvc-protection"
-    kind, finalizer = PERSISTENT_VOLUME_CLAIM, CLAIM_FINALIZER
+    kind, finalizer, word = PERSISTENT_VOLUME_CLAIM, CLAIM_FINALIZER, "claim"
 
     def __init__(self, tools: Tools, factory: InformerFactory) -> None:
         super().__init__(tools, factory)
@@ -93,18 +97,12 @@ class ClaimProtectionController(_Protection):
         pods = (await self._client.pods.list(namespace)).items
         return any(pod.spec.node_name and uses_claim(pod, obj) for pod in pods)
 
-    def _report(self, key: str, uid: str) -> None:
-        log.info("claim is not used any more", claim=key, uid=uid)
-
 
 class VolumeProtectionController(_Protection):
     """Keys are names of volumes."""
 
     name = "pv-protection"
-    kind, finalizer = PERSISTENT_VOLUME, VOLUME_FINALIZER
+    kind, finalizer, word = PERSISTENT_VOLUME, VOLUME_FINALIZER, "volume"
 
     async def _is_used(self, key: str, obj: Any) -> bool:
-        return is_volume_used(obj)
-
-    def _report(self, key: str, uid: str) -> None:
-        log.info("volume is not used any more", volume=key, uid=uid)
+        return bool(obj.status.phase == "Bound")

@@ -1,1 +1,0 @@
-"""Jobs that have ended are deleted after a time that they say (`ttlSecondsAfterFinished`)."""
