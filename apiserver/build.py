@@ -8,6 +8,7 @@ import random
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -73,6 +74,7 @@ from vaina.kinds import (
     STORAGE_CLASS,
 )
 from vaina.metrics import new_registry
+from vaina.pki.folder import client_folder, server_folder
 from vaina.serving import core, fast_core
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
@@ -240,6 +242,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
     ):
         app = build(
             opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock),
+            connect_kubelet=partial(GrpcTransport, credentials=client_folder(config.kubelet_client_cert_dir)),
             flow=_limits(config, clock, opened.storage), ephemeral_containers=config.ephemeral_containers,
             traces_per_second=config.traces_per_second, fast_paths=fast_paths,
             pod_security=_pod_security(config), pod_security_exempt=config.pod_security_exempt_namespaces,
@@ -264,6 +267,9 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
                     drain=_drain(config),
                     max_connections=min(config.max_connections, open_files() * 3 // 4),
                     core=(fast_core if GRPC_CORE in fast_paths else core).make_server,
+                    credentials=server_folder(
+                        config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen
+                    ),
                 ) as server,
             ):
                 servers.append(server)

@@ -10,6 +10,14 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     #: where gRPC is served
     listen: str = "127.0.0.1:6443"
+    #: folder with tls.crt, tls.key and ca.crt (docs/security.md); empty: in the clear, on loopback alone
+    cert_dir: str = ""
+    #: serve beyond loopback in the clear: whoever reaches the port may do anything
+    allow_insecure_listen: bool = False
+    #: likewise, to show to kubelets; ca.crt is the authority of their certificates
+    kubelet_client_cert_dir: str = ""
+    #: likewise, to show to etcd
+    etcd_cert_dir: str = ""
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:8080"
     #: host:port of each etcd

@@ -48,6 +48,7 @@ from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError, choose
 from vaina.leaderelection.service import Election
 from vaina.metrics import QueueMetrics, new_registry
+from vaina.pki.folder import client_folder, server_folder
 from vaina.serving.handlers import Handlers, RequestContext, typed
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
@@ -202,7 +203,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
         raise ConfigError(str(error)) from error
     clock, registry = SystemClock(), new_registry(COMPONENT)
     transport = MeteredTransport(
-        GrpcTransport(config.apiserver, user_agent=f"vaina-{COMPONENT}"), RestClientMetrics(registry), clock,
+        GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent=f"vaina-{COMPONENT}"), RestClientMetrics(registry), clock,
         config.apiserver,
     )  # fmt: skip
     instance = socket.gethostname()
@@ -224,6 +225,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
         serve(
             service.handlers(), listen=config.listen, clock=clock, services=(SERVICE,), registry=registry,
             ready=False,
+            credentials=server_folder(config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen),
         ) as server,
         serve_metrics(registry, listen=config.metrics_listen, healthy=lambda: server.health.serving),
         asyncio.TaskGroup() as group,

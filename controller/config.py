@@ -12,6 +12,10 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
     apiserver: str = "127.0.0.1:6443"
     #: where gRPC is served (health, reflection)
     listen: str = "127.0.0.1:10257"
+    #: folder with tls.crt, tls.key and ca.crt (docs/security.md); empty: in the clear, on loopback alone
+    cert_dir: str = ""
+    #: serve beyond loopback in the clear: whoever reaches the port may do anything
+    allow_insecure_listen: bool = False
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10252"
     #: lines of this level and above are written: debug, info, warning, error

@@ -48,6 +48,7 @@ from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.config import choose
 from vaina.metrics import new_registry
+from vaina.pki.folder import client_folder, server_folder
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
 
@@ -179,7 +180,7 @@ async def run(config: KubeletConfig, stop: asyncio.Event, *, rng: random.Random)
     log.info("fast paths", on=sorted(choose(config.fast_paths, {})))
     clock, registry = SystemClock(), new_registry("kubelet")
     transport = MeteredTransport(
-        GrpcTransport(config.apiserver, user_agent="kubelet"),
+        GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent="kubelet"),
         RestClientMetrics(registry),
         clock,
         config.apiserver,
@@ -313,6 +314,9 @@ class _Process:
                     clock=self.clock,
                     registry=self.registry,
                     drain_seconds=2.0,
+                    credentials=server_folder(
+                        config.serving_cert_dir, config.listen, allow_insecure=config.allow_insecure_listen
+                    ),
                 ) as server,
                 serve_metrics(
                     self.registry,

@@ -13,6 +13,12 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     apiserver: str = "127.0.0.1:6443"
     #: where KubeletService is served
     listen: str = "127.0.0.1:10250"
+    #: folder with tls.crt, tls.key and ca.crt (docs/security.md), to show to the apiserver; empty: in the clear
+    cert_dir: str = ""
+    #: likewise, to show to those who call the kubelet; ca.crt is the authority of apiservers' certificates
+    serving_cert_dir: str = ""
+    #: serve beyond loopback in the clear: whoever reaches the port may do anything
+    allow_insecure_listen: bool = False
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10255"
     #: name of the Node; empty: the host's name

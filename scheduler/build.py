@@ -35,6 +35,7 @@ from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError, choose
 from vaina.leaderelection.service import Election
 from vaina.metrics import new_registry
+from vaina.pki.folder import client_folder, server_folder
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
@@ -100,7 +101,7 @@ async def run(
     profiles = make_profiles(scheduling.profiles, handle=handle, third_party=third_party)
     clock, registry = SystemClock(), new_registry("scheduler")
     transport = MeteredTransport(
-        GrpcTransport(config.apiserver, user_agent="vaina-scheduler"), RestClientMetrics(registry), clock,
+        GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent="vaina-scheduler"), RestClientMetrics(registry), clock,
         config.apiserver,
     )  # fmt: skip
     try:
@@ -129,6 +130,7 @@ async def run(
             serve(
                 service.handlers(), listen=config.listen, clock=clock, services=(SERVICE,),
                 registry=registry, ready=False,
+                credentials=server_folder(config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen),
             ) as server,
             serve_metrics(registry, listen=config.metrics_listen, healthy=lambda: server.health.serving),
             asyncio.TaskGroup() as group,

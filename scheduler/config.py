@@ -34,6 +34,10 @@ class SchedulerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=T
     apiserver: str = "127.0.0.1:6443"
     #: where gRPC is served (SchedulerService, health, reflection)
     listen: str = "127.0.0.1:10259"
+    #: folder with tls.crt, tls.key and ca.crt (docs/security.md); empty: in the clear, on loopback alone
+    cert_dir: str = ""
+    #: serve beyond loopback in the clear: whoever reaches the port may do anything
+    allow_insecure_listen: bool = False
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10251"
     #: spec.schedulerName of the Pods to schedule; the profiles of a KubeSchedulerConfiguration name their own

@@ -25,6 +25,7 @@ from apiserver.storage.values import Values
 from vaina.clock import Clock
 from vaina.config import ConfigError
 from vaina.kinds import KINDS
+from vaina.pki.folder import client_folder
 
 Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -54,7 +55,10 @@ async def open_storage(
         return
     if config.storage != "etcd":
         raise ConfigError(f'storage: "{config.storage}" is neither etcd nor memory')
-    async with EtcdClient(etcd_targets(config.etcd_endpoints), clock=clock, metrics=metrics) as client:
+    async with EtcdClient(
+        etcd_targets(config.etcd_endpoints), clock=clock, metrics=metrics,
+        credentials=client_folder(config.etcd_cert_dir),
+    ) as client:  # fmt: skip
         # Replicas may share a host name: the writer's name must be one process's own.
         writer = f"{instance}-{uuid.uuid4().hex[:8]}"
         values = Values(registry=registry)

@@ -13,6 +13,7 @@ import structlog
 
 from vaina.clock import Clock, SystemClock
 from vaina.errors import ApiError, MethodNotSupported, Timeout, TooLarge, Unavailable
+from vaina.pki.folder import Folder, FolderError, Material
 from vaina.serving import status
 from vaina.serving.handlers import (
     ANONYMOUS,
@@ -28,6 +29,8 @@ from vaina.tasks import beside, is_being_cancelled
 
 log = structlog.stdlib.get_logger(__name__)
 
+log = structlog.stdlib.get_logger(__name__)
+
 Metadata = Sequence[tuple[str, str | bytes]]
 
 #: every unary call has a deadline; this one when nobody says otherwise
@@ -37,6 +40,8 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 #: ten connections of 100 calls (below), less some that have ended and are not freed yet
 STREAMS_A_CHANNEL = 900
+#: how often a folder is looked at for a new certificate, when there are calls
+LOOK_SECONDS = 10.0
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_time_ms", 30_000),
@@ -102,15 +107,24 @@ def _ignore(_warning: str) -> None:
     """Warnings are for people; components do not read them."""
 
 
-class _Channel:
+class Channel:
     """A channel, what was asked of it, and how many streams it has open."""
 
-    __slots__ = ("channel", "methods", "streams")
+    __slots__ = ("calls", "channel", "is_retired", "methods", "streams")
 
-    def __init__(self, target: str, options: Sequence[tuple[str, int | str]]) -> None:
-        self.channel = grpc.aio.insecure_channel(target, options=options)
+    def __init__(
+        self, target: str, options: Sequence[tuple[str, int | str]], material: Material | None
+    ) -> None:
+        if material is None:
+            self.channel = grpc.aio.insecure_channel(target, options=options)
+        else:
+            credentials = material.channel_credentials()
+            self.channel = grpc.aio.secure_channel(target, credentials, options=options)
         self.methods: dict[tuple[str, str], Any] = {}
-        self.streams = 0
+        #: unary calls, and streams, under way
+        self.calls = self.streams = 0
+        #: another has taken its place: it goes with its last call
+        self.is_retired = False
 
     def method(self, kind: str, name: str) -> Any:
         """Return what a method is called by; `kind` is gRPC's: unary_unary, unary_stream, stream_stream."""
@@ -118,6 +132,42 @@ class _Channel:
         if found is None:
             found = self.methods[(kind, name)] = getattr(self.channel, kind)(name)
         return found
+
+    async def retire(self) -> None:
+        """Take no more calls, and close with the last one."""
+        self.is_retired = True
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Know that a call is over."""
+        if self.is_retired and not self.calls and not self.streams:
+            await self.channel.close(None)
+
+
+class Followed:
+    """A folder that is looked at now and then, for a new certificate. Owned by one event loop."""
+
+    def __init__(self, folder: Folder) -> None:
+        """Make it. Raises FolderError."""
+        self._folder, self._look_at = folder, 0.0
+        self.material = folder.current()
+
+    def has_changed(self) -> bool:
+        """Say whether there is another certificate since this was last asked."""
+        now = asyncio.get_running_loop().time()
+        if now < self._look_at:
+            return False
+        self._look_at = now + LOOK_SECONDS
+        try:
+            material = self._folder.current()
+        except FolderError as error:
+            log.warning("certificate not read, the earlier one stays", error=str(error))
+            return False
+        if material is self.material:
+            return False
+        log.info("calling with a new certificate", folder=str(self._folder.path))
+        self.material = material
+        return True
 
 
 class GrpcTransport:
@@ -128,22 +178,36 @@ class GrpcTransport:
     A channel takes 900 streams; with more another channel is opened, for a call beyond what its ten
     connections take would wait in silence. Channels of streams stay until `close`: as many as were needed at
     once.
+
+    A channel cannot change its certificate (grpc#41779). Once the folder has another, new calls go over new
+    channels; the earlier ones are closed with their last call.
     """
 
     def __init__(
-        self, target: str, *, user_agent: str = "vaina", on_warning: Callable[[str], None] = _ignore
+        self,
+        target: str,
+        credentials: Folder | None = None,
+        *,
+        user_agent: str = "vaina",
+        on_warning: Callable[[str], None] = _ignore,
     ) -> None:
         """Make a transport; nothing is connected yet.
 
         Args:
             target: host:port, or any other name that gRPC resolves.
+            credentials: the certificate to show, and the authorities of the server's; None: in the clear.
             user_agent: stands before gRPC's own.
             on_warning: is handed each warning of the server.
+
+        Raises:
+            FolderError: the certificate cannot be read.
         """
         self.target = target
         self._options = (*OPTIONS, ("grpc.primary_user_agent", user_agent))
-        self._unary = _Channel(target, self._options)
-        self._streams = [_Channel(target, self._options)]
+        self._followed = None if credentials is None else Followed(credentials)
+        self._unary = self._open()
+        self._streams = [self._open()]
+        self._retired: list[Channel] = []
         self._on_warning = on_warning
 
     async def unary(
@@ -154,10 +218,12 @@ class GrpcTransport:
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         metadata: Metadata = (),
     ) -> bytes:
+        if self._followed is not None and self._followed.has_changed():
+            await self._reconnect()
+        chosen = self._unary
+        chosen.calls += 1
         try:
-            call = self._unary.method("unary_unary", method)(
-                request, timeout=timeout, metadata=tuple(metadata)
-            )
+            call = chosen.method("unary_unary", method)(request, timeout=timeout, metadata=tuple(metadata))
             answer: bytes = await call
             if self._on_warning is not _ignore:
                 for warning in status.warnings_of(await call.trailing_metadata()):
@@ -167,6 +233,10 @@ class GrpcTransport:
             if refused is None:
                 raise
             raise refused from error
+        finally:
+            chosen.calls -= 1
+            if chosen.is_retired:
+                await chosen.ended()
         return answer
 
     def stream(
@@ -185,7 +255,7 @@ class GrpcTransport:
         return self._answers("stream_stream", method, requests, timeout, metadata)
 
     async def close(self) -> None:
-        for each in (self._unary, *self._streams):
+        for each in (self._unary, *self._streams, *self._retired):
             await each.channel.close(None)
 
     async def _answers(
@@ -196,6 +266,8 @@ class GrpcTransport:
         timeout: float | None,
         metadata: Metadata,
     ) -> AsyncGenerator[bytes, None]:
+        if self._followed is not None and self._followed.has_changed():
+            await self._reconnect()
         call, chosen = None, self._with_room()
         chosen.streams += 1
         options: dict[str, Any] = {"timeout": timeout, "metadata": tuple(metadata)}
@@ -218,13 +290,28 @@ class GrpcTransport:
             chosen.streams -= 1
             if call is not None:
                 call.cancel()
+            if chosen.is_retired:
+                await chosen.ended()
 
-    def _with_room(self) -> _Channel:
+    def _with_room(self) -> Channel:
         for each in self._streams:
             if each.streams < STREAMS_A_CHANNEL:
                 return each
-        self._streams.append(_Channel(self.target, self._options))
+        self._streams.append(self._open())
         return self._streams[-1]
+
+    def _open(self) -> Channel:
+        return Channel(
+            self.target, self._options, None if self._followed is None else self._followed.material
+        )
+
+    async def _reconnect(self) -> None:
+        """Open new channels, with the new certificate."""
+        old = (self._unary, *self._streams)
+        self._unary, self._streams = self._open(), [self._open()]
+        self._retired = [each for each in (*self._retired, *old) if each.calls or each.streams]
+        for each in old:
+            await each.retire()
 
 
 async def _send(call: Any, requests: AsyncIterator[bytes]) -> None:
@@ -248,7 +335,11 @@ async def _send(call: Any, requests: AsyncIterator[bytes]) -> None:
 def _translated(error: BaseException) -> ApiError | None:
     """Return the ApiError of a failed call; None for a cancellation of the waiting task itself."""
     if isinstance(error, grpc.aio.AioRpcError):
-        return status.from_aio(error)
+        refused = status.from_aio(error)
+        # Over TLS 1.3 a client has shaken hands before its certificate is judged: all it sees is the end.
+        if "failed to connect" in refused.message and refused.message.endswith(("Socket closed", ": OK")):
+            refused.message += ": certificate refused?"
+        return refused
     if isinstance(error, grpc.aio.UsageError):
         return Unavailable(f"the connection is closed: {error}")
     return (

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vaina.clock import Clock
+from vaina.errors import Unauthorized
+from vaina.serving.authentication import Authenticator, Caller
 from vaina.serving.unsent import Unsent
 
 #: streams that end in a second, at most; few end at once
@@ -39,13 +41,23 @@ class Drain:
 class Stream:
     """One server stream under way."""
 
-    __slots__ = ("ending", "task", "waiting")
+    __slots__ = ("caller", "ending", "refusal", "task", "waiting")
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
+        #: None: in the clear, or not yet known
+        self.caller: Caller | None = None
         #: it waits for its handler: cancelled now, it ends between two messages
         self.waiting = False
         self.ending = False
+        #: why it has to end now
+        self.refusal: Unauthorized | None = None
+
+    def refuse(self, error: Unauthorized) -> None:
+        """End it now, with an error: its caller counts no more."""
+        if self.refusal is None:
+            self.refusal = error
+            self.task.cancel()
 
     def end(self) -> None:
         """End it in good order: now, or when the message that it sends is out.
@@ -60,13 +72,27 @@ class Stream:
 class Calls:
     """The calls of a server under way. Owned by one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, authenticator: Authenticator | None = None) -> None:
+        self.authenticator = authenticator
+        #: those that end in good order
         self.streams: set[Stream] = set()
+        #: those whose caller has a certificate
+        self.authenticated: set[Stream] = set()
         #: all calls, from their first byte
         self.current = 0
         #: new calls are turned away
         self.refusing = False
         self.unsent = Unsent()
+
+    def refuse_denied(self) -> None:
+        """End the streams of callers whose certificate counts no more."""
+        assert self.authenticator is not None
+        for stream in self.authenticated:
+            assert stream.caller is not None
+            try:
+                self.authenticator.check(stream.caller)
+            except Unauthorized as error:
+                stream.refuse(error)
 
     async def drain(
         self, plan: Drain, clock: Clock, *, unready: Awaitable[None], stop: Callable[[float], Awaitable[None]]

@@ -32,9 +32,13 @@ class User:
     groups: tuple[str, ...] = ("system:unauthenticated",)
 
 
+#: every caller that is known is in it
+AUTHENTICATED = "system:authenticated"
 ANONYMOUS = User()
 #: the name of whoever calls in the clear, as on upstream's insecure port: one name for many clients
 UNSECURED = "system:unsecured"
+#: that user
+IN_THE_CLEAR = User(UNSECURED, ("system:masters", AUTHENTICATED))
 #: names that do not tell clients apart
 _MANY = frozenset((ANONYMOUS.name, UNSECURED))
 

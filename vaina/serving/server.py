@@ -23,12 +23,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, Timeout, TooLarge, TooManyRequests, Unavailable
 from vaina.metrics import RpcMetrics
+from vaina.pki.folder import Folder
 from vaina.serving import status
+from vaina.serving.authentication import Authenticator, Caller
 from vaina.serving.core import Core, make_server
 from vaina.serving.draining import Calls, Drain, Stream
 from vaina.serving.handlers import (
     ANONYMOUS,
     BIDI,
+    IN_THE_CLEAR,
     STREAM,
     UNARY,
     Handlers,
@@ -105,6 +108,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     default_deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
     max_connections: int = MAX_CONNECTIONS,
     core: Core = make_server,
+    credentials: Folder | None = None,
 ) -> AsyncIterator[Server]:
     """Serve while the context lasts.
 
@@ -123,15 +127,20 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
         default_deadline_seconds: of unary calls that name no deadline, or a later one.
         max_connections: further ones are closed at once.
         core: makes the grpc.aio server; `vaina.serving.fast_core.make_server` serves many small calls faster.
+        credentials: the server's certificate, and the authorities whose certificates clients have to show;
+            None: in the clear, and everybody may do anything.
 
     Raises:
         OSError: the address cannot be bound.
+        FolderError: the server's certificate cannot be read.
     """
     names = tuple(services) or tuple(sorted({path.split("/")[1] for path in handlers}))
     server = core(server_options(max_connections=max_connections))
-    calls = Calls()
+    registry = registry or CollectorRegistry()
+    authenticator = None if credentials is None else Authenticator(credentials, clock, registry)
+    calls = Calls(authenticator)
     turns = Turns(asyncio.get_running_loop(), clock.monotonic)
-    metrics = RpcMetrics(registry or CollectorRegistry())
+    metrics = RpcMetrics(registry)
     by_service: dict[str, dict[str, grpc.RpcMethodHandler[bytes, bytes]]] = {}
     for path, method in handlers.items():
         _, service, name = path.split("/")
@@ -143,7 +152,10 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     health.add_to(server)
     add_reflection(server, names)
     try:
-        port = server.add_insecure_port(listen)
+        if authenticator is None:
+            port = server.add_insecure_port(listen)
+        else:
+            port = server.add_secure_port(listen, authenticator.credentials())
     except RuntimeError as error:
         raise OSError(f"cannot listen on {listen}: {error}") from error
     await server.start()
@@ -153,7 +165,9 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     plan = drain or Drain(calls_seconds=drain_seconds)
     async with asyncio.TaskGroup() as group:
         # Raises what ended the server, should it end by itself: a process that accepts no calls has to end.
-        watched = group.create_task(server.wait_for_termination())
+        tasks: list[asyncio.Task[Any]] = [group.create_task(server.wait_for_termination())]
+        if authenticator is not None:
+            tasks.append(group.create_task(authenticator.run(calls.refuse_denied)))
         try:
             yield Server(port=port, health=health)
         finally:
@@ -163,7 +177,8 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
             finally:
                 # Also when the drain was cancelled.
                 await server.stop(None)
-                watched.cancel()
+                for task in tasks:
+                    task.cancel()
             log.info("stopped serving", listen=listen)
 
 
@@ -220,7 +235,7 @@ class _Wrapped:
         if ctx.deadline is None or ctx.deadline - start > limit:
             own = limit
         try:
-            self._admit(ctx)
+            self._admit(ctx, context)
             async with _NO_LIMIT if own is None else asyncio.timeout(own):
                 if self.turns is not None:
                     await self.turns.take(ctx.peer)
@@ -256,24 +271,7 @@ class _Wrapped:
         stream = Stream(task)
         outlet = ctx.outlet = Outlet(context, self.calls.unsent, ctx.peer, self.sent)
         try:
-            self._admit(ctx)
-            if self.turns is not None:
-                await self.turns.take(ctx.peer)
-            request: bytes | AsyncIterator[bytes] = requests
-            if self.method.kind is MethodKind.STREAM:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    request = await self._request(context)
-                self.calls.streams.add(stream)
-            async with aclosing(guarded_stream(self.path, self.method, request, ctx)) as answers:
-                stream.waiting = True
-                async for answer in answers:
-                    stream.waiting = False
-                    self.sent.inc()
-                    await self._send(context, ctx, answer)
-                    if stream.ending:
-                        break
-                    stream.waiting = True
-            stream.waiting = False
+            await self._answer(requests, context, ctx, stream)
             await outlet.flush()
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
@@ -284,6 +282,10 @@ class _Wrapped:
             code = grpc.StatusCode.DEADLINE_EXCEEDED
             await self._abort(context, ctx, Timeout("Deadline Exceeded"))
         except asyncio.CancelledError:
+            if stream.refusal is not None:
+                code = status.code_of(stream.refusal)
+                task.uncancel()
+                await self._abort(context, ctx, stream.refusal)
             if not (stream.ending and stream.waiting):
                 code = grpc.StatusCode.CANCELLED
                 raise
@@ -293,7 +295,33 @@ class _Wrapped:
         finally:
             ctx.cancelled = True
             self.calls.streams.discard(stream)
+            self.calls.authenticated.discard(stream)
             self._end(code, start)
+
+    async def _answer(
+        self, requests: AsyncIterator[bytes], context: Any, ctx: RequestContext, stream: Stream
+    ) -> None:
+        """Send what the handler of a stream answers."""
+        stream.caller = self._admit(ctx, context)
+        if stream.caller is not None:
+            self.calls.authenticated.add(stream)
+        if self.turns is not None:
+            await self.turns.take(ctx.peer)
+        request: bytes | AsyncIterator[bytes] = requests
+        if self.method.kind is MethodKind.STREAM:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                request = await self._request(context)
+            self.calls.streams.add(stream)
+        async with aclosing(guarded_stream(self.path, self.method, request, ctx)) as answers:
+            stream.waiting = True
+            async for answer in answers:
+                stream.waiting = False
+                self.sent.inc()
+                await self._send(context, ctx, answer)
+                if stream.ending:
+                    break
+                stream.waiting = True
+        stream.waiting = False
 
     async def _send(self, context: Any, ctx: RequestContext, answer: bytes) -> None:
         """Send a message of a stream. Raises TooManyRequests: earlier ones were not read, and it is large."""
@@ -314,10 +342,11 @@ class _Wrapped:
         self.received.inc()
         return request  # type: ignore[no-any-return]
 
-    def _admit(self, ctx: RequestContext) -> None:
-        """Turn away what comes while the server goes, and what nobody could answer.
+    def _admit(self, ctx: RequestContext, context: Any) -> Caller | None:
+        """Turn away what comes while the server goes, what nobody could answer, and who is not known.
 
-        Raises Unavailable, TooManyRequests, TooLarge.
+        Return the holder of the caller's certificate; None in the clear. Raises Unavailable, TooManyRequests,
+        TooLarge, Unauthorized.
         """
         if self.calls.refusing:
             raise Unavailable("The server is shutting down, please try again later.", retry_seconds=1)
@@ -327,6 +356,12 @@ class _Wrapped:
             size = sum(len(key) + len(value) + _HEADER_BYTES for key, value in ctx.metadata)
             if size > MAX_METADATA_BYTES:
                 raise TooLarge(f"Request metadata too large: limit is {MAX_METADATA_BYTES}")
+        authenticator = self.calls.authenticator
+        if authenticator is None:
+            return None
+        caller = authenticator.identify(context)
+        ctx.user = caller.user
+        return caller
 
     def _begin(self, context: Any) -> tuple[RequestContext, float]:
         start = self.clock.monotonic()
@@ -338,6 +373,7 @@ class _Wrapped:
             peer=context.peer(),
             metadata=metadata,
             deadline=None if remaining is None else start + remaining,
+            user=IN_THE_CLEAR if self.calls.authenticator is None else ANONYMOUS,
             unsent=self.calls.unsent,
         )
         for key, value in metadata:

@@ -19,8 +19,10 @@ from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 
 from apiserver.storage.etcd.failures import meaning
 from apiserver.storage.metrics import StorageMetrics
+from vaina.client.transport import Channel, Followed
 from vaina.clock import Clock
 from vaina.errors import Timeout, Unavailable
+from vaina.pki.folder import Folder, Material
 from vaina.tasks import is_being_cancelled
 
 _log = structlog.get_logger()
@@ -89,16 +91,20 @@ def translated() -> Iterator[None]:
 class _Member:
     """The channels to one member: watches and calls have connections of their own."""
 
-    def __init__(self, target: str) -> None:
-        self._channels = [grpc.aio.insecure_channel(target, options=_OPTIONS) for _ in range(2)]
-        calls, watches = self._channels
-        self.kv = rpc_pb2_grpc.KVStub(calls)
-        self.lease = rpc_pb2_grpc.LeaseStub(calls)
-        self.watch = rpc_pb2_grpc.WatchStub(watches)
+    def __init__(self, target: str, material: Material | None) -> None:
+        self.calls, self.watches = (Channel(target, _OPTIONS, material) for _ in range(2))
+        self.kv = rpc_pb2_grpc.KVStub(self.calls.channel)
+        self.lease = rpc_pb2_grpc.LeaseStub(self.calls.channel)
+        self.watch = rpc_pb2_grpc.WatchStub(self.watches.channel)
 
     async def close(self) -> None:
-        for channel in self._channels:
-            await channel.close(None)
+        for each in (self.calls, self.watches):
+            await each.channel.close(None)
+
+    async def retire(self) -> None:
+        """Take no more calls: watches are begun anew elsewhere, calls under way end in their time."""
+        await self.calls.retire()
+        await self.watches.retire()
 
 
 class EtcdClient:
@@ -115,14 +121,18 @@ class EtcdClient:
         clock: Clock,
         metrics: StorageMetrics,
         timeout_seconds: float = 5.0,
+        credentials: Folder | None = None,
     ) -> None:
         """Make a client; nothing connects yet. The first of the endpoints (host:port) is preferred.
 
-        With several members a write has half of `timeout_seconds`, and reads share it.
+        With several members a write has half of `timeout_seconds`, and reads share it. Without credentials it
+        calls in the clear. Raises FolderError: the credentials cannot be read.
         """
         targets = (endpoints,) if isinstance(endpoints, str) else tuple(endpoints)
         self._clock, self._metrics, self._timeout = clock, metrics, timeout_seconds
-        self._members = [_Member(target) for target in targets]
+        self._followed = None if credentials is None else Followed(credentials)
+        self._targets = targets
+        self._members = self._open()
         self._rotation = Rotation(targets)
         #: open watches, and the place of the member
         self._watches: dict[WatchCall, int] = {}
@@ -137,6 +147,10 @@ class EtcdClient:
         """Close all connections; calls under way end as Unavailable."""
         for member in self._members:
             await member.close()
+
+    def _open(self) -> list[_Member]:
+        material = None if self._followed is None else self._followed.material
+        return [_Member(target, material) for target in self._targets]
 
     async def range(self, request: "rpc_pb2.RangeRequest", operation: str) -> "rpc_pb2.RangeResponse":
         """Read keys. Raises what `failures.meaning` returns."""
@@ -199,6 +213,14 @@ class EtcdClient:
                 if member == index:
                     call.cancel()
 
+    async def _reconnect(self) -> None:
+        """Connect with the new certificate. Watches resume there."""
+        old, self._members = self._members, self._open()
+        for call in list(self._watches):
+            call.cancel()
+        for member in old:
+            await member.retire()
+
     def _write_timeout(self) -> float:
         return self._timeout if len(self._members) == 1 else self._timeout / 2
 
@@ -210,13 +232,20 @@ class EtcdClient:
         timeout_seconds: float,
     ) -> Any:
         start, index = self._clock.monotonic(), self._rotation.current
+        if self._followed is not None and self._followed.has_changed():
+            await self._reconnect()
+        member = self._members[index]
+        member.calls.calls += 1
         try:
             with translated():
-                answer = await attrgetter(method)(self._members[index])(request, timeout=timeout_seconds)
+                answer = await attrgetter(method)(member)(request, timeout=timeout_seconds)
         except Exception as error:
             self._metrics.etcd_failed(operation, self._clock.monotonic() - start)
             if isinstance(error, Unavailable | Timeout):
                 self._failed(index, f"{operation}: {error}")
             raise
+        finally:
+            member.calls.calls -= 1
+            await member.calls.ended()
         self._metrics.etcd_done(operation, self._clock.monotonic() - start)
         return answer
