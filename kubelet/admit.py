@@ -57,8 +57,8 @@ def admit(
 ) -> Rejection | None:
     """Return why the node does not take the Pod; None: it does.
 
-    `others` are the Pods that this kubelet has taken and that have not ended. Pods that no source has any
-    more are not among them: a Pod that follows one waits for its end (decision 202).
+    `others` are the Pods that this kubelet has taken and that have not ended, and that a source still has: a
+    Pod waits for the end of the rest (decision 202).
     """
     others = tuple(others)
     return (
@@ -96,10 +96,7 @@ def _pressure(pod: pod_pb2.Pod, node: node_pb2.Node) -> Rejection | None:
 
 
 def _sysctls(pod: pod_pb2.Pod, allowed_unsafe: Iterable[str]) -> Rejection | None:
-    """Refuse a sysctl that is neither safe nor covered by a name, or a prefix with *, that the owner allows.
-
-    Lists and words are upstream's (`pkg/kubelet/sysctl/allowlist.go`).
-    """
+    """Refuse a sysctl that is neither safe nor allowed by the owner (`pkg/kubelet/sysctl/allowlist.go`)."""
     allowed = tuple(allowed_unsafe)
     for item in pod.spec.security_context.sysctls:
         # Slashes and dots are the same; a name is known with dots.

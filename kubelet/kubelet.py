@@ -138,8 +138,7 @@ class Kubelet:
     def _start_statics(self) -> None:
         """Start the static Pods that have no worker.
 
-        A Pod whose manifest was changed waits for the end of its predecessor: both would want the same ports
-        and files.
+        One whose manifest was changed waits for the end of its predecessor, which has the same ports and files.
         """
         taken = {full_name(worker.pod) for worker in self.workers.all() if is_static(worker.pod.metadata)}
         for uid, pod in self._statics.items():

@@ -116,10 +116,7 @@ class NodeStats:
         return found
 
     async def pod_use(self, pod: pod_pb2.Pod, *, disk: bool) -> tuple[PodUse, Mapping[str, int]]:
-        """Return what a Pod uses, and the bytes of its emptyDir volumes by name. Raises RuntimeFailure.
-
-        With `disk` its files are measured too: a walk over all of them.
-        """
+        """Return a Pod's use, with `disk` by a walk over its files, and the bytes of its emptyDirs by name."""
         whole = self.pod(pod)
         states = await self._runtime.list_containers(Uid(pod.metadata.uid))
         containers: dict[str, ContainerUse] = {}

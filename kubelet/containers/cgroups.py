@@ -62,11 +62,9 @@ def oom_score_adj(pod: pod_pb2.Pod, container: pod_pb2.Container, memory_capacit
 def linux_resources(
     pod: pod_pb2.Pod, container: pod_pb2.Container, *, memory_capacity_bytes: int
 ) -> LinuxResources:
-    """Return the cgroup numbers of a container. A request that is not set is its limit.
+    """Return the cgroup numbers of a container. A request that is not set is its limit, a limit the whole Pod's.
 
-    A limit that is not set is the whole Pod's (getMemoryLimit and getCPULimit in
-    `pkg/kubelet/kuberuntime/kuberuntime_container_linux.go`), so the container's own cgroup says what it may
-    use.
+    As getMemoryLimit and getCPULimit in `pkg/kubelet/kuberuntime/kuberuntime_container_linux.go`.
     """
     requests = container_requests(container)
     limits = {**pod_level_limits(pod), **container_limits(container)}

@@ -64,13 +64,12 @@ def field_value(pod: pod_pb2.Pod, path: str, facts: PodFacts) -> str:
 def resource_value(
     pod: pod_pb2.Pod, container: pod_pb2.Container, resource: str, divisor: str, facts: PodFacts
 ) -> str:
-    """Return the value of a resourceFieldRef: an amount in units of the divisor, rounded up. Raises
-    DownwardError.
+    """Return a resourceFieldRef's amount in units of the divisor, rounded up. Raises DownwardError.
 
     A limit of CPU, memory or ephemeral storage that is not set, or 0, is the Pod's own, else the node's
     allocatable (defaultPodLimitsForDownwardAPI in `pkg/kubelet/kubelet_resources.go`,
-    MergeContainerResourceLimits in `pkg/api/v1/resource/helpers.go`). Upstream looks at the Pod's limits for
-    variables only; here a file says the same. A request that is not set is its limit, else 0.
+    MergeContainerResourceLimits in `pkg/api/v1/resource/helpers.go`); upstream looks at the Pod's limits for
+    variables only. A request that is not set is its limit, else 0.
     """
     kind, _, name = resource.partition(".")
     if kind not in {"limits", "requests"} or not name:
@@ -85,7 +84,6 @@ def resource_value(
 
 
 def _default_limit(pod: pod_pb2.Pod, name: str, facts: PodFacts) -> int:
-    """Return, in billionths, what a container without a limit of its own may use at most."""
     allocatable = facts.allocatable.get(name, 0) * (10**6 if name == "cpu" else _NANO)
     if name in _POD_LEVEL and allocatable:
         return _nanos(pod.spec.resources.limits, name) or allocatable
@@ -161,9 +159,7 @@ def expand_all(texts: Iterable[str], variables: Mapping[str, str]) -> tuple[str,
 def make_env(
     pod: pod_pb2.Pod, container: pod_pb2.Container, sources: Sources, facts: PodFacts
 ) -> tuple[tuple[str, str], ...]:
-    """Return the environment as (name, value): envFrom, then env; the last of a name wins. Raises
-    ConfigProblem.
-    """
+    """Return (name, value) of envFrom, then env; the last of a name wins. Raises ConfigProblem."""
     variables: dict[str, str] = {}
     for source in container.env_from:
         variables.update(_env_from(pod, source, sources))
@@ -265,7 +261,6 @@ def _resource(
 
 
 def _missing(optional: bool, message: str) -> str | None:
-    """Return None for what is optional. Raises ConfigProblem."""
     if not optional:
         raise ConfigProblem(message)
     return None
@@ -313,7 +308,7 @@ def find_variable(text: str, name: str) -> str:
 
 
 def _quoted(first: str, lines: Sequence[str], at: int) -> tuple[str, int]:
-    """Return a quoted value, begun in the line before `at`, and the number of lines that are read then."""
+    """Return a quoted value, begun in the line before `at`, and how many lines are read then."""
     parts, begun = [first], at
     while "'" not in parts[-1]:
         if at == len(lines):

@@ -85,7 +85,7 @@ def dns_config(
 ) -> DnsConfig | None:
     """Return the Pod's resolv.conf by its dnsPolicy and dnsConfig; None: as the node's own.
 
-    Without `cluster_dns` ClusterFirst is as Default. `node` is what the node uses, as Pods can.
+    Without `cluster_dns` ClusterFirst is as Default.
     """
     policy = pod.spec.dns_policy or "ClusterFirst"
     asks_cluster = policy == "ClusterFirstWithHostNet" or (
@@ -120,7 +120,6 @@ def _once(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _fitting(searches: tuple[str, ...]) -> tuple[str, ...]:
-    """Return as many of the first as a line takes."""
     while len(" ".join(searches)) > MAX_SEARCH_CHARACTERS:
         searches = searches[:-1]
     return searches

@@ -70,8 +70,7 @@ def compute_pod_plan(
 ) -> PodPlan:
     """Return what to do now for a Pod; empty when nothing is to be done until something changes.
 
-    `observed` is newer than the end of the last action, or a start would be done twice. `ending` says that
-    the Pod ends and until when (`next_ending`). `now` is in seconds since the epoch.
+    `observed` is newer than the end of the last action, or a start would be done twice.
     """
     ending = ending or natural_ending(pod, observed, now)
     if ending is not None:
@@ -278,7 +277,6 @@ class _Planner:
             ))  # fmt: skip
 
     def _target_of(self, view: ContainerView) -> str | None:
-        """Return the id of the container whose processes an ephemeral one sees; "": it does not run."""
         wanted = target_of(self.pod, view.name)
         if not wanted:
             return None
@@ -286,7 +284,6 @@ class _Planner:
         return next((state.id for state in running if state is not None), "")
 
     def _was_resized(self, ended: ContainerState) -> bool:
-        """Say whether the container was ended for a resize, which is no failure and has no back-off."""
         stopping = self.observed.stopping.get(ended.id)
         return stopping is not None and stopping.reason is KillReason.RESIZE
 

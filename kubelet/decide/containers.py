@@ -171,7 +171,6 @@ def _remembered(pod: pod_pb2.Pod, observed: PodObservation) -> Mapping[str, Cont
 
 
 def _from_status(item: pod_pb2.ContainerStatus, uid: Uid, now: float) -> ContainerState | None:
-    """Return what a reported status says of a container that has run, as an ended one."""
     attempt = item.restart_count
     if item.state.HasField("terminated"):
         ended = item.state.terminated
@@ -236,10 +235,9 @@ def is_initialized(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed:
 
 
 def init_done(pod: pod_pb2.Pod, view: ContainerView) -> bool:
-    """Say whether an init container is done for the Pod's present sandbox.
+    """Say whether an init container is done for the Pod's present sandbox: a new one runs them all again.
 
-    A new sandbox runs them all again, as upstream does. With restartPolicy Never nothing may start twice, so
-    a success that is only remembered counts.
+    With restartPolicy Never nothing may start twice, so a success that is only remembered counts.
     """
     remembered = view.current is not None and not view.current.sandbox_id
     return view.succeeded and (view.in_sandbox or (remembered and pod.spec.restart_policy == "Never"))

@@ -34,10 +34,10 @@ class _Counts:
 def compute_phase(
     pod: pod_pb2.Pod, status: pod_pb2.PodStatus, *, again: Set[str], ended: bool, ending: bool = False
 ) -> str:
-    """Return the phase, given the container statuses.
+    """Return the phase, given the container statuses; `again` has the ended containers that will run again.
 
-    `again` has the names of ended containers that will run again. `ended`: the Pod ends and no container
-    runs, so its phase is final. `ending`: it was asked to end, so nothing is final while anything runs.
+    `ended`: the Pod ends and no container runs, so its phase is final. `ending`: it was asked to end, so
+    nothing is final while anything runs.
     """
     if pod.status.phase in TERMINAL:
         return str(pod.status.phase)
@@ -68,7 +68,7 @@ def _all_succeeded(status: pod_pb2.PodStatus) -> bool:
 
 
 def _initialization(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, again: Set[str]) -> tuple[bool, bool]:
-    """Return (init containers are still to be done, one has failed for good)."""
+    """Return (some are still to be done, one has failed for good)."""
     if any(_has_started(item) for item in status.container_statuses):
         return False, False
     statuses = {item.name: item for item in status.init_container_statuses}
@@ -122,8 +122,7 @@ def compute_conditions(
     now: float,
     restarts_all: bool | None = None,
 ) -> list[pod_pb2.PodCondition]:
-    """Return the kubelet's conditions; a condition whose status is the same as in `before` keeps its
-    transition time.
+    """Return the kubelet's conditions; transition times are kept from `before` where the status is the same.
 
     The Pod has the conditions of its readiness gates, which others write. `restarts_all` says whether all
     containers are about to start again; None: no rule could ask for it.
@@ -246,8 +245,7 @@ def resize_conditions(
 ) -> list[pod_pb2.PodCondition]:
     """Return the conditions of a resize in place (KEP-1287).
 
-    A condition that no longer holds has no status: the apiserver takes it away (decision 122). The Pod has
-    what it was allocated, and the conditions of before.
+    A condition that no longer holds has no status: the apiserver takes it away (decision 122).
     """
     there = {condition.type for condition in pod.status.conditions}
     # What was said last may still be on its way: its times are kept, and a removal is said with each status.

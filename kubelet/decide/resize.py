@@ -131,10 +131,9 @@ def with_allocated(pod: pod_pb2.Pod, allocated: Mapping[str, Sizes]) -> pod_pb2.
 
 
 def judge(pod: pod_pb2.Pod, others: Iterable[pod_pb2.Pod], allocatable: Mapping[str, int]) -> Pending | None:
-    """Return why a Pod may not have what it asks for; None: it may.
+    """Return why a Pod may not have what it asks for beside the others' allocated sizes; None: it may.
 
-    `others` are the Pods of the node with what they were allocated. `allocatable` counts CPU in thousandths
-    and memory in bytes; a node that does not say takes everything.
+    `allocatable` counts CPU in thousandths and memory in bytes; a node that does not say takes everything.
     """
     wanted = pod_requests(pod)
     for name in reversed(RESIZED):

@@ -211,11 +211,10 @@ class _Writer:
             item.last_state.CopyFrom(said)
 
     def _shows_its_end(self, view: ContainerView) -> bool:
-        """Say whether a container that runs again in a moment is shown as terminated: nothing makes it wait
-        yet.
+        """Say whether a container that runs again at once is shown as terminated.
 
-        A container is not shown so if only a probe makes it run again (it exited with 0): the API refuses a
-        status by which such a container goes on, and upstream kills and starts it in one step.
+        Not if only a probe makes it run again (it exited with 0): the API refuses a status by which such a
+        container goes on, and upstream kills and starts it in one step.
         """
         if self._why_waiting(view) is not None:
             return False
@@ -280,7 +279,7 @@ class _Writer:
         return ended
 
     def _last_words(self, state: ContainerState) -> str:
-        """Return the runtime's and the container's own message of an end, cut to the container's share.
+        """Return the messages of an end, the runtime's and its own, cut to the container's share.
 
         Follows `kuberuntime_container.go`, and normalizeStatus in `pkg/kubelet/status/status_manager.go`.
         """

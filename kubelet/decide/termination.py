@@ -95,8 +95,7 @@ def grace_seconds(pod: pod_pb2.Pod) -> float:
 def active_deadline(pod: pod_pb2.Pod, before: pod_pb2.PodStatus | None = None) -> float | None:
     """Return when the Pod's activeDeadlineSeconds are over, once it has a startTime.
 
-    `before` is the status that was said last; without it the Pod's own counts, which a static Pod does not
-    have (pastActiveDeadline in `pkg/kubelet/active_deadline.go` asks the status manager too).
+    `before` is the status that was said last: a static Pod has none (`pkg/kubelet/active_deadline.go`).
     """
     status = pod.status if before is None else before
     if not pod.spec.HasField("active_deadline_seconds") or not status.HasField("start_time"):
@@ -116,9 +115,8 @@ def next_ending(
 ) -> Ending | None:
     """Return how the Pod ends, given how it ended so far; None while it shall run.
 
-    An ending is never taken back, and its deadline never put off. `gone`: no source has the Pod any more.
-    `adopted`: this is the first look of a restarted kubelet, so a grace period that began before goes on.
-    `said` is the status that was reported last.
+    An ending is never taken back, and its deadline never put off. `adopted`: this is the first look of a
+    restarted kubelet, so a grace period that began before goes on. `said` is the status reported last.
     """
     exceeded = active_deadline(pod, said)
     if gone:
@@ -157,7 +155,6 @@ def stop_container(
 ) -> tuple[Action | None, float]:
     """Return what is due now to end a running container, and when to look again.
 
-    `spec` has the preStop hook, where the container is known. `reason` is for the event at the beginning.
     KILL is due at `deadline`, or at an earlier one that was given before.
     """
     stopping = observed.stopping.get(container.id)
@@ -185,11 +182,9 @@ def stop_container(
 
 
 def compute_termination(pod: pod_pb2.Pod, observed: PodObservation, ending: Ending, now: float) -> PodPlan:
-    """Return what is due to end the Pod: containers, then volumes, then the sandbox, then (when it is gone)
-    records.
+    """Return what is due to end the Pod: containers, volumes, sandbox, and when it is gone, records.
 
-    Sidecars are ended after the main containers, in the reverse of their order (KEP-753), all within one
-    deadline.
+    Sidecars end after the main containers, the last first (KEP-753), all within one deadline.
     """
     actions: list[Action] = []
     if any(image.progress is ImageProgress.PULLING for image in observed.images.values()):
@@ -251,7 +246,6 @@ def may_restart_all(pod: pod_pb2.Pod) -> bool:
 
 
 def _asks(view: ContainerView, observed: PodObservation) -> bool:
-    """Say whether a container's end asks for it; the runtime must still have the record."""
     ended = view.exited
     return ended is not None and ended in observed.containers and rule_action(view.spec, ended) == RESTART_ALL
 
@@ -262,12 +256,11 @@ def restarts_all(pod: pod_pb2.Pod, observed: PodObservation) -> bool:
 
 
 def compute_restart_all(pod: pod_pb2.Pod, observed: PodObservation, now: float) -> PodPlan:
-    """Return what is due now to restart all containers in place: kills, then removals.
+    """Return what is due now to restart all containers in place (KEP-5532): kills, then removals.
 
-    Follows KEP-5532, ShouldAllContainersRestart (`pkg/kubelet/container/helpers.go`) and getContainersToReset
-    (`kuberuntime_manager.go`). All but ephemeral containers are killed without grace and their records removed,
-    the ones that asked last: while such a record is there, the restart goes on. Sandbox, address and volumes
-    stay. The status remembers what was removed.
+    All but ephemeral containers are killed without grace and their records removed, the ones that asked last:
+    while such a record is there, the restart goes on. The status remembers what was removed. Follows
+    getContainersToReset (`kuberuntime_manager.go`) and ShouldAllContainersRestart.
     """
     views = {
         view.name: view for view in view_containers(pod, observed) if view.kind is not ContainerKind.EPHEMERAL
@@ -324,7 +317,7 @@ def natural_ending(
 def _has_run_and_may_not_again(
     pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation
 ) -> bool:
-    """Say whether a Pod has begun in which no main container may start again (KEP-5307: some may)."""
+    """Say whether a Pod has begun in which no main container may start again (KEP-5307)."""
     if pod.spec.restart_policy != "Never":
         return False
     again = any(_may_again(view, pod, observed) for view in views if view.kind is ContainerKind.MAIN)

@@ -71,8 +71,7 @@ class EvictionManager:
     ) -> None:
         """Make it. `pod_use` is NodeStats', `pods` gives the active Pods, `clear_up` removes unused images.
 
-        `evict` ends a Pod; False: it has ended, or ends already. `tell` and `tell_pod` make events. `changed`
-        is called when the node's conditions have changed.
+        `evict` ends a Pod; False: it has ended, or ends already. `tell` and `tell_pod` make events.
         """
         self._settings, self._clock, self._observe, self._pod_use = settings, clock, observe, pod_use
         self._pods, self._evict, self._clear_up = pods, evict, clear_up

@@ -108,8 +108,7 @@ def parse_thresholds(
 ) -> tuple[Threshold, ...]:
     """Return the configured thresholds, and the one for Pods' memory that follows from memory.available.
 
-    `hard` and `soft`: memory.available<100Mi,nodefs.available<10%; `grace` of each soft one:
-    memory.available=1m30s; `min_reclaim`: memory.available=50Mi. Raises ThresholdError.
+    Written as memory.available<100Mi (`hard`, `soft`), or memory.available=50Mi. Raises ThresholdError.
     """
     reclaims = {signal: _amount(signal, text) for signal, text in _pairs(min_reclaim, "=").items()}
     graces = _pairs(grace, "=")
@@ -220,12 +219,11 @@ def judge(
     now: float,
     transition_seconds: float,
 ) -> Judgement:
-    """Return what follows from what was measured; nothing follows from a signal that is missing in
-    `observed`.
+    """Return what follows from what was measured; nothing from a signal that is not in `observed`.
 
     Upstream's synchronize (`pkg/kubelet/eviction/eviction_manager.go`) without its I/O: a threshold counts
     from when it was first met (soft ones wait for their grace period) and stays met until its least reclaim
-    is reached. A condition stays for `transition_seconds` after it was last seen, so that it does not flap.
+    is reached. A condition stays for `transition_seconds`, so that it does not flap.
     """
     met = [item for item in thresholds if item.signal in observed and is_met(item, observed[item.signal])]
     met += [

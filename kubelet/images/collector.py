@@ -38,11 +38,6 @@ class ImageCollector:
         count: Callable[[], None],
         measure: Callable[[str], FilesystemUse] = filesystem_use,
     ) -> None:
-        """Make it.
-
-        `tell` makes an event about the node, `count` counts an image that was removed, `measure` says in a
-        thread how full a path's file system is.
-        """
         self._service, self._runtime, self._clock = service, runtime, clock
         self._policy, self._tell, self._count, self._measure = policy, tell, count, measure
         self._records: dict[str, ImageRecord] = {}
@@ -102,9 +97,7 @@ class ImageCollector:
             )
 
     async def free(self, wanted: int | None = None) -> int:
-        """Remove unused images until so many bytes (None: all) are free; return the bytes. Raises
-        RuntimeFailure.
-        """
+        """Remove unused images until `wanted` bytes (None: all) are free; return the bytes. Raises as `look`."""
         await self.look()
         freed = 0
         for image in candidates(self._images, self._records, self._policy, now=self._clock.now()):

@@ -43,10 +43,7 @@ def detect(
     now: float,
     first_look: bool,
 ) -> dict[str, ImageRecord]:
-    """Return the records of what is there now; `in_use` are images of containers, ended ones too.
-
-    What is there at the `first_look` counts as old.
-    """
+    """Return the records of what is there now; what is there at the `first_look` counts as old."""
     records = {}
     for image in images:
         record = before.get(image.id) or ImageRecord(0.0 if first_look else now)

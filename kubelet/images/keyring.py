@@ -75,10 +75,7 @@ class _Entry:
 
 
 def find_auths(reference: str, secrets: Iterable[config_pb2.Secret]) -> tuple[RegistryAuth, ...]:
-    """Return the credentials for an image, in the order in which they are tried; (): none.
-
-    A Secret that cannot be read has no credentials.
-    """
+    """Return the credentials for an image, the first to be tried first; a Secret that is unreadable has none."""
     host, _, path = repository_of(reference).partition("/")
     found = [entry for secret in secrets for entry in _entries(secret) if _matches(entry, host, path)]
     found.sort(key=lambda entry: (entry.host, entry.path), reverse=True)

@@ -94,8 +94,7 @@ class ImageManager:
     ) -> tuple[ImageState, str]:
         """Pull an image with each of the credentials in turn; (): anonymously. Raises ImagePullError.
 
-        Returns the image, and the text of the event. `begun` is called when it has a place among the node's
-        pulls.
+        Returns the image, and the text of the event. `begun` is called once it has a place among the pulls.
         """
         asked = self._clock.monotonic()
         async with self._slots:

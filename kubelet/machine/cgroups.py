@@ -38,9 +38,7 @@ class CgroupUse:
 def weight_of(shares: int) -> int:
     """Return version 2's cpu.weight (1 to 10000) for version 1's shares (2 to 262144).
 
-    As getCPUWeight in `pkg/kubelet/cm/cgroup_manager_linux.go` has it for Pods and classes. Runtimes convert
-    those of containers themselves, since runc 1.3.2 by another formula: containers share within their Pod
-    only.
+    As getCPUWeight in `pkg/kubelet/cm/cgroup_manager_linux.go`; runtimes convert those of containers.
     """
     return min(1 + (shares - 2) * 9999 // 262142, _MOST_WEIGHT)
 
@@ -93,12 +91,10 @@ class Cgroups:
         return found if found >= limit else 0
 
     def contain(self, path: str, *, kill_together: bool) -> None:
-        """Set how the containers of a Pod's cgroup meet a lack of memory. Idempotent; not in version 1.
-        Raises OSError.
+        """Set how the containers of a Pod's cgroup meet a lack of memory. Not in version 1. Raises OSError.
 
         All processes of a container are killed together (calculateLinuxResources in `pkg/kubelet/kuberuntime/
-        kuberuntime_container_linux.go`: unless singleProcessOOMKill), and none swaps, also without a limit
-        (configureContainerSwapResources: NoSwap).
+        kuberuntime_container_linux.go`), and none swaps (configureContainerSwapResources: NoSwap).
         """
         if not self.unified:
             return
@@ -144,8 +140,8 @@ class Cgroups:
     def share_up(self, path: str) -> None:
         """Give a cgroup, and each one above it, the CPU shares of those below it together. Raises OSError.
 
-        Otherwise all Pods of a node would share what one container of the machine has (1024 of version 1, 100
-        of version 2). Others may write at the same time, so this is done again and again.
+        Otherwise all Pods of a node would share what one container of the machine has. Others may write at the
+        same time, so this is done again and again.
         """
         name, most = ("cpu.weight", _MOST_WEIGHT) if self.unified else ("cpu.shares", _MOST_SHARES)
         folder = self._folder("cpu", path)
@@ -225,7 +221,6 @@ class PodCgroups:
         kill_together: bool = True,
         timed: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """Make it. Nothing is made without a `parent`; `timed` times an operation (update, destroy)."""
         self._cgroups, self._parent, self._timed = cgroups, parent, timed
         self._kill_together = kill_together
         self._applied: dict[str, CgroupLimits] = {}

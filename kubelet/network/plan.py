@@ -26,9 +26,8 @@ def link_address(address: IPv4Address) -> str:
 def next_address(cidr: IPv4Network, taken: Set[IPv4Address], last: IPv4Address | None) -> IPv4Address:
     """Return the first free address after `last`, in a circle. Raises AddressesExhausted.
 
-    What is taken is observed, so a restarted kubelet cannot give an address twice (I3). In a circle, as the CNI
-    plugin host-local does, an address rests as long as possible, and a peer with an old connection does not
-    reach the wrong Pod. The network, gateway and broadcast addresses are never given.
+    In a circle, as the CNI plugin host-local does, an address rests as long as possible, and a peer with an old
+    connection does not reach the wrong Pod. The network, gateway and broadcast addresses are never given.
     """
     first, final = int(gateway_of(cidr)) + 1, int(cidr.broadcast_address) - 1
     count = final - first + 1
@@ -57,8 +56,7 @@ def desired_routes(
 ) -> dict[IPv4Network, IPv4Address]:
     """Return range -> node address for every other node that has both: all share one network (host-gw).
 
-    An address in none of this node's networks (`interfaces`) leads nowhere: that of a hollow node, or a
-    made-up one.
+    An address in none of this node's networks (`interfaces`) leads nowhere.
     """
     routes: dict[IPv4Network, IPv4Address] = {}
     for node in nodes:
@@ -103,14 +101,12 @@ def ruleset(
     """Return nft's file for what Pods send: what leaves the cluster is translated, ports are `closed` to Pods.
 
     `closed` are TCP ports of what authenticates nobody, on this node and in its networks. The bridge over which
-    a packet comes decides, not its sender's address, which a Pod may choose; and on the node where it begins,
-    because other nodes see the node's own address.
+    a packet comes decides, not its sender's address, which a Pod may choose. An `inet` table, because Pods
+    reach the node over IPv6 addresses of the link too.
 
-    The last rule of the table's head is that of upstream's kubelet (`pkg/kubelet/kubelet_network_linux.go`,
-    "block incoming localnet connections"): with hostPorts the bridge lets packets to the node's loopback in
-    (`route_localnet`), and a Pod could send some itself. Upstream lets senders in 127.0.0.0/8 pass, which a
-    privileged Pod can write; so ours goes by where the packet comes in. An `inet` table, because Pods reach
-    the node over IPv6 addresses of the link too.
+    The rule for the loopback is that of `pkg/kubelet/kubelet_network_linux.go` ("block incoming localnet
+    connections"): with hostPorts the bridge lets packets to it in (`route_localnet`). Upstream lets senders in
+    127.0.0.0/8 pass, which a privileged Pod can write; so ours goes by where the packet comes in.
     """
     ports = ", ".join(str(port) for port in sorted(set(closed)))
     networks = ", ".join(str(one) for one in collapse_addresses(item.network for item in interfaces))
@@ -146,8 +142,7 @@ class HostPort:
 def port_rules(ports: Iterable[HostPort], *, bridge: str, cidr: IPv4Network) -> str:
     """Return the file that makes the node's ports (hostPort) lead to the Pods of `cidr`, and no others.
 
-    The whole table is written at once, from the sandboxes that there are, so a restarted kubelet writes the
-    same. It does what the CNI plugin portmap does (https://www.cni.dev/plugins/current/meta/portmap/).
+    It is written whole, from the sandboxes that there are; the rules are those of the CNI plugin portmap.
     """
     # `add` and `delete` before the rules make the file say the same however often it is applied.
     head = f"add table ip {TABLE}\ndelete table ip {TABLE}\n"

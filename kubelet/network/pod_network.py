@@ -94,11 +94,7 @@ class PodNetwork:
     """Owned by the kubelet's build; any task may call it (a lock guards the giving of addresses)."""
 
     def __init__(self, *, cluster_cidr: IPv4Network, closed_to_pods: Iterable[int] = CLOSED_TO_PODS) -> None:
-        """Make it; nothing is done before `configure`.
-
-        What goes to `cluster_cidr` is not translated. Pods do not reach the ports `closed_to_pods` of this
-        node and of others in its networks.
-        """
+        """Make it; nothing is done before `configure`. What goes to `cluster_cidr` is not translated."""
         #: the range of all Pods
         self.cluster = cluster_cidr
         self._closed = tuple(closed_to_pods)
@@ -113,9 +109,7 @@ class PodNetwork:
         self._host_ports: str | None = None
 
     async def interfaces(self) -> tuple[IPv4Interface, ...]:
-        """Return the node's addresses with their networks, not loopback or bridge. Raises
-        NetworkCommandError.
-        """
+        """Return the node's own addresses, not loopback or bridge. Raises NetworkCommandError."""
         links = await self._links()
         return tuple(
             IPv4Interface(address)
@@ -126,7 +120,6 @@ class PodNetwork:
 
     @staticmethod
     async def _links() -> dict[str, set[str]]:
-        """Return the IPv4 addresses of each link, with their prefix."""
         return {
             link["ifname"]: {
                 f"{one['local']}/{one['prefixlen']}" for one in link["addr_info"] if one["family"] == "inet"
@@ -164,10 +157,9 @@ class PodNetwork:
         await ip_batch(lines)
 
     async def reserve(self, taken: Iterable[str]) -> IPv4Address:
-        """Choose an address for a new sandbox and keep it until `release`. Raises NetworkNotReady,
-        AddressesExhausted.
+        """Choose an address for a new sandbox and keep it until `release`; `taken` has those of all sandboxes.
 
-        `taken` has the addresses of all sandboxes that exist, running or not.
+        Raises NetworkNotReady, AddressesExhausted.
         """
         async with self._lock:
             if self.cidr is None:
@@ -182,9 +174,7 @@ class PodNetwork:
         self._reserved.discard(address)
 
     async def attach(self, sandbox_id: str, pid: int, address: IPv4Address) -> None:
-        """Give process `pid`'s namespace the address and a way out. Raises NetworkNotReady,
-        NetworkCommandError.
-        """
+        """Give process `pid`'s namespace the address. Raises NetworkNotReady, NetworkCommandError."""
         if self.cidr is None:
             raise NetworkNotReady("the node has no Pod CIDR yet")
         host = host_interface(sandbox_id)
@@ -261,10 +251,7 @@ _CNI_FILE = "10-vaina.conflist"
 
 
 def conflist(cidr: IPv4Network, *, pool: str) -> dict[str, Any]:
-    """Return the network's configuration for the node's Pod CIDR. PURE.
-
-    host-local remembers the given addresses in the directory `pool`, which has to outlive the sandboxes.
-    """
+    """Return the CNI configuration; host-local remembers addresses in `pool`, which outlives sandboxes. PURE."""
     bridge = {
         "type": "bridge",
         "bridge": BRIDGE,
@@ -298,7 +285,6 @@ class CniNetwork(PodNetwork):
         directory: Path,
         pool: Path,
     ) -> None:
-        """Make it; nothing is done before `configure`. The runtime reads configurations from `directory`."""
         super().__init__(cluster_cidr=cluster_cidr, closed_to_pods=closed_to_pods)
         self._directory, self._pool = directory, pool
         #: what the runtime was told of

@@ -60,7 +60,7 @@ class NodeCare:
         room: Resources,
         cgroups: PodCgroups,
     ) -> None:
-        """Make it, as it is configured. Raises ThresholdError, QuantityError."""
+        """Make it. Raises ThresholdError, QuantityError."""
         self._clock, self._events, self._stats, self._cgroups = clock, events, stats, cgroups
         self._parent, self._room, self._pids_limit = config.cgroup_parent, room, max(config.pod_pids_limit, 0)
         self._workers: Callable[[], PodWorkers | None] = lambda: None
@@ -108,7 +108,6 @@ class NodeCare:
         return NodeSeen(self._evictions.conditions, tuple(self._images.images))
 
     def _tell(self, reason: str, message: str) -> None:
-        """Say something about the node in an event."""
         node = self._node()
         if node is not None:
             self._events.event(node, "Warning", reason, message)

@@ -150,10 +150,9 @@ class NodeManager:
         look: Callable[[], NodeSeen] = NodeSeen,
         beside: Sequence[Job] = (),
     ) -> None:
-        """Make it.
+        """Make it. `network` needs a Pod CIDR and routes; None: the runtime has its own.
 
-        `network` needs a Pod CIDR and routes; None: the runtime has its own. `look` says what the node is
-        under, and its images. The `beside` jobs run until cancelled, with an apiserver or without.
+        The `beside` jobs run until cancelled, with an apiserver or without.
         """
         self._client, self._lease, self._runtime, self._clock = client, lease, runtime, clock
         self._facts, self._network, self._events, self._times = facts, network, events, times

@@ -182,8 +182,7 @@ def security_config(
 ) -> SecurityConfig:
     """Return the rights of the container; its own settings go before the Pod's.
 
-    `image_user` is the user of the image: "1000:1000", "nobody", "". Raises ConfigProblem: runAsNonRoot is
-    set, and the container would run as root.
+    `image_user` is "1000:1000", "nobody" or "". Raises ConfigProblem: it may not run as root, and would.
     """
     own, whole = container.security_context, pod.spec.security_context
     user = _first(own, whole, "run_as_user")

@@ -46,10 +46,7 @@ class PodFiles:
         env: dict[str, str],
         images: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[Mount, ...]:
-        """Make the files that a container needs, and return all its mounts. Raises ConfigProblem.
-
-        `images` are the images that the runtime mounts, by volume.
-        """
+        """Make a container's files, and return all its mounts. `images` are the runtime's, by volume."""
         return ()
 
     async def env_file(self, pod: pod_pb2.Pod, volume: str, path: str) -> str | None:
@@ -166,8 +163,7 @@ def volume_mounts(
 ) -> list[Mount]:
     """Return the mounts of a container's volumes; sub paths are made and bound.
 
-    `env` has the variables for subPathExpr, `images` the images that the runtime mounts, by volume. Raises
-    ConfigProblem with upstream's message.
+    `env` has the variables for subPathExpr. Raises ConfigProblem.
     """
     by_name = {volume.name: volume for volume in pod.spec.volumes}
     mounts = []

@@ -157,10 +157,7 @@ class PodExecutor:
         return wanted
 
     async def _runtime_handler(self, class_name: str) -> str:
-        """Return the handler of a RuntimeClass; "" without one. Raises SandboxFailed.
-
-        Follows LookupRuntimeHandler in `pkg/kubelet/runtimeclass/runtimeclass_manager.go`.
-        """
+        """Return a RuntimeClass's handler (upstream: LookupRuntimeHandler). Raises SandboxFailed."""
         if not class_name:
             return ""
         try:
@@ -325,10 +322,7 @@ class PodExecutor:
         )
 
     async def _images_to_mount(self, pod: pod_pb2.Pod, action: actions.StartContainer) -> dict[str, str]:
-        """Return the images that the runtime is to mount itself, by volume.
-
-        The files of the others are put on the node. Raises CreateFailed.
-        """
+        """Return the images that the runtime mounts, by volume; others are unpacked. Raises CreateFailed."""
         found, volumes = dict(action.images), {volume.name: volume for volume in pod.spec.volumes}
         for name, image_id in action.images:
             path = Path(self._tools.volumes.host_path(Uid(pod.metadata.uid), volumes[name]))

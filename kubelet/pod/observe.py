@@ -52,8 +52,7 @@ class ImageRecord:
 class PodMemory:
     """What a worker remembers of its Pod between passes: what is under way, and what has failed.
 
-    Its tasks (pulls, hooks) run on the same event loop. A restarted kubelet begins with an empty memory:
-    adopting what runs needs nothing of it.
+    A restarted kubelet begins with an empty memory: adopting what runs needs nothing of it.
     """
 
     first_seen: float
@@ -121,7 +120,7 @@ async def observe(
     *,
     ending: bool,
 ) -> PodObservation:
-    """Return what is known of the Pod now, and drop from the memory what concerns containers that are gone.
+    """Return what is known of the Pod now, and forget what concerns containers that are gone.
 
     No images are looked for when the Pod ends. Raises RuntimeFailure.
     """
@@ -198,7 +197,6 @@ def _falls_back(state: ContainerState) -> bool:
 
 
 async def _end_of_log(tools: PodTools, state: ContainerState) -> str:
-    """Return the last 80 lines of a container's log, at most 2048 bytes of them."""
     data = b""
     try:
         async with aclosing(tools.runtime.container_logs(state.id, LogOptions(tail_lines=80))) as pieces:  # type: ignore[type-var]

@@ -23,10 +23,7 @@ _NOT_YET: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 class StepWaits:
-    """Reports what the steps of one Pod wait for, a few waits for each container, until the Pod has started.
-
-    Owned by the Pod's worker. Best effort, as the reports of steps are.
-    """
+    """Reports what the steps of a Pod wait for until it has started; best effort. Owned by the Pod's worker."""
 
     def __init__(self, steps: ShownSteps, node: NodeView, clock: Clock, *, over: bool) -> None:
         self._steps, self._node, self._clock, self._over = steps, node, clock, over
@@ -123,7 +120,6 @@ class PodReporter:
                     self._tools.events.event(pod, type_, told, words, field_path=field_path(pod, item.name))
 
     def _tell_resized(self, pod: pod_pb2.Pod, before: pod_pb2.PodStatus, status: pod_pb2.PodStatus) -> None:
-        """Tell when all containers have got what the Pod was allocated."""
         was, now = get_condition(before, IN_PROGRESS), get_condition(status, IN_PROGRESS)
         if was is not None and was.status == "True" and (now is None or not now.status):
             self._tools.event(pod, "Normal", "ResizeCompleted", message("Pod resize completed", pod))
@@ -142,7 +138,6 @@ class PodReporter:
 
 
 def _words(pod: pod_pb2.Pod, item: pod_pb2.ContainerStatus, reason: str) -> tuple[tuple[str, str, str], ...]:
-    """Return (type, reason, message) of the events for a reason."""
     meta, message = pod.metadata, item.state.waiting.message
     match reason:
         case "CrashLoopBackOff":

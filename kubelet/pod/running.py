@@ -65,10 +65,7 @@ async def run_hook(
     pod_ip: str,
     timeout_seconds: float,
 ) -> None:
-    """Run a postStart or preStop hook to its end (row B6): exec, http or sleep.
-
-    `container` has the ports that a request may name. Raises HookFailed: it failed, or took too long.
-    """
+    """Run a postStart or preStop hook to its end (row B6): exec, http or sleep. Raises HookFailed."""
     try:
         if handler.HasField("exec"):
             argv = tuple(handler.exec.command)
@@ -150,11 +147,9 @@ class RunningContainers:
             self._tools.cgroups.apply(path, pod_cgroup_limits(pod, pids_limit=settings.pod_pids_limit))
 
     def _check_memory(self, pod: pod_pb2.Pod, action: ResizeContainer, limit: int, sizes: Sizes) -> None:
-        """Refuse to lower a memory limit, of the container or the Pod, below what is used: the kernel would
-        kill.
+        """Refuse to lower a memory limit below what is used: the kernel would kill. Raises RuntimeFailure.
 
-        Follows validateMemoryResizeAction in `pkg/kubelet/kuberuntime/kuberuntime_manager.go`. Raises
-        RuntimeFailure.
+        Follows validateMemoryResizeAction in `pkg/kubelet/kuberuntime/kuberuntime_manager.go`.
         """
         have = self._memory.sizes.get(action.container_id, Sizes())
         settings = self._tools.node.settings
@@ -190,7 +185,6 @@ class RunningContainers:
         container_id: str,
         seconds: float,
     ) -> HookProgress:
-        """Run a hook to its end, and say how it ended; a failure makes an event."""
         try:
             await run_hook(
                 self._tools.runtime, self._tools.clock, handler, spec, container_id=container_id,

@@ -338,7 +338,6 @@ class PodWorker:
     def _attend(
         self, tasks: Children, pod: pod_pb2.Pod, observed: PodObservation, ending: Ending | None
     ) -> None:
-        """Have the probes that the running containers need."""
         running = {
             view.running.id: (view.spec, view.running)
             for view in view_containers(pod, observed)

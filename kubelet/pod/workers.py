@@ -68,7 +68,6 @@ class PodWorkers:
         return worker
 
     def _judge(self, uid: Uid, pod: pod_pb2.Pod) -> Pending | None:
-        """Say why the node has no room for the new size of one of its Pods."""
         others = [
             worker.allocated_pod
             for worker in self._workers.values()
@@ -77,16 +76,13 @@ class PodWorkers:
         return judge(pod, others, self._tools.node.settings.allocatable)
 
     def _must_wait(self, uid: Uid, pod: pod_pb2.Pod) -> bool:
-        """Say whether a Pod waits for the end of Pods that no source has: what runs never exceeds the node
-        (I8).
-        """
+        """Say whether a Pod waits for the end of Pods that no source has: the node is never overfull (I8)."""
         others = [worker for worker in self._workers.values() if worker.uid != uid and worker.holds_resources]
         if not any(worker.is_gone for worker in others):
             return False
         return self._is_crowded(pod, [worker.allocated_pod for worker in others if worker.may_start])
 
     def _on_room(self) -> None:
-        """Have the workers look again that wait for room."""
         for worker in self._workers.values():
             if worker.waits_for_room:
                 worker.poke()

@@ -55,12 +55,10 @@ def advance(state: ProbeState, succeeded: bool, thresholds: Thresholds) -> Probe
 
 
 def next_run(last_due: float, period: float, now: float) -> float:
-    """Return when a probe is due again: periods are counted from beginning to beginning, however long it
-    takes.
+    """Return when a probe is due again; periods are counted from beginning to beginning.
 
-    Of periods that passed while it ran one is made up for at once, as upstream's ticker keeps one (`run` in
-    `pkg/kubelet/prober/worker.go`): a container that hangs is found after as many periods as its threshold
-    says.
+    Of periods that passed while it ran one is made up for at once, as upstream's ticker does (`run` in
+    `pkg/kubelet/prober/worker.go`): a container that hangs is found after as many as its threshold says.
     """
     due = last_due + period
     return due + max(0.0, now - due) // period * period

@@ -127,8 +127,7 @@ class Runtime(Protocol):
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
         """Ask the container to end, and return without waiting; success when it is gone or has ended.
 
-        With a grace above 0 its stop signal is sent: by Docker at each call, by containerd once. With 0 it is
-        killed.
+        With a grace above 0 its stop signal is sent, with 0 it is killed.
         """
 
     async def remove_container(self, container_id: str) -> None:
@@ -180,10 +179,7 @@ class ImageService(Protocol):
         """Pull an image, by default its tag latest; cancelling abandons that. Raises ImagePullError."""
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
-        """Put the files of an image into a directory, all or none. False: the runtime mounts images itself.
-
-        Raises RuntimeFailure, OSError.
-        """
+        """Put an image's files into a directory; False: the runtime mounts images. Raises OSError too."""
 
     async def list_images(self) -> Sequence[ImageState]:
         """Return every image."""

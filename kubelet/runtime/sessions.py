@@ -27,8 +27,8 @@ async def upgrade(
 ) -> Streams:
     """Send a request over a new connection, and return that as a stream once the server has upgraded it.
 
-    `server` names the server in messages, `accepted` has the codes by which it agrees. Raises StreamRefused:
-    it answered with an error, or with no HTTP; OSError: it did not answer, or not in time.
+    `accepted` has the codes by which it agrees. Raises StreamRefused: it answered with an error, or with no
+    HTTP; OSError: it did not answer, or not in time.
     """
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -75,10 +75,7 @@ def end_command(pid: int) -> None:
 
 
 def find_command(first_process: int, argv: Sequence[str]) -> int:
-    """Return the process of a command that an engine started beside a container's first process. Blocking.
-
-    It has the same parent and cgroups. 0: there is none, or more than one looks like it.
-    """
+    """Return the one process beside a container's first that runs `argv`; 0: none, or several. Blocking."""
     parent, cgroups = _parent(first_process), _read(first_process, "cgroup")
     if not parent or not cgroups:
         return 0

@@ -77,7 +77,6 @@ class RuntimeWatch:
         on_relist: Callable[[Mapping[Uid, RuntimePod]], None],
         metrics: KubeletMetrics,
     ) -> None:
-        """Make it. `poke` gets the uid of a Pod that has something new, `on_relist` all Pods that are found."""
         self._runtime, self._clock, self._relist_seconds = runtime, clock, relist_seconds
         self._poke, self._on_relist, self._metrics = poke, on_relist, metrics
         self._seen: dict[Uid, frozenset[tuple[str, str]]] = {}

@@ -36,10 +36,9 @@ _BARE_NEWLINE: Final = re.compile(rb"(?<!\r)\n")
 
 
 def as_on_terminal(text: bytes, *, tty: bool) -> bytes:
-    """Return a log's text as the container's terminal has it. PURE.
+    """Return a log's text with a terminal's ends of lines, carriage return and newline. PURE.
 
-    A terminal ends lines by carriage return and newline. Docker's log has both, containerd's only the newline
-    (`pkg/cri/io/logger.go`, readLine).
+    Docker's log has both, containerd's only the newline (`pkg/cri/io/logger.go`, readLine).
     """
     return _BARE_NEWLINE.sub(b"\r\n", text) if tty else text
 
@@ -61,8 +60,7 @@ def missed(log: bytes, heard: bytes) -> bytes:
 class Late:
     """Takes away from a stream what its log gave already. PURE.
 
-    Used when nothing of the stream had been heard when its log was read: what was written after the caller
-    was joined comes both ways.
+    Used when nothing of the stream had been heard when its log was read: later pieces come both ways.
     """
 
     def __init__(self, given: bytes) -> None:
@@ -219,7 +217,6 @@ async def _lines(
 
 
 def _stamped(line: bytes, begun: bytes | None) -> tuple[bytes, bytes]:
-    """Return the stamp and the text of a line, or of what follows a piece of it."""
     if begun is not None:
         return begun, line
     stamp, _, text = line.partition(b" ")

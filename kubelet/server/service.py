@@ -58,10 +58,9 @@ class KubeletService:
         status_of: Callable[[pod_pb2.Pod], pod_pb2.PodStatus] = lambda pod: pod.status,
         knows_its_pods: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Make it.
+        """Make it. `status_of` gives what was said of a Pod last.
 
-        `status_of` gives what was said of a Pod last. Until `knows_its_pods` (all sources have told their
-        Pods) no Pod is said not to be there.
+        Until `knows_its_pods` (all sources have told their Pods) no Pod is said not to be there.
         """
         self._runtime_for, self._clock, self._pods = runtime_of, clock, pods
         self._status_of, self._knows_its_pods = status_of, knows_its_pods
@@ -114,7 +113,7 @@ class KubeletService:
         """Return the attempt whose log is meant.
 
         A container that waits for its next start has one attempt as both its log and its previous one
-        (validateContainerLogStatus in `pkg/kubelet/kubelet_pods.go`: LastTerminationState).
+        (validateContainerLogStatus in `pkg/kubelet/kubelet_pods.go`).
         """
         attempts = await self._attempts(pod, name)
         state = _state(self._status_of(pod), name)
@@ -310,10 +309,7 @@ async def _first(requests: AsyncIterator[Request]) -> Request:
 
 
 async def _draw(session: ExecSession, size: pod_stream_pb2.TerminalSize) -> None:
-    """Tell a terminal's size, first a larger one, so that a program draws its screen anew.
-
-    kubectl does that on its side (`pkg/cmd/attach/attach.go`: Run, sizePlusOne); here it serves every client.
-    """
+    """Tell a terminal's size, first a larger one, so that a program draws its screen anew, as kubectl does."""
     await session.resize(size.width + 1, size.height + 1)
     await session.resize(size.width, size.height)
 
@@ -337,7 +333,6 @@ async def _closing(session: ExecSession) -> AsyncIterator[ExecSession]:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Raise what a runtime raises as an error of the API."""
     try:
         yield
     except RuntimeUnavailable as error:

@@ -78,8 +78,7 @@ _CONTAINER, _POD = ("container", "pod", "namespace"), ("pod", "namespace")
 class ResourceCollector(Collector):
     """/metrics/resource: gives what was sampled last, and measures nothing itself.
 
-    Names and labels are upstream's (`pkg/kubelet/metrics/collectors/resource_metrics.go`); they name Pods,
-    bounded by those that run.
+    Names and labels are upstream's (`pkg/kubelet/metrics/collectors/resource_metrics.go`).
     """
 
     def __init__(self, sampler: Sampler) -> None:

@@ -38,7 +38,6 @@ class ApiserverSource:
         on_change: Callable[[Sequence[pod_pb2.Pod], Sequence[Uid]], None],
         rng: random.Random | None = None,
     ) -> None:
-        """Make it. `on_change` gets the Pods that have come or changed, and the uids that are gone."""
         self._on_change = on_change
         self.informer: Informer[pod_pb2.Pod] = Informer(
             client, clock, field_selector=f"spec.nodeName={node_name}", indexers={"uid": _uids}, rng=rng
@@ -124,7 +123,6 @@ class MirrorPods:
             failures += 1
 
     async def _carry_out(self, plan: MirrorPlan) -> bool:
-        """Do what is due; say whether all of it is done."""
         done = True
         for pod in plan.delete:
             meta = pod.metadata

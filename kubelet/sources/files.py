@@ -37,10 +37,9 @@ class FileSource:
         on_change: Callable[[Mapping[Uid, pod_pb2.Pod]], None],
         metrics: KubeletMetrics,
     ) -> None:
-        """Make it.
+        """Make it. The folder need not be there; "": there are no static Pods.
 
-        The folder need not be there; "": there are no static Pods. `on_change` gets all static Pods after the
-        first look and whenever they have changed.
+        `on_change` gets all static Pods after the first look and whenever they have changed.
         """
         self._path, self._clock, self._node_name = path, clock, node_name
         self._check_seconds, self._on_change, self._metrics = check_seconds, on_change, metrics

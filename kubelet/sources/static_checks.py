@@ -162,7 +162,6 @@ def _references(source: volume_pb2.VolumeSource) -> Iterator[str]:
 
 
 def _bad_values(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
-    """Yield what is wrong with the values of a spec that has its defaults."""
     for index, volume in enumerate(spec.volumes):
         yield from _of_volume(_SPEC.child("volumes").index(index), volume)
     for field, containers in (("containers", spec.containers), ("initContainers", spec.init_containers)):
@@ -232,5 +231,4 @@ def _of_ids(at: Path, context: Message, fields: Sequence[str]) -> Iterator[Field
 
 
 def _shown(message: Message, field: str) -> str:
-    """Return a field's name as manifests have it."""
     return str(message.DESCRIPTOR.fields_by_name[field].json_name)

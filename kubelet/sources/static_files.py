@@ -95,7 +95,7 @@ def looked(
     """Return what is known after a look at the folder, and the files that are due to be read.
 
     A file is read, or dropped, when two looks in a row agree: editors write in pieces, and move files away
-    and back. After the `first` look nothing waits for a second.
+    and back. After the `first` look nothing waits.
     """
     after: dict[str, Entry] = {}
     due = []
@@ -268,10 +268,10 @@ def plan_mirrors(
     node: node_pb2.Node,
     outlived: Outlived,
 ) -> MirrorPlan:
-    """Return what is due.
+    """Return what is due. `mirrors` are those that the API has for this node, which owns them.
 
-    `mirrors` are those that the API has for this node, which owns them: a node without a uid is not
-    registered yet, and one that is being deleted gets no new ones. Mirrors that are `outlived` are made anew.
+    A node without a uid is not registered yet, and one that is being deleted gets no new ones. Mirrors that are
+    `outlived` are made anew.
     """
     mirrors = tuple(mirrors)
     right = shown(statics.values(), mirrors, outlived)

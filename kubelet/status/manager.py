@@ -136,7 +136,6 @@ class StatusManager:
             self._compare(uid, entry, mirror)
 
     def _target(self, uid: Uid, entry: _Entry) -> pod_pb2.Pod | None:
-        """Return the object that shows a Pod; None: there is none yet."""
         return self._mirrors.get(uid) if is_static(entry.pod.metadata) else entry.pod
 
     def forget(self, uid: Uid) -> None:
@@ -178,7 +177,6 @@ class StatusManager:
             self._wake.set()
 
     def _changes(self, batch: Sequence[Uid]) -> list[tuple[Uid, _Entry, pod_pb2.PodStatus, pod_pb2.Pod]]:
-        """Return what is to be written, and to which object."""
         return [
             (uid, entry, entry.status, target)
             for uid in batch
@@ -298,7 +296,6 @@ def _version(pod: pod_pb2.Pod) -> int:
 
 
 def _with_status(pod: pod_pb2.Pod, status: pod_pb2.PodStatus) -> pod_pb2.Pod:
-    """Return as much of a Pod as a status update needs."""
     out = pod_pb2.Pod(status=status)
     meta = pod.metadata
     out.metadata.name, out.metadata.namespace, out.metadata.uid = meta.name, meta.namespace, meta.uid

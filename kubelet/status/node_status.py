@@ -142,13 +142,11 @@ def compute_node_status(
 
 
 def _is_extended(resource: str) -> bool:
-    """Say whether a resource is none of Kubernetes' own (IsExtendedResourceName)."""
     return "/" in resource and "kubernetes.io/" not in resource and not resource.startswith("requests.")
 
 
 def without_extended(before: node_pb2.NodeStatus) -> node_pb2.NodeStatus:
-    """Return what sets added resources to 0 in a Node whose machine is another now, until they are added
-    again.
+    """Return what sets added resources to 0 in a Node whose machine is another now.
 
     As reconcileExtendedResource in `pkg/kubelet/kubelet_node_status.go`.
     """

@@ -37,8 +37,7 @@ class StepSink(Protocol):
 
 
 class ShownSteps:
-    """Reports steps under the uid that the API knows: those of a static Pod under its mirror's, once there is
-    one.
+    """Reports steps under the uid that the API knows: those of a static Pod under its mirror's.
 
     Owned by the kubelet. A mirror that is made anew is told all steps again.
     """

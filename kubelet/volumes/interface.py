@@ -47,7 +47,7 @@ class Volumes:
         return frozenset(self._mounted.get(Uid(pod.metadata.uid), ()))
 
     async def prepare(self, pod: pod_pb2.Pod, names: Iterable[str], facts: PodFacts) -> None:
-        """See that everything is there that volumes need: objects, claims, paths. Raises VolumeFailed.
+        """See that objects, claims and paths are there that volumes need. Raises VolumeFailed.
 
         What is missing is watched until `unmount`, and the Pod's worker is told when it has changed.
         """

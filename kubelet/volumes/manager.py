@@ -47,7 +47,6 @@ class ObjectFollower:
     """
 
     def __init__(self, client: Clientset, clock: Clock, refresh: Callable[[Uid], Awaitable[None]]) -> None:
-        """Make a follower. `refresh` brings a Pod's volumes up to date and raises nothing."""
         self._client, self._clock, self._refresh = client, clock, refresh
         #: Pod -> what its volumes show
         self._wanted: dict[Uid, frozenset[Reference]] = {}
@@ -197,7 +196,6 @@ class VolumeManager(Volumes):
             await plugin.set_up(wanted)
 
     async def _show(self, wanted: PodVolume) -> None:
-        """Show a volume's files as they are now, and follow their changes."""
         pod, volume, facts = wanted.pod, wanted.volume, wanted.facts
         uid = Uid(pod.metadata.uid)
         shown = self._shown.setdefault(uid, _Shown(pod, facts))
@@ -209,11 +207,7 @@ class VolumeManager(Volumes):
             self._follower.follow(pod, (volume,))
 
     async def refresh(self, uid: Uid) -> None:
-        """Bring the files of a Pod's volumes up to date, after an object that they are made of or wait for
-        has changed.
-
-        A failure is tried again with the next resync.
-        """
+        """Bring a Pod's volumes up to date after an object of theirs has changed; what fails is tried later."""
         if uid in self._waiting:
             self._arrived(uid)
         shown = self._shown.get(uid)
@@ -267,7 +261,6 @@ def _nobody(_: Uid) -> None:
 
 @contextmanager
 def _told(volume: volume_pb2.Volume) -> Iterator[None]:
-    """Raise what goes wrong with a volume as VolumeFailed, in upstream's words."""
     try:
         yield
     # ValueError: a path that no system call takes (it has a byte 0).

@@ -39,8 +39,7 @@ def tmpfs(target: str | Path, *, size_bytes: int, mode: int) -> None:
 def make_private(root: Path, path: Path) -> None:
     """Make a directory and its parents from `root` on; only the kubelet may look into them. Raises OSError.
 
-    Follows makePodDataDirs in `pkg/kubelet/kubelet_pods.go`. Containers see what is mounted, wherever it
-    lies.
+    Follows makePodDataDirs in `pkg/kubelet/kubelet_pods.go`.
     """
     root.parent.mkdir(parents=True, exist_ok=True)
     for directory in (*reversed([one for one in path.parents if one.is_relative_to(root)]), path):
@@ -86,9 +85,7 @@ def mounts_below(root: str | Path) -> list[str]:
 
 
 def clear(root: Path) -> None:
-    """Undo all mounts in a tree of the kubelet's, then remove the tree without what they showed. Raises
-    OSError.
-    """
+    """Undo all mounts in a tree, then remove the tree without what they showed. Raises OSError."""
     real = Path(os.path.realpath(root))
     for path in dict.fromkeys(mounts_below(real)):
         unmount(path)
@@ -124,10 +121,7 @@ def place_of_part(pod: Path, volume: str, container: str, index: int) -> Path:
 
 
 def make_part(volume: Path, part: str) -> None:
-    """Make the part a directory where nothing is there, with the volume's permissions (SafeMakeDir).
-
-    Raises SubPathError: it would be outside of the volume; OSError.
-    """
+    """Make the part a directory if nothing is there, with the volume's mode. Raises SubPathError, OSError."""
     root = os.path.realpath(volume)
     if os.path.lexists(os.path.join(root, part)):
         return
@@ -147,11 +141,7 @@ def make_part(volume: Path, part: str) -> None:
 
 
 def bind_part(volume: Path, part: str, target: Path) -> Path:
-    """Show a part of a volume at `target`, and return that (PrepareSafeSubpath); one that is shown already
-    stays.
-
-    Raises SubPathError: it is outside of the volume, or changed meanwhile; OSError.
-    """
+    """Show a part of a volume at `target`, return that (PrepareSafeSubpath). Raises SubPathError, OSError."""
     with ExitStack() as opened:
         current = _reach(opened, volume, part)
         found = os.fstat(current)
@@ -171,11 +161,7 @@ def bind_part(volume: Path, part: str, target: Path) -> Path:
 
 
 def read_part(volume: Path, part: str, limit: int) -> bytes:
-    """Return at most `limit` + 1 bytes of a file of a volume; links inside of the volume are followed.
-
-    Raises SubPathError: it is outside of the volume, or changed meanwhile; OSError: it is not there, or no
-    file.
-    """
+    """Return at most `limit` + 1 bytes of a volume's file. Raises SubPathError, OSError."""
     with ExitStack() as opened:
         current = _reach(opened, volume, part)
         if not stat.S_ISREG(os.fstat(current).st_mode):
@@ -185,7 +171,7 @@ def read_part(volume: Path, part: str, limit: int) -> bytes:
 
 
 def _reach(opened: ExitStack, volume: Path, part: str) -> int:
-    """Return an open part of a volume, reached from its root without a link. Raises SubPathError, OSError."""
+    """Return an open part of a volume, reached from its root without a link."""
     root = os.path.realpath(volume)
     resolved = _inside(root, os.path.realpath(os.path.join(root, part), strict=True))
     current = _open_inside(opened, root, None)

@@ -72,11 +72,7 @@ class LocalPaths(Controller):
         events: Events,
         rng: random.Random | None = None,
     ) -> None:
-        """Make the deleter.
-
-        Nothing outside of `directory` is ever deleted. `is_used` says whether a Pod of this node has a
-        directory; it may block.
-        """
+        """Make it. Nothing outside of `directory` is deleted; `is_used` may block."""
         super().__init__(Tools(clock, workers=1))
         self._client, self._node, self._directory = client, node, directory
         self._is_used, self._events = is_used, events
@@ -175,7 +171,6 @@ class OrphanedDirectories:
     """
 
     def __init__(self, root: Path, clock: Clock, known: Callable[[], Collection[Uid] | None]) -> None:
-        """Make the sweeper. `known` gives the Pods that have a worker; None while not all are known."""
         self._pods, self._aside, self._clock, self._known = root / "pods", root / ASIDE, clock, known
         self._suspected: frozenset[Uid] = frozenset()
 
@@ -237,8 +232,8 @@ def volume_tasks(  # noqa: PLR0913 - one node's parts
 ) -> tuple[Job, ...]:
     """Return what is to run for a node's volumes; nothing for a hollow node's.
 
-    `directory` has the volumes of the node-local provisioner. `known` gives the Pods that have a worker, None
-    while not all are known. `arrived` is told of a Pod when something has changed that its volumes wait for.
+    `known` gives the Pods that have a worker, None while not all are known. `arrived` is told of a Pod when
+    something has changed that its volumes wait for.
     """
     if not isinstance(volumes, VolumeManager):
         return ()

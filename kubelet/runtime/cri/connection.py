@@ -51,10 +51,9 @@ class Connection:
         await self._channel.close(None)
 
     async def delete_task(self, container_id: str) -> None:
-        """Have containerd delete the processes of a container that never began.
+        """Have containerd delete the processes of a container that never began; it refuses while one runs.
 
-        It is no error if there are none, or the runtime is another; containerd itself refuses while one runs.
-        The removal of the container shows what came of it.
+        It is no error if there are none, or the runtime is another.
         """
         request = cri.RemoveContainerRequest(container_id=container_id)
         try:

@@ -81,10 +81,9 @@ def _namespaces(sandbox: SandboxConfig, target_id: str = "") -> cri.NamespaceOpt
 def sandbox_message(
     config: SandboxConfig, *, node_dns: DnsConfig, log_root: str, privileged: bool = False
 ) -> cri.PodSandboxConfig:
-    """Return what a sandbox is made of.
+    """Return what a sandbox is made of; `node_dns` is for one that brings no resolv.conf.
 
-    `node_dns` is for sandboxes that bring no resolv.conf. The runtime refuses a privileged container in a
-    sandbox that is not `privileged`.
+    The runtime refuses a privileged container in a sandbox that is not `privileged`.
     """
     dns = config.dns or node_dns
     seccomp = cri.SecurityProfile.Unconfined if privileged else cri.SecurityProfile.RuntimeDefault
@@ -233,9 +232,9 @@ def sandbox_state(
 
 
 def container_state(listed: cri.Container, status: cri.ContainerStatus) -> ContainerState:
-    """Return a container from its item of the list (image id, sandbox) and its status (times, end).
+    """Return a container from its item of the list and its status.
 
-    A container that the runtime lost sight of (CONTAINER_UNKNOWN) counts as ended: the caller has seen to it.
+    One that the runtime lost sight of (CONTAINER_UNKNOWN) counts as ended: the caller has seen to it.
     """
     phase, reason, code = ContainerPhase.EXITED, status.reason, status.exit_code
     if status.state == cri.CONTAINER_CREATED:
@@ -261,8 +260,7 @@ def container_state(listed: cri.Container, status: cri.ContainerStatus) -> Conta
 def was_cut_off(status: cri.ContainerStatus) -> bool:
     """Say whether a container has not run because the caller of its start went away.
 
-    Where containerd cannot tell (the last step, task.Start, was cut off) it counts as run: nothing runs
-    twice.
+    Where containerd cannot tell (task.Start was cut off) it counts as run: nothing runs twice.
     """
     message = status.message.removesuffix(": unknown")
     return (

@@ -126,7 +126,6 @@ class _Reader:
 
 
 def _moved(path: Path, inode: int) -> bool:
-    """Say whether another file is at the path by now."""
     try:
         return path.stat().st_ino != inode
     except FileNotFoundError:
@@ -176,7 +175,6 @@ async def container_logs(
 
 
 async def _next_reader(path: Path, options: LogOptions, form: LogFormat, before: int) -> _Reader | None:
-    """Return a reader of the file that replaced the one of inode `before`; None: it is gone again."""
     try:
         newer = await asyncio.to_thread(_Reader, path, options, form, from_tail=False)
     except FileNotFoundError:

@@ -37,10 +37,9 @@ class Tidying:
 
 
 def plan_tidying(name: str, rotated: list[str], max_files: int) -> Tidying:
-    """Return what to do with the files that a log was rotated to, names that begin with the log's. PURE.
+    """Return what to do with a log's rotated files before the next rotation. PURE.
 
-    Room is made for the new file and the one that is rotated next; half-compressed files go. `max_files`
-    counts the newest.
+    `max_files` counts the newest; half-compressed files go.
     """
     half = [item for item in rotated if item.endswith(".tmp")]
     whole = sorted({item.removesuffix(".gz") for item in rotated if item not in half and item != name})

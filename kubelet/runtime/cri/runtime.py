@@ -59,7 +59,6 @@ class CriRuntime(CriSandboxes):
     """Sandboxes and containers of one runtime. Any task may call it; calls for one Pod come one at a time."""
 
     def __init__(self, connection: Connection, clock: Clock, *, node_dns: DnsConfig, log_root: Path) -> None:
-        """Make it. `node_dns` is for sandboxes that bring no resolv.conf."""
         super().__init__(connection, node_dns=node_dns, log_root=log_root)
         self._clock = clock
         self._stops, self._commands = Stops(connection), Commands(connection, clock)
@@ -112,7 +111,6 @@ class CriRuntime(CriSandboxes):
         return await self._create(request)
 
     async def _find(self, pod_uid: Uid, config: ContainerConfig) -> str:
-        """Return the id of an attempt that was made before; "" when there is none."""
         for item in await self._listed_containers(_container_filter(pod_uid)):
             if (item.metadata.name, item.metadata.attempt) == (config.name, config.attempt):
                 return str(item.id)

@@ -28,7 +28,6 @@ class CriSandboxes:
         self._addresses: dict[str, str] = {}
 
     def _sandbox_message(self, config: SandboxConfig, *, privileged: bool) -> cri.PodSandboxConfig:
-        """Return the runtime's message of a sandbox, for itself or for a container in it."""
         return convert.sandbox_message(
             config, node_dns=self._node_dns, log_root=str(self._log_root), privileged=privileged
         )
@@ -93,7 +92,6 @@ class CriSandboxes:
             await self._remove_log_directory(item)
 
     async def _remove_log_directory(self, sandbox: cri.PodSandbox) -> None:
-        """Remove the Pod's directory of logs with its last sandbox."""
         uid = Uid(sandbox.metadata.uid)
         if await self._listed_sandboxes(cri.PodSandboxFilter(label_selector={convert.POD_UID: uid})):
             return

@@ -124,8 +124,7 @@ class SpdyConnection:
 async def connect(url: str, *, protocol: str, timeout_seconds: float = CONNECT_SECONDS) -> SpdyConnection:
     """Open the stream that a runtime's answer names: http://host:port/exec/TOKEN.
 
-    Raises StreamRefused: the server answered with an error, or with no HTTP; OSError: it did not answer in
-    time.
+    Raises StreamRefused: the server answered with an error, or with no HTTP; OSError: not in time.
     """
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
@@ -195,9 +194,8 @@ class CriSession:
     ) -> "CriSession":
         """Connect to the URL that the runtime gave for this session. Raises RuntimeFailure.
 
-        With a terminal all output is one stream. `exit_code` asks for the code where the session does not
-        tell it (attach). `ended` is called when the session is closed, with True before its output has ended
-        (exec).
+        `exit_code` asks for the code where the session does not tell it (attach). `ended` is called when the
+        session is closed, with True before its output has ended (exec).
         """
         try:
             connection = await connect(url, protocol=PROTOCOL)

@@ -79,8 +79,7 @@ class Stops:
             return
 
     async def _sent_own_signal(self, container_id: str) -> bool:
-        """Send the Pod's own stop signal (lifecycle.stopSignal) where the runtime does not know it (CRI
-        before 1.33).
+        """Send lifecycle.stopSignal where the runtime does not know it (CRI before 1.33).
 
         The runtime's own stop would send another signal too, so the kubelet kills when the grace is over.
         """

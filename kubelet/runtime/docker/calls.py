@@ -30,10 +30,7 @@ async def list_all(engine: Engine, filters: dict[str, Any]) -> list[dict[str, An
 
 
 async def create(engine: Engine, body: dict[str, Any], name: str) -> str:
-    """Create a container by the API version that its body needs; return its id.
-
-    Raises docker.errors.APIError: 409 for a name that is taken.
-    """
+    """Create a container, return its id. Raises docker.errors.APIError: 409 for a name that is taken."""
 
     def call(client: APIClient) -> str:
         made: dict[str, Any] = client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]

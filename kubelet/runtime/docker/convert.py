@@ -120,10 +120,9 @@ def container_body(
     logs: LogLimits | None = None,
     seccomp: str = "",
 ) -> dict[str, Any]:
-    """Return the body that creates a container in a sandbox.
+    """Return the body that creates a container in a sandbox; `seccomp` is the text of its localhost_profile.
 
-    `least_oom_score_adj` is the least that this machine may set (less takes CAP_SYS_RESOURCE); `seccomp` is
-    the text of the profile that `localhost_profile` names.
+    `least_oom_score_adj` is the least that this machine may set (less takes CAP_SYS_RESOURCE).
     """
     logs = logs or LogLimits()
     own = {
@@ -335,7 +334,7 @@ def _phase(state: Mapping[str, Any]) -> tuple[ContainerPhase, str, str]:
     """Return phase, reason and message.
 
     A container whose start failed stays `created` in the engine, with an error. So does one whose start was
-    cut off by the end of a kubelet: it has not run, and is started again.
+    cut off, which has not run and is started again.
     """
     error = state.get("Error", "")
     match state["Status"]:

@@ -99,7 +99,6 @@ class Engine:
     """Calls of one Docker engine. Owned by the docker runtime; safe to be used by any task."""
 
     def __init__(self, socket_path: str, *, threads: int = 16) -> None:
-        """Make it with so many threads; nothing is opened yet."""
         self.socket_path = socket_path
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="docker")
         self._local = threading.local()
@@ -168,10 +167,7 @@ class Engine:
 
 @contextmanager
 def translated(refusal: type[RuntimeFailure] = RuntimeFailure) -> Iterator[None]:
-    """Raise the interface's errors in place of the SDK's; an answer that refuses becomes `refusal`.
-
-    "No such container" is always NotFoundInRuntime.
-    """
+    """Raise the interface's errors in place of the SDK's; an answer that refuses becomes `refusal`."""
     try:
         yield
     except APIError as error:

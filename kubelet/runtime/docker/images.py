@@ -31,8 +31,8 @@ _ENGINES_DIRECTORIES: Final = ("dev/pts", "dev/shm", "dev", "etc", "proc", "sys"
 def unpack(client: APIClient, image_id: str, directory: Path) -> None:
     """Have an image's files in a directory, all or none; it may be there. Raises OSError, DockerException.
 
-    Engines before API 1.48 mount no images, later ones only to try. A container of the image is made and never
-    started: of it the engine exports the merged layers. Blocking.
+    Engines before API 1.48 mount no images. A container of the image is made and never started: the engine
+    exports its merged layers. Blocking.
     """
     if directory.exists():
         return

@@ -57,10 +57,7 @@ class QuickClient(APIClient):
         weakref.finalize(self, self._connection.close)
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
-        """Send a call and read its whole answer; nothing is sent twice.
-
-        Raises requests.ConnectionError, requests.ReadTimeout: nothing answers, or not in time.
-        """
+        """Send a call, never twice. Raises requests.ConnectionError, requests.ReadTimeout."""
         if args or options.get("stream") or not _is_ordinary(options):
             return super().request(method, url, *args, **options)
         parts = urlsplit(url)
@@ -108,7 +105,6 @@ def _is_ordinary(options: Mapping[str, Any]) -> bool:
 
 
 def _response(url: str, answer: http.client.HTTPResponse, content: bytes) -> requests.Response:
-    """Return what the SDK looks at: the status, the headers, the content."""
     response = requests.Response()
     response.status_code, response.reason, response.url = answer.status, answer.reason, url
     response.headers.update(answer.headers.items())

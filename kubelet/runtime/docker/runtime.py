@@ -70,7 +70,6 @@ class DockerRuntime(DockerSandboxes):
         least_oom_score_adj: int,
         logs: LogLimits | None = None,
     ) -> None:
-        """Make it. `node_dns` is for sandboxes without a resolv.conf; `least_oom_score_adj` the machine's."""
         self._logs = logs
         super().__init__(engine, network, node_dns)
         self._least_oom_score_adj = least_oom_score_adj
@@ -262,7 +261,7 @@ async def container_logs(engine: Engine, container_id: str, options: LogOptions)
 
 
 def disk_usage(inspected: Mapping[str, Any]) -> DiskUsage:
-    """Return what a container has on disk: its writable layer and its log. Blocks: a walk over its files.
+    """Return what a container has on disk. Blocks: a walk over its files.
 
     The engine can say it too (`size=1`), but then walks all layers while it holds its lock.
     """

@@ -47,9 +47,7 @@ class SandboxPorts:
         self.are_led = True
 
     async def give_back(self, sandbox_id: str) -> None:
-        """Take away the ports of a sandbox that ends; asks nothing while no Pod has any. Raises
-        RuntimeFailure.
-        """
+        """Take away the ports of a sandbox that ends; asks nothing while none has any. Raises RuntimeFailure."""
         if not self._network.leads_ports:
             return
         if not await self._list({"label": [convert.HOST_PORTS], "id": [sandbox_id]}):
@@ -62,7 +60,6 @@ class SandboxPorts:
             raise RuntimeFailure(f"the ports of the sandbox could not be given back: {error}") from error
 
     async def _set(self) -> None:
-        """Raises RuntimeFailure, NetworkNotReady, NetworkCommandError, OSError."""
         async with self._setting:
             ending = frozenset(self._ending)
             listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})
@@ -135,7 +132,6 @@ class DockerSandboxes:
     async def _create_sandbox(
         self, config: SandboxConfig, address: IPv4Address | None
     ) -> tuple[str, IPv4Address | None]:
-        """Create the pause container, or find the one of an earlier call with its address."""
         name = convert.sandbox_name(config)
         body = convert.sandbox_body(config, str(address or ""))
         try:
@@ -204,7 +200,7 @@ class DockerSandboxes:
 
 
 def _write_resolv_conf(inspected: dict[str, Any], dns: DnsConfig) -> None:
-    """Write the resolv.conf of the sandbox's containers; the engine's own has public DNS servers."""
+    """Write the sandbox's resolv.conf; the engine's own has public DNS servers."""
     lines = [f"nameserver {server}" for server in dns.nameservers]
     if dns.searches:
         lines.append(f"search {' '.join(dns.searches)}")

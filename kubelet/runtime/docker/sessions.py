@@ -75,8 +75,7 @@ async def upgrade(
 ) -> RawStream:
     """Post `body` to the engine's `path` and take over the connection.
 
-    Raises StreamRefused: the engine answered with an error, or with no HTTP; OSError: it did not answer in
-    time.
+    Raises StreamRefused: the engine answered with an error, or with no HTTP; OSError: not in time.
     """
     text = json.dumps(body).encode()
     request = (
@@ -230,10 +229,9 @@ _LIMIT_BYTES = 10 * 1024
 async def exec_sync(
     engine: Engine, container_id: str, argv: Sequence[str], *, timeout_seconds: float
 ) -> ExecResult:
-    """Run a command to its end: exec probes and hooks.
+    """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure.
 
-    The engine cannot end an exec: after a timeout the command goes on by itself, as with the reference's
-    Docker runtime. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure.
+    The engine cannot end an exec: after a timeout the command goes on, as with the reference's Docker runtime.
     """
     kept = {OutputStream.STDOUT: bytearray(), OutputStream.STDERR: bytearray()}
     async with asyncio.timeout(timeout_seconds):

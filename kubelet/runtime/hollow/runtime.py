@@ -287,7 +287,6 @@ class HollowRuntime:
             told = len(entries)
 
     async def _wait_until(self, at: float) -> None:
-        """Wait for a time, or for something to happen."""
         wake = asyncio.Event()
         self._waiters[wake] = None
         try:

@@ -139,7 +139,6 @@ def _check_free(wanted: PodVolume, found: LocalDirectory) -> None:
 
 
 def _take(wanted: PodVolume, found: LocalDirectory, *, read_only: bool) -> None:
-    """Give a directory to the Pod's group, and link it. Raises VolumeFailed, OSError."""
     if wanted.group is not None and found.host_path_type is None:
         policy = wanted.pod.spec.security_context.fs_group_change_policy
         give_to_group(Path(found.path), wanted.group, policy, read_only=read_only)
@@ -176,8 +175,7 @@ _EXECUTE: Final = 0o110
 
 
 def give_to_group(root: Path, group: int, policy: str, *, read_only: bool = False) -> None:
-    """Give a volume to a group, or only reading with `read_only` (SetVolumeOwnership,
-    `pkg/volume/volume_linux.go`).
+    """Give a volume to a group, or only reading (SetVolumeOwnership, `pkg/volume/volume_linux.go`).
 
     The policy is Always (or empty) or OnRootMismatch: nothing is done when the root is right. Raises OSError.
     """

@@ -34,8 +34,7 @@ class PodVolume:
 class VolumePlugin(ABC):
     """A kind of volume: if nothing else is said, a directory of the Pod's own that containers may write in.
 
-    Plugins have no state: the file system says what is set up, and `VolumeManager.unmount` tears down all
-    kinds alike.
+    Plugins have no state: the file system says what is set up.
     """
 
     #: upstream's name of its directory in the Pod's; "": it lies elsewhere on the node
@@ -75,8 +74,7 @@ class VolumePlugin(ABC):
 def memory_bytes(pod: pod_pb2.Pod, size_limit: str, allocatable: Mapping[str, int]) -> int:
     """Return how large a volume in memory may become; 0: there is no limit.
 
-    It is the least of its own limit (a quantity), the Pod's cgroup's and the node's allocatable:
-    `pkg/volume/emptydir/empty_dir.go`, calculateEmptyDirMemorySize.
+    The least of its own limit, the Pod's cgroup's and the node's allocatable (calculateEmptyDirMemorySize).
     """
     bounds = (value(size_limit or "0"), pod_cgroup_limits(pod).memory_bytes, allocatable.get("memory", 0))
     return min((bound for bound in bounds if bound > 0), default=0)

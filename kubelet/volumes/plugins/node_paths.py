@@ -91,8 +91,7 @@ def is_there(path: str, kind: str) -> bool:
 def check(path: str, kind: str) -> None:
     """Check that what is at a path is of the given type, or make it. Blocking.
 
-    Raises PayloadError with upstream's message: it is of another type; OSError: it cannot be looked at or
-    made.
+    Raises PayloadError: it is of another type; OSError: it cannot be looked at or made.
     """
     if kind == "DirectoryOrCreate":
         if not os.path.exists(path):

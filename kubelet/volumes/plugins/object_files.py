@@ -116,7 +116,6 @@ class _HasDefaultMode(Protocol):
 
 
 def _default_mode(source: _HasDefaultMode) -> int:
-    """Return the permission bits of files that name none of their own."""
     return source.default_mode if source.HasField("default_mode") else DEFAULT_MODE
 
 
@@ -173,10 +172,9 @@ _NEW_LINK = "..data_tmp"
 
 
 def write_files(directory: Path, files: Files, *, group: int | None = None) -> bool:
-    """Make the directory show exactly these files; return whether anything changed.
+    """Make the directory show exactly these files; return whether anything changed. Blocking.
 
-    `files` maps relative paths without ".." to content and mode. `group` owns the files (fsGroup) and may
-    then read them; None: root.
+    `group` owns the files (fsGroup) and may then read them; None: root.
     """
     directory.mkdir(parents=True, exist_ok=True)
     link = directory / DATA_LINK
@@ -222,7 +220,7 @@ def _current(data: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def _clear_unfinished(directory: Path, link: Path) -> None:
-    """Remove what a writer left that was ended in the middle."""
+    """Remove what a killed writer left."""
     current = link.readlink().name if link.is_symlink() else ""
     for entry in directory.iterdir():
         if entry.name.startswith("..") and entry.name not in {DATA_LINK, _NEW_LINK, current}:
