@@ -1,0 +1,247 @@
+"""A control plane as it is deployed: etcd and an apiserver that take nobody without a certificate."""
+
+import asyncio
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
+
+from bench.etcd import find_etcd, free_port
+from tests.support.apiserver_process import ROOT, ApiserverProcess, is_serving
+from tests.support.etcd import EtcdServer
+from tests.support.identities import (
+    ADMIN,
+    APISERVER,
+    ETCD,
+    ETCD_CLIENT,
+    KUBELET_CLIENT,
+    Identities,
+    node_profile,
+)
+from vaina.api.core.v1 import manifest_service_pb2
+from vaina.client.clientset import Clientset
+from vaina.client.transport import GrpcTransport
+from vaina.clock import SystemClock
+from vaina.errors import ApiError
+from vaina.kinds import POD_TRACE
+from vaina.pki.authority import Profile
+from vaina.pki.folder import Folder
+
+START_SECONDS = 60.0
+
+
+class SecuredEtcd(EtcdServer):
+    """An etcd that speaks TLS to clients and peers, and asks both for certificates of its own authority."""
+
+    def __init__(self, identities: Identities, *arguments: str) -> None:
+        self.identities = identities
+        self.folder = identities.folder(ETCD, signer="etcd", trusts="etcd")
+        super().__init__(*arguments)
+
+    def spawn(self) -> None:
+        binary, folder = find_etcd(), self.folder
+        assert binary is not None
+        client, peer = f"https://127.0.0.1:{self.port}", f"https://127.0.0.1:{self.peer_port}"
+        files = [
+            f"--{who}{option}={folder}/{file}"
+            for who in ("", "peer-")
+            for option, file in (
+                ("cert-file", "tls.crt"),
+                ("key-file", "tls.key"),
+                ("trusted-ca-file", "ca.crt"),
+            )
+        ]
+        with (Path(self._folder.name) / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    binary, f"--name={self.name}", f"--data-dir={self._folder.name}/data",
+                    f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
+                    f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
+                    f"--initial-cluster={self.name}={peer}", "--log-level=warn", "--max-txn-ops=1024",
+                    "--client-cert-auth", "--peer-client-cert-auth", *files, *self._arguments,
+                ],
+                stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def _is_healthy(self) -> bool:
+        shown = self.identities.folder(ETCD_CLIENT, signer="etcd", trusts="etcd")
+        context = ssl.create_default_context(cafile=str(shown / "ca.crt"))
+        context.load_cert_chain(shown / "tls.crt", shown / "tls.key")
+        try:
+            with urllib.request.urlopen(
+                f"https://127.0.0.1:{self.port}/health", timeout=1, context=context
+            ) as answer:
+                return b'"true"' in answer.read()
+        except OSError:
+            return False
+
+    @asynccontextmanager
+    async def kv(self, credentials: Folder | None = None) -> AsyncIterator[rpc_pb2_grpc.KVStub]:
+        """Call it, as apiservers do or with other credentials."""
+        shown = credentials or self.identities.credentials(ETCD_CLIENT, signer="etcd", trusts="etcd")
+        async with grpc.aio.secure_channel(self.target, shown.current().channel_credentials()) as channel:
+            yield rpc_pb2_grpc.KVStub(channel)
+
+    async def dump(self) -> dict[str, int]:
+        """Return the keys there are, each with the revision of its last write, but for traces of Pods."""
+        async with self.kv() as kv:
+            answer = await kv.Range(rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0", keys_only=True))
+        traces = f"/registry/{POD_TRACE.etcd_prefix}/"
+        return {
+            item.key.decode(): item.mod_revision
+            for item in answer.kvs
+            if not item.key.decode().startswith(traces)
+        }
+
+
+class SecuredApiserver(ApiserverProcess):
+    """An apiserver that takes nobody without a certificate."""
+
+    def __init__(self, identities: Identities, etcd: str, *arguments: str) -> None:
+        self.identities = identities
+        self.cert_dir = identities.folder(APISERVER)
+        super().__init__(
+            etcd,
+            f"--cert-dir={self.cert_dir}",
+            f"--etcd-cert-dir={identities.folder(ETCD_CLIENT, signer='etcd', trusts='etcd')}",
+            f"--kubelet-client-cert-dir={identities.folder(KUBELET_CLIENT, signer='kubelet_client')}",
+            *arguments,
+        )
+
+    async def wait_healthy(self) -> None:
+        clock, transport = SystemClock(), GrpcTransport(self.target, self.identities.credentials(ADMIN))
+        end = clock.monotonic() + START_SECONDS
+        try:
+            while not await is_serving(transport):
+                assert self._process is not None
+                assert self._process.poll() is None, self.log()
+                assert clock.monotonic() < end, self.log()
+                await clock.sleep(0.05)
+        finally:
+            await transport.close()
+
+
+class Plane:
+    """The processes, and clients of them by identity. One for many tests; clients are each test's own."""
+
+    def __init__(self, root: Path, *arguments: str) -> None:
+        self.identities = Identities.make(root)
+        self.etcd = SecuredEtcd(self.identities)
+        self.audit_log = root / "audit.log"
+        self.apiserver = SecuredApiserver(self.identities, self.etcd.target, *arguments)
+        self._others: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *manifests: str) -> None:
+        """Start the apiserver, and have the administrator apply manifests."""
+
+        async def start() -> None:
+            await self.apiserver.start()
+            async with self.client(ADMIN) as admin:
+                for manifest in manifests:
+                    await apply(admin, manifest)
+
+        asyncio.run(start())
+
+    def spawn(self, module: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start another of our processes; it ends with the plane."""
+        with (self.identities.root / f"{module}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=log, stderr=log
+            )
+        self._others.append(process)
+        return process
+
+    def start_kubelet(self, name: str) -> str:
+        """Start the kubelet of a node, which runs nothing; return host:port once it listens."""
+        shown = self.identities.folder(node_profile(name))
+        serving = self.identities.folder(node_profile(name), trusts="kubelet_client")
+        target = f"127.0.0.1:{free_port()}"
+        process = self.spawn(
+            "kubelet", f"--node-name={name}", "--runtime=hollow", f"--listen={target}", "--node-ip=127.0.0.1",
+            f"--metrics-listen=127.0.0.1:{free_port()}", f"--apiserver={self.apiserver.target}",
+            f"--root-dir={self.identities.root}", f"--cert-dir={shown}", f"--serving-cert-dir={serving}",
+        )  # fmt: skip
+        self._wait_listening(process, target)
+        return target
+
+    def _wait_listening(self, process: "subprocess.Popen[bytes]", target: str) -> None:
+        host, _, port = target.rpartition(":")
+        pause = threading.Event()
+        for _ in range(int(START_SECONDS / 0.05)):
+            assert process.poll() is None, self.log()
+            with suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+                return
+            pause.wait(0.05)
+        raise TimeoutError(self.log())
+
+    def log(self) -> str:
+        """Return the ends of what the other processes logged."""
+        return "\n".join(path.read_text()[-4000:] for path in self.identities.root.glob("*.log"))
+
+    def close(self) -> None:
+        """End all processes."""
+        for process in self._others:
+            process.kill()
+            process.wait()
+        self.apiserver.close()
+        self.etcd.close()
+
+    def transport(self, profile: Profile | None, **of: Any) -> GrpcTransport:
+        """Return a transport to the apiserver, with a certificate of a profile; None: in the clear.
+
+        `of` are the keywords of `Identities.folder`.
+        """
+        shown = None if profile is None else self.identities.credentials(profile, **of)
+        return GrpcTransport(self.apiserver.target, shown)
+
+    def client(self, profile: Profile | None, **of: Any) -> Clientset:
+        return Clientset(self.transport(profile, **of))
+
+    @asynccontextmanager
+    async def nothing_changed(self) -> AsyncIterator[None]:
+        """Hold that all that etcd has is the same after the block: no key came, went or was written."""
+        before = await self.etcd.dump()
+        yield
+        after = await self.etcd.dump()
+        changed = {
+            key: (before.get(key), after.get(key))
+            for key in before.keys() | after.keys()
+            if before.get(key) != after.get(key)
+        }
+        assert changed == {}
+
+    def audited(self) -> Sequence[dict[str, Any]]:
+        """Return what the audit log has."""
+        return [json.loads(line) for line in self.audit_log.read_text().splitlines()]
+
+
+async def apply(client: Clientset, manifest: str, namespace: str = "") -> None:
+    """Apply manifests. Raises what the first document that is refused is refused with."""
+    request = manifest_service_pb2.ApplyRequest(manifest=manifest, namespace=namespace)
+    for result in (await client.manifests.apply(request)).results:
+        if result.HasField("error") and result.error.code:
+            raise AssertionError(f"{result.kind} {result.name}: {result.error.message}")
+
+
+@contextmanager
+def refused(code: int = 403, words: str = "") -> Iterator[None]:
+    """Hold that the block is refused with an HTTP code of Kubernetes, in words (a regular expression)."""
+    with pytest.raises(ApiError, match=words) as caught:
+        yield
+    assert caught.value.code == code, f"{caught.value.code} {caught.value.message}"
+
+
+#: makes a client of the apiserver for a profile
+Caller = Callable[..., Clientset]
