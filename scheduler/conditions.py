@@ -160,6 +160,6 @@ def _status(said: _Said, now: float) -> pod_pb2.Pod:
     if said.message:
         made.status.conditions.add(
             type=TYPE, status="False", reason=said.reason, message=said.message,
-            last_transition_time=timestamp(now), observed_generation=info.pod.metadata.generation,
+            last_transition_time=timestamp(now), observed_generation=info.generation,
         )  # fmt: skip
     return made

@@ -170,7 +170,7 @@ class Evictor:
 
 
 def _marked(victim: PodInfo, preemptor: PodInfo, now: float) -> pod_pb2.Pod:
-    who = preemptor.pod.spec.scheduler_name or "default-scheduler"
+    who = preemptor.pod_class.scheduler_name
     return pod_pb2.Pod(
         metadata=meta_pb2.ObjectMeta(namespace=victim.namespace, name=victim.name, uid=victim.uid),
         status=pod_pb2.PodStatus(
@@ -178,7 +178,7 @@ def _marked(victim: PodInfo, preemptor: PodInfo, now: float) -> pod_pb2.Pod:
                 pod_pb2.PodCondition(
                     type=DISRUPTION_TARGET, status="True", reason=PREEMPTION_BY_SCHEDULER,
                     message=f"{who}: preempting to accommodate a higher priority pod",
-                    last_transition_time=timestamp(now), observed_generation=victim.pod.metadata.generation,
+                    last_transition_time=timestamp(now), observed_generation=victim.generation,
                 )
             ]
         ),

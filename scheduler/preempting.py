@@ -136,7 +136,7 @@ class Preempting:
         self._wake()
 
     def observe(self, info: PodInfo) -> None:
-        if not len(self._cache.nominations) and not info.pod.status.nominated_node_name:
+        if not len(self._cache.nominations) and not info.nominated_node_name:
             # By far the most.
             return
         if self._cache.get(info.uid) is not None:

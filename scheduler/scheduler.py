@@ -139,7 +139,9 @@ class Scheduler:
         ends = self._binding if self._points else outcomes
         self._binder = Binder(clients.pods, clock, self._conditions, ends)
         self._overdue = OverdueBindings(clients.pods, clock, self.cache, outcomes.lost)
-        self.pods: Informer[pod_pb2.Pod] = Informer(clients.pods, clock, detector=detector, rng=rng)
+        self.pods: Informer[pod_pb2.Pod] = Informer(
+            clients.pods, clock, packed=True, detector=detector, rng=rng
+        )
         self.nodes: Informer[node_pb2.Node] = Informer(clients.nodes, clock, detector=detector, rng=rng)
         #: also of Pods that somebody asks about
         self.compiler = PodCompiler()

@@ -276,7 +276,7 @@ class SchedulerService:
     def _capture(self) -> Captured:
         scheduler = self._scheduler
         return capture(
-            scheduler.cache, nodes=scheduler.nodes.lister.list(), pods=scheduler.pods.lister.list(),
+            scheduler.cache, nodes=scheduler.nodes.lister.list(), pods=scheduler.pods.lister.captured(),
             queued=scheduler.queue.uids(), ours=scheduler.frameworks.names,
             namespaces=scheduler.namespaces.lister.list(),
         )  # fmt: skip
@@ -344,19 +344,21 @@ async def _check_watch(client: ResourceClient[M], informer: Informer[M], clock: 
 async def _look(client: ResourceClient[M], informer: Informer[M]) -> set[Difference]:
     listed = {object_key(item): metadata(item) for item in (await client.list()).items}
     found: set[Difference] = set()
-    held = {object_key(item): metadata(item) for item in informer.lister.list()}
-    for key, meta in listed.items():
-        known = held.get(key)
-        if known is None or known.uid != meta.uid:
-            have = "not shown" if known is None else f"uid {known.uid}"
-            found.add(Difference(key, "watch", have, f"uid {meta.uid}"))
+    shown: set[str] = set()
+    for item in informer.lister.captured():
+        key, known = object_key(item), metadata(item)
+        shown.add(key)
+        meta = listed.get(key)
+        if meta is None:
+            found.add(Difference(key, "watch", f"uid {known.uid}", "no such object"))
+        elif known.uid != meta.uid:
+            found.add(Difference(key, "watch", f"uid {known.uid}", f"uid {meta.uid}"))
         elif int(known.resource_version) < int(meta.resource_version):
             found.add(
                 Difference(
                     key, "watch", f"version {known.resource_version}", f"version {meta.resource_version}"
                 )
             )
-    for key, known in held.items():
-        if key not in listed:
-            found.add(Difference(key, "watch", f"uid {known.uid}", "no such object"))
+    for key in listed.keys() - shown:
+        found.add(Difference(key, "watch", "not shown", f"uid {listed[key].uid}"))
     return found

@@ -61,7 +61,7 @@ class Nominations:
 
     def observe(self, info: PodInfo) -> None:
         """The watch shows a Pod without a node: take what its status says, unless we know better."""
-        said = info.pod.status.nominated_node_name
+        said = info.nominated_node_name
         known = self._by_uid.get(info.uid)
         if known is None:
             if said:

@@ -15,7 +15,7 @@ import structlog
 
 from scheduler.cache.cache import Cache, HeldPod
 from scheduler.columns.node_info import NodeChange, NodeInfo, compile_node
-from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, PodCompiler, PodInfo
+from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, NOT_STARTED, PodCompiler, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
@@ -179,8 +179,9 @@ class EventHandlers:
             and not is_resized(pod)
         ):
             if not held.assumed and held.node_name == node_name:
-                # Its status changed: nothing to the columns, but to the order of victims.
-                if _was_started(held.info.pod, pod):
+                # Its status changed: nothing to the columns, but to the order of victims, where the longest
+                # running ones come last.
+                if held.info.started == NOT_STARTED and pod.status.HasField("start_time"):
                     self._cache.refresh(held.info.at(node_name, pod))
                 return
             # Other changes of the spec would have moved the generation, but for labels and a resize.
@@ -265,8 +266,3 @@ def _is_as_assumed(held: HeldPod, pod: pod_pb2.Pod, node_name: str) -> bool:
         and not status.init_container_statuses
         and info.pod_class.group.is_of(meta)
     )
-
-
-def _was_started(before: pod_pb2.Pod, after: pod_pb2.Pod) -> bool:
-    """Say whether a Pod was started since: the longest running ones are evicted last."""
-    return after.status.HasField("start_time") and not before.status.HasField("start_time")

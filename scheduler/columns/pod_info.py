@@ -44,6 +44,8 @@ from vaina.objects.pods import counted_spec, is_resized, spec_requests
 MEMO_SIZE: Final = 4096
 
 DEFAULT_SCHEDULER_NAME: Final = "default-scheduler"
+#: later than any time
+NOT_STARTED: Final = float("inf")
 #: name and uid of no Pod in particular
 NOBODY: Final = ("", "")
 
@@ -203,7 +205,19 @@ _COPIED: Final = tuple(
 class PodInfo:
     """One Pod: who it is, where it is, and its class. Never changed; an update makes a new one."""
 
-    __slots__ = ("generation", "key", "name", "namespace", "node_name", "pod", "pod_class", "resized", "uid")
+    __slots__ = (
+        "_packed",
+        "generation",
+        "key",
+        "name",
+        "namespace",
+        "node_name",
+        "nominated_node_name",
+        "pod_class",
+        "resized",
+        "started",
+        "uid",
+    )
 
     def __init__(self, pod: pod_pb2.Pod, pod_class: PodClass, *, resized: bool = False) -> None:
         meta = pod.metadata
@@ -216,15 +230,34 @@ class PodInfo:
         self.pod_class = pod_class
         #: its status tells of other amounts than its spec (`is_resized`): the class has those too
         self.resized = resized
-        #: the informer's own: read only
-        self.pod = pod
+        self._show(pod)
+
+    def _show(self, pod: pod_pb2.Pod) -> None:
+        status = pod.status
+        #: status.nominatedNodeName
+        self.nominated_node_name = intern(status.nominated_node_name)
+        #: when it was started, in seconds since the epoch; one that was not yet counts as the latest
+        self.started = NOT_STARTED
+        if status.HasField("start_time"):
+            self.started = status.start_time.seconds + status.start_time.nanos / 1e9
+        self._packed = pod.SerializeToString()
+
+    @property
+    def pod(self) -> pod_pb2.Pod:
+        """The whole Pod, parsed anew: a message takes ten times the memory of its bytes (decision 237)."""
+        return pod_pb2.Pod.FromString(self._packed)
 
     def at(self, node_name: str, pod: pod_pb2.Pod | None = None) -> "PodInfo":
         """Return the Pod as one of a node; `pod` is what the watch shows, of this class and generation."""
         made = PodInfo.__new__(PodInfo)
         made.namespace, made.name, made.uid, made.key = self.namespace, self.name, self.uid, self.key
         made.generation, made.pod_class, made.resized = self.generation, self.pod_class, self.resized
-        made.pod, made.node_name = pod or self.pod, node_name
+        made.node_name = node_name
+        if pod is None:
+            made.nominated_node_name, made.started = self.nominated_node_name, self.started
+            made._packed = self._packed
+        else:
+            made._show(pod)
         return made
 
     def __repr__(self) -> str:

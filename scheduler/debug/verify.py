@@ -8,7 +8,7 @@ removal, no update and no assumption: what leaked or was counted twice differs. 
 filled anew from the objects as well, and promises are counted from the plans.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ class Captured:
 
     columns: Readout
     nodes: Sequence[node_pb2.Node]
-    pods: Sequence[pod_pb2.Pod]
+    pods: Collection[pod_pb2.Pod]
     #: by uid
     held: Mapping[str, HeldPod]
     #: uids of the Pods that wait in the queue, those in flight included
@@ -60,7 +60,7 @@ def capture(
     cache: Cache,
     *,
     nodes: Sequence[node_pb2.Node],
-    pods: Sequence[pod_pb2.Pod],
+    pods: Collection[pod_pb2.Pod],
     queued: frozenset[str] = frozenset(),
     ours: frozenset[str] = frozenset(),
     namespaces: Sequence[namespace_pb2.Namespace] = (),
@@ -152,7 +152,7 @@ def _subject(names: Mapping[str, str], uid: str, info: PodInfo) -> str:
 def verify_nominations(
     nominations: Mapping[str, Nomination],
     table: NodeTable,
-    pods: Sequence[pod_pb2.Pod],
+    pods: Collection[pod_pb2.Pod],
     held: Mapping[str, HeldPod],
 ) -> Iterator[Difference]:
     """Yield nominations that no Pod has, and rows whose room is kept for others than those nominated there.

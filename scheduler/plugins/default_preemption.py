@@ -108,7 +108,7 @@ class DefaultPreemption:
 
 def is_preempted(pod: PodInfo) -> bool:
     """Say whether a Pod is ending because it was preempted (`podTerminatingByPreemption`)."""
-    if not pod.pod.metadata.HasField("deletion_timestamp"):
+    if not pod.pod_class.group.terminating:
         return False
     return any(
         condition.type == DISRUPTION_TARGET

@@ -70,7 +70,7 @@ class Budgets:
             return [False] * len(pods)
         found: list[bool] = []
         for pod in pods:
-            labels = pod.pod.metadata.labels
+            labels = pod.pod_class.group.labels
             broken = False
             if labels:
                 for budget, allowed in left:

@@ -46,18 +46,9 @@ class Candidate:
     order: Order
 
 
-def started(pod: PodInfo) -> float:
-    """Return when a Pod was started, in seconds since the epoch; one that was not yet counts as the latest."""
-    status = pod.pod.status
-    if not status.HasField("start_time"):
-        return float("inf")
-    at = status.start_time
-    return at.seconds + at.nanos / 1e9
-
-
 def importance(pod: PodInfo) -> tuple[int, float]:
     """Return what Pods are sorted by: higher priority, then longer running (`util.MoreImportantPod`)."""
-    return (-pod.pod_class.priority, started(pod))
+    return (-pod.pod_class.priority, pod.started)
 
 
 def select(row: int, priority: int, what_if: WhatIf, violating: Violating) -> Candidate | tuple[str, ...]:
@@ -102,7 +93,7 @@ def order_of(victims: Sequence[PodInfo], broken: int) -> Order:
         highest,
         sum(pod.pod_class.priority + _LIFT for pod in victims),
         len(victims),
-        -min(started(pod) for pod in victims if pod.pod_class.priority == highest),
+        -min(pod.started for pod in victims if pod.pod_class.priority == highest),
     )
 
 

@@ -5,22 +5,25 @@ into queues and return. There is no queue between store and handlers, so none to
 raises has a bug: it is logged and counted, and neither the other handlers nor, with `add_handler`, the other
 objects of the batch hear less for it. With a detector it is raised.
 
-A list that replaces what was known (the first one, or the one after Expired) is one batch: deletions first,
-with the last state that was seen of each object; what has not changed is not told.
+A list that replaces what was known (the first one, or the one after Expired) is told once all of it is in the
+store, 1,000 changes at a time: deletions first, with the last state that was seen of each object; what has not
+changed is not told.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from functools import partial
+from itertools import islice
+from typing import Any, Final, Generic, TypeVar
 
 import structlog
 from google.protobuf.message import Message
 
 from vaina.cache.list_watch import Apply, Replace
 from vaina.cache.reflector import Reflector
-from vaina.cache.store import NAMESPACE_INDEX, Change, Lister, Store
+from vaina.cache.store import NAMESPACE_INDEX, Change, Lister, Packed, Store
 from vaina.client.clientset import Clientset
 from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
@@ -30,6 +33,9 @@ from vaina.objects.meta import metadata
 log = structlog.stdlib.get_logger(__name__)
 
 M = TypeVar("M", bound=Message)
+
+#: changes that handlers are told of at once
+MAX_CHANGES: Final = 1000
 
 BatchHandler = Callable[[Sequence[Change[M]]], None]
 
@@ -71,15 +77,20 @@ class Informer(Generic[M]):
         label_selector: str = "",
         field_selector: str = "",
         indexers: Mapping[str, Callable[[M], Iterable[str]]] | None = None,
+        packed: bool = False,
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
     ) -> None:
         """Make an informer of the objects that are selected (empty: of all).
 
-        An indexer returns the values under which its index has an object; `detector` is for tests.
+        An indexer returns the values under which its index has an object; `packed` objects are kept as bytes;
+        `detector` is for tests.
         """
         self.kind = client.kind
-        self._store: Store[M] = Store(indexers)
+        new_objects: Callable[[], MutableMapping[str, M]] = dict
+        if packed:
+            new_objects = partial(Packed, client.kind.message.FromString)
+        self._store: Store[M] = Store(indexers, new_objects())
         if client.kind.namespaced:
             self._store.add_indexer(NAMESPACE_INDEX, _namespace, by_key=True)
         self._detector = detector
@@ -89,7 +100,7 @@ class Informer(Generic[M]):
         self.handler_failures = 0
         self._reflector = Reflector(
             client, clock, self._on_change, namespace=namespace, label_selector=label_selector,
-            field_selector=field_selector, rng=rng,
+            field_selector=field_selector, rng=rng, new_objects=new_objects,
         )  # fmt: skip
         self.lister: Lister[M] = Lister(self._store)
 
@@ -158,15 +169,17 @@ class Informer(Generic[M]):
         return self._reflector.machine.version
 
     def _on_change(self, what: Replace[M] | Apply[M]) -> None:
+        changes: Iterable[Change[M]]
         changes = self._store.replace(what) if isinstance(what, Replace) else self._store.apply(what)
-        if self._detector is not None:
-            for _, new in changes:
-                if new is not None:
-                    self._detector.remember(new)
-        if changes:
+        left = iter(changes)
+        while batch := [*islice(left, MAX_CHANGES)]:
+            if self._detector is not None:
+                for _, new in batch:
+                    if new is not None:
+                        self._detector.remember(new)
             for handler in self._handlers:
                 with self._isolated():
-                    handler(changes)
+                    handler(batch)
         self._synced.set()
 
     @contextmanager

@@ -8,7 +8,7 @@ Called by `vaina.cache.reflector`. Follows KEP-3157 (watch lists) and client-go'
 back in time (I7): a list that is older than what has been seen, as a stale replica may give it, is refused.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
@@ -46,7 +46,7 @@ class WatchCall:
 class Replace(Generic[M]):
     """Everything there is, as of one version."""
 
-    items: dict[str, M]
+    items: MutableMapping[str, M]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +63,19 @@ class StaleList(Exception):
 class ListWatch(Generic[M]):
     """The machine. Owned by one reflector's task."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_objects: Callable[[], MutableMapping[str, M]] = dict) -> None:
+        """Make a machine; `new_objects` makes what a list is collected in."""
         self.state = State.EMPTY
+        self._new_objects = new_objects
         #: everything up to here has been handed out; 0 before the first list
         self.version = 0
         #: where the stream began: what is not newer was handed out before it
         self._resumed = 0
-        self._listed: dict[str, M] = {}
+        self._listed = new_objects()
 
     def next_call(self) -> WatchCall:
         """Return the watch to open now. A list that was cut off begins anew."""
-        self._listed = {}
+        self._listed = self._new_objects()
         self._resumed = self.version
         if self.state is State.SYNCED:
             return WatchCall(resource_version=str(self.version), send_initial_events=None)
@@ -143,7 +145,7 @@ class ListWatch(Generic[M]):
         if version < self.version:
             self.state = State.EMPTY
             raise StaleList(f"listed at {version}, but {self.version} has been seen")
-        items, self._listed = self._listed, {}
+        items, self._listed = self._listed, self._new_objects()
         self.version, self.state = version, State.SYNCED
         self._resumed = version
         return Replace(items)

@@ -10,7 +10,7 @@ taken only once it is newer.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
@@ -44,7 +44,7 @@ REMIND_SECONDS = 60.0
 class Reflector(Generic[M]):
     """Keeps a listener up to date with one list of objects. `run` is its only task."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - selection and tools, as of an informer
         self,
         client: ResourceClient[M],
         clock: Clock,
@@ -54,12 +54,13 @@ class Reflector(Generic[M]):
         label_selector: str = "",
         field_selector: str = "",
         rng: random.Random | None = None,
+        new_objects: Callable[[], MutableMapping[str, M]] = dict,
     ) -> None:
         self._client, self._clock, self._listener = client, clock, listener
         self._namespace = namespace
         self._label_selector, self._field_selector = label_selector, field_selector
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
-        self.machine: ListWatch[M] = ListWatch()
+        self.machine: ListWatch[M] = ListWatch(new_objects)
         #: when it was said that the storage went back in time; None: it did not
         self._said: float | None = None
 

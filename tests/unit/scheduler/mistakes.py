@@ -303,7 +303,7 @@ def broken_budgets_do_not_hurt(patch: Patch) -> None:
 
 @mistake
 def the_youngest_stays(patch: Patch) -> None:
-    patch.setattr(search, "importance", lambda pod: (-pod.pod_class.priority, -search.started(pod)))
+    patch.setattr(search, "importance", lambda pod: (-pod.pod_class.priority, -pod.started))
 
 
 @mistake

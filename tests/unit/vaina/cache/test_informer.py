@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import request_pb2
-from vaina.cache.informer import CacheMutated, Informer, MutationDetector
+from vaina.cache.informer import MAX_CHANGES, CacheMutated, Informer, MutationDetector
 from vaina.cache.list_watch import INITIAL_EVENTS_END, ListWatch, StaleList, State
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
@@ -65,14 +65,16 @@ class Script:
 
 
 @asynccontextmanager
-async def running(script: Script, clock: FakeClock, detector: MutationDetector | None = None):
+async def running(
+    script: Script, clock: FakeClock, detector: MutationDetector | None = None, *, packed: bool = False
+):
     transport = InProcessTransport(
         {
             POD.method("Watch"): typed_stream(script.watch, request_pb2.WatchRequest),
             POD.method("List"): typed(script.list, request_pb2.ListRequest),
         }
     )
-    informer = Informer(Clientset(transport).pods, clock, detector=detector)
+    informer = Informer(Clientset(transport).pods, clock, detector=detector, packed=packed)
     seen: list[tuple[str, str]] = []
     informer.add_handler(
         on_add=lambda obj: seen.append(("add", obj.metadata.name)),
@@ -368,6 +370,43 @@ async def test_what_a_new_list_does_not_have_is_deleted_with_the_state_that_was_
         informer.add_batch_handler(note)
         await clock.advance(30)
         assert batches == [[("", "2"), ("", "3")], [("2", ""), ("3", ""), ("", "8")]]
+
+
+async def test_a_packed_informer_tells_the_same_and_gives_everybody_a_message_of_their_own():
+    script = Script(
+        [
+            [("ADDED", pod("a", 1)), ("ADDED", pod("b", 2)), ("BOOKMARK", end_mark(3))],
+            [("MODIFIED", pod("a", 4)), ("DELETED", pod("b", 5)), ("ADDED", pod("c", 6))],
+        ],
+        [Expired("too old resource version")],
+        [[("ADDED", pod("a", 4)), ("ADDED", pod("d", 8)), ("BOOKMARK", end_mark(9))], None],
+    )
+    clock = FakeClock()
+    async with running(script, clock, packed=True) as (informer, seen):
+        informer.add_indexer("name", lambda obj: [obj.metadata.name])
+        before = informer.lister.captured()
+        assert names(informer) == ["a", "c"]
+        await clock.advance(30)
+        assert seen == [
+            ("add", "a"), ("add", "b"), ("update", "a"), ("delete", "b"), ("add", "c"), ("delete", "c"), ("add", "d"),
+        ]  # fmt: skip
+        assert [obj.metadata.name for obj in before] == ["a", "c"]
+        [found] = informer.lister.by_index("name", "a")
+        found.status.phase = "Running"
+        assert informer.lister.get("default/a").status.phase == pod("a", 4).status.phase
+        assert (informer.lister.get("default/c"), names(informer)) == (None, ["a", "d"])
+
+
+async def test_a_long_list_is_told_piece_by_piece_once_all_of_it_is_in_the_store():
+    listed = [("ADDED", pod(f"p{number}", 1 + number)) for number in range(MAX_CHANGES + 10)]
+    more = asyncio.Event()
+    script = Script([more, [*listed, ("BOOKMARK", end_mark(5000))], None])
+    told: list[tuple[int, int]] = []
+    async with running(script, FakeClock(), packed=True) as (informer, _):
+        informer.add_batch_handler(lambda changes: told.append((len(changes), len(informer.lister))))
+        more.set()
+        await settle()
+        assert told == [(MAX_CHANGES, MAX_CHANGES + 10), (10, MAX_CHANGES + 10)]
 
 
 def version(obj: pod_pb2.Pod | None) -> str:
