@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from apiserver.admission.certificates import CertificateRequests
 from apiserver.admission.chain import Chain
 from apiserver.admission.followed import Followed
 from apiserver.admission.limit_ranger import LimitRanger
@@ -169,7 +170,8 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         pod_security_exempt: namespaces whose Pods are held to no level.
         authorizer: says who may do what; None: everybody may do everything.
     """
-    checks = Checks(authorizer or AlwaysAllow())
+    authorizer = authorizer or AlwaysAllow()
+    checks = Checks(authorizer)
     stores: dict[str, object] = {}
 
     async def make_namespace(name: str) -> None:
@@ -186,6 +188,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
             storage, clock, defaults=pod_security, exempt=pod_security_exempt,
             metrics=PodSecurityMetrics(metrics.registry if metrics else None),
         ),
+        CertificateRequests(authorizer),
         ResourceQuotas(Followed(RESOURCE_QUOTA, storage), storage, clock),
     ))  # fmt: skip
     world = World(storage, clock, rng or random.SystemRandom(), new_uid, chain)

@@ -43,6 +43,7 @@ VERBS = {
     "uncordon": "drain",
     "drain": "drain",
     "taint": "taint",
+    "certificate": "certificate",
     "explain": "scheduler",
     "fit": "scheduler",
     "scheduler": "scheduler",

@@ -20,6 +20,7 @@ from vaina.api.apps.v1 import (
 )
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
 from vaina.api.batch.v1 import job_pb2
+from vaina.api.certificates.v1 import certificate_signing_request_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
     config_pb2,
@@ -208,6 +209,12 @@ LEASE = Kind(
     "Lease", "leases", lease_pb2.Lease, "vaina.api.coordination.v1.LeaseService", "leases",
     group="coordination.k8s.io", singular="lease",
 )  # fmt: skip
+CERTIFICATE_SIGNING_REQUEST = Kind(
+    "CertificateSigningRequest", "certificatesigningrequests", certificate_signing_request_pb2.CertificateSigningRequest,
+    "vaina.api.certificates.v1.CertificateSigningRequestService", "certificatesigningrequests",
+    group="certificates.k8s.io", singular="certificatesigningrequest", short_names=("csr",), namespaced=False,
+    has_status=True,
+)  # fmt: skip
 POD_TRACE = Kind(
     "PodTrace", "podtraces", trace_pb2.PodTrace, "vaina.api.trace.v1.PodTraceService", "vaina.dev/podtraces",
     group="trace.vaina.dev", singular="podtrace", short_names=("pt",),
@@ -219,7 +226,7 @@ KINDS: tuple[Kind[Message], ...] = (
     STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB, HORIZONTAL_POD_AUTOSCALER,
     RESOURCE_QUOTA, LIMIT_RANGE,
     PRIORITY_CLASS, RUNTIME_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE,
-    CSI_DRIVER, CSI_STORAGE_CAPACITY, VOLUME_ATTACHMENT, LEASE, POD_TRACE,
+    CSI_DRIVER, CSI_STORAGE_CAPACITY, VOLUME_ATTACHMENT, LEASE, CERTIFICATE_SIGNING_REQUEST, POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout
 
 

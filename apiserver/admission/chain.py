@@ -91,6 +91,15 @@ class Validating(Protocol):
         ...
 
 
+@runtime_checkable
+class StatusChecking(Protocol):
+    """A plugin that looks at writes of the status, once what is stored is known, and changes nothing."""
+
+    def check_status(self, context: Context, kind: Kind[Any], new: Any, old: Any) -> None:
+        """Raise an ApiError when the status may not be written. Runs again on conflict."""
+        ...
+
+
 #: gives back what was charged, when the object was certainly not stored
 Refund = Callable[[], Awaitable[None]]
 
@@ -132,12 +141,18 @@ class Chain:
         self.ignores_names = all(plugin.ignores_names for plugin in plugins)
         self._validating = tuple(plugin for plugin in plugins if isinstance(plugin, Validating))
         self._charging = tuple(plugin for plugin in plugins if isinstance(plugin, Charging))
+        self._checking_status = tuple(plugin for plugin in plugins if isinstance(plugin, StatusChecking))
         self._confirming = tuple(plugin for plugin in plugins if isinstance(plugin, Confirming))
 
     async def admit(self, attributes: Attributes) -> None:
         """Ask every plugin. Raises the first refusal."""
         for plugin in self._plugins:
             await plugin.admit(attributes)
+
+    def check_status(self, context: Context, kind: Kind[Any], new: Any, old: Any) -> None:
+        """Ask about a write of a status. Raises the first refusal."""
+        for plugin in self._checking_status:
+            plugin.check_status(context, kind, new, old)
 
     async def admit_all(self, batch: Sequence[Attributes]) -> list[ApiError | None]:
         """Ask every plugin about many objects; return the first refusal of each."""

@@ -22,6 +22,7 @@ _VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "UpdateEphemeralContainers": ("update", "ephemeralcontainers"),
     "UpdateResize": ("update", "resize"),
     "Finalize": ("update", "finalize"),
+    "UpdateApproval": ("update", "approval"),
     "Patch": ("patch", ""),
     "Delete": ("delete", ""),
     "DeleteBatch": ("delete", ""),

@@ -24,7 +24,7 @@ EPHEMERAL_CONTAINERS: Final = "ephemeralcontainers"
 RESIZE: Final = "resize"
 
 
-def with_ephemeral_containers(sent: pod_pb2.Pod, old: pod_pb2.Pod) -> pod_pb2.Pod:
+def with_ephemeral_containers(sent: pod_pb2.Pod, old: pod_pb2.Pod, now: float) -> pod_pb2.Pod:
     """Return the stored Pod with the ephemeral containers that were sent."""
     new = pod_pb2.Pod()
     new.CopyFrom(old)
@@ -33,7 +33,7 @@ def with_ephemeral_containers(sent: pod_pb2.Pod, old: pod_pb2.Pod) -> pod_pb2.Po
     return new
 
 
-def with_resources(sent: pod_pb2.Pod, old: pod_pb2.Pod) -> pod_pb2.Pod:
+def with_resources(sent: pod_pb2.Pod, old: pod_pb2.Pod, now: float) -> pod_pb2.Pod:
     """Return the stored Pod with the resources and resize policies that were sent.
 
     Containers that were added, removed, renamed or reordered stay as sent: validation refuses them.

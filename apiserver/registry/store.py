@@ -129,7 +129,7 @@ class Store(Changer[M]):
                 merge_status(new, sent, mask, timestamp(now))
             else:
                 take_status(new, sent, self.strategy)
-            return self._prepare_status(new, old, now)
+            return self._prepare_status(ctx, new, old, now)
 
         needs_version = self._needs_version and not mask
         return Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, needs_version)
@@ -153,7 +153,7 @@ class Store(Changer[M]):
             whole = cast("M", self.kind.message())
             whole.CopyFrom(old)
             take_status(whole, new, self.strategy)
-            return self._prepare_status(whole, old, self.now())
+            return self._prepare_status(ctx, whole, old, self.now())
 
         edit = Edit(ctx, namespace, name, build)
         return await charged(lambda: self.change(edit))
@@ -248,7 +248,7 @@ class Store(Changer[M]):
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
     def _prepare_part(self, part: Subresource[M], sent: M, old: Any, checks: Checks) -> M:
-        new: Any = part.prepare(sent, old)
+        new: Any = part.prepare(sent, old, self.now())
         default(self.kind, new)
         normalise(new)
         if self.strategy.has_generation and self.strategy.raises_generation(new, old):
@@ -258,12 +258,13 @@ class Store(Changer[M]):
             check(new, old)
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
-    def _prepare_status(self, new: Any, old: Any, now: float) -> M:
+    def _prepare_status(self, ctx: Context, new: Any, old: Any, now: float) -> M:
         self.strategy.prepare_for_status_update(new, old, now)
         # The rest is as it was stored. A kind without a status has no such update.
         normalise(new.metadata)
         normalise(new.status)
         self._validate(old.metadata.name, validation.validate_status_update(self.kind, new, old))
+        self._world.admission.check_status(ctx, self.kind, new, old)
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
     def _named(self, obj: M) -> Any:

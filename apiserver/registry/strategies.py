@@ -189,7 +189,9 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 FINALIZE: Final = "finalize"
 
 
-def finalized(sent: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> namespace_pb2.Namespace:
+def finalized(
+    sent: namespace_pb2.Namespace, old: namespace_pb2.Namespace, now: float
+) -> namespace_pb2.Namespace:
     """Return the stored Namespace with the finalizers that were sent (namespaceFinalizeStrategy)."""
     new = namespace_pb2.Namespace()
     new.CopyFrom(sent)

@@ -24,8 +24,8 @@ M = TypeVar("M", bound=Message)
 class Subresource(Generic[M]):
     """A sub-resource: it changes one thing of an object, by a method of its own or by Patch with its name."""
 
-    #: (as it was sent, as it is stored) -> as it is to be; the arguments stay as they are
-    prepare: Callable[[M, M], M]
+    #: (as it was sent, as it is stored, seconds since the epoch) -> as it is to be; it changes neither
+    prepare: Callable[[M, M, float], M]
     #: (as it is to be, as it is stored) -> every violation
     validate: Callable[[M, M], list[FieldError]]
     #: whether it can be read, and so patched (`subresources`)

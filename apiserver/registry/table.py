@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from apiserver.registry import strategies as by_kind
+from apiserver.registry.certificates import CertificateRequestStrategy
 from apiserver.registry.create.new import Prepare
 from apiserver.registry.create.pipeline import Preparer
 from apiserver.registry.pod_traces import PodTraceStrategy
@@ -33,6 +34,7 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "CSINode": by_kind.StorageDriverStrategy(),
     "CSIStorageCapacity": by_kind.StorageDriverStrategy(),
     "VolumeAttachment": by_kind.VolumeAttachmentStrategy(),
+    "CertificateSigningRequest": CertificateRequestStrategy(),
     "PodTrace": PodTraceStrategy(),
     "PodTemplate": by_kind.PodTemplateStrategy(),
     "PriorityClass": by_kind.GenerationStrategy(),

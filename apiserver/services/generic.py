@@ -12,6 +12,7 @@ from typing import Any, Final
 from apiserver.authorization.checks import Checks
 from apiserver.context import Context
 from apiserver.flowcontrol.control import check_unsent
+from apiserver.registry.certificates import APPROVAL
 from apiserver.registry.changing import Edit
 from apiserver.registry.collection import delete_collection
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
@@ -38,6 +39,7 @@ SUBRESOURCES: Final = {
     "UpdateEphemeralContainers": EPHEMERAL_CONTAINERS,
     "UpdateResize": RESIZE,
     "Finalize": FINALIZE,
+    "UpdateApproval": APPROVAL,
 }
 #: items of a batch; more are refused
 MAX_BATCH = 1000

@@ -30,6 +30,7 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "UpdateEphemeralContainers": ("PUT", "ephemeralcontainers", "resource"),
     "UpdateResize": ("PUT", "resize", "resource"),
     "Finalize": ("PUT", "finalize", "resource"),
+    "UpdateApproval": ("PUT", "approval", "resource"),
     "Patch": ("PATCH", "", "resource"),
     "Delete": ("DELETE", "", "resource"),
     "DeleteBatch": ("DELETE", "", "cluster"),

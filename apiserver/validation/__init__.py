@@ -27,6 +27,7 @@ from google.protobuf.message import Message
 
 from apiserver.validation import (
     autoscalers,
+    certificates,
     classes,
     config,
     disruption_budgets,
@@ -198,6 +199,9 @@ _RULES: Final[Mapping[str, _Rules]] = {
         storage.check_attachment, storage.check_attachment_update, storage.check_attachment_update
     ),
     kinds.LEASE.kind: _Rules(records.check_lease),
+    kinds.CERTIFICATE_SIGNING_REQUEST.kind: _own(
+        certificates.check, certificates.check_update, certificates.check_status_update
+    ),
     kinds.POD_TRACE.kind: _Rules(
         records.check_trace, records.check_trace_change, records.check_trace_change, order=_Order.CHANGE_ONLY
     ),

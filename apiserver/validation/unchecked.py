@@ -14,6 +14,7 @@ _WHEN: Final = "a time, which reading checks"
 _CONDITION: Final = {
     "type": _TOLD, "status": _TOLD, "reason": _TOLD, "message": _TOLD, "last_transition_time": _WHEN,
 }  # fmt: skip
+_CALLER: Final = "what the apiserver knows of its caller, whatever is sent"
 _GATED: Final = "part of a feature that is off by default upstream, where its rules are"
 
 #: message -> field -> reason
@@ -126,6 +127,10 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "TokenRequest": {"audience": "any text, put into the token"},
     "CSIStorageCapacity": {"maximum_volume_size": _TOLD},
     "VolumeAttachmentStatus": {"attached": _TOLD},
+    "CertificateSigningRequestSpec": dict.fromkeys(("username", "uid", "groups", "extra"), _CALLER),
+    "CertificateSigningRequestCondition": {
+        "reason": _TOLD, "message": _TOLD, "last_update_time": _WHEN, "last_transition_time": _WHEN,
+    },
     "VolumeError": {"time": _WHEN, "error_code": _TOLD},
     "StorageHealth": {"name": _GATED},
     "StorageHealthCondition": dict.fromkeys(

@@ -56,6 +56,17 @@ def _node_status(node: Any, _: float) -> str:
     return f"{word},SchedulingDisabled" if node.spec.unschedulable else word
 
 
+def _requested_duration(csr: Any, _: float) -> str:
+    return human_duration(csr.spec.expiration_seconds) if csr.spec.HasField("expiration_seconds") else NONE
+
+
+def _decision(csr: Any, _: float) -> str:
+    """Show what became of a certificate request: Pending, Approved,Issued and so on (extractCSRStatus)."""
+    types = {condition.type for condition in csr.status.conditions}
+    word = next((word for word in ("Denied", "Approved") if word in types), "Pending")
+    return f"{word}{',Failed' * ('Failed' in types)}{',Issued' * bool(csr.status.certificate)}"
+
+
 def _quota(*, limits: bool) -> Cell:
     def cell(quota: Any, _: float) -> str:
         used, hard = quota.status.used, quota.status.hard
@@ -384,6 +395,16 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         }
     ),
     "Lease": Columns({**_NAME, "HOLDER": at("spec.holder_identity"), **_AGE}),
+    "CertificateSigningRequest": Columns(
+        {
+            **_NAME,
+            **_AGE,
+            "SIGNERNAME": at("spec.signer_name", NONE),
+            "REQUESTOR": at("spec.username"),
+            "REQUESTEDDURATION": _requested_duration,
+            "CONDITION": _decision,
+        }
+    ),
     "PodTrace": Columns(
         {
             **_NAME,

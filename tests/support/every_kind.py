@@ -12,6 +12,16 @@ SELECTOR = "selector: {matchLabels: {a: b}}"
 BARE = "template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}"
 CLAIM = "accessModes: [ReadWriteOnce], resources: {requests: {storage: 0.5Gi}}"
 
+#: a certificate request of system:node:n1
+REQUEST = (
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIcU1JR1NBZ0VBTURBeEZUQVRCZ05WQkFvTURITjVjM1JsYlRw"
+    "dWIyUmxjekVYTUJVR0ExVUVBd3dPYzNsegpkR1Z0T201dlpHVTZiakV3V1RBVEJnY3Foa2pPUFFJQkJnZ3Foa2pPUFFNQkJ3TkNB"
+    "QVFNUHZIelczRUFrcHpLCm1TYzl6MjltS2M4RGZKK1pOV2YvaWdwUTZwWklZNXhZWllMbDlMTVl3eS85MFI2cFhkemZzZVVsLzIx"
+    "T0JFNngKZzlPeWdCSUpvQUF3Q2dZSUtvWkl6ajBFQXdJRFJ3QXdSQUlnUVBLc1FsdDI4NGNmRkZ5Sk5heUhoZGt5dzBNeAptVEdW"
+    "Zzh2TW9WN1lMbUFDSUVibjl3WHl3MysyY3ZuU1NCem1MUG51NWRxWHVqUFo1b1hoVU5kZDA2cGEKLS0tLS1FTkQgQ0VSVElGSUNB"
+    "VEUgUkVRVUVTVC0tLS0tCg=="
+)
+
 #: apiVersion, kind, the rest, in the order of the kinds; those of clusters have no namespace
 OBJECTS = [
     ("v1", "Pod", "spec: {containers: [{name: c, image: i, livenessProbe: {exec: {command: [a]}}}], volumes: [{name: v}]}"),
@@ -45,6 +55,8 @@ OBJECTS = [
     ("storage.k8s.io/v1", "CSIStorageCapacity", "storageClassName: a\nnodeTopology: {matchLabels: {zone: a}}\ncapacity: 0.5Gi"),
     ("storage.k8s.io/v1", "VolumeAttachment", "spec: {attacher: a.b, nodeName: n1, source: {persistentVolumeName: v}}"),
     ("coordination.k8s.io/v1", "Lease", "spec: {holderIdentity: me, renewTime: '2026-01-01T00:00:00.000001Z'}"),
+    ("certificates.k8s.io/v1", "CertificateSigningRequest",
+     f"spec: {{request: {REQUEST}, signerName: kubernetes.io/kubelet-serving, usages: [client auth]}}"),
     ("trace.vaina.dev/v1", "PodTrace", "spec: {podName: a, podUID: sample}"),
 ]  # fmt: skip
 

@@ -80,6 +80,8 @@ def _value(item: Field, depth: int) -> st.SearchStrategy[Any]:
             return st.builds(lambda s, n: {"seconds": s, "nanos": n}, SECONDS, st.integers(0, 999_999_999))
         case Shape.RAW:
             return JSON_VALUES.filter(lambda value: value is not None).map(_raw)
+        case Shape.TEXTS:
+            return st.lists(STRINGS, max_size=2).map(lambda texts: {"items": texts})
         case Shape.MESSAGE:
             assert item.message is not None
             return st.deferred(lambda: _fields(schema_of(item.message), depth + 1))  # type: ignore[arg-type]

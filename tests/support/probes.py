@@ -101,6 +101,8 @@ def _fill(field: FieldDescriptor, table: dict[str, str]) -> Put:
         for key, value in table.items():
             if kind.message_type and kind.message_type.name == "Timestamp":
                 entries[key].seconds = len(value)
+            elif kind.message_type and kind.message_type.name == "ExtraValue":
+                entries[key].items.append(value)
             elif kind.message_type:
                 entries[key].string = value
             else:

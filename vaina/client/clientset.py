@@ -10,6 +10,7 @@ from vaina.api.version.v1 import version_service_pb2
 from vaina.client.resource import ResourceClient
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
 from vaina.client.verbs import (
+    CertificateRequestClient,
     ManifestClient,
     NamespaceClient,
     PodClient,
@@ -72,6 +73,7 @@ class Clientset:
     csi_storage_capacities = _client(kinds.CSI_STORAGE_CAPACITY)
     volume_attachments = _client(kinds.VOLUME_ATTACHMENT)
     leases = _client(kinds.LEASE)
+    certificate_signing_requests = _own(CertificateRequestClient, kinds.CERTIFICATE_SIGNING_REQUEST)
     pod_traces = _own(PodTraceClient, kinds.POD_TRACE)
 
     #: manifests as text

@@ -7,6 +7,10 @@ from typing import Final, TypeVar
 from google.protobuf.message import Message
 
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
+from vaina.api.certificates.v1 import (
+    certificate_signing_request_pb2,
+    certificate_signing_request_service_pb2,
+)
 from vaina.api.core.v1 import (
     manifest_service_pb2,
     namespace_pb2,
@@ -25,6 +29,7 @@ from vaina.errors import ApiError, from_status
 M = TypeVar("M", bound=Message)
 R = TypeVar("R", bound=Message)
 A = TypeVar("A", bound=Message)
+Csr = certificate_signing_request_pb2.CertificateSigningRequest
 
 MANIFEST_SERVICE = "vaina.api.core.v1.ManifestService"
 _NODES, _PODS = (f"/vaina.api.metrics.v1beta1.{name}MetricsService" for name in ("Node", "Pod"))
@@ -43,6 +48,15 @@ class NamespaceClient(ResourceClient[namespace_pb2.Namespace]):
         """Replace spec.finalizers; without any an ending namespace goes. Raises NotFound, Conflict, Invalid."""
         request = namespace_service_pb2.UpdateNamespaceRequest(object=namespace)
         return await self._object("Finalize", request)
+
+
+class CertificateRequestClient(ResourceClient[Csr]):
+    """CertificateSigningRequests: also granting and refusing them."""
+
+    async def update_approval(self, csr: Csr) -> Csr:
+        """Replace the conditions Approved and Denied. Raises NotFound, Conflict, Invalid, Forbidden."""
+        request = certificate_signing_request_service_pb2.UpdateCertificateSigningRequestRequest(object=csr)
+        return await self._object("UpdateApproval", request)
 
 
 class PodClient(ResourceClient[pod_pb2.Pod]):

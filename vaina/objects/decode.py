@@ -223,6 +223,15 @@ class _Decoder:
     def read_raw(self, schema: Schema, value: Any, place: _Place) -> Any:
         return {"raw": compact_json(value)}
 
+    def read_texts(self, schema: Schema, value: Any, place: _Place) -> Any:
+        if type(value) is not list:
+            return self.wrong_type(schema, value, place, "v1.ExtraValue")
+        texts = [
+            "" if text is None else self.read_string(schema, text, (place, f"[{index}]"))
+            for index, text in enumerate(value)
+        ]
+        return _BAD if _BAD in texts else {"items": texts}
+
     def bad(self, place: _Place, why: str) -> object:
         self.mistakes.add_fatal(f"{_write_place(place)}: {why}")
         return _BAD
@@ -239,6 +248,7 @@ _READERS: Final[Mapping[Shape, Callable[[_Decoder, Schema, Any, _Place], Any]]] 
     Shape.TIME: _Decoder.read_time,
     Shape.MICRO_TIME: partial(_Decoder.read_time, micro=True),
     Shape.RAW: _Decoder.read_raw,
+    Shape.TEXTS: _Decoder.read_texts,
 }
 
 

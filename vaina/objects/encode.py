@@ -56,6 +56,10 @@ def _micro_time(value: Any) -> Json:
     return format_time(value, micro=True)
 
 
+def _texts(value: Any) -> Json:
+    return list(value.items)
+
+
 _WRITERS: Final[dict[Shape, _Write]] = {
     Shape.STRING: _as_it_is,
     Shape.BOOL: _as_it_is,
@@ -67,6 +71,7 @@ _WRITERS: Final[dict[Shape, _Write]] = {
     Shape.TIME: _time,
     Shape.MICRO_TIME: _micro_time,
     Shape.RAW: _raw,
+    Shape.TEXTS: _texts,
 }
 _ZEROS: Final[dict[Shape, Json]] = {
     Shape.STRING: "", Shape.BOOL: False, Shape.INT32: 0, Shape.INT64: 0, Shape.BYTES: None, Shape.QUANTITY: "0",

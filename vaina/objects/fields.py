@@ -50,6 +50,7 @@ _BY_KIND: Final[Mapping[str, Mapping[str, _Getter]]] = {
     "ReplicationController": {"status.replicas": lambda o: str(o.status.replicas)},
     "Job": {"status.successful": lambda o: str(o.status.succeeded)},
     "ReplicaSet": {"status.replicas": lambda o: str(o.status.replicas)},
+    "CertificateSigningRequest": {"spec.signerName": lambda o: o.spec.signer_name},
     "PodTrace": {"spec.podName": lambda o: o.spec.pod_name, "spec.podUID": lambda o: o.spec.pod_uid},
 }
 

@@ -31,6 +31,8 @@ class Shape(Enum):
     MICRO_TIME = auto()
     #: bytes that are a JSON value: FieldsV1, RawExtension
     RAW = auto()
+    #: a message that JSON shows as a list of texts: ExtraValue
+    TEXTS = auto()
 
 
 class Unset(Enum):
@@ -47,6 +49,7 @@ _SPECIAL: Final[Mapping[str, Shape]] = {
     "vaina.api.meta.v1.IntOrString": Shape.INT_OR_STRING,
     "vaina.api.meta.v1.FieldsV1": Shape.RAW,
     "vaina.api.runtime.v1.RawExtension": Shape.RAW,
+    "vaina.api.certificates.v1.ExtraValue": Shape.TEXTS,
     "google.protobuf.Timestamp": Shape.TIME,
 }
 _SCALARS: Final[Mapping[int, Shape]] = {
@@ -61,6 +64,7 @@ _GO_NAMES: Final[Mapping[Shape, str]] = {
     Shape.STRING: "string", Shape.BOOL: "bool", Shape.INT32: "int32", Shape.INT64: "int64", Shape.BYTES: "[]uint8",
     Shape.QUANTITY: "resource.Quantity", Shape.INT_OR_STRING: "intstr.IntOrString", Shape.TIME: "v1.Time",
     Shape.MICRO_TIME: "v1.MicroTime", Shape.RAW: "runtime.RawExtension",
+    Shape.TEXTS: "v1.ExtraValue",
 }  # fmt: skip
 
 

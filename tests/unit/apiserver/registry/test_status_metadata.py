@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.apiserver import Harness, make_apiserver
+from tests.support.every_kind import REQUEST
 from vaina.errors import Conflict, Invalid
 from vaina.kinds import KINDS, Kind
 from vaina.objects.manifest import decode_dict, to_dict
@@ -91,6 +92,11 @@ CASES = [
         {"attacher": "csi.example.com", "nodeName": "n1", "source": {"persistentVolumeName": "pv"}},
         {"attached": True},
         ("labels", "annotations", "finalizers", "ownerReferences"),
+    ),
+    Case(
+        "CertificateSigningRequest",
+        {"request": REQUEST, "signerName": "example.com/a", "usages": ["client auth"]},
+        {"conditions": [{**SAID, "lastUpdateTime": "2026-01-02T03:04:05Z"}]},
     ),
 ]
 every_kind = pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind)

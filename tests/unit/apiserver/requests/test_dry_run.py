@@ -11,12 +11,14 @@ from apiserver.services.descriptors import service_descriptor
 from apiserver.storage.interface import Key
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.calls import call
+from tests.support.certificate_requests import node_csr
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
+from vaina.api.certificates.v1 import certificate_signing_request_pb2
 from vaina.api.core.v1 import manifest_service_pb2, namespace_pb2, pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.client.verbs import binding
 from vaina.errors import ApiError, Conflict, Invalid, NotFound, from_status
-from vaina.kinds import KINDS, NAMESPACE, REPLICA_SET
+from vaina.kinds import CERTIFICATE_SIGNING_REQUEST, KINDS, NAMESPACE, REPLICA_SET
 from vaina.testing.builders import make_namespace, make_pod, make_replica_set
 
 ALL = ("All",)
@@ -231,6 +233,19 @@ def _finalize(finalizer: str) -> Callable[..., Awaitable[Any]]:
     return send
 
 
+def _approval(condition: str, status: str) -> Callable[..., Awaitable[Any]]:
+    async def send(api: Harness, dry: tuple[str, ...] = ALL) -> Any:
+        csr = await api.client.certificate_signing_requests.get("csr")
+        csr.status.conditions.add(type=condition, status=status)
+        request = raw_pb2.RawUpdateRequest(
+            object=csr.SerializeToString(), options=meta_pb2.UpdateOptions(dry_run=dry)
+        )
+        message = certificate_signing_request_pb2.CertificateSigningRequest
+        return await call(api, "UpdateApproval", request, message, kind=CERTIFICATE_SIGNING_REQUEST)
+
+    return send
+
+
 DOORS = [
     Door("create", _create("new"), _create("web"), ApiError),
     Door("create batch", _create_batch("new", "newer"), _create_batch("new", "Bad_Name"), Invalid),
@@ -243,6 +258,7 @@ DOORS = [
     Door("ephemeral containers", _part("UpdateEphemeralContainers", "shell"), _part("UpdateEphemeralContainers", "-"), Invalid),
     Door("resize", _part("UpdateResize", "NotRequired"), _part("UpdateResize", "Never"), Invalid),
     Door("finalize", _finalize("example.com/hold"), _finalize("mine"), Invalid),
+    Door("approval", _approval("Approved", "True"), _approval("Approved", "False"), Invalid),
     Door("patch of ephemeral containers", _patch('{"spec": {"ephemeralContainers": [{"name": "d", "image": "b"}]}}', "ephemeralcontainers"),
          _patch('{"spec": {"ephemeralContainers": [{"name": "d"}]}}', "ephemeralcontainers"), Invalid),
     Door("delete", _delete("web"), _delete("nobody"), NotFound),
@@ -260,6 +276,7 @@ DOORS = [
 
 async def _world() -> Harness:
     api = make_apiserver()
+    await api.client.certificate_signing_requests.create(node_csr("csr", "node-1"))
     await api.node()
     await api.pod()
     await api.client.replica_sets.create(make_replica_set("web"))
@@ -302,7 +319,7 @@ def test_every_verb_that_writes_is_among_the_doors() -> None:
     """A new verb fails here until a door is made for it."""
     known = {"Create", "CreateBatch", "Update", "UpdateStatus", "UpdateStatusBatch", "Patch", "Delete", "DeleteBatch",
              "DeleteCollection", "Bind", "BindBatch", "Evict", "UpdateScale", "UpdateEphemeralContainers", "UpdateResize",
-             "Finalize", "PatchScale"}  # fmt: skip
+             "Finalize", "UpdateApproval", "PatchScale"}  # fmt: skip
     reads = {"Get", "List", "Watch", "Logs", "Exec", "Attach", "PortForward", "GetScale"}
     own = {"Report"}  # PodTraces: best effort, told not written
     verbs = {name for kind in KINDS for name in service_descriptor(kind.service).methods_by_name}

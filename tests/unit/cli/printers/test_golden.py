@@ -148,6 +148,20 @@ TABLES = {
         "spec: {attacher: a.example.com, nodeName: n1, source: {persistentVolumeName: disk}}\nstatus: {attached: true}\n",
         "volumeattachments",
     ),
+    "certificatesigningrequests": (
+        "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\n"
+        "metadata: {name: a, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "spec: {request: aGk=, signerName: kubernetes.io/kubelet-serving, username: 'system:node:n1', expirationSeconds: 86400}\n"
+        "status: {conditions: [{type: Approved, status: 'True'}], certificate: aGk=}\n"
+        "---\napiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\n"
+        "metadata: {name: b, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "spec: {request: aGk=, signerName: example.com/a, username: jane}\n"
+        "---\napiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\n"
+        "metadata: {name: c, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "spec: {request: aGk=, signerName: example.com/a, username: jane}\n"
+        "status: {conditions: [{type: Failed, status: 'True'}, {type: Denied, status: 'True'}]}\n",
+        "certificatesigningrequests",
+    ),
     "others": (
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {a: b}\nbinaryData: {c: aGk=}\n",
         "configmaps",
