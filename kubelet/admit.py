@@ -1,9 +1,7 @@
-"""Whether this node takes a Pod: pressure, sysctls, features, resources, host ports, node name, affinity,
-taints. PURE.
+"""Whether this node takes a Pod: pressure, sysctls, features, resources, ports, name, affinity, taints. PURE.
 
 The scheduler has asked the same, but a Pod may be bound by hand, and the node may have changed: what a
-kubelet admits never exceeds its allocatable (I8). Reasons and messages are those of
-`pkg/kubelet/lifecycle/predicate.go`.
+kubelet admits never exceeds its allocatable (I8). Words are those of `pkg/kubelet/lifecycle/predicate.go`.
 """
 
 from collections.abc import Iterable

@@ -55,7 +55,6 @@ class HollowNodes:
         self.nodes: dict[str, HollowNode] = {}
 
     async def run(self) -> None:
-        """Run all nodes until cancelled; they come up a few at a time."""
         slots = asyncio.Semaphore(_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for index in range(self._count):

@@ -85,7 +85,6 @@ class Kubelet:
         await self._node.wait_registered()
 
     async def run(self) -> None:
-        """Be the node's kubelet until cancelled."""
         self._found = await self._first_relist()
         self._adopted = set(self._found)
         async with asyncio.TaskGroup() as group:

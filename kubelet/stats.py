@@ -98,7 +98,6 @@ class NodeStats:
         return self._cgroups.use(path) if path else CgroupUse()
 
     async def container(self, pod: pod_pb2.Pod, state: ContainerState) -> CgroupUse:
-        """Return what a running container uses. Raises RuntimeFailure."""
         path = pod_cgroup(self._settings.cgroup_parent, pod)
         use = self._cgroups.use(f"{path}/{state.id}") if path else CgroupUse()
         if use.cpu_nanos is not None and use.working_set_bytes is not None:
@@ -108,7 +107,6 @@ class NodeStats:
         return CgroupUse(stats.cpu_usage_nanos, stats.memory_working_set_bytes)
 
     async def running(self) -> Mapping[Uid, Sequence[ContainerState]]:
-        """Return the running containers by Pod. Raises RuntimeFailure."""
         found: dict[Uid, list[ContainerState]] = {}
         for state in await self._runtime.list_containers():
             if state.phase is ContainerPhase.RUNNING:

@@ -1,8 +1,7 @@
 """What a Pod may ask for and this node cannot do; docs/node.md has the whole table. PURE.
 
-Called by admission (the Pod fails), before a sandbox (FailedCreatePodSandBox) and before a container
-(CreateContainerConfigError). Words are upstream's where it has some: `pkg/kubelet/lifecycle/predicate.go`,
-resolveRecursiveReadOnly and makeBlockVolumes in `pkg/kubelet/kubelet_pods.go`.
+Words are upstream's where it has some: `pkg/kubelet/lifecycle/predicate.go`, resolveRecursiveReadOnly and
+makeBlockVolumes in `pkg/kubelet/kubelet_pods.go`.
 """
 
 from collections.abc import Iterator

@@ -1,10 +1,9 @@
 """The heart of the kubelet: what to do next for a Pod, given what is known of it. PURE.
 
-The Pod's worker calls `compute_pod_plan` in each pass. It plans steps 4 (sandbox), 5 (volumes) and 6 (init
-containers one by one, sidecars in order, main containers together), restarts with back-off, and what liveness
-and startup probes ask for. Follows https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and
-computePodActions (`pkg/kubelet/kuberuntime/kuberuntime_manager.go`). As in SyncPod
-(`pkg/kubelet/kubelet.go`), no sandbox is made before all is there that the volumes need.
+It plans steps 4 (sandbox), 5 (volumes) and 6 (init containers one by one, sidecars in order, main containers
+together), restarts with back-off, and what liveness and startup probes ask for. Follows computePodActions
+(`pkg/kubelet/kuberuntime/kuberuntime_manager.go`) and SyncPod (`pkg/kubelet/kubelet.go`): no sandbox is made
+before all is there that the volumes need.
 """
 
 from kubelet.decide.actions import (

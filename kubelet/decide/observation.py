@@ -1,7 +1,4 @@
-"""What is known of a Pod at one time: everything that the next decision needs, as frozen values.
-
-`kubelet.pod.observe` makes it, the pure modules read it. Times are seconds since the epoch.
-"""
+"""What is known of a Pod at one time: frozen values, times in seconds since the epoch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,6 @@
-"""The Pod's phase and conditions, from the statuses of its containers. PURE.
+"""The Pod's phase and conditions, from the statuses of its containers (rows B14, A7). PURE.
 
-Follows getPhase (`pkg/kubelet/kubelet_pods.go`) and `pkg/kubelet/status/generate.go`, reasons and messages
-included (rows B14, A7).
+Follows getPhase (`pkg/kubelet/kubelet_pods.go`) and `pkg/kubelet/status/generate.go`, words included.
 """
 
 from collections.abc import Iterable, Mapping, Set

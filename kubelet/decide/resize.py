@@ -1,10 +1,8 @@
 """Resizing a Pod's containers in place (KEP-1287): what is desired, allocated and actuated. PURE.
 
 *Desired* is the spec, *allocated* what this node has granted, which everything else works with, *actuated*
-what the cgroup was last told. The worker asks `judge` when desired and allocated differ; the plan brings
-actuated to allocated. Nothing is kept on disk: the status has what was allocated, an annotation what a
-container was made with. Follows `pkg/kubelet/allocation/allocation_manager.go` and `pkg/kubelet/events` of
-1.35.
+what the cgroup was last told. Nothing is kept on disk: the status has what was allocated, an annotation what a
+container was made with. Follows `pkg/kubelet/allocation/allocation_manager.go`.
 """
 
 import json

@@ -1,8 +1,7 @@
 """Step 7: the status of a Pod, given what is known of it. PURE.
 
-The Pod's worker calls `compute_pod_status` in each pass before it acts. Container states, reasons and
-messages are upstream's (convertToAPIContainerStatuses in `pkg/kubelet/kubelet_pods.go`). The kubelet owns the
-fields of `STATUS_MASK`; conditions are merged by type (docs/decisions/services.md, 003).
+Container states, reasons and messages are upstream's (convertToAPIContainerStatuses in
+`pkg/kubelet/kubelet_pods.go`). Conditions are merged by type (docs/decisions/services.md, 003).
 """
 
 from dataclasses import dataclass, replace

@@ -1,8 +1,7 @@
 """Keeps the node from running out of memory, disk and process ids. Shell; `signals` and `ranking` decide.
 
-Every 10 s Pods above their own limits on local storage are evicted. Where a threshold is met the node says
-so, removes what is unused, and when that does not help, evicts one Pod; what that gives back is measured
-before the next goes. Follows `pkg/kubelet/eviction/eviction_manager.go`.
+Where a threshold is met the node says so, removes what is unused, and when that does not help, evicts one
+Pod; what that gives back is measured before the next goes (`pkg/kubelet/eviction/eviction_manager.go`).
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -90,7 +89,6 @@ class EvictionManager:
             await self._clock.sleep(self._settings.interval_seconds)
 
     async def look(self) -> None:
-        """Measure once, and do what follows. Raises RuntimeFailure, OSError."""
         settings = self._settings
         observed = await self._observe()
         judgement = judge(

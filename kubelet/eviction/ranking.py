@@ -1,8 +1,7 @@
 """Which Pod goes first, which has passed a limit of its own on local storage, and the messages. PURE.
 
-Order and words are upstream's (`pkg/kubelet/eviction/helpers.go`): those above their requests first, then by
-priority, then by how far above; critical Pods never go. Limits follow localStorageEviction in
-`eviction_manager.go`: emptyDir sizeLimit, ephemeral-storage of the Pod and of a container.
+As `pkg/kubelet/eviction/helpers.go`: those above their requests first, then by priority, then by how far
+above; critical Pods never go. Limits follow localStorageEviction in `eviction_manager.go`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

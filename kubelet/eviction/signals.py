@@ -1,8 +1,6 @@
-"""What is measured of a node, the thresholds below which it is under pressure, and what follows from them.
-PURE.
+"""What is measured of a node, the thresholds of pressure, and what follows from them. PURE.
 
-Signals, defaults and their order are upstream's (`pkg/kubelet/eviction/helpers.go`, `defaults_linux.go`;
-https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/).
+Signals, defaults and their order are upstream's (`pkg/kubelet/eviction/helpers.go`, `defaults_linux.go`).
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,7 @@
 """The node's images: lists them, and removes unused ones before the disk is full. Shell.
 
-The Node's status shows the list; the eviction manager asks for all unused ones to go when the disk is short.
-`kubelet.images.inventory` decides. Only since when an image is unused is remembered: a restarted kubelet
-takes all of them for old, as upstream does.
+Only since when an image is unused is remembered: a restarted kubelet takes all of them for old, as upstream
+does.
 """
 
 import asyncio
@@ -61,7 +60,6 @@ class ImageCollector:
             await self._clock.sleep(LIST_SECONDS)
 
     async def look(self) -> None:
-        """List images and note which are in use. Raises RuntimeFailure."""
         # Images first: a container that begins in between uses a listed image, or one too young to go.
         images = await self._service.list_images()
         containers = await self._runtime.list_containers()

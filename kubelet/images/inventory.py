@@ -1,8 +1,7 @@
 """Which images a node has, which of them may go, and in which order. PURE.
 
 Follows `pkg/kubelet/images/image_gc_manager.go`: above the high threshold, images that no container uses go,
-the one unused for longest first, until the disk is at the low threshold
-(https://kubernetes.io/docs/concepts/architecture/garbage-collection/#containers-images).
+the one unused for longest first, until the disk is at the low threshold.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,10 +1,8 @@
 """Image references, and the credentials of a Pod's imagePullSecrets that go with them. PURE.
 
-`busybox` is docker.io/library/busybox:latest (https://github.com/distribution/reference). Secrets are of type
-kubernetes.io/dockerconfigjson (key .dockerconfigjson) or kubernetes.io/dockercfg (key .dockercfg). Their keys
+`busybox` is docker.io/library/busybox:latest (https://github.com/distribution/reference). The keys of Secrets
 are registries, with a path where they hold for a part of one, and `*` within a part of the host's name. All
-that match are tried, the most specific first (`pkg/credentialprovider/keyring.go`,
-https://kubernetes.io/docs/concepts/containers/images/#config-json).
+that match are tried, the most specific first (`pkg/credentialprovider/keyring.go`).
 """
 
 import base64

@@ -1,7 +1,6 @@
 """Pulls images for all Pods of the node: how many at once, how long to wait after a failure.
 
-Each Pod's executor asks what is there (`look`) and starts a pull (`pull`); back-off is kept by Pod and image.
-Messages and events are upstream's (`pkg/kubelet/images/image_manager.go`).
+Back-off is kept by Pod and image. Messages are upstream's (`pkg/kubelet/images/image_manager.go`).
 """
 
 import asyncio
@@ -72,7 +71,6 @@ class ImageManager:
         )
 
     async def unpack(self, image_id: str, directory: Path) -> bool:
-        """See `ImageService.unpack_image`. Raises CreateFailed."""
         try:
             return await self._service.unpack_image(image_id, directory)
         except (RuntimeFailure, OSError) as error:
@@ -80,7 +78,6 @@ class ImageManager:
             raise CreateFailed(f"ImageVolumeMountFailed: {error}") from error
 
     async def user_of(self, image_id: str) -> str:
-        """Return the user that an image runs as."""
         state = await self._service.image_status(image_id)
         return state.user if state is not None else ""
 

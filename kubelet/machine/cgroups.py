@@ -226,7 +226,6 @@ class PodCgroups:
         self._applied: dict[str, CgroupLimits] = {}
 
     def apply(self, path: str, limits: CgroupLimits) -> None:
-        """Make a cgroup what it should be, unless that was done before."""
         if self._parent and self._applied.get(path) != limits:
             with _logged(path):
                 with self._timed("update"):
@@ -243,13 +242,11 @@ class PodCgroups:
                 self._cgroups.contain(path, kill_together=self._kill_together)
 
     def share_up(self) -> None:
-        """Have the cgroups above the node's Pods share CPU as these do together."""
         if self._parent:
             with _logged(self._parent):
                 self._cgroups.share_up(self._parent)
 
     def remove(self, uid: str) -> None:
-        """Remove a Pod's cgroup: nothing of it runs any more."""
         for path in cgroups_of(self._parent, uid) if self._parent else ():
             self._applied.pop(path, None)
             with self._timed("destroy"):

@@ -1,9 +1,7 @@
-"""The node's Pod network: a bridge with its Pod CIDR, a veth pair for each sandbox, routes to the other
-nodes.
+"""The node's Pod network: a bridge with its Pod CIDR, a veth pair a sandbox, routes to the other nodes. Shell.
 
-Called by the docker runtime, and by the node's manager when nodes change. What is true is in the kernel: the
-kubelet remembers nothing that a restarted one would miss. A sandbox's network is complete when its end on the
-host is attached to the bridge, which is done last.
+What is true is in the kernel: the kubelet remembers nothing that a restarted one would miss. A sandbox's
+network is complete when its end on the host is attached to the bridge, which is done last.
 """
 
 import asyncio
@@ -128,7 +126,6 @@ class PodNetwork:
         }
 
     async def configure(self, cidr: IPv4Network) -> None:
-        """Make the bridge and the rules for what Pods send. Idempotent. Raises NetworkCommandError."""
         if self.cidr != cidr:
             await self._make_bridge(cidr)
         # The node's networks may change, and what is closed in them with them.
@@ -209,7 +206,6 @@ class PodNetwork:
         return self._host_ports is None or " dnat to " in self._host_ports
 
     async def set_host_ports(self, ports: Iterable[HostPort]) -> None:
-        """Lead the node's ports to these Pods, and no others. Raises NetworkNotReady, NetworkCommandError."""
         if self.cidr is None:
             raise NetworkNotReady("the node has no Pod CIDR yet")
         rules = port_rules(ports, bridge=BRIDGE, cidr=self.cidr)
@@ -291,7 +287,6 @@ class CniNetwork(PodNetwork):
         self._told: IPv4Network | None = None
 
     async def configure(self, cidr: IPv4Network) -> None:
-        """Make the bridge, and tell the runtime of the network. Idempotent. Raises NetworkCommandError."""
         # The rules first: no Pod is there before them.
         await super().configure(cidr)
         if self._told != cidr:

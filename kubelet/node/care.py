@@ -1,7 +1,4 @@
-"""What a node does for itself beside its Pods: it measures, makes room, evicts, keeps cgroups. Shell.
-
-Made by `kubelet.build` for nodes that run something, run by the node's manager.
-"""
+"""What a node does for itself beside its Pods: it measures, makes room, evicts, keeps cgroups. Shell."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -100,11 +97,9 @@ class NodeCare:
         node: Callable[[], node_pb2.Node],
         changed: Callable[[], None],
     ) -> None:
-        """Set what is made after it: the node's workers, the Node, and what is called when it changes."""
         self._workers, self._node, self._changed = workers, node, changed
 
     def look(self) -> NodeSeen:
-        """Return what the Node's status says of it."""
         return NodeSeen(self._evictions.conditions, tuple(self._images.images))
 
     def _tell(self, reason: str, message: str) -> None:

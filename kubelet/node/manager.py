@@ -1,7 +1,6 @@
 """The node's own record: registration, heartbeats, status, and its Pod network. Shell.
 
-A name that another live machine holds (its lease is fresh, its machine id another) is not taken over. The
-Node is registered again after it was deleted.
+A name that another live machine holds (its lease is fresh, its machine id another) is not taken over.
 """
 
 import asyncio
@@ -63,11 +62,9 @@ class NodeLease:
         self._lease: lease_pb2.Lease | None = None
 
     def owned_by(self, owner: meta_pb2.OwnerReference) -> None:
-        """Have the lease go when the Node goes."""
         self._owner = owner
 
     async def is_held(self) -> bool:
-        """Say whether a kubelet renews the lease at this time. Raises ApiError."""
         try:
             lease = await self._client.get(self._name, NAMESPACE)
         except NotFound:
@@ -86,7 +83,6 @@ class NodeLease:
             await self._clock.sleep(delay)
 
     async def renew(self) -> None:
-        """Renew once. Raises ApiError."""
         if self._lease is None:
             self._lease = await self._take()
             return
@@ -259,7 +255,6 @@ class NodeManager:
             await wait_at_most(self._changed, self._clock, delay)
 
     async def report_once(self) -> None:
-        """Look at the node, and write its status when it has changed or is due. Raises ApiError."""
         now = self._clock.now()
         runtime = await self._runtime.status()
         seen = self._look()
@@ -293,7 +288,6 @@ class NodeManager:
             self._events.event(self._node, "Normal", word, f"Node {self._facts.name} status is now: {word}")
 
     def look_again(self) -> None:
-        """Report soon: something about the node has changed."""
         self._changed.set()
 
     async def _keep_network(self) -> None:

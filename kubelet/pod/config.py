@@ -1,7 +1,7 @@
 """What the runtime is told about a sandbox and a container. PURE.
 
-The executor hands in what had to be fetched or made (environment, mounts). Labels are upstream's, so that
-tools know a node's containers; annotations keep what a restarted kubelet needs (I11).
+Labels are upstream's, so that tools know a node's containers; annotations keep what a restarted kubelet
+needs (I11).
 """
 
 from collections.abc import Mapping

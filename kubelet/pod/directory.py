@@ -1,8 +1,7 @@
-"""A Pod's own files on the node: /etc/hosts of its containers, their termination messages, and all their mounts.
+"""A Pod's own files on the node: /etc/hosts, termination messages, and all mounts of its containers. Shell.
 
-<root>/pods/<uid>/etc-hosts and <root>/pods/<uid>/containers/<name>/<attempt>: the second path follows from
-the labels of a container, so a restarted kubelet finds it (I11). Blocking work runs in threads. A problem here
-is the container's CreateContainerConfigError, in upstream's words (makeMounts in `pkg/kubelet/kubelet_pods.go`).
+<root>/pods/<uid>/containers/<name>/<attempt> follows from the labels of a container, so a restarted kubelet
+finds it (I11). Words are those of makeMounts in `pkg/kubelet/kubelet_pods.go`.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """Does what a plan says: one `match` over the actions, each a few calls. Shell. Called by the Pod's worker.
 
 A failure is remembered with its back-off and told in an event in upstream's words; the next pass looks again.
-Pulls and hooks go on in tasks of the worker's group and wake the worker when they end.
 """
 
 from collections.abc import Callable, Iterable
@@ -65,7 +64,6 @@ class PodExecutor:
         self._pulls = Pulls(tools, memory, waits, group, poke)
 
     async def execute(self, pod: pod_pb2.Pod, action: Action) -> None:  # noqa: C901, PLR0912 - one match
-        """Do one action. Raises ActionError."""
         runtime, metrics = self._tools.runtime, self._tools.metrics
         try:
             match action:
@@ -179,7 +177,6 @@ class PodExecutor:
         tools.steps.report(pod.metadata, step, begun, tools.clock.now(), message, tools.node.name)
 
     async def refresh_volumes(self, pod: pod_pb2.Pod) -> None:
-        """Bring mounted ConfigMaps and Secrets up to date; a failure is tried again with the next refresh."""
         mounted = self._memory.mounted or frozenset()
         names = [
             volume.name

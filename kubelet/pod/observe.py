@@ -1,8 +1,4 @@
-"""What a worker knows of its Pod: what it remembers between passes, and one look at everything. Shell.
-
-The worker calls `observe` at the beginning of each pass; the runtime's lists are newer than the last action
-of the pass before.
-"""
+"""What a worker knows of its Pod: what it remembers between passes, and one look at everything. Shell."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -91,7 +87,6 @@ class PodMemory:
         self.refreshed_at = self.first_seen
 
     def fail(self, key: str, reason: str, message: str, *, backoff: Backoff, now: float) -> None:
-        """Remember a failure, and when the next try is due."""
         before = self.failures.get(key)
         count = before.count + 1 if before is not None else 1
         self.failures[key] = Failure(count, reason, message, now + backoff.delay(count - 1))
@@ -102,7 +97,6 @@ class PodMemory:
             self.stopping[container_id] = replace(stopping, hook=progress)
 
     def forget_containers(self, present: frozenset[str]) -> None:
-        """Drop what concerns containers that the runtime no longer has."""
         for known in (self.post_start, self.stopping, self.last_words, self.sizes):
             for container_id in [key for key in known if key not in present]:
                 del known[container_id]

@@ -1,7 +1,4 @@
-"""Step 7 for one Pod: its status, the events that go with it, and what its steps wait for. Shell.
-
-Called by the Pod's worker in each pass. Statuses go to `kubelet.status.manager`.
-"""
+"""Step 7 for one Pod: its status, the events that go with it, and what its steps wait for. Shell."""
 
 from typing import Final
 
@@ -40,7 +37,6 @@ class StepWaits:
         self._steps.report(pod.metadata, step, now, None, words, self._node.name, wait=True)
 
     def end(self, pod: pod_pb2.Pod, key: str) -> None:
-        """Report that something no longer waits, if it did."""
         if (wait := self._open.pop(key, None)) is not None:
             step, since, words = wait
             self._steps.report(
@@ -66,7 +62,6 @@ class StepWaits:
             self.end(pod, key)
 
     def finish(self, pod: pod_pb2.Pod) -> None:
-        """End all waits: the Pod has started."""
         for key in [*self._open]:
             self.end(pod, key)
         self._over = True

@@ -1,7 +1,7 @@
 """What goes on beside a Pod's worker: its pulls; hooks, resizes and ends of its running containers. Shell.
 
-Called by `PodExecutor`. Pulls and hooks run in tasks of the worker's group, which wake the worker when they
-end; nothing here waits for a container.
+Pulls and hooks run in tasks of the worker's group, which wake the worker when they end; nothing here waits
+for a container.
 """
 
 import asyncio
@@ -106,7 +106,6 @@ class RunningContainers:
         self._group, self._poke = group, poke
 
     def post_start(self, pod: pod_pb2.Pod, spec: pod_pb2.Container, container_id: str) -> None:
-        """Begin the postStart hook of a container that was just started."""
         self._memory.post_start[container_id] = HookProgress.RUNNING
         words = f"the postStart hook of container {spec.name}"
         self._waits.begin(pod, f"hook/{container_id}", PodStep.REPORTED, words)
@@ -237,7 +236,6 @@ class RunningContainers:
         return stopping
 
     async def term(self, pod: pod_pb2.Pod, action: TermContainer) -> None:
-        """Send the stop signal. Raises RuntimeFailure."""
         now = self._tools.clock.now()
         stopping = self._stopping(pod, action)
         self._memory.stopping[action.container_id] = replace(stopping, termed_at=now)
@@ -247,7 +245,6 @@ class RunningContainers:
             await self._tools.runtime.stop_container(action.container_id, grace_seconds=grace)
 
     async def kill(self, pod: pod_pb2.Pod, action: KillContainer) -> None:
-        """End the container at once. Raises RuntimeFailure."""
         now = self._tools.clock.now()
         stopping = self._stopping(pod, action)
         self._memory.stopping[action.container_id] = replace(
@@ -267,7 +264,6 @@ class Pulls:
         self._group, self._poke = group, poke
 
     def begin(self, pod: pod_pb2.Pod, action: PullImage) -> None:
-        """Begin to pull an image; the memory keeps the result."""
         failed = self._memory.images.get(action.key)
         observation = ImageObservation(ImageProgress.PULLING)
         if failed is not None and failed.image == action.image and failed.observation.reason:
@@ -324,7 +320,6 @@ class Pulls:
         return find_auths(image, found)
 
     def cancel(self) -> None:
-        """Cancel all pulls: nothing needs the images any more."""
         for task in self._memory.pulls.values():
             task.cancel()
         self._memory.pulls.clear()

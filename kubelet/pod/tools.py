@@ -35,7 +35,6 @@ class NodeView:
         return NodeAddresses(self.host_ip, self.runtime_name)
 
     def pod_ip(self, pod: pod_pb2.Pod, sandbox: SandboxState | None) -> str:
-        """Return the address of a Pod; "": it has none yet."""
         if pod.spec.host_network:
             return self.host_ip
         return sandbox.ip if sandbox is not None else ""
@@ -82,6 +81,5 @@ class PodTools:
     cgroups: PodCgroups
 
     def event(self, pod: pod_pb2.Pod, type: str, reason: str, words: str, container: str = "") -> None:
-        """Record an event about a Pod, or a container of it."""
         path = field_path(pod, container) if container else ""
         self.events.event(pod, type, reason, words, field_path=path)

@@ -1,7 +1,7 @@
 """The worker of one Pod: observe, report, decide, act, until nothing of the Pod is left. Shell.
 
-There is one task a uid, and the latest wish wins. Every pass looks at the runtime anew, so a worker that
-begins over (a restarted kubelet) does what is missing and nothing else. Called by `kubelet.pod.workers`.
+Every pass looks at the runtime anew, so a worker that begins over (a restarted kubelet) does what is missing
+and nothing else.
 """
 
 import asyncio
@@ -102,7 +102,6 @@ class PodWorker:
 
     @property
     def has_sandbox(self) -> bool:
-        """Whether the last look found a sandbox."""
         return self._memory.sandbox is not None
 
     @property
@@ -112,7 +111,6 @@ class PodWorker:
 
     @property
     def reported_phase(self) -> str:
-        """The phase that was reported last; "": none yet."""
         return self._memory.reported.phase if self._memory.reported is not None else ""
 
     @property

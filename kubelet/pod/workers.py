@@ -1,7 +1,6 @@
 """All workers of a node: one task a uid. Shell.
 
-Owned by the kubelet; the sources bring wishes, the runtime's watch pokes and orphans. A worker that has ended
-is forgotten; a new wish for its uid makes another.
+A worker that has ended is forgotten; a new wish for its uid makes another.
 """
 
 import asyncio
@@ -50,7 +49,6 @@ class PodWorkers:
         return tuple(self._workers.values())
 
     def start(self, pod: pod_pb2.Pod, *, adopted: bool) -> PodWorker:
-        """Make the worker of a Pod that has none."""
         uid = Uid(pod.metadata.uid)
         worker = PodWorker(
             pod,
@@ -93,7 +91,6 @@ class PodWorkers:
             worker.poke()
 
     def retry_volumes(self, uid: Uid) -> None:
-        """Have a Pod that waits for its volumes look for them again."""
         worker = self._workers.get(uid)
         if worker is not None:
             worker.retry_volumes()

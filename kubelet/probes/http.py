@@ -1,7 +1,7 @@
 """GET over HTTP/1.1 for probes and lifecycle hooks: 200 to 399 is success.
 
 As upstream: certificates are not checked, redirects to the same host are followed (to another one count as
-success with a warning), 10 kB of the body are kept for the message.
+success with a warning).
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """The probes of one Pod's containers: a task for each probe of each running container.
 
-The tasks are in the group of the Pod's worker, which reads the results with each observation and is woken by
-a change. Follows `pkg/kubelet/prober`: a startup probe holds the others back until it has succeeded; after a
-failure of liveness or startup nothing is probed until the container is another one.
+Follows `pkg/kubelet/prober`: a startup probe holds the others back until it has succeeded; after a failure of
+liveness or startup nothing is probed until the container is another one.
 """
 
 import asyncio
@@ -178,7 +177,6 @@ class Prober:
             self._tasks[key] = group.create_task(coroutine)
 
     def stop(self, pod: pod_pb2.Pod) -> None:
-        """End all probes, and forget the metrics that name the Pod."""
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()

@@ -1,11 +1,9 @@
 """What the kubelet may ask of a container runtime: CRI's verbs (`kubelet.runtime.records` has the values).
 
-Serves steps 4 (SANDBOXED) and 6 (STARTED) and row C3; `docker`, `cri` and `hollow` pass
-`tests/conformance/runtime_spec.py`. What they all keep:
+`docker`, `cri` and `hollow` pass `tests/conformance/runtime_spec.py`. What they all keep:
 
 * **What is true is in the runtime's labels.** Every record that `list_*` returns carries the Pod's name,
-  namespace and uid, the attempt, and `labels` and `annotations` exactly as given: a restarted kubelet adopts
-  what runs from these alone (I11).
+  namespace and uid, the attempt, and `labels` and `annotations` exactly as given (I11).
 * **Creating twice is creating once**: a sandbox's name derives from (uid, attempt), a container's from (uid,
   name, attempt). A second call with the same ones returns what is there.
 * **No verb waits for a grace period.** `stop_container` with a grace returns once the stop signal is on its
@@ -13,7 +11,6 @@ Serves steps 4 (SANDBOXED) and 6 (STARTED) and row C3; `docker`, `cri` and `holl
 * **A start that is cut off has not been**: engines cancel it when its caller (a kubelet that is killed) goes
   away. Where nothing of the container ran, `list_containers` has it as CREATED, or not at all; creating and
   starting it again runs it once.
-* All times are seconds since the epoch, all amounts integers in the unit of their name.
 
 Follows the Container Runtime Interface (https://kubernetes.io/docs/concepts/architecture/cri/), `runtime.v1`.
 """

@@ -1,7 +1,6 @@
-"""Watches the runtime: its events as they come, and a relist every so often. Shell.
+"""Watches the runtime: its events as they come, and a relist every so often (upstream's PLEG). Shell.
 
-It is upstream's PLEG, with events first. An event or a difference only wakes a Pod's worker, which looks for
-itself. A relist also finds Pods that no source knows.
+An event or a difference only wakes a Pod's worker. A relist also finds Pods that no source knows.
 """
 
 import asyncio

@@ -85,7 +85,6 @@ class ResourceCollector(Collector):
         self._sampler = sampler
 
     def collect(self) -> Iterable[Metric]:
-        """Yield all series, each with the time it was measured at."""
         node, of_node = self._sampler.node, _Use("node")
         if node is not None:
             of_node.add((), node)

@@ -59,7 +59,6 @@ class ApiserverSource:
         self._on_change([*wishes.values()], [*gone])
 
     def has(self, uid: Uid) -> bool:
-        """Say whether the apiserver has a Pod with this uid for the node."""
         return bool(self.informer.lister.by_index("uid", uid))
 
 
@@ -109,7 +108,6 @@ class MirrorPods:
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until cancelled; begin when it is known what the API has."""
         failures = 0
         while True:
             self._wake.clear()

@@ -1,9 +1,7 @@
-"""The Pods of the manifests in a folder of the node. Shell; `static_files` decides. Works without an
-apiserver.
+"""The Pods of the manifests in a folder of the node. Shell; `static_files` decides.
 
 The folder is listed every second instead of waiting for inotify: a list of names and times costs some 50 µs,
-works on every file system, and two looks that agree tell a whole file from one that is being written
-(decision 118).
+works on every file system, and two looks that agree tell a whole file from one that is being written.
 """
 
 import asyncio

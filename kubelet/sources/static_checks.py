@@ -1,9 +1,8 @@
 """What a static Pod may not be: what would keep it from running, or needs an apiserver. PURE.
 
-The apiserver judges the mirror Pod later or never, so these are its rules for what a node acts on (upstream
-runs all of `pkg/apis/core/validation` on static Pods). Paths and words are those of tryDecodeSinglePod
-(`pkg/kubelet/config/common.go`) and HasAPIObjectReference (`pkg/api/pod/util.go`); a test compares every word
-with the apiserver's own rules.
+The apiserver judges the mirror Pod later or never, so these are its rules for what a node acts on. Paths and
+words are those of tryDecodeSinglePod (`pkg/kubelet/config/common.go`) and HasAPIObjectReference
+(`pkg/api/pod/util.go`); a test compares every word with the apiserver's own rules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,10 +1,8 @@
 """Manifests in a folder of the node as static Pods, and the mirror Pods that show them in the API. PURE.
 
-`files` lists and reads; this module says what to read, what a text means, and which Pods follow. Names,
-annotations, the toleration and what is forbidden are upstream's (`pkg/kubelet/config/common.go`, `file.go`).
-Where we differ (decision 118): a file counts once it has looked alike twice, and a manifest that can no longer
-be read leaves its Pod as it was. Mirror Pods follow `pkg/kubelet/pod/mirror_client.go`, and SyncPod and
-HandlePodCleanups in `pkg/kubelet/kubelet.go`.
+Names, annotations, the toleration and what is forbidden are upstream's (`pkg/kubelet/config/common.go`,
+`file.go`, `pkg/kubelet/pod/mirror_client.go`). Where we differ (decision 118): a file counts once it has looked
+alike twice, and a manifest that can no longer be read leaves its Pod as it was.
 """
 
 import hashlib

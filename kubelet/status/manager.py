@@ -1,10 +1,8 @@
-"""Pods' statuses on their way to the apiserver: without repeats, in order, in batches, again when lost.
-Shell.
+"""Pods' statuses on their way to the apiserver: without repeats, in order, in batches, again when lost. Shell.
 
-Workers put in what is true; one task sends. Only the newest status of a Pod waits, so the queue is bounded by
-the node's Pods. A Pod that has ended is deleted after its last status was written, with grace 0 and its uid
-as precondition. Follows `pkg/kubelet/status/status_manager.go`; docs/decisions/services.md (003) has the
-fields.
+Only the newest status of a Pod waits, so the queue is bounded by the node's Pods. A Pod that has ended is
+deleted after its last status was written, with grace 0 and its uid as precondition. Follows
+`pkg/kubelet/status/status_manager.go`.
 """
 
 import asyncio

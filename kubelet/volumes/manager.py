@@ -1,8 +1,7 @@
 """The node's volumes on its file system (step 5, MOUNTED; row B5). Called by the pod workers' executor.
 
-<root>/pods/<uid>/volumes/kubernetes.io~<plugin>/<name>, as upstream lays them out. `plugins` has what each
-kind of volume does. The file system says what is mounted, so a restarted kubelet knows it. Blocking work runs
-in threads.
+They lie where upstream lays them: <root>/pods/<uid>/volumes/kubernetes.io~<plugin>/<name>. The file system
+says what is mounted, so a restarted kubelet knows it. Blocking work runs in threads.
 """
 
 import asyncio
@@ -68,7 +67,6 @@ class ObjectFollower:
         self._wake.set()
 
     def forget(self, uid: Uid) -> None:
-        """Watch nothing for a Pod any more."""
         for reference in self._wanted.pop(uid, ()):
             users = self._users[reference]
             users.pop(uid, None)
@@ -130,7 +128,6 @@ class VolumeManager(Volumes):
         self._shown: dict[Uid, _Shown] = {}
 
     def follow_with(self, follower: ObjectFollower, arrived: Callable[[Uid], None]) -> None:
-        """Have the follower watch what volumes show or wait for; `arrived` is told of a Pod that waits."""
         self._follower, self._arrived = follower, arrived
 
     def _pod(self, uid: Uid) -> Path:

@@ -1,7 +1,7 @@
 """The files of volumes that are made of objects: configMap, secret, downwardAPI, projected. PURE.
 
-Follows `pkg/volume/configmap` and its siblings: without items there is a file for each key, with items only
-for those; a missing key is an error unless the source is optional.
+As `pkg/volume/configmap`: without items there is a file for each key, with items only for those; a missing key
+is an error unless the source is optional.
 """
 
 from collections.abc import Iterable, Mapping

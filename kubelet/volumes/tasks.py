@@ -175,7 +175,6 @@ class OrphanedDirectories:
         self._suspected: frozenset[Uid] = frozenset()
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
         while True:
             await self._clock.sleep(PERIOD_SECONDS)
             await self.look()

@@ -1,8 +1,7 @@
 """The kubelet's records as CRI messages, and what the runtime says as records. PURE.
 
 Labels and annotations of our own keep what the interface has no field for; no caller sees them. Masked paths
-are upstream's defaults (`pkg/securitycontext`), log directories have upstream's names
-(`pkg/kubelet/kuberuntime/helpers.go`).
+and log directories are upstream's (`pkg/securitycontext`, `pkg/kubelet/kuberuntime/helpers.go`).
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,7 @@
-"""The log files that CRI runtimes write, line by line. PURE.
+"""The log files that CRI runtimes write, line by line: `<time> <stream> <tags> <text>`. PURE.
 
-A line is `<time> <stream> <tags> <text>`: time in RFC 3339 with nanoseconds, tag P for a part of a longer
-line and F for its end
-(https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md). Runtimes cut
-lines at 16 KiB.
+Time is in RFC 3339 with nanoseconds, tag P for a part of a longer line and F for its end. Runtimes cut lines
+at 16 KiB. (https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md)
 """
 
 from datetime import UTC, datetime

@@ -1,7 +1,7 @@
-"""Logs of containers, from the files that the runtime writes. Called by the CRI runtime.
+"""Logs of containers, from the files that the runtime writes.
 
-A log is rotated by moving it aside and beginning it anew: a reader that follows reads the old file to its end
-and goes on with the new one. As upstream, only the newest file is read from the beginning.
+A reader that follows reads the old file of a rotation to its end and goes on with the new one. As upstream,
+only the newest file is read from the beginning.
 """
 
 import asyncio

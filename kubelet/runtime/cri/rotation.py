@@ -1,8 +1,7 @@
 """Keeps containers' logs small: CRI runtimes write files and leave their size to the kubelet.
 
 As `pkg/kubelet/logs/container_log_manager.go`: a log that has reached its limit is moved aside under the time
-and begun anew, older ones are compressed, the oldest removed. Between two looks a log may grow past its
-limit.
+and begun anew, older ones are compressed, the oldest removed.
 """
 
 import asyncio

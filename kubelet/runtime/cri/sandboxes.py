@@ -1,7 +1,6 @@
-"""Sandboxes over CRI, step 4 (SANDBOXED). Owned by the CRI runtime.
+"""Sandboxes over CRI, step 4 (SANDBOXED), their network a CNI plugin's. Owned by the CRI runtime.
 
-They are the runtime's own, their network a CNI plugin's (`network.py` configures it). A list does not have
-addresses, so these cost a call each, and are kept while a sandbox is ready.
+A list does not have addresses, so these cost a call each, and are kept while a sandbox is ready.
 """
 
 import asyncio
@@ -33,7 +32,6 @@ class CriSandboxes:
         )
 
     async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
-        """Make a sandbox with its network, or find an earlier call's. Raises SandboxFailed, RuntimeFailure."""
         message = self._sandbox_message(config, privileged=config.privileged)
         await asyncio.to_thread(Path(message.log_directory).mkdir, parents=True, exist_ok=True)
         try:
@@ -71,7 +69,6 @@ class CriSandboxes:
         return ip
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        """End it and what runs in it; one that is gone, too. Raises RuntimeFailure."""
         self._addresses.pop(sandbox_id, None)
         try:
             request = cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
@@ -80,7 +77,6 @@ class CriSandboxes:
             return
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
-        """Remove a sandbox without containers, and the Pod's logs with its last one. Raises RuntimeFailure."""
         listed = await self._listed_sandboxes(cri.PodSandboxFilter(id=sandbox_id))
         await self.stop_pod_sandbox(sandbox_id)
         try:
@@ -106,7 +102,6 @@ class CriSandboxes:
         return [item for item in answer.items if convert.POD_UID in item.labels]
 
     async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
-        """Return the sandboxes of one Pod, or of all. Raises RuntimeFailure."""
         states = []
         for item in await self._listed_sandboxes(_filter(pod_uid)):
             ready = item.state == cri.SANDBOX_READY
@@ -121,7 +116,6 @@ class CriSandboxes:
         return states
 
     async def network_namespace(self, sandbox_id: str) -> str:
-        """Return the path of a running sandbox's network namespace. Raises NotFoundInRuntime, RuntimeFailure."""
         request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id, verbose=True)
         answer = await call(self._cri.runtime.PodSandboxStatus, request)
         if answer.status.state != cri.SANDBOX_READY:

@@ -1,11 +1,10 @@
 """Processes with their streams connected: exec and attach over the runtime's streaming server.
 
 The remote command protocol v4.channel.k8s.io (`k8s.io/apimachinery/pkg/util/remotecommand`) goes over as much
-of SPDY/3.1 as it needs: streams both ways, half closed. containerd 1.7 streams over SPDY, or over WebSocket up
-to v4, which cannot end standard input and go on reading. SPDY is what every runtime has and no Python library
-any more. Frames: https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/. Servers made of
-moby/spdystream keep no windows. Our headers are compressed without the protocol's dictionary, which a zlib
-stream may do; headers that come are not read.
+of SPDY/3.1 as it needs: every runtime has that and no Python library any more, and up to v4 WebSocket cannot
+end standard input and go on reading. Frames:
+https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/. Servers made of moby/spdystream keep no
+windows. Our headers are compressed without the protocol's dictionary; headers that come are not read.
 """
 
 import asyncio
@@ -73,7 +72,6 @@ class SpdyConnection:
         return number
 
     async def write(self, stream: int, data: bytes) -> None:
-        """Send data; waits while the server does not read."""
         for at in range(0, len(data), _CHUNK):
             self._writer.write(data_frame(stream, data[at : at + _CHUNK]))
             await self._writer.drain()

@@ -2,8 +2,7 @@
 
 StopContainer sends the stop signal, waits, and kills. No task waits for that here: the call is left under way
 with the remaining grace, a shorter grace is a second call in its place, and a kill is a call with no grace.
-When the kubelet ends, calls under way are cancelled and the runtime kills nothing: the next kubelet asks
-again.
+When the kubelet ends, the runtime kills nothing: the next kubelet asks again.
 """
 
 import asyncio
@@ -71,7 +70,6 @@ class Stops:
             del self._under_way[container_id]
 
     async def kill(self, container_id: str) -> None:
-        """Kill the container; return when it has ended. Success when it is gone."""
         try:
             request = cri.StopContainerRequest(container_id=container_id, timeout=0)
             await call(self._cri.runtime.StopContainer, request)

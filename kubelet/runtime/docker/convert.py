@@ -1,8 +1,7 @@
 """The kubelet's records as bodies of Engine API calls, and what the engine says as records. PURE.
 
-Bodies are the Engine API's own JSON (https://docs.docker.com/reference/api/engine/), without the SDK's
-defaults. Container names and the `io.kubernetes.*` labels are those of Kubernetes' own Docker runtime, which
-tools know.
+Bodies are the API's own JSON (https://docs.docker.com/reference/api/engine/). Container names and the
+`io.kubernetes.*` labels are those of Kubernetes' own Docker runtime, which tools know.
 """
 
 import json

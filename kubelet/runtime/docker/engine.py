@@ -161,7 +161,6 @@ class Engine:
             reader.leave()
 
     def close(self) -> None:
-        """End the pool; calls under way finish by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 

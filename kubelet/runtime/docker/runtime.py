@@ -1,8 +1,7 @@
 """The runtime interface over Docker: step 4 (SANDBOXED) and step 6 (STARTED) on a Docker node.
 
-Containers join the namespaces of sandboxes (`sandboxes.py`). The engine's labels are the only memory.
-Inspecting costs a call for each container, so a running or ended container's record, which can no longer
-change, is kept by (id, status); which containers there are, in which status, is asked every time.
+The engine's labels are the only memory. Inspecting costs a call for each container, so a running or ended
+container's record, which can no longer change, is kept by (id, status).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Sandboxes of a Docker node, step 4 (SANDBOXED): pause containers with an address of the node's Pod network.
 
-The engine gives a sandbox no network; the Pod network gives it one (decision 005). The sandbox's labels have
-its address, so a restarted kubelet knows it. Owned by the docker runtime.
+The engine gives a sandbox no network; the Pod network gives it one (decision 005), whose address its labels
+have.
 """
 
 import asyncio
@@ -92,7 +92,6 @@ class DockerSandboxes:
         return RuntimeStatus(ready=True, network_ready=True)
 
     async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
-        """Make a sandbox with its network, or find an earlier call's. Raises SandboxFailed, RuntimeFailure."""
         address = None if config.host_network else await self._reserve()
         sandbox_id = ""
         try:
@@ -166,7 +165,6 @@ class DockerSandboxes:
             log.warning("a half-made sandbox could not be removed", sandbox=sandbox_id, error=str(error))
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        """Kill what runs in a sandbox, then itself, and give its ports back. Raises RuntimeFailure."""
         # What has ended need not be killed; what ends meanwhile bears it.
         for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
             if item["State"] not in convert.ENDED:
@@ -175,13 +173,11 @@ class DockerSandboxes:
         await self._ports.give_back(sandbox_id)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
-        """Remove a sandbox with its containers. Raises RuntimeFailure."""
         for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
             await calls.remove(self._engine, item["Id"])
         await calls.remove(self._engine, sandbox_id)
 
     async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
-        """Return the sandboxes of one Pod, or of all. Raises RuntimeFailure."""
         return [
             convert.sandbox_state(
                 item,
@@ -191,7 +187,6 @@ class DockerSandboxes:
         ]
 
     async def network_namespace(self, sandbox_id: str) -> str:
-        """Return the path of a running sandbox's network namespace. Raises NotFoundInRuntime, RuntimeFailure."""
         inspected = await self._engine.ask(lambda client: client.inspect_container(sandbox_id))
         pid = int(inspected["State"]["Pid"])
         if not pid:

@@ -1,9 +1,8 @@
 """Processes with their streams connected: exec and attach over the engine's raw streams.
 
-An Engine API call with `Upgrade: tcp` turns its connection into a byte stream in both directions. With a
-terminal the bytes are the terminal's; without one the output comes in frames: a byte for the stream (1
-output, 2 error), three zeros, four bytes of length (big-endian).
-https://docs.docker.com/reference/api/engine/ (ContainerAttach, "Stream format").
+A call with `Upgrade: tcp` turns its connection into a byte stream in both directions. Without a terminal the
+output comes in frames: a byte for the stream (1 output, 2 error), three zeros, four bytes of length (big-endian;
+https://docs.docker.com/reference/api/engine/, ContainerAttach).
 """
 
 import asyncio
@@ -138,7 +137,6 @@ class DockerExec(_Session):
 
     @classmethod
     async def start(cls, engine: Engine, container_id: str, config: ExecConfig) -> "DockerExec":
-        """Start it. Raises NotFoundInRuntime, RuntimeFailure."""
         exec_id = await create_exec(engine, container_id, config.argv, stdin=config.stdin, tty=config.tty)
         stream = await _connect(engine, f"/exec/{exec_id}/start", {"Tty": config.tty, "Detach": False})
         session = cls(engine, stream, exec_id, tty=config.tty)
@@ -184,7 +182,6 @@ class DockerAttach(_Session):
 
     @classmethod
     async def connect(cls, engine: Engine, container_id: str, *, stdin: bool, tty: bool) -> "DockerAttach":
-        """Connect. Raises NotFoundInRuntime, RuntimeFailure."""
         query = f"stream=1&stdout=1&stderr=1&stdin={int(stdin)}"
         return cls(
             engine,

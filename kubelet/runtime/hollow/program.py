@@ -183,7 +183,6 @@ class HollowContainer:
             self.ends_at, self.exit_code = at, code
 
     def log(self, now: float) -> list[tuple[float, bytes]]:
-        """Return what was written up to now, with times."""
         end = now if self.ends_at is None else min(now, self.ends_at)
         return [
             (self.started_at + at, data)

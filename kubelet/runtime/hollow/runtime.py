@@ -1,7 +1,6 @@
 """The hollow runtime: everything in memory, every stage with a delay from a table, nothing runs.
 
-Passes the runtime's conformance spec. Used by tests, and by hollow nodes under load: thousands of kubelets
-that are real in everything but their runtime.
+For tests, and for hollow nodes under load: thousands of kubelets that are real but for their runtime.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """The kinds that stand for a PersistentVolume: persistentVolumeClaim and ephemeral.
 
-The volume is a link to the claim's directory, not a mount: what removes a Pod's tree cannot reach the data
-(decision 115).
+The volume is a link to the claim's directory: what removes a Pod's tree cannot reach the data (decision 115).
 """
 
 import asyncio
