@@ -14,15 +14,6 @@ from kubelet.decide.actions import StartContainer
 from kubelet.decide.resize import encode_sizes, sizes_of
 from kubelet.decide.termination import grace_seconds
 from kubelet.runtime import records
-from kubelet.runtime.records import (
-    ContainerConfig,
-    DnsConfig,
-    Mount,
-    PortMapping,
-    SandboxConfig,
-    SecurityConfig,
-    Uid,
-)
 from kubelet.sources.static_files import is_static
 from vaina.api.core.v1 import pod_pb2
 
@@ -38,7 +29,7 @@ class NodeSettings:
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     #: what Pods without cluster DNS use
-    node_dns: DnsConfig = field(default_factory=DnsConfig)
+    node_dns: records.DnsConfig = field(default_factory=records.DnsConfig)
     #: a container that asks for no seccomp profile gets the runtime's own instead of none
     seccomp_default: bool = False
     #: directory of profiles of type Localhost; empty: they are named as they are
@@ -69,19 +60,19 @@ def _source(pod: pod_pb2.Pod) -> dict[str, str]:
 
 def sandbox_config(
     pod: pod_pb2.Pod, attempt: int, settings: NodeSettings, runtime_handler: str = ""
-) -> SandboxConfig:
+) -> records.SandboxConfig:
     """Return what the Pod's sandbox is made of (step 4). Raises NameTooLong: the full name is no host name."""
     meta, spec = pod.metadata, pod.spec
     ports = tuple(
-        PortMapping(port.container_port, port.host_port, port.protocol or "TCP", port.host_ip)
+        records.PortMapping(port.container_port, port.host_port, port.protocol or "TCP", port.host_ip)
         for container in (*spec.init_containers, *spec.containers)
         for port in container.ports
         if port.host_port and not spec.host_network
     )
-    return SandboxConfig(
+    return records.SandboxConfig(
         name=meta.name,
         namespace=meta.namespace,
-        uid=Uid(meta.uid),
+        uid=records.Uid(meta.uid),
         attempt=attempt,
         hostname="" if spec.host_network else kernel_name(pod, settings.cluster_domain),
         labels={**meta.labels, **pod_labels(pod)},
@@ -112,13 +103,13 @@ def container_config(
     action: StartContainer,
     *,
     env: tuple[tuple[str, str], ...],
-    mounts: tuple[Mount, ...],
+    mounts: tuple[records.Mount, ...],
     settings: NodeSettings,
     image_user: str = "",
-) -> ContainerConfig:
+) -> records.ContainerConfig:
     """Return what a container is made of (step 6). Raises ConfigProblem: it may not run as root, and would."""
     variables = dict(env)
-    return ContainerConfig(
+    return records.ContainerConfig(
         name=container.name,
         attempt=action.attempt,
         image_id=action.image_id,
@@ -159,7 +150,7 @@ def container_config(
     )
 
 
-def _shallow(mount: Mount) -> Mount:
+def _shallow(mount: records.Mount) -> records.Mount:
     """Return a mount for a runtime without recursive read-only mounts; IfPossible asks for no more."""
     return replace(mount, recursive_readonly=False) if mount.recursive_readonly else mount
 
@@ -179,7 +170,7 @@ def security_config(
     image_user: str,
     seccomp_default: bool = False,
     seccomp_root: str = "",
-) -> SecurityConfig:
+) -> records.SecurityConfig:
     """Return the rights of the container; its own settings go before the Pod's.
 
     `image_user` is "1000:1000", "nobody" or "". Raises ConfigProblem: it may not run as root, and would.
@@ -197,7 +188,7 @@ def security_config(
     groups = [*whole.supplemental_groups]
     if whole.HasField("fs_group") and whole.fs_group not in groups:
         groups.append(whole.fs_group)
-    return SecurityConfig(
+    return records.SecurityConfig(
         privileged=own.privileged,
         add_capabilities=tuple(own.capabilities.add),
         drop_capabilities=tuple(own.capabilities.drop),

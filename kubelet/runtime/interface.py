@@ -19,25 +19,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from kubelet.runtime.records import (
-    ContainerConfig,
-    ContainerState,
-    ContainerStats,
-    DiskUsage,
-    ExecConfig,
-    ExecResult,
-    ImageState,
-    LinuxResources,
-    LogOptions,
-    Output,
-    RegistryAuth,
-    RuntimeEvent,
-    RuntimeStatus,
-    RuntimeVersion,
-    SandboxConfig,
-    SandboxState,
-    Uid,
-)
+from kubelet.runtime import records
 
 
 class RuntimeFailure(Exception):
@@ -84,7 +66,7 @@ class ExecSession(Protocol):
     async def resize(self, width: int, height: int) -> None:
         """Tell the terminal its size; nothing without a terminal."""
 
-    def output(self) -> AsyncIterator[Output]:
+    def output(self) -> AsyncIterator[records.Output]:
         """Yield what the process writes until it ends. With a terminal everything is STDOUT."""
 
     async def exit_code(self) -> int:
@@ -97,13 +79,13 @@ class ExecSession(Protocol):
 class Runtime(Protocol):
     """Sandboxes and containers. Any verb may raise RuntimeUnavailable; cancelling only stops the waiting."""
 
-    async def version(self) -> RuntimeVersion:
+    async def version(self) -> records.RuntimeVersion:
         """Return the engine's name and version."""
 
-    async def status(self) -> RuntimeStatus:
+    async def status(self) -> records.RuntimeStatus:
         """Return whether it can run Pods; never raises."""
 
-    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
+    async def run_pod_sandbox(self, config: records.SandboxConfig) -> records.SandboxState:
         """Make and start a sandbox with its network namespace and address. Raises SandboxFailed."""
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
@@ -112,10 +94,12 @@ class Runtime(Protocol):
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
         """Remove a sandbox and the containers that are still in it (stopping it first when needed)."""
 
-    async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
+    async def list_pod_sandboxes(self, pod_uid: records.Uid | None = None) -> Sequence[records.SandboxState]:
         """Return all sandboxes, or those of one Pod, ready or not. As of the call, never cached."""
 
-    async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
+    async def create_container(
+        self, sandbox_id: str, config: records.ContainerConfig, sandbox: records.SandboxConfig
+    ) -> str:
         """Make a container in a sandbox; return its id. Raises CreateFailed, NotFoundInRuntime."""
 
     async def start_container(self, container_id: str) -> None:
@@ -130,24 +114,24 @@ class Runtime(Protocol):
     async def remove_container(self, container_id: str) -> None:
         """Remove an ended container with its log and its file system (a running one is killed first)."""
 
-    async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
+    async def list_containers(self, pod_uid: records.Uid | None = None) -> Sequence[records.ContainerState]:
         """Return all containers, or those of one Pod, in every phase; as of the call, never cached."""
 
-    async def update_container_resources(self, container_id: str, resources: LinuxResources) -> None:
+    async def update_container_resources(self, container_id: str, resources: records.LinuxResources) -> None:
         """Change the limits of a running container."""
 
-    async def container_stats(self, container_id: str) -> ContainerStats:
+    async def container_stats(self, container_id: str) -> records.ContainerStats:
         """Return what a running container uses. Raises NotFoundInRuntime."""
 
-    async def container_disk_usage(self, container_id: str) -> DiskUsage:
+    async def container_disk_usage(self, container_id: str) -> records.DiskUsage:
         """Return what a container has on disk; it may take a walk over its files. Raises NotFoundInRuntime."""
 
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
-    ) -> ExecResult:
+    ) -> records.ExecResult:
         """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure."""
 
-    async def exec(self, container_id: str, config: ExecConfig) -> ExecSession:
+    async def exec(self, container_id: str, config: records.ExecConfig) -> ExecSession:
         """Start a command with its streams connected. Raises NotFoundInRuntime, RuntimeFailure."""
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> ExecSession:
@@ -156,10 +140,10 @@ class Runtime(Protocol):
     async def network_namespace(self, sandbox_id: str) -> str:
         """Return the path of a ready sandbox's network namespace. Raises NotFoundInRuntime, RuntimeFailure."""
 
-    def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+    def container_logs(self, container_id: str, options: records.LogOptions) -> AsyncIterator[bytes]:
         """Yield a container's log in pieces, with `follow` until it ends. Raises NotFoundInRuntime."""
 
-    def events(self) -> AsyncIterator[RuntimeEvent]:
+    def events(self) -> AsyncIterator[records.RuntimeEvent]:
         """Yield hints until the connection ends (RuntimeUnavailable); the caller lists again and calls anew."""
 
     async def close(self) -> None:
@@ -169,16 +153,18 @@ class Runtime(Protocol):
 class ImageService(Protocol):
     """Images on the node. Any verb may raise RuntimeUnavailable."""
 
-    async def image_status(self, reference: str) -> ImageState | None:
+    async def image_status(self, reference: str) -> records.ImageState | None:
         """Return the image that a reference (tag, digest or id) names here, or None."""
 
-    async def pull_image(self, reference: str, *, auth: RegistryAuth | None = None) -> ImageState:
+    async def pull_image(
+        self, reference: str, *, auth: records.RegistryAuth | None = None
+    ) -> records.ImageState:
         """Pull an image, by default its tag latest; cancelling abandons that. Raises ImagePullError."""
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
         """Put an image's files into a directory; False: the runtime mounts images. Raises OSError too."""
 
-    async def list_images(self) -> Sequence[ImageState]:
+    async def list_images(self) -> Sequence[records.ImageState]:
         """Return every image."""
 
     async def remove_image(self, image_id: str) -> None:

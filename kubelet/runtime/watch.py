@@ -11,18 +11,8 @@ from dataclasses import dataclass
 import structlog
 
 from kubelet.metrics import KubeletMetrics
+from kubelet.runtime import records
 from kubelet.runtime.interface import Runtime, RuntimeFailure
-from kubelet.runtime.records import (
-    GRACE_ANNOTATION,
-    POD_NAME_LABEL,
-    POD_NAMESPACE_LABEL,
-    SOURCE_ANNOTATION,
-    ContainerPhase,
-    ContainerState,
-    RuntimeEventType,
-    SandboxState,
-    Uid,
-)
 from vaina.backoff import Backoff
 from vaina.clock import Clock
 
@@ -35,7 +25,7 @@ _RECONNECT = Backoff(0.5, 10.0)
 class RuntimePod:
     """What the runtime's labels say of a Pod: enough to end it well when no source knows it any more."""
 
-    uid: Uid
+    uid: records.Uid
     name: str
     namespace: str
     #: what the containers get to end; None: not known
@@ -45,21 +35,21 @@ class RuntimePod:
 
 
 def pods_in(
-    sandboxes: Iterable[SandboxState], containers: Iterable[ContainerState]
-) -> Mapping[Uid, RuntimePod]:
+    sandboxes: Iterable[records.SandboxState], containers: Iterable[records.ContainerState]
+) -> Mapping[records.Uid, RuntimePod]:
     """Return the Pods that something in the runtime belongs to, by uid."""
     found = {}
     for item in containers:
-        names = item.labels.get(POD_NAME_LABEL, ""), item.labels.get(POD_NAMESPACE_LABEL, "")
+        names = item.labels.get(records.POD_NAME_LABEL, ""), item.labels.get(records.POD_NAMESPACE_LABEL, "")
         found[item.pod_uid] = _runtime_pod(item.pod_uid, *names, item.annotations)
     for sandbox in sandboxes:
         found[sandbox.uid] = _runtime_pod(sandbox.uid, sandbox.name, sandbox.namespace, sandbox.annotations)
     return found
 
 
-def _runtime_pod(uid: Uid, name: str, namespace: str, annotations: Mapping[str, str]) -> RuntimePod:
-    grace = annotations.get(GRACE_ANNOTATION, "")
-    static = annotations.get(SOURCE_ANNOTATION, "") == "file"
+def _runtime_pod(uid: records.Uid, name: str, namespace: str, annotations: Mapping[str, str]) -> RuntimePod:
+    grace = annotations.get(records.GRACE_ANNOTATION, "")
+    static = annotations.get(records.SOURCE_ANNOTATION, "") == "file"
     return RuntimePod(uid, name, namespace, int(grace) if grace.isdecimal() else None, static)
 
 
@@ -72,16 +62,16 @@ class RuntimeWatch:
         clock: Clock,
         *,
         relist_seconds: float,
-        poke: Callable[[Uid], None],
-        on_relist: Callable[[Mapping[Uid, RuntimePod]], None],
+        poke: Callable[[records.Uid], None],
+        on_relist: Callable[[Mapping[records.Uid, RuntimePod]], None],
         metrics: KubeletMetrics,
     ) -> None:
         self._runtime, self._clock, self._relist_seconds = runtime, clock, relist_seconds
         self._poke, self._on_relist, self._metrics = poke, on_relist, metrics
-        self._seen: dict[Uid, frozenset[tuple[str, str]]] = {}
+        self._seen: dict[records.Uid, frozenset[tuple[str, str]]] = {}
         self._last = 0.0
 
-    async def relist(self) -> Mapping[Uid, RuntimePod]:
+    async def relist(self) -> Mapping[records.Uid, RuntimePod]:
         """Compare what is there with the last time; return the Pods that are there. Raises RuntimeFailure."""
         begun = self._clock.monotonic()
         sandboxes = await self._runtime.list_pod_sandboxes()
@@ -92,7 +82,7 @@ class RuntimeWatch:
             self._metrics.relist_interval.observe(begun - self._last)
         self._last = begun
         self._metrics.last_relist.set(self._clock.now())
-        seen: dict[Uid, set[tuple[str, str]]] = {}
+        seen: dict[records.Uid, set[tuple[str, str]]] = {}
         for sandbox in sandboxes:
             seen.setdefault(sandbox.uid, set()).add((sandbox.id, "ready" if sandbox.ready else "not ready"))
         for container in containers:
@@ -130,7 +120,7 @@ class RuntimeWatch:
                     async for event in events:
                         failures = 0
                         # Starts are this kubelet's own doing.
-                        if event.type is not RuntimeEventType.STARTED:
+                        if event.type is not records.RuntimeEventType.STARTED:
                             self._poke(event.pod_uid)
             except RuntimeFailure as error:
                 log.warning("runtime events ended", error=str(error))
@@ -142,7 +132,7 @@ class RuntimeWatch:
 
 
 _STATES = {
-    ContainerPhase.CREATED: "created",
-    ContainerPhase.RUNNING: "running",
-    ContainerPhase.EXITED: "exited",
+    records.ContainerPhase.CREATED: "created",
+    records.ContainerPhase.RUNNING: "running",
+    records.ContainerPhase.EXITED: "exited",
 }

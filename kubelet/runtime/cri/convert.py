@@ -6,19 +6,8 @@ and log directories are upstream's (`pkg/securitycontext`, `pkg/kubelet/kuberunt
 
 from collections.abc import Mapping
 
+from kubelet.runtime import records
 from kubelet.runtime.cri import cri_pb2 as cri
-from kubelet.runtime.records import (
-    ContainerConfig,
-    ContainerPhase,
-    ContainerState,
-    DnsConfig,
-    ImageState,
-    LinuxResources,
-    SandboxConfig,
-    SandboxState,
-    SecurityConfig,
-    Uid,
-)
 
 _OWN = "vaina.dev/cri."
 #: labels: what containers are found by
@@ -47,7 +36,7 @@ _UNKNOWN_CODE = 255
 _NOT_RUN, _CUT_OFF = "failed to create containerd task: ", ("context canceled", "signal: killed")
 
 
-def log_directory(root: str, config: SandboxConfig) -> str:
+def log_directory(root: str, config: records.SandboxConfig) -> str:
     """Return the directory of a Pod's logs: <root>/<namespace>_<name>_<uid>, cut where it is too long."""
     end = f"_{config.uid}"
     return f"{root}/{f'{config.namespace}_{config.name}'[: _MAX_FILE_NAME - len(end)]}{end}"
@@ -61,7 +50,7 @@ def _without_own(items: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in items.items() if not key.startswith(_OWN)}
 
 
-def _namespaces(sandbox: SandboxConfig, target_id: str = "") -> cri.NamespaceOption:
+def _namespaces(sandbox: records.SandboxConfig, target_id: str = "") -> cri.NamespaceOption:
     pid = cri.CONTAINER
     if target_id:
         pid = cri.TARGET
@@ -78,7 +67,7 @@ def _namespaces(sandbox: SandboxConfig, target_id: str = "") -> cri.NamespaceOpt
 
 
 def sandbox_message(
-    config: SandboxConfig, *, node_dns: DnsConfig, log_root: str, privileged: bool = False
+    config: records.SandboxConfig, *, node_dns: records.DnsConfig, log_root: str, privileged: bool = False
 ) -> cri.PodSandboxConfig:
     """Return what a sandbox is made of; `node_dns` is for one that brings no resolv.conf.
 
@@ -117,7 +106,7 @@ def sandbox_message(
 
 
 def container_message(
-    config: ContainerConfig, sandbox: SandboxConfig, *, image_user: str = ""
+    config: records.ContainerConfig, sandbox: records.SandboxConfig, *, image_user: str = ""
 ) -> cri.ContainerConfig:
     """Return what a container is made of; the runtime wants a user beside a group, which is the image's."""
     message = cri.ContainerConfig(
@@ -156,7 +145,9 @@ def _signal(name: str) -> str:
     return name if name in cri.Signal.keys() else "RUNTIME_DEFAULT"  # noqa: SIM118 - no mapping
 
 
-def resources_message(resources: LinuxResources, *, whole: bool = False) -> cri.LinuxContainerResources:
+def resources_message(
+    resources: records.LinuxResources, *, whole: bool = False
+) -> cri.LinuxContainerResources:
     """Return the limits; with `whole` also what can be set at the start only."""
     message = cri.LinuxContainerResources(
         cpu_shares=resources.cpu_shares,
@@ -182,7 +173,7 @@ def _profile(name: str, *, privileged: bool) -> cri.SecurityProfile:
 
 
 def _security(
-    security: SecurityConfig, sandbox: SandboxConfig, image_user: str, *, target_id: str = ""
+    security: records.SecurityConfig, sandbox: records.SandboxConfig, image_user: str, *, target_id: str = ""
 ) -> cri.LinuxContainerSecurityContext:
     message = cri.LinuxContainerSecurityContext(
         capabilities=cri.Capability(
@@ -220,33 +211,33 @@ def sandbox_state(
     annotations: Mapping[str, str],
     *,
     ip: str,
-) -> SandboxState:
+) -> records.SandboxState:
     """Return a sandbox from what the runtime lists; the address is asked for by itself."""
     meta = listed.metadata
-    return SandboxState(
-        id=listed.id, name=meta.name, namespace=meta.namespace, uid=Uid(meta.uid), attempt=meta.attempt,
+    return records.SandboxState(
+        id=listed.id, name=meta.name, namespace=meta.namespace, uid=records.Uid(meta.uid), attempt=meta.attempt,
         ready=listed.state == cri.SANDBOX_READY, ip=ip, created_at=listed.created_at / _NANOS,
         labels=_without_own(labels), annotations=dict(annotations),
     )  # fmt: skip
 
 
-def container_state(listed: cri.Container, status: cri.ContainerStatus) -> ContainerState:
+def container_state(listed: cri.Container, status: cri.ContainerStatus) -> records.ContainerState:
     """Return a container from its item of the list and its status.
 
     One that the runtime lost sight of (CONTAINER_UNKNOWN) counts as ended: the caller has seen to it.
     """
-    phase, reason, code = ContainerPhase.EXITED, status.reason, status.exit_code
+    phase, reason, code = records.ContainerPhase.EXITED, status.reason, status.exit_code
     if status.state == cri.CONTAINER_CREATED:
-        phase = ContainerPhase.CREATED
+        phase = records.ContainerPhase.CREATED
     elif status.state == cri.CONTAINER_RUNNING:
-        phase = ContainerPhase.RUNNING
+        phase = records.ContainerPhase.RUNNING
     elif status.state == cri.CONTAINER_UNKNOWN:
         code, reason = _UNKNOWN_CODE, "Error"
-    ended = phase is ContainerPhase.EXITED
+    ended = phase is records.ContainerPhase.EXITED
     created, started = status.created_at / _NANOS, status.started_at / _NANOS
     finished = max(status.finished_at / _NANOS, started) or created
-    return ContainerState(
-        id=status.id, sandbox_id=listed.pod_sandbox_id, pod_uid=Uid(status.labels[POD_UID]), name=status.metadata.name,
+    return records.ContainerState(
+        id=status.id, sandbox_id=listed.pod_sandbox_id, pod_uid=records.Uid(status.labels[POD_UID]), name=status.metadata.name,
         attempt=status.metadata.attempt, phase=phase, image=status.annotations.get(_IMAGE, status.image.image),
         image_id=listed.image_ref, created_at=created, started_at=started, finished_at=finished if ended else 0.0,
         exit_code=code if ended else 0,
@@ -276,9 +267,9 @@ def own_stop_signal(status: cri.ContainerStatus) -> str:
     return "" if status.stop_signal != cri.RUNTIME_DEFAULT else wanted
 
 
-def image_state(image: cri.Image) -> ImageState:
+def image_state(image: cri.Image) -> records.ImageState:
     """Return an image."""
-    return ImageState(
+    return records.ImageState(
         id=image.id,
         tags=tuple(image.repo_tags),
         digests=tuple(image.repo_digests),

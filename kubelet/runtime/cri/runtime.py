@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 
+from kubelet.runtime import records
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri.connection import Connection, call, translated
@@ -25,29 +26,12 @@ from kubelet.runtime.interface import (
     RuntimeUnavailable,
     StartFailed,
 )
-from kubelet.runtime.records import (
-    ContainerConfig,
-    ContainerState,
-    ContainerStats,
-    DiskUsage,
-    DnsConfig,
-    ExecConfig,
-    ExecResult,
-    LinuxResources,
-    LogOptions,
-    RuntimeEvent,
-    RuntimeEventType,
-    RuntimeStatus,
-    RuntimeVersion,
-    SandboxConfig,
-    Uid,
-)
 from vaina.clock import Clock
 
 _EVENTS = {
-    cri.CONTAINER_STARTED_EVENT: RuntimeEventType.STARTED,
-    cri.CONTAINER_STOPPED_EVENT: RuntimeEventType.STOPPED,
-    cri.CONTAINER_DELETED_EVENT: RuntimeEventType.REMOVED,
+    cri.CONTAINER_STARTED_EVENT: records.RuntimeEventType.STARTED,
+    cri.CONTAINER_STOPPED_EVENT: records.RuntimeEventType.STOPPED,
+    cri.CONTAINER_DELETED_EVENT: records.RuntimeEventType.REMOVED,
 }
 #: records kept of containers that no longer change; beyond that all are asked for again
 _RECORDS = 4096
@@ -58,25 +42,29 @@ _OUTPUT_BYTES = 10 * 1024
 class CriRuntime(CriSandboxes):
     """Sandboxes and containers of one runtime. Any task may call it; calls for one Pod come one at a time."""
 
-    def __init__(self, connection: Connection, clock: Clock, *, node_dns: DnsConfig, log_root: Path) -> None:
+    def __init__(
+        self, connection: Connection, clock: Clock, *, node_dns: records.DnsConfig, log_root: Path
+    ) -> None:
         super().__init__(connection, node_dns=node_dns, log_root=log_root)
         self._clock = clock
         self._stops, self._commands = Stops(connection), Commands(connection, clock)
-        self._records: dict[tuple[str, int], ContainerState] = {}
+        self._records: dict[tuple[str, int], records.ContainerState] = {}
 
-    async def version(self) -> RuntimeVersion:
+    async def version(self) -> records.RuntimeVersion:
         answer = await call(self._cri.runtime.Version, cri.VersionRequest(version="v1"))
-        return RuntimeVersion(answer.runtime_name, answer.runtime_version.removeprefix("v").partition("~")[0])
+        return records.RuntimeVersion(
+            answer.runtime_name, answer.runtime_version.removeprefix("v").partition("~")[0]
+        )
 
-    async def status(self) -> RuntimeStatus:
+    async def status(self) -> records.RuntimeStatus:
         try:
             answer = await call(self._cri.runtime.Status, cri.StatusRequest())
         except RuntimeFailure as error:
-            return RuntimeStatus(ready=False, network_ready=False, message=str(error))
+            return records.RuntimeStatus(ready=False, network_ready=False, message=str(error))
         conditions = {item.type: item for item in answer.status.conditions}
         ready, network = conditions.get("RuntimeReady"), conditions.get("NetworkReady")
         wrong = next((item for item in (ready, network) if item is not None and not item.status), None)
-        return RuntimeStatus(
+        return records.RuntimeStatus(
             ready=ready is not None and ready.status,
             network_ready=network is not None and network.status,
             message="" if wrong is None else wrong.message,
@@ -89,7 +77,9 @@ class CriRuntime(CriSandboxes):
 
     # Containers
 
-    async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
+    async def create_container(
+        self, sandbox_id: str, config: records.ContainerConfig, sandbox: records.SandboxConfig
+    ) -> str:
         user = await self._image_user(config)
         privileged = sandbox.privileged or config.security.privileged
         whole = self._sandbox_message(sandbox, privileged=privileged)
@@ -110,7 +100,7 @@ class CriRuntime(CriSandboxes):
         await self.remove_container(found)
         return await self._create(request)
 
-    async def _find(self, pod_uid: Uid, config: ContainerConfig) -> str:
+    async def _find(self, pod_uid: records.Uid, config: records.ContainerConfig) -> str:
         for item in await self._listed_containers(_container_filter(pod_uid)):
             if (item.metadata.name, item.metadata.attempt) == (config.name, config.attempt):
                 return str(item.id)
@@ -120,7 +110,7 @@ class CriRuntime(CriSandboxes):
         made = await call(self._cri.runtime.CreateContainer, request, refusal=CreateFailed)
         return str(made.container_id)
 
-    async def _image_user(self, config: ContainerConfig) -> str:
+    async def _image_user(self, config: records.ContainerConfig) -> str:
         security = config.security
         if security.run_as_group is None or security.run_as_user is not None:
             return ""
@@ -168,7 +158,7 @@ class CriRuntime(CriSandboxes):
         answer = await call(self._cri.runtime.ListContainers, cri.ListContainersRequest(filter=wanted))
         return [item for item in answer.containers if convert.POD_UID in item.labels]
 
-    async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
+    async def list_containers(self, pod_uid: records.Uid | None = None) -> Sequence[records.ContainerState]:
         states = []
         for item in await self._listed_containers(_container_filter(pod_uid)):
             state = self._records.get((item.id, item.state)) or await self._inspect(item)
@@ -176,7 +166,7 @@ class CriRuntime(CriSandboxes):
                 states.append(state)
         return states
 
-    async def _inspect(self, item: cri.Container) -> ContainerState | None:
+    async def _inspect(self, item: cri.Container) -> records.ContainerState | None:
         try:
             if item.state == cri.CONTAINER_UNKNOWN:
                 # The runtime lost sight of it (a restart at a bad moment): a stop settles that it does not run.
@@ -194,7 +184,7 @@ class CriRuntime(CriSandboxes):
             self._records[item.id, status.state] = state
         return state
 
-    async def update_container_resources(self, container_id: str, resources: LinuxResources) -> None:
+    async def update_container_resources(self, container_id: str, resources: records.LinuxResources) -> None:
         request = cri.UpdateContainerResourcesRequest(
             container_id=container_id, linux=convert.resources_message(resources)
         )
@@ -205,27 +195,27 @@ class CriRuntime(CriSandboxes):
         answer = await call(self._cri.runtime.ContainerStats, request)
         return answer.stats
 
-    async def container_stats(self, container_id: str) -> ContainerStats:
+    async def container_stats(self, container_id: str) -> records.ContainerStats:
         stats = await self._stats(container_id)
         if not stats.HasField("cpu"):
             raise NotFoundInRuntime(f"container {container_id} is not running")
-        return ContainerStats(
+        return records.ContainerStats(
             at=stats.cpu.timestamp / 1e9,
             cpu_usage_nanos=stats.cpu.usage_core_nano_seconds.value,
             memory_working_set_bytes=stats.memory.working_set_bytes.value,
         )
 
-    async def container_disk_usage(self, container_id: str) -> DiskUsage:
+    async def container_disk_usage(self, container_id: str) -> records.DiskUsage:
         status = await self._status(container_id)
         stats = await self._stats(container_id)
         logs = await asyncio.to_thread(log_bytes, Path(status.log_path))
-        return DiskUsage(stats.writable_layer.used_bytes.value, logs)
+        return records.DiskUsage(stats.writable_layer.used_bytes.value, logs)
 
     # Streams
 
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
-    ) -> ExecResult:
+    ) -> records.ExecResult:
         # The runtime counts whole seconds and ends the command; a fraction is ours to keep.
         whole = max(int(timeout_seconds + 0.999), 1)
         request = cri.ExecSyncRequest(container_id=container_id, cmd=argv, timeout=whole)
@@ -236,9 +226,11 @@ class CriRuntime(CriSandboxes):
             if isinstance(cause, grpc.aio.AioRpcError) and cause.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise TimeoutError from error
             raise
-        return ExecResult(answer.exit_code, answer.stdout[:_OUTPUT_BYTES], answer.stderr[:_OUTPUT_BYTES])
+        return records.ExecResult(
+            answer.exit_code, answer.stdout[:_OUTPUT_BYTES], answer.stderr[:_OUTPUT_BYTES]
+        )
 
-    async def exec(self, container_id: str, config: ExecConfig) -> CriSession:
+    async def exec(self, container_id: str, config: records.ExecConfig) -> CriSession:
         request = cri.ExecRequest(
             container_id=container_id, cmd=config.argv, tty=config.tty, stdin=config.stdin, stdout=True,
             stderr=not config.tty,
@@ -274,7 +266,7 @@ class CriRuntime(CriSandboxes):
             await self._clock.sleep(0.05)
         return 0
 
-    def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+    def container_logs(self, container_id: str, options: records.LogOptions) -> AsyncIterator[bytes]:
         async def look() -> tuple[Path, float | None]:
             status = await self._status(container_id)
             running = status.state == cri.CONTAINER_RUNNING
@@ -297,17 +289,17 @@ class CriRuntime(CriSandboxes):
         request = cri.ReopenContainerLogRequest(container_id=container_id)
         await call(self._cri.runtime.ReopenContainerLog, request)
 
-    async def events(self) -> AsyncIterator[RuntimeEvent]:
+    async def events(self) -> AsyncIterator[records.RuntimeEvent]:
         with translated(RuntimeUnavailable):
             async for event in self._cri.runtime.GetContainerEvents(cri.GetEventsRequest()):
                 uid = event.pod_sandbox_status.metadata.uid
                 if event.container_event_type in _EVENTS and uid:
-                    yield RuntimeEvent(_EVENTS[event.container_event_type], Uid(uid))
+                    yield records.RuntimeEvent(_EVENTS[event.container_event_type], records.Uid(uid))
         raise RuntimeUnavailable("the runtime's stream of events has ended")
 
     async def close(self) -> None:
         await self._cri.close()
 
 
-def _container_filter(pod_uid: Uid | None) -> cri.ContainerFilter:
+def _container_filter(pod_uid: records.Uid | None) -> cri.ContainerFilter:
     return cri.ContainerFilter(label_selector={convert.POD_UID: pod_uid} if pod_uid is not None else {})

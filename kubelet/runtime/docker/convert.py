@@ -11,20 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from kubelet.network.plan import HostPort
-from kubelet.runtime.records import (
-    ContainerConfig,
-    ContainerPhase,
-    ContainerState,
-    ImageState,
-    LinuxResources,
-    LogLimits,
-    Mount,
-    PortMapping,
-    SandboxConfig,
-    SandboxState,
-    SecurityConfig,
-    Uid,
-)
+from kubelet.runtime import records
 
 POD_NAME, POD_NAMESPACE, POD_UID = (
     "io.kubernetes.pod.name",
@@ -53,12 +40,12 @@ RECURSIVE_API = "1.44"
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
-def sandbox_name(config: SandboxConfig) -> str:
+def sandbox_name(config: records.SandboxConfig) -> str:
     """Return the name of the pause container: one for each (uid, attempt)."""
     return f"k8s_POD_{config.name}_{config.namespace}_{config.uid}_{config.attempt}"
 
 
-def container_name(sandbox: SandboxConfig, config: ContainerConfig) -> str:
+def container_name(sandbox: records.SandboxConfig, config: records.ContainerConfig) -> str:
     """Return the name of a container: one for each (uid, name, attempt)."""
     return f"k8s_{config.name}_{sandbox.name}_{sandbox.namespace}_{sandbox.uid}_{config.attempt}"
 
@@ -77,7 +64,7 @@ def _with_prefix(labels: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {key[len(prefix) :]: value for key, value in labels.items() if key.startswith(prefix)}
 
 
-def sandbox_body(config: SandboxConfig, address: str) -> dict[str, Any]:
+def sandbox_body(config: records.SandboxConfig, address: str) -> dict[str, Any]:
     """Return the body that creates a pause container. `address` is empty with host_network."""
     own = {
         TYPE: SANDBOX, POD_NAME: config.name, POD_NAMESPACE: config.namespace, POD_UID: config.uid,
@@ -112,18 +99,18 @@ def sandbox_body(config: SandboxConfig, address: str) -> dict[str, Any]:
 
 def container_body(
     sandbox_id: str,
-    sandbox: SandboxConfig,
-    config: ContainerConfig,
+    sandbox: records.SandboxConfig,
+    config: records.ContainerConfig,
     *,
     least_oom_score_adj: int,
-    logs: LogLimits | None = None,
+    logs: records.LogLimits | None = None,
     seccomp: str = "",
 ) -> dict[str, Any]:
     """Return the body that creates a container in a sandbox; `seccomp` is the text of its localhost_profile.
 
     `least_oom_score_adj` is the least that this machine may set (less takes CAP_SYS_RESOURCE).
     """
-    logs = logs or LogLimits()
+    logs = logs or records.LogLimits()
     own = {
         TYPE: CONTAINER, POD_NAME: sandbox.name, POD_NAMESPACE: sandbox.namespace, POD_UID: sandbox.uid,
         CONTAINER_NAME: config.name, SANDBOX_ID: sandbox_id, ATTEMPT: str(config.attempt), IMAGE: config.image,
@@ -173,7 +160,7 @@ def container_body(
     return body
 
 
-def _mount(mount: Mount) -> dict[str, Any]:
+def _mount(mount: records.Mount) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if mount.propagation in _PROPAGATION:
         options["Propagation"] = _PROPAGATION[mount.propagation]
@@ -204,7 +191,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     return (int(found[1]), int(found[2])) if found else ()
 
 
-def limits_body(resources: LinuxResources) -> dict[str, Any]:
+def limits_body(resources: records.LinuxResources) -> dict[str, Any]:
     """Return the limits as the engine's create and update calls take them; what is not set is left out."""
     body: dict[str, Any] = {}
     if resources.cpu_shares:
@@ -218,24 +205,24 @@ def limits_body(resources: LinuxResources) -> dict[str, Any]:
     return body
 
 
-def _resources(resources: LinuxResources, least_oom_score_adj: int) -> dict[str, Any]:
+def _resources(resources: records.LinuxResources, least_oom_score_adj: int) -> dict[str, Any]:
     return {**limits_body(resources), "OomScoreAdj": max(resources.oom_score_adj, least_oom_score_adj)}
 
 
-def _user(security: SecurityConfig) -> str:
+def _user(security: records.SecurityConfig) -> str:
     user = security.run_as_username
     if security.run_as_user is not None:
         user = str(security.run_as_user)
     return user if security.run_as_group is None else f"{user or 0}:{security.run_as_group}"
 
 
-def localhost_profile(security: SecurityConfig) -> str:
+def localhost_profile(security: records.SecurityConfig) -> str:
     """Return which file has the container's seccomp profile; "" when none has."""
     _, slash, file = security.seccomp_profile.partition("Localhost/")
     return file if slash else ""
 
 
-def _security(security: SecurityConfig, seccomp: str) -> dict[str, Any]:
+def _security(security: records.SecurityConfig, seccomp: str) -> dict[str, Any]:
     options = []
     if security.no_new_privs:
         options.append("no-new-privileges")
@@ -265,11 +252,11 @@ def seconds_of(text: str) -> float:
     return 0.0 if not text or text.startswith("0001-") else datetime.fromisoformat(text).timestamp()
 
 
-def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState:
+def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> records.SandboxState:
     """Return a sandbox from the engine's list; `networked`: its network is in place, or the host's."""
     labels = listed["Labels"]
-    return SandboxState(
-        id=listed["Id"], name=labels[POD_NAME], namespace=labels[POD_NAMESPACE], uid=Uid(labels[POD_UID]),
+    return records.SandboxState(
+        id=listed["Id"], name=labels[POD_NAME], namespace=labels[POD_NAMESPACE], uid=records.Uid(labels[POD_UID]),
         attempt=int(labels[ATTEMPT]), ready=listed["State"] == "running" and networked,
         # An ended one has given its address back; `addresses_held` knows if a container still uses it.
         ip="" if listed["State"] in ENDED else labels.get(ADDRESS, ""), created_at=float(listed["Created"]),
@@ -280,7 +267,7 @@ def sandbox_state(listed: Mapping[str, Any], *, networked: bool) -> SandboxState
 def host_ports(sandboxes: Iterable[Mapping[str, Any]]) -> tuple[HostPort, ...]:
     """Return the ports of the node that lead to sandboxes of the engine's list; those of ended ones are free."""
     return tuple(
-        HostPort(PortMapping(*mapping), item["Labels"][ADDRESS])
+        HostPort(records.PortMapping(*mapping), item["Labels"][ADDRESS])
         for item in sandboxes
         if item["State"] not in ENDED and HOST_PORTS in item["Labels"]
         for mapping in json.loads(item["Labels"][HOST_PORTS])
@@ -300,17 +287,17 @@ def addresses_held(sandboxes: Iterable[Mapping[str, Any]], running: Iterable[Map
     ]
 
 
-def container_state(inspected: Mapping[str, Any]) -> ContainerState:
+def container_state(inspected: Mapping[str, Any]) -> records.ContainerState:
     """Return a container from what the engine's inspect says."""
     state, labels = inspected["State"], inspected["Config"]["Labels"]
     created = seconds_of(inspected["Created"])
     phase, reason, message = _phase(state)
-    ended = phase is ContainerPhase.EXITED
+    ended = phase is records.ContainerPhase.EXITED
     started = seconds_of(state.get("StartedAt", ""))
     # The engine notes a start when it hears of it: a container that ends at once may have ended "before".
     finished = max(seconds_of(state.get("FinishedAt", "")), started) if ended else 0.0
-    return ContainerState(
-        id=inspected["Id"], sandbox_id=labels[SANDBOX_ID], pod_uid=Uid(labels[POD_UID]), name=labels[CONTAINER_NAME],
+    return records.ContainerState(
+        id=inspected["Id"], sandbox_id=labels[SANDBOX_ID], pod_uid=records.Uid(labels[POD_UID]), name=labels[CONTAINER_NAME],
         attempt=int(labels[ATTEMPT]), phase=phase, image=labels.get(IMAGE, ""), image_id=inspected["Image"],
         created_at=created, started_at=started,
         finished_at=(finished or created) if ended else 0.0,
@@ -329,7 +316,7 @@ def _exit_code(state: Mapping[str, Any], reason: str) -> int:
     return _START_ERROR_CODE if reason == "StartError" else int(state.get("ExitCode", 0))
 
 
-def _phase(state: Mapping[str, Any]) -> tuple[ContainerPhase, str, str]:
+def _phase(state: Mapping[str, Any]) -> tuple[records.ContainerPhase, str, str]:
     """Return phase, reason and message.
 
     A container whose start failed stays `created` in the engine, with an error. So does one whose start was
@@ -338,20 +325,24 @@ def _phase(state: Mapping[str, Any]) -> tuple[ContainerPhase, str, str]:
     error = state.get("Error", "")
     match state["Status"]:
         case "running" | "paused" | "restarting":
-            return ContainerPhase.RUNNING, "", ""
+            return records.ContainerPhase.RUNNING, "", ""
         case "created" if not error or error.endswith(_CUT_OFF):
-            return ContainerPhase.CREATED, "", ""
+            return records.ContainerPhase.CREATED, "", ""
         case "created":
-            return ContainerPhase.EXITED, "StartError", error
+            return records.ContainerPhase.EXITED, "StartError", error
         case _ if state.get("OOMKilled"):
-            return ContainerPhase.EXITED, "OOMKilled", error
+            return records.ContainerPhase.EXITED, "OOMKilled", error
         case _:
-            return ContainerPhase.EXITED, "Completed" if not state.get("ExitCode", 0) else "Error", error
+            return (
+                records.ContainerPhase.EXITED,
+                "Completed" if not state.get("ExitCode", 0) else "Error",
+                error,
+            )
 
 
-def image_state(inspected: Mapping[str, Any]) -> ImageState:
+def image_state(inspected: Mapping[str, Any]) -> records.ImageState:
     """Return an image from what the engine's inspect or list says."""
-    return ImageState(
+    return records.ImageState(
         id=inspected["Id"],
         tags=tuple(inspected.get("RepoTags") or ()),
         digests=tuple(inspected.get("RepoDigests") or ()),

@@ -15,6 +15,7 @@ from docker.errors import APIError, NotFound
 
 from kubelet.machine.machine import TreeUse, tree_use
 from kubelet.network.pod_network import PodNetwork
+from kubelet.runtime import records
 from kubelet.runtime.docker import calls, convert
 from kubelet.runtime.docker.engine import ClosableIterator, Engine, translated
 from kubelet.runtime.docker.sandboxes import DockerSandboxes
@@ -26,32 +27,12 @@ from kubelet.runtime.interface import (
     RuntimeUnavailable,
     StartFailed,
 )
-from kubelet.runtime.records import (
-    ContainerConfig,
-    ContainerState,
-    ContainerStats,
-    DiskUsage,
-    DnsConfig,
-    ExecConfig,
-    ExecResult,
-    LinuxResources,
-    LogLimits,
-    LogOptions,
-    OutputStream,
-    RuntimeEvent,
-    RuntimeEventType,
-    RuntimeStatus,
-    RuntimeVersion,
-    SandboxConfig,
-    SecurityConfig,
-    Uid,
-)
 from vaina.quoting import go_quote
 
 _EVENTS = {
-    "start": RuntimeEventType.STARTED,
-    "die": RuntimeEventType.STOPPED,
-    "destroy": RuntimeEventType.REMOVED,
+    "start": records.RuntimeEventType.STARTED,
+    "die": records.RuntimeEventType.STOPPED,
+    "destroy": records.RuntimeEventType.REMOVED,
 }
 #: records kept of containers that no longer change; beyond that all are asked for again
 _RECORDS = 4096
@@ -65,35 +46,37 @@ class DockerRuntime(DockerSandboxes):
         engine: Engine,
         network: PodNetwork,
         *,
-        node_dns: DnsConfig,
+        node_dns: records.DnsConfig,
         least_oom_score_adj: int,
-        logs: LogLimits | None = None,
+        logs: records.LogLimits | None = None,
     ) -> None:
         self._logs = logs
         super().__init__(engine, network, node_dns)
         self._least_oom_score_adj = least_oom_score_adj
-        self._records: dict[tuple[str, str], ContainerState] = {}
+        self._records: dict[tuple[str, str], records.ContainerState] = {}
         #: of running containers: what ends them is known beforehand
         self._stop_signals: dict[str, str] = {}
 
-    async def version(self) -> RuntimeVersion:
+    async def version(self) -> records.RuntimeVersion:
         answer = await self._engine.ask(lambda client: client.version())
-        return RuntimeVersion(
+        return records.RuntimeVersion(
             "docker", str(answer["Version"]), recursive_readonly=convert.can_mount_recursively(answer)
         )
 
-    async def status(self) -> RuntimeStatus:
+    async def status(self) -> records.RuntimeStatus:
         try:
             await self._engine.ask(lambda client: client.ping())
         except RuntimeFailure as error:
-            return RuntimeStatus(
+            return records.RuntimeStatus(
                 ready=False, network_ready=self._network.cidr is not None, message=str(error)
             )
         return await self._network_status()
 
     # Containers
 
-    async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
+    async def create_container(
+        self, sandbox_id: str, config: records.ContainerConfig, sandbox: records.SandboxConfig
+    ) -> str:
         body = convert.container_body(
             sandbox_id, sandbox, config, least_oom_score_adj=self._least_oom_score_adj, logs=self._logs,
             seccomp=await self._seccomp(config.security),
@@ -108,7 +91,7 @@ class DockerRuntime(DockerSandboxes):
             found = await self._engine.call(lambda client: client.inspect_container(name))
         return str(found["Id"])
 
-    async def _seccomp(self, security: SecurityConfig) -> str:
+    async def _seccomp(self, security: records.SecurityConfig) -> str:
         name = convert.localhost_profile(security)
         if not name:
             return ""
@@ -142,7 +125,7 @@ class DockerRuntime(DockerSandboxes):
     async def remove_container(self, container_id: str) -> None:
         await calls.remove(self._engine, container_id)
 
-    async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
+    async def list_containers(self, pod_uid: records.Uid | None = None) -> Sequence[records.ContainerState]:
         listed = await self._list(calls.filters_of(convert.CONTAINER, pod_uid))
         states = []
         for item in listed:
@@ -151,7 +134,7 @@ class DockerRuntime(DockerSandboxes):
                 states.append(state)
         return states
 
-    async def _inspect(self, container_id: str) -> ContainerState | None:
+    async def _inspect(self, container_id: str) -> records.ContainerState | None:
         def inspect(client: APIClient) -> Any:
             try:
                 return client.inspect_container(container_id)
@@ -174,7 +157,7 @@ class DockerRuntime(DockerSandboxes):
                 self._stop_signals.pop(container_id, None)
         return state
 
-    async def update_container_resources(self, container_id: str, resources: LinuxResources) -> None:
+    async def update_container_resources(self, container_id: str, resources: records.LinuxResources) -> None:
         body = convert.limits_body(resources)
         names = {
             "CpuShares": "cpu_shares", "CpuQuota": "cpu_quota", "CpuPeriod": "cpu_period", "Memory": "mem_limit",
@@ -183,19 +166,19 @@ class DockerRuntime(DockerSandboxes):
         limits = {names[key]: value for key, value in body.items()}
         await self._engine.ask(lambda client: client.update_container(container_id, **limits))
 
-    async def container_stats(self, container_id: str) -> ContainerStats:
+    async def container_stats(self, container_id: str) -> records.ContainerStats:
         stats = await self._engine.ask(lambda client: client.stats(container_id, stream=False, one_shot=True))
         memory = stats.get("memory_stats", {})
         details = memory.get("stats", {})
         # Working set as cAdvisor counts it: usage less inactive file pages.
         inactive = details.get("inactive_file", details.get("total_inactive_file", 0))
-        return ContainerStats(
+        return records.ContainerStats(
             at=convert.seconds_of(stats["read"]),
             cpu_usage_nanos=int(stats["cpu_stats"]["cpu_usage"]["total_usage"]),
             memory_working_set_bytes=max(0, int(memory.get("usage", 0)) - int(inactive)),
         )
 
-    async def container_disk_usage(self, container_id: str) -> DiskUsage:
+    async def container_disk_usage(self, container_id: str) -> records.DiskUsage:
         inspected = await self._engine.ask(lambda client: client.inspect_container(container_id))
         return await asyncio.to_thread(disk_usage, inspected)
 
@@ -203,19 +186,19 @@ class DockerRuntime(DockerSandboxes):
 
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
-    ) -> ExecResult:
+    ) -> records.ExecResult:
         return await exec_sync(self._engine, container_id, argv, timeout_seconds=timeout_seconds)
 
-    async def exec(self, container_id: str, config: ExecConfig) -> DockerExec:
+    async def exec(self, container_id: str, config: records.ExecConfig) -> DockerExec:
         return await DockerExec.start(self._engine, container_id, config)
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> DockerAttach:
         return await DockerAttach.connect(self._engine, container_id, stdin=stdin, tty=tty)
 
-    def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+    def container_logs(self, container_id: str, options: records.LogOptions) -> AsyncIterator[bytes]:
         return container_logs(self._engine, container_id, options)
 
-    async def events(self) -> AsyncIterator[RuntimeEvent]:
+    async def events(self) -> AsyncIterator[records.RuntimeEvent]:
         filters = {"type": "container", "event": sorted(_EVENTS), "label": convert.POD_UID}
         with translated(RuntimeUnavailable):
             async for event in self._engine.stream(
@@ -223,7 +206,7 @@ class DockerRuntime(DockerSandboxes):
             ):
                 uid = event["Actor"]["Attributes"].get(convert.POD_UID, "")
                 if event.get("Action") in _EVENTS and uid:
-                    yield RuntimeEvent(_EVENTS[event["Action"]], Uid(uid))
+                    yield records.RuntimeEvent(_EVENTS[event["Action"]], records.Uid(uid))
         raise RuntimeUnavailable("the engine's stream of events has ended")
 
     async def close(self) -> None:
@@ -233,13 +216,15 @@ class DockerRuntime(DockerSandboxes):
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
 
 
-async def container_logs(engine: Engine, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+async def container_logs(
+    engine: Engine, container_id: str, options: records.LogOptions
+) -> AsyncIterator[bytes]:
     """Yield a log, and with `follow` what comes until the container ends. Raises NotFoundInRuntime."""
 
     def open_logs(client: APIClient) -> ClosableIterator:
         opened: ClosableIterator = client.logs(
             container_id, stream=True, follow=options.follow, timestamps=options.timestamps,
-            stdout=options.stream is not OutputStream.STDERR, stderr=options.stream is not OutputStream.STDOUT,
+            stdout=options.stream is not records.OutputStream.STDERR, stderr=options.stream is not records.OutputStream.STDOUT,
             tail="all" if options.tail_lines is None else options.tail_lines, since=options.since,
         )  # fmt: skip
         return opened
@@ -259,7 +244,7 @@ async def container_logs(engine: Engine, container_id: str, options: LogOptions)
             yield data
 
 
-def disk_usage(inspected: Mapping[str, Any]) -> DiskUsage:
+def disk_usage(inspected: Mapping[str, Any]) -> records.DiskUsage:
     """Return what a container has on disk. Blocks: a walk over its files.
 
     The engine can say it too (`size=1`), but then walks all layers while it holds its lock.
@@ -269,4 +254,4 @@ def disk_usage(inspected: Mapping[str, Any]) -> DiskUsage:
     log = Path(inspected.get("LogPath") or "/nowhere")
     # Rotated ones are called <log>.1, <log>.2.
     files = [log, *log.parent.glob(f"{log.name}.*")] if log.parent.is_dir() else []
-    return DiskUsage(layer.bytes, sum(tree_use(file).bytes for file in files), layer.inodes)
+    return records.DiskUsage(layer.bytes, sum(tree_use(file).bytes for file in files), layer.inodes)

@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from kubelet.network.plan import AddressesExhausted, next_address
+from kubelet.runtime import records
 from kubelet.runtime.hollow.program import FOREVER, HollowContainer, Program, Stages, read_program
 from kubelet.runtime.interface import (
     CreateFailed,
@@ -19,27 +20,6 @@ from kubelet.runtime.interface import (
     RuntimeFailure,
     SandboxFailed,
     StartFailed,
-)
-from kubelet.runtime.records import (
-    ContainerConfig,
-    ContainerState,
-    ContainerStats,
-    DiskUsage,
-    ExecConfig,
-    ExecResult,
-    ImageState,
-    LinuxResources,
-    LogOptions,
-    Output,
-    OutputStream,
-    RegistryAuth,
-    RuntimeEvent,
-    RuntimeEventType,
-    RuntimeStatus,
-    RuntimeVersion,
-    SandboxConfig,
-    SandboxState,
-    Uid,
 )
 from kubelet.tasks import wait_at_most
 from vaina.clock import Clock, rfc3339
@@ -52,7 +32,7 @@ _INPUTS = 64
 class HollowExec:
     """An `ExecSession` of a program."""
 
-    def __init__(self, program: Program, config: ExecConfig, clock: Clock) -> None:
+    def __init__(self, program: Program, config: records.ExecConfig, clock: Clock) -> None:
         self._program, self._config, self._clock = program, config, clock
         self._input: asyncio.Queue[bytes | None] = asyncio.Queue(_INPUTS)
         self._closed = asyncio.Event()
@@ -67,15 +47,15 @@ class HollowExec:
     async def resize(self, width: int, height: int) -> None:
         return
 
-    async def output(self) -> AsyncIterator[Output]:
+    async def output(self) -> AsyncIterator[records.Output]:
         at = 0.0
         for due, data in self._program.writes:
             await self._clock.sleep(due - at)
             at = due
-            yield Output(OutputStream.STDOUT, data)
+            yield records.Output(records.OutputStream.STDOUT, data)
         if self._program.copies_input:
             while self._config.stdin and (piece := await self._input.get()) is not None:
-                yield Output(OutputStream.STDOUT, piece)
+                yield records.Output(records.OutputStream.STDOUT, piece)
         elif self._program.runs_seconds == FOREVER:
             await self._closed.wait()
         else:
@@ -98,33 +78,33 @@ class HollowRuntime:
     def __init__(self, clock: Clock, rng: random.Random, *, stages: Stages, cidr: IPv4Network) -> None:
         self._clock, self._rng, self._stages, self._cidr = clock, rng, stages, cidr
         self._last: IPv4Address | None = None
-        self._sandboxes: dict[str, SandboxState] = {}
+        self._sandboxes: dict[str, records.SandboxState] = {}
         self._containers: dict[str, HollowContainer] = {}
-        self._events: list[RuntimeEvent] = []
+        self._events: list[records.RuntimeEvent] = []
         #: in the order of their coming: a seed makes the whole run
         self._waiters: dict[asyncio.Event, None] = {}
         #: every sandbox and container that was ever made, in order: (verb, name); for tests
         self.history: list[tuple[str, str]] = []
 
-    async def version(self) -> RuntimeVersion:
-        return RuntimeVersion("hollow", "1.0")
+    async def version(self) -> records.RuntimeVersion:
+        return records.RuntimeVersion("hollow", "1.0")
 
-    async def status(self) -> RuntimeStatus:
-        return RuntimeStatus(ready=True, network_ready=True)
+    async def status(self) -> records.RuntimeStatus:
+        return records.RuntimeStatus(ready=True, network_ready=True)
 
     async def _pass(self, stage: str) -> None:
         delay = getattr(self._stages, stage).draw(self._rng)
         if delay:
             await self._clock.sleep(delay)
 
-    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxState:
+    async def run_pod_sandbox(self, config: records.SandboxConfig) -> records.SandboxState:
         await self._pass("run_sandbox")
         sandbox_id = f"{config.uid}_{config.attempt}"
         known = self._sandboxes.get(sandbox_id)
         if known is not None and known.ready:
             return known
         address = "" if config.host_network else self._address()
-        state = SandboxState(
+        state = records.SandboxState(
             id=sandbox_id, name=config.name, namespace=config.namespace, uid=config.uid,
             attempt=config.attempt, ready=True, ip=address, created_at=self._clock.now(),
             labels=dict(config.labels), annotations=dict(config.annotations),
@@ -149,7 +129,7 @@ class HollowRuntime:
         state = self._sandboxes.get(sandbox_id)
         if state is not None and (state.ready or state.ip):
             self._sandboxes[sandbox_id] = replace(state, ready=False, ip="")
-            self._tell(RuntimeEventType.STOPPED, state.uid)
+            self._tell(records.RuntimeEventType.STOPPED, state.uid)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
         await self.stop_pod_sandbox(sandbox_id)
@@ -157,12 +137,14 @@ class HollowRuntime:
             del self._containers[container.id]
         state = self._sandboxes.pop(sandbox_id, None)
         if state is not None:
-            self._tell(RuntimeEventType.REMOVED, state.uid)
+            self._tell(records.RuntimeEventType.REMOVED, state.uid)
 
-    async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
+    async def list_pod_sandboxes(self, pod_uid: records.Uid | None = None) -> Sequence[records.SandboxState]:
         return [state for state in self._sandboxes.values() if pod_uid in {None, state.uid}]
 
-    async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
+    async def create_container(
+        self, sandbox_id: str, config: records.ContainerConfig, sandbox: records.SandboxConfig
+    ) -> str:
         await self._pass("create_container")
         container_id = f"{sandbox.uid}_{config.name}_{config.attempt}"
         if container_id in self._containers:
@@ -185,7 +167,7 @@ class HollowRuntime:
             return
         container.start(self._clock.now())
         self.history.append(("start_container", container_id))
-        self._tell(RuntimeEventType.STARTED, container.pod_uid)
+        self._tell(records.RuntimeEventType.STARTED, container.pod_uid)
         if container.reason == "StartError":
             container.told = True
             raise StartFailed(
@@ -219,26 +201,26 @@ class HollowRuntime:
     async def remove_container(self, container_id: str) -> None:
         container = self._containers.pop(container_id, None)
         if container is not None:
-            self._tell(RuntimeEventType.REMOVED, container.pod_uid)
+            self._tell(records.RuntimeEventType.REMOVED, container.pod_uid)
 
-    async def list_containers(self, pod_uid: Uid | None = None) -> Sequence[ContainerState]:
+    async def list_containers(self, pod_uid: records.Uid | None = None) -> Sequence[records.ContainerState]:
         now = self._clock.now()
         return [item.state(now) for item in self._containers.values() if pod_uid in {None, item.pod_uid}]
 
-    async def update_container_resources(self, container_id: str, resources: LinuxResources) -> None:
+    async def update_container_resources(self, container_id: str, resources: records.LinuxResources) -> None:
         self._running(container_id)
 
-    async def container_stats(self, container_id: str) -> ContainerStats:
+    async def container_stats(self, container_id: str) -> records.ContainerStats:
         self._running(container_id)
-        return ContainerStats(self._clock.now(), 0, 0)
+        return records.ContainerStats(self._clock.now(), 0, 0)
 
-    async def container_disk_usage(self, container_id: str) -> DiskUsage:
+    async def container_disk_usage(self, container_id: str) -> records.DiskUsage:
         self._find(container_id)
-        return DiskUsage()
+        return records.DiskUsage()
 
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
-    ) -> ExecResult:
+    ) -> records.ExecResult:
         self._running(container_id)
         program = read_program(argv)
         if program.missing:
@@ -246,9 +228,9 @@ class HollowRuntime:
         await self._clock.sleep(min(program.runs_seconds, timeout_seconds))
         if program.runs_seconds > timeout_seconds:
             raise TimeoutError
-        return ExecResult(program.exit_code, b"".join(data for _, data in program.writes), b"")
+        return records.ExecResult(program.exit_code, b"".join(data for _, data in program.writes), b"")
 
-    async def exec(self, container_id: str, config: ExecConfig) -> HollowExec:
+    async def exec(self, container_id: str, config: records.ExecConfig) -> HollowExec:
         self._running(container_id)
         program = read_program(config.argv)
         if program.missing:
@@ -257,16 +239,16 @@ class HollowRuntime:
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> HollowExec:
         container = self._running(container_id)
-        return HollowExec(container.program, ExecConfig((), stdin=stdin, tty=tty), self._clock)
+        return HollowExec(container.program, records.ExecConfig((), stdin=stdin, tty=tty), self._clock)
 
     async def network_namespace(self, sandbox_id: str) -> str:
         if sandbox_id not in self._sandboxes:
             raise NotFoundInRuntime(f"no sandbox {sandbox_id}")
         raise RuntimeFailure("the Pods of a hollow node have no network: nothing runs in them")
 
-    async def container_logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+    async def container_logs(self, container_id: str, options: records.LogOptions) -> AsyncIterator[bytes]:
         container = self._find(container_id)
-        if options.stream is OutputStream.STDERR:
+        if options.stream is records.OutputStream.STDERR:
             return
         entries = container.log(self._clock.now())
         told = len(entries)
@@ -300,18 +282,20 @@ class HollowRuntime:
         for wake in self._waiters:
             wake.set()
 
-    def _tell(self, kind: RuntimeEventType, uid: Uid) -> None:
-        self._events.append(RuntimeEvent(kind, uid))
+    def _tell(self, kind: records.RuntimeEventType, uid: records.Uid) -> None:
+        self._events.append(records.RuntimeEvent(kind, uid))
         del self._events[:-_EVENTS]
         self._ring()
 
-    async def events(self) -> AsyncIterator[RuntimeEvent]:
+    async def events(self) -> AsyncIterator[records.RuntimeEvent]:
         while True:
             now = self._clock.now()
             for container in self._containers.values():
                 if container.ends_at is not None and container.ends_at <= now and not container.told:
                     container.told = True
-                    self._events.append(RuntimeEvent(RuntimeEventType.STOPPED, container.pod_uid))
+                    self._events.append(
+                        records.RuntimeEvent(records.RuntimeEventType.STOPPED, container.pod_uid)
+                    )
             waiting, self._events = self._events, []
             for event in waiting:
                 yield event
@@ -345,13 +329,15 @@ class HollowImages:
     def _missing(self, reference: str) -> bool:
         return _full(reference) in {_full(name) for name in self._stages.missing_images}
 
-    async def image_status(self, reference: str) -> ImageState | None:
+    async def image_status(self, reference: str) -> records.ImageState | None:
         name = reference.removeprefix("sha256:")
         if name in self._present or ("*" in self._stages.images and not self._missing(name)):
-            return ImageState(id=f"sha256:{name}", tags=(name,), size_bytes=1)
+            return records.ImageState(id=f"sha256:{name}", tags=(name,), size_bytes=1)
         return None
 
-    async def pull_image(self, reference: str, *, auth: RegistryAuth | None = None) -> ImageState:
+    async def pull_image(
+        self, reference: str, *, auth: records.RegistryAuth | None = None
+    ) -> records.ImageState:
         self.pulls.append(reference)
         delay = self._stages.pull_image.draw(self._rng)
         if delay:
@@ -359,13 +345,16 @@ class HollowImages:
         if self._missing(reference):
             raise ImagePullError(f"manifest for {reference} not found: manifest unknown")
         self._present.add(_full(reference))
-        return ImageState(id=f"sha256:{_full(reference)}", tags=(_full(reference),), size_bytes=1)
+        return records.ImageState(id=f"sha256:{_full(reference)}", tags=(_full(reference),), size_bytes=1)
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
         return False
 
-    async def list_images(self) -> Sequence[ImageState]:
-        return [ImageState(id=f"sha256:{name}", tags=(name,), size_bytes=1) for name in sorted(self._present)]
+    async def list_images(self) -> Sequence[records.ImageState]:
+        return [
+            records.ImageState(id=f"sha256:{name}", tags=(name,), size_bytes=1)
+            for name in sorted(self._present)
+        ]
 
     async def remove_image(self, image_id: str) -> None:
         self._present.discard(image_id.removeprefix("sha256:"))
