@@ -6,21 +6,8 @@ Container states, reasons and messages are upstream's (convertToAPIContainerStat
 
 from dataclasses import dataclass, replace
 
+from kubelet.decide import containers
 from kubelet.decide.actions import ContainerKind
-from kubelet.decide.containers import (
-    RESTARTING_ALL_MESSAGE,
-    RESTARTING_ALL_REASON,
-    ContainerView,
-    RestartPolicy,
-    backoff_delay,
-    current_sandbox,
-    init_done,
-    is_ready,
-    is_started,
-    restart_wanted,
-    view_containers,
-    wanted_images,
-)
 from kubelet.decide.observation import ImageProgress, PodObservation, start_key
 from kubelet.decide.phase import (
     TERMINAL,
@@ -66,7 +53,7 @@ def compute_pod_status(
     node: NodeAddresses,
     ending: Ending | None,
     now: float,
-    policy: RestartPolicy,
+    policy: containers.RestartPolicy,
 ) -> pod_pb2.PodStatus:
     """Return the kubelet's part of a Pod's status (the fields of `STATUS_MASK`).
 
@@ -86,12 +73,12 @@ class _Writer:
         node: NodeAddresses,
         ending: Ending | None,
         now: float,
-        policy: RestartPolicy,
+        policy: containers.RestartPolicy,
     ) -> None:
         self.pod, self.observed, self.node = pod, observed, node
         self.ending, self.now, self.policy = ending, now, policy
         self.before = pod.status if observed.said is None else observed.said
-        self.sandbox = current_sandbox(observed)
+        self.sandbox = containers.current_sandbox(observed)
         self.restarts_all = ending is None and restarts_all(pod, observed)
         self.status = pod_pb2.PodStatus()
         previous = observed.previous or pod_pb2.PodStatus()
@@ -106,7 +93,7 @@ class _Writer:
 
     def write(self) -> pod_pb2.PodStatus:
         status, pod = self.status, self.pod
-        for view in view_containers(pod, self.observed):
+        for view in containers.view_containers(pod, self.observed):
             if self._will_restart(view):
                 self.again.add(view.name)
             match view.kind:
@@ -173,15 +160,15 @@ class _Writer:
             status.pod_ip = address
             status.pod_ips.add(ip=address)
 
-    def _container(self, view: ContainerView) -> pod_pb2.ContainerStatus:
+    def _container(self, view: containers.ContainerView) -> pod_pb2.ContainerStatus:
         item = pod_pb2.ContainerStatus(name=view.name, image=view.spec.image)
         current = view.current
         if view.kind is not ContainerKind.EPHEMERAL:
-            item.started = is_started(view, self.observed)
-            item.ready = is_ready(view, self.observed)
+            item.started = containers.is_started(view, self.observed)
+            item.ready = containers.is_ready(view, self.observed)
             write_resources(item, view, self.observed)
         if view.kind is ContainerKind.INIT:
-            item.ready, item.started = init_done(self.pod, view), view.running is not None
+            item.ready, item.started = containers.init_done(self.pod, view), view.running is not None
         if current is not None:
             item.restart_count = current.attempt
             if current.phase is not ContainerPhase.CREATED:
@@ -193,7 +180,7 @@ class _Writer:
         self._state(item, view)
         return item
 
-    def _state(self, item: pod_pb2.ContainerStatus, view: ContainerView) -> None:
+    def _state(self, item: pod_pb2.ContainerStatus, view: containers.ContainerView) -> None:
         last = view.previous
         if view.running is not None and view.running.id not in self.observed.post_start_pending:
             item.state.running.started_at.CopyFrom(timestamp(view.running.started_at))
@@ -209,7 +196,7 @@ class _Writer:
         elif (said := self.said.get((view.name, item.restart_count))) is not None:
             item.last_state.CopyFrom(said)
 
-    def _shows_its_end(self, view: ContainerView) -> bool:
+    def _shows_its_end(self, view: containers.ContainerView) -> bool:
         """Say whether a container that runs again at once is shown as terminated.
 
         Not if only a probe makes it run again (it exited with 0): the API refuses a status by which such a
@@ -217,32 +204,32 @@ class _Writer:
         """
         if self._why_waiting(view) is not None:
             return False
-        by_its_code = restart_wanted(view, self.pod, replace(self.observed, stopping={}))
+        by_its_code = containers.restart_wanted(view, self.pod, replace(self.observed, stopping={}))
         return by_its_code or view.kind is ContainerKind.INIT
 
-    def _will_restart(self, view: ContainerView) -> bool:
+    def _will_restart(self, view: containers.ContainerView) -> bool:
         if self.ending is not None or self.pod.status.phase in TERMINAL or view.exited is None:
             return False
         if self.restarts_all and view.kind is not ContainerKind.EPHEMERAL:
             return True
-        if view.kind is ContainerKind.INIT and init_done(self.pod, view):
+        if view.kind is ContainerKind.INIT and containers.init_done(self.pod, view):
             return False
         if view.kind is ContainerKind.INIT and view.succeeded:
             return not view.in_sandbox and not self._past_initialization()
-        return restart_wanted(view, self.pod, self.observed)
+        return containers.restart_wanted(view, self.pod, self.observed)
 
     def _past_initialization(self) -> bool:
         return any(
             view.in_sandbox
-            for view in view_containers(self.pod, self.observed)
+            for view in containers.view_containers(self.pod, self.observed)
             if view.kind is ContainerKind.MAIN
         )
 
-    def _why_waiting(self, view: ContainerView) -> tuple[str, str] | None:
+    def _why_waiting(self, view: containers.ContainerView) -> tuple[str, str] | None:
         """Return the reason and message for which a container waits; None: it is about to start."""
         if self.restarts_all:
-            return RESTARTING_ALL_REASON, RESTARTING_ALL_MESSAGE
-        for wanted in wanted_images(self.pod, view.spec, view.next_attempt):
+            return containers.RESTARTING_ALL_REASON, containers.RESTARTING_ALL_MESSAGE
+        for wanted in containers.wanted_images(self.pod, view.spec, view.next_attempt):
             image = self.observed.images.get(wanted.key)
             if image is not None and image.reason and image.progress is not ImageProgress.READY:
                 if image.reason == "ErrImagePull" and self.now >= image.backoff_from:
@@ -254,7 +241,7 @@ class _Writer:
         failure = self.observed.failures.get(start_key(view.name))
         if failure is not None:
             return failure.reason, failure.message
-        if view.exited is not None and (delay := backoff_delay(view.exited, self.policy)):
+        if view.exited is not None and (delay := containers.backoff_delay(view.exited, self.policy)):
             meta = self.pod.metadata
             return "CrashLoopBackOff", (
                 f"back-off {go_duration(delay)} restarting failed container={view.name} "
@@ -262,8 +249,8 @@ class _Writer:
             )
         if view.exited is not None and view.exited.reason == "StartError":
             return "RunContainerError", view.exited.message
-        if view.exited is not None and view.exited.reason == RESTARTING_ALL_REASON:
-            return RESTARTING_ALL_REASON, RESTARTING_ALL_MESSAGE
+        if view.exited is not None and view.exited.reason == containers.RESTARTING_ALL_REASON:
+            return containers.RESTARTING_ALL_REASON, containers.RESTARTING_ALL_MESSAGE
         return None
 
     def _terminated(self, state: ContainerState) -> pod_pb2.ContainerStateTerminated:
