@@ -64,6 +64,14 @@ def _with_prefix(labels: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {key[len(prefix) :]: value for key, value in labels.items() if key.startswith(prefix)}
 
 
+def filters_of(kind: str, pod_uid: records.Uid | None) -> dict[str, Any]:
+    """Return the filters that list a kind (SANDBOX, CONTAINER), of one Pod or of all."""
+    labels = [f"{TYPE}={kind}"]
+    if pod_uid is not None:
+        labels.append(f"{POD_UID}={pod_uid}")
+    return {"label": labels}
+
+
 def sandbox_body(config: records.SandboxConfig, address: str) -> dict[str, Any]:
     """Return the body that creates a pause container. `address` is empty with host_network."""
     own = {

@@ -16,7 +16,7 @@ from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
 from kubelet.runtime.docker.convert import image_state
-from kubelet.runtime.docker.engine import ClosableIterator, Engine
+from kubelet.runtime.docker.engine import NOT_FOUND, ClosableIterator, Engine
 from kubelet.runtime.interface import ImagePullError, RuntimeFailure
 from kubelet.runtime.records import ImageState, RegistryAuth
 from vaina.quoting import go_quote
@@ -89,9 +89,6 @@ class _Reader(RawIOBase):
         return len(taken)
 
 
-_NOT_FOUND = 404
-
-
 class DockerImages:
     """The engine's images. Stateless; safe to be used by any task."""
 
@@ -103,7 +100,7 @@ class DockerImages:
             try:
                 return image_state(client.inspect_image(reference))  # type: ignore[no-untyped-call]
             except APIError as error:
-                if error.status_code == _NOT_FOUND:
+                if error.status_code == NOT_FOUND:
                     return None
                 raise
 
@@ -149,7 +146,7 @@ class DockerImages:
             try:
                 found = image_state(client.inspect_image(image_id))  # type: ignore[no-untyped-call]
             except APIError as error:
-                if error.status_code == _NOT_FOUND:
+                if error.status_code == NOT_FOUND:
                     return
                 raise
             # By its id an image with several names is not removed; the last name takes it along. The engine

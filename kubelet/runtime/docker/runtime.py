@@ -16,8 +16,8 @@ from docker.errors import APIError, NotFound
 from kubelet.machine.machine import TreeUse, tree_use
 from kubelet.network.pod_network import PodNetwork
 from kubelet.runtime import records
-from kubelet.runtime.docker import calls, convert
-from kubelet.runtime.docker.engine import ClosableIterator, Engine, translated
+from kubelet.runtime.docker import convert
+from kubelet.runtime.docker.engine import CONFLICT, ClosableIterator, Engine, translated
 from kubelet.runtime.docker.sandboxes import DockerSandboxes
 from kubelet.runtime.docker.sessions import DockerAttach, DockerExec, exec_sync
 from kubelet.runtime.interface import (
@@ -84,9 +84,9 @@ class DockerRuntime(DockerSandboxes):
         name = convert.container_name(sandbox, config)
         with translated(CreateFailed):
             try:
-                return await calls.create(self._engine, body, name)
+                return await self._engine.create_container(body, name)
             except APIError as error:
-                if error.status_code != calls.CONFLICT or name not in (error.explanation or ""):
+                if error.status_code != CONFLICT or name not in (error.explanation or ""):
                     raise
             found = await self._engine.call(lambda client: client.inspect_container(name))
         return str(found["Id"])
@@ -110,7 +110,7 @@ class DockerRuntime(DockerSandboxes):
 
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
         signal = "SIGKILL" if grace_seconds <= 0 else await self._stop_signal(container_id)
-        await calls.kill(self._engine, container_id, signal)
+        await self._engine.kill_container(container_id, signal)
 
     async def _stop_signal(self, container_id: str) -> str:
         known = self._stop_signals.get(container_id)
@@ -123,10 +123,10 @@ class DockerRuntime(DockerSandboxes):
         return convert.stop_signal(inspected)
 
     async def remove_container(self, container_id: str) -> None:
-        await calls.remove(self._engine, container_id)
+        await self._engine.remove_container(container_id)
 
     async def list_containers(self, pod_uid: records.Uid | None = None) -> Sequence[records.ContainerState]:
-        listed = await self._list(calls.filters_of(convert.CONTAINER, pod_uid))
+        listed = await self._engine.list_containers(convert.filters_of(convert.CONTAINER, pod_uid))
         states = []
         for item in listed:
             state = self._records.get((item["Id"], item["State"])) or await self._inspect(item["Id"])

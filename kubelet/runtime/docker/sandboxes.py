@@ -5,7 +5,7 @@ have.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,19 @@ from docker.errors import APIError
 
 from kubelet.network.plan import AddressesExhausted
 from kubelet.network.pod_network import NetworkCommandError, NetworkNotReady, PodNetwork
-from kubelet.runtime.docker import calls, convert
-from kubelet.runtime.docker.engine import Engine, translated
+from kubelet.runtime.docker import convert
+from kubelet.runtime.docker.engine import CONFLICT, Engine, translated
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, SandboxFailed
 from kubelet.runtime.records import DnsConfig, RuntimeStatus, SandboxConfig, SandboxState, Uid
 
 log = structlog.get_logger()
 
 
-_List = Callable[[dict[str, Any]], Awaitable[list[dict[str, Any]]]]
-
-
 class SandboxPorts:
     """Keeps the node's ports leading to the sandboxes that are to stay. Any task may call it."""
 
-    def __init__(self, listed: _List, network: PodNetwork) -> None:
-        self._list, self._network = listed, network
+    def __init__(self, engine: Engine, network: PodNetwork) -> None:
+        self._engine, self._network = engine, network
         #: they were brought in line with the sandboxes since this kubelet began
         self.are_led = False
         #: held from the list of sandboxes until its ports are set, so that no older list is applied last
@@ -50,7 +47,7 @@ class SandboxPorts:
         """Take away the ports of a sandbox that ends; asks nothing while none has any. Raises RuntimeFailure."""
         if not self._network.leads_ports:
             return
-        if not await self._list({"label": [convert.HOST_PORTS], "id": [sandbox_id]}):
+        if not await self._engine.list_containers({"label": [convert.HOST_PORTS], "id": [sandbox_id]}):
             return
         try:
             # It may take a moment to end: its ports go now, and do not come back with another Pod's.
@@ -62,7 +59,9 @@ class SandboxPorts:
     async def _set(self) -> None:
         async with self._setting:
             ending = frozenset(self._ending)
-            listed = await self._list({"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]})
+            listed = await self._engine.list_containers(
+                {"label": [f"{convert.TYPE}={convert.SANDBOX}", convert.HOST_PORTS]}
+            )
             self._ending -= ending.difference(item["Id"] for item in listed)
             await self._network.set_host_ports(
                 convert.host_ports(item for item in listed if item["Id"] not in self._ending)
@@ -74,10 +73,7 @@ class DockerSandboxes:
 
     def __init__(self, engine: Engine, network: PodNetwork, node_dns: DnsConfig) -> None:
         self._engine, self._network, self._node_dns = engine, network, node_dns
-        self._ports = SandboxPorts(self._list, network)
-
-    async def _list(self, filters: dict[str, Any]) -> list[dict[str, Any]]:
-        return await calls.list_all(self._engine, filters)
+        self._ports = SandboxPorts(engine, network)
 
     async def _network_status(self) -> RuntimeStatus:
         """Return whether sandboxes can have networks; failures are told, not raised. The engine answers."""
@@ -121,8 +117,10 @@ class DockerSandboxes:
 
     async def _reserve(self) -> IPv4Address:
         # In this order: what starts between the two starts in a sandbox that is listed as running.
-        sandboxes = await self._list(calls.filters_of(convert.SANDBOX, None))
-        running = await self._list({**calls.filters_of(convert.CONTAINER, None), "status": ["running"]})
+        sandboxes = await self._engine.list_containers(convert.filters_of(convert.SANDBOX, None))
+        running = await self._engine.list_containers(
+            {**convert.filters_of(convert.CONTAINER, None), "status": ["running"]}
+        )
         try:
             return await self._network.reserve(convert.addresses_held(sandboxes, running))
         except (NetworkNotReady, AddressesExhausted) as error:
@@ -134,9 +132,9 @@ class DockerSandboxes:
         name = convert.sandbox_name(config)
         body = convert.sandbox_body(config, str(address or ""))
         try:
-            return await calls.create(self._engine, body, name), address
+            return await self._engine.create_container(body, name), address
         except APIError as error:
-            if error.status_code != calls.CONFLICT:
+            if error.status_code != CONFLICT:
                 raise
         found = await self._engine.call(lambda client: client.inspect_container(name))
         if found["State"]["Status"] not in {"created", "running"}:
@@ -160,22 +158,22 @@ class DockerSandboxes:
 
     async def _remove_quietly(self, sandbox_id: str) -> None:
         try:
-            await calls.remove(self._engine, sandbox_id)
+            await self._engine.remove_container(sandbox_id)
         except RuntimeFailure as error:
             log.warning("a half-made sandbox could not be removed", sandbox=sandbox_id, error=str(error))
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
         # What has ended need not be killed; what ends meanwhile bears it.
-        for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
+        for item in await self._engine.list_containers({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
             if item["State"] not in convert.ENDED:
-                await calls.kill(self._engine, item["Id"], "SIGKILL")
-        await calls.kill(self._engine, sandbox_id, "SIGKILL")
+                await self._engine.kill_container(item["Id"], "SIGKILL")
+        await self._engine.kill_container(sandbox_id, "SIGKILL")
         await self._ports.give_back(sandbox_id)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
-        for item in await self._list({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
-            await calls.remove(self._engine, item["Id"])
-        await calls.remove(self._engine, sandbox_id)
+        for item in await self._engine.list_containers({"label": [f"{convert.SANDBOX_ID}={sandbox_id}"]}):
+            await self._engine.remove_container(item["Id"])
+        await self._engine.remove_container(sandbox_id)
 
     async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
         return [
@@ -183,7 +181,7 @@ class DockerSandboxes:
                 item,
                 networked=not item["Labels"].get(convert.ADDRESS) or self._network.is_attached(item["Id"]),
             )
-            for item in await self._list(calls.filters_of(convert.SANDBOX, pod_uid))
+            for item in await self._engine.list_containers(convert.filters_of(convert.SANDBOX, pod_uid))
         ]
 
     async def network_namespace(self, sandbox_id: str) -> str:
