@@ -51,11 +51,7 @@ class DrainPlan:
 def plan_drain(
     pods: Iterable[pod_pb2.Pod], filters: DrainFilters, daemon_sets: Mapping[str, bool], now: float
 ) -> DrainPlan:
-    """Sort the Pods of a node.
-
-    `daemon_sets` says of the DaemonSets that Pods name as theirs (`namespace/name`) whether they exist. `now` is
-    in seconds since the epoch.
-    """
+    """Sort the Pods of a node; `daemon_sets` says by `namespace/name` which of their DaemonSets exist."""
     plan = DrainPlan()
     for pod in pods:
         meta, name = pod.metadata, f"{pod.metadata.namespace}/{pod.metadata.name}"

@@ -1,6 +1,6 @@
 """Flags that several verbs share, spelled as kubectl's, and what makes a verb of a coroutine."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, TypeVar
@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import click
 from google.protobuf.message import Message
 
+from cli.failures import Failure
 from cli.shell import Command, Shell, run
-from cli.targets import parse_duration
+from cli.targets import NO_NAME, Target, parse_duration
 from vaina.client.clientset import Clientset
 from vaina.kinds import Kind
 
@@ -185,12 +186,35 @@ def answer_output(command: F) -> F:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The words of a command, and the flags of `flags.selecting`."""
+    """The words of a command, and the flags that choose objects."""
 
     words: Sequence[str] = ()
+    #: objects of the kind that is named
+    all: bool = False
     all_namespaces: bool = False
     label_selector: str = ""
     field_selector: str = ""
+
+
+async def named(
+    shell: Shell, clients: Clientset, targets: Iterable[Target], selection: Selection
+) -> list[tuple[Kind[Any], str, str]]:
+    """Return the kind, namespace and name of each object. Raises Failure: a kind alone is named; ApiError."""
+    found: list[tuple[Kind[Any], str, str]] = []
+    for target in targets:
+        if target.name:
+            found.append((target.kind, shell.place(target.kind), target.name))
+            continue
+        check_named(target, selection)
+        selected = await find(shell, clients, target.kind, "", selection)
+        found.extend((target.kind, obj.metadata.namespace, obj.metadata.name) for obj in selected)
+    return found
+
+
+def check_named(target: Target, selection: Selection) -> None:
+    """Raise Failure for a kind of which nothing says which objects are meant."""
+    if not (target.name or selection.all or selection.label_selector or selection.field_selector):
+        raise Failure(NO_NAME)
 
 
 async def find(

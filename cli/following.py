@@ -1,6 +1,4 @@
-"""Objects as they change: waiting until one is gone, has ended or is as wanted, telling how far it is, and
-changing one that others change too.
-"""
+"""Waiting until an object is gone, has ended or is as wanted, and changing one that others change too."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -59,33 +57,47 @@ async def states(
             yield None if event.type == DELETED else event.object
 
 
-async def wait_gone(shell: Shell, client: ResourceClient[Any], namespace: str, name: str, uid: str) -> None:
-    """Return when the object with this uid is gone; another one of its name does not count."""
+async def until(
+    client: ResourceClient[M],
+    namespace: str,
+    name: str,
+    over: Callable[[M | None], bool],
+    *,
+    shell: Shell | None = None,
+    bears: type[ApiError] = Unavailable,
+    absent: bool = False,
+) -> M | None:
+    """Return the first state of an object, as of `states`, that is the last one. Raises NotFound, ApiError.
+
+    With a shell, errors that it `bears` are waited out.
+    """
     while True:
         try:
-            async with aclosing(states(client, namespace, name)) as seen:
+            async with aclosing(states(client, namespace, name, absent=absent)) as seen:
                 async for found in seen:
-                    if found is None or found.metadata.uid != uid:
-                        return
-        except NotFound:
-            return
-        except Unavailable:
+                    if over(found):
+                        return found
+        except ApiError as error:
+            if shell is None or isinstance(error, NotFound) or not isinstance(error, bears):
+                raise
             await shell.clock.sleep(1.0)
+
+
+async def wait_gone(shell: Shell, client: ResourceClient[Any], namespace: str, name: str, uid: str) -> None:
+    """Return when the object with this uid is gone; another one of its name does not count."""
+    with suppress(NotFound):
+        await until(client, namespace, name, lambda it: it is None or it.metadata.uid != uid, shell=shell)
 
 
 async def wait_over(shell: Shell, clients: Clientset, pod: pod_pb2.Pod) -> None:
     """Return when a Pod has ended or is gone; when the server cannot say so now, ask again: streams go on."""
     meta = pod.metadata
-    while True:
-        try:
-            async with aclosing(states(clients.pods, meta.namespace, meta.name)) as seen:
-                async for found in seen:
-                    if found is None or found.metadata.uid != meta.uid or pods.is_terminal(found):
-                        return
-        except NotFound:
-            return
-        except ApiError:
-            await shell.clock.sleep(1.0)
+
+    def over(found: pod_pb2.Pod | None) -> bool:
+        return found is None or found.metadata.uid != meta.uid or pods.is_terminal(found)
+
+    with suppress(NotFound):
+        await until(clients.pods, meta.namespace, meta.name, over, shell=shell, bears=ApiError)
 
 
 async def wait_pod(
@@ -93,19 +105,18 @@ async def wait_pod(
 ) -> pod_pb2.Pod:
     """Return a Pod once it is as wanted; 0 seconds are without end. Raises Failure: it is not, or is gone."""
     meta = pod.metadata
+
+    def over(found: pod_pb2.Pod | None) -> bool:
+        return found is None or found.metadata.uid != meta.uid or accept(found)
+
     try:
         async with asyncio.timeout(seconds or None):
-            while True:
-                async with aclosing(states(clients.pods, meta.namespace, meta.name)) as seen:
-                    async for found in seen:
-                        if found is None:
-                            raise Failure(f'pods "{meta.name}" was deleted')
-                        if found.metadata.uid != meta.uid:
-                            raise Failure(f'pods "{meta.name}" was replaced')
-                        if accept(found):
-                            return found
+            found = await until(clients.pods, meta.namespace, meta.name, over)
     except TimeoutError as error:
         raise Failure("timed out waiting for the condition") from error
+    if found is None or found.metadata.uid != meta.uid:
+        raise Failure(f'pods "{meta.name}" was {"deleted" if found is None else "replaced"}')
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,27 +153,25 @@ async def follow(shell: Shell, clients: Clientset, wanted: Wanted, *, seconds: f
         raise Failure(await _with_reasons(clients, wanted, last.text))
 
 
-async def _until_over(shell: Shell, clients: Clientset, wanted: Wanted) -> Progress:
+async def _until_over(shell: Shell, clients: Clientset, wanted: Wanted) -> Progress | None:
+    last: Progress | None = None
     line = ""
-    while True:
-        try:
-            found = states(clients.kind(wanted.kind), wanted.namespace, wanted.name)
-            async with aclosing(found) as seen:
-                async for state in seen:
-                    if state is None:
-                        raise Failure("object has been deleted")
-                    progress = wanted.judge(state)
-                    if progress.text != line and not progress.failed:
-                        line = progress.text
-                        shell.out(f"{line}\n")
-                    if progress.done or progress.failed:
-                        return progress
-        except Unavailable:
-            await shell.clock.sleep(1.0)
+
+    def over(state: Any) -> bool:
+        nonlocal last, line
+        if state is None:
+            raise Failure("object has been deleted")
+        last = wanted.judge(state)
+        if last.text != line and not last.failed:
+            line = last.text
+            shell.out(f"{line}\n")
+        return last.done or last.failed
+
+    await until(clients.kind(wanted.kind), wanted.namespace, wanted.name, over, shell=shell)
+    return last
 
 
 async def _tell_reasons(shell: Shell, clients: Clientset, wanted: Wanted) -> None:
-    """Tell what Pods wait for, each reason once."""
     told: set[str] = set()
     while True:
         await shell.clock.sleep(LOOK_SECONDS)

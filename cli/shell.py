@@ -93,12 +93,10 @@ class Shell:
         self.err_text(f"{text}\n")
 
     def err_text(self, text: str) -> None:
-        """Write to standard error, without an end of the line."""
         self.stderr.write(for_terminal(text))
         self.stderr.flush()
 
     def warn(self, text: str) -> None:
-        """Write a warning as kubectl does."""
         if any(words in text for words in self.unwanted_warnings):
             return
         self.err(f"{self.paint('yellow', 'Warning:')} {text}")
@@ -124,7 +122,6 @@ class Shell:
 
     @contextmanager
     def reporting(self, doing: str = "") -> Iterator[None]:
-        """Tell an ApiError that is raised inside, and go on."""
         try:
             yield
         except ApiError as error:

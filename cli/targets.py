@@ -33,11 +33,8 @@ def find_kind(word: str) -> Kind[Message]:
     if found is None and "." in lower:
         short, _, group = lower.partition(".")
         candidate = KINDS_BY_NAME.get(short)
-        if candidate is not None and group in (
-            candidate.group,
-            f"{candidate.version}.{candidate.group}".rstrip("."),
-        ):
-            found = candidate
+        names = (candidate.group, f"{candidate.version}.{candidate.group}".rstrip(".")) if candidate else ()
+        found = candidate if group in names else None
     if found is None:
         raise Failure(f'the server doesn\'t have a resource type "{word}"')
     return found

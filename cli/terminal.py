@@ -29,9 +29,7 @@ class Terminal(Protocol):
     """What commands need of the terminal."""
 
     @property
-    def is_terminal(self) -> bool:
-        """Whether standard input is a terminal."""
-        ...
+    def is_terminal(self) -> bool: ...
 
     def size(self) -> tuple[int, int]:
         """Return (columns, rows)."""

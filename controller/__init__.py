@@ -1,4 +1,1 @@
-"""The cluster's controllers: loops that turn objects into other objects.
-
-In the modules that decide, `now` is seconds since the epoch where nothing else is said.
-"""
+"""The cluster's controllers: loops that turn objects into other objects. Times are seconds since the epoch."""

@@ -27,7 +27,6 @@ class Controller(controller.Controller):
     """One of the cluster's own controllers."""
 
     def state(self) -> controller_service_pb2.ControllerState:
-        """Return what the controller is doing."""
         record = self.record
         state = controller_service_pb2.ControllerState(
             name=self.name, queue_depth=len(self.queue), in_flight=self.queue.in_flight, syncs=record.syncs,
@@ -70,10 +69,7 @@ async def find(client: ResourceClient[M], name: str, namespace: str = "") -> M |
 
 
 async def delete(client: ResourceClient[M], meta: meta_pb2.ObjectMeta, **how: Any) -> bool:
-    """Delete an object by name and uid; return whether it was there, and not another one by now.
-
-    `how` are further options of `ResourceClient.delete`. Raises ApiError.
-    """
+    """Delete an object by name and uid, if it is there; say whether it was. `how`: more for the client."""
     try:
         await client.delete(meta.name, meta.namespace, uid=meta.uid, **how)
     except (NotFound, Conflict):

@@ -117,7 +117,6 @@ class ControllerService:
     async def ListControllers(
         self, request: pb.ListControllersRequest, ctx: RequestContext
     ) -> pb.ListControllersResponse:
-        """Return the state of each controller, in the order of their names."""
         states = sorted(
             (controller.state() for controller in self._controllers), key=lambda state: state.name
         )
@@ -140,8 +139,7 @@ def build(  # noqa: PLR0913 - all but three by keyword
 ) -> Manager:
     """Construct the controllers over any clientset, of the apiserver over gRPC or in process.
 
-    `detector` finds what changes cached objects; `metrics` knows what Pods use, by default the apiserver.
-    Raises ValueError when a range or a controller's name is wrong.
+    `metrics` knows what Pods use, by default the apiserver. Raises ValueError: a range or a name is wrong.
     """
     registry = registry or CollectorRegistry()
     factory = InformerFactory(clientset, clock, detector=detector, rng=rng)

@@ -35,10 +35,7 @@ def claim_names(pod: pod_pb2.Pod) -> Sequence[str]:
 
 
 def reconcile(pod: pod_pb2.Pod, claims: Mapping[str, Claim]) -> tuple[list[Claim], list[str]]:
-    """Return the claims to make for a Pod, of those in its namespace, and what stands in the way.
-
-    A Pod that ends needs none.
-    """
+    """Return the claims to make for a Pod, and what stands in the way; a Pod that ends needs none."""
     create: list[Claim] = []
     problems: list[str] = []
     if not is_active(pod):

@@ -37,7 +37,6 @@ class Expectations:
         self._by_key: dict[str, Expected] = {}
 
     def created(self, key: str, name: str, version: int, now: float) -> None:
-        """Note a creation that was acknowledged."""
         expected = self._note(key, now)
         expected.version = max(expected.version, version)
         expected.unknown.pop(name, None)
@@ -51,11 +50,9 @@ class Expectations:
             self._by_key[key].unknown.pop(name, None)
 
     def deleted(self, key: str, uid: str, now: float) -> None:
-        """Note a deletion that was acknowledged."""
         self._note(key, now).deleting.add(uid)
 
     def unknown(self, key: str) -> Collection[str]:
-        """Return the names whose creation must be settled first."""
         expected = self._by_key.get(key)
         return tuple(expected.unknown) if expected else ()
 
@@ -109,5 +106,4 @@ class AtRest:
             del self._seen[next(iter(self._seen))]
 
     def forget(self, key: str) -> None:
-        """Drop a key whose owner is gone, or that needed something."""
         self._seen.pop(key, None)

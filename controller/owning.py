@@ -72,11 +72,9 @@ class OwningController(Controller):
         return new_controller_ref(owner, self.kind.api_version, self.kind.kind)
 
     def _own(self, meta: meta_pb2.ObjectMeta) -> list[Any]:
-        """Return the objects that name an owner as their controller."""
         return self._dependents.lister.by_index(BY_CONTROLLER, meta.uid)
 
     def _candidates(self, meta: meta_pb2.ObjectMeta) -> list[Any]:
-        """Return the objects that name an owner as their controller, and the orphans of its namespace."""
         orphans = self._dependents.lister.by_index(BY_CONTROLLER, f"orphan/{meta.namespace}")
         return [*self._own(meta), *orphans]
 
@@ -130,7 +128,6 @@ class OwningController(Controller):
             raise Conflict(f"{self.kind.kind} {meta.name} has changed meanwhile")
 
     async def _write_status(self, owner: Any, status: Any) -> Any:
-        """Write an owner's status against the version that was looked at; return the stored owner."""
         changed = copy_of(owner)
         changed.status.CopyFrom(status)
         return await self._owner_client.update_status(changed)
@@ -156,7 +153,6 @@ class GatheringController(OwningController):
         """Return how many Pods an owner has or wishes for."""
 
     def _settle_seen(self, key: str, meta: meta_pb2.ObjectMeta) -> None:
-        """Note the creations without an answer whose Pods the cache shows."""
         for name in self._writes.unknown(key):
             pod = self._dependents.lister.get(f"{meta.namespace}/{name}")
             if pod is not None and is_controlled_by(pod.metadata, meta.uid):
@@ -200,7 +196,6 @@ class RevisionedController(OwningController, Generic[S]):
         self.watch(self._dependents, self._keys_of_owners)
 
     async def _claim(self, key: str, found: S, matches: Callable[[pod_pb2.Pod], bool]) -> list[pod_pb2.Pod]:
-        """Adopt and release Pods; return those that are this set's."""
         meta = metadata(found)
         claims = claim(meta, self._candidates(meta), matches)
         if claims.adopt or claims.release:
@@ -213,7 +208,6 @@ class RevisionedController(OwningController, Generic[S]):
         return [*claims.owned, *claims.adopt]
 
     async def _remember(self, key: str, found: S, history: History) -> None:
-        """Write what is new of a set's revisions."""
         client = self._client.controller_revisions
         if history.create or history.renumber or history.surplus:
             # From an old template two leaders would number revisions in turn.
@@ -239,7 +233,6 @@ class RevisionedController(OwningController, Generic[S]):
             raise
 
     async def _tell(self, key: str, found: S, status: Message) -> None:
-        """Write a set's status; nothing is decided about the set before the cache shows it."""
         self._note(key, await self._write_status(found, status), of=self._owner_writes)
 
     async def _update_pod(self, key: str, pod: pod_pb2.Pod) -> None:

@@ -124,7 +124,6 @@ class PodControl:
         names: Sequence[str],
         tell: Callable[[bool], None] | None = None,
     ) -> ApiError | None:
-        """Create Pods of these names in one call; return the first failure."""
         now = self._clock.monotonic()
         # Noted before the call, so that the outcome is known to be unknown if this task ends in the middle.
         for name in names:
@@ -184,7 +183,6 @@ class PodControl:
         return [result if isinstance(result, ApiError) else None for result in results]
 
     def _deleted(self, key: str, owner: Any, pod: pod_pb2.Pod, error: ApiError | None) -> ApiError | None:
-        """Note the outcome of a deletion; return why it failed."""
         meta = pod.metadata
         if isinstance(error, NotFound | Conflict):
             # Gone, another Pod by now, or in another state: the cache will show it.

@@ -173,9 +173,8 @@ def choose_victims(
 
 
 def age_ratios(pods: Sequence[pod_pb2.Pod], victims: Sequence[pod_pb2.Pod], now: float) -> list[float]:
-    """Return the age of each ready victim by that of the youngest ready Pod, in whole numbers.
-
-    Upstream's are whole too; there are none when all Pods go.
+    """Return the age of each ready victim by that of the youngest ready Pod, in whole numbers; none when all
+    go.
     """
     if len(victims) >= len(pods):
         return []

@@ -118,10 +118,7 @@ def claims_of(pod: pod_pb2.Pod) -> list[str]:
 
 
 def uses_claim(pod: pod_pb2.Pod, claim: Claim) -> bool:
-    """Say whether a Pod of the claim's namespace uses it: names it, or is the one for which it was made.
-
-    Follows podUsesPVC of `pkg/controller/volume/pvcprotection`.
-    """
+    """Say whether a Pod uses a claim of its namespace: names it, or is the one it was made for (podUsesPVC)."""
     for volume in pod.spec.volumes:
         source = volume.volume_source
         if source.HasField("persistent_volume_claim"):

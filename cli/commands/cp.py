@@ -50,11 +50,8 @@ def prefix_of(path: str) -> str:
 def unpack(archive: IO[bytes], prefix: str, target: Path, warn: Callable[[str], None]) -> int:
     """Write the files of a tar stream, named `target` instead of `prefix`; return how many there were.
 
-    `warn` is told what was left out.
-
-    Raises:
-        ArchiveError: the stream is no archive, or holds what was not asked for.
-        OSError: a file cannot be written.
+    `warn` is told what was left out. Raises ArchiveError when it is none or holds what was not asked for,
+    OSError.
     """
     count = 0
     try:
@@ -174,8 +171,6 @@ async def cp(shell: Shell, clients: Clientset, options: CopyOptions) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Container:
-    """Where commands are run."""
-
     shell: Shell
     clients: Clientset
     pod: pod_pb2.Pod

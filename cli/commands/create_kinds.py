@@ -67,7 +67,6 @@ def _literals(given: Sequence[str]) -> Iterator[_Pair]:
 
 
 def _from_files(given: Sequence[str]) -> Iterator[_Pair]:
-    """Read [key=]path of files and folders."""
     for text in given:
         key, equals, name = text.rpartition("=")
         path = Path(name)
@@ -205,7 +204,6 @@ def _int_or_percent(flag: str, text: str) -> meta_pb2.IntOrString:
 
 
 def _fill_selector(made: meta_pb2.LabelSelector, text: str) -> None:
-    """Fill a selector from what one writes on a command line."""
     try:
         parsed = parse_label_selector(text)
     except SelectorError as error:
@@ -303,7 +301,6 @@ async def create_job(shell: Shell, clients: Clientset, options: JobOptions) -> N
 
 
 def _fill_from(made: job_pb2.Job, cron_job: job_pb2.CronJob) -> None:
-    """Fill the Job that a CronJob would make now."""
     template, meta = cron_job.spec.job_template, cron_job.metadata
     made.metadata.labels.update(template.metadata.labels)
     made.metadata.annotations.update(template.metadata.annotations)

@@ -61,7 +61,6 @@ class DebugOptions:
 
     @property
     def attaches(self) -> bool:
-        """Whether the command joins the container's streams."""
         return self.stdin if self.attach is None else self.attach
 
 
@@ -292,7 +291,6 @@ def _is_there(shell: Shell, name: str, *, quiet: bool) -> Callable[[pod_pb2.Pod]
 
 
 async def _join(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, name: str, options: DebugOptions) -> None:
-    """Attach once it runs, or has ended."""
     now = await wait_pod(clients, pod, _is_there(shell, name, quiet=options.quiet), 0)
     wanted = AttachOptions(options.word, name, options.stdin, options.tty, options.quiet, from_start=True)
     await attach_or_log(shell, clients, now, wanted, follow=False)

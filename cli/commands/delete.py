@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from google.protobuf.message import Message
 
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
 from cli.files import each_object, read_sources
-from cli.flags import Selection, find
+from cli.flags import Selection, named
 from cli.following import wait_gone
 from cli.printers.objects import dry_run_suffix, object_name, resource_name
 from cli.shell import Shell
-from cli.targets import NO_NAME, parse_targets
+from cli.targets import parse_targets
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound
 from vaina.kinds import Kind
@@ -29,7 +28,6 @@ class DeleteOptions(Selection):
 
     files: Sequence[str] = ()
     recursive: bool = False
-    all: bool = False
     #: below 0: what each object says
     grace_seconds: int = -1
     now: bool = False
@@ -54,13 +52,8 @@ class DeleteOptions(Selection):
         return 0 if self.force else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Doomed:
-    """An object to delete."""
-
-    kind: Kind[Message]
-    namespace: str
-    name: str
+#: kind, namespace and name
+_Doomed = tuple[Kind[Any], str, str]
 
 
 @flags.verb(cli, "delete", DeleteOptions)
@@ -101,26 +94,17 @@ async def delete(shell: Shell, clients: Clientset, options: DeleteOptions) -> No
         return
     try:
         async with asyncio.timeout(options.timeout or None):
-            for item, uid in waiting:
-                await wait_gone(shell, clients.kind(item.kind), item.namespace, item.name, uid)
+            for (kind, namespace, name), uid in waiting:
+                await wait_gone(shell, clients.kind(kind), namespace, name, uid)
     except TimeoutError as error:
         raise Failure("timed out waiting for the condition") from error
 
 
 async def _named(shell: Shell, clients: Clientset, options: DeleteOptions) -> list[_Doomed]:
-    doomed: list[_Doomed] = []
-    for target in parse_targets(options.words, "delete"):
-        kind = target.kind
-        if target.name:
-            if options.label_selector or options.all:
-                raise Failure("name cannot be provided when a selector is specified")
-            doomed.append(_Doomed(kind, shell.place(kind), target.name))
-        elif not (options.all or options.label_selector or options.field_selector):
-            raise Failure(NO_NAME)
-        else:
-            found = await find(shell, clients, kind, "", options)
-            doomed.extend(_Doomed(kind, obj.metadata.namespace, obj.metadata.name) for obj in found)
-    return doomed
+    targets = parse_targets(options.words, "delete")
+    if (options.label_selector or options.all) and any(target.name for target in targets):
+        raise Failure("name cannot be provided when a selector is specified")
+    return await named(shell, clients, targets, options)
 
 
 async def _in_files(shell: Shell, _: Clientset, options: DeleteOptions) -> list[_Doomed]:
@@ -129,7 +113,7 @@ async def _in_files(shell: Shell, _: Clientset, options: DeleteOptions) -> list[
     async def one(found: Decoded) -> None:
         message: Any = found.message
         place = message.metadata.namespace if found.kind.namespaced else ""
-        doomed.append(_Doomed(found.kind, place, message.metadata.name))
+        doomed.append((found.kind, place, message.metadata.name))
 
     await each_object(shell, read_sources(shell, options.files, recursive=options.recursive), one)
     return doomed
@@ -137,13 +121,14 @@ async def _in_files(shell: Shell, _: Clientset, options: DeleteOptions) -> list[
 
 async def _delete_one(shell: Shell, clients: Clientset, item: _Doomed, options: DeleteOptions) -> str:
     """Ask for the deletion, say so, and return the object's uid."""
-    deleted: Any = await clients.kind(item.kind).delete(
-        item.name, item.namespace, grace_period_seconds=options.grace, dry_run=options.dry_run == "server",
+    kind, namespace, name = item
+    deleted: Any = await clients.kind(kind).delete(
+        name, namespace, grace_period_seconds=options.grace, dry_run=options.dry_run == "server",
         propagation_policy=options.cascade.capitalize(),
     )  # fmt: skip
     if options.output == "name":
-        shell.out(f"{object_name(item.kind, item.name)}\n")
+        shell.out(f"{object_name(kind, name)}\n")
     else:
         how = "force deleted" if options.force else "deleted"
-        shell.out(f'{resource_name(item.kind)} "{item.name}" {how}{dry_run_suffix(options.dry_run)}\n')
+        shell.out(f'{resource_name(kind)} "{name}" {how}{dry_run_suffix(options.dry_run)}\n')
     return str(deleted.metadata.uid)

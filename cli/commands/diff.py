@@ -61,7 +61,6 @@ async def diff(shell: Shell, clients: Clientset, options: DiffOptions) -> None:
 
 
 async def _compare(shell: Shell, clients: Clientset, options: DiffOptions) -> dict[str, str]:
-    """Return the differences of each object by its name."""
     found: dict[str, str] = {}
     for source in read_sources(shell, options.files, recursive=options.recursive):
         request = manifest_service_pb2.ApplyRequest(

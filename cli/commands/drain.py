@@ -119,7 +119,6 @@ async def drain(shell: Shell, clients: Clientset, options: DrainOptions) -> None
 
 
 async def _nodes(shell: Shell, clients: Clientset, options: DrainOptions) -> list[node_pb2.Node]:
-    """Return the nodes that were named or selected. Raises Failure."""
     if bool(options.words) == bool(options.label_selector):
         raise Failure(
             "cannot specify both a node name and a --selector option"

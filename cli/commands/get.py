@@ -217,7 +217,6 @@ class _WatchPrinter:
         self._widths: list[int] | None = None
 
     def show(self, changes: Sequence[tuple[str, Message]]) -> None:
-        """Print objects, each with the type of the event that brought it."""
         if not changes:
             return
         options, items = self._options, [item for _, item in changes]

@@ -10,10 +10,10 @@ import click
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
-from cli.flags import Selection, find
+from cli.flags import Selection, check_named, find
 from cli.printers.objects import dry_run_suffix, object_name
 from cli.shell import Shell
-from cli.targets import NO_NAME, parse_targets
+from cli.targets import parse_targets
 from vaina.client.clientset import Clientset
 from vaina.kinds import Kind
 from vaina.objects.patching import MERGE_PATCH
@@ -26,7 +26,6 @@ class LabelOptions(Selection):
 
     #: labels or annotations
     field: str = "labels"
-    all: bool = False
     overwrite: bool = False
     show: bool = False
     #: none or server
@@ -64,8 +63,7 @@ async def _change_all(shell: Shell, clients: Clientset, options: LabelOptions) -
             f"at least one {options.verb if options.field == 'labels' else 'annotation'} update is required"
         )
     for target in parse_targets(words, options.verb):
-        if not target.name and not (options.all or options.label_selector or options.field_selector):
-            raise Failure(NO_NAME)
+        check_named(target, options)
         for obj in await find(shell, clients, target.kind, target.name, options):
             with shell.reporting():
                 await _change(shell, clients, target.kind, obj, changes, options)

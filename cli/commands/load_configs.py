@@ -1,7 +1,4 @@
-"""`vaina load compare-configs`: one load on several configurations of the scheduler.
-
-The work is done in `bench.load`.
-"""
+"""`vaina load compare-configs`: one load on several configurations of the scheduler."""
 
 import secrets
 from pathlib import Path

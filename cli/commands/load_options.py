@@ -227,16 +227,11 @@ def _refuse(wrong: object, words: str) -> None:
 
 
 def _option(name: str) -> str:
-    """Return the option of a parameter: --scheduler-flag of scheduler_flags."""
     return f"--{name.replace('_', '-').removesuffix('s')}"
 
 
 def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
-    """Make settings of what was given; what is left out depends on where it runs.
-
-    Raises:
-        click.UsageError: options do not go together, or have values that make no sense.
-    """
+    """Make settings of what was given; what is left out depends on where it runs. Raises click.UsageError."""
     local: bool = given["local"]
     nodes: Nodes = given["nodes"] or ("objects" if local else "real")
     open_loop = given["rate"] or given["trace"]
@@ -314,7 +309,6 @@ def _profiles(given: Sequence[str]) -> dict[str, Path]:
 
 
 def _refuse_mixtures(given: dict[str, Any], *, nodes: str, create: str) -> None:
-    """Refuse what does not go together."""
     local, rate, trace = given["local"], given["rate"], given["trace"]
     pending = create == "pending"
     _refuse(rate and trace, "--rate and --trace exclude one another")
@@ -340,7 +334,6 @@ def _refuse_mixtures(given: dict[str, Any], *, nodes: str, create: str) -> None:
 
 
 def _refuse_machines(given: dict[str, Any], *, nodes: str, create: str) -> None:
-    """Refuse what other machines cannot do, and commands that cannot be run."""
     _refuse(
         given["generate_on"] and create == "pending",
         "--generate-on needs --create batch or unary: pending Pods are created before anything is measured",
@@ -357,7 +350,6 @@ def _refuse_machines(given: dict[str, Any], *, nodes: str, create: str) -> None:
 
 
 def _refuse_repeated(given: dict[str, Any]) -> None:
-    """Refuse what is for one run, or for a count that is known."""
     reasons = {
         ("repeat", "keep"): "a run would be measured beside what those before it left",
         ("repeat", "profiles"): "each run would write over the profile of the one before",

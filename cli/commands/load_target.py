@@ -1,5 +1,5 @@
-"""What the load tests of the command share: a patient client, an end that leaves nothing behind, options,
-how files are read and written.
+"""What the load tests of the command share: a patient client, a clean end, options, reading and writing
+files.
 """
 
 import asyncio

@@ -6,7 +6,7 @@ last piece was written.
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ import click
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
-from cli.following import selector_of, states
+from cli.following import selector_of, until
 from cli.printers.style import for_terminal
 from cli.shell import Shell
 from cli.targets import find_kind, parse_duration, parse_pod
@@ -71,16 +71,16 @@ async def read(clients: Clientset, source: Source) -> AsyncGenerator[bytes, None
 
 async def _lives_again(clients: Clientset, source: Source, attempt: int) -> bool:
     """Wait until a container lives after an attempt; False when it never will."""
-    meta = source.pod.metadata
-    while True:
-        try:
-            async with aclosing(states(clients.pods, meta.namespace, meta.name)) as seen:
-                async for pod in seen:
-                    said = False if pod is None else _outlook(pod, source, attempt)
-                    if said is not None:
-                        return said
-        except NotFound:
-            return False
+    said: bool | None = None
+
+    def over(pod: pod_pb2.Pod | None) -> bool:
+        nonlocal said
+        said = False if pod is None else _outlook(pod, source, attempt)
+        return said is not None
+
+    with suppress(NotFound):
+        await until(clients.pods, source.pod.metadata.namespace, source.pod.metadata.name, over)
+    return bool(said)
 
 
 def _outlook(pod: pod_pb2.Pod, source: Source, attempt: int) -> bool | None:

@@ -61,7 +61,6 @@ async def patch(shell: Shell, clients: Clientset, options: PatchOptions) -> None
 
 
 def _read(options: PatchOptions) -> str:
-    """Return the patch as JSON; it may be written as YAML."""
     if bool(options.patch) == bool(options.patch_file):
         raise Failure("must specify --patch or --patch-file containing the contents of the patch")
     try:
@@ -173,12 +172,7 @@ def _without_comments(text: str) -> str:
 
 
 async def _store(clients: Clientset, target: Target, namespace: str, original: Any, text: str) -> None:
-    """Store an edited object; what others have changed elsewhere in it meanwhile stays.
-
-    Raises:
-        Conflict: they have changed the same place.
-        ApiError: as the server does.
-    """
+    """Store an edited object; what others have changed elsewhere in it meanwhile stays. Raises ApiError."""
     kind, client = target.kind, clients.kind(target.kind)
     decoded = decode_documents(text)
     if len(decoded) != 1 or decoded[0].kind is not kind:

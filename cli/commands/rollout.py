@@ -88,21 +88,13 @@ class _Earlier:
 
 async def _revisions_of(clients: Clientset, target: Target, found: Any) -> dict[int, _Earlier]:
     """Return what a Deployment's ReplicaSets, or the ControllerRevisions of the other kinds, keep: by number."""
+    meta = found.metadata
     if target.kind is DEPLOYMENT:
-        sets = await _sets_of(clients, found)
-        return {number: _Earlier(rs, rs.spec.template) for number, rs in sets.items()}
-    listed = (await clients.controller_revisions.list(found.metadata.namespace)).items
-    own = owned_by(listed, found.metadata.uid)
-    return {item.revision: _Earlier(item, template_of(item)) for item in own}
-
-
-async def _sets_of(clients: Clientset, deployment: Any) -> dict[int, Any]:
-    """Return the ReplicaSets of a Deployment by revision."""
-    meta = deployment.metadata
-    selector = selector_of(deployment)
-    listed = (await clients.replica_sets.list(meta.namespace, label_selector=selector)).items
-    owned = (rs for rs in listed if is_controlled_by(rs.metadata, meta.uid))
-    return {revision_of(rs.metadata): rs for rs in owned}
+        sets = (await clients.replica_sets.list(meta.namespace, label_selector=selector_of(found))).items
+        own = [rs for rs in sets if is_controlled_by(rs.metadata, meta.uid)]
+        return {revision_of(rs.metadata): _Earlier(rs, rs.spec.template) for rs in own}
+    listed = (await clients.controller_revisions.list(meta.namespace)).items
+    return {item.revision: _Earlier(item, template_of(item)) for item in owned_by(listed, meta.uid)}
 
 
 @flags.verb(rollout_command, "history")
@@ -159,13 +151,8 @@ async def _undo_one(shell: Shell, clients: Clientset, target: Target, to_revisio
     if _is_same(target, earlier.template, found.spec.template):
         said = f"skipped rollback (current template already matches revision {number})"
     else:
-        await change(
-            client,
-            shell.namespace,
-            target.name,
-            lambda it: _go_back(it, earlier, annotations=is_deployment),
-            dry_run=dry_run == "server",
-        )
+        back = partial(_go_back, earlier=earlier, annotations=is_deployment)
+        await change(client, shell.namespace, target.name, back, dry_run=dry_run == "server")
     shell.out(f"{object_name(target.kind, target.name)} {said}\n")
 
 

@@ -18,7 +18,6 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.kinds import POD
 from vaina.objects import pods
-from vaina.objects.conditions import get_condition
 from vaina.objects.normalise import normalise
 from vaina.objects.patching import apply_patch, read_patch
 
@@ -57,7 +56,6 @@ class RunOptions:
 
     @property
     def attaches(self) -> bool:
-        """Whether the command joins the container's streams."""
         return self.stdin or self.tty if self.attach is None else self.attach
 
 
@@ -161,10 +159,7 @@ async def _enter(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: Ru
 
 
 def _is_up(pod: pod_pb2.Pod) -> bool:
-    if pods.is_terminal(pod):
-        return True
-    ready = get_condition(pod.status, "Ready")
-    return pod.status.phase == "Running" and ready is not None and ready.status == "True"
+    return pods.is_terminal(pod) or (pod.status.phase == "Running" and pods.is_ready(pod))
 
 
 def _has_succeeded(pod: pod_pb2.Pod) -> bool:
@@ -172,7 +167,6 @@ def _has_succeeded(pod: pod_pb2.Pod) -> bool:
 
 
 def _tell_end(pod: pod_pb2.Pod) -> None:
-    """Give the container's exit code as ours."""
     if pod.status.phase == "Succeeded":
         return
     where = f"pod {pod.metadata.namespace}/{pod.metadata.name}"

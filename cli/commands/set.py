@@ -20,7 +20,6 @@ Mutate = Callable[[Any], None]
 
 
 def _pod_spec(obj: Any) -> Any:
-    """Return the PodSpec of a Pod, or of what makes Pods."""
     spec = getattr(obj, "spec", None)
     while spec is not None and "containers" not in spec.DESCRIPTOR.fields_by_name:
         inner = next(
@@ -151,7 +150,6 @@ async def _show_env(shell: Shell, clients: Clientset, words: Sequence[str], name
 
 
 def _read_amounts(text: str) -> dict[str, str]:
-    """Read `cpu=200m,memory=512Mi`."""
     found: dict[str, str] = {}
     for pair in filter(None, text.split(",")):
         name, equals, amount = pair.partition("=")

@@ -167,12 +167,7 @@ async def attach_or_log(
 async def attach_to(
     shell: Shell, clients: Clientset, pod: pod_pb2.Pod, container: str, options: AttachOptions
 ) -> None:
-    """Join the streams of a container.
-
-    Raises:
-        ApiError: they could not be joined, or broke.
-        Exit: Ctrl-C was typed before they were joined.
-    """
+    """Join the streams of a container. Raises ApiError, and Exit when Ctrl-C is typed before they are joined."""
     tty = _wants_terminal(shell, pod, container, options)
     start = pod_stream_pb2.PodAttachStart(
         namespace=pod.metadata.namespace, name=pod.metadata.name, uid=pod.metadata.uid,
@@ -254,7 +249,6 @@ class _Joined:
             raise failed
 
     async def _read(self) -> ApiError | None:
-        """Show what comes; return why no more does."""
         stream = self._clients.pods.attach(self._start, self._inputs())
         try:
             async with aclosing(stream) as answers:

@@ -80,7 +80,6 @@ def parse_changes(words: Sequence[str]) -> TaintChanges:
 
 
 def _parse(text: str) -> node_pb2.Taint:
-    """Read `key=value:effect`, `key:effect` or `key`."""
     named, colon, effect = text.partition(":")
     key, equals, value = named.partition("=")
     if colon and effect not in _EFFECTS:

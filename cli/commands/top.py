@@ -39,7 +39,6 @@ class Usage:
         return Usage(self.cpu_millis + other.cpu_millis, self.memory_bytes + other.memory_bytes)
 
     def cells(self) -> tuple[str, str]:
-        """Return CPU and memory as they are shown."""
         return f"{self.cpu_millis}m", f"{self.memory_bytes // _MI}Mi"
 
 

@@ -65,7 +65,6 @@ class _Seen:
 
     @property
     def finished(self) -> bool:
-        """Nothing more will be recorded."""
         if self.gone:
             return True
         if self.trace is None:
@@ -146,7 +145,6 @@ class _Follower:
         self.changed = asyncio.Event()
 
     async def traces(self) -> None:
-        """Watch the trace until cancelled."""
         watch = self._clients.pod_traces.watch(self._namespace, field_selector=f"spec.podName={self._name}")
         async with aclosing(changes(watch)) as events:
             async for event in events:
@@ -155,7 +153,6 @@ class _Follower:
                     self.changed.set()
 
     async def pods(self) -> None:
-        """Watch the Pod until cancelled."""
         watch = self._clients.pods.watch(self._namespace, field_selector=f"metadata.name={self._name}")
         async with aclosing(changes(watch)) as events:
             async for event in events:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +10,15 @@ import click
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
-from cli.flags import Selection, find
-from cli.following import states
+from cli.flags import Selection, named
+from cli.following import until
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.objects import object_name
 from cli.shell import Shell
-from cli.targets import NO_NAME, parse_targets
+from cli.targets import parse_targets
 from vaina.client.clientset import Clientset
 from vaina.client.resource import ResourceClient
-from vaina.errors import NotFound, Unavailable
-from vaina.kinds import Kind
+from vaina.errors import NotFound
 from vaina.objects.manifest import to_dict
 
 #: an object as plain values -> it is as wanted
@@ -32,7 +30,6 @@ class WaitOptions(Selection):
     """What `wait` was asked for."""
 
     wanted: str = ""
-    all: bool = False
     #: seconds for all of them
     timeout: float = 30.0
 
@@ -109,7 +106,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> f
 async def wait(shell: Shell, clients: Clientset, options: WaitOptions) -> None:
     """Wait until objects are as wanted, or gone."""
     accept = parse_wanted(options.wanted)
-    found = await _find(shell, clients, options)
+    found = await named(shell, clients, parse_targets(options.words, "wait"), options)
     if not found and accept is not None:
         raise Failure("no matching resources found")
     at = ""
@@ -124,20 +121,6 @@ async def wait(shell: Shell, clients: Clientset, options: WaitOptions) -> None:
         raise Failure(f"timed out waiting for the condition on {at}") from error
 
 
-async def _find(shell: Shell, clients: Clientset, options: WaitOptions) -> list[tuple[Kind[Any], str, str]]:
-    found: list[tuple[Kind[Any], str, str]] = []
-    for target in parse_targets(options.words, "wait"):
-        kind = target.kind
-        if target.name:
-            found.append((kind, shell.place(kind), target.name))
-            continue
-        if not (options.all or options.label_selector or options.field_selector):
-            raise Failure(NO_NAME)
-        selected = await find(shell, clients, kind, "", options)
-        found.extend((kind, obj.metadata.namespace, obj.metadata.name) for obj in selected)
-    return found
-
-
 async def _wait_one(
     shell: Shell,
     client: ResourceClient[Any],
@@ -149,19 +132,18 @@ async def _wait_one(
 ) -> None:
     """Return when an object is as wanted; without `accept`, when it is gone."""
     uid = ""
-    while True:
-        try:
-            async with aclosing(states(client, namespace, name, absent=create)) as seen:
-                async for found in seen:
-                    if accept is None:
-                        if found is None or (uid and found.metadata.uid != uid):
-                            return
-                        uid = found.metadata.uid
-                    elif found is not None and accept(to_dict(client.kind, found)):
-                        return
-        except NotFound:
-            if accept is None:
-                return
+
+    def over(found: Any) -> bool:
+        nonlocal uid
+        if accept is not None:
+            return found is not None and accept(to_dict(client.kind, found))
+        if found is None or (uid and found.metadata.uid != uid):
+            return True
+        uid = found.metadata.uid
+        return False
+
+    try:
+        await until(client, namespace, name, over, shell=shell, absent=create)
+    except NotFound:
+        if accept is not None:
             raise
-        except Unavailable:
-            await shell.clock.sleep(1.0)

@@ -104,7 +104,6 @@ def _scores(nodes: Sequence[pb.NodeVerdict], paint: Paint) -> list[str]:
 
 
 def _score(score: pb.Score | None) -> str:
-    """Normalised times weight, and the raw score where that is another number."""
     if score is None:
         return "-"
     times = f"x{score.weight}" if score.weight != 1 else ""

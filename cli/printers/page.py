@@ -42,14 +42,12 @@ class Page:
                 self.value(level, name, value)
 
     def table(self, level: int, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Add rows under underlined headers."""
         self.line(level, *headers)
         self.line(level, *("-" * len(header) for header in headers))
         for row in rows:
             self.line(level, *row)
 
     def conditions(self, status: Any, *headers: str) -> None:
-        """Add the conditions of an object, if it has any; the headers are the names of their fields."""
         if status.conditions:
             fields = [header.lower() for header in headers]
             self.line(0, "Conditions:")

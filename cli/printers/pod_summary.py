@@ -21,7 +21,6 @@ class PodSummary:
     last_restart: Timestamp | None = None
 
     def count(self, container: pod_pb2.ContainerStatus) -> None:
-        """Add a container's restarts."""
         self.restarts += container.restart_count
         if container.last_state.HasField("terminated"):
             finished = container.last_state.terminated.finished_at
@@ -34,7 +33,6 @@ class PodSummary:
         return f"{self.ready}/{self.total}"
 
     def restarts_text(self, now: float) -> str:
-        """Write the restarts: 3 (2m ago)."""
         if self.restarts and self.last_restart is not None and self.last_restart.seconds:
             return f"{self.restarts} ({age(self.last_restart, now)} ago)"
         return str(self.restarts)

@@ -108,7 +108,6 @@ class StepRow:
 
     @property
     def who(self) -> str:
-        """The component, and which instance of it."""
         return f"{self.component} {self.instance}".rstrip()
 
 
@@ -288,10 +287,7 @@ def total_line(rows: Sequence[StepRow], paint: Paint = PLAIN) -> str:
 def render_trace(
     trace: trace_pb2.PodTrace, *, pod: pod_pb2.Pod | None = None, width: int = 120, paint: Paint = PLAIN
 ) -> str:
-    """Write a whole trace, so wide.
-
-    The Pod, while it is there, says its address, and what it waits for.
-    """
+    """Write a whole trace, so wide. The Pod, while it is there, says its address, and what it waits for."""
     rows = step_rows(trace)
     done = [row for row in rows if row.done]
     begin = min((row.start for row in done), default=0.0)

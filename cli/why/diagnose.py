@@ -73,7 +73,6 @@ def _well(given: Evidence, pod: pod_pb2.Pod) -> Finding:
 
 
 def _history(given: Evidence, pod: pod_pb2.Pod) -> Iterator[str]:
-    """Tell of restarts that are over."""
     for status in statuses_of(pod):
         last = status.last_state.terminated
         if status.restart_count and status.last_state.HasField("terminated"):

@@ -51,11 +51,9 @@ class Evidence:
         return " ".join(["vaina", verb, *place, *words])
 
     def describe(self) -> str:
-        """Write the command that describes the Pod."""
         return self.command("describe", f"pod {self.name}")
 
     def ago(self, stamp: Timestamp) -> str:
-        """Write how long ago a time was."""
         return human_duration(self.now - seconds_of(stamp))
 
     def missing_object(self, where: str, message: str) -> Finding | None:

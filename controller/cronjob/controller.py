@@ -82,7 +82,6 @@ class CronJobController(OwningController):
     async def _act(
         self, cron_job: job_pb2.CronJob, plan: CronPlan
     ) -> tuple[job_pb2.CronJobStatus, ApiError | None]:
-        """Delete and create Jobs as planned; return the status as it is then."""
         status = copy_of(plan.status)
         if plan.create is None:
             return status, None

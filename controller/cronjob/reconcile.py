@@ -82,7 +82,6 @@ def reconcile(cron_job: job_pb2.CronJob, jobs: Sequence[job_pb2.Job], now: float
 
 
 def _schedule(plan: CronPlan, cron_job: job_pb2.CronJob) -> Schedule | None:
-    """Return the schedule; None, and a note, for one that cannot be kept."""
     spec = cron_job.spec
     zone = spec.time_zone if spec.HasField("time_zone") else None
     try:
@@ -98,7 +97,6 @@ def _schedule(plan: CronPlan, cron_job: job_pb2.CronJob) -> Schedule | None:
 
 
 def _start(plan: CronPlan, cron_job: job_pb2.CronJob, schedule: Schedule, now: float) -> None:
-    """Plan the Job whose time has come, if one has, and when to look again."""
     spec, status = cron_job.spec, plan.status
     try:
         found = due(cron_job, schedule, now)
@@ -139,7 +137,6 @@ def _is_processed(cron_job: job_pb2.CronJob, status: job_pb2.CronJobStatus, sche
 
 
 def _look_at_jobs(plan: CronPlan, jobs: Sequence[job_pb2.Job]) -> None:
-    """Bring the status up to date with the Jobs, and plan the Events about them."""
     status, notes = plan.status, plan.notes
     there = {job.metadata.uid: job for job in jobs}
     listed = {reference.uid for reference in status.active}
@@ -166,7 +163,6 @@ def _look_at_jobs(plan: CronPlan, jobs: Sequence[job_pb2.Job]) -> None:
 
 
 def _history(spec: job_pb2.CronJobSpec, jobs: Sequence[job_pb2.Job]) -> tuple[job_pb2.Job, ...]:
-    """Return the ended Jobs that are too many, the oldest first."""
     found: list[job_pb2.Job] = []
     for kind, limit in ((COMPLETE, "successful_jobs_history_limit"), (FAILED, "failed_jobs_history_limit")):
         if not spec.HasField(limit):

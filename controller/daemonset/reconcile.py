@@ -226,7 +226,6 @@ class _Step:
                 self.plan.delete.extend(pod for pod in pods if not is_ending(pod) and not pod.spec.node_name)
 
     def _clear(self, node: str, pods: Pods, held_back: Collection[str]) -> None:
-        """Delete the Pods that have ended, and those that are too many."""
         running: list[pod_pb2.Pod] = []
         for pod in pods:
             if is_ending(pod):

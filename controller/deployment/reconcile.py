@@ -74,9 +74,8 @@ class Plan:
 
 
 def reconcile(deployment: Deployment, candidates: Sequence[ReplicaSet], now: float) -> Plan:
-    """Decide what to do for a Deployment.
-
-    `candidates` are the ReplicaSets that name it as their controller, and the orphans of its namespace.
+    """Decide for a Deployment; `candidates` are the ReplicaSets that it controls, and the namespace's
+    orphans.
     """
     selector = from_message(deployment.spec.selector)
     claims = claim(deployment.metadata, candidates, lambda rs: selector.matches(rs.metadata.labels))
@@ -96,8 +95,6 @@ def _if_changed(told: DeploymentStatus, deployment: Deployment) -> DeploymentSta
 
 
 class _Step:
-    """One step, put together piece by piece. Used once."""
-
     def __init__(
         self,
         deployment: Deployment,

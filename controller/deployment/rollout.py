@@ -126,7 +126,6 @@ def scale(deployment: Deployment, new: ReplicaSet | None, old: Sequence[ReplicaS
 
 
 def _is_saturated(new: ReplicaSet, wished: int) -> bool:
-    """Say whether the new ReplicaSet has all the replicas, and all of them are available."""
     noted = int_annotation(new.metadata, DESIRED_REPLICAS)
     return noted == replicas_of(new) == new.status.available_replicas == wished
 

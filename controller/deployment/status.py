@@ -98,10 +98,8 @@ def is_complete(deployment: Deployment, status: Status) -> bool:
 
 
 def judge_progress(status: Status, deployment: Deployment, name: str, now: float) -> None:
-    """Set the condition Progressing.
-
-    `status` has the numbers of now, the status of `deployment` those of before; `name` is that of the new
-    ReplicaSet, empty when it is not there.
+    """Set the condition Progressing of `status`, the numbers of now; `name` is the new ReplicaSet's, or
+    empty.
     """
     if not has_deadline(deployment):
         remove_condition(status, PROGRESSING)

@@ -173,7 +173,6 @@ class DisruptionController(Controller):
         self._look_at(self._coverage.drop_pod(key))
 
     def _on_scaled(self, obj: Any) -> None:
-        """Look again at the budgets that asked for an object: it came, went, or was scaled."""
         self._look_at(self._coverage.resting_on(obj.metadata.uid))
 
     def _on_scale(self, old: Any, new: Any) -> None:

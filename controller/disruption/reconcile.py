@@ -169,8 +169,6 @@ _ANY: Final = ""
 
 @dataclass(slots=True)
 class _Known:
-    """A budget with its present selector."""
-
     budget: Budget
     selector: LabelSelector
     #: where it is found: pairs of its namespace
@@ -225,14 +223,13 @@ class Coverage:
         return before | found
 
     def drop_pod(self, name: str) -> set[str]:
-        """Forget a Pod that is gone, by its key; returns the keys of the budgets that covered it."""
+        """Return the keys of the budgets that covered a Pod that is gone."""
         before = set(self._of_pod.get(name, ()))
         for key in before:
             self._remove(key, name)
         return before
 
     def covering(self, name: str) -> frozenset[str]:
-        """Return the keys of the budgets that are known to cover a Pod, by its key."""
         return frozenset(self._of_pod.get(name, ()))
 
     def pods(self, key: str, all_pods: Callable[[], Iterable[pod_pb2.Pod]]) -> Collection[str]:
@@ -260,7 +257,6 @@ class Coverage:
         known.rests_on = wanted
 
     def resting_on(self, uid: str) -> Collection[str]:
-        """Return the keys of the budgets whose number comes from an object."""
         return self._resting.get(uid, ())
 
     def _add(self, key: str, name: str) -> None:

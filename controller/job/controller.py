@@ -152,7 +152,6 @@ class JobController(GatheringController):
         return listed.items
 
     async def _claim(self, job: job_pb2.Job, claims: Claims[pod_pb2.Pod]) -> list[pod_pb2.Pod]:
-        """Adopt matching orphans, release Pods that match no longer; return the adopted Pods."""
         if claims.adopt:
             await self._confirm(job)
         adopted: list[pod_pb2.Pod] = []
@@ -197,7 +196,6 @@ class JobController(GatheringController):
         return Done(deleted=len(victims), deleted_ready=sum(map(is_ready, victims))), None
 
     async def _track(self, view: View, plan: JobPlan, done: Done, state: JobState) -> None:
-        """Count the Pods that have ended, each once, and end the Job when all of it is done."""
         now = self.clock.now()
         if plan.remove:
             view = observe(view.job, view.pods, state.released)

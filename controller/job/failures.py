@@ -144,7 +144,6 @@ class Backoff:
     last: float = 0.0
 
     def after(self, succeeded: Sequence[pod_pb2.Pod], failed: Sequence[pod_pb2.Pod]) -> "Backoff":
-        """Return the back-off once these Pods are counted as well."""
         ends = sorted(finished_at(pod) for pod in failed)
         if not succeeded:
             return Backoff(self.failures + len(ends), ends[-1]) if ends else self

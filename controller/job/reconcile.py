@@ -170,7 +170,6 @@ def _too_many(view: View, at_least: int, now: float) -> tuple[pod_pb2.Pod, ...]:
 def _missing(
     view: View, wanted: int, backoff: Backoff, now: float, taken: Container[str]
 ) -> tuple[tuple[NewPod, ...], float | None]:
-    """Return the Pods to create, and the seconds until more may be."""
     spec = view.spec
     count = wanted - len(view.active)
     if replaces_failed_only(spec):

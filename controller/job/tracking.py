@@ -130,7 +130,6 @@ def _set_suspended(status: job_pb2.JobStatus, *, suspended: bool, now: float) ->
 
 
 def _note(view: View, plan: JobPlan, status: job_pb2.JobStatus) -> Counting:
-    """Bring the Pods that may be released into the status."""
     spec, indexed = view.spec, is_indexed(view.spec)
     uncounted = status.uncounted_terminated_pods
     failed_already, succeeded_already = set(uncounted.failed), set(uncounted.succeeded)

@@ -64,9 +64,8 @@ def volume_name(claim: Claim) -> str:
 def provision(
     claim: Claim, found: StorageClass, nodes: Sequence[node_pb2.Node], directory: str
 ) -> Volume | None:
-    """Return the volume to make for a claim of which `is_asked` holds. Raises Refusal.
-
-    None: the node that the scheduler chose is gone, and it has to choose again.
+    """Return the volume to make for a claim; None: its node is gone, the scheduler has to choose again.
+    Raises Refusal.
     """
     _check(claim, nodes)
     selected = claim.metadata.annotations.get(SELECTED_NODE, "")

@@ -29,10 +29,10 @@ class Remaining:
 def reconcile(
     namespace: namespace_pb2.Namespace, remaining: Sequence[Remaining], failures: Sequence[str], *, now: float
 ) -> tuple[bool, namespace_pb2.NamespaceStatus | None]:
-    """Decide what comes next for an ending namespace, after everything was asked to go.
+    """Say whether nothing is left in an ending namespace, and the status to write, None when it is as it
+    should be.
 
-    Returns whether nothing is left, and the status to write, None when it is as it should be.
-    `remaining` is what is left, by kind; `failures` says why kinds could not be emptied, in words.
+    `remaining` is what is left, by kind; `failures` says why kinds could not be emptied.
     """
     left = [item for item in remaining if item.count]
     status = copy_of(namespace.status)
@@ -78,7 +78,6 @@ def _set(
     message_false: str,
     now: float,
 ) -> None:
-    """Set one condition: it is true when there is a reason for it."""
     known = find_condition(status.conditions, type)
     state = "True" if reason else "False"
     condition = known if known is not None else status.conditions.add(type=type)

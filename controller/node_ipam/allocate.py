@@ -128,6 +128,5 @@ def _is_usable(cidr: str, of_range: Range, held: _Taken) -> bool:
 
 
 def _reclaimed(record: Mapping[str, str], names: set[str], of_range: Range, held: _Taken) -> str | None:
-    """Return the first range of a node that is gone."""
     left = [cidr for cidr, name in record.items() if name not in names and _is_usable(cidr, of_range, held)]
     return min(left, key=lambda cidr: ipaddress.IPv4Network(cidr, strict=False), default=None)

@@ -37,7 +37,6 @@ class NodeIpamController(Controller):
     def __init__(
         self, tools: Tools, factory: InformerFactory, recorder: EventRecorder, config: ControllerConfig
     ) -> None:
-        """Make it. Raises ValueError when a range of the configuration is wrong."""
         self._nodes = factory.informer(NODE)
         super().__init__(Tools(tools.clock, tools.metrics, workers=1), (self._nodes,))
         self._client, self._recorder = factory.clientset, recorder
@@ -78,7 +77,6 @@ class NodeIpamController(Controller):
         return found
 
     async def _write(self, stored: config_pb2.ConfigMap, claims: Mapping[str, str]) -> None:
-        """Write the record. Raises Conflict or AlreadyExists when another controller was faster."""
         data = {cidr.replace("/", "_"): name for cidr, name in claims.items()}
         if data == dict(stored.data):
             return

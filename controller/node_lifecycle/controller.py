@@ -81,13 +81,11 @@ class NodeMetrics:
         self._evictions.labels("")
 
     def evicted(self, zone: str, late: float) -> None:
-        """Count an evicted Pod, so many seconds after its time was up."""
         self._evictions.labels(zone).inc()
         self._deletions.inc()
         self._late.observe(max(0.0, late))
 
     def show(self, zones: Mapping[str, Zone]) -> None:
-        """Show how many nodes each zone has; a zone that is gone is shown no more."""
         for name in self._zones - set(zones):
             for gauge in (self._size, self._unhealthy, self._health):
                 gauge.remove(name)

@@ -149,10 +149,7 @@ def is_written_off(node: node_pb2.Node) -> bool:
 
 
 def suspects_itself(silent: int, total: int, threshold: float) -> bool:
-    """Say whether the share of silent nodes is so large that the fault is more likely on this side (I13).
-
-    Upstream's threshold (--unhealthy-zone-threshold) is 0.55.
-    """
+    """Say whether so many nodes are silent that the fault is more likely on this side (I13; 0.55 upstream)."""
     return silent > 0 and silent / total >= threshold
 
 
@@ -190,10 +187,8 @@ class Heartbeats:
             known.status, known.reported = heartbeat, True
 
     def on_lease(self, name: str, renewed: tuple[int, int], *, now: float) -> None:
-        """Take note of the renewal of a node's Lease, in seconds and nanoseconds.
-
-        A Lease without a node is left out: one that outlives its node would make the next of that name look
-        old.
+        """Note the renewal of a Lease; one without a node is left out: it would make the next of the name
+        look old.
         """
         known = self._by_node.get(name)
         if known is not None and renewed != known.lease:

@@ -48,10 +48,9 @@ from vaina.objects.selectors import LabelSelector, SelectorError, from_message
 
 
 def find_match(claim: Claim, volumes: Iterable[Volume], *, waits: bool) -> Volume | None:
-    """Return the best volume for a claim; None: there is none.
+    """Return the best volume for a claim, or None.
 
-    With `waits`, volumes of the claim's class are bound when a Pod needs them: only one that is meant for the
-    claim will do.
+    With `waits`, its class binds volumes when a Pod needs them: only one that is meant for the claim will do.
     """
     selector = _selector(claim)
     candidates: list[Volume] = []
@@ -136,9 +135,7 @@ class World(Protocol):
 
     def storage_classes(self) -> Iterable[StorageClass]: ...
 
-    def waiting_pods(self, claim: Claim) -> Sequence[str]:
-        """Return the names of the Pods that use a claim and have no node."""
-        ...
+    def waiting_pods(self, claim: Claim) -> Sequence[str]: ...
 
 
 def next_for_claim(claim: Claim, world: World) -> Step:

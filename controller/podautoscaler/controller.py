@@ -47,9 +47,7 @@ log = structlog.stdlib.get_logger(__name__)
 class MetricsSource(Protocol):
     """Who knows what Pods use: the apiserver's metrics.k8s.io, or whoever a test hands in."""
 
-    async def pods(self, namespace: str, *, label_selector: str) -> Sequence[metrics_pb2.PodMetrics]:
-        """Return what the selected Pods of a namespace use. Raises ApiError."""
-        ...
+    async def pods(self, namespace: str, *, label_selector: str) -> Sequence[metrics_pb2.PodMetrics]: ...
 
 
 class PodAutoscalerController(Controller):

@@ -309,7 +309,6 @@ def measure(namespace: str, metric: v2.MetricSpec, known: Measured) -> Answer:
 
 
 def _of_resource(metric: v2.MetricSpec, known: Measured) -> Answer:
-    """Return what a resource of Pods, or of a container of each, calls for. Raises NoAnswer."""
     status, container = v2.MetricStatus(type=metric.type), ""
     if metric.type == "Resource":
         name, target = metric.resource.name, metric.resource.target

@@ -114,8 +114,6 @@ def reconcile(autoscaler: Autoscaler, seen: Seen, history: History, rules: Rules
 
 
 class _Look:
-    """One look at the metrics of an autoscaler. Lives for one call."""
-
     def __init__(self, autoscaler: Autoscaler, seen: Seen, rules: Rules, now: float) -> None:
         self.autoscaler, self.seen, self.rules, self.now = autoscaler, seen, rules, now
         self.status, self.current = _status_of(autoscaler), seen.scale.spec.replicas

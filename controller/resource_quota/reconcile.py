@@ -138,9 +138,8 @@ def _cross_out(amounts: dict[str, int], entries: Iterable[_Entry]) -> None:
 def bounded(
     used: Amounts, actual: Amounts, outstanding: dict[str, int], names: Iterable[str]
 ) -> dict[str, Amount]:
-    """Return what the status should say: what it says, within what is there and what is on its way.
-
-    Only `names` can be counted; other resources keep what they have.
+    """Return what the status should say of the resources `names`, within what is there and what is on its
+    way.
     """
     wanted = dict(used)
     for name in names:

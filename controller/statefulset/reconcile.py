@@ -86,8 +86,6 @@ def reconcile(
 
 
 class _Step:
-    """One look. Lives for one call."""
-
     def __init__(
         self,
         stateful_set: StatefulSet,
