@@ -15,6 +15,7 @@ import structlog
 
 from apiserver.admission.certificates import CertificateRequests
 from apiserver.admission.chain import Chain
+from apiserver.admission.escalation import Escalation
 from apiserver.admission.followed import Followed
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
@@ -27,6 +28,7 @@ from apiserver.admission.runtime_class import RuntimeClasses
 from apiserver.admission.storage_class import ClaimResize, DefaultStorageClass
 from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
 from apiserver.authorization.checks import Checks
+from apiserver.authorization.rbac.roles import Roles
 from apiserver.config import ApiserverConfig
 from apiserver.context import INTERNAL
 from apiserver.fast_paths import BATCH_TEMPLATES, FAST_PATHS, GRPC_CORE, SPEC_MEMO
@@ -151,6 +153,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     pod_security: Policy = PRIVILEGED,
     pod_security_exempt: Collection[str] = (),
     authorizer: Authorizer | None = None,
+    roles: Roles | None = None,
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -169,6 +172,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         pod_security: levels of namespaces whose labels name none.
         pod_security_exempt: namespaces whose Pods are held to no level.
         authorizer: says who may do what; None: everybody may do everything.
+        roles: the roles and bindings, where they count: nobody grants what they do not have.
     """
     authorizer = authorizer or AlwaysAllow()
     checks = Checks(authorizer)
@@ -189,6 +193,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
             metrics=PodSecurityMetrics(metrics.registry if metrics else None),
         ),
         CertificateRequests(authorizer),
+        *(() if roles is None else (Escalation(authorizer, roles),)),
         ResourceQuotas(Followed(RESOURCE_QUOTA, storage), storage, clock),
     ))  # fmt: skip
     world = World(storage, clock, rng or random.SystemRandom(), new_uid, chain)

@@ -35,6 +35,7 @@ from vaina.api.core.v1 import (
 )
 from vaina.api.node.v1 import runtime_class_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
+from vaina.api.rbac.v1 import rbac_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.storage.v1 import (
     csi_driver_pb2,
@@ -173,6 +174,23 @@ POD_DISRUPTION_BUDGET = Kind(
     "vaina.api.policy.v1.PodDisruptionBudgetService", "poddisruptionbudgets", group="policy",
     singular="poddisruptionbudget", short_names=("pdb",), has_status=True,
 )  # fmt: skip
+CLUSTER_ROLE_BINDING = Kind(
+    "ClusterRoleBinding", "clusterrolebindings", rbac_pb2.ClusterRoleBinding,
+    "vaina.api.rbac.v1.ClusterRoleBindingService", "clusterrolebindings", group="rbac.authorization.k8s.io",
+    singular="clusterrolebinding", namespaced=False,
+)  # fmt: skip
+CLUSTER_ROLE = Kind(
+    "ClusterRole", "clusterroles", rbac_pb2.ClusterRole, "vaina.api.rbac.v1.ClusterRoleService", "clusterroles",
+    group="rbac.authorization.k8s.io", singular="clusterrole", namespaced=False,
+)  # fmt: skip
+ROLE_BINDING = Kind(
+    "RoleBinding", "rolebindings", rbac_pb2.RoleBinding, "vaina.api.rbac.v1.RoleBindingService", "rolebindings",
+    group="rbac.authorization.k8s.io", singular="rolebinding",
+)  # fmt: skip
+ROLE = Kind(
+    "Role", "roles", rbac_pb2.Role, "vaina.api.rbac.v1.RoleService", "roles", group="rbac.authorization.k8s.io",
+    singular="role",
+)  # fmt: skip
 PERSISTENT_VOLUME = Kind(
     "PersistentVolume", "persistentvolumes", persistent_volume_pb2.PersistentVolume,
     "vaina.api.core.v1.PersistentVolumeService", "persistentvolumes", singular="persistentvolume", short_names=("pv",),
@@ -225,8 +243,9 @@ KINDS: tuple[Kind[Message], ...] = (
     POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, POD_TEMPLATE, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
     STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB, HORIZONTAL_POD_AUTOSCALER,
     RESOURCE_QUOTA, LIMIT_RANGE,
-    PRIORITY_CLASS, RUNTIME_CLASS, POD_DISRUPTION_BUDGET, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE,
-    CSI_DRIVER, CSI_STORAGE_CAPACITY, VOLUME_ATTACHMENT, LEASE, CERTIFICATE_SIGNING_REQUEST, POD_TRACE,
+    PRIORITY_CLASS, RUNTIME_CLASS, POD_DISRUPTION_BUDGET, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, ROLE_BINDING, ROLE,
+    PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE, CSI_DRIVER, CSI_STORAGE_CAPACITY,
+    VOLUME_ATTACHMENT, LEASE, CERTIFICATE_SIGNING_REQUEST, POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout
 
 

@@ -32,6 +32,8 @@ _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
     kinds.RESOURCE_QUOTA.kind: objects.default_resource_quota,
     kinds.LIMIT_RANGE.kind: objects.default_limit_range,
     kinds.PRIORITY_CLASS.kind: objects.default_priority_class,
+    kinds.CLUSTER_ROLE_BINDING.kind: objects.default_binding,
+    kinds.ROLE_BINDING.kind: objects.default_binding,
     kinds.PERSISTENT_VOLUME.kind: objects.default_volume,
     kinds.PERSISTENT_VOLUME_CLAIM.kind: objects.default_claim_object,
     kinds.STORAGE_CLASS.kind: objects.default_class,

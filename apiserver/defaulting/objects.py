@@ -1,6 +1,6 @@
-"""Defaults of what makes no Pods: nodes, namespaces, Secrets, limits, classes, storage.
+"""Defaults of what makes no Pods: nodes, namespaces, Secrets, limits, classes, storage, bindings.
 
-Follows `pkg/apis/core/v1/defaults.go`, and those of `scheduling/v1` and `storage/v1`.
+Follows `pkg/apis/core/v1/defaults.go`, and those of `scheduling/v1`, `storage/v1` and `rbac/v1`.
 """
 
 from vaina.api.core.v1 import (
@@ -12,10 +12,12 @@ from vaina.api.core.v1 import (
     reference_pb2,
     resource_quota_pb2,
 )
+from vaina.api.rbac.v1 import rbac_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.storage.v1 import csi_driver_pb2, storage_class_pb2
 from vaina.objects.defaults import Quantities, default_persistent_source, round_up, set_defaults
 
+_RBAC = "rbac.authorization.k8s.io"
 _Reference = reference_pb2.TypedLocalObjectReference | reference_pb2.TypedObjectReference
 
 
@@ -145,3 +147,11 @@ def default_driver(driver: csi_driver_pb2.CSIDriver) -> None:
     )
     if not spec.volume_lifecycle_modes:
         spec.volume_lifecycle_modes.append("Persistent")
+
+
+def default_binding(binding: rbac_pb2.ClusterRoleBinding | rbac_pb2.RoleBinding) -> None:
+    """Name the group of the role, and of users and groups."""
+    binding.role_ref.api_group = binding.role_ref.api_group or _RBAC
+    for subject in binding.subjects:
+        if subject.kind in ("User", "Group"):
+            subject.api_group = subject.api_group or _RBAC

@@ -67,6 +67,12 @@ class LimitRangeStrategy(Strategy[limit_range_pb2.LimitRange]):
     allow_create_on_update = True
 
 
+class RbacStrategy(Strategy[M]):
+    """An update creates roles and bindings (`pkg/registry/rbac/*/strategy.go`)."""
+
+    allow_create_on_update = True
+
+
 class NodeStrategy(Strategy[node_pb2.Node]):
     """A kubelet registers its Node together with the status."""
 

@@ -40,6 +40,7 @@ from apiserver.validation import (
     persistent_volumes,
     pod_status,
     pods,
+    rbac,
     records,
     sets,
     storage,
@@ -176,6 +177,14 @@ _RULES: Final[Mapping[str, _Rules]] = {
     kinds.POD_DISRUPTION_BUDGET.kind: _Rules(
         disruption_budgets.check, status=disruption_budgets.check_status, name=names.path_segment
     ),
+    kinds.CLUSTER_ROLE_BINDING.kind: _Rules(
+        rbac.check_cluster_binding, rbac.check_role_stays, name=names.path_segment, order=_Order.NEW_FIRST
+    ),
+    kinds.CLUSTER_ROLE.kind: _Rules(rbac.check_cluster_role, name=names.path_segment, order=_Order.NEW_FIRST),
+    kinds.ROLE_BINDING.kind: _Rules(
+        rbac.check_binding, rbac.check_role_stays, name=names.path_segment, order=_Order.NEW_FIRST
+    ),
+    kinds.ROLE.kind: _Rules(rbac.check_role, name=names.path_segment, order=_Order.NEW_FIRST),
     kinds.PERSISTENT_VOLUME.kind: _Rules(
         persistent_volumes.check_volume, persistent_volumes.check_volume_change, order=_Order.NEW_FIRST
     ),

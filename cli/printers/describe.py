@@ -24,6 +24,7 @@ from cli.printers.describe_kinds import (
 )
 from cli.printers.describe_pod import describe_pod
 from cli.printers.page import NONE, Page, describe_labels, describe_meta, show_time
+from cli.printers.rbac import describe_binding, describe_role
 from cli.printers.style import PLAIN, Paint
 from vaina.kinds import Kind
 from vaina.objects.encode import message_to_dict
@@ -117,7 +118,9 @@ def _tree(page: Page, level: int, tree: Mapping[str, Any]) -> None:
 
 
 #: nobody writes Events about these
-_WITHOUT_EVENTS: Final = frozenset({"Event", "PodTrace", "ResourceQuota", "LimitRange"})
+_WITHOUT_EVENTS: Final = frozenset({
+    "Event", "PodTrace", "ResourceQuota", "LimitRange", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding",
+})  # fmt: skip
 _Describe = Callable[[Page, Any, Sequence[Any]], None]
 
 
@@ -135,6 +138,10 @@ _PAGES: Final[Mapping[str, _Describe]] = {
     "Namespace": describe_namespace,
     "ResourceQuota": describe_resource_quota,
     "LimitRange": describe_limit_range,
+    "Role": describe_role,
+    "ClusterRole": describe_role,
+    "RoleBinding": describe_binding,
+    "ClusterRoleBinding": describe_binding,
     "PriorityClass": describe_priority_class,
     "PodDisruptionBudget": describe_budget,
 }

@@ -26,13 +26,13 @@ from cli.printers.cells import (
     template,
 )
 from cli.printers.pod_summary import summarise
+from cli.printers.rbac import created_at, role_ref, subjects
 from vaina.clock import seconds_of
 from vaina.objects import nodes
 from vaina.objects.conditions import get_condition
 from vaina.objects.jobs import COMPLETE, FAILED, FAILURE_TARGET, SUCCESS_CRITERIA_MET, SUSPENDED, is_true
 from vaina.objects.meta import controller_of
 from vaina.objects.quota import class_of
-from vaina.objects.times import format_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,11 @@ _REPLICAS: Final = Columns(
     },
     _OWNED,
 )
+_CREATED: Final = Columns({**_NAME, "CREATED AT": created_at})
+_BOUND: Final = Columns(
+    {**_NAME, "ROLE": role_ref, **_AGE},
+    {"USERS": subjects("User"), "GROUPS": subjects("Group"), "SERVICEACCOUNTS": subjects("ServiceAccount")},
+)
 COLUMNS: Final[Mapping[str, Columns]] = {
     "Pod": Columns(
         {
@@ -302,9 +307,11 @@ COLUMNS: Final[Mapping[str, Columns]] = {
     "ResourceQuota": Columns(
         {**_NAME, "REQUEST": _quota(limits=False), "LIMIT": _quota(limits=True), **_AGE}
     ),
-    "LimitRange": Columns(
-        {**_NAME, "CREATED AT": lambda it, _: format_time(it.metadata.creation_timestamp) or UNKNOWN}
-    ),
+    "LimitRange": _CREATED,
+    "ClusterRole": _CREATED,
+    "Role": _CREATED,
+    "ClusterRoleBinding": _BOUND,
+    "RoleBinding": _BOUND,
     "PriorityClass": Columns(
         {
             **_NAME,

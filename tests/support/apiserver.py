@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from apiserver.admission.pod_security.levels import PRIVILEGED, Policy
-from apiserver.authorization.authorizer import Authorizer
+from apiserver.authorization.authorizer import MASTERS, Authorizer, Union
+from apiserver.authorization.rbac.following import follow_roles
+from apiserver.authorization.rbac.roles import Roles
 from apiserver.build import App, build
 from apiserver.fast_paths import FAST_PATHS
 from apiserver.registry.world import SelectingStorage
@@ -25,11 +27,15 @@ from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport, Transport
 from vaina.clock import SystemClock
 from vaina.kinds import KINDS
+from vaina.serving.handlers import ANONYMOUS, User
 from vaina.testing.builders import make_node, make_pod
 from vaina.testing.clock import FakeClock
 
 #: the apiserver's accelerators in this run of tests
 ON = switched_on(FAST_PATHS)
+
+
+ADMINISTRATOR = User("kubernetes-admin", (MASTERS, "system:authenticated"))
 
 
 @dataclass(slots=True)
@@ -56,6 +62,11 @@ class Harness:
     async def node(self, name: str = "node-1") -> node_pb2.Node:
         """Create a Node."""
         return await self.client.nodes.create(make_node(name))
+
+    def client_of(self, name: str, *groups: str) -> Clientset:
+        """Return a client that calls as another user."""
+        user = User(name, (*groups, "system:authenticated"))
+        return Clientset(InProcessTransport(self.app.handlers, user=user))
 
     async def write_traces(self) -> None:
         """Let the trace writer write all that it was told."""
@@ -87,17 +98,22 @@ def make_apiserver(
 
 
 @asynccontextmanager
-async def cached_apiserver(*, seed: int = 1, storage: MemoryStorage | None = None) -> AsyncIterator[Harness]:
-    """Run an apiserver with the watch cache before its storage.
+async def cached_apiserver(
+    *, seed: int = 1, storage: MemoryStorage | None = None, roles: bool = False
+) -> AsyncIterator[Harness]:
+    """Run an apiserver with the watch cache before its storage; with `roles` these say who may do what.
 
     The fake clock is its wall clock alone: caches run in real time.
     """
     storage = storage or MemoryStorage()
     resources = [resource_of(kind) for kind in KINDS]
     cacher = Cacher(storage, resources, clock=SystemClock(), rng=random.Random(seed))
+    known = Roles() if roles else None
+    if known is not None:
+        follow_roles(known, cacher)
     async with running(cacher.run()):
         await cacher.wait_ready()
-        yield _harness(storage, cacher, FakeClock(), seed, _no_kubelet)
+        yield _harness(storage, cacher, FakeClock(), seed, _no_kubelet, roles=known)
 
 
 def _harness(
@@ -111,12 +127,15 @@ def _harness(
     pod_security: Policy = PRIVILEGED,
     exempt: Collection[str] = (),
     authorizer: Authorizer | None = None,
+    roles: Roles | None = None,
 ) -> Harness:
     numbers, warnings = count(1), list[str]()
     app = build(
         selecting, clock, rng=random.Random(seed), new_uid=lambda: f"uid-{next(numbers)}",
         connect_kubelet=connect_kubelet, ephemeral_containers=ephemeral_containers, fast_paths=fast_paths,
-        pod_security=pod_security, pod_security_exempt=exempt, authorizer=authorizer,
+        pod_security=pod_security, pod_security_exempt=exempt, roles=roles,
+        authorizer=authorizer if roles is None else Union((roles,)),
     )  # fmt: skip
-    client = Clientset(InProcessTransport(app.handlers, on_warning=warnings.append))
+    user = ANONYMOUS if roles is None else ADMINISTRATOR
+    client = Clientset(InProcessTransport(app.handlers, user=user, on_warning=warnings.append))
     return Harness(app, storage, clock, client, warnings)

@@ -11,6 +11,7 @@ TEMPLATE = "template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c,
 SELECTOR = "selector: {matchLabels: {a: b}}"
 BARE = "template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}"
 CLAIM = "accessModes: [ReadWriteOnce], resources: {requests: {storage: 0.5Gi}}"
+ROLE_REF = "roleRef: {kind: ClusterRole, name: view}"
 
 #: a certificate request of system:node:n1
 REQUEST = (
@@ -47,6 +48,10 @@ OBJECTS = [
     ("scheduling.k8s.io/v1", "PriorityClass", "value: 7"),
     ("node.k8s.io/v1", "RuntimeClass", "handler: runc\noverhead: {podFixed: {cpu: 0.5}}"),
     ("policy/v1", "PodDisruptionBudget", f"spec: {{{SELECTOR}, maxUnavailable: 0}}"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", f"{ROLE_REF}\nsubjects: [{{kind: Group, name: dev}}]"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole", "rules: [{verbs: [get], nonResourceURLs: [/version]}]"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", f"{ROLE_REF}\nsubjects: [{{kind: ServiceAccount, name: bot}}]"),
+    ("rbac.authorization.k8s.io/v1", "Role", "rules: [{verbs: [get], apiGroups: [''], resources: [pods]}]"),
     ("v1", "PersistentVolume", "spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /a}}"),
     ("v1", "PersistentVolumeClaim", f"spec: {{{CLAIM}, dataSource: {{kind: PersistentVolumeClaim, name: b}}}}"),
     ("storage.k8s.io/v1", "StorageClass", "provisioner: a/b"),

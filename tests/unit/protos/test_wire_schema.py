@@ -41,6 +41,7 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.api.node.v1 import runtime_class_pb2
 from vaina.api.options.v1 import options_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
+from vaina.api.rbac.v1 import rbac_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.storage.v1 import (
@@ -63,6 +64,7 @@ FILES = {
     "certificates/v1": (certificate_signing_request_pb2,),
     "coordination/v1": (lease_pb2,),
     "node/v1": (runtime_class_pb2,),
+    "rbac/v1": (rbac_pb2,),
     "policy/v1": (pod_disruption_budget_pb2,),
     "scheduling/v1": (priority_class_pb2,),
     "storage/v1": (

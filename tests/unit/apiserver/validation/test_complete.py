@@ -27,6 +27,16 @@ _BUILT: Final = {
 }
 #: objects in which a rule that depends on several fields holds, by kind: without metadata
 _OBJECTS: Final[Mapping[str, str]] = {
+    "ClusterRole": "rules: [{verbs: [get], nonResourceURLs: [/a]}]",
+    "ClusterRoleBinding": """
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: a}
+        subjects:
+        - {kind: User, name: a, apiGroup: rbac.authorization.k8s.io}
+        ---
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: a}
+        subjects:
+        - {kind: ServiceAccount, name: a, namespace: b}
+    """,
     "Pod": """
         spec: {os: {name: windows}, containers: [{name: a, image: x, securityContext: {}}]}
         ---

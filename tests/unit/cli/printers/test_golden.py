@@ -57,6 +57,12 @@ OTHERS = {
         "{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: zk, namespace: ns1}, spec: {minAvailable: 60%, "
         "selector: {matchLabels: {app: zookeeper}}}, status: {disruptionsAllowed: 1, currentHealthy: 3, desiredHealthy: 2, expectedPods: 3}}"
     ),
+    "clusterrole": "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: ops, labels: {a: b}}, rules: ["
+    "{verbs: [list, get], apiGroups: [''], resources: [pods, pods/log]}, {verbs: [get], nonResourceURLs: [/metrics]}, "
+    "{verbs: ['*'], apiGroups: [apps], resources: [deployments/scale], resourceNames: [web]}]}",
+    "rolebinding": "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: ops, namespace: ns1}, "
+    "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}, "
+    "subjects: [{kind: User, name: jane, apiGroup: rbac.authorization.k8s.io}, {kind: ServiceAccount, name: bot, namespace: ci}]}",
     "lease": "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a, namespace: ns1}, spec: {holderIdentity: me, leaseDurationSeconds: 40}}",
 }
 TABLES = {
@@ -88,6 +94,18 @@ TABLES = {
     "limitranges": (
         "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n",
         "limitranges",
+    ),
+    "clusterroles": (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: ops, creationTimestamp: '2026-01-01T00:58:00Z'}\n",
+        "clusterroles",
+    ),
+    "rolebindings": (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n"
+        "metadata: {name: ops, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
+        "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: ops}\n"
+        "subjects:\n- {kind: User, name: jane}\n- {kind: User, name: joe}\n- {kind: Group, name: dev}\n"
+        "- {kind: ServiceAccount, name: bot, namespace: ci}\n",
+        "rolebindings",
     ),
     "priorityclasses": (
         "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high, creationTimestamp: '2026-01-01T00:58:00Z'}\n"
