@@ -1,8 +1,8 @@
 """Authorities and certificates for tests: those that a cluster has, and those that an attacker would like."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from vaina.clock import SystemClock
 from vaina.pki.authority import Authority, Profile, certificate_pem, key_pem, make_authority, make_key
@@ -10,6 +10,12 @@ from vaina.pki.folder import Folder, write_folder
 
 LOOPBACK: Final = ("127.0.0.1", "localhost")
 _HOUR: Final = 3600.0
+NAMES: Final = {
+    "cluster": "kubernetes-ca",
+    "etcd": "etcd-ca",
+    "kubelet_client": "kubernetes-kubelet-client-ca",
+    "foreign": "kubernetes-ca",
+}
 
 ADMIN: Final = Profile("kubernetes-admin", ("system:masters",))
 SCHEDULER: Final = Profile("system:kube-scheduler")
@@ -32,7 +38,7 @@ def node_profile(name: str) -> Profile:
     return Profile(f"system:node:{name}", ("system:nodes",), hosts=(*LOOPBACK, name), is_server=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Identities:
     """The authorities of a cluster, one that is none of its, and folders with certificates of them."""
 
@@ -42,12 +48,17 @@ class Identities:
     kubelet_client: Authority
     #: has the name of the cluster's authority, and another key
     foreign: Authority
+    #: how long certificates hold
+    seconds: float = _HOUR
+    #: what lies between files of authorities and who is trusted: those that are trusted besides
+    besides: dict[str, list[Authority]] = field(default_factory=dict)
+    _made: dict[Path, tuple[Profile, dict[str, Any]]] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, root: Path) -> "Identities":
+    def make(cls, root: Path, *, seconds: float = _HOUR) -> "Identities":
         now = SystemClock().now()
-        names = ("kubernetes-ca", "etcd-ca", "kubernetes-kubelet-client-ca", "kubernetes-ca")
-        return cls(root, *(make_authority(name, now) for name in names))
+        made = [make_authority(NAMES[name], now) for name in ("cluster", "etcd", "kubelet_client", "foreign")]
+        return cls(root, *made, seconds=seconds)
 
     def authority(self, name: str) -> Authority:
         found = getattr(self, name)
@@ -55,7 +66,9 @@ class Identities:
         return found
 
     def authority_pem(self, name: str) -> bytes:
-        return certificate_pem(self.authority(name).certificate)
+        """Return what a file `ca.crt` has: the authority, and those that are trusted besides."""
+        trusted = (self.authority(name), *self.besides.get(name, ()))
+        return b"".join(certificate_pem(each.certificate) for each in trusted)
 
     def folder(
         self,
@@ -63,7 +76,7 @@ class Identities:
         *,
         signer: str = "cluster",
         trusts: str = "cluster",
-        seconds: float = _HOUR,
+        seconds: float | None = None,
         from_now: float = 0.0,
     ) -> Path:
         """Return a folder with a certificate of a profile, made once.
@@ -71,27 +84,26 @@ class Identities:
         `signer` is the authority that it is of, `trusts` the one that the other side's has to be of. It holds
         for `seconds` from the moment that is `from_now` away.
         """
+        of = {"signer": signer, "trusts": trusts, "seconds": seconds, "from_now": from_now}
         use = f"{int(profile.is_server)}{int(profile.is_client)}"
-        words = (profile.name, *profile.groups, *profile.hosts, use, signer, trusts, seconds, from_now)
+        words = (profile.name, *profile.groups, *profile.hosts, use, *of.values())
         path = self.root / "-".join(str(word).replace("/", "_") for word in words)
-        if not path.exists():
-            self.renew(path, profile, signer=signer, trusts=trusts, seconds=seconds, from_now=from_now)
+        if path not in self._made:
+            self._made[path] = profile, of
+            self._write(path)
         return path
 
-    def renew(
-        self,
-        path: Path,
-        profile: Profile,
-        *,
-        signer: str = "cluster",
-        trusts: str = "cluster",
-        seconds: float = _HOUR,
-        from_now: float = 0.0,
-    ) -> None:
-        """Write a certificate anew into a folder."""
-        key, now = make_key(), SystemClock().now() + from_now
-        certificate = self.authority(signer).sign(profile, key.public_key(), now, seconds)
-        write_folder(path, certificate_pem(certificate), key_pem(key), self.authority_pem(trusts))
+    def renew(self) -> None:
+        """Write all folders anew: a new certificate each, and the authorities that are trusted now."""
+        for path in self._made:
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
+        profile, of = self._made[path]
+        key, now = make_key(), SystemClock().now() + of["from_now"]
+        seconds = self.seconds if of["seconds"] is None else of["seconds"]
+        certificate = self.authority(of["signer"]).sign(profile, key.public_key(), now, seconds)
+        write_folder(path, certificate_pem(certificate), key_pem(key), self.authority_pem(of["trusts"]))
 
     def credentials(self, profile: Profile, **of: str | float) -> Folder:
         """Return what `folder` makes, for a client."""

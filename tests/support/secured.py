@@ -138,8 +138,8 @@ class SecuredApiserver(ApiserverProcess):
 class Plane:
     """The processes, and clients of them by identity. One for many tests; clients are each test's own."""
 
-    def __init__(self, root: Path, *arguments: str) -> None:
-        self.identities = Identities.make(root)
+    def __init__(self, root: Path, *arguments: str, certificate_seconds: float = 3600.0) -> None:
+        self.identities = Identities.make(root, seconds=certificate_seconds)
         self.etcd = SecuredEtcd(self.identities)
         self.audit_log = root / "audit.log"
         self.apiserver = SecuredApiserver(self.identities, self.etcd.target, *arguments)
