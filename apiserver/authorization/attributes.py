@@ -24,8 +24,9 @@ class Attributes(NamedTuple):
     name: str = ""
     #: what is no resource: /version
     path: str = ""
-    #: of a list, a watch or a deletion of a collection, as it was sent
+    #: of a list, a watch or a deletion of a collection, as they were sent
     field_selector: str = ""
+    label_selector: str = ""
 
     @property
     def combined(self) -> str:

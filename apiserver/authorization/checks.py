@@ -56,6 +56,7 @@ class Check:
         *,
         subresource: str = "",
         field_selector: str = "",
+        label_selector: str = "",
     ) -> Verdict:
         """Return the verdict that allows it. Raises Forbidden; Unavailable while nobody can know."""
         verb, group, resource, own, namespaced, path = self._action
@@ -66,20 +67,21 @@ class Check:
             # `namespaces` gives its own namespace, as upstream's paths /namespaces/NAME have it.
             namespace = name if resource == NAMESPACE.plural and not group else ""
         asked = Attributes(
-            rpc.user, verb, group, resource, subresource or own, namespace, name, path, field_selector
-        )
+            rpc.user, verb, group, resource, subresource or own, namespace, name, path, field_selector,
+            label_selector,
+        )  # fmt: skip
         verdict = self._authorizer.authorize(asked)
         rpc.authorized.append((asked, verdict))
         if not verdict.is_allowed:
             raise forbidden(asked, verdict.reason)
         return verdict
 
-    def selection(self, rpc: RequestContext, namespace: str, field_selector: str) -> Verdict:
+    def selection(
+        self, rpc: RequestContext, namespace: str, field_selector: str, label_selector: str = ""
+    ) -> Verdict:
         """Check a list, a watch or a deletion of a collection. Raises as a call of the check does."""
-        if not field_selector:
-            return self(rpc, namespace)
         name = "" if self._action.verb not in _OF_ALL else selected_name(field_selector)
-        return self(rpc, namespace, name, field_selector=field_selector)
+        return self(rpc, namespace, name, field_selector=field_selector, label_selector=label_selector)
 
     def batch(self, rpc: RequestContext) -> Callable[[str, str], None]:
         """Return the check of a batch's items by namespace and name: it asks once for each namespace.

@@ -106,7 +106,9 @@ class _Verbs:
 
     async def list(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.ListRequest, data)
-        self._may["List"].selection(rpc, request.namespace, request.field_selector)
+        self._may["List"].selection(
+            rpc, request.namespace, request.field_selector, request.label_selector
+        )
         result = await self._store.list(
             ListOptions(
                 namespace=request.namespace,
@@ -130,7 +132,9 @@ class _Verbs:
 
     async def watch(self, data: bytes, rpc: RequestContext) -> AsyncIterator[bytes]:
         request = decode(request_pb2.WatchRequest, data)
-        self._may["Watch"].selection(rpc, request.namespace, request.field_selector)
+        self._may["Watch"].selection(
+            rpc, request.namespace, request.field_selector, request.label_selector
+        )
         options = WatchOptions(
             namespace=request.namespace,
             label_selector=request.label_selector,
@@ -198,7 +202,9 @@ class _Verbs:
 
     async def delete_collection(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.DeleteCollectionRequest, data)
-        self._may["DeleteCollection"].selection(rpc, request.namespace, request.field_selector)
+        self._may["DeleteCollection"].selection(
+            rpc, request.namespace, request.field_selector, request.label_selector
+        )
         ctx = context_of(rpc, "deletecollection", dry_run=request.dry_run)
         # Never all namespaces at once: a forgotten namespace would cost the whole cluster.
         selection = ListOptions(

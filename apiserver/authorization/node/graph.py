@@ -42,6 +42,8 @@ class Graph:
     def __init__(self) -> None:
         #: by (namespace, name)
         self._pods: dict[tuple[str, str], _Pod] = {}
+        #: by uid
+        self._node_of_pod: dict[str, str] = {}
         self._volumes: dict[str, _Volume] = {}
         #: object -> node -> how many of its Pods name the object
         self._nodes: dict[Object, Counter[str]] = {}
@@ -68,6 +70,10 @@ class Graph:
         claim = self._volumes[name].claim
         return claim is not None and node in self._nodes.get(claim, ())
 
+    def node_of(self, uid: str) -> str:
+        """Return the node of a Pod; empty when it has none, or is not there."""
+        return self._node_of_pod.get(uid, "")
+
     def is_local_volume(self, node: str, name: str) -> bool:
         """Say whether a volume of the node-local provisioner is on a node."""
         volume = self._volumes.get(name)
@@ -88,6 +94,7 @@ class Graph:
         names = () if is_mirror(pod) else pod_references(pod)
         named = frozenset((plural, meta.namespace, name) for plural, name in names if name)
         self._pods[key] = _Pod(meta.uid, spec.node_name, count, named)
+        self._node_of_pod[meta.uid] = spec.node_name
         for one in named:
             self._nodes.setdefault(one, Counter())[spec.node_name] += 1
 
@@ -95,6 +102,7 @@ class Graph:
         known = self._pods.pop((namespace, name), None)
         if known is None:
             return
+        self._node_of_pod.pop(known.uid, None)
         for one in known.named:
             nodes = self._nodes[one]
             nodes[known.node] -= 1
@@ -126,6 +134,7 @@ class Graph:
     def clear_pods(self) -> None:
         """Forget all Pods."""
         self._pods.clear()
+        self._node_of_pod.clear()
         self._nodes.clear()
 
     def clear_volumes(self) -> None:
