@@ -19,6 +19,7 @@ from apiserver.admission.escalation import Escalation
 from apiserver.admission.followed import Followed
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import SYSTEM_NAMESPACES, NamespaceLifecycle
+from apiserver.admission.node_restriction import NodeRestriction
 from apiserver.admission.pod_security.levels import PREFIX, PRIVILEGED, LevelVersion, Policy, policy_of
 from apiserver.admission.pod_security.metrics import PodSecurityMetrics
 from apiserver.admission.pod_security.plugin import PodSecurity
@@ -181,6 +182,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     async def make_namespace(name: str) -> None:
         await create_namespace(stores, name)  # type: ignore[arg-type]  # filled below
 
+    restriction = NodeRestriction(storage)
     chain = Chain((
         NamespaceLifecycle(storage, make_namespace),
         Priority(Followed(PRIORITY_CLASS, storage)),
@@ -188,6 +190,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         ClaimResize(Followed(STORAGE_CLASS, storage)),
         RuntimeClasses(Followed(RUNTIME_CLASS, storage)),
         LimitRanger(Followed(LIMIT_RANGE, storage)),
+        restriction,
         PodSecurity(
             storage, clock, defaults=pod_security, exempt=pod_security_exempt,
             metrics=PodSecurityMetrics(metrics.registry if metrics else None),
@@ -215,7 +218,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
             handlers |= scale_handlers(store, checks)
     evictor = Evictor(pods, made["PodDisruptionBudget"])
     streams = PodStreams(pods, nodes, kubelets, clock)
-    handlers |= pod_handlers(Binder(pods, nodes), evictor, streams, writer, clock, checks)
+    handlers |= pod_handlers(Binder(pods, nodes), evictor, streams, writer, clock, checks, restriction)
     handlers |= resource_metrics_handlers(ResourceMetrics(pods, nodes, kubelets, clock), checks)
     handlers |= trace_handlers(traces, checks)
     handlers |= manifest_handlers(made, Applier(made), checks)

@@ -106,9 +106,7 @@ class _Verbs:
 
     async def list(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.ListRequest, data)
-        self._may["List"].selection(
-            rpc, request.namespace, request.field_selector, request.label_selector
-        )
+        self._may["List"].selection(rpc, request.namespace, request.field_selector, request.label_selector)
         result = await self._store.list(
             ListOptions(
                 namespace=request.namespace,
@@ -132,9 +130,7 @@ class _Verbs:
 
     async def watch(self, data: bytes, rpc: RequestContext) -> AsyncIterator[bytes]:
         request = decode(request_pb2.WatchRequest, data)
-        self._may["Watch"].selection(
-            rpc, request.namespace, request.field_selector, request.label_selector
-        )
+        self._may["Watch"].selection(rpc, request.namespace, request.field_selector, request.label_selector)
         options = WatchOptions(
             namespace=request.namespace,
             label_selector=request.label_selector,

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import replace
 from functools import partial
 
+from apiserver.admission.node_restriction import NodeRestriction
 from apiserver.authorization.checks import Check, Checks
 from apiserver.context import Context
 from apiserver.registry.binding import Binder
@@ -41,7 +42,7 @@ _BOUND = _answer(_SUCCESS)
 
 
 def _evict_with(
-    evictor: Evictor, may: Check
+    evictor: Evictor, may: Check, restriction: NodeRestriction
 ) -> Callable[[EvictRequest, RequestContext], Awaitable[meta_pb2.Status]]:
     async def evict(request: EvictRequest, rpc: RequestContext) -> meta_pb2.Status:
         eviction = request.eviction
@@ -61,6 +62,7 @@ def _evict_with(
             given.preconditions.uid, given.preconditions.resource_version, given.propagation_policy,
             given.ignore_store_read_error_with_cluster_breaking_potential,
         )  # fmt: skip
+        await restriction.check_eviction(ctx, meta.namespace, meta.name)
         await evictor.evict(ctx, meta.namespace, meta.name, options)
         return _SUCCESS
 
@@ -114,7 +116,13 @@ class _Bindings:
 
 
 def pod_handlers(
-    binder: Binder, evictor: Evictor, streams: PodStreams, traces: TraceWriter, clock: Clock, checks: Checks
+    binder: Binder,
+    evictor: Evictor,
+    streams: PodStreams,
+    traces: TraceWriter,
+    clock: Clock,
+    checks: Checks,
+    restriction: NodeRestriction,
 ) -> dict[str, Method]:
     """Return the methods by full path."""
     names = ("Bind", "Evict", "Logs", "Exec", "Attach", "PortForward")
@@ -139,7 +147,7 @@ def pod_handlers(
     return {
         POD.method("Bind"): typed(bindings.bind, pod_service_pb2.BindPodRequest),
         POD.method("BindBatch"): Method(UNARY, bindings.bind_batch),
-        POD.method("Evict"): typed(_evict_with(evictor, may["Evict"]), EvictRequest),
+        POD.method("Evict"): typed(_evict_with(evictor, may["Evict"], restriction), EvictRequest),
         POD.method("Logs"): typed_stream(logs, pod_stream_pb2.PodLogRequest),
         POD.method("Exec"): Method(BIDI, run),
         POD.method("Attach"): Method(BIDI, attach),

@@ -5,7 +5,7 @@ words are those of tryDecodeSinglePod (`pkg/kubelet/config/common.go`) and HasAP
 (`pkg/api/pod/util.go`); a test compares every word with the apiserver's own rules.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -15,25 +15,11 @@ from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.errors import FieldError
 from vaina.objects import names
 from vaina.objects.field_path import Path, duplicate, forbidden, invalid, not_found, not_supported, required
+from vaina.objects.references import object_references
 
 _POLICIES: Final = ("Always", "OnFailure", "Never")
 _PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 _SPEC: Final = Path("spec")
-#: what a volume of each kind needs of the apiserver
-_VOLUMES: Final[Mapping[str, str]] = {
-    "csi": "csidrivers (via CSI volumes)",
-    "glusterfs": "endpoints (via glusterFS volumes)",
-    "persistent_volume_claim": "persistentvolumeclaims",
-    "ephemeral": "persistentvolumeclaims (via ephemeral volumes)",
-    "azure_file": "secrets (via azureFile volumes)",
-}
-_PROJECTED: Final[Mapping[str, str]] = {
-    "service_account_token": "serviceaccounts (via projected volumes)",
-    "cluster_trust_bundle": "clustertrustbundles",
-    "pod_certificate": "podcertificates",
-}
-_SECRETS: Final = frozenset(("secret", "secret_ref", "secret_key_ref", "node_publish_secret_ref"))
-_CONFIG_MAPS: Final = frozenset(("config_map", "config_map_ref", "config_map_key_ref"))
 _MAX_INT32: Final = 2**31 - 1
 _NOT_NEGATIVE: Final = "must be greater than or equal to 0"
 _PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")
@@ -51,7 +37,7 @@ def mistake(pod: pod_pb2.Pod) -> str:
     errors = [f"{error.field}: {error.detail}" for error in field_errors(pod)]
     if errors:
         return f"invalid pod: [{' '.join(errors)}]"
-    return next((f"static pods may not reference {kind}" for kind in _objects(pod.spec)), "")
+    return next((f"static pods may not reference {kind}" for kind in object_references(pod.spec)), "")
 
 
 def field_errors(pod: pod_pb2.Pod) -> list[FieldError]:
@@ -124,40 +110,6 @@ def _of_spec(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
         yield not_supported(_SPEC.child("restartPolicy"), spec.restart_policy, _POLICIES)
     if spec.ephemeral_containers:
         yield forbidden(_SPEC.child("ephemeralContainers"), "cannot be set on create")
-
-
-def _objects(spec: pod_pb2.PodSpec) -> Iterator[str]:
-    """Yield the kinds of objects that a Pod refers to, as HasAPIObjectReference finds them."""
-    if spec.service_account_name:
-        yield "serviceaccounts"
-    sources = [volume.volume_source for volume in spec.volumes]
-    references = {field for source in sources for field in _references(source)}
-    for container in (*spec.init_containers, *spec.containers):
-        for item in (*container.env_from, *(variable.value_from for variable in container.env)):
-            references |= _fields(item)
-    if spec.image_pull_secrets or references & _SECRETS:
-        yield "secrets"
-    if references & _CONFIG_MAPS:
-        yield "configmaps"
-    if spec.resource_claims:
-        yield "resourceclaims"
-    for source in sources:
-        yield from (_VOLUMES[field] for field in _fields(source) & _VOLUMES.keys())
-        for projection in source.projected.sources:
-            yield from (_PROJECTED[field] for field in _fields(projection) & _PROJECTED.keys())
-
-
-def _fields(message: Message) -> set[str]:
-    return {field.name for field, _ in message.ListFields()}
-
-
-def _references(source: volume_pb2.VolumeSource) -> Iterator[str]:
-    """Yield the fields in which a volume may name a Secret or a ConfigMap, where they are set."""
-    for field, inner in source.ListFields():
-        yield field.name
-        yield from _fields(inner)
-    for projection in source.projected.sources:
-        yield from _fields(projection)
 
 
 def _bad_values(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:

@@ -1,13 +1,13 @@
 """What a kubelet may: read what its Pods name, and write what is its own. Pure.
 
 Follows `plugin/pkg/auth/authorizer/node/node_authorizer.go` and NodeRules
-(`plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go`), narrowed to what vaina's kubelet does. What depends
-on the object itself is left to admission (`apiserver.admission.node_restriction`). Differences:
+(`plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go`), narrowed to what vaina's kubelet does. What
+depends on the object itself is left to admission (`apiserver.admission.node_restriction`). Differences:
 
 - Nodes may list and watch all Nodes: kubelets make host-gateway routes to each other.
 - Claims may be watched one at a time, as Secrets and ConfigMaps may: kubelets wait for them that way.
-- Volumes of the node-local provisioner may be listed by the label of the node, changed and deleted by their node:
-  its kubelet deletes their data (decision 114).
+- Volumes of the node-local provisioner may be listed by the label of the node, and changed and deleted by their
+  node: its kubelet deletes their data (decision 114).
 - What the kubelet does not use is not allowed: Services, CSI objects, tokens, reviews.
 """
 

@@ -23,6 +23,7 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import ApiError, FieldError
 from vaina.kinds import Kind
 from vaina.objects import field_path
+from vaina.objects.identities import is_node
 
 #: parses an object that was sent; raises BadRequest
 Parse: TypeAlias = Callable[[bytes], M]
@@ -165,7 +166,10 @@ class Creator(Storer[M]):
     async def ignores_name_of(self, new: New[M]) -> bool:
         """Say whether admission treats objects with other names as it treated this one."""
         admission = self._world.admission
-        return admission.ignores_names and not await admission.counts(new.attributes)
+        if not admission.ignores_names or is_node(new.ctx.user, new.ctx.groups):
+            # A node may make what has its own name, and nothing else (`apiserver.admission.node_restriction`).
+            return False
+        return not await admission.counts(new.attributes)
 
     def _validate(self, name: str, errors: Sequence[FieldError]) -> None:
         if errors:

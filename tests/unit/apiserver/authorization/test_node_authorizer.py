@@ -1,6 +1,5 @@
 """What a kubelet may and may not, in upstream's words."""
 
-
 import pytest
 
 from apiserver.authorization.attributes import Attributes
@@ -51,7 +50,10 @@ CSR = {"group": "certificates.k8s.io", "resource": "certificatesigningrequests"}
 LEASE = {"group": "coordination.k8s.io", "resource": "leases", "namespace": "kube-node-lease"}
 TRACE = {"verb": "create", "group": "trace.vaina.dev", "resource": "podtraces", "subresource": "report"}
 MAY = [
-    *({"verb": verb, "resource": "secrets", "namespace": "x", "name": "secret-a"} for verb in ("get", "list", "watch")),
+    *(
+        {"verb": verb, "resource": "secrets", "namespace": "x", "name": "secret-a"}
+        for verb in ("get", "list", "watch")
+    ),
     {"verb": "get", "resource": "configmaps", "namespace": "x", "name": "config-a"},
     {"verb": "watch", "resource": "persistentvolumeclaims", "namespace": "x", "name": "claim-a"},
     {"verb": "get", "resource": "persistentvolumes", "name": "volume-a"},
@@ -124,7 +126,12 @@ def test_a_node_may_not(authorizer: NodeAuthorizer, what: dict[str, str], reason
 
 
 @pytest.mark.parametrize(
-    "user", [User("jane", ("system:nodes",)), User("system:node:a", ("dev",)), User("system:node:", ("system:nodes",))]
+    "user",
+    [
+        User("jane", ("system:nodes",)),
+        User("system:node:a", ("dev",)),
+        User("system:node:", ("system:nodes",)),
+    ],
 )
 def test_nobody_else_is_a_node(authorizer: NodeAuthorizer, user: User) -> None:
     assert all(not authorizer.authorize(Attributes(user, **what)).is_allowed for what in MAY)
