@@ -156,7 +156,7 @@ class Roles:
 
     def authorize(self, attributes: Attributes) -> Verdict:
         """Answer a question. Raises Unavailable until all roles and bindings have been read."""
-        user, verb, group, resource, subresource, namespace, name, path, _ = attributes
+        user, verb, group, resource, subresource, namespace, name, path, *_ = attributes
         answers = self._answers.get(user)
         if answers is None:
             answers = self._answers[user] = {}
