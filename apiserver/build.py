@@ -27,6 +27,7 @@ from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.admission.runtime_class import RuntimeClasses
 from apiserver.admission.storage_class import ClaimResize, DefaultStorageClass
+from apiserver.audit.auditing import Auditing, open_auditing
 from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
 from apiserver.authorization.checks import Checks
 from apiserver.authorization.rbac.roles import Roles
@@ -155,6 +156,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     pod_security_exempt: Collection[str] = (),
     authorizer: Authorizer | None = None,
     roles: Roles | None = None,
+    auditing: Auditing | None = None,
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -174,6 +176,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         pod_security_exempt: namespaces whose Pods are held to no level.
         authorizer: says who may do what; None: everybody may do everything.
         roles: the roles and bindings, where they count: nobody grants what they do not have.
+        auditing: writes who did what; None: nobody does. Its `run` must be running.
     """
     authorizer = authorizer or AlwaysAllow()
     checks = Checks(authorizer)
@@ -225,6 +228,8 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     handlers |= version_handlers(checks)
     flow = flow or FlowControl(clock)
     handlers = flow.wrap(handlers)
+    if auditing is not None:
+        handlers = auditing.wrap(handlers)
     if metrics is not None:
         metrics.registry.register(flow.metrics)
         handlers = metrics.wrap(handlers)
@@ -247,6 +252,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
     fast_paths = choose(config.fast_paths, FAST_PATHS)
     log.info("fast paths", on=sorted(fast_paths))
     clock, registry = SystemClock(), new_registry("apiserver")
+    auditing = open_auditing(config, clock, _new_uid, registry)
     async with (
         open_storage(config, clock, registry, instance) as opened,
         asyncio.TaskGroup() as group,
@@ -257,8 +263,10 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             flow=_limits(config, clock, opened.storage), ephemeral_containers=config.ephemeral_containers,
             traces_per_second=config.traces_per_second, fast_paths=fast_paths,
             pod_security=_pod_security(config), pod_security_exempt=config.pod_security_exempt_namespaces,
+            auditing=auditing,
         )  # fmt: skip
-        tasks = [group.create_task(job()) for job in (*opened.jobs, app.run)]
+        jobs = (*opened.jobs, app.run) if auditing is None else (*opened.jobs, app.run, auditing.run)
+        tasks = [group.create_task(job()) for job in jobs]
         try:
             servers: list[Server] = []
             async with (

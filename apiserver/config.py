@@ -1,6 +1,6 @@
 """The apiserver's configuration: flags, environment (VAINA_LISTEN ...) or a YAML file."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -51,6 +51,19 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pod_security_audit: str = "baseline"
     #: namespaces whose Pods are not held to any level
     pod_security_exempt_namespaces: tuple[str, ...] = ("kube-system",)
+    #: upstream's audit Policy: which requests are written to the audit log; read at the start (docs/audit.md)
+    audit_policy_file: str = ""
+    #: where the audit log is written; -: to the standard output; empty: nowhere
+    audit_log_path: str = ""
+    #: what happens to requests while the log is not written: blocking (they wait a second, then go on) or
+    #: blocking-strict (they are refused)
+    audit_log_mode: Literal["blocking", "blocking-strict"] = "blocking"
+    #: megabytes of the log before it is put aside; 0: it is never
+    audit_log_maxsize: Annotated[int, msgspec.Meta(ge=0)] = 100
+    #: logs that were put aside and are kept; 0: all
+    audit_log_maxbackup: Annotated[int, msgspec.Meta(ge=0)] = 100
+    #: days after which they are removed; 0: never
+    audit_log_maxage: Annotated[int, msgspec.Meta(ge=0)] = 366
     #: upstream's EncryptionConfiguration: which kinds etcd holds encrypted, and with which keys; read again
     #: when it changes (docs/secrets-at-rest.md)
     encryption_provider_config: str = ""

@@ -16,7 +16,7 @@ from apiserver.registry.eviction import Evictor
 from apiserver.registry.pod_traces import Traces, TraceWriter
 from apiserver.registry.streams import PodStreams
 from apiserver.services.generic import MAX_BATCH
-from apiserver.services.requests import context_of
+from apiserver.services.requests import context_of, note
 from apiserver.storage.interface import Stored
 from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -97,6 +97,7 @@ class _Bindings:
             raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
         started, ctx = self._clock.now(), context_of(rpc, "create", request.options)
         results = await self._binder.bind_all(ctx, request.bindings, self._may.batch(rpc))
+        note(rpc, results)
         self._tell(results, rpc, ctx, started)
         # Encoded messages one after the other are one message.
         return b"".join([

@@ -10,8 +10,9 @@ from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.strategy import M
 from apiserver.storage import codec
 from apiserver.storage.interface import Stored
+from apiserver.storage.keys import kind_of, kind_prefix, split
 from vaina.api.meta.v1 import request_pb2
-from vaina.errors import BadRequest
+from vaina.errors import ApiError, BadRequest
 from vaina.kinds import Kind
 from vaina.serving.handlers import RequestContext
 
@@ -75,6 +76,20 @@ def delete_options(request: request_pb2.DeleteRequest | request_pb2.DeleteCollec
         ignore_store_read_error=one is not None
         and one.ignore_store_read_error_with_cluster_breaking_potential,
     )
+
+
+def note(rpc: RequestContext, results: Sequence[Stored | ApiError]) -> None:
+    """Name in the audit log what a batch has written."""
+    audited = rpc.audited
+    if audited is None:
+        return
+    for result in results:
+        if isinstance(result, ApiError):
+            audited.failed += 1
+        else:
+            kind = kind_of(result.key)
+            if kind is not None:
+                audited.done.append(split(result.key, kind_prefix(kind)))
 
 
 def answer(stored: Stored) -> bytes:

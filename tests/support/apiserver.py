@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from apiserver.admission.pod_security.levels import PRIVILEGED, Policy
+from apiserver.audit.auditing import Auditing
 from apiserver.authorization.authorizer import MASTERS, Authorizer, Union
 from apiserver.authorization.rbac.following import follow_roles
 from apiserver.authorization.rbac.roles import Roles
@@ -87,13 +88,14 @@ def make_apiserver(
     pod_security: Policy = PRIVILEGED,
     exempt: Collection[str] = (),
     authorizer: Authorizer | None = None,
+    auditing: Auditing | None = None,
 ) -> Harness:
     """Make an apiserver; uids are uid-1, uid-2, ... and generated names follow the seed."""
     clock = clock or FakeClock()
     storage = MemoryStorage(clock)
     return _harness(
         storage, Direct(storage), clock, seed, connect_kubelet, ephemeral_containers, fast_paths, pod_security, exempt,
-        authorizer,
+        authorizer, auditing=auditing,
     )  # fmt: skip
 
 
@@ -128,6 +130,7 @@ def _harness(
     exempt: Collection[str] = (),
     authorizer: Authorizer | None = None,
     roles: Roles | None = None,
+    auditing: Auditing | None = None,
 ) -> Harness:
     numbers, warnings = count(1), list[str]()
     app = build(
@@ -135,6 +138,7 @@ def _harness(
         connect_kubelet=connect_kubelet, ephemeral_containers=ephemeral_containers, fast_paths=fast_paths,
         pod_security=pod_security, pod_security_exempt=exempt, roles=roles,
         authorizer=authorizer if roles is None else Union((roles,)),
+        auditing=auditing,
     )  # fmt: skip
     user = ANONYMOUS if roles is None else ADMINISTRATOR
     client = Clientset(InProcessTransport(app.handlers, user=user, on_warning=warnings.append))

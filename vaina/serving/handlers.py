@@ -44,6 +44,19 @@ _MANY = frozenset((ANONYMOUS.name, UNSECURED))
 
 
 @dataclass(slots=True)
+class Audited:
+    """What the audit log says of a call besides its request, its answer and its authorization."""
+
+    annotations: dict[str, str] = field(default_factory=dict)
+    #: namespace and name of what a batch has written
+    done: list[tuple[str, str]] = field(default_factory=list)
+    #: so many of a batch were refused
+    failed: int = 0
+    #: name, and refusal, of one document of many; by the place in `authorized` of its last question
+    documents: dict[int, tuple[str, ApiError | None]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class RequestContext:
     """What is known of a call besides its request. Owned by the task of the call."""
 
@@ -67,8 +80,8 @@ class RequestContext:
     unsent: Unsent | None = None
     #: where messages of a stream may go that the handler does not yield; None where there is none
     outlet: Outlet | None = None
-    #: what the audit log says of the call besides its request and answer; None: the call is not audited
-    annotations: dict[str, str] | None = None
+    #: what the service says for the audit log; None: the call is not audited
+    audited: "Audited | None" = None
 
     @property
     def client(self) -> str:
@@ -85,8 +98,8 @@ class RequestContext:
 
     def annotate(self, key: str, value: str) -> None:
         """Say something of the call in the audit log. The first value of a key stays."""
-        if self.annotations is not None:
-            self.annotations.setdefault(key, value)
+        if self.audited is not None:
+            self.audited.annotations.setdefault(key, value)
 
     def get(self, key: str) -> str | bytes | None:
         """Return the first value of a metadata key, or None."""

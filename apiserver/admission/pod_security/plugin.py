@@ -35,6 +35,8 @@ _TEMPLATES: Final = {
     "StatefulSet": "spec.template", "DaemonSet": "spec.template", "Job": "spec.template",
     "CronJob": "spec.job_template.spec.template", "PodTemplate": "template",
 }  # fmt: skip
+#: the annotation of the audit log that names the level a Pod was held to
+_ENFORCED: Final = f"{PREFIX}enforce-policy"
 #: namespaces whose policy is remembered; when there are more, all are forgotten
 _MAX_KNOWN: Final = 4096
 #: what the labels of a namespace say, and what is wrong with them
@@ -113,16 +115,23 @@ class PodSecurity:
         kind, name = attributes.kind, attributes.namespace
         if kind is not POD and (kind.kind not in _TEMPLATES or attributes.subresource):
             return None
+        annotate = attributes.context.annotate
         if name in self._exempt:
             self._metrics.exempted(attributes)
+            annotate(f"{PREFIX}exempt", "namespace")
             return None
         if name not in looked_up:
             looked_up[name] = await self._policy_of(name)
         policy, errors = looked_up[name]
         if errors:
             self._metrics.failed(attributes)
+            words = ", ".join(map(str, errors))
+            annotate(
+                f"{PREFIX}error", f"Failed to parse policy: {f'[{words}]' if len(errors) > 1 else words}"
+            )
         elif policy.is_privileged and kind is POD:
             self._metrics.evaluated(attributes, "enforce", policy.enforce, allowed=True)
+            annotate(_ENFORCED, str(policy.enforce))
             return None
         elif kind is not POD and policy.warn.level == policy.audit.level == Level.PRIVILEGED:
             return None
@@ -143,16 +152,24 @@ class PodSecurity:
         return known[1]
 
     def _judge(self, attributes: Attributes, policy: Policy, subject: Subject) -> None:
-        """Raise Forbidden when a Pod is beyond what is enforced; warn when it is beyond what is warned of."""
+        """Raise Forbidden when a Pod is beyond what is enforced; warn when it is beyond what is warned of.
+
+        The audit log hears of what is enforced, and of what is beyond the level for audits.
+        """
         found = {mode: evaluate(mode, subject) for mode in set(policy)}
         metrics = self._metrics
         if attributes.kind is POD:
             wrong = found[policy.enforce]
+            attributes.context.annotate(_ENFORCED, str(policy.enforce))
             metrics.evaluated(attributes, "enforce", policy.enforce, allowed=not wrong)
         else:
             wrong = []
         if found[policy.audit]:
             metrics.evaluated(attributes, "audit", policy.audit, allowed=False)
+            attributes.context.annotate(
+                f"{PREFIX}audit-violations",
+                f'would violate PodSecurity "{policy.audit}": {details(found[policy.audit])}',
+            )
         if wrong:
             why = f'violates PodSecurity "{policy.enforce}": {details(wrong)}'
             raise refusals.forbidden(attributes.kind, attributes.name, why)
