@@ -251,6 +251,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
     logging_setup.configure("apiserver", config.log_level, config.log_format)
     fast_paths = choose(config.fast_paths, FAST_PATHS)
     log.info("fast paths", on=sorted(fast_paths))
+    credentials = server_folder(config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen)
     clock, registry = SystemClock(), new_registry("apiserver")
     auditing = open_auditing(config, clock, _new_uid, registry)
     async with (
@@ -286,9 +287,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
                     drain=_drain(config),
                     max_connections=min(config.max_connections, open_files() * 3 // 4),
                     core=(fast_core if GRPC_CORE in fast_paths else core).make_server,
-                    credentials=server_folder(
-                        config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen
-                    ),
+                    credentials=credentials,
                 ) as server,
             ):
                 servers.append(server)

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -82,7 +83,13 @@ class EtcdProcess:
     and ports.
     """
 
-    def __init__(self, *arguments: str, name: str = "test", peers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        name: str = "test",
+        peers: Mapping[str, str] | None = None,
+        cert_dir: Path | None = None,
+    ) -> None:
         """Start it and wait until it is healthy.
 
         A member of a cluster is not waited for, it needs the others first.
@@ -91,11 +98,12 @@ class EtcdProcess:
             *arguments: further flags: "--quota-backend-bytes=16777216".
             name: of the member.
             peers: of a cluster: name -> peer URL of each member, as the others reach it.
+            cert_dir: its certificate; clients and members have to show one of the same authority.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="vaina-etcd-")
         self.name = name
         self.port, self.peer_port = free_port(), free_port()
-        self._arguments, self._peers = arguments, peers
+        self._arguments, self._peers, self._cert_dir = arguments, peers, cert_dir
         self._process: subprocess.Popen[bytes] | None = None
         if peers is None:
             try:
@@ -130,7 +138,10 @@ class EtcdProcess:
         """Start the process and do not wait."""
         binary = find_etcd()
         assert binary is not None
-        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer_port}"
+        client, peer = (
+            f"{self._scheme}://127.0.0.1:{self.port}",
+            f"{self._scheme}://127.0.0.1:{self.peer_port}",
+        )
         peers = self._peers or {self.name: peer}
         members = ",".join(f"{name}={url}" for name, url in peers.items())
         with (Path(self._folder.name) / "log").open("ab") as log:
@@ -139,10 +150,26 @@ class EtcdProcess:
                     binary, f"--name={self.name}", f"--data-dir={self._folder.name}/data",
                     f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
                     f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peers[self.name]}",
-                    f"--initial-cluster={members}", "--log-level=warn", "--max-txn-ops=1024", *self._arguments,
+                    f"--initial-cluster={members}", "--log-level=warn", "--max-txn-ops=1024", *self._tls(),
+                    *self._arguments,
                 ],
                 stdout=log, stderr=log,
             )  # fmt: skip
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._cert_dir is None else "https"
+
+    def _tls(self) -> list[str]:
+        if self._cert_dir is None:
+            return []
+        folder = self._cert_dir
+        return [
+            "--client-cert-auth", f"--trusted-ca-file={folder}/ca.crt",
+            f"--cert-file={folder}/tls.crt", f"--key-file={folder}/tls.key",
+            "--peer-client-cert-auth", f"--peer-trusted-ca-file={folder}/ca.crt",
+            f"--peer-cert-file={folder}/tls.crt", f"--peer-key-file={folder}/tls.key",
+        ]  # fmt: skip
 
     def wait_healthy(self) -> None:
         """Return when it says that it is healthy."""
@@ -203,8 +230,13 @@ class EtcdProcess:
         self._process.send_signal(number)
 
     def _is_healthy(self) -> bool:
+        context = None
+        if self._cert_dir is not None:
+            context = ssl.create_default_context(cafile=self._cert_dir / "ca.crt")
+            context.load_cert_chain(self._cert_dir / "tls.crt", self._cert_dir / "tls.key")
+        url = f"{self._scheme}://127.0.0.1:{self.port}/health"
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1) as answer:
+            with urllib.request.urlopen(url, timeout=1, context=context) as answer:
                 return b'"true"' in answer.read()
         except OSError:
             return False

@@ -48,6 +48,7 @@ VERBS = {
     "fit": "scheduler",
     "scheduler": "scheduler",
     "load": "load",
+    "certs": "certs",
     "completion": "info",
     "api-resources": "info",
     "version": "info",

@@ -34,6 +34,11 @@ def explain_error(error: ApiError, *, server: str = "", doing: str = "") -> str:
         if len(lines) == 1:
             return f"{head}{lines[0]}"
         return "\n".join((head, *(f"* {line}" for line in lines)))
+    if isinstance(error, Unavailable) and error.message.endswith("certificate refused?"):
+        return (
+            f"Unable to connect to the server: {server} ended the handshake: certificate refused? "
+            "VAINA_CERT_DIR names the folder of yours (docs/security.md)"
+        )
     if isinstance(error, Unavailable) and not error.kind and _is_connection(error.message):
         return f"The connection to the server {server} was refused - did you specify the right host or port?"
     if isinstance(error, Timeout) and not error.kind and error.message in ("Deadline Exceeded", ""):

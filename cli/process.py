@@ -3,7 +3,8 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
 
 import click
 from click.shell_completion import shell_complete
@@ -14,24 +15,50 @@ from cli.printers.style import Paint
 from cli.shell import DEFAULT_SCHEDULER, INTERRUPTED, Shell
 from cli.terminal import ProcessTerminal, colours_wanted
 from vaina.client.clientset import Clientset
+from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
+from vaina.pki.folder import CERTIFICATE, FolderError, client_folder
 
 DEFAULT_SERVER = "127.0.0.1:6443"
 #: columns where there is no terminal: nothing is cut
 WIDE = 200
 
 
-def _connect(server: str, on_warning: Callable[[str], None]) -> Clientset:
-    return Clientset(GrpcTransport(server, user_agent="vaina-cli", on_warning=on_warning))
+#: where the cluster of docker-compose.yml leaves the administrator's certificate, by the project's name
+ADMIN = Path(__file__).resolve().parents[1] / "deploy" / "admin"
+
+
+def certificate_folder(environment: Mapping[str, str], admin: Path = ADMIN) -> str:
+    """Return the folder of the user's certificate; empty: there is none, and calls go in the clear.
+
+    VAINA_CERT_DIR names it, an empty one says that there is none. Where nothing is said, that of the cluster
+    of this checkout is taken, if there is one.
+    """
+    given = environment.get("VAINA_CERT_DIR")
+    if given is not None:
+        return given
+    found = admin / (environment.get("COMPOSE_PROJECT_NAME") or "vaina")
+    return str(found) if (found / CERTIFICATE).exists() else ""
 
 
 def run_process(environment: dict[str, str]) -> int:
     """Run the command line of this process, and return its exit code."""
     interactive = sys.stdout.isatty()
+    try:
+        folder = client_folder(certificate_folder(environment))
+    except FolderError as error:
+        sys.stderr.write(f"error: VAINA_CERT_DIR: {error}\n")
+        return 1
     shell = Shell(
         server=environment.get("VAINA_SERVER") or DEFAULT_SERVER,
-        connect=_connect,
+        connect=lambda server, on_warning: Clientset(
+            GrpcTransport(server, folder, user_agent="vaina-cli", on_warning=on_warning)
+        ),
+        connect_scheduler=lambda address: SchedulerClient(
+            GrpcTransport(address, folder, user_agent="vaina-cli")
+        ),
+        credentials=folder,
         clock=SystemClock(),
         stdin=sys.stdin.buffer,
         stdout=sys.stdout,

@@ -21,6 +21,7 @@ from vaina.errors import ApiError
 from vaina.kinds import Kind
 from vaina.objects.quantity import QuantityError
 from vaina.objects.selectors import SelectorError
+from vaina.pki.folder import Folder
 
 #: address -> a client of the scheduler's own service
 ConnectScheduler = Callable[[str], SchedulerClient]
@@ -63,6 +64,8 @@ class Shell:
     #: address of the scheduler, for what only it knows
     scheduler: str = DEFAULT_SCHEDULER
     connect_scheduler: ConnectScheduler = connect_scheduler
+    #: the user's certificate; None: calls go in the clear
+    credentials: Folder | None = None
     #: errors that did not end the command; it ends with 1 when there are any
     failures: int = field(default=0)
     #: warnings with one of these words are no news to who asked for this

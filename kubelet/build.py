@@ -212,6 +212,9 @@ class _Process:
         self.name = config.node_name or socket.gethostname().lower()
         self.address = config.node_ip or _address_towards(config.apiserver)
         self.port = int(config.listen.rpartition(":")[2])
+        self.credentials = server_folder(
+            config.serving_cert_dir, config.listen, allow_insecure=config.allow_insecure_listen
+        )
         self.events = EventRecorder(client.events, "kubelet", self.name, clock)
         self.steps = StepReporter(client.pod_traces, "kubelet", self.name, clock)
 
@@ -314,9 +317,7 @@ class _Process:
                     clock=self.clock,
                     registry=self.registry,
                     drain_seconds=2.0,
-                    credentials=server_folder(
-                        config.serving_cert_dir, config.listen, allow_insecure=config.allow_insecure_listen
-                    ),
+                    credentials=self.credentials,
                 ) as server,
                 serve_metrics(
                     self.registry,

@@ -40,6 +40,8 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 #: ten connections of 100 calls (below), less some that have ended and are not freed yet
 STREAMS_A_CHANNEL = 900
+#: what gRPC says when a handshake ends early
+_REFUSED_HANDSHAKE = ("Socket closed", "handshake failed", "Verification Check failed")
 #: how often a folder is looked at for a new certificate, when there are calls
 LOOK_SECONDS = 10.0
 
@@ -337,8 +339,9 @@ def _translated(error: BaseException) -> ApiError | None:
     if isinstance(error, grpc.aio.AioRpcError):
         refused = status.from_aio(error)
         # Over TLS 1.3 a client has shaken hands before its certificate is judged: all it sees is the end.
-        if "failed to connect" in refused.message and refused.message.endswith(("Socket closed", ": OK")):
-            refused.message += ": certificate refused?"
+        message = refused.message
+        if message.startswith("failed to connect") and any(sign in message for sign in _REFUSED_HANDSHAKE):
+            return Unavailable(f"{message}: certificate refused?")
         return refused
     if isinstance(error, grpc.aio.UsageError):
         return Unavailable(f"the connection is closed: {error}")

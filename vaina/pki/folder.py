@@ -90,7 +90,7 @@ class Folder:
                 certificate.read_bytes(),
                 key.read_bytes(),
                 (self.path / AUTHORITIES).read_bytes(),
-                _serials(self.path / DENIED),
+                read_serials(self.path / DENIED),
             )
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             # A key that is encrypted would be asked for on the terminal.
@@ -137,9 +137,17 @@ def is_loopback(listen: str) -> bool:
 
 def write_folder(path: Path, certificate: bytes, key: bytes, authorities: bytes) -> None:
     """Write a folder, or renew it. All files belong to the folder's owner, and are read by nobody else."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path)
     for name, data in ((AUTHORITIES, authorities), (KEY, key), (CERTIFICATE, certificate)):
         write_file(path / name, data)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for its owner alone, unless it is there. It belongs to whom the one above it belongs to."""
+    if not path.exists():
+        make_folder(path.parent)
+        path.mkdir(mode=0o700)
+        _give(path)
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -152,13 +160,18 @@ def write_file(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        owner = path.parent.stat()
-        if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()) and os.geteuid() == 0:
-            os.chown(new, owner.st_uid, owner.st_gid)
+        _give(Path(new))
         Path(new).replace(path)
     except BaseException:
         Path(new).unlink(missing_ok=True)
         raise
+
+
+def _give(path: Path) -> None:
+    """Give a file to the owner of its folder, where this process may: in a container it is root."""
+    owner = path.parent.stat()
+    if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def format_serials(serials: Iterable[int]) -> bytes:
@@ -166,8 +179,11 @@ def format_serials(serials: Iterable[int]) -> bytes:
     return "".join(f"{serial:x}\n" for serial in sorted(serials)).encode()
 
 
-def _serials(path: Path) -> frozenset[int]:
-    """Read a file of serial numbers. Raises ValueError: a line is none, so the whole file does not count."""
+def read_serials(path: Path) -> frozenset[int]:
+    """Read a file of serial numbers, which may be missing.
+
+    Raises ValueError: a line is none, so the whole file does not count.
+    """
     try:
         text = path.read_text("ascii")
     except FileNotFoundError:

@@ -89,6 +89,8 @@ LINES: dict[str, list[list[str]]] = {
     "fit": [["fit", "-f", "-"]],
     "scheduler": [["scheduler", "decisions", HOSTILE]],
     "load": [["load", "run", HOSTILE], ["load", "compare", HOSTILE, HOSTILE]],
+    "certs": [["certs", "show", "/nothing-here"]],
+    "certificate": [["certificate", "approve", HOSTILE]],
     "completion": [["completion", HOSTILE]],
     "api-resources": [["api-resources"]],
     "version": [["version", "--client"]],

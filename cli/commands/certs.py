@@ -1,0 +1,132 @@
+"""`vaina certs`: the authorities and certificates of a cluster (docs/security.md)."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+from cryptography.x509.oid import NameOID
+
+from cli import flags
+from cli.app import cli
+from cli.failures import Failure
+from cli.printers.table import Table, render_table
+from cli.shell import Shell
+from vaina.clock import rfc3339
+from vaina.pki import cluster
+
+#: how often `--watch` looks, at least: the clock of a machine that slept has gone on without it
+_WATCH_SECONDS: Final = 3600.0
+_DAY: Final = 86_400.0
+
+_folder = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+
+
+@cli.group("certs")
+def certs() -> None:
+    """Make, renew and show the certificates of a cluster, in a folder of folders."""
+
+
+@certs.command("make")
+@_folder
+@flags.several(
+    "--host hosts", "A further name or address under which servers are reached; may be repeated.", "HOST"
+)
+@flags.duration(
+    "--duration seconds", "2160h", "How long new certificates hold; they are due at two thirds of it."
+)
+@flags.flag("--watch", "Go on, and renew each certificate when it is due.")
+@click.pass_context
+def make(
+    context: click.Context, *, directory: Path, hosts: Sequence[str], seconds: float, watch: bool
+) -> None:
+    """Make what is missing or due: three authorities, and a folder for each component."""
+    shell = flags.shell_of(context)
+    _make(shell, directory, hosts, seconds)
+    if watch:
+        asyncio.run(_watch(shell, directory, hosts, seconds))
+
+
+@certs.command("renew")
+@_folder
+@flags.several("--host hosts", "As for make.", "HOST")
+@flags.duration("--duration seconds", "2160h", "As for make.")
+@click.pass_context
+def renew(context: click.Context, *, directory: Path, hosts: Sequence[str], seconds: float) -> None:
+    """Renew all certificates now. Authorities stay; components take the new files up by themselves."""
+    _make(flags.shell_of(context), directory, hosts, seconds, renew=True)
+
+
+@certs.command("show")
+@_folder
+@click.pass_context
+def show(context: click.Context, *, directory: Path) -> None:
+    """Show whom the certificates name, where they hold, and for how long."""
+    shell = flags.shell_of(context)
+    with _told(directory):
+        rows = [_row(one, shell.clock.now()) for one in cluster.show_all(directory)]
+    if not rows:
+        raise Failure(
+            f"there are no certificates in {directory}; make them with: vaina certs make {directory}"
+        )
+    table = Table(("FOLDER", "USER", "GROUPS", "HOSTS", "SERIAL", "EXPIRES", "DAYS"), rows)
+    shell.out(render_table(table, paint=shell.paint))
+
+
+@certs.command("deny")
+@_folder
+@click.argument("serial")
+@click.pass_context
+def deny(context: click.Context, *, directory: Path, serial: str) -> None:
+    """Let the certificate with this serial number (`vaina certs show`) count no more."""
+    try:
+        number = int(serial.replace(":", ""), 16)
+    except ValueError as error:
+        raise Failure(f'"{serial}" is no serial number; they are written in hex') from error
+    with _told(directory):
+        told = cluster.deny(directory, number)
+    flags.shell_of(context).out(f"denied; {len(told)} folders were told\n")
+
+
+def _make(
+    shell: Shell, directory: Path, hosts: Sequence[str], seconds: float, *, renew: bool = False
+) -> None:
+    with _told(directory):
+        written = cluster.make_all(directory, shell.clock.now(), hosts=hosts, seconds=seconds, renew=renew)
+    for name in written:
+        shell.out(f"{directory / name}: made\n")
+
+
+async def _watch(shell: Shell, directory: Path, hosts: Sequence[str], seconds: float) -> None:
+    while True:
+        wait = cluster.next_renewal(directory) - shell.clock.now()
+        await shell.clock.sleep(min(max(wait, 1.0), _WATCH_SECONDS))
+        _make(shell, directory, hosts, seconds)
+
+
+@contextmanager
+def _told(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise Failure(f"{directory}: {error}") from error
+
+
+def _row(one: cluster.Shown, now: float) -> tuple[str, ...]:
+    certificate = one.certificate
+    names = {
+        oid: ",".join(str(part.value) for part in certificate.subject.get_attributes_for_oid(oid)) or "<none>"
+        for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
+    }
+    end = certificate.not_valid_after_utc.timestamp()
+    return (
+        one.folder,
+        names[NameOID.COMMON_NAME],
+        names[NameOID.ORGANIZATION_NAME],
+        ",".join(sorted(cluster.hosts_of(certificate))) or "<none>",
+        f"{certificate.serial_number:x}",
+        rfc3339(end),
+        str(int((end - now) // _DAY)),
+    )

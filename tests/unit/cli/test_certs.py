@@ -1,0 +1,71 @@
+"""`vaina certs`, and where the command finds its own certificate."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.failures import explain_error
+from cli.process import certificate_folder
+from tests.support.command import CommandLine
+from vaina.errors import Unavailable
+from vaina.pki.folder import Folder
+
+
+@pytest.fixture
+def line() -> CommandLine:
+    return CommandLine()
+
+
+def test_certificates_are_made_once_shown_and_renewed(line: CommandLine, tmp_path: Path) -> None:
+    root = str(tmp_path / "pki")
+    missing = line.run("certs", "show", root)
+    assert (missing.code, missing.err) == (
+        1, f"error: there are no certificates in {root}; make them with: vaina certs make {root}\n",
+    )  # fmt: skip
+    assert line.run("certs", "make", root, "--host", "10.0.0.7").out.splitlines()[0] == f"{root}/ca: made"
+    assert line.run("certs", "make", root, "--host", "10.0.0.7").out == ""
+    shown = line.run("certs", "show", root).out.splitlines()
+    admin = next(row for row in shown if row.startswith("admin")).split()
+    assert (admin[1], admin[2], admin[3], admin[-1]) == ("kubernetes-admin", "system:masters", "<none>", "90")
+    assert "10.0.0.7" in next(row for row in shown if row.startswith("apiserver "))
+    renewed = line.run("certs", "renew", root, "--host", "10.0.0.7", "--duration", "24h")
+    assert f"{root}/admin: made" in renewed.out.splitlines()
+    assert f"{root}/ca: made" not in renewed.out.splitlines()
+    again = line.run("certs", "show", root).out.splitlines()
+    assert next(row for row in again if row.startswith("admin")).split()[-1] == "1"
+
+
+def test_a_stolen_certificate_is_denied_to_all_who_would_see_it(line: CommandLine, tmp_path: Path) -> None:
+    line.run("certs", "make", str(tmp_path))
+    assert line.run("certs", "deny", str(tmp_path), "0a:bc").out == "denied; 8 folders were told\n"
+    assert Folder(tmp_path / "apiserver").current().denied == {0xABC}
+    assert line.run("certs", "deny", str(tmp_path), "xyz").err == (
+        'error: "xyz" is no serial number; they are written in hex\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "want"),
+    [
+        ({}, "vaina"),
+        ({"COMPOSE_PROJECT_NAME": "other"}, ""),
+        ({"COMPOSE_PROJECT_NAME": ""}, "vaina"),
+        ({"VAINA_CERT_DIR": ""}, ""),
+        ({"VAINA_CERT_DIR": "/somewhere"}, "/somewhere"),
+    ],
+)
+def test_the_command_finds_the_certificate_of_the_cluster_of_its_checkout(
+    environment: dict[str, str], want: str, tmp_path: Path
+) -> None:
+    (tmp_path / "vaina").mkdir()
+    (tmp_path / "vaina" / "tls.crt").write_text("there")
+    found = certificate_folder(environment, tmp_path)
+    assert found.removeprefix(f"{tmp_path}/") == want
+
+
+def test_a_refused_certificate_is_told_as_such() -> None:
+    error = Unavailable("failed to connect to all addresses; Socket closed: certificate refused?")
+    assert explain_error(error, server="127.0.0.1:6443") == (
+        "Unable to connect to the server: 127.0.0.1:6443 ended the handshake: certificate refused? "
+        "VAINA_CERT_DIR names the folder of yours (docs/security.md)"
+    )

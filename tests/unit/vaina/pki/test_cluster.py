@@ -1,0 +1,108 @@
+"""All certificates of a cluster: what is made, what is left alone, what is renewed."""
+
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from vaina.pki import cluster
+from vaina.pki.authority import CERTIFICATE_SECONDS, certificate_pem, make_authority
+from vaina.pki.folder import Folder
+
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+HOLDERS = [holder.folder for holder in cluster.HOLDERS]
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.glob("**/*") if path.is_file()}
+
+
+def certificate(root: Path, folder: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((root / folder / "tls.crt").read_bytes())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    assert cluster.make_all(tmp_path, NOW) == [*cluster.AUTHORITY_NAMES, *HOLDERS]
+    return tmp_path
+
+
+def test_each_holder_has_a_folder_that_reads_and_its_keys_are_its_own(root: Path) -> None:
+    for name in HOLDERS:
+        assert Folder(root / name).current().denied == frozenset()
+    keys = [path.read_bytes() for path in root.glob("*/tls.key")]
+    assert len(set(keys)) == len(keys) == len(HOLDERS) + 3
+    assert {path.stat().st_mode & 0o777 for path in root.glob("**/*") if path.is_file()} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("folder", "signer", "trusts"),
+    [
+        ("apiserver", "ca", "ca"), ("scheduler", "ca", "ca"), ("controller", "ca", "ca"), ("admin", "ca", "ca"),
+        ("registry", "ca", "ca"), ("etcd", "etcd-ca", "etcd-ca"),
+        ("apiserver-etcd-client", "etcd-ca", "etcd-ca"), ("apiserver-kubelet-client", "kubelet-client-ca", "ca"),
+    ],
+)  # fmt: skip
+def test_authorities_are_kept_apart(root: Path, folder: str, signer: str, trusts: str) -> None:
+    certificate(root, folder).verify_directly_issued_by(certificate(root, signer))
+    assert (root / folder / "ca.crt").read_bytes() == (root / trusts / "tls.crt").read_bytes()
+
+
+def test_a_second_time_makes_nothing(root: Path) -> None:
+    before = contents(root)
+    assert cluster.make_all(root, NOW + 59 * DAY) == []
+    assert contents(root) == before
+
+
+def test_what_is_due_is_renewed_with_a_new_key_and_the_authorities_stay(root: Path) -> None:
+    before = contents(root)
+    due = cluster.next_renewal(root)
+    assert due == pytest.approx(NOW + CERTIFICATE_SECONDS * 2 / 3, abs=300)
+    assert cluster.make_all(root, due - 1) == []
+    assert cluster.make_all(root, due + 1) == HOLDERS
+    after = contents(root)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {f"{folder}/{name}" for folder in HOLDERS for name in ("tls.crt", "tls.key")}
+
+
+def test_renew_renews_what_holds(root: Path) -> None:
+    assert cluster.make_all(root, NOW, renew=True) == HOLDERS
+
+
+@pytest.mark.parametrize("name", ["tls.crt", "tls.key"])
+def test_a_holder_that_lost_a_file_gets_a_new_certificate(root: Path, name: str) -> None:
+    (root / "scheduler" / name).unlink()
+    assert cluster.make_all(root, NOW) == ["scheduler"]
+
+
+def test_another_authority_or_another_host_makes_new_certificates(root: Path) -> None:
+    assert cluster.make_all(root, NOW, hosts=("10.0.0.7", "vaina.example")) == [
+        "apiserver", "scheduler", "controller", "etcd", "registry",
+    ]  # fmt: skip
+    assert {"10.0.0.7", "vaina.example"} <= cluster.hosts_of(certificate(root, "apiserver"))
+    (root / "etcd-ca" / "tls.crt").unlink()
+    assert cluster.make_all(root, NOW, hosts=("10.0.0.7", "vaina.example")) == [
+        "etcd-ca", "apiserver-etcd-client", "etcd",
+    ]  # fmt: skip
+
+
+def test_while_an_authority_is_replaced_both_are_trusted(root: Path) -> None:
+    both = (root / "ca" / "tls.crt").read_bytes() + certificate_pem(make_authority("next", NOW).certificate)
+    (root / "ca" / "ca.crt").write_bytes(both)
+    assert cluster.make_all(root, NOW) == []
+    assert Folder(root / "apiserver").current().authorities == both
+    assert Folder(root / "etcd").current().authorities != both
+
+
+def test_a_denied_serial_number_reaches_all_holders_also_new_ones(root: Path) -> None:
+    assert cluster.deny(root, 0xABC) == HOLDERS
+    cluster.deny(root, 0xDEF)
+    for path in (root / "admin").iterdir():
+        path.unlink()
+    cluster.make_all(root, NOW)
+    assert {Folder(root / name).current().denied for name in HOLDERS} == {frozenset((0xABC, 0xDEF))}
+
+
+def test_shown_is_what_is_there(root: Path) -> None:
+    assert {one.folder for one in cluster.show_all(root)} == {*HOLDERS, *cluster.AUTHORITY_NAMES}
