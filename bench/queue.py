@@ -30,8 +30,8 @@ from scheduler.decide.cycle import Cycles
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled
-from scheduler.queue.hints import screens, with_room
 from scheduler.queue.scheduling_queue import SchedulingQueue
+from scheduler.queue.unschedulable import screens, with_room
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.clock import FakeClock
 

@@ -3,7 +3,8 @@
 import asyncio
 import gc
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -15,7 +16,6 @@ from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import PluginError, find_plugins
 from scheduler.decide.ahead import Ahead
 from scheduler.decide.ranking import TieBreak
-from scheduler.fast_paths import EQUAL_PODS, FAST_PATHS
 from scheduler.framework.handle import Handle
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Frameworks, Profile
@@ -41,6 +41,12 @@ from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
 
 log = structlog.stdlib.get_logger(__name__)
+
+EQUAL_PODS: Final = "equal-pods"
+#: the scheduler's accelerators (`--fast-paths`, docs/fast-paths.md)
+FAST_PATHS: Final[Mapping[str, str]] = {
+    EQUAL_PODS: "what nodes are worth with some more equal Pods is computed ahead, and these are placed together",
+}
 
 
 def build(  # noqa: PLR0913 - tools, all by keyword

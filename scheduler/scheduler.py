@@ -36,8 +36,8 @@ from scheduler.framework.runtime import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
 from scheduler.preempting import WAITING, Preempting
-from scheduler.queue.hints import screens, with_room
 from scheduler.queue.scheduling_queue import BACKOFF, SchedulingQueue
+from scheduler.queue.unschedulable import screens, with_room
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.backoff import Backoff

@@ -16,7 +16,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from scheduler.columns.pod_info import PodInfo
 from scheduler.columns.readout import Difference
-from scheduler.debug.answers import decision_message, evaluation_message, fit_message, verify_message
+from scheduler.debug.answers import (
+    EVALUATED,
+    PodState,
+    Seen,
+    decision_message,
+    evaluation_message,
+    fit_message,
+    manifest_state,
+    state_of,
+    verify_message,
+)
 from scheduler.debug.verify import (
     Captured,
     CapturedStorage,
@@ -30,7 +40,6 @@ from scheduler.debug.verify import (
 )
 from scheduler.explain.evaluate import evaluate
 from scheduler.explain.remedies import Fit, copy, fill, would_decide
-from scheduler.explain.state import EVALUATED, PodState, Seen, manifest_state, state_of
 from scheduler.scheduler import Scheduler
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb

@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domain_sums import DomainSum, PodColumn
 from scheduler.columns.labels import Domains
 from scheduler.columns.node_selection import selected
+from scheduler.columns.pod_counts import DomainSum, PodColumn
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Rows, Snapshot

@@ -27,10 +27,9 @@ from scheduler.configuration.load import (
 from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import find_plugins
 from scheduler.framework.checked import ask_pre_filter
-from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin
+from scheduler.framework.interface import UNRESOLVABLE, CycleState, FilterPlugin
 from scheduler.framework.registry import IN_TREE
 from scheduler.framework.runtime import Profile
-from scheduler.framework.state import CycleState
 from vaina.api.core.v1 import pod_pb2
 
 _OURS: Final = frozenset(factory.name for factory in IN_TREE)

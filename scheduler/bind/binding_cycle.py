@@ -28,8 +28,8 @@ from scheduler.framework.binding_points import (
 )
 from scheduler.framework.checked import WrongAnswer, text, truth
 from scheduler.framework.handle import MAX_WAITING, WaitingPod, WaitingPods
+from scheduler.framework.interface import CycleState
 from scheduler.framework.runtime import UNOBSERVED, Observer
-from scheduler.framework.state import CycleState
 from vaina.clock import Clock
 from vaina.errors import ApiError, InternalError, NotFound, Timeout, TooManyRequests
 

@@ -10,10 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.journal import Journal
 from scheduler.columns.labels import Interner, LabelColumn
 from scheduler.columns.node_info import NodeChange, NodeInfo, Taint, compare_nodes
-from scheduler.columns.pod_counts import ClaimUse, PodCounts, longer
+from scheduler.columns.pod_counts import ClaimUse, Journal, PodCounts, longer
 from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.snapshot import Resolved, Snapshot
 from scheduler.columns.topology import Topology

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domain_sums import DomainSum
+from scheduler.columns.pod_counts import DomainSum
 from scheduler.columns.pod_terms import Peers, PodGroup, PodTerm
 from scheduler.columns.snapshot import Snapshot
 

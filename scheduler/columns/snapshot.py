@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domain_sums import DomainSum, Sources
 from scheduler.columns.labels import Domains, Interner, LabelColumn
 from scheduler.columns.node_info import NodeInfo, Taint
 from scheduler.columns.pod_asks import ANY_ADDRESS, HostPort
-from scheduler.columns.pod_counts import ClaimUse, PortColumn
+from scheduler.columns.pod_counts import ClaimUse, DomainSum, PortColumn, Sources
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.topology import Topology
 

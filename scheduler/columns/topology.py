@@ -1,6 +1,6 @@
 """How many Pods of some kind there are on each node and in each topology domain, true at any moment.
 
-The counters are those of `scheduler.columns.domain_sums`: columns of Pods, and their sums by domain.
+The counters are those of `scheduler.columns.pod_counts`: columns of Pods, and their sums by domain.
 Both live as long as somebody holds them (a class's cycle, as many as `scheduler.decide.cycle.Cycles.limit`
 of those; a term's column also as long as a Pod carries it). While they live each placement costs the columns
 and sums it concerns; a new column is filled from the groups of Pods that are there, found by label. Nothing
@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary, ref
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domain_sums import DomainSum, PodColumn, Sources
 from scheduler.columns.labels import LabelColumn
+from scheduler.columns.pod_counts import DomainSum, PodColumn, Sources
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.pod_terms import (
     NOTHING_ASKED,

@@ -16,9 +16,8 @@ from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodCompiler, PodInfo
 from scheduler.decide.cycle import schedule_pod
 from scheduler.framework.checked import ask_filter, ask_pre_filter, ask_pre_score, ask_score
-from scheduler.framework.interface import FeasibleScore, FilterPlugin, Reach, ScorePlugin
+from scheduler.framework.interface import CycleState, FeasibleScore, FilterPlugin, Reach, ScorePlugin
 from scheduler.framework.runtime import Framework, Profile
-from scheduler.framework.state import CycleState
 from scheduler.framework.status import Scheduled
 from scheduler.queue.places import QueuedPod
 from vaina.api.core.v1 import pod_pb2

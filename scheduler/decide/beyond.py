@@ -30,6 +30,7 @@ from scheduler.framework.checked import (
 )
 from scheduler.framework.interface import (
     MAX_SCORE,
+    CycleState,
     FeasibleScore,
     FilterPlugin,
     GroupedFilter,
@@ -38,7 +39,6 @@ from scheduler.framework.interface import (
     Scores,
 )
 from scheduler.framework.runtime import Weighted
-from scheduler.framework.state import CycleState
 
 #: raw scores this far apart at most are scaled by a table
 _TABLE: Final = 4096

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from scheduler.columns.journal import Journal
+from scheduler.columns.pod_counts import Journal
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Snapshot
 from scheduler.framework.checked import ask_filter, whole

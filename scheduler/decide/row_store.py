@@ -16,8 +16,7 @@ from typing import Final, Protocol
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, Shape
 from scheduler.columns.snapshot import Snapshot
-from scheduler.decide.kind_rows import KindRows
-from scheduler.decide.node_rows import LookAhead, NodeRows
+from scheduler.decide.node_rows import KindRows, LookAhead, NodeRows
 from scheduler.framework.interface import FilterPlugin, Reach, ScorePlugin
 from scheduler.framework.runtime import Framework, Prepared, Profile
 

@@ -20,13 +20,13 @@ from scheduler.framework.interface import (
     MAX_REASON,
     UNRESOLVABLE,
     Codes,
+    CycleState,
     FeasibleScore,
     FilterPlugin,
     Scores,
     decode,
 )
 from scheduler.framework.runtime import Profile, Weighted, narrowed
-from scheduler.framework.state import CycleState
 from scheduler.framework.status import NO_NODES, fit_message
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
 from scheduler.columns.pod_info import PodInfo
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import CycleState
 
 #: a plugin may have a Pod wait so long (`maxTimeout` of `framework/runtime/framework.go`)
 MAX_WAIT_SECONDS: Final = 15 * 60.0

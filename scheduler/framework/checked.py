@@ -19,6 +19,7 @@ from scheduler.framework.interface import (
     RUN,
     SKIP,
     Codes,
+    CycleState,
     FeasibleScore,
     FilterPlugin,
     Groups,
@@ -30,7 +31,6 @@ from scheduler.framework.interface import (
     ScorePlugin,
     Scores,
 )
-from scheduler.framework.state import CycleState
 
 #: kinds of numpy's types: bool and whole numbers
 _CODES: Final = "biu"

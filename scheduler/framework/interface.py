@@ -7,7 +7,7 @@ how far placing a Pod changes what the plugin would answer, so that a cycle know
 next Pod.
 
 A plugin with `reads_requests = False` does not look at what a Pod requests: it is asked once for Pods that
-differ in nothing else (`scheduler.decide.kind_rows`). One that does not say is asked for each.
+differ in nothing else (`scheduler.decide.node_rows`). One that does not say is asked for each.
 
 Plugins compute: no I/O, no clock, no logging; the framework's runtime measures around them.
 """
@@ -15,7 +15,7 @@ Plugins compute: no I/O, no clock, no logging; the framework's runtime measures 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,30 @@ from numpy.typing import NDArray
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.events import ClusterEvent, Hint
-from scheduler.framework.state import CycleState
+
+T = TypeVar("T")
+
+
+class CycleState:
+    """Values by plugin and kind, as long as the decisions of one class go on."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self) -> None:
+        self._values: dict[str, object] = {}
+
+    def write(self, plugin: str, value: object) -> None:
+        self._values[plugin] = value
+
+    def read(self, plugin: str, kind: type[T]) -> T:
+        """Return what the plugin kept. It wrote it in its pre-filter or pre-score, or there is a bug."""
+        value = self._values[plugin]
+        assert isinstance(value, kind)
+        return value
+
+    def find(self, plugin: str, kind: type[T]) -> T | None:
+        return self.read(plugin, kind) if plugin in self._values else None
+
 
 #: int64[rows]: 0, or bits of reasons, perhaps with UNRESOLVABLE
 Codes: TypeAlias = NDArray[np.int64]

@@ -15,8 +15,7 @@ from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.checked import checked_codes, checked_scores
 from scheduler.framework.events import ClusterEvent, Hint, always
-from scheduler.framework.interface import RUN, Codes, PreFilterResult, Reach, Scores, scale_to_max
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import RUN, Codes, CycleState, PreFilterResult, Reach, Scores, scale_to_max
 
 
 class Plugin:

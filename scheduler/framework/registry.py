@@ -33,6 +33,7 @@ from scheduler.framework.interface import (
     RUN,
     SKIP,
     Codes,
+    CycleState,
     FilterPlugin,
     PostFilterPlugin,
     PreEnqueuePlugin,
@@ -41,7 +42,6 @@ from scheduler.framework.interface import (
     ScorePlugin,
 )
 from scheduler.framework.runtime import Profile, Weighted
-from scheduler.framework.state import CycleState
 from scheduler.plugins.default_preemption import DefaultPreemption, DefaultPreemptionArgs
 from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.inter_pod_affinity import InterPodAffinity, InterPodAffinityArgs

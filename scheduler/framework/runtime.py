@@ -25,6 +25,7 @@ from scheduler.framework.interface import (
     RUN,
     UNRESOLVABLE,
     Codes,
+    CycleState,
     FilterPlugin,
     PostFilterPlugin,
     PostFilterResult,
@@ -34,7 +35,6 @@ from scheduler.framework.interface import (
     Refusals,
     ScorePlugin,
 )
-from scheduler.framework.state import CycleState
 
 
 class Observer:

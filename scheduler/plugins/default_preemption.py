@@ -13,11 +13,9 @@ from typing import Final
 
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Snapshot
-from scheduler.framework.interface import PostFilterResult, Refusals, WhatIf
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import CycleState, PostFilterResult, Refusals, WhatIf
 from scheduler.framework.status import fit_message
-from scheduler.preemption.budgets import Budgets
-from scheduler.preemption.search import NO_VICTIMS, Search
+from scheduler.preemption.search import NO_VICTIMS, Budgets, Search
 
 NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"
 NEVER: Final = "preemption: not eligible due to preemptionPolicy=Never."

@@ -12,9 +12,8 @@ import numpy as np
 
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
-from scheduler.framework.interface import MAX_SCORE, Reach, Scores
+from scheduler.framework.interface import MAX_SCORE, CycleState, Reach, Scores
 from scheduler.framework.plugin import Score
-from scheduler.framework.state import CycleState
 
 MIB: Final = 1024 * 1024
 MIN_THRESHOLD: Final = 23 * MIB

@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domain_sums import DomainSum, PodColumn
 from scheduler.columns.labels import Domains
 from scheduler.columns.node_info import NodeInfo
+from scheduler.columns.pod_counts import DomainSum, PodColumn
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import PodTerm, TermKind
 from scheduler.columns.snapshot import Rows, Snapshot
@@ -30,13 +30,13 @@ from scheduler.framework.interface import (
     SKIP,
     UNRESOLVABLE,
     Codes,
+    CycleState,
     Groups,
     PreFilterResult,
     Reach,
     Scores,
 )
 from scheduler.framework.plugin import Filter, Score
-from scheduler.framework.state import CycleState
 
 AFFINITY: Final = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY: Final = "node(s) didn't match pod anti-affinity rules"

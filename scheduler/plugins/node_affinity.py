@@ -17,9 +17,17 @@ from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import NODE_AFFINITY
 from scheduler.framework.events import ClusterEvent, Hint, of_a_node
-from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach, Scores
+from scheduler.framework.interface import (
+    RUN,
+    SKIP,
+    UNRESOLVABLE,
+    Codes,
+    CycleState,
+    PreFilterResult,
+    Reach,
+    Scores,
+)
 from scheduler.framework.plugin import Filter, Score
-from scheduler.framework.state import CycleState
 from vaina.api.core.v1 import pod_pb2
 
 ENFORCED: Final = "node(s) didn't match scheduler-enforced node affinity"

@@ -23,13 +23,13 @@ from scheduler.framework.interface import (
     SKIP,
     UNRESOLVABLE,
     Codes,
+    CycleState,
     PreFilterResult,
     Reach,
     Scores,
     scale_to_max,
 )
 from scheduler.framework.plugin import Filter, Score
-from scheduler.framework.state import CycleState
 
 
 class NodeName(Filter):

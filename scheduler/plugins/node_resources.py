@@ -22,6 +22,7 @@ from scheduler.framework.interface import (
     RUN,
     UNRESOLVABLE,
     Codes,
+    CycleState,
     PreFilterResult,
     Reach,
     Scores,
@@ -40,7 +41,6 @@ from scheduler.framework.resource_scoring import (
     score,
     score_row,
 )
-from scheduler.framework.state import CycleState
 
 TOO_MANY_PODS: Final = "Too many pods"
 

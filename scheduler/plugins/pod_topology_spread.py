@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.columns.domain_sums import DomainSum
 from scheduler.columns.labels import Domains
 from scheduler.columns.node_info import NodeInfo
+from scheduler.columns.pod_counts import DomainSum
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.pod_terms import SpreadConstraint
 from scheduler.columns.snapshot import Rows, Snapshot
@@ -26,13 +26,13 @@ from scheduler.framework.interface import (
     SKIP,
     UNRESOLVABLE,
     Codes,
+    CycleState,
     Groups,
     PreFilterResult,
     Reach,
     Scores,
 )
 from scheduler.framework.plugin import Filter, Score
-from scheduler.framework.state import CycleState
 from scheduler.spreading import HOSTNAME, SoftSpread, eligible, has_keys, normalise
 
 SKEW: Final = "node(s) didn't match pod topology spread constraints"

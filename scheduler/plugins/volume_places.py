@@ -18,9 +18,8 @@ from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import Asked, by_masks
 from scheduler.framework.events import ClusterEvent, always, of_its_claims, of_who_had_claims
-from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, PreFilterResult, Reach
+from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, CycleState, PreFilterResult, Reach
 from scheduler.framework.plugin import Filter
-from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue, Plan
 from scheduler.volumes.matching import REASONS, Found, find, lacks, needs
 from scheduler.volumes.objects import VolumeInfo

@@ -22,9 +22,8 @@ from scheduler.framework.events import (
     of_who_had_storage,
     of_who_has_attached,
 )
-from scheduler.framework.interface import RUN, SKIP, Codes, PreFilterResult, Reach
+from scheduler.framework.interface import RUN, SKIP, Codes, CycleState, PreFilterResult, Reach
 from scheduler.framework.plugin import Filter
-from scheduler.framework.state import CycleState
 from scheduler.volumes.catalogue import Catalogue
 
 CLAIM_IN_USE: Final = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"

@@ -12,8 +12,7 @@ from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Snapshot
 from scheduler.framework.checked import ask_room, whole
-from scheduler.framework.interface import FilterPlugin, RoomFilter, Trial, decode
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import CycleState, FilterPlugin, RoomFilter, Trial, decode
 
 #: returns why a row would not do; empty: it would
 Ask = Callable[[int], tuple[str, ...]]

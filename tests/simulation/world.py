@@ -16,8 +16,8 @@ from apiserver.storage.interface import StorageEvent
 from apiserver.storage.resources import resource_of
 from controller.build import build as build_controllers
 from controller.config import ControllerConfig
+from scheduler.build import FAST_PATHS as SCHEDULER_FAST_PATHS
 from scheduler.build import build as build_scheduler
-from scheduler.fast_paths import FAST_PATHS as SCHEDULER_FAST_PATHS
 from scheduler.scheduler import Scheduler
 from tests.simulation.checks.claims import started
 from tests.simulation.checks.commits import EVICTION, GRACE, MONITOR

@@ -18,7 +18,7 @@ from scheduler.plugins import volume_places, volume_use
 from scheduler.plugins.default_preemption import DefaultPreemption
 from scheduler.plugins.node_filters import NodeDeclaredFeatures
 from scheduler.plugins.volume_use import NodeVolumeLimits, VolumeRestrictions
-from scheduler.preemption import budgets, search
+from scheduler.preemption import search
 from scheduler.preemption.dry_run import DryRun
 from scheduler.volumes import catalogue, matching
 from scheduler.volumes.catalogue import Catalogue
@@ -255,31 +255,31 @@ def regions_do_not_matter(patch: Patch) -> None:
 
 @mistake
 def budgets_do_not_matter(patch: Patch) -> None:
-    patch.setattr(budgets.Budgets, "violating", lambda _self, pods: [False] * len(pods))
+    patch.setattr(search.Budgets, "violating", lambda _self, pods: [False] * len(pods))
 
 
 @mistake
 def what_a_budget_allows_is_not_used_up(patch: Patch) -> None:
-    def violating(self: budgets.Budgets, pods: Sequence[Any]) -> list[bool]:
+    def violating(self: search.Budgets, pods: Sequence[Any]) -> list[bool]:
         some = [*self._budgets.values()]
         return [
             any(one.covers(pod, pod.pod.metadata.labels) and one.allowed <= 0 for one in some) for pod in pods
         ]
 
-    patch.setattr(budgets.Budgets, "violating", violating)
+    patch.setattr(search.Budgets, "violating", violating)
 
 
 @mistake
 def an_eviction_is_counted_twice(patch: Patch) -> None:
-    before = budgets.compile_budget
-    patch.setattr(budgets, "compile_budget", lambda made: replace(before(made), disrupted=frozenset()))
+    before = search.compile_budget
+    patch.setattr(search, "compile_budget", lambda made: replace(before(made), disrupted=frozenset()))
 
 
 @mistake
 def a_budget_is_for_all_namespaces(patch: Patch) -> None:
-    before = budgets.Budget.covers
+    before = search.Budget.covers
     patch.setattr(
-        budgets.Budget,
+        search.Budget,
         "covers",
         lambda self, pod, labels: before(replace(self, namespace=pod.namespace), pod, labels),
     )
@@ -287,9 +287,9 @@ def a_budget_is_for_all_namespaces(patch: Patch) -> None:
 
 @mistake
 def an_empty_selector_is_for_everybody(patch: Patch) -> None:
-    before, from_message = budgets.compile_budget, budgets.from_message
+    before, from_message = search.compile_budget, search.from_message
     patch.setattr(
-        budgets,
+        search,
         "compile_budget",
         lambda made: replace(before(made), selector=from_message(made.spec.selector)),
     )

@@ -16,9 +16,9 @@ from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.columns.snapshot import Snapshot
 from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycle import Cycles, schedule_pod
+from scheduler.framework.interface import CycleState
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
-from scheduler.framework.state import CycleState
 from scheduler.framework.status import Decision, Scheduled
 from scheduler.plugins.pod_topology_spread import PodTopologySpread
 from tests.support.apiserver import make_apiserver

@@ -1,7 +1,7 @@
 """Values by code, counted and used again."""
 
-from scheduler.columns.journal import Journal
 from scheduler.columns.labels import ABSENT, Interner
+from scheduler.columns.pod_counts import Journal
 
 
 def test_equal_values_share_a_code_until_the_last_holder_lets_go() -> None:

@@ -19,6 +19,7 @@ from scheduler.framework.interface import (
     RUN,
     UNRESOLVABLE,
     Codes,
+    CycleState,
     Groups,
     PostFilterResult,
     PreFilterResult,
@@ -29,7 +30,6 @@ from scheduler.framework.interface import (
 )
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile, Weighted
-from scheduler.framework.state import CycleState
 from scheduler.framework.status import Scheduled, Unschedulable
 from tests.unit.scheduler.objects import info, node, node_info, pod, pod_class, table
 from vaina.api.core.v1 import pod_pb2

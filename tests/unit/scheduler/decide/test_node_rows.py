@@ -16,11 +16,10 @@ from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.decide.cycle import Cycles, schedule_pod
 from scheduler.decide.row_store import RowStore
 from scheduler.framework.events import ClusterEvent, Hint
-from scheduler.framework.interface import RUN, Codes, PreFilterResult, Reach, Scores
+from scheduler.framework.interface import RUN, Codes, CycleState, PreFilterResult, Reach, Scores
 from scheduler.framework.registry import default_profile
 from scheduler.framework.resource_scoring import ResourceSpec
 from scheduler.framework.runtime import Framework, Profile, Weighted
-from scheduler.framework.state import CycleState
 from scheduler.framework.status import Decision, Scheduled, Unschedulable
 from scheduler.plugins.node_resources import (
     BalancedAllocation,

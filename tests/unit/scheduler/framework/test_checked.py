@@ -10,10 +10,9 @@ from scheduler.configuration.third_party import PluginError, factory_of
 from scheduler.decide.cycle import schedule_pod
 from scheduler.framework.checked import WrongAnswer
 from scheduler.framework.handle import Handle
-from scheduler.framework.interface import PostFilterResult, PreFilterResult, Reach
+from scheduler.framework.interface import CycleState, PostFilterResult, PreFilterResult, Reach
 from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.runtime import Framework, Profile, Weighted
-from scheduler.framework.state import CycleState
 from scheduler.framework.status import Scheduled
 from scheduler.preemption.dry_run import DryRun
 from tests.unit.scheduler.objects import info, node, pod, pod_class, table

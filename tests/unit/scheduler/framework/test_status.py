@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from scheduler.framework.interface import Refusals
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import CycleState, Refusals
 from scheduler.framework.status import fit_message
 from scheduler.plugins.default_preemption import DefaultPreemption
 from scheduler.plugins.queueing import SchedulingGates

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from scheduler.columns.node_table import NodeTable
-from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin, decode
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import UNRESOLVABLE, CycleState, FilterPlugin, decode
 from scheduler.plugins.node_affinity import NodeAffinity
 from scheduler.plugins.node_filters import NodeName, NodePorts, NodeUnschedulable, TaintToleration
 from scheduler.plugins.node_resources import NodeResourcesFit

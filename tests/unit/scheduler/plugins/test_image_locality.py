@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import CycleState
 from scheduler.plugins.image_locality import ImageLocality
 from tests.unit.scheduler.objects import node, pod_class, table
 from vaina.api.core.v1 import node_pb2

@@ -10,8 +10,7 @@ import pytest
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass
 from scheduler.framework.events import Changed, ClusterEvent
-from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin, decode
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import UNRESOLVABLE, CycleState, FilterPlugin, decode
 from scheduler.plugins.node_filters import NodeName, NodeUnschedulable
 from tests.unit.scheduler.objects import compiler, node, node_info, pod, pod_class, table, term
 from vaina.api.core.v1 import node_pb2, pod_pb2

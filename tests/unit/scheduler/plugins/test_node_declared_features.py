@@ -11,9 +11,8 @@ from scheduler.columns.pod_asks import features_of
 from scheduler.explain.evaluate import evaluate
 from scheduler.explain.remedies import remedies
 from scheduler.framework.events import ClusterEvent
-from scheduler.framework.interface import UNRESOLVABLE
+from scheduler.framework.interface import UNRESOLVABLE, CycleState
 from scheduler.framework.registry import default_profile
-from scheduler.framework.state import CycleState
 from scheduler.plugins.node_filters import NodeDeclaredFeatures
 from tests.unit.scheduler.objects import node, node_info, pod_class, table
 from vaina.api.core.v1 import node_pb2, pod_pb2

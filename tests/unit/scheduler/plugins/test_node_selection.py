@@ -11,8 +11,7 @@ import pytest
 from scheduler.columns.node_info import NodeInfo, Taint
 from scheduler.columns.pod_asks import Toleration
 from scheduler.framework.events import ClusterEvent
-from scheduler.framework.interface import decode
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import CycleState, decode
 from scheduler.plugins.node_affinity import NodeAffinity, NodeAffinityArgs
 from tests.unit.scheduler.objects import node, node_info, pod, pod_class, table, term
 from vaina.api.core.v1 import pod_pb2, reference_pb2

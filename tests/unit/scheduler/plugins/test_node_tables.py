@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from scheduler.columns.node_table import NodeTable
-from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin, ScorePlugin
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import UNRESOLVABLE, CycleState, FilterPlugin, ScorePlugin
 from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.node_affinity import NodeAffinity
 from scheduler.plugins.node_filters import TaintToleration

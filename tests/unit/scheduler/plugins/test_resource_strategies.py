@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from scheduler.framework.interface import UNRESOLVABLE, ScorePlugin, decode
+from scheduler.framework.interface import UNRESOLVABLE, CycleState, ScorePlugin, decode
 from scheduler.framework.resource_scoring import (
     ResourceSpec,
     UtilizationShapePoint,
     requested_to_capacity_ratio,
 )
-from scheduler.framework.state import CycleState
 from scheduler.plugins.node_resources import (
     BalancedAllocation,
     NodeResourcesBalancedAllocationArgs,

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from scheduler.framework.interface import UNRESOLVABLE, decode
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import UNRESOLVABLE, CycleState, decode
 from scheduler.plugins.node_filters import NodePorts
 from scheduler.plugins.node_resources import BalancedAllocation, NodeResourcesFit
 from tests.unit.scheduler.objects import node, pod_class, table

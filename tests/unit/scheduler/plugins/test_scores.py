@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from scheduler.columns.node_table import NodeTable
-from scheduler.framework.interface import ScorePlugin
+from scheduler.framework.interface import CycleState, ScorePlugin
 from scheduler.framework.registry import default_profile
-from scheduler.framework.state import CycleState
 from scheduler.plugins.node_affinity import NodeAffinity
 from scheduler.plugins.node_filters import TaintToleration
 from scheduler.plugins.node_resources import BalancedAllocation, NodeResourcesFit

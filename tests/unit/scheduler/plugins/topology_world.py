@@ -10,8 +10,7 @@ import numpy as np
 from scheduler.columns.node_info import compile_node
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodCompiler
-from scheduler.framework.interface import FeasibleScore, FilterPlugin, ScorePlugin, decode
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import CycleState, FeasibleScore, FilterPlugin, ScorePlugin, decode
 from tests.unit.scheduler.objects import node
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2

@@ -10,7 +10,7 @@ from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext
-from scheduler.preemption.budgets import Budget
+from scheduler.preemption.search import Budget
 from tests.unit.scheduler.objects import node, node_info, pod
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.objects.selectors import from_labels

@@ -12,9 +12,8 @@ from scheduler.columns.pod_info import PodClass, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
-from scheduler.queue.hints import FIT, screens, with_room
 from scheduler.queue.scheduling_queue import SchedulingQueue
-from scheduler.queue.unschedulable import MAX_DENIED
+from scheduler.queue.unschedulable import FIT, MAX_DENIED, screens, with_room
 from tests.unit.scheduler.objects import info, node, node_info, pod
 from vaina.api.core.v1 import pod_pb2
 

@@ -12,10 +12,9 @@ from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodInfo
 from scheduler.decide.cycle import Cycles
 from scheduler.framework.events import ClusterEvent
-from scheduler.framework.interface import decode
+from scheduler.framework.interface import CycleState, decode
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
-from scheduler.framework.state import CycleState
 from scheduler.framework.status import Scheduled
 from scheduler.plugins.volume_use import DISK_CONFLICT, VolumeRestrictions
 from tests.unit.scheduler.objects import info, node, pod, pod_class, table

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from scheduler.columns.node_table import NodeTable
-from scheduler.framework.interface import UNRESOLVABLE, FilterPlugin, decode
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import UNRESOLVABLE, CycleState, FilterPlugin, decode
 from scheduler.plugins.volume_places import VolumeBinding, VolumeZone
 from scheduler.plugins.volume_use import NodeVolumeLimits, VolumeRestrictions
 from scheduler.volumes.catalogue import Catalogue, Plan

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from scheduler.framework.interface import FilterPlugin, decode
-from scheduler.framework.state import CycleState
+from scheduler.framework.interface import CycleState, FilterPlugin, decode
 from scheduler.plugins.volume_places import NO_ZONE, VolumeZone
 from scheduler.plugins.volume_use import TOO_MANY_VOLUMES as FULL
 from scheduler.plugins.volume_use import NodeVolumeLimits

@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.cache.cache import HeldPod
-from scheduler.explain.state import Seen, manifest_state, state_of
+from scheduler.debug.answers import Seen, manifest_state, state_of
 from scheduler.queue.places import Place, QueuedPod
 from tests.unit.scheduler.objects import info, pod
 from vaina.api.core.v1 import pod_pb2
