@@ -66,7 +66,6 @@ class Kubelet:
             client.pods, tools.clock, statics=lambda: self._statics, mirrors=self._mirror_pods,
             outlived=self._outlived, node=lambda: node.node, metrics=tools.metrics, rng=tools.rng,
         )  # fmt: skip
-        #: the static Pods that are wished for
         self._statics: dict[Uid, pod_pb2.Pod] = {}
         #: what was in the runtime when this kubelet began
         self._found: Mapping[Uid, RuntimePod] = {}

@@ -34,7 +34,6 @@ class KillReason(StrEnum):
     LIVENESS = "liveness"
     STARTUP = "startup"
     POST_START = "post start hook"
-    #: its resizePolicy asks for a restart
     RESIZE = "resize"
     #: a restart rule of one container asks that all start again
     RESTART_ALL = "restart all containers"
@@ -122,7 +121,6 @@ class StartContainer:
     backoff_step: int = 0
     #: the container whose processes an ephemeral one sees; None: only its own; "": that does not run
     target_id: str | None = None
-    #: (volume, id) of the images that volumes of it show
     images: tuple[tuple[str, str], ...] = ()
 
 

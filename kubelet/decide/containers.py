@@ -33,7 +33,6 @@ class ContainerView:
 
     spec: pod_pb2.Container
     kind: ContainerKind
-    #: the newest attempt; None when there never was one
     current: ContainerState | None
     #: the attempt before it, where its record is still there
     previous: ContainerState | None
@@ -301,7 +300,6 @@ class WantedImage:
     policy: PullPolicy
     #: the attempt that needs it; always 0 for a volume's image, which stays the same as long as its Pod lives
     attempt: int
-    #: the key of its record (`image_key`)
     key: str
     #: the volume that shows it; "": it is the container's own
     volume: str = ""

@@ -13,7 +13,6 @@ from vaina.api.core.v1 import pod_pb2
 class ImageProgress(StrEnum):
     """How far the image for a container's next attempt is."""
 
-    #: to be pulled
     MISSING = "missing"
     PULLING = "pulling"
     READY = "ready"
@@ -25,7 +24,6 @@ class ImageObservation:
     """The image for a container's next attempt."""
 
     progress: ImageProgress = ImageProgress.MISSING
-    #: of READY
     image_id: str = ""
     #: of FAILED, and of PULLING after a failed try: ErrImagePull, InvalidImageName
     reason: str = ""
@@ -62,9 +60,7 @@ class Stopping:
     deadline: float
     #: of the preStop hook, where there is one
     hook: HookProgress | None = None
-    #: when the stop signal was sent
     termed_at: float | None = None
-    #: when it was killed last
     killed_at: float | None = None
 
     @property
@@ -119,7 +115,6 @@ class PodObservation:
     containers: tuple[ContainerState, ...] = ()
     #: ids of sandboxes that have been stopped
     stopped: frozenset[str] = frozenset()
-    #: names of volumes
     mounted: frozenset[str] = frozenset()
     #: by `image_key`
     images: Mapping[str, ImageObservation] = field(default_factory=dict[str, ImageObservation])
@@ -129,13 +124,11 @@ class PodObservation:
     post_start: Mapping[str, HookProgress] = field(default_factory=dict[str, HookProgress])
     #: by container id
     stopping: Mapping[str, Stopping] = field(default_factory=dict[str, Stopping])
-    #: by (container id, kind)
     probes: Mapping[tuple[str, ProbeKind], ProbeResult] = field(
         default_factory=dict[tuple[str, ProbeKind], ProbeResult]
     )
     #: by container name: restarts in a row that led to its last end
     steps: Mapping[str, str] = field(default_factory=dict[str, str])
-    #: by id of an ended container: its termination message
     termination_messages: Mapping[str, str] = field(default_factory=dict[str, str])
     #: by container id: what running containers have; one that is missing has what it was allocated
     sizes: Mapping[str, Sizes] = field(default_factory=dict[str, Sizes])

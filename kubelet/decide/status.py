@@ -24,7 +24,6 @@ from vaina.durations import go_duration
 from vaina.objects.pods import qos_class
 from vaina.quoting import go_quote
 
-#: the fields of status that are the kubelet's
 STATUS_MASK = (
     "phase", "conditions", "message", "reason", "host_ip", "host_ips", "pod_ip", "pod_ips", "start_time",
     "container_statuses", "init_container_statuses", "ephemeral_container_statuses", "qos_class", "observed_generation",
@@ -40,7 +39,6 @@ DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadlin
 class NodeAddresses:
     """What a Pod's status says of its node."""
 
-    #: "" while it is not known
     host_ip: str
     #: "docker": container ids are "docker://<id>"
     runtime_name: str

@@ -54,7 +54,6 @@ class EndReason(StrEnum):
     GONE = "gone"
     #: its phase is final: it keeps its ended containers (for their logs), nothing else
     FINISHED = "finished"
-    #: activeDeadlineSeconds is over: it fails
     DEADLINE_EXCEEDED = "deadline exceeded"
     #: the node is short of something, or the Pod is above a limit of its own: it fails
     EVICTED = "evicted"

@@ -76,7 +76,6 @@ class EvictionManager:
         self._pods, self._evict, self._clear_up = pods, evict, clear_up
         self._tell, self._tell_pod, self._count, self._changed = tell, tell_pod, count, changed
         self._state = PressureState()
-        #: Pods that were evicted and have not ended -> when
         self._ending: dict[str, float] = {}
         self.conditions: frozenset[str] = frozenset()
 

@@ -27,7 +27,6 @@ class Signal(StrEnum):
 _MEMORY = frozenset({Signal.MEMORY, Signal.ALLOCATABLE_MEMORY})
 _INODES = frozenset({Signal.NODEFS_INODES, Signal.IMAGEFS_INODES})
 
-#: the words of a kubelet without configuration
 DEFAULT_HARD = "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%"
 
 
@@ -183,7 +182,6 @@ class PressureState:
 
     #: when each threshold that is met was first seen so
     first_met: Mapping[Threshold, float] = field(default_factory=dict[Threshold, float])
-    #: when each condition was last seen
     last_seen: Mapping[str, float] = field(default_factory=dict[str, float])
     #: met for long enough, and not yet made good
     met: tuple[Threshold, ...] = ()
@@ -195,7 +193,6 @@ class Judgement:
     """What follows."""
 
     state: PressureState
-    #: conditions of the Node that are True
     conditions: frozenset[str]
     #: thresholds that something has to be done about now, the first first; only those that were measured anew
     due: tuple[Threshold, ...]

@@ -67,7 +67,6 @@ _VERSION = re.compile(r"^/?v[12](?:/|$)")
 @dataclass(frozen=True, slots=True)
 class _Entry:
     host: str
-    #: without slashes at its ends
     path: str
     auth: RegistryAuth
 

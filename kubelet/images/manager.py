@@ -43,7 +43,6 @@ class ImageManager:
     ) -> None:
         self._service, self._clock, self._settings, self._metrics = service, clock, settings, metrics
         self._slots = asyncio.Semaphore(settings.parallel)
-        #: failures in a row by (Pod, image)
         self._failures: dict[tuple[Uid, str], int] = {}
 
     async def look(self, image: str, policy: PullPolicy) -> ImageObservation:

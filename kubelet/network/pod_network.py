@@ -71,7 +71,6 @@ async def ip_batch(lines: Sequence[str], *, pid: int | None = None) -> None:
 
 
 BRIDGE = "cni0"
-#: of bridge and veths, in bytes
 MTU = 1500
 _LINKS = Path("/sys/class/net")
 _SETTINGS = Path("/proc/sys/net/ipv4/conf")
@@ -93,10 +92,8 @@ class PodNetwork:
 
     def __init__(self, *, cluster_cidr: IPv4Network, closed_to_pods: Iterable[int] = CLOSED_TO_PODS) -> None:
         """Make it; nothing is done before `configure`. What goes to `cluster_cidr` is not translated."""
-        #: the range of all Pods
         self.cluster = cluster_cidr
         self._closed = tuple(closed_to_pods)
-        #: the node's Pod CIDR, once it is known
         self.cidr: IPv4Network | None = None
         self._last: IPv4Address | None = None
         #: addresses given to sandboxes that the runtime does not list yet

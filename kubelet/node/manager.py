@@ -121,7 +121,6 @@ class NodeLease:
 class NodeTimes:
     """Upstream's numbers; tests take shorter ones."""
 
-    #: how often the node is looked at
     status_seconds: float = 10.0
     #: how often an unchanged status is written all the same
     report_seconds: float = 300.0

@@ -28,7 +28,6 @@ class NodeSettings:
     #: DNS of the cluster: empty until there is one, then Pods with ClusterFirst use it
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
-    #: what Pods without cluster DNS use
     node_dns: records.DnsConfig = field(default_factory=records.DnsConfig)
     #: a container that asks for no seccomp profile gets the runtime's own instead of none
     seccomp_default: bool = False
@@ -37,9 +36,7 @@ class NodeSettings:
     allocatable: Mapping[str, int] = field(default_factory=dict[str, int])
     #: the runtime can mount read-only with all that is mounted below
     recursive_readonly: bool = False
-    #: process ids of each Pod; 0: no limit
     pod_pids_limit: int = 0
-    #: sysctls that Pods may set besides the safe ones
     allowed_unsafe_sysctls: tuple[str, ...] = ()
 
 

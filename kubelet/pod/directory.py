@@ -24,7 +24,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: last bytes of a termination message (MaxContainerTerminationMessageLength, `pkg/kubelet/container/runtime.go`)
 MAX_TERMINATION_MESSAGE = 4096
-#: bytes of a file that variables are read from
 MAX_ENV_FILE = 64 * 1024
 
 

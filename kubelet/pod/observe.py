@@ -64,11 +64,8 @@ class PodMemory:
     steps: dict[str, str] = field(default_factory=dict)
     #: by container name: what the node has granted; None: not asked yet
     allocated: dict[str, Sizes] | None = None
-    #: by container id: what it was told last
     sizes: dict[str, Sizes] = field(default_factory=dict)
-    #: why the Pod does not get what it asks for
     resize: Pending | None = None
-    #: ids of sandboxes that were stopped
     stopped: set[str] = field(default_factory=set)
     #: None: not asked yet
     mounted: frozenset[str] | None = None
@@ -78,7 +75,6 @@ class PodMemory:
     sandbox: SandboxState | None = None
     #: of the Pod's RuntimeClass ("": it has none), as its sandbox was made with it; None: not asked yet
     runtime_handler: str | None = None
-    #: what was reported last
     reported: pod_pb2.PodStatus | None = None
     #: when the first container was started: the beginning of step 6
     first_start: float | None = None

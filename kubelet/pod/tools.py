@@ -48,14 +48,12 @@ class WorkerSettings:
     """Times of a worker; tests take shorter ones."""
 
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
-    #: a worker looks again after this time, even if nothing happened
     resync_seconds: float = 60.0
     sandbox_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 8.0))
     volume_backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 30.0))
     #: after a container could not be created: never later than upstream, which tries again with the Pod's
     #: next sync, after 10 to 15 s (`pkg/kubelet/pod_workers.go`: completeWork)
     create_backoff: Backoff = field(default_factory=lambda: Backoff(2.0, 10.0))
-    #: after a container could not be resized
     resize_backoff: Backoff = field(default_factory=lambda: Backoff(1.0, 60.0))
     #: after a pass that failed or changed nothing
     retry_backoff: Backoff = field(default_factory=lambda: Backoff(0.2, 10.0))

@@ -36,7 +36,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 WAITING_MESSAGE = "Waiting for the end of Pods on this node that were deleted by force"
 
-#: keys of waits that concern the whole Pod
 _LOOK, _ROOM = "look", "room"
 
 

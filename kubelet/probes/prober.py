@@ -24,7 +24,6 @@ from vaina.clock import Clock
 from vaina.durations import go_duration
 from vaina.quoting import go_quote
 
-#: of a command's output, in messages
 MAX_OUTPUT = 10 * 1024
 
 

@@ -58,7 +58,6 @@ class PortMapping:
 
     container_port: int
     host_port: int
-    #: TCP, UDP or SCTP
     protocol: str = "TCP"
     #: empty: all addresses of the node
     host_ip: str = ""
@@ -165,7 +164,6 @@ class SecurityConfig:
 class ContainerConfig:
     """What a container is made of. The Pod's name, namespace and uid come from the sandbox's config."""
 
-    #: the container's in the Pod
     name: str
     attempt: int
     #: the image's id or reference as `pull_image`/`image_status` gave it
@@ -174,9 +172,7 @@ class ContainerConfig:
     image: str
     #: replaces the image's entry point; empty: the image's own
     command: tuple[str, ...] = ()
-    #: replaces the image's command
     args: tuple[str, ...] = ()
-    #: (name, value) in order
     env: tuple[tuple[str, str], ...] = ()
     working_dir: str = ""
     mounts: tuple[Mount, ...] = ()
@@ -214,7 +210,6 @@ class ContainerState:
     exit_code: int = 0
     #: of an EXITED one: Completed, Error, OOMKilled or StartError
     reason: str = ""
-    #: why, when the runtime has more to say
     message: str = ""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -236,9 +231,7 @@ class DiskUsage:
 
     #: of its writable layer (CRI: ContainerStats.writable_layer.used_bytes)
     writable_bytes: int = 0
-    #: of its log, rotated files included
     log_bytes: int = 0
-    #: files and directories of its writable layer
     writable_inodes: int = 0
 
 
@@ -281,7 +274,6 @@ class ExecConfig:
 class LogLimits:
     """What is kept of a container's log: containerLogMaxSize and containerLogMaxFiles of a kubelet."""
 
-    #: of one file; 0: no limit
     max_bytes: int = 10 * 1024**2
     #: the newest included
     max_files: int = 5
@@ -335,7 +327,6 @@ class RuntimeStatus:
 
     ready: bool
     network_ready: bool
-    #: why not, in words
     message: str = ""
 
 

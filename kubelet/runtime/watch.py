@@ -30,7 +30,6 @@ class RuntimePod:
     namespace: str
     #: what the containers get to end; None: not known
     grace_seconds: int | None
-    #: it came from a file of the node
     static: bool = False
 
 

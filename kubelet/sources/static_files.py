@@ -50,7 +50,6 @@ class Stamp:
 class Entry:
     """What is known of one file."""
 
-    #: as it looked last
     stamp: Stamp
     #: as it looked when it was read; None: not yet
     read: Stamp | None = None
@@ -67,7 +66,6 @@ class Chosen:
     """What follows from all files."""
 
     pods: Mapping[Uid, pod_pb2.Pod]
-    #: by file name
     problems: Mapping[str, str]
 
 

@@ -27,9 +27,7 @@ from vaina.steps import SHORT_SECONDS, PodStep
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: statuses in one call
 MAX_BATCH = 64
-#: calls under way at once
 PARALLEL = 4
 
 
@@ -69,7 +67,6 @@ class StatusManager:
     ) -> None:
         self._client, self._clock, self._steps = client, clock, steps
         self._node_name, self._metrics, self._backoff, self._rng = node_name, metrics, backoff, rng
-        #: calls that failed, in a row
         self._failures = 0
         self._entries: dict[Uid, _Entry] = {}
         #: what shows a static Pod in the API, by the static Pod's uid: its status is written there

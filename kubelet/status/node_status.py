@@ -15,7 +15,6 @@ from vaina.clock import timestamp
 from vaina.objects.conditions import get_condition
 from vaina.version import GIT_VERSION
 
-#: the fields of a Node's status that are the kubelet's
 NODE_MASK = (
     "capacity", "allocatable", "conditions", "addresses", "daemon_endpoints", "node_info", "images",
     "declared_features",

@@ -23,7 +23,6 @@ class ClaimProblem(Exception):
 class LocalDirectory:
     """What a claim stands for."""
 
-    #: of the PersistentVolume
     name: str
     path: str
     #: hostPath's type; None for a local volume, which has to be there

@@ -124,7 +124,6 @@ class VolumeManager(Volumes):
         self._arrived: Callable[[Uid], None] = _nobody
         #: Pods whose volumes need what is not there yet
         self._waiting: set[Uid] = set()
-        #: volumes that are made of objects, by Pod
         self._shown: dict[Uid, _Shown] = {}
 
     def follow_with(self, follower: ObjectFollower, arrived: Callable[[Uid], None]) -> None:
@@ -248,7 +247,6 @@ class _Shown:
     pod: pod_pb2.Pod
     facts: PodFacts
     names: set[str] = field(default_factory=set)
-    #: one writer at a time
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

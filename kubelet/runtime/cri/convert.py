@@ -12,7 +12,6 @@ from kubelet.runtime.cri import cri_pb2 as cri
 _OWN = "vaina.dev/cri."
 #: labels: what containers are found by
 POD_UID = f"{_OWN}pod-uid"
-#: annotations
 _IMAGE = f"{_OWN}image"
 _STOP_SIGNAL = f"{_OWN}stop-signal"
 

@@ -77,7 +77,6 @@ class LogRotation:
 
     def __init__(self, runtime: CriRuntime, clock: Clock, limits: LogLimits) -> None:
         self._runtime, self._clock, self._limits = runtime, clock, limits
-        #: of running containers
         self._paths: dict[str, Path] = {}
 
     async def run(self) -> None:

@@ -140,7 +140,6 @@ async def connect(url: str, *, protocol: str, timeout_seconds: float = CONNECT_S
 
 
 PROTOCOL = "v4.channel.k8s.io"
-#: of the Status at the end
 _MAX_STATUS = 64 * 1024
 #: of a command that was killed with its container, or whose connection broke
 _KILLED = 137
@@ -176,7 +175,6 @@ class CriSession:
     ) -> None:
         self._connection, self._streams, self._exit_code = connection, streams, exit_code
         self._ended = ended
-        #: its output has ended
         self._over = False
         self._status = bytearray()
 

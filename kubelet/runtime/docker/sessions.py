@@ -132,7 +132,6 @@ class DockerExec(_Session):
 
     def __init__(self, engine: Engine, stream: RawStream, exec_id: str, *, tty: bool) -> None:
         super().__init__(engine, stream, exec_id, tty=tty)
-        #: the command has ended, or was ended
         self._over = False
 
     @classmethod

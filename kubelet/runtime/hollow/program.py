@@ -39,7 +39,6 @@ class Stages:
     missing_images: frozenset[str] = field(default_factory=frozenset)
 
 
-#: the stages that take time
 TIMED: Final = ("run_sandbox", "create_container", "start_container", "stop_container", "pull_image")
 
 
@@ -85,7 +84,6 @@ class Program:
     ignores_term: bool = False
     #: copies its standard input to its output, until that ends
     copies_input: bool = False
-    #: there is no such command
     missing: bool = False
 
 

@@ -21,7 +21,6 @@ class PodVolume:
     facts: PodFacts
     #: where it lies, if its plugin has a directory
     path: Path
-    #: of the kubelet
     root: Path
     objects: ApiObjects
 

@@ -42,7 +42,6 @@ def _make(path: Path, memory: int | None, group: int | None) -> None:
     path.chmod(0o2777 if group is not None else 0o777)
 
 
-#: type -> words for what should be there
 _WORDS: Final = {
     "Directory": "directory",
     "File": "file",

@@ -10,7 +10,6 @@ from kubelet.volumes.plugins.node_paths import EmptyDir, HostPath, Image
 from kubelet.volumes.plugins.object_files import ConfigMap, DownwardAPI, Projected, Secret
 from vaina.api.core.v1 import volume_pb2
 
-#: field of VolumeSource -> its plugin
 PLUGINS: Final[dict[str, VolumePlugin]] = {
     "config_map": ConfigMap(),
     "downward_api": DownwardAPI(),
