@@ -21,7 +21,7 @@ from kubelet.machine.cgroups import Cgroups, PodCgroups
 from kubelet.machine.machine import Machine, node_dns, read_machine
 from kubelet.metrics import KubeletMetrics
 from kubelet.node.care import NodeCare
-from kubelet.node.manager import NodeLease, NodeManager, NodeTimes
+from kubelet.node.manager import NodeLease, NodeManager
 from kubelet.pod.config import NodeSettings
 from kubelet.pod.tools import NodeView, PodTools, WorkerSettings
 from kubelet.runtime.interface import RuntimeUnavailable
@@ -105,7 +105,6 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         client.leases, clock, node_name=name, duration_seconds=config.lease_seconds,
         renew_seconds=config.lease_renew_seconds,
     )  # fmt: skip
-    times = NodeTimes(status_seconds=config.node_status_seconds, report_seconds=config.node_report_seconds)
     cgroups = PodCgroups(
         Cgroups(), config.cgroup_parent, kill_together=not config.single_process_oom_kill,
         timed=outlets.metrics.cgroup_operation,
@@ -122,7 +121,8 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         )  # fmt: skip
     node = NodeManager(
         client.nodes, lease, runtime, clock, facts=facts, network=node_runtime.network, events=outlets.events,
-        times=times, rng=rng, look=care.look if care else NodeSeen, beside=(care.run,) if care else (),
+        status_seconds=config.node_status_seconds, report_seconds=config.node_report_seconds, rng=rng,
+        look=care.look if care else NodeSeen, beside=(care.run,) if care else (),
     )  # fmt: skip
     settings = NodeSettings(
         memory_capacity_bytes=capacity.memory_bytes, cgroup_parent=config.cgroup_parent,

@@ -4,7 +4,6 @@ Follows getPhase (`pkg/kubelet/kubelet_pods.go`) and `pkg/kubelet/status/generat
 """
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
 
 from kubelet.decide.actions import ContainerKind
 from kubelet.decide.containers import ALL_RESTARTING, ContainerView, kind_of_init, view_containers
@@ -17,17 +16,6 @@ from vaina.quoting import go_quote
 
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
 TERMINAL = frozenset({SUCCEEDED, FAILED})
-
-
-@dataclass(slots=True)
-class _Counts:
-    #: never ran
-    waiting: int = 0
-    running: int = 0
-    #: ran, and will again
-    restarting: int = 0
-    stopped: int = 0
-    succeeded: int = 0
 
 
 def compute_phase(
@@ -47,16 +35,14 @@ def compute_phase(
         return SUCCEEDED if _all_succeeded(status) and not initializing else FAILED
     if initializing:
         return PENDING
-    counts = _count(status.container_statuses, again)
-    # While a sidecar runs the phase is not final, but the Pod may end (KEP-753).
-    counts.running += _running(status.init_container_statuses)
-    if ending:
-        counts.running += _running(status.ephemeral_container_statuses)
-    if counts.waiting or not status.container_statuses:
+    found = {_progress(item, again) for item in status.container_statuses}
+    if "waiting" in found or not found:
         return PENDING
-    if counts.running or counts.restarting:
+    # While a sidecar runs the phase is not final, but the Pod may end (KEP-753).
+    beside = [*status.init_container_statuses, *(status.ephemeral_container_statuses if ending else ())]
+    if "running" in found or any(item.state.HasField("running") for item in beside):
         return RUNNING
-    return SUCCEEDED if counts.stopped == counts.succeeded else FAILED
+    return FAILED if "failed" in found else SUCCEEDED
 
 
 def _all_succeeded(status: pod_pb2.PodStatus) -> bool:
@@ -91,25 +77,13 @@ def _has_started(item: pod_pb2.ContainerStatus) -> bool:
     )
 
 
-def _running(statuses: Iterable[pod_pb2.ContainerStatus]) -> int:
-    return sum(item.state.HasField("running") for item in statuses)
-
-
-def _count(statuses: Iterable[pod_pb2.ContainerStatus], again: Set[str]) -> _Counts:
-    counts = _Counts()
-    for item in statuses:
-        if item.state.HasField("running"):
-            counts.running += 1
-        elif item.name in again:
-            counts.restarting += 1
-        elif item.state.HasField("terminated"):
-            counts.stopped += 1
-            counts.succeeded += item.state.terminated.exit_code == 0
-        elif item.last_state.HasField("terminated"):
-            counts.restarting += 1
-        else:
-            counts.waiting += 1
-    return counts
+def _progress(item: pod_pb2.ContainerStatus, again: Set[str]) -> str:
+    """Return running (or about to run again), succeeded, failed, or waiting: it never ran."""
+    if item.state.HasField("running") or item.name in again:
+        return "running"
+    if item.state.HasField("terminated"):
+        return "failed" if item.state.terminated.exit_code else "succeeded"
+    return "running" if item.last_state.HasField("terminated") else "waiting"
 
 
 def compute_conditions(

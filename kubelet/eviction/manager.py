@@ -123,7 +123,8 @@ class EvictionManager:
             use, volumes = await self._pod_use(pod, disk=True)
             found = exceeded(pod, use, volumes)
             if found is not None:
-                evicted |= self._end(pod, found.message, found.signal, IMMEDIATE_SECONDS, disruption=False)
+                signal, message = found
+                evicted |= self._end(pod, message, signal, IMMEDIATE_SECONDS, disruption=False)
         return evicted
 
     async def _reclaim(self, threshold: Threshold, observed: Mapping[Signal, Observation]) -> None:

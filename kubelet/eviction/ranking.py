@@ -109,15 +109,6 @@ def pressure_message(conditions: Iterable[str]) -> str:
 STORAGE = "ephemeral-storage"
 
 
-@dataclass(frozen=True, slots=True)
-class Exceeded:
-    """A limit that was passed."""
-
-    #: the label of kubelet_evictions
-    signal: str
-    message: str
-
-
 def is_limited(pod: pod_pb2.Pod) -> bool:
     """Say whether the Pod has any such limit: only then its use is measured all the time."""
     return bool(_limited_volumes(pod)) or any(
@@ -134,18 +125,21 @@ def _limited_volumes(pod: pod_pb2.Pod) -> Mapping[str, str]:
     }
 
 
-def exceeded(pod: pod_pb2.Pod, use: PodUse, volumes: Mapping[str, int]) -> Exceeded | None:
-    """Return the first limit that is passed; `volumes` has the bytes of the emptyDir volumes, by name."""
+def exceeded(pod: pod_pb2.Pod, use: PodUse, volumes: Mapping[str, int]) -> tuple[str, str] | None:
+    """Return signal (of kubelet_evictions) and message of the first limit that is passed.
+
+    `volumes` has the bytes of the emptyDir volumes, by name.
+    """
     for name, limit in _limited_volumes(pod).items():
         size = value(limit)
         if size > 0 and volumes.get(name, 0) > size:
-            return Exceeded(
+            return (
                 "emptydirfs.limit",
                 f"Usage of EmptyDir volume {go_quote(name)} exceeds the limit {go_quote(limit)}. ",
             )
     most = pod_limits(pod).get(STORAGE)
     if most is not None and use.disk_bytes is not None and use.disk_bytes > most:
-        return Exceeded(
+        return (
             "ephemeralpodfs.limit",
             f"Pod ephemeral local storage usage exceeds the total limit of containers {format_bytes(most)}. ",
         )
@@ -154,7 +148,7 @@ def exceeded(pod: pod_pb2.Pod, use: PodUse, volumes: Mapping[str, int]) -> Excee
         found = use.containers.get(container.name)
         used = found.disk_bytes if found is not None else None
         if own is not None and used is not None and used > own:
-            return Exceeded(
+            return (
                 "ephemeralcontainerfs.limit",
                 f'Container {container.name} exceeded its local ephemeral storage limit "{format_bytes(own)}". ',
             )

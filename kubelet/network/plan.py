@@ -39,14 +39,6 @@ def next_address(cidr: IPv4Network, taken: Set[IPv4Address], last: IPv4Address |
     raise AddressesExhausted(f"no free address in Pod CIDR {cidr}: {len(taken)} are taken")
 
 
-@dataclass(frozen=True, slots=True)
-class RoutePlan:
-    """Routes to set (`replace` also moves one whose gateway has changed) and networks whose route has to go."""
-
-    replace: tuple[tuple[IPv4Network, IPv4Address], ...]
-    remove: tuple[IPv4Network, ...]
-
-
 def desired_routes(
     nodes: Iterable[node_pb2.Node],
     own_name: str,
@@ -80,10 +72,10 @@ def _is_neighbour(address: IPv4Address, interface: IPv4Interface) -> bool:
 
 def plan_routes(
     desired: Mapping[IPv4Network, IPv4Address], present: Mapping[IPv4Network, IPv4Address]
-) -> RoutePlan:
-    """Compare what should be with our routes in the kernel."""
-    replace = tuple((net, via) for net, via in sorted(desired.items()) if present.get(net) != via)
-    return RoutePlan(replace, tuple(sorted(set(present) - set(desired))))
+) -> tuple[list[tuple[IPv4Network, IPv4Address]], list[IPv4Network]]:
+    """Return the routes to set, those that are there with another gateway too, and the networks to remove."""
+    replace = [(net, via) for net, via in sorted(desired.items()) if present.get(net) != via]
+    return replace, sorted(set(present) - set(desired))
 
 
 #: etcd (clients, peers, metrics), the registry, kubelets, scheduler and controllers (gRPC, metrics)

@@ -224,10 +224,10 @@ class PodNetwork:
         present = {
             IPv4Network(route["dst"]): IPv4Address(route["gateway"]) for route in listed if "gateway" in route
         }
-        plan = plan_routes(desired, present)
-        for network in plan.remove:
+        replace, remove = plan_routes(desired, present)
+        for network in remove:
             await self._try(f"route del {network} proto {ROUTE_PROTOCOL}", network)
-        for network, gateway in plan.replace:
+        for network, gateway in replace:
             await self._try(f"route replace {network} via {gateway} proto {ROUTE_PROTOCOL}", network)
 
     async def _try(self, line: str, network: IPv4Network) -> None:

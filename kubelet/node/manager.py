@@ -6,7 +6,6 @@ A name that another live machine holds (its lease is fresh, its machine id anoth
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 import structlog
@@ -39,6 +38,7 @@ from vaina.objects.nodes import kept_ranges
 log = structlog.stdlib.get_logger(__name__)
 
 NAMESPACE = "kube-node-lease"
+_RETRY_SECONDS = 1.0
 
 
 class NodeLease:
@@ -117,16 +117,6 @@ class NodeLease:
             lease.metadata.owner_references.append(self._owner)
 
 
-@dataclass(frozen=True, slots=True)
-class NodeTimes:
-    """Upstream's numbers; tests take shorter ones."""
-
-    status_seconds: float = 10.0
-    #: how often an unchanged status is written all the same
-    report_seconds: float = 300.0
-    retry_seconds: float = 1.0
-
-
 class NodeManager:
     """Owned by the kubelet."""
 
@@ -140,17 +130,20 @@ class NodeManager:
         facts: NodeFacts,
         network: PodNetwork | None,
         events: EventSink,
-        times: NodeTimes,
+        status_seconds: float,
+        report_seconds: float,
         rng: random.Random | None = None,
         look: Callable[[], NodeSeen] = NodeSeen,
         beside: Sequence[Job] = (),
     ) -> None:
         """Make it. `network` needs a Pod CIDR and routes; None: the runtime has its own.
 
-        The `beside` jobs run until cancelled, with an apiserver or without.
+        An unchanged status is written after `report_seconds` all the same. The `beside` jobs run until
+        cancelled, with an apiserver or without.
         """
         self._client, self._lease, self._runtime, self._clock = client, lease, runtime, clock
-        self._facts, self._network, self._events, self._times = facts, network, events, times
+        self._facts, self._network, self._events = facts, network, events
+        self._status_seconds, self._report_seconds = status_seconds, report_seconds
         self._node = node_pb2.Node(metadata=meta_pb2.ObjectMeta(name=facts.name, labels=node_labels(facts)))
         for name, amount in facts.allocatable.quantities().items():
             self._node.status.allocatable[name].string = amount
@@ -191,7 +184,7 @@ class NodeManager:
 
     async def _register(self) -> None:
         while not await self._try_register():
-            await self._clock.sleep(self._times.retry_seconds)
+            await self._clock.sleep(_RETRY_SECONDS)
         self._lease.owned_by(
             meta_pb2.OwnerReference(
                 api_version="v1", kind="Node", name=self._facts.name, uid=self._node.metadata.uid
@@ -240,7 +233,7 @@ class NodeManager:
     async def _report(self) -> None:
         while True:
             self._changed.clear()
-            delay = self._times.status_seconds
+            delay = self._status_seconds
             try:
                 await self.report_once()
             except NotFound:
@@ -250,7 +243,7 @@ class NodeManager:
                 delay = 0.0
             except ApiError as error:
                 log.warning("node status not written", node=self._facts.name, error=error.message)
-                delay = self._times.retry_seconds
+                delay = _RETRY_SECONDS
             await wait_at_most(self._changed, self._clock, delay)
 
     async def report_once(self) -> None:
@@ -259,7 +252,7 @@ class NodeManager:
         seen = self._look()
         status = compute_node_status(self._facts, runtime, self.node.status, now=now, seen=seen)
         unchanged = says_nothing_new(status, self.node.status)
-        if unchanged and now - self._reported_at < self._times.report_seconds:
+        if unchanged and now - self._reported_at < self._report_seconds:
             return
         written = node_pb2.Node(status=status)
         written.metadata.name = self._facts.name
@@ -301,7 +294,7 @@ class NodeManager:
                 await self._configure_network(self._informer.lister.list())
             except (NetworkCommandError, OSError) as error:
                 log.warning("pod network not configured", error=str(error))
-                await self._clock.sleep(self._times.retry_seconds)
+                await self._clock.sleep(_RETRY_SECONDS)
                 changed.set()
 
     async def _configure_network(self, nodes: list[node_pb2.Node]) -> None:

@@ -9,7 +9,6 @@ import gzip
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,16 +26,8 @@ LOOK_SECONDS = 10.0
 _STAMP = "%Y%m%d-%H%M%S"
 
 
-@dataclass(frozen=True, slots=True)
-class Tidying:
-    """What is to be done with rotated files, before another one is made."""
-
-    remove: tuple[str, ...]
-    compress: tuple[str, ...]
-
-
-def plan_tidying(name: str, rotated: list[str], max_files: int) -> Tidying:
-    """Return what to do with a log's rotated files before the next rotation. PURE.
+def plan_tidying(name: str, rotated: list[str], max_files: int) -> tuple[list[str], list[str]]:
+    """Return which of a log's rotated files to remove, and which to compress, before the next rotation. PURE.
 
     `max_files` counts the newest; half-compressed files go.
     """
@@ -48,16 +39,16 @@ def plan_tidying(name: str, rotated: list[str], max_files: int) -> Tidying:
     gone = [item for stem in old for item in (stem, f"{stem}.gz") if item in there]
     # One that is there twice was compressed to its end, and not removed any more.
     gone += [stem for stem in kept if stem in there and f"{stem}.gz" in there]
-    return Tidying(
-        tuple(half + gone), tuple(stem for stem in kept if stem in there and f"{stem}.gz" not in there)
-    )
+    return half + gone, [stem for stem in kept if stem in there and f"{stem}.gz" not in there]
 
 
 def _tidy(path: Path, max_files: int) -> None:
-    plan = plan_tidying(path.name, [item.name for item in path.parent.glob(f"{path.name}.*")], max_files)
-    for name in plan.remove:
+    remove, compress = plan_tidying(
+        path.name, [item.name for item in path.parent.glob(f"{path.name}.*")], max_files
+    )
+    for name in remove:
         path.with_name(name).unlink(missing_ok=True)
-    for name in plan.compress:
+    for name in compress:
         whole, made = path.with_name(name), path.with_name(f"{name}.tmp")
         with whole.open("rb") as source, gzip.open(made, "wb") as target:
             shutil.copyfileobj(source, target)

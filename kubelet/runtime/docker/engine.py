@@ -14,7 +14,6 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -150,16 +149,6 @@ class ClosableIterator(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    item: Any
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    error: Exception | None
-
-
 class _StreamReader:
     """A thread that reads one SDK stream into a bounded queue of the event loop."""
 
@@ -169,16 +158,17 @@ class _StreamReader:
         open_stream: Callable[[APIClient], ClosableIterator],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.queue: asyncio.Queue[_Item | _End] = asyncio.Queue(STREAM_CAPACITY)
+        #: (more, item); at the end (False, what the stream raised)
+        self.queue: asyncio.Queue[tuple[bool, Any]] = asyncio.Queue(STREAM_CAPACITY)
         self.thread = threading.Thread(target=self._read, name="docker-stream", daemon=True)
         self._client, self._open, self._loop = client, open_stream, loop
         self._left = threading.Event()
         self._source: ClosableIterator | None = None
 
-    def _put(self, outcome: _Item | _End) -> None:
+    def _put(self, more: bool, item: Any) -> None:
         # Waits while the queue is full. A loop that has closed meanwhile wants nothing more.
         with suppress(RuntimeError):
-            asyncio.run_coroutine_threadsafe(self.queue.put(outcome), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self.queue.put((more, item)), self._loop).result()
 
     def _read(self) -> None:
         failed: Exception | None = None
@@ -187,12 +177,12 @@ class _StreamReader:
             for item in self._source:
                 if self._left.is_set():
                     return
-                self._put(_Item(item))
+                self._put(True, item)
         except Exception as error:  # noqa: BLE001 - handed to the loop, which raises it
             failed = error
         finally:
             if not self._left.is_set():
-                self._put(_End(failed))
+                self._put(False, failed)
             self._client.close()
 
     def leave(self) -> None:
@@ -261,12 +251,13 @@ class Engine:
         reader.thread.start()
         try:
             while True:
-                outcome = await reader.queue.get()
-                if isinstance(outcome, _End):
-                    if outcome.error is not None:
-                        raise outcome.error
+                more, item = await reader.queue.get()
+                if more:
+                    yield item
+                elif item is not None:
+                    raise item
+                else:
                     return
-                yield outcome.item
         finally:
             reader.leave()
 

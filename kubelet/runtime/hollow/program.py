@@ -4,7 +4,7 @@ import random
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from kubelet.runtime.records import ContainerConfig, ContainerPhase, ContainerState, Uid
 
@@ -44,7 +44,7 @@ TIMED: Final = ("run_sandbox", "create_container", "start_container", "stop_cont
 
 def parse_stages(items: Sequence[str]) -> Stages:
     """Read delays in seconds, `run_sandbox=0.1-0.5` or `pull_image=2`; the others are 0. Raises ValueError."""
-    delays: dict[str, Delay] = {}
+    delays: dict[str, Any] = {}
     for item in items:
         stage, equals, text = item.partition("=")
         if stage not in TIMED:
@@ -58,14 +58,7 @@ def parse_stages(items: Sequence[str]) -> Stages:
             raise ValueError(f'"{item}": a delay is 0.5 or 0.1-0.5')
         delays[stage] = delay
     # An image that takes time to come is not there yet.
-    return Stages(
-        run_sandbox=delays.get("run_sandbox", NONE),
-        create_container=delays.get("create_container", NONE),
-        start_container=delays.get("start_container", NONE),
-        stop_container=delays.get("stop_container", NONE),
-        pull_image=delays.get("pull_image", NONE),
-        images=() if "pull_image" in delays else ("*",),
-    )
+    return Stages(images=() if "pull_image" in delays else ("*",), **delays)
 
 
 FOREVER = float("inf")

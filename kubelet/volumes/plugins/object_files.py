@@ -12,7 +12,6 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Set
 from pathlib import Path
-from typing import Protocol
 
 from kubelet.volumes import mounting, payload
 from kubelet.volumes.interface import Reference
@@ -109,13 +108,12 @@ class Projected(ObjectFiles):
         return files
 
 
-class _HasDefaultMode(Protocol):
-    default_mode: int
-
-    def HasField(self, field_name: str) -> bool: ...  # noqa: N802 - protobuf's name
-
-
-def _default_mode(source: _HasDefaultMode) -> int:
+def _default_mode(
+    source: volume_pb2.ConfigMapVolumeSource
+    | volume_pb2.SecretVolumeSource
+    | volume_pb2.DownwardAPIVolumeSource
+    | volume_pb2.ProjectedVolumeSource,
+) -> int:
     return source.default_mode if source.HasField("default_mode") else DEFAULT_MODE
 
 

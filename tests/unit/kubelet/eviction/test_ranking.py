@@ -121,10 +121,7 @@ def with_volume(limit: str) -> pod_pb2.Pod:
 
 def test_an_empty_dir_may_take_its_limit_and_not_more() -> None:
     assert exceeded(with_volume("10Mi"), PodUse(), {"scratch": 10 * MI}) is None
-    found = exceeded(with_volume("10Mi"), PodUse(), {"scratch": 10 * MI + 1})
-
-    assert found is not None
-    assert (found.signal, found.message) == (
+    assert exceeded(with_volume("10Mi"), PodUse(), {"scratch": 10 * MI + 1}) == (
         "emptydirfs.limit", 'Usage of EmptyDir volume "scratch" exceeds the limit "10Mi". ',
     )  # fmt: skip
 
@@ -135,9 +132,9 @@ def test_limits_of_the_pod_and_of_a_container_hold() -> None:
     one = exceeded(made, PodUse(disk_bytes=9 * MI, containers={"main": ContainerUse(disk_bytes=11 * MI)}), {})
 
     assert whole is not None
-    assert whole.message == "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. "
+    assert whole[1] == "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. "
     assert one is not None
-    assert one.message == 'Container main exceeded its local ephemeral storage limit "10Mi". '
+    assert one[1] == 'Container main exceeded its local ephemeral storage limit "10Mi". '
 
 
 def test_only_pods_with_limits_are_measured() -> None:

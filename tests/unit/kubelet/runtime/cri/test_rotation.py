@@ -27,8 +27,7 @@ from vaina.testing.clock import FakeClock
 def test_room_is_made_before_a_log_is_rotated(
     rotated: list[str], remove: tuple[str, ...], compress: tuple[str, ...]
 ) -> None:
-    plan = plan_tidying("0.log", rotated, 5)
-    assert (plan.remove, plan.compress) == (remove, compress)
+    assert plan_tidying("0.log", rotated, 5) == ([*remove], [*compress])
 
 
 class Writer:
