@@ -157,7 +157,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         file_check_seconds=config.file_check_seconds,
     )  # fmt: skip
     if care is not None:
-        care.attach(lambda: kubelet.workers, lambda: node.node, node.look_again)
+        care.attach(kubelet.workers, node)
         kubelet.care = care
     return kubelet
 

@@ -88,11 +88,6 @@ def condition_of(signal: Signal) -> str:
     return "PIDPressure" if signal is Signal.PIDS else "DiskPressure"
 
 
-def rank_of(threshold: Threshold) -> int:
-    """Return in which order thresholds are met: memory first."""
-    return 0 if threshold.signal in _MEMORY else 1
-
-
 def quantity_of(signal: Signal, amount: int) -> str:
     """Return an amount of a signal as messages have it."""
     if signal in _INODES or signal is Signal.PIDS:
@@ -233,7 +228,9 @@ def judge(
         condition_of(item.signal): now for item in met
     }
     overdue = tuple(item for item in met if now - first_met[item] >= item.grace_seconds)
-    due = sorted((item for item in overdue if _is_new(item, observed, before.observed)), key=rank_of)
+    due = [item for item in overdue if _is_new(item, observed, before.observed)]
+    # Memory first.
+    due.sort(key=lambda item: item.signal not in _MEMORY)
     state = PressureState(first_met, last_seen, overdue, dict(observed))
     return Judgement(state, frozenset(last_seen), tuple(due))
 

@@ -9,7 +9,6 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -64,26 +63,23 @@ _SCHEME = re.compile(r"^https?://")
 _VERSION = re.compile(r"^/?v[12](?:/|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    host: str
-    path: str
-    auth: RegistryAuth
+#: (host, path without slashes at its ends, credentials)
+_Entry = tuple[str, str, RegistryAuth]
 
 
 def find_auths(reference: str, secrets: Iterable[config_pb2.Secret]) -> tuple[RegistryAuth, ...]:
     """Return the credentials for an image, the first to be tried first; a Secret that is unreadable has none."""
     host, _, path = repository_of(reference).partition("/")
-    found = [entry for secret in secrets for entry in _entries(secret) if _matches(entry, host, path)]
-    found.sort(key=lambda entry: (entry.host, entry.path), reverse=True)
+    found = [entry for secret in secrets for entry in _entries(secret) if _matches(*entry[:2], host, path)]
+    found.sort(key=lambda entry: entry[:2], reverse=True)
     # Of several of equal reach the first Secret's comes first: sorting is stable, and `reverse` keeps that.
-    return tuple(dict.fromkeys(entry.auth for entry in found))
+    return tuple(dict.fromkeys(auth for _, _, auth in found))
 
 
-def _matches(entry: _Entry, host: str, path: str) -> bool:
-    if entry.path and path != entry.path and not path.startswith(f"{entry.path}/"):
+def _matches(known_host: str, known_path: str, host: str, path: str) -> bool:
+    if known_path and path != known_path and not path.startswith(f"{known_path}/"):
         return False
-    wanted, port = _split(entry.host)
+    wanted, port = _split(known_host)
     name, actual = _split(host)
     parts, names = wanted.split("."), name.split(".")
     if port != actual or len(parts) != len(names):
@@ -103,7 +99,7 @@ def _entries(secret: config_pb2.Secret) -> Iterable[_Entry]:
                 bare = _SCHEME.sub("", server)
                 host, _, path = bare.partition("/")
                 path = _VERSION.sub("", path).strip("/")
-                yield _Entry(DOCKER_HUB if host in _HUB_ALIASES else host, path, _auth(entry))
+                yield DOCKER_HUB if host in _HUB_ALIASES else host, path, _auth(entry)
 
 
 def _servers(data: bytes) -> Mapping[str, Mapping[str, Any]]:

@@ -1,7 +1,7 @@
 """What a node does for itself beside its Pods: it measures, makes room, evicts, keeps cgroups. Shell."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import structlog
 
@@ -24,13 +24,14 @@ from kubelet.images.inventory import ImagePolicy
 from kubelet.machine.capacity import Resources
 from kubelet.machine.cgroups import PodCgroups
 from kubelet.metrics import KubeletMetrics
+from kubelet.node.manager import NodeManager
 from kubelet.pod.workers import PodWorkers
 from kubelet.runtime.interface import ImageService, Runtime, RuntimeFailure
 from kubelet.runtime.records import Uid
 from kubelet.stats import NodeStats, Sampler
 from kubelet.status.node_status import NodeSeen
 from kubelet.status.sinks import EventSink
-from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
 from vaina.objects.conditions import get_condition
 from vaina.objects.pods import BEST_EFFORT, BURSTABLE
@@ -42,7 +43,10 @@ TIDY_SECONDS = 10.0
 
 
 class NodeCare:
-    """Owned by the kubelet's build."""
+    """Owned by the kubelet's build, which attaches it to the node's workers before it runs."""
+
+    _workers: PodWorkers
+    _node: NodeManager
 
     def __init__(  # noqa: PLR0913 - a node's parts
         self,
@@ -60,9 +64,6 @@ class NodeCare:
         """Make it. Raises ThresholdError, QuantityError."""
         self._clock, self._events, self._stats, self._cgroups = clock, events, stats, cgroups
         self._parent, self._room, self._pids_limit = config.cgroup_parent, room, max(config.pod_pids_limit, 0)
-        self._workers: Callable[[], PodWorkers | None] = lambda: None
-        self._node: Callable[[], node_pb2.Node | None] = lambda: None
-        self._changed: Callable[[], None] = lambda: None
         policy = ImagePolicy(
             config.image_gc_high_threshold_percent, config.image_gc_low_threshold_percent,
             config.image_minimum_gc_age_seconds,
@@ -91,21 +92,14 @@ class NodeCare:
             count=lambda signal: metrics.evictions.labels(signal).inc(), changed=self._say_changed,
         )  # fmt: skip
 
-    def attach(
-        self,
-        workers: Callable[[], PodWorkers],
-        node: Callable[[], node_pb2.Node],
-        changed: Callable[[], None],
-    ) -> None:
-        self._workers, self._node, self._changed = workers, node, changed
+    def attach(self, workers: PodWorkers, node: NodeManager) -> None:
+        self._workers, self._node = workers, node
 
     def look(self) -> NodeSeen:
         return NodeSeen(self._evictions.conditions, tuple(self._images.images))
 
     def _tell(self, reason: str, message: str) -> None:
-        node = self._node()
-        if node is not None:
-            self._events.event(node, "Warning", reason, message)
+        self._events.event(self._node.node, "Warning", reason, message)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -113,26 +107,17 @@ class NodeCare:
                 group.create_task(job())
 
     def _pods(self) -> Iterable[pod_pb2.Pod]:
-        workers = self._workers()
-        return (
-            [worker.allocated_pod for worker in workers.all() if worker.holds_resources]
-            if workers is not None
-            else []
-        )
+        return [worker.allocated_pod for worker in self._workers.all() if worker.holds_resources]
 
     def _resizing(self) -> frozenset[str]:
         """Return the Pods that have yet to get what they were allocated: less may have been refused."""
-        workers = self._workers()
-        found = [
-            (worker.uid, get_condition(worker.reported, IN_PROGRESS))
-            for worker in (workers.all() if workers is not None else ())
-        ]
+        found = [(worker.uid, get_condition(worker.reported, IN_PROGRESS)) for worker in self._workers.all()]
         return frozenset(
             uid for uid, condition in found if condition is not None and condition.status == "True"
         )
 
     def _say_changed(self) -> None:
-        self._changed()
+        self._node.look_again()
 
     async def _observe(self) -> Mapping[Signal, Observation]:
         try:
@@ -142,8 +127,7 @@ class NodeCare:
         return await self._stats.signals(images)
 
     def _evict(self, pod: pod_pb2.Pod, eviction: Eviction) -> bool:
-        workers = self._workers()
-        worker = workers.get(Uid(pod.metadata.uid)) if workers is not None else None
+        worker = self._workers.get(Uid(pod.metadata.uid))
         if worker is None:
             return False
         since = eviction.at if eviction.disruption else None
@@ -171,8 +155,6 @@ class NodeCare:
             await asyncio.to_thread(cgroups.share_up)
             # The workers are looked up last, so that the cgroup of a new Pod is not removed.
             present = await asyncio.to_thread(cgroups.present)
-            workers = self._workers()
-            if workers is not None:
-                for uid in [uid for uid in present if Uid(uid) not in workers]:
-                    await asyncio.to_thread(cgroups.remove, uid)
+            for uid in [uid for uid in present if Uid(uid) not in self._workers]:
+                await asyncio.to_thread(cgroups.remove, uid)
             await self._clock.sleep(TIDY_SECONDS)

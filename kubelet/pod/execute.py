@@ -22,7 +22,7 @@ from kubelet.metrics import RUN_POD_SANDBOX
 from kubelet.pod import config
 from kubelet.pod.observe import PodMemory
 from kubelet.pod.report import StepWaits
-from kubelet.pod.running import NORMAL, WARNING, Pulls, RunningContainers
+from kubelet.pod.running import NORMAL, WARNING, PodTasks
 from kubelet.pod.tools import PodTools
 from kubelet.runtime.interface import (
     CreateFailed,
@@ -59,9 +59,7 @@ class PodExecutor:
         self, tools: PodTools, memory: PodMemory, waits: StepWaits, group: Children, poke: Callable[[], None]
     ) -> None:
         self._tools, self._memory, self._waits = tools, memory, waits
-        self._group, self._poke = group, poke
-        self._running = RunningContainers(tools, memory, waits, group, poke)
-        self._pulls = Pulls(tools, memory, waits, group, poke)
+        self._tasks = PodTasks(tools, memory, waits, group, poke)
 
     async def execute(self, pod: pod_pb2.Pod, action: Action) -> None:  # noqa: C901, PLR0912 - one match
         runtime, metrics = self._tools.runtime, self._tools.metrics
@@ -85,19 +83,19 @@ class PodExecutor:
                     self._memory.mounted = frozenset()
                     self._memory.failures.pop(VOLUMES_KEY, None)
                 case actions.PullImage():
-                    self._pulls.begin(pod, action)
+                    self._tasks.pull(pod, action)
                 case actions.CancelPulls():
-                    self._pulls.cancel()
+                    self._tasks.cancel_pulls()
                 case actions.StartContainer():
                     await self._start(pod, action)
                 case actions.ResizeContainer():
-                    await self._running.resize(pod, action)
+                    await self._tasks.resize(pod, action)
                 case actions.RunPreStop():
-                    self._running.pre_stop(pod, action)
+                    self._tasks.pre_stop(pod, action)
                 case actions.TermContainer():
-                    await self._running.term(pod, action)
+                    await self._tasks.term(pod, action)
                 case actions.KillContainer():
-                    await self._running.kill(pod, action)
+                    await self._tasks.kill(pod, action)
                 case actions.RemoveContainer(container_id):
                     with metrics.operation("remove_container"):
                         await runtime.remove_container(container_id)
@@ -269,7 +267,7 @@ class PodExecutor:
             step=PodStep.STARTED,
         )  # fmt: skip
         if spec.lifecycle.HasField("post_start"):
-            self._running.post_start(pod, spec, container_id)
+            self._tasks.post_start(pod, spec, container_id)
 
     def _say_present(self, pod: pod_pb2.Pod, container: str, images: Iterable[WantedImage]) -> None:
         for image in images:

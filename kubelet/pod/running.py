@@ -96,8 +96,8 @@ async def _request(handler: pod_pb2.LifecycleHandler, container: pod_pb2.Contain
         raise HookFailed(outcome.message)
 
 
-class RunningContainers:
-    """The running containers of one Pod. Owned by its worker."""
+class PodTasks:
+    """The pulls and the running containers of one Pod. Owned by its worker."""
 
     def __init__(
         self, tools: PodTools, memory: PodMemory, waits: StepWaits, group: Children, poke: Callable[[], None]
@@ -253,17 +253,7 @@ class RunningContainers:
         with self._tools.metrics.operation("stop_container"):
             await self._tools.runtime.stop_container(action.container_id, grace_seconds=0.0)
 
-
-class Pulls:
-    """The pulls of one Pod. Owned by its worker."""
-
-    def __init__(
-        self, tools: PodTools, memory: PodMemory, waits: StepWaits, group: Children, poke: Callable[[], None]
-    ) -> None:
-        self._tools, self._memory, self._waits = tools, memory, waits
-        self._group, self._poke = group, poke
-
-    def begin(self, pod: pod_pb2.Pod, action: PullImage) -> None:
+    def pull(self, pod: pod_pb2.Pod, action: PullImage) -> None:
         failed = self._memory.images.get(action.key)
         observation = ImageObservation(ImageProgress.PULLING)
         if failed is not None and failed.image == action.image and failed.observation.reason:
@@ -291,13 +281,8 @@ class Pulls:
         except (RuntimeFailure, ApiError) as error:
             refused = error if isinstance(error, ImagePullError) else ImagePullError(str(error))
             observation = tools.images.failed(uid, action.image, refused)
-            self._tools.event(
-                pod,
-                WARNING,
-                "Failed",
-                f"Failed to pull image {go_quote(action.image)}: {error}",
-                _owner(action),
-            )
+            words = f"Failed to pull image {go_quote(action.image)}: {error}"
+            self._tools.event(pod, WARNING, "Failed", words, _owner(action))
             self._tools.event(pod, WARNING, "Failed", f"Error: {observation.reason}", action.name)
         else:
             observation = ImageObservation(ImageProgress.READY, image_id=image.id)
@@ -319,7 +304,7 @@ class Pulls:
             self._tools.event(pod, WARNING, "FailedToRetrieveImagePullSecret", words)
         return find_auths(image, found)
 
-    def cancel(self) -> None:
+    def cancel_pulls(self) -> None:
         for task in self._memory.pulls.values():
             task.cancel()
         self._memory.pulls.clear()

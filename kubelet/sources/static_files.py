@@ -252,7 +252,7 @@ def shown(
         if (
             mirror is not None
             and is_mirror_of(mirror, static)
-            and not (_ends(mirror) or outlived(static, mirror))
+            and not (mirror.metadata.HasField("deletion_timestamp") or outlived(static, mirror))
         ):
             found[Uid(static.metadata.uid)] = mirror
     return found
@@ -295,7 +295,3 @@ def mirror_of(static: pod_pb2.Pod, node: node_pb2.Node) -> pod_pb2.Pod:
         )
     )
     return mirror
-
-
-def _ends(pod: pod_pb2.Pod) -> bool:
-    return pod.metadata.HasField("deletion_timestamp")

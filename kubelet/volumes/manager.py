@@ -121,7 +121,7 @@ class VolumeManager(Volumes):
         super().__init__()
         self._root, self._objects = root, objects
         self._follower: ObjectFollower | None = None
-        self._arrived: Callable[[Uid], None] = _nobody
+        self._arrived: Callable[[Uid], None] = lambda _: None
         #: Pods whose volumes need what is not there yet
         self._waiting: set[Uid] = set()
         self._shown: dict[Uid, _Shown] = {}
@@ -248,10 +248,6 @@ class _Shown:
     facts: PodFacts
     names: set[str] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
-def _nobody(_: Uid) -> None:
-    """Told when nothing is followed."""
 
 
 @contextmanager

@@ -29,54 +29,31 @@ class File:
 
 
 Files = Mapping[str, File]
+_NO_KEY = {
+    "configmap": "configmap references non-existent config key",
+    "secret": "references non-existent secret key",
+}
 
 
-def config_map_files(
+def object_files(
+    kind: str,
     name: str,
-    config_map: config_pb2.ConfigMap | None,
+    found: config_pb2.ConfigMap | config_pb2.Secret | None,
     items: Iterable[volume_pb2.KeyToPath],
     *,
     optional: bool,
     mode: int,
 ) -> Files:
-    """Return path -> file of a ConfigMap. Raises PayloadError."""
-    data = None
-    if config_map is not None:
-        data = {key: text.encode() for key, text in config_map.data.items()} | dict(config_map.binary_data)
-    return _select(
-        data, items, mode=mode, optional=optional, absent=f'configmap "{name}" not found',
-        missing="configmap references non-existent config key",
-    )  # fmt: skip
-
-
-def secret_files(
-    name: str,
-    secret: config_pb2.Secret | None,
-    items: Iterable[volume_pb2.KeyToPath],
-    *,
-    optional: bool,
-    mode: int,
-) -> Files:
-    """Return path -> file of a Secret. Raises PayloadError."""
-    return _select(
-        None if secret is None else secret.data, items, mode=mode, optional=optional,
-        absent=f'secret "{name}" not found', missing="references non-existent secret key",
-    )  # fmt: skip
-
-
-def _select(
-    data: Mapping[str, bytes] | None,
-    items: Iterable[volume_pb2.KeyToPath],
-    *,
-    mode: int,
-    optional: bool,
-    absent: str,
-    missing: str,
-) -> Files:
-    if data is None:
+    """Return path -> file of a ConfigMap or Secret (`kind`: configmap, secret). Raises PayloadError."""
+    if found is None:
         if not optional:
-            raise PayloadError(absent)
+            raise PayloadError(f'{kind} "{name}" not found')
         return {}
+    data: Mapping[str, bytes] = (
+        found.data
+        if isinstance(found, config_pb2.Secret)
+        else {**{key: text.encode() for key, text in found.data.items()}, **found.binary_data}
+    )
     items = tuple(items)
     if not items:
         for key in data:
@@ -88,7 +65,7 @@ def _select(
             check_path(item.path)
             files[item.path] = File(data[item.key], item.mode if item.HasField("mode") else mode)
         elif not optional:
-            raise PayloadError(f"{missing}: {item.key}")
+            raise PayloadError(f"{_NO_KEY[kind]}: {item.key}")
     return files
 
 

@@ -103,15 +103,14 @@ class _Session(ABC):
     def __init__(self, engine: Engine, stream: RawStream, id: str, *, tty: bool) -> None:
         self._engine, self._stream, self._id, self._tty = engine, stream, id, tty
 
-    @staticmethod
     @abstractmethod
-    def _set_size(client: APIClient, id: str, width: int, height: int) -> None: ...
+    def _set_size(self, client: APIClient, width: int, height: int) -> None: ...
 
     async def resize(self, width: int, height: int) -> None:
         if self._tty:
             # The process ends whenever it likes; its terminal needs no size then.
             with suppress(RuntimeFailure):
-                await self._engine.ask(lambda client: self._set_size(client, self._id, width, height))
+                await self._engine.ask(lambda client: self._set_size(client, width, height))
 
     async def write(self, data: bytes) -> None:
         await self._stream.write(data)
@@ -150,9 +149,8 @@ class DockerExec(_Session):
             raise
         return session
 
-    @staticmethod
-    def _set_size(client: APIClient, id: str, width: int, height: int) -> None:
-        client.exec_resize(id, height=height, width=width)
+    def _set_size(self, client: APIClient, width: int, height: int) -> None:
+        client.exec_resize(self._id, height=height, width=width)
 
     async def output(self) -> AsyncIterator[Output]:
         async for output in super().output():
@@ -189,9 +187,8 @@ class DockerAttach(_Session):
             tty=tty,
         )
 
-    @staticmethod
-    def _set_size(client: APIClient, id: str, width: int, height: int) -> None:
-        client.resize(id, height=height, width=width)
+    def _set_size(self, client: APIClient, width: int, height: int) -> None:
+        client.resize(self._id, height=height, width=width)
 
     async def exit_code(self) -> int:
         inspected = await self._engine.ask(lambda client: client.inspect_container(self._id))

@@ -122,7 +122,7 @@ async def _config_map(
 ) -> Files:
     name = source.local_object_reference.name
     found = await wanted.objects.config_map(wanted.pod.metadata.namespace, name)
-    return payload.config_map_files(name, found, source.items, optional=source.optional, mode=mode)
+    return payload.object_files("configmap", name, found, source.items, optional=source.optional, mode=mode)
 
 
 async def _secret(
@@ -132,7 +132,7 @@ async def _secret(
     mode: int,
 ) -> Files:
     found = await wanted.objects.secret(wanted.pod.metadata.namespace, name)
-    return payload.secret_files(name, found, source.items, optional=source.optional, mode=mode)
+    return payload.object_files("secret", name, found, source.items, optional=source.optional, mode=mode)
 
 
 async def _projection(wanted: PodVolume, source: volume_pb2.VolumeProjection, mode: int) -> Files:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from kubelet.containers.env import PodFacts
-from kubelet.volumes.payload import File, Files, PayloadError, config_map_files, downward_files, secret_files
+from kubelet.volumes.payload import File, Files, PayloadError, downward_files, object_files
 from vaina.api.core.v1 import config_pb2, volume_pb2
 from vaina.testing.builders import make_config_map, make_pod
 
@@ -20,10 +20,10 @@ def items(*pairs: tuple[str, str, int | None]) -> list[volume_pb2.KeyToPath]:
 
 
 def test_without_items_every_key_is_a_file() -> None:
-    assert config_map_files("paint", PAINT, [], optional=False, mode=MODE) == {
+    assert object_files("configmap", "paint", PAINT, [], optional=False, mode=MODE) == {
         "colour": File(b"red", MODE), "logo": File(b"\x00\x01", MODE),
     }  # fmt: skip
-    assert secret_files("keys", KEYS, [], optional=False, mode=0o400) == {
+    assert object_files("secret", "keys", KEYS, [], optional=False, mode=0o400) == {
         "user": File(b"me", 0o400), "word": File(b"secret", 0o400),
     }  # fmt: skip
 
@@ -31,7 +31,7 @@ def test_without_items_every_key_is_a_file() -> None:
 def test_items_choose_keys_paths_and_modes() -> None:
     wanted = items(("colour", "deep/er/c", None), ("logo", "l", 0o600))
 
-    assert config_map_files("paint", PAINT, wanted, optional=False, mode=MODE) == {
+    assert object_files("configmap", "paint", PAINT, wanted, optional=False, mode=MODE) == {
         "deep/er/c": File(b"red", MODE), "l": File(b"\x00\x01", 0o600),
     }  # fmt: skip
 
@@ -40,22 +40,22 @@ def test_items_choose_keys_paths_and_modes() -> None:
     ("make", "message"),
     [
         (
-            lambda optional: config_map_files("paint", None, [], optional=optional, mode=MODE),
+            lambda optional: object_files("configmap", "paint", None, [], optional=optional, mode=MODE),
             'configmap "paint" not found',
         ),
         (
-            lambda optional: secret_files("keys", None, [], optional=optional, mode=MODE),
+            lambda optional: object_files("secret", "keys", None, [], optional=optional, mode=MODE),
             'secret "keys" not found',
         ),
         (
-            lambda optional: config_map_files(
-                "paint", PAINT, items(("none", "n", None)), optional=optional, mode=MODE
+            lambda optional: object_files(
+                "configmap", "paint", PAINT, items(("none", "n", None)), optional=optional, mode=MODE
             ),
             "configmap references non-existent config key: none",
         ),
         (
-            lambda optional: secret_files(
-                "keys", KEYS, items(("none", "n", None)), optional=optional, mode=MODE
+            lambda optional: object_files(
+                "secret", "keys", KEYS, items(("none", "n", None)), optional=optional, mode=MODE
             ),
             "references non-existent secret key: none",
         ),
@@ -109,6 +109,6 @@ def test_a_file_says_the_pods_limit_where_its_container_has_none() -> None:
 )
 def test_no_file_leaves_its_volume_though_validation_let_it_pass(path: str, words: str) -> None:
     with pytest.raises(PayloadError) as refused:
-        config_map_files("paint", PAINT, items(("colour", path, None)), optional=False, mode=MODE)
+        object_files("configmap", "paint", PAINT, items(("colour", path, None)), optional=False, mode=MODE)
 
     assert str(refused.value) == words
