@@ -44,6 +44,7 @@ VERBS = {
     "drain": "drain",
     "taint": "taint",
     "certificate": "certificate",
+    "secrets": "secrets",
     "explain": "scheduler",
     "fit": "scheduler",
     "scheduler": "scheduler",

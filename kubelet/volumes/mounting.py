@@ -5,6 +5,7 @@ for each mount is dear.
 """
 
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -31,9 +32,18 @@ def bind(source: str, target: str | Path) -> None:
 
 
 def tmpfs(target: str | Path, *, size_bytes: int, mode: int) -> None:
-    """Mount a file system in memory at a directory; 0 bytes: half of the machine's memory. Raises OSError."""
+    """Mount a file system in memory at a directory; 0 bytes: half of the machine's memory. Raises OSError.
+
+    It is never swapped to a disk where the kernel can promise that (6.4), as upstream's (`pkg/volume/emptydir`,
+    generateTmpfsMountOptions).
+    """
     options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
-    _mount("tmpfs", str(target), "tmpfs", 0, options)
+    try:
+        _mount("tmpfs", str(target), "tmpfs", 0, f"{options},noswap")
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EPERM):
+            raise
+        _mount("tmpfs", str(target), "tmpfs", 0, options)
 
 
 def make_private(root: Path, path: Path) -> None:

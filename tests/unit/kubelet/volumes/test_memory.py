@@ -1,7 +1,12 @@
 """How large a volume in memory may become."""
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
+from kubelet.volumes import mounting
 from kubelet.volumes.plugins.interface import memory_bytes
 from vaina.testing.builders import make_pod
 
@@ -37,3 +42,26 @@ def test_memory_is_bounded_by_what_the_pod_as_a_whole_may_use() -> None:
     pod.spec.resources.limits["memory"].string = "32Mi"
 
     assert memory_bytes(pod, "", {"memory": 1000 * MI}) == 32 * MI
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+@pytest.mark.parametrize("has_noswap", [True, False])
+def test_what_is_in_memory_is_never_swapped_where_the_kernel_can_promise_that(
+    tmp_path: Path, has_noswap: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount = mounting._mount
+
+    def old_kernel(source: str, target: str, kind: str | None, flags: int, options: str | None) -> None:
+        if options is not None and "noswap" in options:
+            raise OSError(errno.EINVAL, "mount: Invalid argument", target)
+        mount(source, target, kind, flags, options)
+
+    if not has_noswap:
+        monkeypatch.setattr(mounting, "_mount", old_kernel)
+    mounting.tmpfs(tmp_path, size_bytes=65536, mode=0o1777)
+    try:
+        [line] = [line for line in Path("/proc/mounts").read_text().splitlines() if f" {tmp_path} " in line]
+        assert "size=64k" in line
+        assert has_noswap or "noswap" not in line
+    finally:
+        mounting.unmount(tmp_path)
