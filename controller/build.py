@@ -49,6 +49,7 @@ from vaina.config import ConfigError, choose
 from vaina.leaderelection.service import Election
 from vaina.metrics import QueueMetrics, new_registry
 from vaina.pki.folder import client_folder, server_folder
+from vaina.serving.delegated import Delegated
 from vaina.serving.handlers import Handlers, RequestContext, typed
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
@@ -221,7 +222,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
     async with (
         election.clients,
         serve(
-            service.handlers(), listen=config.listen, clock=clock, services=(SERVICE,), registry=registry,
+            Delegated(clock).wrap(service.handlers()), listen=config.listen, clock=clock, services=(SERVICE,), registry=registry,
             ready=False,
             credentials=server_folder(config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen),
         ) as server,

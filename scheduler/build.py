@@ -36,6 +36,7 @@ from vaina.config import ConfigError, choose
 from vaina.leaderelection.service import Election
 from vaina.metrics import new_registry
 from vaina.pki.folder import client_folder, server_folder
+from vaina.serving.delegated import Delegated
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
@@ -134,7 +135,7 @@ async def run(
     try:
         async with (
             serve(
-                service.handlers(), listen=config.listen, clock=clock, services=(SERVICE,),
+                Delegated(clock).wrap(service.handlers()), listen=config.listen, clock=clock, services=(SERVICE,),
                 registry=registry, ready=False,
                 credentials=server_folder(config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen),
             ) as server,
