@@ -41,6 +41,8 @@ class Context:
     verb: str = ""
     user: str = "system:anonymous"
     groups: tuple[str, ...] = ("system:unauthenticated",)
+    #: where the request came from, as gRPC has it
+    peer: str = ""
     field_manager: str = ""
     #: check everything, store nothing
     dry_run: bool = False

@@ -190,7 +190,23 @@ def build(  # noqa: PLR0913 - all but three by keyword
             tools, factory, recorder("ephemeral_volume"), registry
         ),
     }  # fmt: skip
+    if config.cluster_signing_cert_dir:
+        constructors |= _certificate_controllers(tools, factory, config)
     return Manager(factory, recorders, constructors, config.controllers)
+
+
+def _certificate_controllers(
+    tools: Tools, factory: InformerFactory, config: ControllerConfig
+) -> dict[str, Callable[[], Controller]]:
+    """Return the controllers of certificate requests; without them the process does without their library."""
+    from controller.certificates.controller import CsrApprover, CsrCleaner, CsrSigner
+
+    directory, seconds = config.cluster_signing_cert_dir, config.cluster_signing_duration_seconds
+    return {
+        "csrapproving": lambda: CsrApprover(tools, factory),
+        "csrsigning": lambda: CsrSigner(tools, factory, directory, seconds),
+        "csrcleaner": lambda: CsrCleaner(tools, factory),
+    }
 
 
 async def run(config: ControllerConfig, stop: asyncio.Event) -> None:

@@ -14,6 +14,10 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
     listen: str = "127.0.0.1:10257"
     #: folder with tls.crt, tls.key and ca.crt (docs/security.md); empty: in the clear, on loopback alone
     cert_dir: str = ""
+    #: folder of the cluster's authority (tls.crt, tls.key), which signs nodes' certificates; empty: nobody does
+    cluster_signing_cert_dir: str = ""
+    #: how long those certificates hold at most
+    cluster_signing_duration_seconds: float = 7_776_000.0
     #: serve beyond loopback in the clear: whoever reaches the port may do anything
     allow_insecure_listen: bool = False
     #: where /metrics and /healthz are served

@@ -16,10 +16,12 @@ from vaina.errors import ApiError, Forbidden
 from vaina.kinds import CERTIFICATE_SIGNING_REQUEST as CSR
 from vaina.kinds import Kind
 from vaina.quoting import go_quote
-from vaina.serving.handlers import User
+from vaina.serving.handlers import User, address_of
 
 _CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
 _APPROVAL: Final = "approval"
+#: in spec.extra: where the request came from, which the approver compares with the addresses that are asked for
+SOURCE: Final = "vaina.dev/source-address"
 
 
 class CertificateRequests:
@@ -41,6 +43,8 @@ class CertificateRequests:
                 spec.ClearField(field)
             spec.username = context.user
             spec.groups.extend(context.groups)
+            if address := address_of(context.peer):
+                spec.extra[SOURCE].items.append(address)
         elif attributes.operation is Operation.UPDATE and attributes.subresource == _APPROVAL:
 
             def check(_new: Any, old: Any) -> None:

@@ -8,7 +8,6 @@ and of what carries tokens are never written, and of a text of many manifests on
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote
 
 import msgspec
 from google.protobuf.message import DecodeError
@@ -20,7 +19,7 @@ from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.errors import ApiError
 from vaina.kinds import KINDS, Kind
 from vaina.objects.manifest import to_dict
-from vaina.serving.handlers import Audited
+from vaina.serving.handlers import Audited, address_of
 
 #: longer lines lose their bodies, then their annotations (upstream's --audit-log-truncate-max-event-size)
 MAX_EVENT_BYTES: Final = 100 * 1024
@@ -99,7 +98,7 @@ def line(
         "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": level.word, "auditID": call.id, "stage": stage.name,
         "requestURI": call.path, "verb": asked.verb,
         "user": {"username": _cut(asked.user.name), "groups": [_cut(group) for group in asked.user.groups]},
-        "sourceIPs": [source] if (source := _source(call.peer)) else [],
+        "sourceIPs": [source] if (source := address_of(call.peer)) else [],
     }  # fmt: skip
     if call.agent:
         event["userAgent"] = _cut(call.agent)
@@ -213,12 +212,6 @@ def _tree(kind: Kind[Any], data: bytes, *, omits: bool) -> Json:
     if omits:
         obj.metadata.ClearField("managed_fields")
     return to_dict(kind, obj)
-
-
-def _source(peer: str) -> str:
-    """Return the address of a peer: ipv4:10.0.0.1:4567, ipv6:%5B::1%5D:4567."""
-    scheme, _, rest = unquote(peer).partition(":")
-    return rest.rpartition(":")[0].strip("[]") if scheme in ("ipv4", "ipv6") else ""
 
 
 def _cut(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY_SECONDS: Final = 10 * 365 * 86_400.0
@@ -23,6 +23,8 @@ CERTIFICATE_SECONDS: Final = 90 * 86_400.0
 BACKDATE_SECONDS: Final = 300.0
 
 PrivateKey = ec.EllipticCurvePrivateKey
+#: of others, whose requests are signed
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,7 @@ class Authority:
     certificate: x509.Certificate
     key: PrivateKey
 
-    def sign(
-        self, profile: Profile, public_key: ec.EllipticCurvePublicKey, now: float, seconds: float
-    ) -> x509.Certificate:
+    def sign(self, profile: Profile, public_key: PublicKey, now: float, seconds: float) -> x509.Certificate:
         """Return a certificate that holds for `seconds` from `now` (Unix time), or as long as the authority."""
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] * profile.is_server
         usages += [ExtendedKeyUsageOID.CLIENT_AUTH] * profile.is_client

@@ -8,10 +8,10 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from vaina.objects.identities import NODE_USER_PREFIX, NODES_GROUP
+from vaina.pki.authority import PublicKey
 
 #: the names of the signers (`staging/src/k8s.io/api/certificates/v1/types.go`)
 CLIENT: Final = "kubernetes.io/kube-apiserver-client"
@@ -23,7 +23,6 @@ CLIENT_AUTH, SERVER_AUTH = "client auth", "server auth"
 
 _BLOCK: Final = b"-----BEGIN CERTIFICATE REQUEST-----"
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
-_KEYS: Final = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey)
 _HOSTS: Final = (x509.DNSName, x509.IPAddress)
 _OTHERS: Final = {x509.RFC822Name: "Email", x509.UniformResourceIdentifier: "URI"}
 
@@ -40,7 +39,7 @@ class CertificateRequest(NamedTuple):
     addresses: tuple[str, ...]
     #: kinds of other alternative names: Email, URI, other
     others: frozenset[str]
-    public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+    public_key: PublicKey
 
 
 def parse_request(pem: bytes) -> CertificateRequest:
@@ -52,7 +51,7 @@ def parse_request(pem: bytes) -> CertificateRequest:
         key, valid, alternatives = request.public_key(), request.is_signature_valid, _alternatives(request)
     except Exception as error:  # the library's errors are of many types, and link to its documentation
         raise ValueError("x509: malformed certificate request") from error
-    if not isinstance(key, _KEYS):
+    if not isinstance(key, PublicKey):
         raise ValueError("x509: unsupported public key")  # noqa: TRY004 - of a file, not of an argument
     if not valid:
         raise ValueError("x509: the request's signature is not that of its key")

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import structlog
 from google.protobuf.message import DecodeError, Message
@@ -104,6 +105,12 @@ class RequestContext:
     def get(self, key: str) -> str | bytes | None:
         """Return the first value of a metadata key, or None."""
         return next((value for name, value in self.metadata if name == key), None)
+
+
+def address_of(peer: str) -> str:
+    """Return the address of a peer: ipv4:10.0.0.1:4567, ipv6:%5B::1%5D:4567; empty for others."""
+    scheme, _, rest = unquote(peer).partition(":")
+    return rest.rpartition(":")[0].strip("[]") if scheme in ("ipv4", "ipv6") else ""
 
 
 class MethodKind(StrEnum):
