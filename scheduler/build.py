@@ -16,7 +16,7 @@ from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import PluginError, find_plugins
 from scheduler.decide.ahead import Ahead
 from scheduler.decide.ranking import TieBreak
-from scheduler.framework.handle import Handle
+from scheduler.framework.binding_points import Handle
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Frameworks, Profile
 from scheduler.metrics import PluginMetrics, PluginTimes, PreemptionMetrics, SchedulerMetrics

@@ -30,8 +30,8 @@ from scheduler.decide.node_rows import LookAhead
 from scheduler.decide.ranking import TieBreak
 from scheduler.eviction import Evictor
 from scheduler.explain.decisions import DecisionLog, take_detail
+from scheduler.framework.binding_points import Handle
 from scheduler.framework.events import ClaimsChanged, ClusterEvent
-from scheduler.framework.handle import Handle
 from scheduler.framework.runtime import Frameworks
 from scheduler.metrics import PreemptionMetrics, SchedulerMetrics
 from scheduler.plugins.default_preemption import DefaultPreemption, PreemptionContext

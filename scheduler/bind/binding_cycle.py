@@ -16,18 +16,21 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
+from scheduler.bind import binding
 from scheduler.bind.binding import PendingBinding
 from scheduler.columns.pod_info import PodInfo
 from scheduler.framework.binding_points import (
     APPROVE,
     MAX_WAIT_SECONDS,
+    MAX_WAITING,
     TIMEOUT_SECONDS,
     BindingPoints,
     PermitPlugin,
     PermitResult,
+    WaitingPod,
+    WaitingPods,
 )
 from scheduler.framework.checked import WrongAnswer, text, truth
-from scheduler.framework.handle import MAX_WAITING, WaitingPod, WaitingPods
 from scheduler.framework.interface import CycleState
 from scheduler.framework.runtime import UNOBSERVED, Observer
 from vaina.clock import Clock
@@ -43,14 +46,8 @@ MAX_RUNNING: Final = 1000
 TICK_SECONDS: Final = 1.0
 
 
-class Outcome(Protocol):
-    """Who is told how it ended."""
-
-    def bound(self, bindings: Sequence[PendingBinding]) -> None:
-        """These are bound."""
-
-    def refused(self, pending: PendingBinding, error: ApiError) -> None:
-        """This one failed, and is tried again after its back-off."""
+class Outcome(binding.Outcome, Protocol):
+    """Who is told how it ended; a Pod that failed is tried again after its back-off."""
 
     def rejected(self, pending: PendingBinding, plugin: str, reason: str) -> None:
         """This one was rejected by a plugin: it waits for something that could help."""

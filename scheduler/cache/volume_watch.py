@@ -6,27 +6,23 @@ Started only where a profile has such a plugin. Called by `scheduler.scheduler`.
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
+from google.protobuf.message import Message
 
 from scheduler.framework.events import ClaimsChanged, ClusterEvent
 from scheduler.volumes.catalogue import Catalogue
 from scheduler.volumes.objects import has_more
-from vaina.api.core.v1 import persistent_volume_pb2
-from vaina.api.storage.v1 import (
-    csi_driver_pb2,
-    csi_node_pb2,
-    csi_storage_capacity_pb2,
-    storage_class_pb2,
-    volume_attachment_pb2,
-)
 from vaina.cache.informer import Informer, MutationDetector
 from vaina.client.clientset import Clientset
+from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
 from vaina.objects.meta import object_key
 
 log = structlog.stdlib.get_logger(__name__)
+
+M = TypeVar("M", bound=Message)
 
 #: plugins that look at storage
 PLUGINS: Final = frozenset({"VolumeBinding", "VolumeZone", "VolumeRestrictions", "NodeVolumeLimits"})
@@ -48,57 +44,44 @@ class VolumeWatch:
         """Make the informers; `happened` is told of each kind of change, once a batch; of claims also which."""
         self._catalogue, self._happened = catalogue, happened
         self._logged: set[str] = set()
-        self.volumes: Informer[persistent_volume_pb2.PersistentVolume] = Informer(
-            clients.persistent_volumes, clock, detector=detector, rng=rng
-        )
-        self.claims: Informer[persistent_volume_pb2.PersistentVolumeClaim] = Informer(
-            clients.persistent_volume_claims, clock, detector=detector, rng=rng
-        )
-        self.classes: Informer[storage_class_pb2.StorageClass] = Informer(
-            clients.storage_classes, clock, detector=detector, rng=rng
-        )
-        self.nodes: Informer[csi_node_pb2.CSINode] = Informer(
-            clients.csi_nodes, clock, detector=detector, rng=rng
-        )
-        self.drivers: Informer[csi_driver_pb2.CSIDriver] = Informer(
-            clients.csi_drivers, clock, detector=detector, rng=rng
-        )
-        self.capacities: Informer[csi_storage_capacity_pb2.CSIStorageCapacity] = Informer(
-            clients.csi_storage_capacities, clock, detector=detector, rng=rng
-        )
-        self.attachments: Informer[volume_attachment_pb2.VolumeAttachment] = Informer(
-            clients.volume_attachments, clock, detector=detector, rng=rng
-        )
-        self._add(self.volumes, catalogue.on_volumes, ClusterEvent.VOLUME_ADD, ClusterEvent.VOLUME_UPDATE)
-        self._add(self.claims, catalogue.on_claims, ClusterEvent.CLAIM_ADD, ClusterEvent.CLAIM_UPDATE)
-        self._add(self.classes, catalogue.on_classes, ClusterEvent.CLASS_ADD, ClusterEvent.CLASS_UPDATE)
-        self._add(self.nodes, catalogue.on_nodes, ClusterEvent.CSI_NODE_ADD, ClusterEvent.CSI_NODE_UPDATE)
+
+        def informer(client: ResourceClient[M]) -> Informer[M]:
+            return Informer(client, clock, detector=detector, rng=rng)
+
+        self.volumes = informer(clients.persistent_volumes)
+        self.claims = informer(clients.persistent_volume_claims)
+        self.classes = informer(clients.storage_classes)
+        self.nodes = informer(clients.csi_nodes)
+        self.drivers = informer(clients.csi_drivers)
+        self.capacities = informer(clients.csi_storage_capacities)
+        self.attachments = informer(clients.volume_attachments)
+        self._informers: tuple[Informer[Any], ...] = (
+            self.volumes, self.claims, self.classes, self.nodes, self.drivers, self.capacities, self.attachments,
+        )  # fmt: skip
+        event = ClusterEvent
+        self._add(self.volumes, catalogue.on_volumes, event.VOLUME_ADD, event.VOLUME_UPDATE)
+        self._add(self.claims, catalogue.on_claims, event.CLAIM_ADD, event.CLAIM_UPDATE)
+        self._add(self.classes, catalogue.on_classes, event.CLASS_ADD, event.CLASS_UPDATE)
+        self._add(self.nodes, catalogue.on_nodes, event.CSI_NODE_ADD, event.CSI_NODE_UPDATE)
+        self._add(self.drivers, catalogue.on_drivers, event.CSI_DRIVER_ADD, event.CSI_DRIVER_UPDATE)
         self._add(
-            self.drivers, catalogue.on_drivers, ClusterEvent.CSI_DRIVER_ADD, ClusterEvent.CSI_DRIVER_UPDATE
-        )
-        self._add(
-            self.capacities, catalogue.on_capacities, ClusterEvent.CAPACITY_ADD, ClusterEvent.CAPACITY_UPDATE,
+            self.capacities, catalogue.on_capacities, event.CAPACITY_ADD, event.CAPACITY_UPDATE,
             matters=has_more,
         )  # fmt: skip
-        self._add(self.attachments, catalogue.on_attachments, None, None, ClusterEvent.ATTACHMENT_DELETE)
+        self._add(self.attachments, catalogue.on_attachments, None, None, event.ATTACHMENT_DELETE)
 
     @property
     def synced(self) -> bool:
-        return all(informer.synced for informer in self._informers())
+        return all(informer.synced for informer in self._informers)
 
     async def wait_synced(self) -> None:
-        for informer in self._informers():
+        for informer in self._informers:
             await informer.wait_synced()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for informer in self._informers():
+            for informer in self._informers:
                 group.create_task(informer.run(), name=f"informer-{informer.kind.plural}")
-
-    def _informers(self) -> tuple[Informer[Any], ...]:
-        return (
-            self.volumes, self.claims, self.classes, self.nodes, self.drivers, self.capacities, self.attachments,
-        )  # fmt: skip
 
     def _add(
         self,

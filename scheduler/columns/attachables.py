@@ -56,26 +56,8 @@ def read_key(key: str) -> Attachable | None:
 
 def of_pod(spec: pod_pb2.PodSpec) -> tuple[Attachable, ...]:
     """Return the disks that a Pod's volumes name themselves, each once (checkAttachableInlineVolume)."""
-    found: dict[Attachable, None] = {}
-    for volume in spec.volumes:
-        made = _of_inline(volume.volume_source)
-        if made is not None:
-            found[made] = None
-    return tuple(found)
-
-
-def _of_inline(source: volume_pb2.VolumeSource) -> Attachable | None:
-    if source.HasField("gce_persistent_disk"):
-        return _gce(source.gce_persistent_disk.pd_name, {})
-    if source.HasField("azure_disk"):
-        return _made("kubernetes.io/azure-disk", source.azure_disk.disk_uri)
-    if source.HasField("aws_elastic_block_store"):
-        return _aws(source.aws_elastic_block_store.volume_id)
-    if source.HasField("cinder"):
-        return _made("kubernetes.io/cinder", source.cinder.volume_id)
-    if source.HasField("portworx_volume"):
-        return _made(PORTWORX, source.portworx_volume.volume_id)
-    return None
+    found = (_of_disk(volume.volume_source, {}) for volume in spec.volumes)
+    return tuple(dict.fromkeys(made for made in found if made is not None))
 
 
 def of_volume(volume: persistent_volume_pb2.PersistentVolume) -> Attachable | None:
@@ -84,8 +66,14 @@ def of_volume(volume: persistent_volume_pb2.PersistentVolume) -> Attachable | No
     if source.HasField("csi"):
         named = source.csi.driver and source.csi.volume_handle
         return Attachable(source.csi.driver, source.csi.volume_handle) if named else None
+    return _of_disk(source, volume.metadata.labels)
+
+
+def _of_disk(
+    source: volume_pb2.VolumeSource | persistent_volume_pb2.PersistentVolumeSource, labels: Mapping[str, str]
+) -> Attachable | None:
     if source.HasField("gce_persistent_disk"):
-        return _gce(source.gce_persistent_disk.pd_name, volume.metadata.labels)
+        return _gce(source.gce_persistent_disk.pd_name, labels)
     if source.HasField("azure_disk"):
         return _made("kubernetes.io/azure-disk", source.azure_disk.disk_uri)
     if source.HasField("aws_elastic_block_store"):

@@ -25,7 +25,7 @@ from scheduler.configuration.load import (
     set_at,
 )
 from scheduler.configuration.third_party import PluginError, load_factory
-from scheduler.framework.handle import Handle
+from scheduler.framework.binding_points import Handle
 from scheduler.framework.registry import IN_TREE, Factory, assemble, points_of
 from scheduler.framework.runtime import Profile
 from vaina.errors import FieldError

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scheduler.configuration.load import MULTI_POINT, POINTS
-from scheduler.framework.handle import Handle
+from scheduler.framework.binding_points import Handle
 from scheduler.framework.registry import PROTOCOLS, Factory, called_at
 
 GROUP: Final = "vaina.scheduler.plugins"

@@ -6,7 +6,7 @@ spread over more rows than were asked about. Scores are held to 0..100 as upstre
 All of these raise WrongAnswer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -232,10 +232,3 @@ def out_of_range(scores: Scores) -> NDArray[np.bool_] | None:
         return None
     wrong: NDArray[np.bool_] = (scores < 0) | (scores > MAX_SCORE)
     return wrong
-
-
-def check_range(name: str, scores: Scores, counted: Callable[[], NDArray[np.bool_]]) -> None:
-    """Check the scores of the rows that count (bool[rows], asked when needed)."""
-    wrong = out_of_range(scores)
-    if wrong is not None and (wrong & counted()).any():
-        raise invalid_score(name, int(scores[wrong & counted()][0]))

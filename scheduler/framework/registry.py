@@ -22,13 +22,13 @@ from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.framework.binding_points import (
     BindingPoints,
     BindPlugin,
+    Handle,
     PermitPlugin,
     PostBindPlugin,
     PreBindPlugin,
     QueueSortPlugin,
     ReservePlugin,
 )
-from scheduler.framework.handle import Handle
 from scheduler.framework.interface import (
     RUN,
     SKIP,

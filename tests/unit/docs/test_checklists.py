@@ -12,8 +12,8 @@ from apiserver.services.metrics import RequestMetrics
 from controller.build import build as build_controllers
 from controller.config import ControllerConfig
 from scheduler.explain.lacks import Describer
+from scheduler.framework.binding_points import Handle
 from scheduler.framework.events import ClusterEvent
-from scheduler.framework.handle import Handle
 from scheduler.framework.registry import IN_TREE, Factory, default_profile, points_of
 from tests.support.apiserver import make_apiserver
 from vaina.controller import Controller

@@ -9,8 +9,7 @@ import pytest
 from scheduler.configuration.load import ConfigurationError, read_configuration
 from scheduler.configuration.profiles import make_profiles
 from scheduler.configuration.third_party import PluginError, find_plugins
-from scheduler.framework.binding_points import InQueue
-from scheduler.framework.handle import Handle
+from scheduler.framework.binding_points import Handle, InQueue
 from scheduler.framework.runtime import Profile
 from scheduler.queue.scheduling_queue import SchedulingQueue
 from tests.unit.scheduler.objects import info, node, pod

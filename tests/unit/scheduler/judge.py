@@ -17,7 +17,7 @@ from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycle import Cycles, schedule_pod
-from scheduler.framework.handle import Handle
+from scheduler.framework.binding_points import Handle
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable

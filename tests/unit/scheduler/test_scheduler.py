@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from scheduler.columns.snapshot import CPU
-from scheduler.framework.handle import Handle
+from scheduler.framework.binding_points import Handle
 from scheduler.framework.plugin import Score
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Profile, Weighted

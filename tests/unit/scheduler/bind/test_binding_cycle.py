@@ -10,9 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.framework.binding_points import APPROVE, BindingPoints, PermitResult
+from scheduler.framework.binding_points import APPROVE, BindingPoints, Handle, PermitResult
 from scheduler.framework.events import ClusterEvent
-from scheduler.framework.handle import Handle
 from scheduler.framework.plugin import Plugin
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Profile

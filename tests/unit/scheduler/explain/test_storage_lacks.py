@@ -8,7 +8,7 @@ import pytest
 from scheduler.columns.node_table import NodeTable
 from scheduler.explain.evaluate import evaluate
 from scheduler.explain.remedies import remedies
-from scheduler.framework.handle import Handle
+from scheduler.framework.binding_points import Handle
 from scheduler.framework.registry import default_profile
 from scheduler.volumes.catalogue import Catalogue
 from tests.unit.scheduler.objects import node, pod, pod_class, table, term

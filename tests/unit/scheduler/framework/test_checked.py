@@ -8,8 +8,8 @@ import pytest
 
 from scheduler.configuration.third_party import PluginError, factory_of
 from scheduler.decide.cycle import schedule_pod
+from scheduler.framework.binding_points import Handle
 from scheduler.framework.checked import WrongAnswer
-from scheduler.framework.handle import Handle
 from scheduler.framework.interface import CycleState, PostFilterResult, PreFilterResult, Reach
 from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.runtime import Framework, Profile, Weighted
