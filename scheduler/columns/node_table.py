@@ -320,15 +320,12 @@ class NodeTable:
     def _grow(self) -> None:
         extra = self._capacity
         self._capacity *= 2
-        self._allocatable = [_longer(column, extra) for column in self._allocatable]
-        self._requested = [_longer(column, extra) for column in self._requested]
-        self._nonzero_cpu, self._nonzero_memory = (
-            _longer(self._nonzero_cpu, extra),
-            _longer(self._nonzero_memory, extra),
-        )
-        self._max_pods, self._pod_count = _longer(self._max_pods, extra), _longer(self._pod_count, extra)
-        self._valid = np.concatenate([self._valid, np.zeros(extra, np.bool_)])
-        self._unschedulable = np.concatenate([self._unschedulable, np.zeros(extra, np.bool_)])
+        self._allocatable = [longer(column, extra) for column in self._allocatable]
+        self._requested = [longer(column, extra) for column in self._requested]
+        self._nonzero_cpu = longer(self._nonzero_cpu, extra)
+        self._nonzero_memory = longer(self._nonzero_memory, extra)
+        self._max_pods, self._pod_count = longer(self._max_pods, extra), longer(self._pod_count, extra)
+        self._valid, self._unschedulable = longer(self._valid, extra), longer(self._unschedulable, extra)
         self._taints = longer(self._taints, extra)
         for label in self._labels.values():
             label.codes = longer(label.codes, extra)
@@ -348,10 +345,6 @@ class NodeTable:
             images=self._images, claims=self._claims, topology=self.topology,
             resources=self._resources, all=slice(0, size),
         )  # fmt: skip
-
-
-def _longer(column: NDArray[np.int64], extra: int) -> NDArray[np.int64]:
-    return np.concatenate([column, np.zeros(extra, np.int64)])
 
 
 def _view(column: NDArray, size: int) -> NDArray:  # type: ignore[type-arg]  # of whatever dtype the column has

@@ -11,7 +11,7 @@ Journal      rows in the order of their changes: a cycle computes again no more 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 from weakref import ref
 
 import numpy as np
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from scheduler.columns.pod_asks import HostPort
 from scheduler.columns.pod_terms import Peers
+
+N = TypeVar("N", bound=np.generic)
 
 #: entries kept; at four thousand placements a second some sixteen seconds
 JOURNAL_LIMIT: Final = 65_536
@@ -184,9 +186,9 @@ class PodCounts:
             del self.ports[key]
 
 
-def longer(column: NDArray[np.int32], extra: int) -> NDArray[np.int32]:
+def longer(column: NDArray[N], extra: int) -> NDArray[N]:
     """Return a column with so many rows more."""
-    return np.concatenate([column, np.zeros(extra, np.int32)])
+    return np.concatenate([column, np.zeros(extra, column.dtype)])
 
 
 #: changes of a column that are kept for those who follow it; who is further behind looks at all rows that

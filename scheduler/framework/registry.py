@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, PodClass
-from scheduler.columns.snapshot import Rows, Snapshot
+from scheduler.columns.snapshot import Snapshot
 from scheduler.framework.binding_points import (
     BindingPoints,
     BindPlugin,
@@ -32,7 +32,6 @@ from scheduler.framework.binding_points import (
 from scheduler.framework.interface import (
     RUN,
     SKIP,
-    Codes,
     CycleState,
     FilterPlugin,
     PostFilterPlugin,
@@ -65,29 +64,14 @@ from scheduler.plugins.volume_places import VolumeBinding, VolumeBindingArgs, Vo
 from scheduler.plugins.volume_use import NodeVolumeLimits, VolumeRestrictions
 
 
-class OnlyPreFilter:
-    """A plugin whose filter is disabled."""
+def only_pre_filter(plugin: FilterPlugin) -> FilterPlugin:
+    """Return a plugin whose filter is disabled: nothing that it prepares is read."""
+    whole = type(plugin)
 
-    #: nothing that it prepares is read
-    reach = Reach.NONE
+    def pre_filter(self: FilterPlugin, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
+        return replace(whole.pre_filter(self, state, pod, nodes), skip=True)
 
-    def __init__(self, plugin: FilterPlugin) -> None:
-        self._plugin, self.name = plugin, plugin.name
-        self.reads_requests: bool = getattr(plugin, "reads_requests", True)
-        #: those of the whole: what it says outright may have been told by any of them
-        self.hints = plugin.hints
-
-    def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
-        return replace(self._plugin.pre_filter(state, pod, nodes), skip=True)
-
-    def reasons(self, pod: PodClass) -> Sequence[str]:
-        return self._plugin.reasons(pod)
-
-    def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
-        return None
-
-    def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        return 0
+    return _half(plugin, pre_filter=pre_filter, reach=Reach.NONE, describer=None, describe=None)
 
 
 def only_filter(plugin: FilterPlugin) -> FilterPlugin:
@@ -100,10 +84,13 @@ def only_filter(plugin: FilterPlugin) -> FilterPlugin:
             return result
         return SKIP if result.skip else RUN
 
-    half = copy(plugin)
-    half.__class__ = type(
-        whole.__name__, (whole,), {"__slots__": (), "name": plugin.name, "pre_filter": pre_filter}
-    )
+    return _half(plugin, pre_filter=pre_filter)
+
+
+def _half(plugin: FilterPlugin, **instead: object) -> FilterPlugin:
+    """Return a plugin that has some of its attributes replaced."""
+    whole, half = type(plugin), copy(plugin)
+    half.__class__ = type(whole.__name__, (whole,), {"__slots__": (), "name": plugin.name, **instead})
     return half
 
 
@@ -232,7 +219,7 @@ def _filters(plugins: Mapping[str, object], order: Mapping[str, Sequence[str]]) 
         if not isinstance(plugin, FilterPlugin):
             continue
         if name not in asked:
-            found.append(OnlyPreFilter(plugin))
+            found.append(only_pre_filter(plugin))
         else:
             found.append(plugin if name in prepared else only_filter(plugin))
     return tuple(found)
