@@ -114,11 +114,11 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The objects themselves, and the text of files; a name that is absent does not exist."""
+    """The objects themselves, and the text of files; None, or a name that is absent: it does not exist."""
 
-    config_maps: Mapping[str, config_pb2.ConfigMap] = field(default_factory=dict[str, config_pb2.ConfigMap])
-    secrets: Mapping[str, config_pb2.Secret] = field(default_factory=dict[str, config_pb2.Secret])
-    files: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    config_maps: Mapping[str, config_pb2.ConfigMap | None]
+    secrets: Mapping[str, config_pb2.Secret | None]
+    files: Mapping[tuple[str, str], str | None]
 
 
 def references(container: pod_pb2.Container) -> References:

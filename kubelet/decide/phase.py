@@ -32,7 +32,11 @@ def compute_phase(
     if failed:
         return FAILED
     if ended:
-        return SUCCEEDED if _all_succeeded(status) and not initializing else FAILED
+        codes = [
+            item.state.terminated.exit_code if item.state.HasField("terminated") else None
+            for item in status.container_statuses
+        ]
+        return SUCCEEDED if codes and not initializing and set(codes) == {0} else FAILED
     if initializing:
         return PENDING
     found = {_progress(item, again) for item in status.container_statuses}
@@ -43,13 +47,6 @@ def compute_phase(
     if "running" in found or any(item.state.HasField("running") for item in beside):
         return RUNNING
     return FAILED if "failed" in found else SUCCEEDED
-
-
-def _all_succeeded(status: pod_pb2.PodStatus) -> bool:
-    return bool(status.container_statuses) and all(
-        item.state.HasField("terminated") and item.state.terminated.exit_code == 0
-        for item in status.container_statuses
-    )
 
 
 def _initialization(pod: pod_pb2.Pod, status: pod_pb2.PodStatus, again: Set[str]) -> tuple[bool, bool]:

@@ -280,19 +280,12 @@ def compute_restart_all(pod: pod_pb2.Pod, observed: PodObservation, now: float) 
 
 def is_finished(pod: pod_pb2.Pod, views: tuple[ContainerView, ...], observed: PodObservation) -> bool:
     """Say whether no main container runs or will run again, or an init container has failed for good."""
+    over = [view for view in views if view.exited is not None and not restart_wanted(view, pod, observed)]
     if not is_initialized(pod, views, observed) and any(
-        view.kind is ContainerKind.INIT and _failed_for_good(view, pod, observed) for view in views
+        view.kind is ContainerKind.INIT and not view.succeeded for view in over
     ):
         return True
-    return all(
-        view.exited is not None and not restart_wanted(view, pod, observed)
-        for view in views
-        if view.kind is ContainerKind.MAIN
-    )
-
-
-def _failed_for_good(view: ContainerView, pod: pod_pb2.Pod, observed: PodObservation) -> bool:
-    return view.exited is not None and not view.succeeded and not restart_wanted(view, pod, observed)
+    return all(view in over for view in views if view.kind is ContainerKind.MAIN)
 
 
 def natural_ending(

@@ -19,8 +19,8 @@ from kubelet.decide.termination import Verdict
 from kubelet.eviction.manager import Eviction, EvictionManager, EvictionSettings
 from kubelet.eviction.ranking import REASON
 from kubelet.eviction.signals import Observation, Signal, parse_thresholds
-from kubelet.images.collector import ImageCollector
 from kubelet.images.inventory import ImagePolicy
+from kubelet.images.manager import ImageCollector
 from kubelet.machine.capacity import Resources
 from kubelet.machine.cgroups import PodCgroups
 from kubelet.metrics import KubeletMetrics

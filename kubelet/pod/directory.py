@@ -13,7 +13,7 @@ from types import MappingProxyType
 import structlog
 
 from kubelet.containers.env import REFERENCE, ConfigProblem, expand
-from kubelet.containers.names import host_network_hosts_file, hosts_file
+from kubelet.pod.config import host_network_hosts_file, hosts_file
 from kubelet.runtime.records import ContainerState, Mount, Uid
 from kubelet.volumes import mounting
 from kubelet.volumes.interface import Volumes

@@ -12,7 +12,6 @@ import structlog
 from kubelet.containers import unsupported
 from kubelet.containers.cgroups import pod_cgroup, pod_cgroup_limits
 from kubelet.containers.env import ConfigProblem, PodFacts, Sources, make_env, references
-from kubelet.containers.names import NameTooLong
 from kubelet.decide import actions
 from kubelet.decide.actions import Action
 from kubelet.decide.containers import WantedImage, specs, target_of, wanted_images
@@ -20,6 +19,7 @@ from kubelet.decide.observation import SANDBOX_KEY, VOLUMES_KEY, start_key
 from kubelet.decide.resize import sizes_of
 from kubelet.metrics import RUN_POD_SANDBOX
 from kubelet.pod import config
+from kubelet.pod.config import NameTooLong
 from kubelet.pod.observe import PodMemory
 from kubelet.pod.report import StepWaits
 from kubelet.pod.running import NORMAL, WARNING, PodTasks
@@ -296,13 +296,10 @@ class PodExecutor:
         ):
             raise ConfigProblem(problem)
         wanted = references(spec)
-        config_maps = {name: await tools.objects.config_map(namespace, name) for name in wanted.config_maps}
-        secrets = {name: await tools.objects.secret(namespace, name) for name in wanted.secrets}
-        files = {place: await tools.files.env_file(pod, *place) for place in wanted.files}
         sources = Sources(
-            {name: item for name, item in config_maps.items() if item is not None},
-            {name: item for name, item in secrets.items() if item is not None},
-            {place: text for place, text in files.items() if text is not None},
+            {name: await tools.objects.config_map(namespace, name) for name in wanted.config_maps},
+            {name: await tools.objects.secret(namespace, name) for name in wanted.secrets},
+            {place: await tools.files.env_file(pod, *place) for place in wanted.files},
         )
         env = make_env(pod, spec, sources, facts)
         mounts = await tools.files.mounts(

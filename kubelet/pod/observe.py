@@ -176,14 +176,10 @@ async def _last_words(tools: PodTools, memory: PodMemory, containers: Sequence[C
     for state in containers:
         if state.phase is ContainerPhase.EXITED and state.id not in memory.last_words:
             words = await tools.files.last_words(state)
-            if not words and _falls_back(state):
+            policy = state.annotations.get(TERMINATION_POLICY_ANNOTATION, "")
+            if not words and policy == "FallbackToLogsOnError" and state.exit_code != 0:
                 words = await _end_of_log(tools, state)
             memory.last_words[state.id] = words
-
-
-def _falls_back(state: ContainerState) -> bool:
-    policy = state.annotations.get(TERMINATION_POLICY_ANNOTATION, "")
-    return policy == "FallbackToLogsOnError" and state.exit_code != 0
 
 
 async def _end_of_log(tools: PodTools, state: ContainerState) -> str:

@@ -8,7 +8,7 @@ joined before it runs, so all runtimes share this way; upstream loses what was w
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -132,8 +132,8 @@ async def from_start(
             yield item
         deadline = clock.monotonic() + _LATE_SECONDS
         while (item := await queue.get()) is not None:
-            if clock.monotonic() < deadline:
-                item = _new_of(item, late)
+            if item.stream in late and clock.monotonic() < deadline:
+                item = Output(item.stream, late[item.stream].new_of(item.data))
             if item.data:
                 yield item
 
@@ -158,10 +158,6 @@ async def _not_heard(
             yield Output(stream, piece)
         if not first:
             late[stream] = Late(bytes(common))
-
-
-def _new_of(item: Output, late: Mapping[OutputStream, Late]) -> Output:
-    return Output(item.stream, late[item.stream].new_of(item.data)) if item.stream in late else item
 
 
 def _streams(*, tty: bool) -> tuple[OutputStream, ...]:

@@ -43,9 +43,7 @@ def mistake(pod: pod_pb2.Pod) -> str:
 def field_errors(pod: pod_pb2.Pod) -> list[FieldError]:
     """Return all that is wrong with a Pod that has its defaults, in the apiserver's words."""
     spec = pod.spec
-    return [
-        *chain(_of_names(pod), _of_volumes(spec), _of_containers(spec), _of_spec(spec), _bad_values(spec))
-    ]
+    return [*chain(_of_names(pod), _of_volumes(spec), _of_containers(spec), _of_spec(spec))]
 
 
 def _of_names(pod: pod_pb2.Pod) -> Iterator[FieldError]:
@@ -110,9 +108,6 @@ def _of_spec(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
         yield not_supported(_SPEC.child("restartPolicy"), spec.restart_policy, _POLICIES)
     if spec.ephemeral_containers:
         yield forbidden(_SPEC.child("ephemeralContainers"), "cannot be set on create")
-
-
-def _bad_values(spec: pod_pb2.PodSpec) -> Iterator[FieldError]:
     for index, volume in enumerate(spec.volumes):
         yield from _of_volume(_SPEC.child("volumes").index(index), volume)
     for field, containers in (("containers", spec.containers), ("initContainers", spec.init_containers)):

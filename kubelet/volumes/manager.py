@@ -16,9 +16,8 @@ import structlog
 from kubelet.containers.env import PodFacts
 from kubelet.runtime.records import Uid
 from kubelet.volumes import mounting
-from kubelet.volumes.interface import ApiObjects, Reference, VolumeFailed, Volumes, setup_failed
+from kubelet.volumes.interface import ApiObjects, PodVolume, Reference, VolumeFailed, Volumes, setup_failed
 from kubelet.volumes.payload import PayloadError
-from kubelet.volumes.plugins.interface import PodVolume
 from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.cache.informer import Informer
@@ -81,7 +80,9 @@ class ObjectFollower:
                 await self._clock.sleep(GATHER_SECONDS)
                 self._wake.clear()
                 self._adjust(group)
-                await self._refresh_changed()
+                changed, self._changed = self._changed, {}
+                for uid in dict.fromkeys(uid for one in changed for uid in self._users.get(one, ())):
+                    await self._refresh(uid)
 
     def _adjust(self, group: asyncio.TaskGroup) -> None:
         for reference in [known for known in self._watches if known not in self._users]:
@@ -93,11 +94,6 @@ class ObjectFollower:
             self._watches[reference] = group.create_task(
                 self._watch(reference), name=f"follow-{reference.kind}-{reference.name}"
             )
-
-    async def _refresh_changed(self) -> None:
-        changed, self._changed = self._changed, {}
-        for uid in dict.fromkeys(uid for reference in changed for uid in self._users.get(reference, ())):
-            await self._refresh(uid)
 
     async def _watch(self, reference: Reference) -> None:
         informer: Informer[Any] = Informer(

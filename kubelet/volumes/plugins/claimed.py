@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from kubelet.volumes.claims import ClaimProblem, LocalDirectory, check_claim, check_volume, is_reached
-from kubelet.volumes.interface import Reference, VolumeFailed, setup_failed
+from kubelet.volumes.interface import PodVolume, Reference, VolumeFailed, VolumePlugin, setup_failed
 from kubelet.volumes.payload import PayloadError
 from kubelet.volumes.plugins import node_paths
-from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.errors import Conflict
 from vaina.quoting import go_quote

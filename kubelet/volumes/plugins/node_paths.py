@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from kubelet.volumes import mounting
+from kubelet.volumes.interface import PodVolume, VolumePlugin, memory_bytes
 from kubelet.volumes.payload import PayloadError
-from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin, memory_bytes
 from vaina.api.core.v1 import volume_pb2
 
 

@@ -14,9 +14,8 @@ from collections.abc import Set
 from pathlib import Path
 
 from kubelet.volumes import mounting, payload
-from kubelet.volumes.interface import Reference
+from kubelet.volumes.interface import PodVolume, Reference, VolumePlugin, memory_bytes
 from kubelet.volumes.payload import DEFAULT_MODE, Files, PayloadError
-from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin, memory_bytes
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 
 

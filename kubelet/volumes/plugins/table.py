@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Final
 
+from kubelet.volumes.interface import PodVolume, VolumePlugin
 from kubelet.volumes.payload import PayloadError
 from kubelet.volumes.plugins.claimed import Ephemeral, PersistentVolumeClaim
-from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
 from kubelet.volumes.plugins.node_paths import EmptyDir, HostPath, Image
 from kubelet.volumes.plugins.object_files import ConfigMap, DownwardAPI, Projected, Secret
 from vaina.api.core.v1 import volume_pb2

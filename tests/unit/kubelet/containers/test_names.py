@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubelet.containers.names import (
+from kubelet.pod.config import (
     NameTooLong,
     dns_config,
     full_name,

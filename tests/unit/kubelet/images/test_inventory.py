@@ -6,7 +6,6 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from kubelet.images.collector import ImageCollector
 from kubelet.images.inventory import (
     ImagePolicy,
     ImageRecord,
@@ -15,6 +14,7 @@ from kubelet.images.inventory import (
     detect,
     node_images,
 )
+from kubelet.images.manager import ImageCollector
 from kubelet.machine.machine import FilesystemUse
 from kubelet.runtime.hollow.program import Stages
 from kubelet.runtime.hollow.runtime import HollowImages, HollowRuntime

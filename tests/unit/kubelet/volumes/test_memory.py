@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubelet.volumes import mounting
-from kubelet.volumes.plugins.interface import memory_bytes
+from kubelet.volumes.interface import memory_bytes
 from vaina.testing.builders import make_pod
 
 MI = 2**20

@@ -13,9 +13,8 @@ import kubelet.volumes.plugins
 from kubelet.containers.env import PodFacts
 from kubelet.pod.directory import volume_mounts
 from kubelet.runtime.records import Mount, Uid
-from kubelet.volumes.interface import ApiObjects, Reference, VolumeFailed
+from kubelet.volumes.interface import ApiObjects, PodVolume, Reference, VolumeFailed, VolumePlugin
 from kubelet.volumes.manager import VolumeManager
-from kubelet.volumes.plugins.interface import PodVolume, VolumePlugin
 from kubelet.volumes.plugins.table import _UNSUPPORTED, PLUGINS, plugin_of
 from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import volume_pb2
