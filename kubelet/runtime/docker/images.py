@@ -56,8 +56,8 @@ def extract(pieces: Iterable[bytes], directory: Path) -> None:
     """Extract the export of a container, without devices and what is the engine's own. Raises OSError."""
     try:
         with tarfile.open(fileobj=BufferedReader(_Reader(pieces)), mode="r|") as archive:
-            # Owners are kept as numbers; the filter keeps everything inside, and drops set-uid bits.
-            archive.extractall(directory, _images_own(archive), numeric_owner=True, filter="tar")
+            # Owners are kept as numbers.
+            archive.extractall(directory, _images_own(archive), numeric_owner=True, filter=_inside)  # noqa: S202 - filtered
     except tarfile.TarError as error:
         raise OSError(f"files of the image cannot be extracted: {error}") from error
     for name in _ENGINES_DIRECTORIES:
@@ -71,6 +71,18 @@ def _images_own(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         name = os.path.normpath(member.name).lstrip("/")
         if not member.isdev() and not (name in _ENGINES and member.size == 0):
             yield member
+
+
+def _inside(member: tarfile.TarInfo, directory: str) -> tarfile.TarInfo:
+    """Keep everything inside the directory, and drop set-uid bits. Raises TarError.
+
+    Python's filter `tar` looks where names lead, and not of which file a hard link is one more name.
+    """
+    if member.islnk():
+        target = os.path.realpath(os.path.join(directory, member.linkname))
+        if os.path.commonpath((target, os.path.realpath(directory))) != os.path.realpath(directory):
+            raise tarfile.LinkOutsideDestinationError(member, target)
+    return tarfile.tar_filter(member, directory)
 
 
 class _Reader(RawIOBase):
