@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.support.identities import (
     ETCD,
     ETCD_CLIENT,
     KUBELET_CLIENT,
+    LOOPBACK,
     Identities,
     node_profile,
 )
@@ -40,6 +42,8 @@ from vaina.pki.authority import Profile
 from vaina.pki.folder import Folder
 
 START_SECONDS = 60.0
+#: until what was refused is in the audit log
+AUDIT_SECONDS = 10.0
 
 
 class SecuredEtcd(EtcdServer):
@@ -141,8 +145,12 @@ class Plane:
     def __init__(self, root: Path, *arguments: str, certificate_seconds: float = 3600.0) -> None:
         self.identities = Identities.make(root, seconds=certificate_seconds)
         self.etcd = SecuredEtcd(self.identities)
-        self.audit_log = root / "audit.log"
-        self.apiserver = SecuredApiserver(self.identities, self.etcd.target, *arguments)
+        self.audit_log, policy = root / "audit.log", root / "policy.yaml"
+        policy.write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}")
+        self.apiserver = SecuredApiserver(
+            self.identities, self.etcd.target, f"--audit-log-path={self.audit_log}",
+            f"--audit-policy-file={policy}", *arguments,
+        )  # fmt: skip
         self._others: list[subprocess.Popen[bytes]] = []
         #: beginnings of keys that the processes of the plane write for themselves
         self._own: tuple[str, ...] = ()
@@ -180,6 +188,17 @@ class Plane:
             "kubelet", f"--node-name={name}", "--runtime=hollow", f"--listen={target}", "--node-ip=127.0.0.1",
             f"--metrics-listen=127.0.0.1:{free_port()}", f"--apiserver={self.apiserver.target}",
             f"--root-dir={self.identities.root}", f"--cert-dir={shown}", f"--serving-cert-dir={serving}",
+        )  # fmt: skip
+        self._wait_listening(process, target)
+        return target
+
+    def start_component(self, module: str, profile: Profile, *arguments: str) -> str:
+        """Start the scheduler or the controllers; return host:port of their own gRPC service once it listens."""
+        shown = replace(profile, hosts=LOOPBACK, is_server=True)
+        target = f"127.0.0.1:{free_port()}"
+        process = self.spawn(
+            module, f"--listen={target}", f"--metrics-listen=127.0.0.1:{free_port()}",
+            f"--apiserver={self.apiserver.target}", f"--cert-dir={self.identities.folder(shown)}", *arguments,
         )  # fmt: skip
         self._wait_listening(process, target)
         return target
@@ -233,9 +252,26 @@ class Plane:
         }
         assert not changed, changed
 
-    def audited(self) -> Sequence[dict[str, Any]]:
-        """Return what the audit log has."""
-        return [json.loads(line) for line in self.audit_log.read_text().splitlines()]
+    @asynccontextmanager
+    async def unharmed(self, *users: Profile) -> AsyncIterator[None]:
+        """Hold that nothing changes in the block, and that the audit log tells of a refusal of each user."""
+        size = self.audit_log.stat().st_size
+        async with self.nothing_changed():
+            yield
+        awaited, clock = {user.name for user in users}, SystemClock()
+        end = clock.monotonic() + AUDIT_SECONDS
+        while awaited:
+            with self.audit_log.open() as file:
+                file.seek(size)
+                events = [json.loads(line) for line in file if line.endswith("\n")]
+            awaited -= {event["user"]["username"] for event in events if _is_refusal(event)}
+            assert not awaited or clock.monotonic() < end, f"not in the audit log: {awaited}"
+            if awaited:
+                await clock.sleep(0.05)
+
+
+def _is_refusal(event: dict[str, Any]) -> bool:
+    return int(event.get("responseStatus", {}).get("code", 0)) in {401, 403}
 
 
 async def apply(client: Clientset, manifest: str, namespace: str = "") -> None:
@@ -247,7 +283,7 @@ async def apply(client: Clientset, manifest: str, namespace: str = "") -> None:
 
 
 @contextmanager
-def refused(code: int = 403, words: str = "") -> Iterator[None]:
+def refused(code: int = 403, words: str | None = None) -> Iterator[None]:
     """Hold that the block is refused with an HTTP code of Kubernetes, in words (a regular expression)."""
     with pytest.raises(ApiError, match=words) as caught:
         yield
@@ -256,3 +292,21 @@ def refused(code: int = 403, words: str = "") -> Iterator[None]:
 
 #: makes a client of the apiserver for a profile
 Caller = Callable[..., Clientset]
+#: what a client shows to a server; None: it speaks in the clear
+Credentials = grpc.ChannelCredentials | None
+
+
+async def code_of(target: str, credentials: Credentials, method: str) -> grpc.StatusCode:
+    """Call a method with an empty request; return how that ends."""
+    options = (("grpc.ssl_target_name_override", "localhost"),) if credentials else ()
+    channel = (
+        grpc.aio.secure_channel(target, credentials, options)
+        if credentials
+        else grpc.aio.insecure_channel(target)
+    )
+    async with channel:
+        try:
+            await channel.unary_unary(method)(b"", timeout=10)
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+    return grpc.StatusCode.OK

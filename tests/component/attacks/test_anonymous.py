@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-import grpc.aio
 import pytest
 
 from tests.support.identities import (
@@ -16,7 +15,7 @@ from tests.support.identities import (
     Identities,
     node_profile,
 )
-from tests.support.secured import Plane
+from tests.support.secured import Credentials, Plane, code_of
 from vaina.kinds import SECRET
 from vaina.pki.authority import Profile
 
@@ -26,8 +25,6 @@ LIST_SECRETS = SECRET.method("List")
 RANGE = "/etcdserverpb.KV/Range"
 SUMMARY = "/vaina.api.kubelet.v1.StatsService/Summary"
 SERVER_ONLY = Profile("kubernetes-admin", ("system:masters",), is_client=False, is_server=True)
-
-Credentials = grpc.ChannelCredentials | None
 
 
 def plaintext(_: Identities, __: str) -> Credentials:
@@ -81,22 +78,6 @@ AT_KUBELET = {
     "etcd's client": showing(ETCD_CLIENT, "etcd"),
     "kubelets' client, expired": showing(KUBELET_CLIENT, "kubelet_client", seconds=10, from_now=-100),
 }
-
-
-async def code_of(target: str, credentials: Credentials, method: str) -> grpc.StatusCode:
-    """Call a method with an empty request; return how that ends."""
-    options = (("grpc.ssl_target_name_override", "localhost"),) if credentials else ()
-    channel = (
-        grpc.aio.secure_channel(target, credentials, options)
-        if credentials
-        else grpc.aio.insecure_channel(target)
-    )
-    async with channel:
-        try:
-            await channel.unary_unary(method)(b"", timeout=10)
-        except grpc.aio.AioRpcError as error:
-            return error.code()
-    return grpc.StatusCode.OK
 
 
 @pytest.mark.parametrize("name", STRANGERS | AT_APISERVER)

@@ -1,0 +1,88 @@
+"""Threat: somebody who reaches the scheduler's and the controllers' own gRPC services."""
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from bench.etcd import find_etcd
+from tests.support.identities import (
+    ADMIN,
+    ANA,
+    CONTROLLER_MANAGER,
+    ETCD_CLIENT,
+    KUBELET_CLIENT,
+    SCHEDULER,
+    node_profile,
+)
+from tests.support.secured import Plane, code_of, refused
+from vaina.api.scheduler.v1 import scheduler_service_pb2
+from vaina.client.transport import GrpcTransport
+from vaina.pki.authority import Profile
+
+pytestmark = [pytest.mark.component, pytest.mark.timeout(120)]
+
+SCHEDULER_SERVICE = scheduler_service_pb2.DESCRIPTOR.services_by_name["SchedulerService"].full_name
+METHODS = {
+    "scheduler": [f"/{SCHEDULER_SERVICE}/{name}" for name in ("Explain", "Fit", "Verify", "ListDecisions")],
+    "controller": ["/vaina.api.controller.v1.ControllerService/ListControllers"],
+}
+OTHERS = (ANA, node_profile("node-1"), SCHEDULER, CONTROLLER_MANAGER, Profile("kubernetes-admin"))
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plane, dict[str, str]]]:
+    """A plane with a scheduler and controllers, and where these listen."""
+    if find_etcd() is None:
+        pytest.skip("no etcd: run `make test-component`, which fetches it")
+    plane = Plane(tmp_path_factory.mktemp("services"))
+    try:
+        plane.start()
+        yield (
+            plane,
+            {
+                "scheduler": plane.start_component("scheduler", SCHEDULER),
+                "controller": plane.start_component("controller", CONTROLLER_MANAGER),
+            },
+        )
+    finally:
+        plane.close()
+
+
+@pytest.mark.parametrize("profile", OTHERS, ids=lambda profile: profile.name)
+@pytest.mark.parametrize("service", METHODS)
+async def test_who_has_no_right_is_refused(
+    services: tuple[Plane, dict[str, str]], service: str, profile: Profile
+) -> None:
+    plane, targets = services
+    transport = GrpcTransport(targets[service], plane.identities.credentials(profile))
+    try:
+        for method in METHODS[service]:
+            with refused(403, f'User "{profile.name}" cannot post path "{method}"'):
+                await transport.unary(method, b"")
+    finally:
+        await transport.close()
+
+
+@pytest.mark.parametrize("service", METHODS)
+async def test_who_is_nobody_is_not_heard(services: tuple[Plane, dict[str, str]], service: str) -> None:
+    plane, targets = services
+    strangers = (
+        (ADMIN, "foreign"), (ETCD_CLIENT, "etcd"), (KUBELET_CLIENT, "kubelet_client"),
+        (ADMIN, "etcd"),
+    )  # fmt: skip
+    shown = [plane.identities.credentials(profile, signer=signer) for profile, signer in strangers]
+    for credentials in (None, *(folder.current().channel_credentials() for folder in shown)):
+        for method in (*METHODS[service], "/grpc.health.v1.Health/Check"):
+            assert await code_of(targets[service], credentials, method) is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("service", METHODS)
+async def test_the_administrator_is_answered(services: tuple[Plane, dict[str, str]], service: str) -> None:
+    plane, targets = services
+    transport = GrpcTransport(targets[service], plane.identities.credentials(ADMIN))
+    try:
+        # The last one needs no arguments.
+        await transport.unary(METHODS[service][-1], b"")
+    finally:
+        await transport.close()
