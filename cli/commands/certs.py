@@ -1,10 +1,10 @@
 """`vaina certs`: the authorities and certificates of a cluster (docs/security.md)."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import click
 from cryptography.x509.oid import NameOID
@@ -21,7 +21,21 @@ from vaina.pki import cluster
 _WATCH_SECONDS: Final = 3600.0
 _DAY: Final = 86_400.0
 
+F = TypeVar("F", bound=Callable[..., None])
+
 _folder = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+
+
+def _wanted(command: F) -> F:
+    """Add the flags that say which certificates are wanted."""
+    command = flags.text("--admin", "Name of the administrator's folder.", default=cluster.ADMIN)(command)
+    command = flags.duration(
+        "--duration seconds", "2160h", "How long new certificates hold; they are due at two thirds of it."
+    )(command)
+    command = flags.several(
+        "--host hosts", "A further name or address under which servers are reached; may be repeated.", "HOST"
+    )(command)
+    return _folder(command)
 
 
 @cli.group("certs")
@@ -30,33 +44,23 @@ def certs() -> None:
 
 
 @certs.command("make")
-@_folder
-@flags.several(
-    "--host hosts", "A further name or address under which servers are reached; may be repeated.", "HOST"
-)
-@flags.duration(
-    "--duration seconds", "2160h", "How long new certificates hold; they are due at two thirds of it."
-)
+@_wanted
 @flags.flag("--watch", "Go on, and renew each certificate when it is due.")
 @click.pass_context
-def make(
-    context: click.Context, *, directory: Path, hosts: Sequence[str], seconds: float, watch: bool
-) -> None:
+def make(context: click.Context, /, *, watch: bool, **wanted: Any) -> None:
     """Make what is missing or due: three authorities, and a folder for each component."""
-    shell = flags.shell_of(context)
-    _make(shell, directory, hosts, seconds)
+    shell, folders = flags.shell_of(context), _folders(**wanted)
+    _make(shell, folders)
     if watch:
-        asyncio.run(_watch(shell, directory, hosts, seconds))
+        asyncio.run(_watch(shell, folders))
 
 
 @certs.command("renew")
-@_folder
-@flags.several("--host hosts", "As for make.", "HOST")
-@flags.duration("--duration seconds", "2160h", "As for make.")
+@_wanted
 @click.pass_context
-def renew(context: click.Context, *, directory: Path, hosts: Sequence[str], seconds: float) -> None:
+def renew(context: click.Context, /, **wanted: Any) -> None:
     """Renew all certificates now. Authorities stay; components take the new files up by themselves."""
-    _make(flags.shell_of(context), directory, hosts, seconds, renew=True)
+    _make(flags.shell_of(context), _folders(**wanted), renew=True)
 
 
 @certs.command("show")
@@ -86,24 +90,26 @@ def deny(context: click.Context, *, directory: Path, serial: str) -> None:
     except ValueError as error:
         raise Failure(f'"{serial}" is no serial number; they are written in hex') from error
     with _told(directory):
-        told = cluster.deny(directory, number)
-    flags.shell_of(context).out(f"denied; {len(told)} folders were told\n")
+        told = cluster.Folders(directory).deny(number)
+    flags.shell_of(context).out(f"denied; {len(told)} servers were told\n")
 
 
-def _make(
-    shell: Shell, directory: Path, hosts: Sequence[str], seconds: float, *, renew: bool = False
-) -> None:
-    with _told(directory):
-        written = cluster.make_all(directory, shell.clock.now(), hosts=hosts, seconds=seconds, renew=renew)
+def _folders(directory: Path, admin: str, hosts: tuple[str, ...], seconds: float) -> cluster.Folders:
+    return cluster.Folders(directory, admin, hosts, seconds)
+
+
+def _make(shell: Shell, folders: cluster.Folders, *, renew: bool = False) -> None:
+    with _told(folders.root):
+        written = folders.make(shell.clock.now(), renew=renew)
     for name in written:
-        shell.out(f"{directory / name}: made\n")
+        shell.out(f"{folders.root / name}: made\n")
 
 
-async def _watch(shell: Shell, directory: Path, hosts: Sequence[str], seconds: float) -> None:
+async def _watch(shell: Shell, folders: cluster.Folders) -> None:
     while True:
-        wait = cluster.next_renewal(directory) - shell.clock.now()
+        wait = folders.next_renewal() - shell.clock.now()
         await shell.clock.sleep(min(max(wait, 1.0), _WATCH_SECONDS))
-        _make(shell, directory, hosts, seconds)
+        _make(shell, folders)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ NOW = SystemClock().now
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     """The folders of a cluster, with those of a node."""
-    cluster.make_all(tmp_path, NOW())
+    cluster.Folders(tmp_path).make(NOW())
     ca = tmp_path / "ca"
     made = Certificates(tmp_path)
     made.authority = load_authority((ca / "tls.crt").read_bytes(), (ca / "tls.key").read_bytes())
@@ -122,7 +122,7 @@ async def test_a_pod_comes_to_run_where_all_speak_over_tls_and_all_renew_meanwhi
             following = group.create_task(follow())
             for number in range(3):
                 # New certificates of all, the apiserver's and etcd's too: open connections and new ones go on.
-                assert cluster.make_all(folders, NOW(), renew=True)
+                assert cluster.Folders(folders).make(NOW(), renew=True)
                 await admin.config_maps.create(config_map(f"c{number}"))
                 async with Clientset(GrpcTransport(apiserver.target, Folder(folders / "admin"))) as another:
                     assert await another.config_maps.get(f"c{number}", "default")

@@ -6,12 +6,14 @@ Called by `vaina certs`. Whatever is there and holds is left as it is, so making
     etcd-ca/                   the authority of etcd and its clients
     kubelet-client-ca/         the authority of apiservers towards kubelets
     apiserver/, scheduler/ …   a folder for each holder (`HOLDERS`, vaina.pki.folder)
+    node/                      what nodes have before they ask for certificates: the authorities of the apiserver
+                               (ca.crt) and of those who call a kubelet (kubelet-client-ca.crt)
 
 An authority's folder may have two more files, which go to the holders: `ca.crt`, when others are trusted beside
 it (while it is replaced), and `denied`, the serial numbers that count no more.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -44,6 +46,7 @@ from vaina.pki.folder import (
     write_folder,
 )
 
+ADMIN, NODE = "admin", "node"
 CA, ETCD_CA, KUBELET_CLIENT_CA = "ca", "etcd-ca", "kubelet-client-ca"
 #: folder of an authority, and its name
 AUTHORITY_NAMES: Final = {CA: "vaina", ETCD_CA: "vaina-etcd", KUBELET_CLIENT_CA: "vaina-kubelet-client"}
@@ -72,7 +75,7 @@ HOLDERS: Final = (
     Holder(
         "controller", Profile("system:kube-controller-manager", (), _server("controller"), is_server=True)
     ),
-    Holder("admin", Profile("kubernetes-admin", ("system:masters",))),
+    Holder(ADMIN, Profile("kubernetes-admin", ("system:masters",))),
     # Members of etcd are each other's clients.
     Holder("etcd", Profile("etcd", (), _server("etcd"), is_server=True), ETCD_CA, ETCD_CA),
     Holder(
@@ -90,66 +93,92 @@ class Shown:
     certificate: x509.Certificate
 
 
-def make_all(
-    root: Path,
-    now: float,
-    *,
-    hosts: Iterable[str] = (),
-    seconds: float = CERTIFICATE_SECONDS,
-    renew: bool = False,
-) -> list[str]:
-    """Make what is missing, due, or says something else than it should; return the folders that were written.
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The folder of folders, and what is wanted of it."""
 
-    Args:
-        root: the folder of folders.
-        now: Unix time.
-        hosts: further names and addresses of servers.
-        seconds: how long certificates hold.
-        renew: make all certificates anew; authorities stay.
-    """
-    written: list[str] = []
-    authorities: dict[str, Authority] = {}
-    for name, common_name in AUTHORITY_NAMES.items():
-        made = _authority(root / name, common_name, now)
-        written += [name] if made.is_new else []
-        authorities[name] = made.authority
-    for holder in HOLDERS:
-        profile = holder.profile
-        if profile.is_server:
-            profile = replace(profile, hosts=tuple(dict.fromkeys((*profile.hosts, *hosts))))
-        folder, signer = root / holder.folder, authorities[holder.signer]
-        trusted = _trusted(root / holder.trusts)
-        if renew or not _holds(folder, profile, signer, now):
-            key = make_key()
-            certificate = signer.sign(profile, key.public_key(), now, seconds)
-            write_folder(folder, certificate_pem(certificate), key_pem(key), trusted)
-            written.append(holder.folder)
-        else:
+    root: Path
+    #: name of the administrator's folder
+    admin: str = ADMIN
+    #: further names and addresses of servers
+    hosts: tuple[str, ...] = ()
+    #: how long certificates hold
+    seconds: float = CERTIFICATE_SECONDS
+
+    def make(self, now: float, *, renew: bool = False) -> list[str]:
+        """Make what is missing, due (at Unix time `now`), or says something else than it should.
+
+        With `renew` all certificates are made anew; authorities stay. Return the folders that were written.
+        Raises ValueError: an authority cannot be read.
+        """
+        written: list[str] = []
+        authorities: dict[str, Authority] = {}
+        for name, common_name in AUTHORITY_NAMES.items():
+            made = _authority(self.root / name, common_name, now)
+            written += [name] if made.is_new else []
+            authorities[name] = made.authority
+        for holder in self.holders():
+            if self._make(holder, authorities[holder.signer], now, renew=renew):
+                written.append(holder.folder)
+            self._hand_on_denied(holder)
+        node = self.root / NODE
+        make_folder(node)
+        write_file(node / AUTHORITIES, self._trusted(CA))
+        write_file(node / f"{KUBELET_CLIENT_CA}.crt", self._trusted(KUBELET_CLIENT_CA))
+        return written
+
+    def next_renewal(self) -> float:
+        """Return when the first certificate of a holder is due (Unix time)."""
+        return min(renewal_at(_load(self.root / holder.folder)) for holder in self.holders())
+
+    def deny(self, serial: int) -> list[str]:
+        """Let a certificate count no more, whichever authority it is of; return the servers that were told.
+
+        Raises ValueError: the list cannot be read.
+        """
+        for name in AUTHORITY_NAMES:
+            path = self.root / name / DENIED
+            write_file(path, format_serials(read_serials(path) | {serial}))
+        return [holder.folder for holder in self.holders() if self._hand_on_denied(holder)]
+
+    def holders(self) -> Iterator[Holder]:
+        """Yield who has a folder, as it is wanted."""
+        for holder in HOLDERS:
+            if holder.folder == ADMIN:
+                yield replace(holder, folder=self.admin)
+            elif holder.profile.is_server:
+                hosts = tuple(dict.fromkeys((*holder.profile.hosts, *self.hosts)))
+                yield replace(holder, profile=replace(holder.profile, hosts=hosts))
+            else:
+                yield holder
+
+    def _make(self, holder: Holder, signer: Authority, now: float, *, renew: bool) -> bool:
+        folder, trusted = self.root / holder.folder, self._trusted(holder.trusts)
+        if not renew and _holds(folder, holder.profile, signer, now):
             write_file(folder / AUTHORITIES, trusted)
-        _hand_on_denied(root, holder)
-    return written
+            return False
+        key = make_key()
+        certificate = signer.sign(holder.profile, key.public_key(), now, self.seconds)
+        write_folder(folder, certificate_pem(certificate), key_pem(key), trusted)
+        return True
 
+    def _hand_on_denied(self, holder: Holder) -> bool:
+        """Give a server the list of its clients' authority; say whether there was one, and a folder for it."""
+        denied, folder = self.root / holder.trusts / DENIED, self.root / holder.folder
+        if not holder.profile.is_server or not denied.exists() or not folder.exists():
+            return False
+        write_file(folder / DENIED, denied.read_bytes())
+        return True
 
-def next_renewal(root: Path) -> float:
-    """Return when the first certificate of a holder is due (Unix time)."""
-    return min(renewal_at(_load(root / holder.folder)) for holder in HOLDERS)
+    def _trusted(self, authority: str) -> bytes:
+        bundle = self.root / authority / AUTHORITIES
+        return (bundle if bundle.exists() else self.root / authority / CERTIFICATE).read_bytes()
 
 
 def show_all(root: Path) -> Iterator[Shown]:
     """Yield the certificates that are there. Raises ValueError: one cannot be read."""
     for path in sorted(root.glob(f"**/{CERTIFICATE}")):
         yield Shown(str(path.parent.relative_to(root)), _load(path.parent))
-
-
-def deny(root: Path, serial: int) -> list[str]:
-    """Let a certificate count no more, whichever authority it is of; return the holders that were told.
-
-    Raises ValueError: the list cannot be read.
-    """
-    for name in AUTHORITY_NAMES:
-        path = root / name / DENIED
-        write_file(path, format_serials(read_serials(path) | {serial}))
-    return [holder.folder for holder in HOLDERS if _hand_on_denied(root, holder)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,20 +197,6 @@ def _authority(folder: Path, common_name: str, now: float) -> _Made:
     write_file(key, key_pem(made.key))
     write_file(certificate, certificate_pem(made.certificate))
     return _Made(made, is_new=True)
-
-
-def _hand_on_denied(root: Path, holder: Holder) -> bool:
-    """Give a holder the list of its authority; say whether there was a list, and a folder for it."""
-    denied, folder = root / holder.trusts / DENIED, root / holder.folder
-    if not denied.exists() or not folder.exists():
-        return False
-    write_file(folder / DENIED, denied.read_bytes())
-    return True
-
-
-def _trusted(folder: Path) -> bytes:
-    bundle = folder / AUTHORITIES
-    return (bundle if bundle.exists() else folder / CERTIFICATE).read_bytes()
 
 
 def _load(folder: Path) -> x509.Certificate:

@@ -24,7 +24,7 @@ def certificate(root: Path, folder: str) -> x509.Certificate:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    assert cluster.make_all(tmp_path, NOW) == [*cluster.AUTHORITY_NAMES, *HOLDERS]
+    assert cluster.Folders(tmp_path).make(NOW) == [*cluster.AUTHORITY_NAMES, *HOLDERS]
     return tmp_path
 
 
@@ -51,38 +51,38 @@ def test_authorities_are_kept_apart(root: Path, folder: str, signer: str, trusts
 
 def test_a_second_time_makes_nothing(root: Path) -> None:
     before = contents(root)
-    assert cluster.make_all(root, NOW + 59 * DAY) == []
+    assert cluster.Folders(root).make(NOW + 59 * DAY) == []
     assert contents(root) == before
 
 
 def test_what_is_due_is_renewed_with_a_new_key_and_the_authorities_stay(root: Path) -> None:
     before = contents(root)
-    due = cluster.next_renewal(root)
+    due = cluster.Folders(root).next_renewal()
     assert due == pytest.approx(NOW + CERTIFICATE_SECONDS * 2 / 3, abs=300)
-    assert cluster.make_all(root, due - 1) == []
-    assert cluster.make_all(root, due + 1) == HOLDERS
+    assert cluster.Folders(root).make(due - 1) == []
+    assert cluster.Folders(root).make(due + 1) == HOLDERS
     after = contents(root)
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {f"{folder}/{name}" for folder in HOLDERS for name in ("tls.crt", "tls.key")}
 
 
 def test_renew_renews_what_holds(root: Path) -> None:
-    assert cluster.make_all(root, NOW, renew=True) == HOLDERS
+    assert cluster.Folders(root).make(NOW, renew=True) == HOLDERS
 
 
 @pytest.mark.parametrize("name", ["tls.crt", "tls.key"])
 def test_a_holder_that_lost_a_file_gets_a_new_certificate(root: Path, name: str) -> None:
     (root / "scheduler" / name).unlink()
-    assert cluster.make_all(root, NOW) == ["scheduler"]
+    assert cluster.Folders(root).make(NOW) == ["scheduler"]
 
 
 def test_another_authority_or_another_host_makes_new_certificates(root: Path) -> None:
-    assert cluster.make_all(root, NOW, hosts=("10.0.0.7", "vaina.example")) == [
+    assert cluster.Folders(root, hosts=("10.0.0.7", "vaina.example")).make(NOW) == [
         "apiserver", "scheduler", "controller", "etcd", "registry",
     ]  # fmt: skip
     assert {"10.0.0.7", "vaina.example"} <= cluster.hosts_of(certificate(root, "apiserver"))
     (root / "etcd-ca" / "tls.crt").unlink()
-    assert cluster.make_all(root, NOW, hosts=("10.0.0.7", "vaina.example")) == [
+    assert cluster.Folders(root, hosts=("10.0.0.7", "vaina.example")).make(NOW) == [
         "etcd-ca", "apiserver-etcd-client", "etcd",
     ]  # fmt: skip
 
@@ -90,18 +90,32 @@ def test_another_authority_or_another_host_makes_new_certificates(root: Path) ->
 def test_while_an_authority_is_replaced_both_are_trusted(root: Path) -> None:
     both = (root / "ca" / "tls.crt").read_bytes() + certificate_pem(make_authority("next", NOW).certificate)
     (root / "ca" / "ca.crt").write_bytes(both)
-    assert cluster.make_all(root, NOW) == []
+    assert cluster.Folders(root).make(NOW) == []
     assert Folder(root / "apiserver").current().authorities == both
     assert Folder(root / "etcd").current().authorities != both
 
 
-def test_a_denied_serial_number_reaches_all_holders_also_new_ones(root: Path) -> None:
-    assert cluster.deny(root, 0xABC) == HOLDERS
-    cluster.deny(root, 0xDEF)
-    for path in (root / "admin").iterdir():
+def test_a_denied_serial_number_reaches_all_servers_also_new_ones(root: Path) -> None:
+    servers = [holder.folder for holder in cluster.HOLDERS if holder.profile.is_server]
+    assert cluster.Folders(root).deny(0xABC) == servers
+    cluster.Folders(root).deny(0xDEF)
+    for path in (root / "scheduler").iterdir():
         path.unlink()
-    cluster.make_all(root, NOW)
-    assert {Folder(root / name).current().denied for name in HOLDERS} == {frozenset((0xABC, 0xDEF))}
+    cluster.Folders(root).make(NOW)
+    assert {Folder(root / name).current().denied for name in servers} == {frozenset((0xABC, 0xDEF))}
+
+
+def test_nodes_know_whom_to_trust_before_they_have_a_certificate(root: Path) -> None:
+    for name, authority in (("ca.crt", "ca"), ("kubelet-client-ca.crt", "kubelet-client-ca")):
+        assert (root / "node" / name).read_bytes() == (root / authority / "tls.crt").read_bytes()
+
+
+def test_the_administrators_folder_may_have_another_name(tmp_path: Path) -> None:
+    folders = cluster.Folders(tmp_path, admin="admins/vaina")
+    assert "admins/vaina" in folders.make(NOW)
+    assert folders.make(NOW) == []
+    assert not (tmp_path / "admin").exists()
+    assert folders.next_renewal() > NOW
 
 
 def test_shown_is_what_is_there(root: Path) -> None:
