@@ -30,7 +30,8 @@ from apiserver.admission.storage_class import ClaimResize, DefaultStorageClass
 from apiserver.audit.auditing import Auditing, open_auditing
 from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
 from apiserver.authorization.checks import Checks
-from apiserver.authorization.rbac.roles import Roles
+from apiserver.authorization.modes import authorization
+from apiserver.authorization.rbac.roles import DEFAULTS, Roles
 from apiserver.config import ApiserverConfig
 from apiserver.context import INTERNAL
 from apiserver.fast_paths import BATCH_TEMPLATES, FAST_PATHS, GRPC_CORE, SPEC_MEMO
@@ -39,6 +40,7 @@ from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
 from apiserver.registry.create.spec_memo import PodSpecMemo
 from apiserver.registry.create.templates import batch_templates
+from apiserver.registry.default_roles import reconcile_default_roles
 from apiserver.registry.eviction import Evictor
 from apiserver.registry.pod_traces import Traces, TraceWriter
 from apiserver.registry.pods import PodStrategy
@@ -106,13 +108,17 @@ class App:
     traces: Traces
     trace_writer: TraceWriter
     kubelets: Kubelets
+    roles: Roles | None
 
     async def bootstrap(self) -> None:
-        """Make the namespaces and the priority classes of the system."""
+        """Make the namespaces, the priority classes and the roles of the system."""
         for name in SYSTEM_NAMESPACES:
             await create_namespace(self.stores, name)
         for name, value in SYSTEM_CLASSES.items():
             await create_priority_class(self.stores, name, value)
+        if self.roles is not None:
+            await reconcile_default_roles(self.stores)
+            self.roles.filled(DEFAULTS)
 
     async def run(self) -> None:
         """Do what is done beside requests, until cancelled: write traces."""
@@ -233,7 +239,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     if metrics is not None:
         metrics.registry.register(flow.metrics)
         handlers = metrics.wrap(handlers)
-    return App(handlers, made, traces, writer, kubelets)
+    return App(handlers, made, traces, writer, kubelets, roles)
 
 
 def _kind_handlers(store: Store[Any], checks: Checks, metrics: RequestMetrics | None) -> dict[str, Method]:
@@ -258,13 +264,14 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
         open_storage(config, clock, registry, instance) as opened,
         asyncio.TaskGroup() as group,
     ):
+        authorizer, roles = authorization(config, opened.storage)
         app = build(
             opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock),
             connect_kubelet=partial(GrpcTransport, credentials=client_folder(config.kubelet_client_cert_dir)),
             flow=_limits(config, clock, opened.storage), ephemeral_containers=config.ephemeral_containers,
             traces_per_second=config.traces_per_second, fast_paths=fast_paths,
             pod_security=_pod_security(config), pod_security_exempt=config.pod_security_exempt_namespaces,
-            auditing=auditing,
+            auditing=auditing, authorizer=authorizer, roles=roles,
         )  # fmt: skip
         jobs = (*opened.jobs, app.run) if auditing is None else (*opened.jobs, app.run, auditing.run)
         tasks = [group.create_task(job()) for job in jobs]

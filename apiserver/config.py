@@ -18,6 +18,9 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kubelet_client_cert_dir: str = ""
     #: likewise, to show to etcd
     etcd_cert_dir: str = ""
+    #: who decides, in this order, what a caller may do: Node, RBAC, AlwaysAllow; empty: Node and RBAC with
+    #: certificates, AlwaysAllow without
+    authorization_mode: tuple[str, ...] = ()
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:8080"
     #: host:port of each etcd

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apiserver.authorization.attributes import Attributes
-from apiserver.authorization.rbac.roles import Roles
+from tests.support.rbac import empty_roles
 from vaina.api.rbac.v1 import rbac_pb2
-from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from vaina.objects.rules import message_of, missing, pieces, rules_of
 from vaina.serving.handlers import User
 
@@ -115,18 +114,11 @@ def rule_allows(rule: Any, asked: Attributes) -> bool:
     )
 
 
-def filled() -> Roles:
-    roles = Roles()
-    for kind in (ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING):
-        roles.filled(kind.kind)
-    return roles
-
-
 @given(st.lists(st.tuples(objects(), st.booleans()), max_size=12), st.lists(requests, min_size=1, max_size=8))
 def test_decisions_are_those_of_a_plain_evaluator(
     changes: list[tuple[Any, bool]], asked: list[Attributes]
 ) -> None:
-    roles, stored = filled(), dict[tuple[str, str, str], Any]()
+    roles, stored = empty_roles(), dict[tuple[str, str, str], Any]()
     for obj, is_put in changes:
         kind, *key = key_of(obj)
         if is_put:

@@ -24,6 +24,11 @@ class Author:
         return self.part.removesuffix("-b")
 
     @property
+    def lock(self) -> str:
+        """The name of the Lease for which the processes of the part compete; empty where there is none."""
+        return {"scheduler": "kube-scheduler", "controller": "kube-controller-manager"}.get(self.role, "")
+
+    @property
     def identity(self) -> str:
         """The process, as a candidate calls itself."""
         return f"{self.part}_{self.incarnation}"

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation.journal import AUTHOR, Author
 from vaina.api.meta.v1 import raw_pb2
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, InProcessTransport, Metadata
+from vaina.clock import Clock
 from vaina.errors import ApiError, Timeout, Unavailable
+from vaina.serving.handlers import Handlers, User
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -141,11 +143,24 @@ def _is_one_event(answer: bytes) -> bool:
     return len(events) == 1 and events[0].type in ("ADDED", "MODIFIED", "DELETED")
 
 
+def user_of(role: str) -> User:
+    """Return as whom a part calls; people are administrators."""
+    match role:
+        case "scheduler":
+            return User("system:kube-scheduler", ("system:authenticated",))
+        case "controller":
+            return User("system:kube-controller-manager", ("system:authenticated",))
+        case _ if role.startswith("node-"):
+            return User(f"system:node:{role}", ("system:nodes", "system:authenticated"))
+    return User("kubernetes-admin", ("system:masters", "system:authenticated"))
+
+
 class ServerCalls:
     """The calls that one process of an apiserver is serving."""
 
-    def __init__(self, transport: InProcessTransport) -> None:
-        self._transport = transport
+    def __init__(self, handlers: Handlers, clock: Clock) -> None:
+        self._handlers, self._clock = handlers, clock
+        self._transports: dict[str, InProcessTransport] = {}
         self._replies: dict[asyncio.Task[Any], asyncio.Future[bytes] | Pipe] = {}
 
     def __len__(self) -> int:
@@ -159,7 +174,9 @@ class ServerCalls:
 
         async def serve() -> None:
             try:
-                answer = await self._transport.unary(method, request, timeout=timeout, metadata=metadata)
+                answer = await self._of(author.role).unary(
+                    method, request, timeout=timeout, metadata=metadata
+                )
             except ApiError as error:
                 if not reply.done():
                     reply.set_exception(error)
@@ -176,7 +193,7 @@ class ServerCalls:
         pipe = Pipe(method.rpartition("/")[0].rpartition(".")[2].removesuffix("Service"))
 
         async def serve() -> None:
-            stream = self._transport.stream(method, request, timeout=timeout, metadata=metadata)
+            stream = self._of(author.role).stream(method, request, timeout=timeout, metadata=metadata)
             try:
                 async for answer in stream:
                     await pipe.put(answer)
@@ -188,6 +205,12 @@ class ServerCalls:
                 await stream.aclose()
 
         return pipe, self._start(author, serve(), pipe)
+
+    def _of(self, role: str) -> InProcessTransport:
+        """Return how a part calls: under its own name."""
+        if role not in self._transports:
+            self._transports[role] = InProcessTransport(self._handlers, clock=self._clock, user=user_of(role))
+        return self._transports[role]
 
     def _start(self, author: Author, serve: Any, reply: asyncio.Future[bytes] | Pipe) -> asyncio.Task[None]:
         context = copy_context()

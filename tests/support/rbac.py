@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from apiserver.authorization.rbac.roles import DEFAULTS, Roles
 from vaina.api.rbac.v1 import rbac_pb2
+from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -30,3 +32,12 @@ def make_binding(role: str, *users: str, namespace: str = "", kind: str = "") ->
     for user in users:
         binding.subjects.add(kind="User", api_group=GROUP, name=user)
     return binding
+
+
+def empty_roles() -> Roles:
+    """Make roles that have been read, and are none."""
+    made = Roles()
+    for kind in (ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING):
+        made.filled(kind.kind)
+    made.filled(DEFAULTS)
+    return made

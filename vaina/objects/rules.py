@@ -104,14 +104,13 @@ def _covers(owner: Rule, piece: Rule) -> bool:
 
 
 def compact(rules: Iterable[Rule]) -> list[Rule]:
-    """Join rules that differ in their verbs alone and have no names (CompactRules)."""
-    joined: dict[tuple[str, str], Rule] = {}
+    """Join rules of one resource and at most one name that differ in their verbs alone (CompactRules)."""
+    joined: dict[tuple[tuple[str, ...], ...], Rule] = {}
     others: list[Rule] = []
     for rule in rules:
-        if rule.names or rule.urls or len(rule.groups) != 1 or len(rule.resources) != 1:
+        if rule.urls or len(rule.groups) != 1 or len(rule.resources) != 1 or len(rule.names) > 1:
             others.append(rule)
             continue
-        key = rule.groups[0], rule.resources[0]
-        known = joined.get(key)
-        joined[key] = rule if known is None else known._replace(verbs=known.verbs + rule.verbs)
+        known = joined.setdefault(rule[1:4], rule)
+        joined[rule[1:4]] = known._replace(verbs=tuple(dict.fromkeys(known.verbs + rule.verbs)))
     return others + list(joined.values())

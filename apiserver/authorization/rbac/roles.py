@@ -20,6 +20,7 @@ from vaina.serving.handlers import User
 #: answers that are kept; when there are more, all are found anew
 MAX_ANSWERS: Final = 100_000
 _GROUP: Final = ROLE.group
+DEFAULTS: Final = "defaults"
 #: namespace and name; a ClusterRole has no namespace
 Key = tuple[str, str]
 
@@ -94,14 +95,14 @@ class Roles:
         self._bindings: dict[Key, dict[Key, _Binding]] = {}
         self._answers: dict[User, dict[tuple[str, ...], _Answer]] = {}
         self._kept = 0
-        #: kinds that have not been read yet
-        self._awaited = {ROLE.kind, CLUSTER_ROLE.kind, ROLE_BINDING.kind, CLUSTER_ROLE_BINDING.kind}
+        #: kinds that have not been read yet, and the default roles until they are stored
+        self._awaited = {DEFAULTS, ROLE.kind, CLUSTER_ROLE.kind, ROLE_BINDING.kind, CLUSTER_ROLE_BINDING.kind}
 
     # -- what is stored
 
-    def filled(self, kind: str) -> None:
-        """All objects of a kind have been put."""
-        self._awaited.discard(kind)
+    def filled(self, what: str) -> None:
+        """All objects of a kind have been put, or the default roles (`DEFAULTS`) are stored."""
+        self._awaited.discard(what)
         self._forget()
 
     def clear(self, *, bindings: bool, namespaced: bool) -> None:

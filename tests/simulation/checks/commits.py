@@ -182,7 +182,7 @@ def no_eviction_in_doubt(commit: Commit, model: Model, seen: Seen) -> Iterator[s
 def only_the_leader_writes(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
     """I18: where two could do the work, what is written is written by the one that holds the lease."""
     del seen
-    holder = model.leaders.get(commit.author.role)
+    holder = model.leaders.get(commit.author.lock)
     if holder is not None and holder != commit.author.identity:
         yield f"{commit.key} was written by {commit.author.identity}, and {holder or 'nobody'} holds the lease"
 

@@ -7,9 +7,9 @@ import pytest
 
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import AlwaysAllow
-from apiserver.authorization.rbac.roles import Roles
+from apiserver.authorization.rbac.roles import DEFAULTS, Roles
 from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
-from tests.support.rbac import make_binding, make_role, rule
+from tests.support.rbac import empty_roles, make_binding, make_role, rule
 from vaina.api.core.v1 import limit_range_pb2, manifest_service_pb2
 from vaina.api.trace.v1 import trace_service_pb2
 from vaina.errors import Forbidden, Invalid, NotFound, Unavailable
@@ -195,17 +195,15 @@ async def test_reports_of_steps_that_are_not_allowed_are_left_out(api: Harness) 
 async def test_before_the_roles_are_read_nothing_is_allowed() -> None:
     roles = Roles()
     jane = User("jane", ("dev",))
-    with pytest.raises(Unavailable):
-        roles.authorize(Attributes(jane, "get", resource="pods"))
-    for kind in (ROLE, CLUSTER_ROLE, ROLE_BINDING, CLUSTER_ROLE_BINDING):
-        roles.filled(kind.kind)
+    for what in (ROLE.kind, CLUSTER_ROLE.kind, ROLE_BINDING.kind, CLUSTER_ROLE_BINDING.kind, DEFAULTS):
+        with pytest.raises(Unavailable):
+            roles.authorize(Attributes(jane, "get", resource="pods"))
+        roles.filled(what)
     assert not roles.authorize(Attributes(jane, "get", resource="pods")).is_allowed
 
 
 def test_a_verdict_says_why() -> None:
-    roles = Roles()
-    for kind in (ROLE, CLUSTER_ROLE, ROLE_BINDING, CLUSTER_ROLE_BINDING):
-        roles.filled(kind.kind)
+    roles = empty_roles()
     asked = Attributes(User("jane"), "get", "", "pods", "", "x", "a")
     roles.put_binding(make_binding("ops", "jane", namespace="x"))
     assert roles.authorize(asked).reason == 'RBAC: role.rbac.authorization.k8s.io "ops" not found'
