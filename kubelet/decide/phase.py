@@ -99,7 +99,7 @@ def compute_conditions(
     """
     known = {condition.type: condition for condition in before.conditions}
     gates = {condition.type: condition for condition in pod.status.conditions}
-    ready_to_start = pod_pb2.PodCondition(type="PodReadyToStartContainers", status=_truth(sandbox_ready))
+    ready_to_start = pod_pb2.PodCondition(type="PodReadyToStartContainers", status=str(sandbox_ready))
     containers_ready = _containers_ready(pod, status)
     conditions = [
         ready_to_start,
@@ -118,10 +118,6 @@ def compute_conditions(
         else:
             condition.last_transition_time.CopyFrom(timestamp(now))
     return conditions
-
-
-def _truth(value: bool) -> str:
-    return "True" if value else "False"
 
 
 def _false(kind: str, reason: str, message: str = "") -> pod_pb2.PodCondition:

@@ -22,8 +22,6 @@ DEFERRED, INFEASIBLE = "Deferred", "Infeasible"
 #: reason of PodResizeInProgress when a container could not be resized
 ERROR = "Error"
 
-_Quantities = Mapping[str, meta_pb2.Quantity]
-
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -41,7 +39,7 @@ class Pending:
     message: str
 
 
-def _listed(amounts: _Quantities) -> tuple[tuple[str, str], ...]:
+def _listed(amounts: Mapping[str, meta_pb2.Quantity]) -> tuple[tuple[str, str], ...]:
     return tuple((name, _canonical(amounts[name].string)) for name in RESIZED if name in amounts)
 
 

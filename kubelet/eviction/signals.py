@@ -228,15 +228,13 @@ def judge(
         condition_of(item.signal): now for item in met
     }
     overdue = tuple(item for item in met if now - first_met[item] >= item.grace_seconds)
-    due = [item for item in overdue if _is_new(item, observed, before.observed)]
-    # Memory first.
-    due.sort(key=lambda item: item.signal not in _MEMORY)
+    # What was done about a measure of before may have helped: only new ones count, those of memory first.
+    known = before.observed
+    new = (
+        item
+        for item in overdue
+        if item.signal not in known or observed[item.signal].at > known[item.signal].at
+    )
+    due = sorted(new, key=lambda item: item.signal not in _MEMORY)
     state = PressureState(first_met, last_seen, overdue, dict(observed))
     return Judgement(state, frozenset(last_seen), tuple(due))
-
-
-def _is_new(
-    item: Threshold, observed: Mapping[Signal, Observation], before: Mapping[Signal, Observation]
-) -> bool:
-    """Say whether the signal was measured since: what was done about the old measure may have helped."""
-    return item.signal not in before or observed[item.signal].at > before[item.signal].at

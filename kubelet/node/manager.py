@@ -58,11 +58,9 @@ class NodeLease:
     ) -> None:
         self._client, self._clock, self._name = client, clock, node_name
         self._duration, self._renew_seconds = duration_seconds, renew_seconds
-        self._owner: meta_pb2.OwnerReference | None = None
+        #: the Node, with which the lease goes
+        self.owner: meta_pb2.OwnerReference | None = None
         self._lease: lease_pb2.Lease | None = None
-
-    def owned_by(self, owner: meta_pb2.OwnerReference) -> None:
-        self._owner = owner
 
     async def is_held(self) -> bool:
         try:
@@ -113,8 +111,8 @@ class NodeLease:
         spec.holder_identity = self._name
         spec.lease_duration_seconds = self._duration
         spec.renew_time.CopyFrom(micro_timestamp(self._clock.now()))
-        if self._owner is not None and not lease.metadata.owner_references:
-            lease.metadata.owner_references.append(self._owner)
+        if self.owner is not None and not lease.metadata.owner_references:
+            lease.metadata.owner_references.append(self.owner)
 
 
 class NodeManager:
@@ -185,10 +183,8 @@ class NodeManager:
     async def _register(self) -> None:
         while not await self._try_register():
             await self._clock.sleep(_RETRY_SECONDS)
-        self._lease.owned_by(
-            meta_pb2.OwnerReference(
-                api_version="v1", kind="Node", name=self._facts.name, uid=self._node.metadata.uid
-            )
+        self._lease.owner = meta_pb2.OwnerReference(
+            api_version="v1", kind="Node", name=self._facts.name, uid=self._node.metadata.uid
         )
         self._registered.set()
         log.info("node registered", node=self._facts.name)

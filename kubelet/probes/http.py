@@ -72,15 +72,6 @@ class Target:
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    location: str
-    body: str
-
-
 def target_of(action: pod_pb2.HTTPGetAction, container: pod_pb2.Container, pod_ip: str) -> Target:
     """Return where an httpGet action goes. Raises PortError."""
     path = action.path if action.path.startswith("/") else f"/{action.path}"
@@ -93,8 +84,8 @@ def target_of(action: pod_pb2.HTTPGetAction, container: pod_pb2.Container, pod_i
     )
 
 
-async def get(target: Target) -> Answer:
-    """Send one GET and read the answer. Raises OSError, ValueError (the answer is no HTTP)."""
+async def get(target: Target) -> tuple[int, str, str]:
+    """Send one GET; return status, Location and body. Raises OSError, ValueError (the answer is no HTTP)."""
     context = None
     if target.scheme == "https":
         context = ssl.create_default_context()
@@ -123,7 +114,7 @@ async def get(target: Target) -> Answer:
     return _answer(head, body)
 
 
-def _answer(head: str, body: bytes) -> Answer:
+def _answer(head: str, body: bytes) -> tuple[int, str, str]:
     first, *lines = head.split("\r\n")
     parts = first.split(" ", 2)
     if not parts[0].startswith("HTTP/") or len(parts) < 2 or not parts[1].isdecimal():
@@ -133,29 +124,29 @@ def _answer(head: str, body: bytes) -> Answer:
         name, _, value = line.partition(":")
         if name.lower() == "location":
             location = value.strip()
-    return Answer(int(parts[1]), location, body.decode("utf-8", errors="replace"))
+    return int(parts[1]), location, body.decode("utf-8", errors="replace")
 
 
 async def probe(target: Target, *, any_status: bool = False) -> Outcome:
     """Return whether a GET succeeds (with `any_status` every answer does); never raises for the other side."""
     try:
-        answer = await get(target)
+        status, location, body = await get(target)
         for _ in range(_MAX_REDIRECTS):
-            if not (300 <= answer.status < 400 and answer.location):
+            if not (300 <= status < 400 and location):
                 break
-            url = urlsplit(urljoin(target.url, answer.location))
+            url = urlsplit(urljoin(target.url, location))
             if url.hostname != target.address or url.scheme not in {"http", "https"}:
-                words = f"Probe terminated redirects, Response body: {answer.body}"
+                words = f"Probe terminated redirects, Response body: {body}"
                 return Outcome(True, words, warning=True)
             path = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
             port = url.port or (443 if url.scheme == "https" else 80)
             target = Target(url.scheme, target.address, port, path, target.headers)
-            answer = await get(target)
+            status, location, body = await get(target)
     except (OSError, ValueError) as error:
         return Outcome(False, f"Get {go_quote(target.url)}: {_words(error, target)}")
-    if any_status or 200 <= answer.status < 400:
-        return Outcome(True, answer.body)
-    return Outcome(False, f"HTTP probe failed with statuscode: {answer.status}")
+    if any_status or 200 <= status < 400:
+        return Outcome(True, body)
+    return Outcome(False, f"HTTP probe failed with statuscode: {status}")
 
 
 def _words(error: Exception, target: Target) -> str:

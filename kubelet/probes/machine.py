@@ -17,14 +17,6 @@ _INITIAL = {
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
-    """How many outcomes in a row make a result; at least 1 each."""
-
-    success: int
-    failure: int
-
-
-@dataclass(frozen=True, slots=True)
 class ProbeState:
     """What one probe of one container has established."""
 
@@ -39,15 +31,10 @@ def initial(kind: ProbeKind) -> ProbeState:
     return ProbeState(_INITIAL[kind])
 
 
-def thresholds_of(probe: pod_pb2.Probe) -> Thresholds:
-    """Return a probe's thresholds, with upstream's defaults where they are not set."""
-    return Thresholds(success=probe.success_threshold or 1, failure=probe.failure_threshold or 3)
-
-
-def advance(state: ProbeState, succeeded: bool, thresholds: Thresholds) -> ProbeState:
-    """Return the state after one more outcome."""
+def advance(state: ProbeState, succeeded: bool, probe: pod_pb2.Probe) -> ProbeState:
+    """Return the state after one more outcome; thresholds that are not set are upstream's, 1 and 3."""
     in_a_row = state.in_a_row + 1 if state.last is succeeded else 1
-    needed = thresholds.success if succeeded else thresholds.failure
+    needed = (probe.success_threshold or 1) if succeeded else (probe.failure_threshold or 3)
     result = state.result
     if in_a_row >= needed:
         result = ProbeResult.SUCCESS if succeeded else ProbeResult.FAILURE

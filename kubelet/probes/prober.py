@@ -15,7 +15,7 @@ from kubelet.decide.observation import ProbeKind, ProbeResult
 from kubelet.metrics import KubeletMetrics
 from kubelet.probes import http
 from kubelet.probes.http import Outcome, PortError, resolve_port
-from kubelet.probes.machine import ProbeState, advance, initial, next_run, thresholds_of
+from kubelet.probes.machine import ProbeState, advance, initial, next_run
 from kubelet.runtime.interface import Runtime, RuntimeFailure
 from kubelet.runtime.records import ContainerState
 from kubelet.tasks import Children
@@ -107,8 +107,6 @@ async def grpc_probe(address: str, port: int, service: str) -> Outcome:
 
 
 Key = tuple[str, ProbeKind]
-#: (container, kind, outcome) -> nothing: an Unhealthy event, or a ProbeWarning
-OnUnhealthy = Callable[[pod_pb2.Container, ProbeKind, Outcome], None]
 
 
 class Prober:
@@ -120,7 +118,7 @@ class Prober:
         clock: Clock,
         *,
         poke: Callable[[], None],
-        on_unhealthy: OnUnhealthy,
+        on_unhealthy: Callable[[pod_pb2.Container, ProbeKind, Outcome], None],
         metrics: KubeletMetrics,
         rng: random.Random,
     ) -> None:
@@ -200,7 +198,6 @@ class Prober:
     ) -> None:
         container_id, kind = key
         period = float(probe.period_seconds or 10)
-        thresholds = thresholds_of(probe)
         # Spread over the period, so that a kubelet that comes back does not probe everything at once.
         if self._clock.now() - state.started_at > period:
             await self._clock.sleep(self._rng.random() * period)
@@ -219,7 +216,7 @@ class Prober:
                 if not outcome.succeeded or outcome.warning:
                     self._on_unhealthy(spec, kind, outcome)
                 before = self._states.get(key, initial(kind))
-                after = self._states[key] = advance(before, outcome.succeeded, thresholds)
+                after = self._states[key] = advance(before, outcome.succeeded, probe)
                 if after.result is not before.result:
                     self._poke()
                 if after.result is ProbeResult.FAILURE and kind is not ProbeKind.READINESS:

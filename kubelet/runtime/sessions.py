@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,17 +82,13 @@ def find_command(first_process: int, argv: Sequence[str]) -> int:
     wanted = b"".join(word.encode() + b"\0" for word in argv)
     found = [
         pid
-        for pid in _processes()
+        for pid in (int(name) for name in os.listdir(_PROC) if name.isdecimal())
         if pid != first_process
         and _parent(pid) == parent
         and _read(pid, "cmdline") == wanted
         and _read(pid, "cgroup") == cgroups
     ]
     return found[0] if len(found) == 1 else 0
-
-
-def _processes() -> Iterator[int]:
-    return (int(name) for name in os.listdir(_PROC) if name.isdecimal())
 
 
 def _parent(pid: int) -> int:

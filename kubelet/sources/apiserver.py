@@ -23,8 +23,6 @@ from vaina.objects.meta import key_of
 
 log = structlog.stdlib.get_logger(__name__)
 
-Change = tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]
-
 
 class ApiserverSource:
     """Tells the kubelet of the node's Pods as they come, change and go, in batches."""
@@ -40,11 +38,12 @@ class ApiserverSource:
     ) -> None:
         self._on_change = on_change
         self.informer: Informer[pod_pb2.Pod] = Informer(
-            client, clock, field_selector=f"spec.nodeName={node_name}", indexers={"uid": _uids}, rng=rng
-        )
+            client, clock, field_selector=f"spec.nodeName={node_name}", rng=rng,
+            indexers={"uid": lambda pod: (pod.metadata.uid,)},
+        )  # fmt: skip
         self.informer.add_batch_handler(self._changed)
 
-    def _changed(self, changes: Sequence[Change]) -> None:
+    def _changed(self, changes: Sequence[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]]) -> None:
         # Several changes of one Pod may come together: the last one counts.
         wishes: dict[Uid, pod_pb2.Pod] = {}
         gone: dict[Uid, None] = {}
@@ -70,10 +69,6 @@ def _from_here(pod: pod_pb2.Pod) -> pod_pb2.Pod:
     told.CopyFrom(pod)
     told.metadata.annotations[SOURCE_ANNOTATION] = "api"
     return told
-
-
-def _uids(pod: pod_pb2.Pod) -> tuple[str, ...]:
-    return (pod.metadata.uid,)
 
 
 _RETRY = Backoff(0.5, 20.0, jitter=0.2)

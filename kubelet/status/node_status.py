@@ -3,14 +3,12 @@
 Condition types, reasons and messages are those of `pkg/kubelet/nodestatus/setters.go`: rows C2, C4.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubelet.machine.capacity import Resources
 from kubelet.machine.machine import Machine
 from kubelet.runtime.records import RuntimeStatus, RuntimeVersion
 from vaina.api.core.v1 import node_pb2
-from vaina.api.meta.v1 import meta_pb2
 from vaina.clock import timestamp
 from vaina.objects.conditions import get_condition
 from vaina.version import GIT_VERSION
@@ -160,17 +158,13 @@ def says_nothing_new(told: node_pb2.NodeStatus, known: node_pb2.NodeStatus) -> b
     """Say whether this would change nothing in the Node's status but heartbeats."""
     return (
         all(
-            _amount(have, name) == said[name].string
+            (have[name].string if name in have else "") == said[name].string
             for said, have in ((told.capacity, known.capacity), (told.allocatable, known.allocatable))
             for name in said
         )
         and all(_is_said(condition, known) for condition in told.conditions)
         and all(getattr(told, name) == getattr(known, name) for name in _REPLACED)
     )
-
-
-def _amount(amounts: Mapping[str, meta_pb2.Quantity], name: str) -> str:
-    return amounts[name].string if name in amounts else ""
 
 
 def _is_said(condition: node_pb2.NodeCondition, known: node_pb2.NodeStatus) -> bool:

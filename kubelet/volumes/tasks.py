@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -21,6 +21,7 @@ from kubelet.volumes.plugins.claimed import is_taken
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.cache.informer import Informer
 from vaina.client.clientset import Clientset
+from vaina.client.events import EventRecorder
 from vaina.clock import Clock
 from vaina.controller import Controller, Tools
 from vaina.errors import NotFound
@@ -36,13 +37,6 @@ USED_SECONDS: Final = 2.0
 FAILED_SECONDS: Final = 30.0
 #: what is being deleted has another name, so that half of it is never taken for a volume
 _DELETED: Final = ".deleted-"
-
-
-class Events(Protocol):
-    """Where events go; never blocks."""
-
-    def event(self, obj: Volume, type: str, reason: str, message: str) -> None:
-        """Record an event about a volume."""
 
 
 def _destroy(hidden: Path) -> None:
@@ -69,7 +63,7 @@ class LocalPaths(Controller):
         node: str,
         directory: Path,
         is_used: Callable[[str], bool],
-        events: Events,
+        events: EventRecorder,
         rng: random.Random | None = None,
     ) -> None:
         """Make it. Nothing outside of `directory` is deleted; `is_used` may block."""
@@ -224,7 +218,7 @@ def volume_tasks(  # noqa: PLR0913 - one node's parts
     node: str,
     root: str,
     directory: str,
-    events: Events,
+    events: EventRecorder,
     known: Callable[[], Collection[Uid] | None],
     arrived: Callable[[Uid], None],
     rng: random.Random | None = None,

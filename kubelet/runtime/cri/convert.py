@@ -41,10 +41,6 @@ def log_directory(root: str, config: records.SandboxConfig) -> str:
     return f"{root}/{f'{config.namespace}_{config.name}'[: _MAX_FILE_NAME - len(end)]}{end}"
 
 
-def _annotations(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    return {**given, **{key: value for key, value in own.items() if value}}
-
-
 def _without_own(items: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in items.items() if not key.startswith(_OWN)}
 
@@ -116,9 +112,11 @@ def container_message(
         working_dir=config.working_dir,
         envs=[cri.KeyValue(key=name, value=value) for name, value in config.env],
         labels={**config.labels, POD_UID: sandbox.uid},
-        annotations=_annotations(
-            {_IMAGE: config.image, _STOP_SIGNAL: config.stop_signal}, config.annotations
-        ),
+        annotations={
+            **config.annotations,
+            _IMAGE: config.image,
+            **({_STOP_SIGNAL: config.stop_signal} if config.stop_signal else {}),
+        },
         log_path=f"{config.name}/{config.attempt}.log",
         stdin=config.stdin,
         stdin_once=config.stdin_once,

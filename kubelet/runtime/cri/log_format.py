@@ -17,8 +17,6 @@ def seconds_of(stamp: bytes) -> float:
 
 def utc_stamp(stamp: bytes) -> bytes:
     """Return a line's time as it is shown: in UTC, with a Z."""
-    if stamp.endswith(b"Z"):
-        return stamp
     return stamp.removesuffix(b"+00:00") + b"Z" if stamp.endswith(b"+00:00") else stamp
 
 

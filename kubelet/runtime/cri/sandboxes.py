@@ -103,7 +103,9 @@ class CriSandboxes:
 
     async def list_pod_sandboxes(self, pod_uid: Uid | None = None) -> Sequence[SandboxState]:
         states = []
-        for item in await self._listed_sandboxes(_filter(pod_uid)):
+        labels = {convert.POD_UID: pod_uid} if pod_uid is not None else {}
+        wanted = cri.PodSandboxFilter(label_selector=labels)
+        for item in await self._listed_sandboxes(wanted):
             ready = item.state == cri.SANDBOX_READY
             ip = self._addresses.get(item.id, "") if ready else ""
             if not ip:
@@ -125,7 +127,3 @@ class CriSandboxes:
         if not pid:
             raise RuntimeFailure(f"the runtime does not say which process sandbox {sandbox_id} has")
         return f"/proc/{pid}/ns/net"
-
-
-def _filter(pod_uid: Uid | None) -> cri.PodSandboxFilter:
-    return cri.PodSandboxFilter(label_selector={convert.POD_UID: pod_uid} if pod_uid is not None else {})

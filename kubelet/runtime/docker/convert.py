@@ -132,7 +132,8 @@ def container_body(
             "Config": {"max-size": str(logs.max_bytes), "max-file": str(logs.max_files)},
         },
         "Mounts": [_mount(mount) for mount in config.mounts],
-        **_resources(config.resources, least_oom_score_adj),
+        **limits_body(config.resources),
+        "OomScoreAdj": max(config.resources.oom_score_adj, least_oom_score_adj),
         **_security(config.security, seccomp),
     }
     if sandbox.runtime_handler:
@@ -211,10 +212,6 @@ def limits_body(resources: records.LinuxResources) -> dict[str, Any]:
         # The same number for memory with swap: a limit that could be left by swapping would be none.
         body["Memory"] = body["MemorySwap"] = resources.memory_limit_bytes
     return body
-
-
-def _resources(resources: records.LinuxResources, least_oom_score_adj: int) -> dict[str, Any]:
-    return {**limits_body(resources), "OomScoreAdj": max(resources.oom_score_adj, least_oom_score_adj)}
 
 
 def _user(security: records.SecurityConfig) -> str:

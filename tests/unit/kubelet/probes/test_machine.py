@@ -1,21 +1,24 @@
 """Thresholds of probes."""
 
 import hypothesis.strategies as st
-import pytest
 from hypothesis import given
 
 from kubelet.decide.observation import ProbeKind, ProbeResult
-from kubelet.probes.machine import Thresholds, advance, initial, thresholds_of
+from kubelet.probes.machine import advance, initial
 from vaina.api.core.v1 import pod_pb2
 
 SUCCESS, FAILURE, UNKNOWN = ProbeResult.SUCCESS, ProbeResult.FAILURE, ProbeResult.UNKNOWN
+
+
+def probe(success: int, failure: int) -> pod_pb2.Probe:
+    return pod_pb2.Probe(success_threshold=success, failure_threshold=failure)
 
 
 def results(kind: ProbeKind, outcomes: str, *, success: int = 1, failure: int = 3) -> list[ProbeResult]:
     """Return the result after each outcome: + is success, - is failure."""
     state, found = initial(kind), []
     for outcome in outcomes:
-        state = advance(state, outcome == "+", Thresholds(success, failure))
+        state = advance(state, outcome == "+", probe(success, failure))
         found.append(state.result)
     return found
 
@@ -41,15 +44,11 @@ def test_a_startup_probe_is_unknown_until_a_threshold_is_reached() -> None:
     assert results(ProbeKind.STARTUP, "--+")[-1] is SUCCESS
 
 
-@pytest.mark.parametrize(
-    ("probe", "want"),
-    [
-        (pod_pb2.Probe(), Thresholds(1, 3)),
-        (pod_pb2.Probe(success_threshold=2, failure_threshold=1), Thresholds(2, 1)),
-    ],
-)
-def test_thresholds_have_defaults(probe: pod_pb2.Probe, want: Thresholds) -> None:
-    assert thresholds_of(probe) == want
+def test_thresholds_have_defaults() -> None:
+    for outcomes in ("+", "--+", "---", "---+"):
+        assert results(ProbeKind.STARTUP, outcomes, success=0, failure=0) == results(
+            ProbeKind.STARTUP, outcomes
+        )
 
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(1, 4), st.integers(1, 4))
@@ -58,7 +57,7 @@ def test_the_result_is_that_of_the_last_run_that_was_long_enough(
 ) -> None:
     state, want = initial(ProbeKind.STARTUP), UNKNOWN
     for index in range(len(outcomes)):
-        state = advance(state, outcomes[index], Thresholds(success, failure))
+        state = advance(state, outcomes[index], probe(success, failure))
         needed = success if outcomes[index] else failure
         run = outcomes[max(0, index + 1 - needed) : index + 1]
         if len(run) == needed and len(set(run)) == 1:

@@ -121,3 +121,9 @@ def test_another_machine_has_nothing_of_what_was_added_to_the_one_before() -> No
     told = without_extended(before)
 
     assert amounts(told.capacity) == amounts(told.allocatable) == {"example.com/gpu": "0"}
+
+
+def test_a_resource_that_is_gone_from_the_node_is_taken_away_once() -> None:
+    told = node_pb2.NodeStatus()
+    told.allocatable["example.com/gpu"].string = ""
+    assert says_nothing_new(told, node_pb2.NodeStatus())
