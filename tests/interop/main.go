@@ -6,6 +6,9 @@
 //	{"encode": object}  an object as JSON, strict   ->  {"json": object, "data": base64 of the object as etcd holds it}
 //	{"patch": {"current": object, "patch": patch}}   ->  {"json": what a strategic merge patch makes of the object}
 //	{"podSecurity": {"labels": labels, "pod": Pod}}  ->  {"json": what the Pod Security Standards say of it, by mode}
+//	{"encrypt" or "decrypt": {"config": text, "resource": "secrets", "key": etcd's key, "data": base64}}
+//	                                                 ->  {"data": base64, "json": whether it is stale}
+//	{"audit": {"policy": text, "attributes": attributes}}  ->  {"json": the level and the stages that are left out}
 //
 // What cannot be read is answered with {"error": text}.
 package main
@@ -13,6 +16,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -29,9 +33,15 @@ import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	jsonserializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	auditpolicy "k8s.io/apiserver/pkg/audit/policy"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/server/options/encryptionconfig"
+	"k8s.io/apiserver/pkg/storage/value"
 	podsecurity "k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 )
@@ -45,6 +55,34 @@ type request struct {
 	Patch  *patching       `json:"patch,omitempty"`
 
 	PodSecurity *securing `json:"podSecurity,omitempty"`
+
+	Encrypt *transforming `json:"encrypt,omitempty"`
+	Decrypt *transforming `json:"decrypt,omitempty"`
+	Audit   *auditing     `json:"audit,omitempty"`
+}
+
+// transforming is a value of a resource at a key, and the EncryptionConfiguration that says how it is stored.
+type transforming struct {
+	Config   string `json:"config"`
+	Resource string `json:"resource"`
+	Key      string `json:"key"`
+	Data     []byte `json:"data"`
+}
+
+// auditing is a request of which an audit policy says how much is written.
+type auditing struct {
+	Policy     string `json:"policy"`
+	Attributes struct {
+		User        string   `json:"user"`
+		Groups      []string `json:"groups"`
+		Verb        string   `json:"verb"`
+		Group       string   `json:"group"`
+		Resource    string   `json:"resource"`
+		Subresource string   `json:"subresource"`
+		Namespace   string   `json:"namespace"`
+		Name        string   `json:"name"`
+		Path        string   `json:"path"`
+	} `json:"attributes"`
 }
 
 // securing is a Pod in a namespace with these labels, of which nothing else is known.
@@ -106,6 +144,15 @@ func (c codecs) answer(line []byte) response {
 	}
 	if asked.PodSecurity != nil {
 		return judged(*asked.PodSecurity)
+	}
+	if asked.Encrypt != nil {
+		return transformed(*asked.Encrypt, true)
+	}
+	if asked.Decrypt != nil {
+		return transformed(*asked.Decrypt, false)
+	}
+	if asked.Audit != nil {
+		return audited(*asked.Audit)
 	}
 	reader, data := c.stored, asked.Decode
 	if asked.Encode != nil {
@@ -174,6 +221,67 @@ func judged(asked securing) response {
 	}
 	answer["errors"] = wrong
 	text, err := json.Marshal(answer)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	return response{JSON: text}
+}
+
+// transformed stores a value as a kube-apiserver with this configuration does, or reads it.
+func transformed(asked transforming, store bool) response {
+	file, err := os.CreateTemp("", "encryption-*.yaml")
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	defer os.Remove(file.Name())
+	if _, err := file.WriteString(asked.Config); err != nil {
+		return response{Error: err.Error()}
+	}
+	if err := file.Close(); err != nil {
+		return response{Error: err.Error()}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	config, err := encryptionconfig.LoadEncryptionConfig(ctx, file.Name(), false, "")
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	transformer := encryptionconfig.StaticTransformers(config.Transformers).TransformerForResource(
+		schema.ParseGroupResource(asked.Resource))
+	where := value.DefaultContext(asked.Key)
+	if store {
+		data, err := transformer.TransformToStorage(ctx, asked.Data, where)
+		if err != nil {
+			return response{Error: err.Error()}
+		}
+		return response{JSON: json.RawMessage("false"), Data: data}
+	}
+	data, stale, err := transformer.TransformFromStorage(ctx, asked.Data, where)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	text, err := json.Marshal(stale)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	return response{JSON: text, Data: data}
+}
+
+// audited asks an audit policy about a request.
+func audited(asked auditing) response {
+	policy, err := auditpolicy.LoadPolicyFromBytes([]byte(asked.Policy))
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	of := asked.Attributes
+	found := auditpolicy.NewPolicyRuleEvaluator(policy).EvaluatePolicyRule(&authorizer.AttributesRecord{
+		User: &user.DefaultInfo{Name: of.User, Groups: of.Groups}, Verb: of.Verb, APIGroup: of.Group,
+		Resource: of.Resource, Subresource: of.Subresource, Namespace: of.Namespace, Name: of.Name,
+		ResourceRequest: of.Resource != "", Path: of.Path,
+	})
+	text, err := json.Marshal(map[string]interface{}{
+		"level": found.Level, "omitStages": found.OmitStages, "omitManagedFields": found.OmitManagedFields,
+	})
 	if err != nil {
 		return response{Error: err.Error()}
 	}

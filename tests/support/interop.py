@@ -56,6 +56,25 @@ class Kubernetes:
         assert isinstance(found, dict)
         return found
 
+    def encrypt(self, config: str, resource: str, key: str, data: bytes) -> bytes:
+        """Return what a kube-apiserver with this EncryptionConfiguration stores. Raises ValueError."""
+        return base64.b64decode(self._transformed("encrypt", config, resource, key, data)["data"])
+
+    def decrypt(self, config: str, resource: str, key: str, data: bytes) -> tuple[bytes, bool]:
+        """Return what it reads, and whether it is stale. Raises ValueError with Kubernetes' words."""
+        answer = self._transformed("decrypt", config, resource, key, data)
+        return base64.b64decode(answer["data"]), answer["json"]
+
+    def _transformed(self, what: str, config: str, resource: str, key: str, data: bytes) -> dict[str, Any]:
+        asked = {"config": config, "resource": resource, "key": key, "data": base64.b64encode(data).decode()}
+        return self._answer({what: asked})
+
+    def audit(self, policy: str, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Return how upstream audits a request by a policy. Raises ValueError with Kubernetes' words."""
+        found = self._answer({"audit": {"policy": policy, "attributes": attributes}})["json"]
+        assert isinstance(found, dict)
+        return found
+
     def close(self) -> None:
         """End the process."""
         self._process.communicate(timeout=10)

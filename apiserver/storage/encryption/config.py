@@ -7,7 +7,7 @@ aesgcm and identity; others are refused.
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path as File
 from typing import Any, Final, NamedTuple
 
@@ -89,37 +89,33 @@ def transformers_of(path: File, data: bytes) -> dict[Key, Transformer]:
     if errors:
         words = ", ".join(map(str, errors))
         raise ConfigError(f'file "{path}": {f"[{words}]" if len(errors) > 1 else words}')
-    ways: dict[_Resource, list[Way]] = {}
+    providers: dict[_Resource, list[list[Way]]] = {}
     for part in config.resources:
         for name in part.resources:
             resource = _parse(name)
             for wider in (_Resource(resource.group, "*"), _EVERYTHING):
-                if wider in ways:
+                if wider in providers:
                     raise ConfigError(
                         f'file "{path}": resource "{resource}" is masked by earlier rule "{wider}"'
                     )
-            ways.setdefault(resource, []).extend(_ways(part.providers))
-    return _by_prefix(ways)
+            providers.setdefault(resource, []).extend(map(_ways, part.providers))
+    return _by_prefix(providers)
 
 
-def _by_prefix(ways: Mapping[_Resource, Sequence[Way]]) -> dict[Key, Transformer]:
+def _by_prefix(providers: Mapping[_Resource, Sequence[Sequence[Way]]]) -> dict[Key, Transformer]:
     found: dict[Key, Transformer] = {}
     for kind in KINDS:
         for asked in (_Resource(kind.group, kind.plural), _Resource(kind.group, "*"), _EVERYTHING):
-            if asked in ways:
-                found[kind_prefix(kind)] = Transformer(ways[asked])
+            if asked in providers:
+                found[kind_prefix(kind)] = Transformer(*providers[asked])
                 break
     return found
 
 
-def _ways(providers: Iterable[Provider]) -> list[Way]:
-    found: list[Way] = []
-    for provider in providers:
-        if provider.aesgcm is None:
-            found.append(IDENTITY)
-        else:
-            found += [aesgcm(key.name, _decoded(key.secret)) for key in provider.aesgcm.keys]
-    return found
+def _ways(provider: Provider) -> list[Way]:
+    if provider.aesgcm is None:
+        return [IDENTITY]
+    return [aesgcm(key.name, _decoded(key.secret)) for key in provider.aesgcm.keys]
 
 
 def _parse(name: str) -> _Resource:

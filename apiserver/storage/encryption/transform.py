@@ -21,6 +21,7 @@ from apiserver.storage.values import untransformable
 
 AESGCM_PREFIX: Final = b"k8s:enc:aesgcm:v1:"
 _NONCE_BYTES: Final = 12
+_TOO_SHORT: Final = "the stored data was shorter than the required size"
 
 
 class Way(NamedTuple):
@@ -40,10 +41,11 @@ IDENTITY: Final = Way()
 
 
 class Transformer:
-    """Writes values in the first of its ways, and reads them in all."""
+    """Writes values in the first way of the first provider, and reads them in all."""
 
-    def __init__(self, ways: Sequence[Way]) -> None:
-        self._ways = tuple(ways)
+    def __init__(self, *providers: Sequence[Way]) -> None:
+        self._providers = providers
+        self._ways = tuple(way for ways in providers for way in ways)
 
     def write(self, key: Key, value: bytes) -> bytes:
         """Return what etcd is to hold at a key."""
@@ -59,27 +61,39 @@ class Transformer:
 
         Raises Unreadable.
         """
-        why = ""
-        for index, (prefix, cipher) in enumerate(self._ways):
-            if cipher is None and not stored.startswith(ENCRYPTED):
+        for index, way in enumerate(self._ways):
+            if way.cipher is None and not stored.startswith(ENCRYPTED):
                 return stored, index != 0
-            if cipher is None or not stored.startswith(prefix):
-                continue
-            rest = stored[len(prefix) :]
-            if len(rest) < _NONCE_BYTES:
-                why = "the stored data was shorter than the required size"
-                continue
-            try:
-                value = cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], key.encode())
-            except InvalidTag:
+            if way.cipher is not None and stored.startswith(way.prefix):
+                value = _open(way.cipher, key, stored[len(way.prefix) :])
                 # Another key may have the same name.
-                why = "cipher: message authentication failed"
-                continue
-            return value, index != 0
-        raise untransformable(key, why or self._no_match(stored))
+                if value is not None:
+                    return value, index != 0
+        raise untransformable(key, self._why(stored))
 
-    def _no_match(self, stored: bytes) -> str:
-        has_keys = any(way.cipher is not None for way in self._ways)
-        if has_keys and stored.startswith(AESGCM_PREFIX):
-            return "no matching key was found for the provided AES transformer"
-        return "no matching prefix found"
+    def _why(self, stored: bytes) -> str:
+        """Say why no way reads a value: what each provider says, once."""
+        found: dict[str, None] = {}
+        for ways in self._providers:
+            keys = [way for way in ways if way.cipher is not None]
+            if not keys or not stored.startswith(AESGCM_PREFIX):
+                continue
+            named = [way for way in keys if stored.startswith(way.prefix)]
+            if not named:
+                found["no matching key was found for the provided AES transformer"] = None
+            for way in named:
+                is_short = len(stored) - len(way.prefix) < _NONCE_BYTES
+                found[_TOO_SHORT if is_short else "cipher: message authentication failed"] = None
+        if not found:
+            return "no matching prefix found"
+        return next(iter(found)) if len(found) == 1 else f"[{', '.join(found)}]"
+
+
+def _open(cipher: AESGCM, key: Key, sealed: bytes) -> bytes | None:
+    """Return what is in a nonce and a ciphertext; None: another key, or another place, or changed."""
+    if len(sealed) < _NONCE_BYTES:
+        return None
+    try:
+        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], key.encode())
+    except InvalidTag:
+        return None
