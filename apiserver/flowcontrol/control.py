@@ -272,7 +272,7 @@ class FlowControl:
 
 def check_unsent(rpc: RequestContext, size: int) -> None:
     """Refuse to make a large answer for a client that has not taken the last. Raises TooManyRequests."""
-    if rpc.unsent is not None and not rpc.unsent.has_room(rpc.peer, size):
+    if rpc.unsent is not None and not rpc.unsent.has_room(rpc.client, rpc.peer, size):
         raise TooManyRequests(_WORDS, retry_seconds=RETRY_SECONDS)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from vaina.clock import Clock
 from vaina.errors import Unauthorized
 from vaina.serving.authentication import Authenticator, Caller
+from vaina.serving.clients import Clients
 from vaina.serving.unsent import Unsent
 
 #: streams that end in a second, at most; few end at once
@@ -83,6 +84,7 @@ class Calls:
         #: new calls are turned away
         self.refusing = False
         self.unsent = Unsent()
+        self.clients = Clients()
 
     def refuse_denied(self) -> None:
         """End the streams of callers whose certificate counts no more."""

@@ -69,6 +69,8 @@ class RequestContext:
     user: User = ANONYMOUS
     #: what authorization was asked, and what it answered, in the order of the questions; for the audit log
     authorized: list[tuple[Any, Any]] = field(default_factory=list)
+    #: whom the server counts the call for; empty before it does
+    counted: str = ""
     #: W3C trace id of the caller's traceparent, where there is one
     trace_id: str = ""
     #: warnings for the caller; they travel in trailing metadata
@@ -85,9 +87,14 @@ class RequestContext:
     audited: "Audited | None" = None
 
     @property
+    def is_known(self) -> bool:
+        """Whether the user's name is one client's own."""
+        return self.user.name not in _MANY
+
+    @property
     def client(self) -> str:
         """Whom the call counts for: its user, or the address it comes from where nobody is known."""
-        if self.user.name not in _MANY:
+        if self.is_known:
             return self.user.name
         # ipv4:127.0.0.1:41234, ipv6:[::1]:41234; a Unix socket has no port.
         host, colon, port = self.peer.rpartition(":")

@@ -17,18 +17,20 @@ from vaina.serving.unsent import MIN_BYTES, Unsent
 class Outlet:
     """Sends messages of one stream. Owned by the loop of its server; used once the handler yields no more."""
 
-    __slots__ = ("_context", "_on_idle", "_peer", "_sent", "_unsent", "_writing", "is_busy")
+    __slots__ = ("_client", "_context", "_on_idle", "_peer", "_sent", "_unsent", "_writing", "is_busy")
 
-    def __init__(self, context: Any, unsent: Unsent, peer: str, sent: Counter) -> None:
+    def __init__(self, context: Any, unsent: Unsent, client: str, peer: str, sent: Counter) -> None:
         """Make it.
 
         Args:
             context: grpc.aio's, of the stream.
             unsent: counts large messages until they are gone.
-            peer: who gets the messages.
+            client: whom the messages count for.
+            peer: the connection that gets them.
             sent: counts all messages.
         """
-        self._context, self._unsent, self._peer, self._sent = context, unsent, peer, sent
+        self._context, self._unsent, self._sent = context, unsent, sent
+        self._client, self._peer = client, peer
         #: the last message is still on its way
         self.is_busy = False
         self._writing: asyncio.Task[None] | None = None
@@ -41,7 +43,7 @@ class Outlet:
         """
         assert not self.is_busy
         if len(message) > MIN_BYTES:
-            self._unsent.add(self._peer, len(message))
+            self._unsent.add(self._client, self._peer, len(message))
         self.is_busy = True
         self._sent.inc()
         self._writing = asyncio.get_running_loop().create_task(self._write(message))
@@ -65,6 +67,6 @@ class Outlet:
         finally:
             self.is_busy = False
             if len(message) > MIN_BYTES:
-                self._unsent.remove(self._peer, len(message))
+                self._unsent.remove(self._client, self._peer, len(message))
         if self._on_idle is not None:
             self._on_idle()

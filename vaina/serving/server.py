@@ -238,12 +238,12 @@ class _Wrapped:
             self._admit(ctx, context)
             async with _NO_LIMIT if own is None else asyncio.timeout(own):
                 if self.turns is not None:
-                    await self.turns.take(ctx.peer)
+                    await self.turns.take(ctx.client if ctx.is_known else ctx.peer)
                 request = await self._request(context)
                 answer = await guarded(self.path, self.method, request, ctx)
             if (size := len(answer)) > MIN_BYTES:
-                self.calls.unsent.add(ctx.peer, size)
-                context.add_done_callback(lambda _: self.calls.unsent.remove(ctx.peer, size))
+                self.calls.unsent.add(ctx.client, ctx.peer, size)
+                context.add_done_callback(lambda _: self.calls.unsent.remove(ctx.client, ctx.peer, size))
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
         except ApiError as error:
@@ -259,7 +259,7 @@ class _Wrapped:
             raise
         finally:
             ctx.cancelled = True
-            self._end(code, start)
+            self._end(ctx, code, start)
         return answer
 
     async def stream(self, requests: AsyncIterator[bytes], context: Any) -> None:
@@ -269,10 +269,9 @@ class _Wrapped:
         task = asyncio.current_task()
         assert task is not None
         stream = Stream(task)
-        outlet = ctx.outlet = Outlet(context, self.calls.unsent, ctx.peer, self.sent)
         try:
             await self._answer(requests, context, ctx, stream)
-            await outlet.flush()
+            await _flush(ctx)
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))
         except ApiError as error:
@@ -291,12 +290,12 @@ class _Wrapped:
                 raise
             # The server is going: end the stream in good order.
             task.uncancel()
-            await outlet.flush()
+            await _flush(ctx)
         finally:
             ctx.cancelled = True
             self.calls.streams.discard(stream)
             self.calls.authenticated.discard(stream)
-            self._end(code, start)
+            self._end(ctx, code, start)
 
     async def _answer(
         self, requests: AsyncIterator[bytes], context: Any, ctx: RequestContext, stream: Stream
@@ -305,8 +304,9 @@ class _Wrapped:
         stream.caller = self._admit(ctx, context)
         if stream.caller is not None:
             self.calls.authenticated.add(stream)
+        ctx.outlet = Outlet(context, self.calls.unsent, ctx.client, ctx.peer, self.sent)
         if self.turns is not None:
-            await self.turns.take(ctx.peer)
+            await self.turns.take(ctx.client if ctx.is_known else ctx.peer)
         request: bytes | AsyncIterator[bytes] = requests
         if self.method.kind is MethodKind.STREAM:
             async with asyncio.timeout(REQUEST_SECONDS):
@@ -328,11 +328,11 @@ class _Wrapped:
         if (size := len(answer)) <= MIN_BYTES:
             await context.write(answer)
             return
-        self.calls.unsent.add(ctx.peer, size)
+        self.calls.unsent.add(ctx.client, ctx.peer, size)
         try:
             await context.write(answer)
         finally:
-            self.calls.unsent.remove(ctx.peer, size)
+            self.calls.unsent.remove(ctx.client, ctx.peer, size)
 
     async def _request(self, context: Any) -> bytes:
         """Return the call's request. Raises BadRequest when the client sends none."""
@@ -356,11 +356,13 @@ class _Wrapped:
             size = sum(len(key) + len(value) + _HEADER_BYTES for key, value in ctx.metadata)
             if size > MAX_METADATA_BYTES:
                 raise TooLarge(f"Request metadata too large: limit is {MAX_METADATA_BYTES}")
-        authenticator = self.calls.authenticator
-        if authenticator is None:
-            return None
-        caller = authenticator.identify(context)
-        ctx.user = caller.user
+        authenticator, caller = self.calls.authenticator, None
+        if authenticator is not None:
+            caller = authenticator.identify(context)
+            ctx.user = caller.user
+        client = ctx.client
+        self.calls.clients.enter(client, ctx.peer, MAX_CALLS - self.calls.current, is_user=ctx.is_known)
+        ctx.counted = client
         return caller
 
     def _begin(self, context: Any) -> tuple[RequestContext, float]:
@@ -382,8 +384,7 @@ class _Wrapped:
         return ctx, start
 
     async def _abort(self, context: Any, ctx: RequestContext, error: ApiError) -> None:
-        if ctx.outlet is not None:
-            await ctx.outlet.flush()
+        await _flush(ctx)
         code, message, details = status.to_rpc(error)
         trailers: list[tuple[str, str | bytes]] = [(status.DETAILS_KEY, details)]
         if ctx.trailing and len(details) < status.MAX_BYTES // 4:
@@ -391,8 +392,10 @@ class _Wrapped:
         log.debug("call refused", method=self.path, code=code.name, message=message, peer=ctx.peer)
         await context.abort(code, message, tuple(trailers))
 
-    def _end(self, code: grpc.StatusCode, start: float) -> None:
+    def _end(self, ctx: RequestContext, code: grpc.StatusCode, start: float) -> None:
         self.calls.current -= 1
+        if ctx.counted:
+            self.calls.clients.leave(ctx.counted, ctx.peer)
         handled = self.handled.get(code)
         if handled is None:
             handled = self.handled[code] = self.metrics.handled.labels(*self.labels, code.name)
@@ -400,3 +403,9 @@ class _Wrapped:
         self.handling.observe(self.clock.monotonic() - start)
         if self.method.kind is MethodKind.UNARY and code is grpc.StatusCode.OK:
             self.sent.inc()
+
+
+async def _flush(ctx: RequestContext) -> None:
+    """Return when no message that a handler did not yield is on its way."""
+    if ctx.outlet is not None:
+        await ctx.outlet.flush()

@@ -2,8 +2,8 @@
 
 A hundred watches that come together would take a tenth of a second of the loop, and a call that comes meanwhile
 would wait for all of them. So in one turn of the loop only as many begin as keep the turn short: one at least,
-one more after each short turn, half as many after a long one. Connections take turns, one call each. Without
-other work the loop turns at once, so nothing is lost.
+one more after each short turn, half as many after a long one. Users take turns, one call each, and where nobody
+is known connections do. Without other work the loop turns at once, so nothing is lost.
 
 The number of waiting calls is bounded by the calls under way (`vaina.serving.server.MAX_CALLS`).
 """
@@ -32,13 +32,13 @@ class Turns:
         self._loop, self._now = loop, now
         #: calls that may begin in a turn, and have begun in this one
         self.allowed, self._begun = MOST, 0
-        #: by connection, whose turn it is first
+        #: by client, whose turn it is first
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         #: when this turn began; None while nothing is counted
         self._since: float | None = None
 
-    async def take(self, peer: str) -> None:
-        """Return when a call of a connection may begin."""
+    async def take(self, client: str) -> None:
+        """Return when a call of a client may begin."""
         if self._since is None:
             self._since = self._now()
             self._loop.call_soon(self._next)
@@ -46,7 +46,7 @@ class Turns:
             self._begun += 1
             return
         turn = self._loop.create_future()
-        self._waiting.setdefault(peer, deque()).append(turn)
+        self._waiting.setdefault(client, deque()).append(turn)
         await turn
 
     def _next(self) -> None:
@@ -59,10 +59,10 @@ class Turns:
             self.allowed += 1
         self._begun = 0
         while self._waiting and self._begun < self.allowed:
-            peer, line = self._waiting.popitem(last=False)
+            client, line = self._waiting.popitem(last=False)
             turn = line.popleft()
             if line:
-                self._waiting[peer] = line
+                self._waiting[client] = line
             # A cancelled one has gone.
             if not turn.done():
                 turn.set_result(None)

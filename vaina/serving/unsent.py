@@ -3,8 +3,8 @@
 gRPC holds an answer until its client reads it: a client that asks for much and reads nothing would fill the
 server. So answers are counted from when they are ready until they are gone, and what does not fit is refused.
 Room is shared by dynamic thresholds, as in `apiserver/flowcontrol/fair.py`: a connection has as much as is
-left, all connections of one address twice that. So one that reads nothing fills half of it, and sixteen pages
-of lists can be on their way to one client.
+left, all connections of a client (`RequestContext.client`) twice that. So one that reads nothing fills half of
+it, and sixteen pages of lists can be on their way to one client.
 
 An answer that is not read counts until its client reads it or goes: the core holds its bytes for so long,
 and nothing public takes them back.
@@ -30,37 +30,36 @@ class Unsent:
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self.max_bytes, self.bytes = max_bytes, 0
-        #: by address, and by address and port
+        #: by client, and by connection
         self._of: dict[str, int] = {}
 
-    def add(self, peer: str, size: int) -> None:
-        """Count an answer to a peer (ipv4:10.0.0.1:4567).
+    def add(self, client: str, peer: str, size: int) -> None:
+        """Count an answer to a client (its user, or ipv4:10.0.0.1) over a connection (ipv4:10.0.0.1:4567).
 
         Raises TooManyRequests when it does not fit, and is not counted.
         """
-        if not self.has_room(peer, size):
+        if not self.has_room(client, peer, size):
             raise TooManyRequests(
                 "Too many requests, please try again later: earlier answers were not read yet.",
                 retry_seconds=1,
             )
         self.bytes += size
-        for name in (peer.rpartition(":")[0], peer):
+        for name in (client, peer):
             self._of[name] = self._of.get(name, 0) + size
 
-    def has_room(self, peer: str, size: int) -> bool:
-        """Say whether an answer to a peer would be counted, before it is made."""
+    def has_room(self, client: str, peer: str, size: int) -> bool:
+        """Say whether an answer to a client would be counted, before it is made."""
         free = self.max_bytes - self.bytes
         if size > free:
             return False
         if size <= SMALL_BYTES:
             return True
-        address = peer.rpartition(":")[0]
-        return self._of.get(address, 0) + size <= 2 * free and self._of.get(peer, 0) + size <= free
+        return self._of.get(client, 0) + size <= 2 * free and self._of.get(peer, 0) + size <= free
 
-    def remove(self, peer: str, size: int) -> None:
+    def remove(self, client: str, peer: str, size: int) -> None:
         """Count an answer no more: it is gone, or never will be."""
         self.bytes -= size
-        for name in (peer.rpartition(":")[0], peer):
+        for name in (client, peer):
             left = self._of[name] - size
             if left:
                 self._of[name] = left

@@ -369,8 +369,8 @@ def test_a_client_is_its_user_or_else_its_address(peer: str, user: str, want: Cl
 
 async def test_nothing_large_is_made_for_who_reads_nothing() -> None:
     unsent = Unsent(10_000_000)
-    unsent.add("ipv4:10.0.0.1:1", 5_000_000)
-    unsent.add("ipv4:10.0.0.1:2", 1_650_000)
+    unsent.add("ipv4:10.0.0.1", "ipv4:10.0.0.1:1", 5_000_000)
+    unsent.add("ipv4:10.0.0.1", "ipv4:10.0.0.1:2", 1_650_000)
     flow, made = FlowControl(FakeClock(), levels=LEVELS), []
 
     async def answer(data: bytes, rpc: RequestContext) -> bytes:
