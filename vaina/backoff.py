@@ -15,9 +15,7 @@ class Backoff:
     jitter: float = 0.0
 
     def delay(self, attempt: int, rng: random.Random | None = None) -> float:
-        """Return the seconds to wait after so many failures (0: the base); without a generator there is no
-        jitter.
-        """
+        """Return the seconds to wait after so many failures (0: the base); without a generator no jitter."""
         # 2 ** 64 is beyond any cap; a larger exponent would overflow a float.
         grown = self.base_seconds * self.factor ** min(attempt, 64)
         delay = min(grown, self.cap_seconds)

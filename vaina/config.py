@@ -94,7 +94,6 @@ def help_text(struct: type[msgspec.Struct]) -> str:
 
 
 def _field_comments(source: str) -> dict[str, str]:
-    """Return the `#:` comment above each field of a class."""
     found: dict[str, str] = {}
     words: list[str] = []
     for line in source.splitlines():

@@ -74,21 +74,14 @@ class Controller(ABC):
 
     @abstractmethod
     async def sync(self, key: str) -> float | None:
-        """Make the world of one key what it should be; return after how many seconds to look again, if at
-        all.
-
-        Raises ApiError for what should be tried again with back-off.
+        """Make the world of one key what it should be; return after how many seconds to look again. Raises
+        ApiError.
         """
 
     def watch(
         self, informer: Informer[M], key_of: Callable[[M], str | Iterable[str] | None] = object_key
     ) -> Lister[M]:
-        """Look again at the keys that a changed object concerns: one, several or none; return its cache's
-        lister.
-
-        `key_of` is asked of both states of an update, so that keys that it no longer concerns are looked at
-        as well.
-        """
+        """Look again at the keys that a changed object concerns, before or now; return its cache's lister."""
 
         def look(*states: M) -> None:
             for obj in states:
@@ -103,7 +96,6 @@ class Controller(ABC):
         return informer.lister
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """Return what runs beside the workers, once the caches are filled."""
         return ()
 
     @property

@@ -73,7 +73,6 @@ def parse_duration(text: str) -> int:
 
 
 def _part(digits: str, fraction: str, unit: str, text: str) -> int:
-    """Return the nanoseconds of one number and its unit. Raises DurationError."""
     whole = digits.lstrip("0") or "0"
     if (not digits and not fraction) or len(whole) > _MAX_DIGITS or int(whole) > _MAX:
         raise DurationError(f"time: invalid duration {_quote(text)}")
@@ -85,9 +84,7 @@ def _part(digits: str, fraction: str, unit: str, text: str) -> int:
 
 
 def _part_of(unit: int, digits: str) -> int:
-    """Return the nanoseconds of a fraction of a unit, of as many digits as 63 bits can hold
-    (leadingFraction).
-    """
+    """Return the nanoseconds of a fraction of a unit, of as many digits as 63 bits can hold."""
     number, scale = 0, 1.0
     for digit in digits:
         longer = number * 10 + int(digit)

@@ -72,7 +72,6 @@ class ApiError(Exception):
         self.continue_token = continue_token
 
     def to_status(self) -> meta_pb2.Status:
-        """Return the error as Kubernetes' Status message."""
         status = meta_pb2.Status(status="Failure", message=self.message, reason=self.reason, code=self.code)
         status.metadata.continue_token = self.continue_token
         if self.kind or self.name or self.causes or self.retry_seconds:

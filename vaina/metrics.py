@@ -47,9 +47,7 @@ class Recording(Protocol):
     component: str
 
     @property
-    def waiting(self) -> int:
-        """Return how many Events it has not written yet."""
-        ...
+    def waiting(self) -> int: ...
 
 
 class EventsWaiting(Collector):
@@ -63,7 +61,6 @@ class EventsWaiting(Collector):
         self._recorders.add(recorder)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Return the sums by component."""
         sums: dict[str, int] = {}
         for recorder in self._recorders:
             sums[recorder.component] = sums.get(recorder.component, 0) + recorder.waiting

@@ -7,9 +7,7 @@ from typing import Any
 
 
 async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Return when the first of several waits ends, with its error if any; the others are cancelled and
-    awaited.
-    """
+    """Return when the first of several waits ends, with its error if any; the others are cancelled."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(wait) for wait in waits]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -48,7 +48,6 @@ class WorkQueue:
         return True
 
     def pop(self) -> str | None:
-        """Take the next key to work on, or None."""
         if not self._order:
             return None
         key = self._order.popleft()
@@ -69,7 +68,6 @@ class WorkQueue:
 
     @property
     def in_flight(self) -> int:
-        """How many keys are being worked on."""
         return len(self._processing)
 
 
@@ -145,7 +143,6 @@ class RateLimitingQueue:
         self._failures.pop(key, None)
 
     def failures(self, key: str) -> int:
-        """Return how often a key has failed since it was forgotten."""
         return self._failures.get(key, 0)
 
     async def get(self) -> str:
@@ -161,7 +158,6 @@ class RateLimitingQueue:
             await self._wake_getters.wait()
 
     def done(self, key: str) -> None:
-        """Say that the work on a key has ended, well or badly."""
         started = self._started_at.pop(key, None)
         if self._queue.done(key):
             self._wake_getters.set()
@@ -191,7 +187,6 @@ class RateLimitingQueue:
 
     @property
     def in_flight(self) -> int:
-        """How many keys are being worked on."""
         return self._queue.in_flight
 
     def __len__(self) -> int:
@@ -199,7 +194,6 @@ class RateLimitingQueue:
 
     @property
     def waiting(self) -> int:
-        """How many keys wait for their time."""
         return len(self._due)
 
     @property
@@ -208,7 +202,6 @@ class RateLimitingQueue:
         return len(self._delayed)
 
     def longest_running_seconds(self) -> float:
-        """Return how long the oldest work has been going on."""
         return max(self._running_seconds(), default=0.0)
 
     def unfinished_seconds(self) -> float:

@@ -13,6 +13,7 @@ from cli.commands.create import create_command, creates, make
 from cli.failures import Failure
 from cli.shell import Shell
 from cli.targets import parse_targets
+from vaina import kinds
 from vaina.api.apps.v1 import deployment_pb2
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import config_pb2, namespace_pb2, resource_quota_pb2
@@ -20,17 +21,6 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.client.clientset import Clientset
-from vaina.kinds import (
-    CONFIG_MAP,
-    CRON_JOB,
-    DEPLOYMENT,
-    JOB,
-    NAMESPACE,
-    POD_DISRUPTION_BUDGET,
-    PRIORITY_CLASS,
-    RESOURCE_QUOTA,
-    SECRET,
-)
 from vaina.objects import quantity
 from vaina.objects.selectors import SelectorError, parse_label_selector
 
@@ -106,7 +96,7 @@ def _sources(command: flags.F) -> flags.F:
     return command
 
 
-@creates(CONFIG_MAP, "configmap")
+@creates(kinds.CONFIG_MAP, "configmap")
 @_sources
 def fill_config_map(made: config_pb2.ConfigMap, **sources: Sequence[str]) -> None:
     """Make a ConfigMap."""
@@ -122,7 +112,7 @@ def create_secret_command() -> None:
     """Make a Secret: vaina create secret generic NAME."""
 
 
-@creates(SECRET, "generic", create_secret_command)
+@creates(kinds.SECRET, "generic", create_secret_command)
 @_sources
 @flags.text("--type", "Type of the Secret: Opaque where nothing is said.")
 def fill_secret(made: config_pb2.Secret, type: str, **sources: Sequence[str]) -> None:
@@ -135,12 +125,12 @@ def fill_secret(made: config_pb2.Secret, type: str, **sources: Sequence[str]) ->
 _OPERATORS: Final = {"in": "In", "notin": "NotIn", "!=": "NotIn", "exists": "Exists", "!": "DoesNotExist"}
 
 
-@creates(NAMESPACE, "namespace")
+@creates(kinds.NAMESPACE, "namespace")
 def fill_namespace(made: namespace_pb2.Namespace) -> None:
     """Make a Namespace."""
 
 
-@creates(RESOURCE_QUOTA, "quota")
+@creates(kinds.RESOURCE_QUOTA, "quota")
 @flags.text("--hard", "The most that there may be.", "RESOURCE=AMOUNT,...")
 @flags.text("--scopes", "Which objects count.", "SCOPE,...")
 def fill_quota(made: resource_quota_pb2.ResourceQuota, *, hard: str, scopes: str) -> None:
@@ -156,7 +146,7 @@ def fill_quota(made: resource_quota_pb2.ResourceQuota, *, hard: str, scopes: str
     made.spec.scopes.extend(filter(None, scopes.split(",")))
 
 
-@creates(PRIORITY_CLASS, "priorityclass")
+@creates(kinds.PRIORITY_CLASS, "priorityclass")
 @flags.integer("--value", 0, "The priority of its Pods: the higher the more important.")
 @flags.flag("--global-default", "For Pods that name no class.")
 @flags.text("--description", "When it is to be used.")
@@ -174,7 +164,7 @@ def fill_priority_class(
     made.description, made.preemption_policy = description, preemption_policy
 
 
-@creates(POD_DISRUPTION_BUDGET, "poddisruptionbudget")
+@creates(kinds.POD_DISRUPTION_BUDGET, "poddisruptionbudget")
 @flags.text("--selector", "Which Pods it is about: a=b,c in (x,y).")
 @flags.text("--min-available least", "How many must stay: 2 or 50%.", "NUMBER")
 @flags.text("--max-unavailable most", "How many may go: 2 or 50%.", "NUMBER")
@@ -225,7 +215,7 @@ _INSTANTIATE: Final = "cronjob.kubernetes.io/instantiate"
 _command = click.argument("command", nargs=-1, metavar="-- [COMMAND]...")
 
 
-@creates(DEPLOYMENT, "deployment")
+@creates(kinds.DEPLOYMENT, "deployment")
 @_command
 @click.option(
     "--image", "images", multiple=True, required=True, help="Image of a container; may be repeated."
@@ -294,10 +284,10 @@ async def create_job(shell: Shell, clients: Clientset, options: JobOptions) -> N
         if options.command:
             raise Failure("cannot specify --from and command")
         targets = parse_targets([source], "create")
-        if len(targets) != 1 or targets[0].kind is not CRON_JOB or not targets[0].name:
+        if len(targets) != 1 or targets[0].kind is not kinds.CRON_JOB or not targets[0].name:
             raise Failure("from must be an existing cronjob")
         _fill_from(made, await clients.cron_jobs.get(targets[0].name, shell.namespace))
-    await make(shell, clients, JOB, made, dry_run=options.dry_run, output=options.output)
+    await make(shell, clients, kinds.JOB, made, dry_run=options.dry_run, output=options.output)
 
 
 def _fill_from(made: job_pb2.Job, cron_job: job_pb2.CronJob) -> None:
@@ -306,12 +296,16 @@ def _fill_from(made: job_pb2.Job, cron_job: job_pb2.CronJob) -> None:
     made.metadata.annotations.update(template.metadata.annotations)
     made.metadata.annotations[_INSTANTIATE] = "manual"
     made.metadata.owner_references.add(
-        api_version=CRON_JOB.api_version, kind=CRON_JOB.kind, name=meta.name, uid=meta.uid, controller=True
+        api_version=kinds.CRON_JOB.api_version,
+        kind=kinds.CRON_JOB.kind,
+        name=meta.name,
+        uid=meta.uid,
+        controller=True,
     )
     made.spec.CopyFrom(template.spec)
 
 
-@creates(CRON_JOB, "cronjob")
+@creates(kinds.CRON_JOB, "cronjob")
 @_command
 @click.option("--image", required=True, help="Image of the container.")
 @click.option("--schedule", required=True, help="When: five fields, @hourly and its like, or @every 90s.")

@@ -11,19 +11,9 @@ from cli import flags
 from cli.app import cli
 from cli.failures import Failure
 from cli.flags import Selection, find
+from cli.printers import objects
 from cli.printers.jsonpath import JsonPathError, render
-from cli.printers.objects import (
-    CUSTOM_COLUMNS,
-    ColumnsError,
-    Item,
-    Shown,
-    as_values,
-    make_custom_table,
-    make_table,
-    print_names,
-    print_objects,
-    sort_items,
-)
+from cli.printers.objects import Item
 from cli.printers.table import Table, column_widths, render_table
 from cli.shell import Shell
 from cli.targets import Target, parse_targets
@@ -57,19 +47,19 @@ class GetOptions(Selection):
         self, kind: Kind[Message], items: Sequence[Message], now: float, *, with_kind: bool = False
     ) -> Table:
         """Return the table of objects of one kind; now in seconds since the epoch."""
-        shown = Shown(
+        shown = objects.Shown(
             wide=self.output == "wide",
             with_namespace=self.all_namespaces and kind.namespaced,
             with_kind=with_kind,
             label_columns=[key for given in self.label_columns for key in given.split(",") if key],
             with_labels=self.show_labels,
         )
-        return make_table(kind, items, now, shown)
+        return objects.make_table(kind, items, now, shown)
 
 
 def _check(options: GetOptions, targets: Sequence[Target]) -> None:
     plain = options.output in ("", "wide", "name", "json", "yaml")
-    if not plain and not options.output.startswith((_JSONPATH, CUSTOM_COLUMNS)):
+    if not plain and not options.output.startswith((_JSONPATH, objects.CUSTOM_COLUMNS)):
         raise Failure(
             f'unable to match a printer suitable for the output format "{options.output}", allowed formats are: '
             "custom-columns=...,json,jsonpath=...,name,wide,yaml"
@@ -151,7 +141,7 @@ async def _collect(
 
 def _sorted(kind: Kind[Message], items: Sequence[Message], options: GetOptions) -> list[Message]:
     if not options.sort_by:
-        return sort_items(kind, items)
+        return objects.sort_items(kind, items)
     try:
         return sorted(items, key=lambda item: _sort_key(render(options.sort_by, to_dict(kind, item))))
     except JsonPathError as error:
@@ -164,26 +154,27 @@ def _sort_key(text: str) -> tuple[int, int, str]:
 
 def _writer(shell: Shell, output: str) -> Callable[[str], None]:
     """Return what writes a format: columns are for people, the others for programs."""
-    return shell.out if output.startswith(CUSTOM_COLUMNS) else shell.out_data
+    return shell.out if output.startswith(objects.CUSTOM_COLUMNS) else shell.out_data
 
 
 def _format(items: Sequence[Item], output: str, *, single: bool, headers: bool = True) -> str:
     match output:
         case "json" | "yaml":
-            return print_objects(items, output, single=single)
+            return objects.print_objects(items, output, single=single)
         case "name":
-            return print_names(items)
-        case _ if output.startswith(CUSTOM_COLUMNS):
-            found = [as_values([item], single=True) for item in items]
+            return objects.print_names(items)
+        case _ if output.startswith(objects.CUSTOM_COLUMNS):
+            found = [objects.as_values([item], single=True) for item in items]
             try:
                 return render_table(
-                    make_custom_table(output.removeprefix(CUSTOM_COLUMNS), found), show_headers=headers
+                    objects.make_custom_table(output.removeprefix(objects.CUSTOM_COLUMNS), found),
+                    show_headers=headers,
                 )
-            except ColumnsError as error:
+            except objects.ColumnsError as error:
                 raise Failure(str(error)) from error
         case _:
             try:
-                return render(output.removeprefix(_JSONPATH), as_values(items, single=single))
+                return render(output.removeprefix(_JSONPATH), objects.as_values(items, single=single))
             except JsonPathError as error:
                 raise Failure(f"error parsing jsonpath: {error}") from error
 

@@ -33,19 +33,9 @@ from bench.load.slo import failed
 from bench.load.workload import Workload
 from cli import flags
 from cli.app import cli
+from cli.commands import load_target
 from cli.commands.load_configs import configs_command
 from cli.commands.load_options import RunOptions, read_options, run_options
-from cli.commands.load_target import (
-    FILES,
-    check_trace,
-    client_of,
-    progress_of,
-    terminable,
-    violations_of,
-    workload_of,
-    workloads,
-    write_files,
-)
 from cli.failures import Exit, Failure
 from cli.shell import Shell
 from vaina.client.clientset import Clientset
@@ -56,9 +46,9 @@ _MIB = 2**20
 
 async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> None:
     """Run a workload, show what was found, and end with 1 where a limit does not hold."""
-    workload = workload_of(options.workload, options.files)
-    check_trace(workload, settings)
-    progress = progress_of(shell)
+    workload = load_target.workload_of(options.workload, options.files)
+    load_target.check_trace(workload, settings)
+    progress = load_target.progress_of(shell)
 
     async def once(workload: Workload, settings: Settings) -> Report:
         async with _target(shell, options) as (target, client):
@@ -67,7 +57,7 @@ async def load_run(shell: Shell, options: RunOptions, settings: Settings) -> Non
     series = Series(once, settings, times=options.repeat, bounds=options.bounds, say=progress.say)
     try:
         # Processes that are only starting are to be ended too: the signal is ours from the first on.
-        async with terminable():
+        async with load_target.terminable():
             await series.run(workload)
     except (RunError, HollowError, ClusterError, MachineError, MeasureError) as error:
         raise Failure(str(error)) from error
@@ -106,7 +96,7 @@ def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report], tried: 
         broken.append("nothing was measured")
     for text in broken:
         shell.err(f"limit: {text}")
-    violations = [text for report in (*tried, *reports) for text in violations_of(report)]
+    violations = [text for report in (*tried, *reports) for text in load_target.violations_of(report)]
     for text in violations:
         shell.err(f"violation: {text}")
     if broken or violations:
@@ -124,10 +114,10 @@ async def _target(shell: Shell, options: RunOptions) -> AsyncIterator[tuple[Targ
             options.controller_metrics,
             options.kubelet_metrics,
         )
-        async with client_of(shell.server) as client:
+        async with load_target.client_of(shell.server) as client:
             yield running, client
         return
-    async with LocalCluster(options.local) as cluster, client_of(cluster.address) as client:
+    async with LocalCluster(options.local) as cluster, load_target.client_of(cluster.address) as client:
         yield cluster, client
 
 
@@ -143,7 +133,9 @@ def _how(options: RunOptions) -> dict[str, Any]:
 
 def _write(options: RunOptions, data: bytes, html: str, report: Report) -> None:
     items = write_json(data_items(report), indent=2) if options.perf_dash else ""
-    write_files(((options.output, data), (options.html, html.encode()), (options.perf_dash, items.encode())))
+    load_target.write_files(
+        ((options.output, data), (options.html, html.encode()), (options.perf_dash, items.encode()))
+    )
 
 
 @cli.group("load", no_args_is_help=True)
@@ -157,7 +149,7 @@ load_command.add_command(configs_command)
 @load_command.command("run")
 @click.argument("workload", metavar="CASE/VARIANT")
 @flags.server
-@FILES
+@load_target.FILES
 @run_options
 def run_command(**given: Any) -> None:
     """Run a workload: nodes and Pods are created, and what becomes of them is measured.
@@ -239,7 +231,7 @@ def import_command(
         found = compute_import(read_all(read), replay=replay, scrub=scrub)
     except ImportFailed as error:
         raise Failure(str(error)) from error
-    write_files(
+    load_target.write_files(
         (str(Path(folder) / name), content)
         for name, content in imported_files.files(found, replay, speed).items()
     )
@@ -247,13 +239,13 @@ def import_command(
 
 
 @load_command.command("list")
-@FILES
+@load_target.FILES
 @flags.text("-l --labels label_filter", "Those with (and with - without) these labels: performance,-short.")
 @click.pass_context
 def list_command(context: click.Context, files: tuple[str, ...], label_filter: str) -> None:
     """Show the workloads there are."""
     shell = flags.shell_of(context)
-    found = select(workloads(files), label_filter)
+    found = select(load_target.workloads(files), label_filter)
     if not found:
         shell.err("No workloads found.")
     for workload in found:
@@ -316,7 +308,7 @@ async def load_agent(shell: Shell, _: Clientset, *, name: str) -> None:
     if shell.interactive:
         raise Failure('it is started by a run: vaina load run ... --generate-on "ssh HOST vaina load agent"')
     try:
-        async with terminable():
-            await serve_pipes(name, client_of)
+        async with load_target.terminable():
+            await serve_pipes(name, load_target.client_of)
     except (FrameError, ValueError, PermissionError) as error:
         raise Failure(f"what comes is not a run of vaina load: {error}") from error

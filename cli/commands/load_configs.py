@@ -19,19 +19,7 @@ from bench.load.session import run_workload
 from bench.load.settings import Settings
 from bench.load.workload import Workload
 from cli import flags
-from cli.commands.load_target import (
-    FILES,
-    MAX_TRACE,
-    PATIENCE,
-    check_trace,
-    client_of,
-    progress_of,
-    terminable,
-    trace_option,
-    violations_of,
-    workload_of,
-    write_files,
-)
+from cli.commands import load_target
 from cli.failures import Exit, Failure
 from cli.shell import Shell
 
@@ -45,14 +33,14 @@ async def _compare_configs(shell: Shell, given: dict[str, Any]) -> None:
     settings = Settings(
         run=f"load-{secrets.token_hex(3)}", create=given["create"] or ("batch" if given["trace"] else "pending"),
         in_flight=given["in_flight"], seed=given["seed"], verify=given["verify"], patience_seconds=given["patience_seconds"],
-        trace=given["trace"].read(MAX_TRACE) if given["trace"] else "",
+        trace=given["trace"].read(load_target.MAX_TRACE) if given["trace"] else "",
     )  # fmt: skip
-    check_trace(workload, settings)
-    progress = progress_of(shell)
+    load_target.check_trace(workload, settings)
+    progress = load_target.progress_of(shell)
     runs: list[list[Once]] = [[] for _ in configs]
     config = ""
     try:
-        async with terminable():
+        async with load_target.terminable():
             # In turn: what the machine does beside meets all of them alike.
             for number in range(1, given["repeat"] + 1):
                 for config, done in zip(configs, runs, strict=True):
@@ -67,11 +55,13 @@ async def _compare_configs(shell: Shell, given: dict[str, Any]) -> None:
         outcomes = complete([Path(one).name for one in configs], runs)
         if outcomes:
             shell.out("\n".join(table(outcomes)) + "\n")
-            write_files(
+            load_target.write_files(
                 ((given["output"], encode(outcomes)), (given["html"], page_of_configs(outcomes).encode()))
             )
     violations = [
-        f"{name}: {words}" for name, run in runs_of(outcomes) for words in violations_of(run.report)
+        f"{name}: {words}"
+        for name, run in runs_of(outcomes)
+        for words in load_target.violations_of(run.report)
     ]
     for words in violations:
         shell.err(f"violation: {words}")
@@ -92,13 +82,13 @@ def _checked(given: dict[str, Any]) -> tuple[Workload, list[str]]:
                 raise Failure(f"--scheduler-config: {error}") from error
     if given["trace"] and given["create"] == "pending":
         raise Failure("--create pending has no --trace: all Pods are there before")
-    workload = workload_of(given["workload"], given["files"])
+    workload = load_target.workload_of(given["workload"], given["files"])
     return workload, ["" if config == _DEFAULT else str(Path(config).resolve()) for config in configs]
 
 
 async def _run(workload: Workload, local: LocalSettings, settings: Settings, progress: Progress) -> Once:
     how = {"fsync": local.fsync, "scheduler config": local.scheduler_config}
-    async with LocalCluster(local) as cluster, client_of(cluster.address) as client:
+    async with LocalCluster(local) as cluster, load_target.client_of(cluster.address) as client:
         report = await run_workload(workload, cluster, client, settings, progress, **how)
         metrics = await page_of(cluster.scheduler_page)
         nodes, pods = await client.nodes.list(), await client.pods.list()
@@ -108,7 +98,7 @@ async def _run(workload: Workload, local: LocalSettings, settings: Settings, pro
 
 
 _OPTIONS = (
-    FILES,
+    load_target.FILES,
     flags.several(
         "--scheduler-config configs",
         f"A configuration of the scheduler, or `{_DEFAULT}`; 2 to {MOST}. The first is what the others are compared with.",
@@ -121,7 +111,9 @@ _OPTIONS = (
         1,
         "Run it so often with each, in turn: medians, and how far the runs are apart.",
     ),
-    trace_option("Open loop: a file with the seconds from the start at which each Pod is due, one a line."),
+    load_target.trace_option(
+        "Open loop: a file with the seconds from the start at which each Pod is due, one a line."
+    ),
     click.option(
         "--create",
         type=click.Choice(["pending", "batch"]),
@@ -129,7 +121,7 @@ _OPTIONS = (
     ),
     flags.number("--in-flight", (1, 64), 4, "Batches under way at once; 1 keeps the order of Pods."),
     click.option("--seed", type=int, default=1, show_default=True, help="Of what a workload draws."),
-    PATIENCE,
+    load_target.PATIENCE,
     click.option("--verify/--no-verify", default=True, show_default=True, help="Judge each run afterwards."),
     flags.flag("--no-fsync", "etcd does not wait for the disk."),
     flags.text("-o --output", "Write everything as JSON: each report, each node's use, each Pod's node."),

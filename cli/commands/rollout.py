@@ -22,17 +22,8 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.clock import rfc3339
 from vaina.kinds import DEPLOYMENT
+from vaina.objects import rollouts
 from vaina.objects.meta import is_controlled_by
-from vaina.objects.rollouts import (
-    CHANGE_CAUSE,
-    OWN_ANNOTATIONS,
-    POD_TEMPLATE_HASH,
-    owned_by,
-    revision_of,
-    same_template,
-    template_data,
-    template_of,
-)
 
 #: annotation of a template that makes it another one
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
@@ -92,9 +83,12 @@ async def _revisions_of(clients: Clientset, target: Target, found: Any) -> dict[
     if target.kind is DEPLOYMENT:
         sets = (await clients.replica_sets.list(meta.namespace, label_selector=selector_of(found))).items
         own = [rs for rs in sets if is_controlled_by(rs.metadata, meta.uid)]
-        return {revision_of(rs.metadata): _Earlier(rs, rs.spec.template) for rs in own}
+        return {rollouts.revision_of(rs.metadata): _Earlier(rs, rs.spec.template) for rs in own}
     listed = (await clients.controller_revisions.list(meta.namespace)).items
-    return {item.revision: _Earlier(item, template_of(item)) for item in owned_by(listed, meta.uid)}
+    return {
+        item.revision: _Earlier(item, rollouts.template_of(item))
+        for item in rollouts.owned_by(listed, meta.uid)
+    }
 
 
 @flags.verb(rollout_command, "history")
@@ -110,7 +104,7 @@ async def history(shell: Shell, clients: Clientset, *, words: Sequence[str], rev
             name = object_name(target.kind, target.name)
             if not revision:
                 rows = [
-                    (str(number), sets[number].keeper.metadata.annotations.get(CHANGE_CAUSE) or NONE)
+                    (str(number), sets[number].keeper.metadata.annotations.get(rollouts.CHANGE_CAUSE) or NONE)
                     for number in sorted(sets)
                 ]
                 shell.out(f"{name} \n{render_table(Table(('REVISION', 'CHANGE-CAUSE'), rows))}\n")
@@ -169,24 +163,24 @@ def _choose(sets: dict[int, _Earlier], name: str, wanted: int) -> tuple[int, _Ea
 
 def _is_same(target: Target, first: pod_pb2.PodTemplateSpec, second: pod_pb2.PodTemplateSpec) -> bool:
     if target.kind is DEPLOYMENT:
-        return same_template(first, second)
+        return rollouts.same_template(first, second)
     # As JSON: what went through a revision has empty parts that were not there.
-    return template_data(first) == template_data(second)
+    return rollouts.template_data(first) == rollouts.template_data(second)
 
 
 def _go_back(found: Any, earlier: _Earlier, *, annotations: bool) -> None:
     found.spec.template.CopyFrom(earlier.template)
     if not annotations:
         return
-    found.spec.template.metadata.labels.pop(POD_TEMPLATE_HASH, None)
+    found.spec.template.metadata.labels.pop(rollouts.POD_TEMPLATE_HASH, None)
     _take_annotations(found.metadata.annotations, earlier.keeper.metadata.annotations)
 
 
 def _take_annotations(annotations: Any, earlier: Any) -> None:
-    for key in [key for key in annotations if key not in OWN_ANNOTATIONS]:
+    for key in [key for key in annotations if key not in rollouts.OWN_ANNOTATIONS]:
         del annotations[key]
     for key, value in earlier.items():
-        if key not in OWN_ANNOTATIONS:
+        if key not in rollouts.OWN_ANNOTATIONS:
             annotations[key] = value
 
 

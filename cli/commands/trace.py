@@ -14,19 +14,8 @@ from cli import flags
 from cli.app import cli
 from cli.failures import Failure
 from cli.following import changes
+from cli.printers import steps
 from cli.printers.objects import print_objects
-from cli.printers.steps import (
-    is_complete,
-    lasting,
-    render_gap_line,
-    render_step_line,
-    render_trace,
-    step_gaps,
-    step_rows,
-    total_line,
-    waiting_for,
-    waits_of,
-)
 from cli.printers.style import for_terminal
 from cli.shell import Shell
 from cli.targets import parse_pod
@@ -70,7 +59,7 @@ class _Seen:
         if self.trace is None:
             return False
         failed = self.pod is not None and pods.is_terminal(self.pod)
-        return is_complete(self.trace) or (failed and _has(self.trace, PodStep.REPORTED))
+        return steps.is_complete(self.trace) or (failed and _has(self.trace, PodStep.REPORTED))
 
 
 def _has(trace: trace_pb2.PodTrace, step: PodStep) -> bool:
@@ -100,7 +89,7 @@ async def find_trace(
 
 
 def _begin(trace: trace_pb2.PodTrace) -> float:
-    return min((row.start for row in step_rows(trace) if row.done), default=0.0)
+    return min((row.start for row in steps.step_rows(trace) if row.done), default=0.0)
 
 
 @flags.verb(cli, "trace", TraceOptions)
@@ -130,7 +119,7 @@ async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None
             raise NotFound(
                 f'podtraces "{name}" not found: nothing was recorded of this pod', kind="podtraces", name=name
             )
-        shell.out(render_trace(found, pod=pod, width=shell.width(), paint=shell.paint))
+        shell.out(steps.render_trace(found, pod=pod, width=shell.width(), paint=shell.paint))
         return
     await _follow(shell, clients, seen, name, namespace, options)
 
@@ -200,7 +189,7 @@ async def _follow(
             for task in tasks:
                 task.cancel()
     except TimeoutError as error:
-        why = waiting_for(seen.pod)
+        why = steps.waiting_for(seen.pod)
         raise Failure(
             f"timed out waiting for the seven steps of pod {name}{f' ({why})' if why else ''}"
         ) from error
@@ -234,7 +223,7 @@ class _LiveView:
                 meta = seen.pod.metadata
                 found.metadata.namespace = meta.namespace
                 found.spec.pod_name, found.spec.pod_uid = meta.name, meta.uid
-        return render_trace(found, pod=seen.pod, width=self._shell.width(), paint=self._shell.paint)
+        return steps.render_trace(found, pod=seen.pod, width=self._shell.width(), paint=self._shell.paint)
 
 
 class _LineView:
@@ -248,21 +237,21 @@ class _LineView:
     def show(self, seen: _Seen) -> None:
         if seen.trace is not None:
             begin = _begin(seen.trace)
-            rows = step_rows(seen.trace)
-            gaps = step_gaps(seen.trace, rows)
+            rows = steps.step_rows(seen.trace)
+            gaps = steps.step_gaps(seen.trace, rows)
             for row in rows:
                 if row.done and row.step not in self._told:
                     self._told.add(row.step)
                     for gap in gaps[row.step]:
-                        self._shell.out(render_gap_line(gap, begin, self._shell.paint))
-                    self._shell.out(render_step_line(row, begin, self._shell.paint))
-                    for wait in waits_of(seen.trace, row):
-                        self._shell.out(render_gap_line(wait, begin, self._shell.paint))
-        reason = waiting_for(seen.pod) or (lasting(seen.trace) if seen.trace is not None else "")
+                        self._shell.out(steps.render_gap_line(gap, begin, self._shell.paint))
+                    self._shell.out(steps.render_step_line(row, begin, self._shell.paint))
+                    for wait in steps.waits_of(seen.trace, row):
+                        self._shell.out(steps.render_gap_line(wait, begin, self._shell.paint))
+        reason = steps.waiting_for(seen.pod) or (steps.lasting(seen.trace) if seen.trace is not None else "")
         if reason and reason != self._reason and not seen.finished:
             self._shell.out(f"    waits: {reason}\n")
         self._reason = reason
 
     def finish(self, seen: _Seen) -> None:
         if seen.trace is not None and self._told:
-            self._shell.out(f"{total_line(step_rows(seen.trace), self._shell.paint)}\n")
+            self._shell.out(f"{steps.total_line(steps.step_rows(seen.trace), self._shell.paint)}\n")

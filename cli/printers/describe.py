@@ -8,20 +8,9 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from cli.printers import describe_kinds
 from cli.printers.autoscaler import describe_autoscaler
 from cli.printers.cells import UNKNOWN, event_count, event_source, event_times, human_duration
-from cli.printers.describe_kinds import (
-    describe_budget,
-    describe_cron_job,
-    describe_deployment,
-    describe_job,
-    describe_limit_range,
-    describe_namespace,
-    describe_node,
-    describe_priority_class,
-    describe_replicas,
-    describe_resource_quota,
-)
 from cli.printers.describe_pod import describe_pod
 from cli.printers.page import NONE, Page, describe_labels, describe_meta, show_time
 from cli.printers.rbac import describe_binding, describe_role
@@ -126,24 +115,24 @@ _Describe = Callable[[Page, Any, Sequence[Any]], None]
 
 _PAGES: Final[Mapping[str, _Describe]] = {
     "Pod": describe_pod,
-    "Node": describe_node,
-    "ReplicaSet": describe_replicas,
-    "Deployment": describe_deployment,
-    "ReplicationController": describe_replicas,
-    "Job": describe_job,
-    "CronJob": describe_cron_job,
+    "Node": describe_kinds.describe_node,
+    "ReplicaSet": describe_kinds.describe_replicas,
+    "Deployment": describe_kinds.describe_deployment,
+    "ReplicationController": describe_kinds.describe_replicas,
+    "Job": describe_kinds.describe_job,
+    "CronJob": describe_kinds.describe_cron_job,
     "HorizontalPodAutoscaler": describe_autoscaler,
     "ConfigMap": _config_map,
     "Secret": _secret,
-    "Namespace": describe_namespace,
-    "ResourceQuota": describe_resource_quota,
-    "LimitRange": describe_limit_range,
+    "Namespace": describe_kinds.describe_namespace,
+    "ResourceQuota": describe_kinds.describe_resource_quota,
+    "LimitRange": describe_kinds.describe_limit_range,
     "Role": describe_role,
     "ClusterRole": describe_role,
     "RoleBinding": describe_binding,
     "ClusterRoleBinding": describe_binding,
-    "PriorityClass": describe_priority_class,
-    "PodDisruptionBudget": describe_budget,
+    "PriorityClass": describe_kinds.describe_priority_class,
+    "PodDisruptionBudget": describe_kinds.describe_budget,
 }
 
 

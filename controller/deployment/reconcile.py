@@ -16,27 +16,10 @@ from controller.plans import copy_of
 from controller.pods import ALPHABET
 from vaina.api.apps.v1.deployment_pb2 import DeploymentStatus
 from vaina.kinds import DEPLOYMENT
+from vaina.objects import rollouts
 from vaina.objects.conditions import get_condition
 from vaina.objects.meta import new_controller_ref
-from vaina.objects.rollouts import (
-    DESIRED_REPLICAS,
-    MAX_REPLICAS,
-    OWN_ANNOTATIONS,
-    POD_TEMPLATE_HASH,
-    REVISION,
-    REVISION_HISTORY,
-    UNLIMITED,
-    Deployment,
-    ReplicaSet,
-    age_key,
-    fenceposts,
-    has_deadline,
-    is_rolling,
-    new_replica_set,
-    old_replica_sets,
-    replicas_of,
-    revision_of,
-)
+from vaina.objects.rollouts import Deployment
 from vaina.objects.selectors import from_message
 
 #: characters of the revisions that a ReplicaSet remembers to have been
@@ -47,7 +30,7 @@ MAX_HISTORY: Final = 2000
 class Change:
     """A ReplicaSet as it should be, and how many replicas it had."""
 
-    wanted: ReplicaSet
+    wanted: rollouts.ReplicaSet
     before: int
 
 
@@ -55,12 +38,12 @@ class Change:
 class Plan:
     """What to do, in this order. All empty: the world is as it should be."""
 
-    adopt: tuple[ReplicaSet, ...] = ()
-    release: tuple[ReplicaSet, ...] = ()
-    create: ReplicaSet | None = None
+    adopt: tuple[rollouts.ReplicaSet, ...] = ()
+    release: tuple[rollouts.ReplicaSet, ...] = ()
+    create: rollouts.ReplicaSet | None = None
     changes: tuple[Change, ...] = ()
     #: old ReplicaSets that are beyond what is remembered
-    delete: tuple[ReplicaSet, ...] = ()
+    delete: tuple[rollouts.ReplicaSet, ...] = ()
     #: the revision to note on the Deployment; None when it is noted
     revision: str | None = None
     #: the status to write; None when it is written
@@ -73,7 +56,7 @@ class Plan:
         return bool(self.adopt or self.release or self.create or self.changes or self.delete)
 
 
-def reconcile(deployment: Deployment, candidates: Sequence[ReplicaSet], now: float) -> Plan:
+def reconcile(deployment: Deployment, candidates: Sequence[rollouts.ReplicaSet], now: float) -> Plan:
     """Decide for a Deployment; `candidates` are the ReplicaSets that it controls, and the namespace's
     orphans.
     """
@@ -82,7 +65,7 @@ def reconcile(deployment: Deployment, candidates: Sequence[ReplicaSet], now: flo
     if claims.adopt or claims.release:
         return Plan(adopt=claims.adopt, release=claims.release)
     sets = claims.owned
-    new = new_replica_set(deployment, sets)
+    new = rollouts.new_replica_set(deployment, sets)
     told = status.begin(deployment, now)
     if deployment.metadata.HasField("deletion_timestamp"):
         status.count(told, deployment, new, sets, now)
@@ -98,17 +81,17 @@ class _Step:
     def __init__(
         self,
         deployment: Deployment,
-        sets: Sequence[ReplicaSet],
-        new: ReplicaSet | None,
+        sets: Sequence[rollouts.ReplicaSet],
+        new: rollouts.ReplicaSet | None,
         told: DeploymentStatus,
         now: float,
     ) -> None:
         self.deployment, self.sets, self.new, self.told, self.now = deployment, sets, new, told, now
-        self.old = old_replica_sets(deployment, sets)
-        self.revision = max((revision_of(rs.metadata) for rs in self.old), default=0) + 1
-        self.create: ReplicaSet | None = None
+        self.old = rollouts.old_replica_sets(deployment, sets)
+        self.revision = max((rollouts.revision_of(rs.metadata) for rs in self.old), default=0) + 1
+        self.create: rollouts.ReplicaSet | None = None
         #: copies of what may have to change, by name
-        self.copies: dict[str, ReplicaSet] = {}
+        self.copies: dict[str, rollouts.ReplicaSet] = {}
 
     def plan(self) -> Plan:
         deployment, spec = self.deployment, self.deployment.spec
@@ -117,7 +100,7 @@ class _Step:
         if not rolls:
             for name, size in rollout.scale(deployment, self.new, self.old).items():
                 self._resize(name, size)
-        elif is_rolling(deployment):
+        elif rollouts.is_rolling(deployment):
             self._roll()
         else:
             self._recreate()
@@ -129,7 +112,7 @@ class _Step:
         noted = self._noted_revision()
         return Plan(
             create=self.create, changes=self._changes(), delete=self._beyond_history(),
-            revision=None if noted in ("", deployment.metadata.annotations.get(REVISION)) else noted,
+            revision=None if noted in ("", deployment.metadata.annotations.get(rollouts.REVISION)) else noted,
             status=_if_changed(self.told, deployment), wake_seconds=status.wake_in(deployment, self.told, self.now),
         )  # fmt: skip
 
@@ -137,12 +120,12 @@ class _Step:
         if self.new is None:
             return
         keep_in_step(self.deployment, self._copy(self.new), self.revision)
-        if has_deadline(self.deployment) and get_condition(self.told, status.PROGRESSING) is None:
+        if rollouts.has_deadline(self.deployment) and get_condition(self.told, status.PROGRESSING) is None:
             words = f'Found new replica set "{self.new.metadata.name}"'
             status.set_condition(self.told, status.PROGRESSING, "True", status.FOUND, words, self.now)
 
     def _roll(self) -> None:
-        old = [rollout.size_of(rs) for rs in self.old if replicas_of(rs)]
+        old = [rollout.size_of(rs) for rs in self.old if rollouts.replicas_of(rs)]
         if self.new is None:
             made = self._create(rollout.new_size(self.deployment, 0, sum(item.replicas for item in old)))
             new = rollout.Size(made.metadata.name, made.spec.replicas, 0)
@@ -152,24 +135,24 @@ class _Step:
             self._resize(name, size)
 
     def _recreate(self) -> None:
-        running = [rs for rs in self.old if replicas_of(rs)]
+        running = [rs for rs in self.old if rollouts.replicas_of(rs)]
         for rs in running:
             self._resize(rs.metadata.name, 0)
         if running or not rollout.may_recreate(self.old):
             return
         if self.new is None:
-            self._create(replicas_of(self.deployment))
+            self._create(rollouts.replicas_of(self.deployment))
         else:
-            self._resize(self.new.metadata.name, replicas_of(self.deployment))
+            self._resize(self.new.metadata.name, rollouts.replicas_of(self.deployment))
 
-    def _create(self, replicas: int) -> ReplicaSet:
+    def _create(self, replicas: int) -> rollouts.ReplicaSet:
         made = self.create = make_replica_set(self.deployment, replicas, self.revision)
-        if has_deadline(self.deployment):
+        if rollouts.has_deadline(self.deployment):
             words = f'Created new replica set "{made.metadata.name}"'
             status.set_condition(self.told, status.PROGRESSING, "True", status.CREATED, words, self.now)
         return made
 
-    def _copy(self, rs: ReplicaSet) -> ReplicaSet:
+    def _copy(self, rs: rollouts.ReplicaSet) -> rollouts.ReplicaSet:
         name = rs.metadata.name
         if name not in self.copies:
             self.copies[name] = copy_of(rs)
@@ -185,9 +168,9 @@ class _Step:
     def _changes(self) -> tuple[Change, ...]:
         """Return what changes; ReplicaSets that grow come last, so that others make room if a write fails."""
         pairs = [(rs, self.copies[rs.metadata.name]) for rs in self.sets if rs.metadata.name in self.copies]
-        changes = [Change(copy, replicas_of(rs)) for rs, copy in pairs if copy != rs]
+        changes = [Change(copy, rollouts.replicas_of(rs)) for rs, copy in pairs if copy != rs]
         return tuple(
-            sorted(changes, key=lambda it: (it.wanted.spec.replicas > it.before, age_key(it.wanted)))
+            sorted(changes, key=lambda it: (it.wanted.spec.replicas > it.before, rollouts.age_key(it.wanted)))
         )
 
     def _new_name(self) -> str:
@@ -197,28 +180,29 @@ class _Step:
     def _noted_revision(self) -> str:
         """Return the Deployment's revision, which is that of its new ReplicaSet."""
         if self.create is not None:
-            return self.create.metadata.annotations[REVISION]
+            return self.create.metadata.annotations[rollouts.REVISION]
         if self.new is None:
             return ""
-        return self.copies[self.new.metadata.name].metadata.annotations.get(REVISION, "")
+        return self.copies[self.new.metadata.name].metadata.annotations.get(rollouts.REVISION, "")
 
-    def _beyond_history(self) -> tuple[ReplicaSet, ...]:
+    def _beyond_history(self) -> tuple[rollouts.ReplicaSet, ...]:
         """Return the ReplicaSets without Pods beyond the limit, the earliest first; none in a rollout."""
         spec = self.deployment.spec
-        limit = spec.revision_history_limit if spec.HasField("revision_history_limit") else UNLIMITED
-        if limit == UNLIMITED or not (
+        limit = spec.revision_history_limit if spec.HasField("revision_history_limit") else rollouts.UNLIMITED
+        if limit == rollouts.UNLIMITED or not (
             spec.paused or status.is_complete(self.deployment, self.deployment.status)
         ):
             return ()
         alive = [rs for rs in self.old if not rs.metadata.HasField("deletion_timestamp")]
-        alive.sort(key=lambda rs: (revision_of(rs.metadata), age_key(rs)))
+        alive.sort(key=lambda rs: (rollouts.revision_of(rs.metadata), rollouts.age_key(rs)))
         beyond = alive[: max(len(alive) - limit, 0)]
         return tuple(rs for rs in beyond if rs.metadata.name not in self.copies and _is_idle(rs))
 
 
-def _is_idle(rs: ReplicaSet) -> bool:
+def _is_idle(rs: rollouts.ReplicaSet) -> bool:
     return (
-        replicas_of(rs) == rs.status.replicas == 0 and rs.status.observed_generation >= rs.metadata.generation
+        rollouts.replicas_of(rs) == rs.status.replicas == 0
+        and rs.status.observed_generation >= rs.metadata.generation
     )
 
 
@@ -231,18 +215,18 @@ def template_hash(deployment: Deployment) -> str:
     return "".join(ALPHABET[ord(digit) % len(ALPHABET)] for digit in number)
 
 
-def make_replica_set(deployment: Deployment, replicas: int, revision: int) -> ReplicaSet:
+def make_replica_set(deployment: Deployment, replicas: int, revision: int) -> rollouts.ReplicaSet:
     """Return the ReplicaSet to create."""
     code = template_hash(deployment)
-    made = ReplicaSet()
+    made = rollouts.ReplicaSet()
     meta = made.metadata
     meta.name, meta.namespace = f"{deployment.metadata.name}-{code}", deployment.metadata.namespace
     meta.owner_references.append(new_controller_ref(deployment, DEPLOYMENT.api_version, DEPLOYMENT.kind))
     made.spec.template.CopyFrom(deployment.spec.template)
-    made.spec.template.metadata.labels[POD_TEMPLATE_HASH] = code
+    made.spec.template.metadata.labels[rollouts.POD_TEMPLATE_HASH] = code
     meta.labels.update(made.spec.template.metadata.labels)
     made.spec.selector.CopyFrom(deployment.spec.selector)
-    made.spec.selector.match_labels[POD_TEMPLATE_HASH] = code
+    made.spec.selector.match_labels[rollouts.POD_TEMPLATE_HASH] = code
     made.spec.replicas = replicas
     made.spec.min_ready_seconds = deployment.spec.min_ready_seconds
     keep_in_step(deployment, made, revision)
@@ -250,31 +234,31 @@ def make_replica_set(deployment: Deployment, replicas: int, revision: int) -> Re
     return made
 
 
-def keep_in_step(deployment: Deployment, rs: ReplicaSet, revision: int) -> None:
+def keep_in_step(deployment: Deployment, rs: rollouts.ReplicaSet, revision: int) -> None:
     """Bring annotations, revision and minReadySeconds of the new ReplicaSet up to date."""
     annotations = rs.metadata.annotations
     for key, value in deployment.metadata.annotations.items():
-        if key not in OWN_ANNOTATIONS and annotations.get(key) != value:
+        if key not in rollouts.OWN_ANNOTATIONS and annotations.get(key) != value:
             annotations[key] = value
-    before = revision_of(rs.metadata)
+    before = rollouts.revision_of(rs.metadata)
     if before < revision:
-        if REVISION in annotations:
-            _remember(rs, annotations[REVISION])
-        annotations[REVISION] = str(revision)
+        if rollouts.REVISION in annotations:
+            _remember(rs, annotations[rollouts.REVISION])
+        annotations[rollouts.REVISION] = str(revision)
     rs.spec.min_ready_seconds = deployment.spec.min_ready_seconds
 
 
-def _remember(rs: ReplicaSet, revision: str) -> None:
+def _remember(rs: rollouts.ReplicaSet, revision: str) -> None:
     """Note that a ReplicaSet that is used again was an earlier revision; the oldest are forgotten."""
-    known = rs.metadata.annotations.get(REVISION_HISTORY, "")
+    known = rs.metadata.annotations.get(rollouts.REVISION_HISTORY, "")
     history = [*(known.split(",") if known else ()), revision]
     while len(history) > 1 and len(",".join(history)) > MAX_HISTORY:
         history.pop(0)
-    rs.metadata.annotations[REVISION_HISTORY] = ",".join(history)
+    rs.metadata.annotations[rollouts.REVISION_HISTORY] = ",".join(history)
 
 
-def note_scale(deployment: Deployment, rs: ReplicaSet) -> None:
+def note_scale(deployment: Deployment, rs: rollouts.ReplicaSet) -> None:
     """Note on a ReplicaSet for which size of the Deployment it was scaled."""
-    wished = replicas_of(deployment)
-    rs.metadata.annotations[DESIRED_REPLICAS] = str(wished)
-    rs.metadata.annotations[MAX_REPLICAS] = str(wished + fenceposts(deployment)[0])
+    wished = rollouts.replicas_of(deployment)
+    rs.metadata.annotations[rollouts.DESIRED_REPLICAS] = str(wished)
+    rs.metadata.annotations[rollouts.MAX_REPLICAS] = str(wished + rollouts.fenceposts(deployment)[0])

@@ -9,16 +9,7 @@ from typing import Any
 import structlog
 
 from controller.base import Controller, Tools
-from controller.disruption.reconcile import (
-    Coverage,
-    NoScale,
-    Scale,
-    Verdict,
-    failed,
-    no_longer_target,
-    reconcile,
-    stale_in,
-)
+from controller.disruption import reconcile as decide
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
@@ -55,7 +46,7 @@ class DisruptionController(Controller):
         self.informers += [self._budgets, self._pods]
         self._client, self._recorder = factory.clientset.pod_disruption_budgets, recorder
         self._pod_client = factory.clientset.pods
-        self._coverage = Coverage()
+        self._coverage = decide.Coverage()
         #: of each Pod with several budgets, those that an Event has named
         self._told: dict[str, frozenset[str]] = {}
         self._budgets.add_handler(
@@ -82,12 +73,12 @@ class DisruptionController(Controller):
             if self._is_in_doubt(budget, verdict):
                 pods = await self._covered_now(budget)
                 verdict = self._count(budget, pods, now)
-        except NoScale as error:
+        except decide.NoScale as error:
             self._recorder.event(
                 budget, WARNING, "CalculateExpectedPodCountFailed",
                 f"Failed to calculate the number of expected pods: {error}",
             )  # fmt: skip
-            await self._write(failed(budget, str(error), now))
+            await self._write(decide.failed(budget, str(error), now))
             return None
         if not pods:
             self._recorder.event(budget, NORMAL, "NoPods", "No matching pods found")
@@ -116,16 +107,18 @@ class DisruptionController(Controller):
                     f'Pod "{meta.namespace}"/"{meta.name}" matches multiple PodDisruptionBudgets.  Chose "{first}" arbitrarily.',
                 )  # fmt: skip
 
-    def _count(self, budget: Budget, pods: Sequence[pod_pb2.Pod], now: float) -> Verdict:
+    def _count(self, budget: Budget, pods: Sequence[pod_pb2.Pod], now: float) -> decide.Verdict:
         """Count a budget's Pods, and note which objects were asked for their scale. Raises NoScale."""
         asked: set[str] = set()
         namespace = budget.metadata.namespace
         try:
-            return reconcile(budget, pods, lambda reference: self._scale_of(reference, namespace, asked), now)
+            return decide.reconcile(
+                budget, pods, lambda reference: self._scale_of(reference, namespace, asked), now
+            )
         finally:
             self._coverage.rests_on(object_key(budget), asked)
 
-    def _is_in_doubt(self, budget: Budget, verdict: Verdict) -> bool:
+    def _is_in_doubt(self, budget: Budget, verdict: decide.Verdict) -> bool:
         """Say whether the cache may be too old to allow more on its word.
 
         Another process may have counted a Pod as gone that this one's cache still has: Pods as old as the
@@ -180,21 +173,23 @@ class DisruptionController(Controller):
         if before != after:
             self._on_scaled(new)
 
-    def _scale_of(self, reference: meta_pb2.OwnerReference, namespace: str, asked: set[str]) -> Scale | None:
+    def _scale_of(
+        self, reference: meta_pb2.OwnerReference, namespace: str, asked: set[str]
+    ) -> decide.Scale | None:
         """Return the scale of a controller; add the uids of all objects that were asked to `asked`."""
         asked.add(reference.uid)
         informer = self._scaled.get(reference.kind)
         if informer is None:
             group = reference.api_version.partition("/")[0] if "/" in reference.api_version else ""
             resource = f"{reference.kind.lower()}s.{group}".rstrip(".")
-            raise NoScale(f"{resource} does not implement the scale subresource")
+            raise decide.NoScale(f"{resource} does not implement the scale subresource")
         obj = informer.lister.get(f"{namespace}/{reference.name}")
         if obj is None or obj.metadata.uid != reference.uid:
             return None
         parent = controller_of(obj.metadata)
         if reference.kind == REPLICA_SET.kind and parent is not None and parent.kind == DEPLOYMENT.kind:
             return self._scale_of(parent, namespace, asked)
-        return Scale(obj.metadata.uid, obj.spec.replicas if obj.spec.HasField("replicas") else 1)
+        return decide.Scale(obj.metadata.uid, obj.spec.replicas if obj.spec.HasField("replicas") else 1)
 
 
 class StaleDisruptionController(Controller):
@@ -209,15 +204,15 @@ class StaleDisruptionController(Controller):
         self.watch(self._pods, self._marked)
 
     def _marked(self, pod: pod_pb2.Pod) -> str | None:
-        return None if stale_in(pod, self.clock.now()) is None else object_key(pod)
+        return None if decide.stale_in(pod, self.clock.now()) is None else object_key(pod)
 
     async def sync(self, key: str) -> float | None:
         pod, now = self._pods.lister.get(key), self.clock.now()
-        left = None if pod is None else stale_in(pod, now)
+        left = None if pod is None else decide.stale_in(pod, now)
         if pod is None or left is None or left > 0:
             return left
         try:
-            await self._client.update_status(no_longer_target(pod, now), mask=("conditions",))
+            await self._client.update_status(decide.no_longer_target(pod, now), mask=("conditions",))
         except (NotFound, Conflict):
             return None
         log.info("pod is no longer about to end", pod=key, uid=pod.metadata.uid)

@@ -16,15 +16,9 @@ from controller.pods import with_target_condition
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.clock import seconds_of
+from vaina.objects import disruption_budgets
 from vaina.objects.conditions import get_condition
-from vaina.objects.disruption_budgets import (
-    DELETION_TIMEOUT_SECONDS,
-    DISRUPTION_TARGET,
-    Budget,
-    selector_of,
-    set_disruption_allowed,
-    set_sync_failed,
-)
+from vaina.objects.disruption_budgets import Budget
 from vaina.objects.meta import controller_of, object_key
 from vaina.objects.pods import is_ready, is_terminal
 from vaina.objects.rollouts import amount_of
@@ -84,14 +78,14 @@ def reconcile(budget: Budget, pods: Iterable[pod_pb2.Pod], scale_of: ScaleOf, no
     status.observed_generation = budget.metadata.generation
     for name in set(status.disrupted_pods) - set(disrupted):
         del status.disrupted_pods[name]
-    set_disruption_allowed(wanted, now)
+    disruption_budgets.set_disruption_allowed(wanted, now)
     return Verdict(None if wanted == budget else wanted, recheck, unmanaged, late)
 
 
 def failed(budget: Budget, message: str, now: float) -> Budget | None:
     """Return the budget that allows nothing, because nobody knows; None when it says so already."""
     wanted = copy_of(budget)
-    set_sync_failed(wanted, message, now)
+    disruption_budgets.set_sync_failed(wanted, message, now)
     return None if wanted == budget else wanted
 
 
@@ -141,7 +135,7 @@ def _disrupted(
     for pod in pods:
         if pod.metadata.HasField("deletion_timestamp") or pod.metadata.name not in granted:
             continue
-        left = seconds_of(granted[pod.metadata.name]) + DELETION_TIMEOUT_SECONDS - now
+        left = seconds_of(granted[pod.metadata.name]) + disruption_budgets.DELETION_TIMEOUT_SECONDS - now
         if left <= 0:
             late.append(pod)
         else:
@@ -151,12 +145,14 @@ def _disrupted(
 
 def stale_in(pod: pod_pb2.Pod, now: float) -> float | None:
     """Return the seconds until a Pod's DisruptionTarget condition is stale; None: it has none that could be."""
-    condition = get_condition(pod.status, DISRUPTION_TARGET)
+    condition = get_condition(pod.status, disruption_budgets.DISRUPTION_TARGET)
     if pod.metadata.HasField("deletion_timestamp") or is_terminal(pod):
         return None
     if condition is None or condition.status != "True" or condition.reason == _BY_KUBELET:
         return None
-    return max(0.0, seconds_of(condition.last_transition_time) + DELETION_TIMEOUT_SECONDS - now)
+    return max(
+        0.0, seconds_of(condition.last_transition_time) + disruption_budgets.DELETION_TIMEOUT_SECONDS - now
+    )
 
 
 def no_longer_target(pod: pod_pb2.Pod, now: float) -> pod_pb2.Pod:
@@ -196,7 +192,7 @@ class Coverage:
             return
         self.drop(key)
         places = tuple(_places(budget))
-        self._known[key] = _Known(budget, selector_of(budget), places)
+        self._known[key] = _Known(budget, disruption_budgets.selector_of(budget), places)
         for place in places:
             self._at.setdefault(place, set()).add(key)
 

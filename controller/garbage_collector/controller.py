@@ -13,23 +13,7 @@ import structlog
 from google.protobuf.message import Message
 
 from controller.base import Controller, Tools, find
-from controller.garbage_collector.reconcile import (
-    ORPHAN,
-    AbsentOwners,
-    Action,
-    DeleteDependents,
-    DeleteObject,
-    DropOwners,
-    Graph,
-    Node,
-    OrphanDependents,
-    OwnerState,
-    RemoveFinalizer,
-    by_owner,
-    reconcile,
-    show,
-    state_of,
-)
+from controller.garbage_collector import reconcile as graph
 from controller.ownership import without_owner
 from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.informer import Informer, InformerFactory
@@ -54,8 +38,8 @@ class GarbageCollector(Controller):
             kind.kind: factory.informer(kind) for kind in KINDS if kind.kind not in _LEFT_OUT
         }
         super().__init__(Tools(tools.clock, tools.metrics, workers=16), tuple(informers.values()))
-        self._graph, self._client, self._recorder = Graph(informers), factory.clientset, recorder
-        self._absent = AbsentOwners()
+        self._graph, self._client, self._recorder = graph.Graph(informers), factory.clientset, recorder
+        self._absent = graph.AbsentOwners()
         for informer in informers.values():
             self._register(informer)
 
@@ -68,33 +52,33 @@ class GarbageCollector(Controller):
         owners = [await self._state(obj, reference) for reference in meta.owner_references]
         has_dependents = any(True for _ in self._graph.dependents(meta.uid))
         blocked = has_dependents and self._graph.is_blocked(obj)
-        for action in reconcile(meta, owners, has_dependents=has_dependents, is_blocked=blocked):
+        for action in graph.reconcile(meta, owners, has_dependents=has_dependents, is_blocked=blocked):
             await self._execute(node, obj, action)
         return None
 
-    async def _execute(self, node: Node, obj: Message, action: Action) -> None:
+    async def _execute(self, node: graph.Node, obj: Message, action: graph.Action) -> None:
         meta, client = metadata(obj), self._client.kind(node.kind)
         try:
             match action:
-                case DeleteObject(policy):
+                case graph.DeleteObject(policy):
                     await client.delete(
                         meta.name, meta.namespace, uid=meta.uid, resource_version=meta.resource_version,
                         propagation_policy=policy,
                     )  # fmt: skip
                     log.info("object without owner deleted", kind=node.kind.kind, key=node.key, policy=policy)
-                case DropOwners(uids):
+                case graph.DropOwners(uids):
                     changed: Message = obj
                     for uid in uids:
                         changed = without_owner(changed, uid)
                     await client.update(changed)
-                case RemoveFinalizer(finalizer):
+                case graph.RemoveFinalizer(finalizer):
                     await self._remove_finalizer(node, obj, finalizer)
-                case DeleteDependents():
+                case graph.DeleteDependents():
                     for dependent in self._graph.to_delete(meta.uid):
                         self.queue.add(_key(dependent))
-                case OrphanDependents():
+                case graph.OrphanDependents():
                     await self._orphan_dependents(meta)
-                    await self._remove_finalizer(node, obj, ORPHAN)
+                    await self._remove_finalizer(node, obj, graph.ORPHAN)
                 case _:
                     assert_never(action)
         except NotFound:
@@ -108,11 +92,11 @@ class GarbageCollector(Controller):
                 continue
             client = self._client.kind(kind)
             for dependent in (await client.list(owner.namespace)).items:
-                if owner.uid in by_owner(dependent):
+                if owner.uid in graph.by_owner(dependent):
                     with suppress(NotFound):
                         await client.update(without_owner(dependent, owner.uid))
 
-    async def _remove_finalizer(self, node: Node, obj: Message, finalizer: str) -> None:
+    async def _remove_finalizer(self, node: graph.Node, obj: Message, finalizer: str) -> None:
         # Read again: a blocking object may have come since, and others write finalizers too.
         fresh = await self._client.kind(node.kind).get(metadata(obj).name, metadata(obj).namespace)
         if metadata(fresh).uid != metadata(obj).uid:
@@ -120,33 +104,33 @@ class GarbageCollector(Controller):
         if remove_finalizer(metadata(fresh), finalizer):
             await self._client.kind(node.kind).update(fresh)
 
-    async def _state(self, obj: Message, reference: meta_pb2.OwnerReference) -> OwnerState:
+    async def _state(self, obj: Message, reference: meta_pb2.OwnerReference) -> graph.OwnerState:
         namespace = metadata(obj).namespace
         state = self._graph.cached_state(reference, namespace)
-        if state is not OwnerState.SOLID:
+        if state is not graph.OwnerState.SOLID:
             # A client may have asked meanwhile to orphan what it owns.
             state = await self._live_state(reference, namespace)
-        if state is OwnerState.ABSENT and self._absent.get(reference, namespace):
+        if state is graph.OwnerState.ABSENT and self._absent.get(reference, namespace):
             self._report(obj, reference)
         return state
 
-    async def _live_state(self, reference: meta_pb2.OwnerReference, namespace: str) -> OwnerState:
+    async def _live_state(self, reference: meta_pb2.OwnerReference, namespace: str) -> graph.OwnerState:
         """Ask the apiserver for an owner that the cache does not have; once, since a uid never comes back."""
         if self._absent.get(reference, namespace) is not None:
-            return OwnerState.ABSENT
+            return graph.OwnerState.ABSENT
         kind = self._graph.owner_kind(reference)
         assert kind is not None
         owner = await find(self._client.kind(kind), reference.name, namespace if kind.namespaced else "")
         if owner is not None and metadata(owner).uid == reference.uid:
-            return state_of(metadata(owner))
+            return graph.state_of(metadata(owner))
         self._absent.add(reference, namespace, elsewhere=self._graph.is_elsewhere(reference, namespace))
-        return OwnerState.ABSENT
+        return graph.OwnerState.ABSENT
 
     def _report(self, obj: Message, reference: meta_pb2.OwnerReference) -> None:
         namespace = metadata(obj).namespace
         self._recorder.event(
             obj, "Warning", "OwnerRefInvalidNamespace",
-            f'ownerRef {show(reference, namespace)} does not exist in namespace "{namespace}"',
+            f'ownerRef {graph.show(reference, namespace)} does not exist in namespace "{namespace}"',
         )  # fmt: skip
 
     def _register(self, informer: Informer[Any]) -> None:
@@ -168,10 +152,10 @@ class GarbageCollector(Controller):
                 self._report(obj, reference)
 
 
-def _key(node: Node) -> str:
+def _key(node: graph.Node) -> str:
     return f"{node.kind.resource} {node.key}"
 
 
-def _node(key: str) -> Node:
+def _node(key: str) -> graph.Node:
     resource, _, rest = key.partition(" ")
-    return Node(KINDS_BY_NAME[resource], rest)
+    return graph.Node(KINDS_BY_NAME[resource], rest)

@@ -27,17 +27,8 @@ from vaina.client.events import NORMAL, WARNING, EventRecorder
 from vaina.client.verbs import PodClient
 from vaina.errors import ApiError, Conflict, NotFound
 from vaina.kinds import JOB
+from vaina.objects import jobs
 from vaina.objects.conditions import find_condition
-from vaina.objects.jobs import (
-    COMPLETE,
-    SUSPENDED,
-    TRACKING_FINALIZER,
-    finished_as,
-    is_finished,
-    is_tracked,
-    is_true,
-    managed_by_other,
-)
 from vaina.objects.meta import controller_of, is_controlled_by, object_key, remove_finalizer
 from vaina.objects.pods import is_ready
 from vaina.objects.selectors import LabelSelector
@@ -77,10 +68,10 @@ class JobController(GatheringController):
             await self._sync_orphan(key.removeprefix(_ORPHAN))
             return None
         job = self._owners.lister.get(key)
-        if job is None or managed_by_other(job.spec) or is_finished(job):
+        if job is None or jobs.managed_by_other(job.spec) or jobs.is_finished(job):
             self._states.pop(key, None)
             self._forget(key)
-            if job is not None and not managed_by_other(job.spec):
+            if job is not None and not jobs.managed_by_other(job.spec):
                 self._look_for_orphans(job)
             return None
         start, action, ok = self.clock.monotonic(), "reconciling", False
@@ -158,13 +149,13 @@ class JobController(GatheringController):
         reference = self._reference_to(job)
         for pod in claims.adopt:
             mine = with_controller(pod, reference)
-            if not is_tracked(mine):
-                mine.metadata.finalizers.append(TRACKING_FINALIZER)
+            if not jobs.is_tracked(mine):
+                mine.metadata.finalizers.append(jobs.TRACKING_FINALIZER)
             adopted.append(await self._client.pods.update(mine))
             log.info("pod adopted", controller=self.name, pod=object_key(pod), owner=job.metadata.name)
         for pod in claims.release:
             other = without_owner(pod, job.metadata.uid)
-            remove_finalizer(other.metadata, TRACKING_FINALIZER)
+            remove_finalizer(other.metadata, jobs.TRACKING_FINALIZER)
             await self._client.pods.update(other)
             log.info("pod released", controller=self.name, pod=object_key(pod), owner=job.metadata.name)
         return adopted
@@ -223,18 +214,18 @@ class JobController(GatheringController):
         return stored
 
     def _tell(self, job: job_pb2.Job, status: job_pb2.JobStatus) -> None:
-        suspended = is_true(status.conditions, SUSPENDED)
-        if suspended != is_true(job.status.conditions, SUSPENDED):
+        suspended = jobs.is_true(status.conditions, jobs.SUSPENDED)
+        if suspended != jobs.is_true(job.status.conditions, jobs.SUSPENDED):
             words = ("Suspended", "Job suspended") if suspended else ("Resumed", "Job resumed")
             self._recorder.event(job, NORMAL, *words)
-        kind = finished_as(job_pb2.Job(status=status))
+        kind = jobs.finished_as(job_pb2.Job(status=status))
         condition = find_condition(status.conditions, kind) if kind else None
-        if condition is None or is_finished(job):
+        if condition is None or jobs.is_finished(job):
             return
         log.info(
             "job finished", job=object_key(job), uid=job.metadata.uid, outcome=kind, reason=condition.reason
         )
-        if kind != COMPLETE:
+        if kind != jobs.COMPLETE:
             self._recorder.event(job, WARNING, condition.reason, condition.message)
             return
         if job.spec.HasField("completions") and status.succeeded > job.spec.completions:
@@ -245,7 +236,7 @@ class JobController(GatheringController):
     async def _sync_orphan(self, key: str) -> None:
         """Take the finalizer from a Pod whose Job is gone or has ended, since no Job counts it."""
         pod = self._dependents.lister.get(key)
-        if pod is None or not is_tracked(pod):
+        if pod is None or not jobs.is_tracked(pod):
             return
         reference = controller_of(pod.metadata)
         if reference is not None:
@@ -254,18 +245,18 @@ class JobController(GatheringController):
             # From the apiserver: the cache of Jobs may be behind that of Pods.
             job = await find(self._client.jobs, reference.name, pod.metadata.namespace)
             same = job is not None and job.metadata.uid == reference.uid
-            if job is not None and same and (managed_by_other(job.spec) or not is_finished(job)):
+            if job is not None and same and (jobs.managed_by_other(job.spec) or not jobs.is_finished(job)):
                 return
         await release_one(self._client.pods, pod)
         log.info("orphan pod released", controller=self.name, pod=key, uid=pod.metadata.uid)
 
     def _look_for_orphans(self, job: job_pb2.Job) -> None:
         for pod in self._own(job.metadata):
-            if is_tracked(pod):
+            if jobs.is_tracked(pod):
                 self.queue.add(f"{_ORPHAN}{object_key(pod)}")
 
     def _on_job(self, job: job_pb2.Job) -> None:
-        if managed_by_other(job.spec):
+        if jobs.managed_by_other(job.spec):
             self._metrics.managed_elsewhere.labels(job.spec.managed_by).inc()
         self.queue.add(object_key(job))
 
@@ -275,13 +266,13 @@ class JobController(GatheringController):
         # Also the Pods that the garbage collector took from the Job before it went (upstream:
         # enqueueLabelSelector).
         for pod in self._dependents.lister.list(self._selector_of(job), job.metadata.namespace):
-            if is_tracked(pod) and controller_of(pod.metadata) is None:
+            if jobs.is_tracked(pod) and controller_of(pod.metadata) is None:
                 self.queue.add(f"{_ORPHAN}{object_key(pod)}")
 
     def _owners_of(self, dependent: pod_pb2.Pod) -> list[job_pb2.Job]:
         if controller_of(dependent.metadata) is None and not dependent.metadata.labels:
             return []
-        return [job for job in super()._owners_of(dependent) if not is_finished(job)]
+        return [job for job in super()._owners_of(dependent) if not jobs.is_finished(job)]
 
     def _size_of(self, owner: job_pb2.Job) -> int:
         return owner.spec.parallelism
@@ -289,7 +280,7 @@ class JobController(GatheringController):
     def _look_at(self, pod: pod_pb2.Pod, *, gather: bool = False) -> None:
         """Queue the Job of a Pod, or every one that might adopt it, or the Pod when it is held for nobody."""
         super()._look_at(pod, gather=gather)
-        if is_tracked(pod) and not self._owners_of(pod):
+        if jobs.is_tracked(pod) and not self._owners_of(pod):
             reference = controller_of(pod.metadata)
             if reference is None or reference.kind == JOB.kind:
                 self.queue.add(f"{_ORPHAN}{object_key(pod)}")
@@ -308,10 +299,10 @@ async def release(client: PodClient, pods: Collection[pod_pb2.Pod]) -> tuple[set
 
 async def release_one(client: PodClient, pod: pod_pb2.Pod) -> None:
     """Take the finalizer from a Pod; one that is gone, or another of its name by now, has it no more."""
-    if not is_tracked(pod):
+    if not jobs.is_tracked(pod):
         return
     meta = pod.metadata
-    patch = {"metadata": {"uid": meta.uid, "$deleteFromPrimitiveList/finalizers": [TRACKING_FINALIZER]}}
+    patch = {"metadata": {"uid": meta.uid, "$deleteFromPrimitiveList/finalizers": [jobs.TRACKING_FINALIZER]}}
     try:
         await client.patch(meta.name, json.dumps(patch), namespace=meta.namespace)
     except (NotFound, Conflict):

@@ -8,16 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from controller.job.view import View
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
+from vaina.objects import jobs
 from vaina.objects.conditions import find_condition
-from vaina.objects.jobs import (
-    COMPLETE,
-    NON_INDEXED,
-    finished_as,
-    is_indexed,
-    is_tracked,
-    parse_indexes,
-    replaces_failed_only,
-)
 from vaina.objects.pods import is_terminal
 
 _BUCKETS = tuple(0.004 * 2**power for power in range(15))
@@ -77,23 +69,23 @@ class JobMetrics:
         for name in ("succeeded", "failed"):
             more = getattr(new, name) - getattr(old, name)
             self.pods_finished.labels(mode, name).inc(max(0, more))
-        if is_indexed(spec):
+        if jobs.is_indexed(spec):
             limit = "perIndex" if spec.HasField("backoff_limit_per_index") else "global"
             for name, field in (("succeeded", "completed_indexes"), ("failed", "failed_indexes")):
                 counts = [
-                    len(parse_indexes(getattr(status, field), spec.completions)) for status in (old, new)
+                    len(jobs.parse_indexes(getattr(status, field), spec.completions)) for status in (old, new)
                 ]
                 self.indexes_finished.labels(name, limit).inc(max(0, counts[1] - counts[0]))
         job = job_pb2.Job(status=new)
-        kind = finished_as(job)
-        if kind and not finished_as(job_pb2.Job(status=old)):
+        kind = jobs.finished_as(job)
+        if kind and not jobs.finished_as(job_pb2.Job(status=old)):
             condition = find_condition(new.conditions, kind)
             reason = condition.reason if condition is not None else ""
-            self.finished.labels(mode, "succeeded" if kind == COMPLETE else "failed", reason).inc()
+            self.finished.labels(mode, "succeeded" if kind == jobs.COMPLETE else "failed", reason).inc()
 
     def created(self, view: View, *, ok: bool) -> None:
         """Note a Pod that was created, or not; one whose answer was lost counts as failed."""
-        if replaces_failed_only(view.spec) and view.failed:
+        if jobs.replaces_failed_only(view.spec) and view.failed:
             reason = "recreate_failed"
         elif view.failed or view.terminating:
             reason = "recreate_terminating_or_failed"
@@ -103,7 +95,7 @@ class JobMetrics:
 
     def seen(self, old: pod_pb2.Pod | None, new: pod_pb2.Pod | None) -> None:
         """Count a Pod that has ended and is held until it is counted, or is held no more."""
-        was, now = (pod is not None and is_terminal(pod) and is_tracked(pod) for pod in (old, new))
+        was, now = (pod is not None and is_terminal(pod) and jobs.is_tracked(pod) for pod in (old, new))
         if was is not now:
             self.held.labels("add" if now else "delete").inc()
 
@@ -113,4 +105,4 @@ class JobMetrics:
 
 
 def _mode(spec: job_pb2.JobSpec) -> str:
-    return spec.completion_mode or NON_INDEXED
+    return spec.completion_mode or jobs.NON_INDEXED

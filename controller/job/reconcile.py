@@ -15,18 +15,8 @@ from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import seconds_of
 from vaina.kinds import JOB
+from vaina.objects import jobs
 from vaina.objects.conditions import find_condition
-from vaina.objects.jobs import (
-    COMPLETION_INDEX,
-    FAILURE_TARGET,
-    INDEX_FAILURE_COUNT,
-    INDEX_IGNORED_FAILURE_COUNT,
-    SUCCESS_CRITERIA_MET,
-    TRACKING_FINALIZER,
-    is_indexed,
-    is_true,
-    replaces_failed_only,
-)
 from vaina.objects.meta import new_controller_ref
 
 #: at most so many Pods are created or deleted in one sync
@@ -57,7 +47,7 @@ class Ending:
 
     @property
     def succeeds(self) -> bool:
-        return self.type == SUCCESS_CRITERIA_MET
+        return self.type == jobs.SUCCESS_CRITERIA_MET
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +83,7 @@ def reconcile(view: View, *, backoff: Backoff, now: float, taken: Container[str]
         return JobPlan(remove=remove[:BURST], backoff=known, wake_seconds=deadline)
     if not view.active and _is_complete(view):
         reason, message = "CompletionsReached", "Reached expected number of succeeded pods"
-        return JobPlan(ending=Ending(SUCCESS_CRITERIA_MET, reason, message), backoff=known)
+        return JobPlan(ending=Ending(jobs.SUCCESS_CRITERIA_MET, reason, message), backoff=known)
     create, wait = _missing(view, wanted, known, now, taken)
     return JobPlan(create=create, backoff=known, wake_seconds=sooner(deadline, wait))
 
@@ -101,19 +91,23 @@ def reconcile(view: View, *, backoff: Backoff, now: float, taken: Container[str]
 def _ending(view: View, now: float) -> Ending | None:
     """Return how the Job ends, if that was decided earlier or is decided now."""
     conditions = view.job.status.conditions
-    for kind in (SUCCESS_CRITERIA_MET, FAILURE_TARGET):
+    for kind in (jobs.SUCCESS_CRITERIA_MET, jobs.FAILURE_TARGET):
         condition = find_condition(conditions, kind)
-        if condition is not None and is_true(conditions, kind):
+        if condition is not None and jobs.is_true(conditions, kind):
             return Ending(kind, condition.reason, condition.message)
     spec = view.spec
     if message := failure_of_job(spec, view.pods):
-        return Ending(FAILURE_TARGET, "PodFailurePolicy", message)
+        return Ending(jobs.FAILURE_TARGET, "PodFailurePolicy", message)
     if view.failed > spec.backoff_limit or too_many_restarts(spec, view.pods):
-        return Ending(FAILURE_TARGET, "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+        return Ending(
+            jobs.FAILURE_TARGET, "BackoffLimitExceeded", "Job has reached the specified backoff limit"
+        )
     deadline = _seconds_to_deadline(view, now)
     if deadline is not None and deadline <= 0:
-        return Ending(FAILURE_TARGET, "DeadlineExceeded", "Job was active longer than specified deadline")
-    return _ending_of_indexes(view) if is_indexed(spec) else None
+        return Ending(
+            jobs.FAILURE_TARGET, "DeadlineExceeded", "Job was active longer than specified deadline"
+        )
+    return _ending_of_indexes(view) if jobs.is_indexed(spec) else None
 
 
 def _ending_of_indexes(view: View) -> Ending | None:
@@ -121,12 +115,12 @@ def _ending_of_indexes(view: View) -> Ending | None:
     if lost is not None:
         if spec.HasField("max_failed_indexes") and len(lost) > spec.max_failed_indexes:
             message = "Job has exceeded the specified maximal number of failed indexes"
-            return Ending(FAILURE_TARGET, "MaxFailedIndexesExceeded", message)
+            return Ending(jobs.FAILURE_TARGET, "MaxFailedIndexesExceeded", message)
         if lost and len(lost) + len(view.indexes) >= spec.completions:
-            return Ending(FAILURE_TARGET, "FailedIndexes", "Job has failed indexes")
+            return Ending(jobs.FAILURE_TARGET, "FailedIndexes", "Job has failed indexes")
     rule = success_rule(spec, view.indexes)
     if rule is not None:
-        return Ending(SUCCESS_CRITERIA_MET, "SuccessPolicy", f"Matched rules at index {rule}")
+        return Ending(jobs.SUCCESS_CRITERIA_MET, "SuccessPolicy", f"Matched rules at index {rule}")
     return None
 
 
@@ -153,7 +147,7 @@ def _wanted(view: View) -> int:
 
 def _too_many(view: View, at_least: int, now: float) -> tuple[pod_pb2.Pod, ...]:
     """Return the Pods to remove: at least so many, and those without an index of their own."""
-    if not is_indexed(view.spec):
+    if not jobs.is_indexed(view.spec):
         return choose_victims(view.active, at_least, now=now) if at_least else ()
     by_index, gone = superfluous(view.active, view.spec.completions)
     left: list[pod_pb2.Pod] = []
@@ -172,7 +166,7 @@ def _missing(
 ) -> tuple[tuple[NewPod, ...], float | None]:
     spec = view.spec
     count = wanted - len(view.active)
-    if replaces_failed_only(spec):
+    if jobs.replaces_failed_only(spec):
         count -= len(view.terminating)
     if count <= 0:
         return (), None
@@ -181,7 +175,7 @@ def _missing(
     if wait > 0:
         return (), wait
     meta, count = view.job.metadata, min(count, BURST)
-    if not is_indexed(spec):
+    if not jobs.is_indexed(spec):
         return tuple(NewPod(name) for name in pod_names(meta.name, meta.uid, count, taken)), None
     made: list[NewPod] = []
     waits: list[float] = []
@@ -201,7 +195,7 @@ def _missing(
 
 def _pending(view: View, count: int) -> Sequence[int]:
     busy = view.indexes | indexes_of(view.active)
-    if replaces_failed_only(view.spec):
+    if jobs.replaces_failed_only(view.spec):
         busy |= indexes_of(view.terminating)
     if view.failed_indexes is not None:
         busy |= view.failed_indexes
@@ -219,8 +213,8 @@ def new_pod(job: job_pb2.Job, new: NewPod) -> pod_pb2.Pod:
     """Return the Pod of a Job to create."""
     reference = new_controller_ref(job, JOB.api_version, JOB.kind)
     pod = pod_from_template(job.spec.template, job.metadata, reference, new.name)
-    if TRACKING_FINALIZER not in pod.metadata.finalizers:
-        pod.metadata.finalizers.append(TRACKING_FINALIZER)
+    if jobs.TRACKING_FINALIZER not in pod.metadata.finalizers:
+        pod.metadata.finalizers.append(jobs.TRACKING_FINALIZER)
     if new.index is not None:
         _give_index(pod, job.metadata.name, new)
     return pod
@@ -229,14 +223,14 @@ def new_pod(job: job_pb2.Job, new: NewPod) -> pod_pb2.Pod:
 def _give_index(pod: pod_pb2.Pod, job: str, new: NewPod) -> None:
     meta, text = pod.metadata, str(new.index)
     meta.generate_name = f"{job}-{text}-"
-    meta.annotations[COMPLETION_INDEX] = text
-    meta.labels[COMPLETION_INDEX] = text
+    meta.annotations[jobs.COMPLETION_INDEX] = text
+    meta.labels[jobs.COMPLETION_INDEX] = text
     pod.spec.hostname = f"{job}-{text}"
     if new.failures is not None:
-        meta.annotations[INDEX_FAILURE_COUNT] = str(new.failures)
+        meta.annotations[jobs.INDEX_FAILURE_COUNT] = str(new.failures)
         if new.ignored:
-            meta.annotations[INDEX_IGNORED_FAILURE_COUNT] = str(new.ignored)
+            meta.annotations[jobs.INDEX_IGNORED_FAILURE_COUNT] = str(new.ignored)
     for container in (*pod.spec.init_containers, *pod.spec.containers):
         if all(variable.name != INDEX_VARIABLE for variable in container.env):
             variable = container.env.add(name=INDEX_VARIABLE)
-            variable.value_from.field_ref.field_path = f"metadata.labels['{COMPLETION_INDEX}']"
+            variable.value_from.field_ref.field_path = f"metadata.labels['{jobs.COMPLETION_INDEX}']"

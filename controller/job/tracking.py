@@ -21,16 +21,8 @@ from controller.plans import copy_of
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import timestamp
+from vaina.objects import jobs
 from vaina.objects.conditions import find_condition
-from vaina.objects.jobs import (
-    COMPLETE,
-    FAILED,
-    SUSPENDED,
-    Indexes,
-    completion_index,
-    is_indexed,
-    is_tracked,
-)
 
 #: Pods that are counted in one sync; their uids take 20 KB of a status
 MAX_UNCOUNTED = 500
@@ -53,12 +45,12 @@ class JobState:
 
     def see(self, cached: Iterable[pod_pb2.Pod]) -> None:
         if self.released:
-            self.released &= {pod.metadata.uid for pod in cached if is_tracked(pod)}
+            self.released &= {pod.metadata.uid for pod in cached if jobs.is_tracked(pod)}
 
     def compare(self, cached: Iterable[pod_pb2.Pod], live: Iterable[pod_pb2.Pod]) -> None:
         """Note which Pods are held in the cache alone."""
-        held = {pod.metadata.uid for pod in live if is_tracked(pod)}
-        self.released |= {pod.metadata.uid for pod in cached if is_tracked(pod)} - held
+        held = {pod.metadata.uid for pod in live if jobs.is_tracked(pod)}
+        self.released |= {pod.metadata.uid for pod in cached if jobs.is_tracked(pod)} - held
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +114,21 @@ def before_release(view: View, plan: JobPlan, done: Done, now: float) -> Countin
 
 def _set_suspended(status: job_pb2.JobStatus, *, suspended: bool, now: float) -> None:
     if suspended:
-        set_condition(status, SUSPENDED, "True", "JobSuspended", "Job suspended", now)
+        set_condition(status, jobs.SUSPENDED, "True", "JobSuspended", "Job suspended", now)
         # The deadline counts the time that a Job is active without a break.
         status.ClearField("start_time")
     else:
-        set_condition(status, SUSPENDED, "False", "JobResumed", "Job resumed", now)
+        set_condition(status, jobs.SUSPENDED, "False", "JobResumed", "Job resumed", now)
 
 
 def _note(view: View, plan: JobPlan, status: job_pb2.JobStatus) -> Counting:
-    spec, indexed = view.spec, is_indexed(view.spec)
+    spec, indexed = view.spec, jobs.is_indexed(view.spec)
     uncounted = status.uncounted_terminated_pods
     failed_already, succeeded_already = set(uncounted.failed), set(uncounted.succeeded)
     indexes: list[int] = []
     release: list[pod_pb2.Pod] = []
     actions: list[str] = []
-    pods = sorted(view.tracked, key=lambda pod: completion_index(pod) or 0) if indexed else view.tracked
+    pods = sorted(view.tracked, key=lambda pod: jobs.completion_index(pod) or 0) if indexed else view.tracked
     more = False
     for pod in pods:
         if not _may_be_released(view, plan, pod):
@@ -157,11 +149,11 @@ def _note(view: View, plan: JobPlan, status: job_pb2.JobStatus) -> Counting:
             actions.extend([verdict.action] if verdict.action else [])
             uncounted.failed.extend([uid] if verdict.counts else [])
     if indexed:
-        _tell_indexes(view, status, view.indexes_before | Indexes.of(indexes))
+        _tell_indexes(view, status, view.indexes_before | jobs.Indexes.of(indexes))
     return Counting(status, tuple(release), more, tuple(actions))
 
 
-def _tell_indexes(view: View, status: job_pb2.JobStatus, succeeded: Indexes) -> None:
+def _tell_indexes(view: View, status: job_pb2.JobStatus, succeeded: jobs.Indexes) -> None:
     status.completed_indexes, status.succeeded = str(succeeded), len(succeeded)
     status.ClearField("failed_indexes")
     if view.failed_indexes is not None:
@@ -178,7 +170,7 @@ def _may_be_released(view: View, plan: JobPlan, pod: pod_pb2.Pod) -> bool:
         return True
     if not is_failed(pod, view.spec):
         return False
-    index = completion_index(pod)
+    index = jobs.completion_index(pod)
     kept = view.waiting.get(index) if index is not None else None
     return kept is None or kept.metadata.uid != pod.metadata.uid
 
@@ -208,7 +200,7 @@ def after_release(
     open_ends = uncounted.succeeded or uncounted.failed or status.terminating or status.active
     ending = plan.ending
     if ending is not None and may_end and not open_ends:
-        kind = COMPLETE if ending.succeeds else FAILED
+        kind = jobs.COMPLETE if ending.succeeds else jobs.FAILED
         set_condition(status, kind, "True", ending.reason, ending.message, now)
         if ending.succeeds:
             status.completion_time.CopyFrom(timestamp(now))

@@ -10,15 +10,7 @@ from controller.job.failures import FAIL_INDEX, finished_at, is_failed, judge
 from controller.pods import is_active
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.core.v1 import pod_pb2
-from vaina.objects.jobs import (
-    INDEX_FAILURE_COUNT,
-    INDEX_IGNORED_FAILURE_COUNT,
-    Indexes,
-    completion_index,
-    is_indexed,
-    is_tracked,
-    parse_indexes,
-)
+from vaina.objects import jobs
 from vaina.objects.pods import is_ready, is_terminal
 
 _MAX_COUNT = 2**31 - 1
@@ -43,10 +35,10 @@ class View:
     succeeded: int
     failed: int
     #: of an indexed Job: those that the status has, and those together with what Pods say now
-    indexes_before: Indexes
-    indexes: Indexes
+    indexes_before: jobs.Indexes
+    indexes: jobs.Indexes
     #: of a Job with a limit per index
-    failed_indexes: Indexes | None
+    failed_indexes: jobs.Indexes | None
     #: by index, Pods that stay until the next one has their count
     waiting: Mapping[int, pod_pb2.Pod]
 
@@ -62,10 +54,10 @@ class View:
 def observe(job: job_pb2.Job, pods: Sequence[pod_pb2.Pod], released: Collection[str]) -> View:
     """Sort the Pods of a Job; those in `released` (uids) are counted, whatever the cache still shows."""
     spec, status = job.spec, job.status
-    tracked = tuple(pod for pod in pods if is_tracked(pod) and pod.metadata.uid not in released)
+    tracked = tuple(pod for pod in pods if jobs.is_tracked(pod) and pod.metadata.uid not in released)
     active = tuple(pod for pod in pods if is_active(pod))
     uncounted = status.uncounted_terminated_pods
-    indexed = is_indexed(spec)
+    indexed = jobs.is_indexed(spec)
     valid = [pod for pod in tracked if not indexed or valid_index(pod, spec.completions) is not None]
     succeeded_uids, failed_uids = set(uncounted.succeeded), set(uncounted.failed)
     new_succeeded = tuple(
@@ -73,14 +65,14 @@ def observe(job: job_pb2.Job, pods: Sequence[pod_pb2.Pod], released: Collection[
     )
     new_failed = tuple(pod for pod in valid if is_failed(pod, spec) and pod.metadata.uid not in failed_uids)
     succeeded = status.succeeded + len(new_succeeded) + len(uncounted.succeeded)
-    before = now_done = Indexes()
-    lost: Indexes | None = None
+    before = now_done = jobs.Indexes()
+    lost: jobs.Indexes | None = None
     waiting: Mapping[int, pod_pb2.Pod] = {}
     if indexed:
-        before = parse_indexes(status.completed_indexes, spec.completions)
+        before = jobs.parse_indexes(status.completed_indexes, spec.completions)
         per_index = spec.HasField("backoff_limit_per_index")
         lost = failed_indexes(job, pods, before) if per_index else None
-        now_done = before | newly_succeeded(job, tracked, lost or Indexes())
+        now_done = before | newly_succeeded(job, tracked, lost or jobs.Indexes())
         succeeded = len(now_done)
         if lost is not None:
             waiting = waiting_for_next(job, tracked, active, now_done | lost)
@@ -97,19 +89,19 @@ def observe(job: job_pb2.Job, pods: Sequence[pod_pb2.Pod], released: Collection[
 
 def valid_index(pod: pod_pb2.Pod, completions: int) -> int | None:
     """Return the index of a Pod; None when it has none that the Job has."""
-    index = completion_index(pod)
+    index = jobs.completion_index(pod)
     return index if index is not None and index < completions else None
 
 
-def newly_succeeded(job: job_pb2.Job, tracked: Iterable[pod_pb2.Pod], failed: Indexes) -> Indexes:
+def newly_succeeded(job: job_pb2.Job, tracked: Iterable[pod_pb2.Pod], failed: jobs.Indexes) -> jobs.Indexes:
     """Return the indexes of Pods that succeeded and are not counted yet, but for those that failed for good."""
     found = (valid_index(pod, job.spec.completions) for pod in tracked if pod.status.phase == "Succeeded")
-    return Indexes.of(index for index in found if index is not None and index not in failed)
+    return jobs.Indexes.of(index for index in found if index is not None and index not in failed)
 
 
-def failed_indexes(job: job_pb2.Job, pods: Iterable[pod_pb2.Pod], succeeded: Indexes) -> Indexes:
+def failed_indexes(job: job_pb2.Job, pods: Iterable[pod_pb2.Pod], succeeded: jobs.Indexes) -> jobs.Indexes:
     """Return the indexes that have failed for good; for a Job with a limit per index."""
-    before = parse_indexes(job.status.failed_indexes, job.spec.completions)
+    before = jobs.parse_indexes(job.status.failed_indexes, job.spec.completions)
     found: set[int] = set()
     for pod in pods:
         index = valid_index(pod, job.spec.completions)
@@ -117,7 +109,7 @@ def failed_indexes(job: job_pb2.Job, pods: Iterable[pod_pb2.Pod], succeeded: Ind
             continue
         if _fails_index(job.spec, pod):
             found.add(index)
-    return before | Indexes.of(found)
+    return before | jobs.Indexes.of(found)
 
 
 def _fails_index(spec: job_pb2.JobSpec, pod: pod_pb2.Pod) -> bool:
@@ -131,12 +123,12 @@ def _fails_index(spec: job_pb2.JobSpec, pod: pod_pb2.Pod) -> bool:
 
 def failure_count(pod: pod_pb2.Pod) -> int:
     """Return how often the index of a Pod had failed before it."""
-    return _count(pod.metadata.annotations, INDEX_FAILURE_COUNT)
+    return _count(pod.metadata.annotations, jobs.INDEX_FAILURE_COUNT)
 
 
 def all_failures(pod: pod_pb2.Pod) -> int:
     """Return how often the index of a Pod had failed before it, with what did not count."""
-    return failure_count(pod) + _count(pod.metadata.annotations, INDEX_IGNORED_FAILURE_COUNT)
+    return failure_count(pod) + _count(pod.metadata.annotations, jobs.INDEX_IGNORED_FAILURE_COUNT)
 
 
 def _count(annotations: Mapping[str, str], key: str) -> int:
@@ -156,13 +148,13 @@ def counts_for_next(spec: job_pb2.JobSpec, replaced: pod_pb2.Pod | None) -> tupl
 
 
 def waiting_for_next(
-    job: job_pb2.Job, tracked: Iterable[pod_pb2.Pod], active: Iterable[pod_pb2.Pod], ended: Indexes
+    job: job_pb2.Job, tracked: Iterable[pod_pb2.Pod], active: Iterable[pod_pb2.Pod], ended: jobs.Indexes
 ) -> Mapping[int, pod_pb2.Pod]:
     """Return by index the failed Pod that is kept until the next one carries on its count.
 
     `tracked` are the Pods that are not counted yet; indexes in `ended` need no further Pod.
     """
-    running = {completion_index(pod) for pod in active}
+    running = {jobs.completion_index(pod) for pod in active}
     kept: dict[int, pod_pb2.Pod] = {}
     for pod in tracked:
         index = valid_index(pod, job.spec.completions)
@@ -192,7 +184,7 @@ def superfluous(
     return by_index, without
 
 
-def success_rule(spec: job_pb2.JobSpec, succeeded: Indexes) -> int | None:
+def success_rule(spec: job_pb2.JobSpec, succeeded: jobs.Indexes) -> int | None:
     """Return which rule of the success policy is met first; None when none is."""
     if not succeeded:
         return None
@@ -201,7 +193,7 @@ def success_rule(spec: job_pb2.JobSpec, succeeded: Indexes) -> int | None:
             if rule.HasField("succeeded_count") and len(succeeded) >= rule.succeeded_count:
                 return number
             continue
-        wanted = parse_indexes(rule.succeeded_indexes, spec.completions)
+        wanted = jobs.parse_indexes(rule.succeeded_indexes, spec.completions)
         there = wanted.common(succeeded)
         enough = rule.HasField("succeeded_count") and there >= rule.succeeded_count
         if wanted and (there == len(wanted) or enough):
@@ -209,7 +201,7 @@ def success_rule(spec: job_pb2.JobSpec, succeeded: Indexes) -> int | None:
     return None
 
 
-def indexes_of(pods: Collection[pod_pb2.Pod]) -> Indexes:
+def indexes_of(pods: Collection[pod_pb2.Pod]) -> jobs.Indexes:
     """Return the indexes that Pods have."""
-    found = (completion_index(pod) for pod in pods)
-    return Indexes.of(index for index in found if index is not None)
+    found = (jobs.completion_index(pod) for pod in pods)
+    return jobs.Indexes.of(index for index in found if index is not None)

@@ -6,28 +6,12 @@ from typing import Final
 
 import structlog
 
+from controller import volumes as pv
 from controller.base import Controller, Tools, find
 from controller.config import ControllerConfig
-from controller.local_path.reconcile import (
-    Refusal,
-    grown,
-    is_abandoned,
-    is_asked,
-    provision,
-    volume_name,
-    without_node,
-)
+from controller.local_path import reconcile
 from controller.plans import copy_of
-from controller.volumes import (
-    DEFAULT_CLASS,
-    WAIT_FOR_FIRST_CONSUMER,
-    Claim,
-    StorageClass,
-    Volume,
-    claim_class,
-    claim_key,
-    reference_key,
-)
+from controller.volumes import Claim, StorageClass, Volume
 from vaina.api.core.v1 import node_pb2
 from vaina.cache.informer import InformerFactory
 from vaina.client.events import EventRecorder
@@ -59,7 +43,7 @@ class LocalPathController(Controller):
         self._directory = config.local_path_directory
         self._classes = self.watch(factory.informer(STORAGE_CLASS), lambda _: None)
         self._claims = self.watch(
-            factory.informer(PERSISTENT_VOLUME_CLAIM), lambda claim: f"claim {claim_key(claim)}"
+            factory.informer(PERSISTENT_VOLUME_CLAIM), lambda claim: f"claim {pv.claim_key(claim)}"
         )
         volumes = factory.informer(PERSISTENT_VOLUME)
         volumes.ensure_indexer(BY_NODE, lambda volume: [node_of(volume)] if is_ours(volume) else [])
@@ -91,7 +75,7 @@ class LocalPathController(Controller):
             # Its last volume has gone: nothing waits for the node any more.
             self._missing.pop(node, None)
         yield f"volume {volume.metadata.name}"
-        yield f"claim {reference_key(volume)}"
+        yield f"claim {pv.reference_key(volume)}"
 
     async def sync(self, key: str) -> float | None:
         what, _, name = key.partition(" ")
@@ -104,40 +88,44 @@ class LocalPathController(Controller):
         claim = self._claims.get(name)
         if claim is None:
             return None
-        found = self._classes.get(claim_class(claim))
-        if found is not None and is_asked(claim, found):
+        found = self._classes.get(pv.claim_class(claim))
+        if found is not None and reconcile.is_asked(claim, found):
             return await self._provision(claim, found)
         return await self._grow(claim)
 
     async def _make_class(self, name: str) -> None:
-        made = StorageClass(provisioner=PROVISIONER, volume_binding_mode=WAIT_FOR_FIRST_CONSUMER)
+        made = StorageClass(provisioner=PROVISIONER, volume_binding_mode=pv.WAIT_FOR_FIRST_CONSUMER)
         made.metadata.name = name
-        made.metadata.annotations[DEFAULT_CLASS[0]] = "true"
+        made.metadata.annotations[pv.DEFAULT_CLASS[0]] = "true"
         made.reclaim_policy, made.allow_volume_expansion = "Delete", True
         with suppress(AlreadyExists):
             await self._client.storage_classes.create(made)
             log.info("default storage class made", name=name)
 
     async def _provision(self, claim: Claim, found: StorageClass) -> float | None:
-        if self._volumes.get(volume_name(claim)) is not None:
+        if self._volumes.get(reconcile.volume_name(claim)) is not None:
             return None
         nodes: Sequence[node_pb2.Node] = self._nodes.list()
         try:
-            volume = provision(claim, found, nodes, self._directory)
-        except Refusal as error:
+            volume = reconcile.provision(claim, found, nodes, self._directory)
+        except reconcile.Refusal as error:
             words = f'failed to provision volume with StorageClass "{found.metadata.name}": {error}'
             self._recorder.event(claim, "Warning", "ProvisioningFailed", words)
             return RETRY_SECONDS
         if volume is None:
-            await self._client.persistent_volume_claims.update(without_node(claim))
+            await self._client.persistent_volume_claims.update(reconcile.without_node(claim))
             return None
-        words = f'External provisioner is provisioning volume for claim "{claim_key(claim)}"'
+        words = f'External provisioner is provisioning volume for claim "{pv.claim_key(claim)}"'
         self._recorder.event(claim, "Normal", "Provisioning", words)
         with suppress(AlreadyExists):
             await self._client.persistent_volumes.create(volume)
         name = volume.metadata.name
         log.info(
-            "volume made", volume=name, claim=claim_key(claim), uid=claim.metadata.uid, node=node_of(volume)
+            "volume made",
+            volume=name,
+            claim=pv.claim_key(claim),
+            uid=claim.metadata.uid,
+            node=node_of(volume),
         )
         self._recorder.event(
             claim, "Normal", "ProvisioningSucceeded", f"Successfully provisioned volume {name}"
@@ -146,7 +134,7 @@ class LocalPathController(Controller):
 
     async def _grow(self, claim: Claim) -> float | None:
         volume = self._volumes.get(claim.spec.volume_name) if claim.spec.volume_name else None
-        change = None if volume is None else grown(volume, claim)
+        change = None if volume is None else reconcile.grown(volume, claim)
         if isinstance(change, Volume):
             words = f"External resizer is resizing volume {change.metadata.name}"
             self._recorder.event(claim, "Normal", "Resizing", words)
@@ -163,7 +151,7 @@ class LocalPathController(Controller):
         if not node or self._nodes.get(node) is not None:
             self._missing.pop(node, None)
             return None
-        if not is_abandoned(volume):
+        if not reconcile.is_abandoned(volume):
             return None
         since = self._missing.setdefault(node, self.clock.monotonic())
         left = since + QUARANTINE_SECONDS - self.clock.monotonic()

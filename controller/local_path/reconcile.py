@@ -9,19 +9,9 @@ import zlib
 from collections.abc import Sequence
 from typing import Final
 
+from controller import volumes
 from controller.plans import copy_of
-from controller.volumes import (
-    FILESYSTEM,
-    SELECTED_NODE,
-    STORAGE_PROVISIONER,
-    Claim,
-    StorageClass,
-    Volume,
-    claim_class,
-    requested,
-    storage,
-    waits_for_consumer,
-)
+from controller.volumes import Claim, StorageClass, Volume
 from vaina.api.core.v1 import node_pb2
 from vaina.objects.local_path import (
     FINALIZER,
@@ -50,10 +40,10 @@ def is_asked(claim: Claim, found: StorageClass | None) -> bool:
         or found.provisioner != PROVISIONER
         or claim.spec.volume_name
         or claim.metadata.HasField("deletion_timestamp")
-        or claim.metadata.annotations.get(STORAGE_PROVISIONER) != PROVISIONER
+        or claim.metadata.annotations.get(volumes.STORAGE_PROVISIONER) != PROVISIONER
     ):
         return False
-    return SELECTED_NODE in claim.metadata.annotations or not waits_for_consumer(found)
+    return volumes.SELECTED_NODE in claim.metadata.annotations or not volumes.waits_for_consumer(found)
 
 
 def volume_name(claim: Claim) -> str:
@@ -68,7 +58,7 @@ def provision(
     Raises Refusal.
     """
     _check(claim, nodes)
-    selected = claim.metadata.annotations.get(SELECTED_NODE, "")
+    selected = claim.metadata.annotations.get(volumes.SELECTED_NODE, "")
     node = next((item for item in nodes if item.metadata.name == selected), None)
     if selected and node is None:
         return None
@@ -85,8 +75,8 @@ def provision(
     spec.capacity["storage"].CopyFrom(claim.spec.resources.requests["storage"])
     spec.access_modes.extend(claim.spec.access_modes)
     spec.persistent_volume_reclaim_policy = found.reclaim_policy or "Delete"
-    spec.storage_class_name = claim_class(claim)
-    spec.volume_mode = FILESYSTEM
+    spec.storage_class_name = volumes.claim_class(claim)
+    spec.volume_mode = volumes.FILESYSTEM
     spec.persistent_volume_source.local.path = f"{directory}/{name}"
     reference = spec.claim_ref
     reference.kind, reference.api_version = "PersistentVolumeClaim", "v1"
@@ -101,7 +91,7 @@ def provision(
 def _check(claim: Claim, nodes: Sequence[node_pb2.Node]) -> None:
     if claim.spec.HasField("selector"):
         raise Refusal("claim.Spec.Selector is not supported")
-    if (claim.spec.volume_mode or FILESYSTEM) != FILESYSTEM:
+    if (claim.spec.volume_mode or volumes.FILESYSTEM) != volumes.FILESYSTEM:
         raise Refusal(f"{PROVISIONER} does not support block volume provisioning")
     if not set(claim.spec.access_modes) <= _MODES:
         raise Refusal("NodePath only supports ReadWriteOnce and ReadWriteOncePod access modes")
@@ -130,7 +120,7 @@ def _any_node(claim: Claim, nodes: Sequence[node_pb2.Node]) -> node_pb2.Node:
 def without_node(claim: Claim) -> Claim:
     """Return a claim for which the scheduler has to choose a node again."""
     changed = copy_of(claim)
-    del changed.metadata.annotations[SELECTED_NODE]
+    del changed.metadata.annotations[volumes.SELECTED_NODE]
     return changed
 
 
@@ -138,11 +128,11 @@ def grown(volume: Volume, claim: Claim) -> Volume | Claim | None:
     """Return the next write that gives a claim the size it asks for; None when it has it."""
     if not is_ours(volume) or claim.status.phase != "Bound" or claim.spec.volume_name != volume.metadata.name:
         return None
-    if requested(claim) > storage(volume.spec.capacity):
+    if volumes.requested(claim) > volumes.storage(volume.spec.capacity):
         larger = copy_of(volume)
         larger.spec.capacity["storage"].CopyFrom(claim.spec.resources.requests["storage"])
         return larger
-    if storage(volume.spec.capacity) > storage(claim.status.capacity):
+    if volumes.storage(volume.spec.capacity) > volumes.storage(claim.status.capacity):
         told = copy_of(claim)
         told.status.capacity["storage"].CopyFrom(volume.spec.capacity["storage"])
         return told

@@ -13,15 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from controller.base import Controller, Tools, for_each
 from controller.config import ControllerConfig
-from controller.node_lifecycle.reconcile import (
-    Heartbeats,
-    Life,
-    NodePlan,
-    driven_away,
-    is_written_off,
-    reconcile,
-    suspects_itself,
-)
+from controller.node_lifecycle import reconcile as decide
 from controller.node_lifecycle.taints import NO_EXECUTE, FirstSeen, eviction_of, wants_no_execute
 from controller.node_lifecycle.zones import Rates, Tokens, Zone, count_zones, rate_of, state_of, zone_of
 from controller.plans import copy_of
@@ -121,7 +113,7 @@ class NodeLifecycleController(Controller):
         )  # fmt: skip
         self._metrics = NodeMetrics(registry)
         self._tokens = Tokens()
-        self._beats = Heartbeats(
+        self._beats = decide.Heartbeats(
             grace_seconds=config.node_monitor_grace_seconds,
             startup_grace_seconds=config.node_startup_grace_seconds,
         )
@@ -147,9 +139,9 @@ class NodeLifecycleController(Controller):
         if node is None:
             return None
         # Only the monitor, which looks at all nodes, can tell a silent node from a fault of this side (I13).
-        life = self._beats.life(key, self.clock.monotonic()) if key in self._silent else Life.HEARD
+        life = self._beats.life(key, self.clock.monotonic()) if key in self._silent else decide.Life.HEARD
         wait, now = self._wait_for_turn(node, life), self.clock.now()
-        plan = reconcile(
+        plan = decide.reconcile(
             node, self._pods.lister.by_index(BY_NODE, key), life=life, may_evict=self._may_evict,
             default_seconds=self._config.pod_eviction_seconds, now=now, may_begin=wait == 0.0,
             seen=self._first_seen.look(node, now),
@@ -159,17 +151,17 @@ class NodeLifecycleController(Controller):
         wakes = [seconds for seconds in (plan.wake_seconds, wait) if seconds]
         return min(wakes, default=None)
 
-    def _wait_for_turn(self, node: node_pb2.Node, life: Life) -> float | None:
+    def _wait_for_turn(self, node: node_pb2.Node, life: decide.Life) -> float | None:
         """Return the seconds until a node may be driven empty; None: until its zone is better, or never."""
         name = node.metadata.name
         if not self._may_evict:
             return None
-        if life is Life.HEARD and not wants_no_execute(node):
+        if life is decide.Life.HEARD and not wants_no_execute(node):
             self._tokens.give_back(name)
             return None
         return self._tokens.take(name, zone_of(node), self.clock.monotonic())
 
-    async def _write_node(self, node: node_pb2.Node, plan: NodePlan) -> None:
+    async def _write_node(self, node: node_pb2.Node, plan: decide.NodePlan) -> None:
         name, current = node.metadata.name, node
         if plan.conditions:
             changed = copy_of(node)
@@ -186,7 +178,7 @@ class NodeLifecycleController(Controller):
             await self._client.nodes.update(tainted)
             log.info("node taints written", node=name, taints=[f"{t.key}:{t.effect}" for t in plan.taints])
 
-    async def _write_pods(self, node: node_pb2.Node, plan: NodePlan) -> None:
+    async def _write_pods(self, node: node_pb2.Node, plan: decide.NodePlan) -> None:
         async def lose(pod: pod_pb2.Pod) -> None:
             with suppress(NotFound):
                 await self._client.pods.update_status(pod)
@@ -206,7 +198,9 @@ class NodeLifecycleController(Controller):
         meta = pod.metadata
         try:
             # The condition says why it goes (upstream: addConditionAndDeletePod of tainteviction).
-            await self._client.pods.update_status(driven_away(pod, self.clock.now()), mask=("conditions",))
+            await self._client.pods.update_status(
+                decide.driven_away(pod, self.clock.now()), mask=("conditions",)
+            )
             await self._client.pods.delete(meta.name, meta.namespace, uid=meta.uid)
         except Conflict:
             # Another Pod of the same name: this one has gone.
@@ -230,11 +224,11 @@ class NodeLifecycleController(Controller):
         """Find the nodes whose time is up, and decide whether they or this control plane are at fault."""
         now, nodes = self.clock.monotonic(), self._nodes.lister.list()
         names = [node.metadata.name for node in nodes]
-        silent = frozenset(name for name in names if self._beats.life(name, now) is not Life.HEARD)
+        silent = frozenset(name for name in names if self._beats.life(name, now) is not decide.Life.HEARD)
         # Also nodes that were marked silent and have not reported since: a process that has just started need
         # not wait the whole grace for them (upstream's handleDisruption goes by the conditions alone).
-        gone = silent | {node.metadata.name for node in nodes if is_written_off(node)}
-        suspect = suspects_itself(len(gone), len(names), self._config.unhealthy_node_threshold)
+        gone = silent | {node.metadata.name for node in nodes if decide.is_written_off(node)}
+        suspect = decide.suspects_itself(len(gone), len(names), self._config.unhealthy_node_threshold)
         if suspect is self._may_evict:
             say = log.warning if suspect else log.info
             words = "evictions stopped: most nodes are silent" if suspect else "evictions allowed"

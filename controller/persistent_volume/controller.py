@@ -9,23 +9,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from controller import volumes as pv
 from controller.base import Controller, Tools, find
 from controller.persistent_volume.reconcile import Step, next_for_claim, next_for_volume
-from controller.volumes import (
-    BIND_COMPLETED,
-    BOUND,
-    BY_CLAIM,
-    FILESYSTEM,
-    Claim,
-    StorageClass,
-    Volume,
-    claim_class,
-    claim_key,
-    claims_of,
-    has_no_class,
-    reference_key,
-    volume_class,
-)
+from controller.volumes import Claim, StorageClass, Volume
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.informer import Informer, InformerFactory
 from vaina.cache.store import Lister
@@ -63,24 +50,24 @@ class BindingCollector(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         volumes, claims = self._volumes.list(), self._claims.list()
-        plugins = Counter((_plugin(item), item.spec.volume_mode or FILESYSTEM) for item in volumes)
+        plugins = Counter((_plugin(item), item.spec.volume_mode or pv.FILESYSTEM) for item in volumes)
         yield _family(
             "pv_collector_total_pv_count", "Gauge measuring total number of persistent volumes",
             ("plugin_name", "volume_mode"), plugins,
         )  # fmt: skip
         for bound, word in ((True, "bound"), (False, "unbound")):
-            chosen = [item for item in volumes if (item.status.phase == BOUND) is bound]
+            chosen = [item for item in volumes if (item.status.phase == pv.BOUND) is bound]
             yield _family(
                 f"pv_collector_{word}_pv_count", f"Gauge measuring number of persistent volume currently {word}",
-                ("storage_class",), Counter((volume_class(item),) for item in chosen),
+                ("storage_class",), Counter((pv.volume_class(item),) for item in chosen),
             )  # fmt: skip
-            wanted = [item for item in claims if (item.status.phase == BOUND) is bound]
+            wanted = [item for item in claims if (item.status.phase == pv.BOUND) is bound]
             yield _family(
                 f"pv_collector_{word}_pvc_count",
                 f"Gauge measuring number of persistent volume claim currently {word}",
                 ("namespace", "storage_class", "volume_attributes_class"),
                 Counter(
-                    (item.metadata.namespace, claim_class(item), item.spec.volume_attributes_class_name)
+                    (item.metadata.namespace, pv.claim_class(item), item.spec.volume_attributes_class_name)
                     for item in wanted
                 ),
             )
@@ -111,9 +98,9 @@ class Known:
         pods: Informer[pod_pb2.Pod],
     ) -> None:
         self._claims, self._volumes, self._classes, self._pods = claims, volumes, classes, pods
-        volumes.ensure_indexer(BY_CLASS, lambda volume: [volume_class(volume)])
-        volumes.ensure_indexer(BY_REFERENCE, lambda volume: [reference_key(volume)])
-        pods.ensure_indexer(BY_CLAIM, claims_of)
+        volumes.ensure_indexer(BY_CLASS, lambda volume: [pv.volume_class(volume)])
+        volumes.ensure_indexer(BY_REFERENCE, lambda volume: [pv.reference_key(volume)])
+        pods.ensure_indexer(pv.BY_CLAIM, pv.claims_of)
         #: by kind and key
         self._written: dict[tuple[type, str], Claim | Volume] = {}
 
@@ -140,8 +127,8 @@ class Known:
 
     def volumes_for(self, claim: Claim) -> Iterable[Volume]:
         lister = self._volumes.lister
-        meant = lister.by_index(BY_REFERENCE, claim_key(claim))
-        free = lister.by_index(BY_CLASS, claim_class(claim))
+        meant = lister.by_index(BY_REFERENCE, pv.claim_key(claim))
+        free = lister.by_index(BY_CLASS, pv.claim_class(claim))
         for name in {volume.metadata.name for volume in (*meant, *free)}:
             volume = self.volume(name)
             if volume is not None:
@@ -151,7 +138,7 @@ class Known:
         return self._classes.lister.list()
 
     def waiting_pods(self, claim: Claim) -> Sequence[str]:
-        pods = self._pods.lister.by_index(BY_CLAIM, claim_key(claim))
+        pods = self._pods.lister.by_index(pv.BY_CLAIM, pv.claim_key(claim))
         return sorted(pod.metadata.name for pod in pods if not pod.spec.node_name)
 
 
@@ -187,33 +174,33 @@ class PersistentVolumeController(Controller):
         BindingCollector(registry, claims.lister, volumes.lister)
 
     def _keys_of_claim(self, claim: Claim) -> Iterable[str]:
-        yield f"claim {claim_key(claim)}"
+        yield f"claim {pv.claim_key(claim)}"
         if claim.spec.volume_name:
             yield f"volume {claim.spec.volume_name}"
         # A claim that goes, or takes another volume, may not name the one that was made for it.
-        for volume in self._volumes.by_index(BY_REFERENCE, claim_key(claim)):
+        for volume in self._volumes.by_index(BY_REFERENCE, pv.claim_key(claim)):
             yield f"volume {volume.metadata.name}"
 
     def _keys_of_volume(self, volume: Volume) -> Iterable[str]:
         yield f"volume {volume.metadata.name}"
         for claim in self._claims.by_index(_BY_VOLUME, volume.metadata.name):
-            yield f"claim {claim_key(claim)}"
-        if reference_key(volume):
-            yield f"claim {reference_key(volume)}"
+            yield f"claim {pv.claim_key(claim)}"
+        if pv.reference_key(volume):
+            yield f"claim {pv.reference_key(volume)}"
         else:
-            for claim in self._claims.by_index(_WAITING, volume_class(volume)):
-                yield f"claim {claim_key(claim)}"
+            for claim in self._claims.by_index(_WAITING, pv.volume_class(volume)):
+                yield f"claim {pv.claim_key(claim)}"
 
     def _keys_of_class(self, found: StorageClass) -> Iterable[str]:
         # Claims without a class too: it may be the default one now.
         for name in (found.metadata.name, ""):
             for claim in self._claims.by_index(_WAITING, name):
-                yield f"claim {claim_key(claim)}"
+                yield f"claim {pv.claim_key(claim)}"
 
     def _keys_of_pod(self, pod: pod_pb2.Pod) -> Iterable[str]:
         if pod.spec.node_name:
             return
-        for key in claims_of(pod):
+        for key in pv.claims_of(pod):
             claim = self._claims.get(key)
             if claim is not None and not claim.spec.volume_name:
                 yield f"claim {key}"
@@ -240,7 +227,7 @@ class PersistentVolumeController(Controller):
             claim = known.claim(name)
             if claim is None:
                 return None
-            if BIND_COMPLETED in claim.metadata.annotations and claim.spec.volume_name:
+            if pv.BIND_COMPLETED in claim.metadata.annotations and claim.spec.volume_name:
                 await self._ask_for_volume(claim.spec.volume_name)
             return claim, next_for_claim(claim, known)
         volume = known.volume(name)
@@ -259,13 +246,13 @@ class PersistentVolumeController(Controller):
     async def _ask_for_claim(self, volume: Volume) -> None:
         """Make sure that a claim is gone, not the cache late: its data are deleted."""
         reference = volume.spec.claim_ref
-        known = self._known.claim(reference_key(volume))
+        known = self._known.claim(pv.reference_key(volume))
         if known is not None and known.metadata.uid == reference.uid:
             return
         claims = self._client.persistent_volume_claims
         found = await find(claims, reference.name, reference.namespace)
         if found is not None and found.metadata.uid == reference.uid:
-            raise Conflict(f"persistentvolumeclaim {reference_key(volume)} is not in the cache yet")
+            raise Conflict(f"persistentvolumeclaim {pv.reference_key(volume)} is not in the cache yet")
 
     async def _write(self, made: Claim | Volume, *, is_status: bool) -> None:
         kind: Kind[Any] = PERSISTENT_VOLUME if isinstance(made, Volume) else PERSISTENT_VOLUME_CLAIM
@@ -275,15 +262,15 @@ class PersistentVolumeController(Controller):
         self._known.note(await client.update_status(made) if is_status else await client.update(made))
         phase = made.status.phase
         if isinstance(made, Volume):
-            log.info("volume written", volume=made.metadata.name, claim=reference_key(made), phase=phase)
+            log.info("volume written", volume=made.metadata.name, claim=pv.reference_key(made), phase=phase)
         else:
-            log.info("claim written", claim=claim_key(made), volume=made.spec.volume_name, phase=phase)
+            log.info("claim written", claim=pv.claim_key(made), volume=made.spec.volume_name, phase=phase)
 
 
 def _waiting_class(claim: Claim) -> list[str]:
-    if BIND_COMPLETED in claim.metadata.annotations:
+    if pv.BIND_COMPLETED in claim.metadata.annotations:
         return []
-    names = {claim_class(claim)}
-    if has_no_class(claim):
+    names = {pv.claim_class(claim)}
+    if pv.has_no_class(claim):
         names.add("")
     return [*names]

@@ -13,37 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller import volumes as pv
 from controller.plans import NORMAL, WARNING, Note, copy_of
-from controller.volumes import (
-    AVAILABLE,
-    BETA_STORAGE_PROVISIONER,
-    BIND_COMPLETED,
-    BOUND,
-    BOUND_BY_CONTROLLER,
-    DELETE,
-    FAILED,
-    FILESYSTEM,
-    LOST,
-    PENDING,
-    PROVISIONED_BY,
-    RECYCLE,
-    RELEASED,
-    RETAIN,
-    SELECTED_NODE,
-    STORAGE_PROVISIONER,
-    Claim,
-    StorageClass,
-    Volume,
-    claim_class,
-    default_class,
-    has_no_class,
-    is_meant_for,
-    reference_key,
-    requested,
-    storage,
-    volume_class,
-    waits_for_consumer,
-)
+from controller.volumes import Claim, StorageClass, Volume
 from vaina.objects.selectors import LabelSelector, SelectorError, from_message
 
 
@@ -58,13 +30,13 @@ def find_match(claim: Claim, volumes: Iterable[Volume], *, waits: bool) -> Volum
         if volume.metadata.HasField("deletion_timestamp") or not _suits(volume, claim):
             continue
         if volume.spec.HasField("claim_ref"):
-            if is_meant_for(volume, claim):
+            if pv.is_meant_for(volume, claim):
                 return volume
             continue
         if (
             waits
-            or volume.status.phase != AVAILABLE
-            or volume_class(volume) != claim_class(claim)
+            or volume.status.phase != pv.AVAILABLE
+            or pv.volume_class(volume) != pv.claim_class(claim)
             or not set(claim.spec.access_modes) <= set(volume.spec.access_modes)
             or selector is None
             or not selector.matches(volume.metadata.labels)
@@ -75,13 +47,13 @@ def find_match(claim: Claim, volumes: Iterable[Volume], *, waits: bool) -> Volum
 
 
 def _order(volume: Volume) -> tuple[int, int, str]:
-    return len(set(volume.spec.access_modes)), storage(volume.spec.capacity), volume.metadata.name
+    return len(set(volume.spec.access_modes)), pv.storage(volume.spec.capacity), volume.metadata.name
 
 
 def _suits(volume: Volume, claim: Claim) -> bool:
     return (
-        storage(volume.spec.capacity) >= requested(claim)
-        and (volume.spec.volume_mode or FILESYSTEM) == (claim.spec.volume_mode or FILESYSTEM)
+        pv.storage(volume.spec.capacity) >= pv.requested(claim)
+        and (volume.spec.volume_mode or pv.FILESYSTEM) == (claim.spec.volume_mode or pv.FILESYSTEM)
         and volume.spec.volume_attributes_class_name == claim.spec.volume_attributes_class_name
     )
 
@@ -99,11 +71,11 @@ def why_not(volume: Volume, claim: Claim) -> str:
     """Say why a claim cannot have the volume that it names; empty: it can (checkVolumeSatisfyClaim)."""
     if volume.metadata.HasField("deletion_timestamp"):
         return f'the volume is marked for deletion "{volume.metadata.name}"'
-    if storage(volume.spec.capacity) < requested(claim):
+    if pv.storage(volume.spec.capacity) < pv.requested(claim):
         return "requested PV is too small"
-    if volume_class(volume) != claim_class(claim):
+    if pv.volume_class(volume) != pv.claim_class(claim):
         return "storageClassName does not match"
-    if (volume.spec.volume_mode or FILESYSTEM) != (claim.spec.volume_mode or FILESYSTEM):
+    if (volume.spec.volume_mode or pv.FILESYSTEM) != (claim.spec.volume_mode or pv.FILESYSTEM):
         return "incompatible volumeMode"
     if not set(claim.spec.access_modes) <= set(volume.spec.access_modes):
         return "incompatible accessMode"
@@ -140,24 +112,24 @@ class World(Protocol):
 
 def next_for_claim(claim: Claim, world: World) -> Step:
     """Return the next thing to do about a claim (syncClaim)."""
-    if BIND_COMPLETED in claim.metadata.annotations:
+    if pv.BIND_COMPLETED in claim.metadata.annotations:
         return _bound_claim(claim, world)
     if claim.spec.volume_name:
         return _requesting_claim(claim, world)
     classes = {found.metadata.name: found for found in world.storage_classes()}
-    waits = waits_for_consumer(classes.get(claim_class(claim)))
+    waits = pv.waits_for_consumer(classes.get(pv.claim_class(claim)))
     volume = find_match(claim, world.volumes_for(claim), waits=waits)
     if volume is not None:
         return _bind(volume, claim)
-    if has_no_class(claim) and (name := default_class(classes.values())):
+    if pv.has_no_class(claim) and (name := pv.default_class(classes.values())):
         # A default class that came after the claim (RetroactiveDefaultStorageClass).
         changed = copy_of(claim)
         changed.spec.storage_class_name = name
         return Step(changed)
-    if waits and SELECTED_NODE not in claim.metadata.annotations:
+    if waits and pv.SELECTED_NODE not in claim.metadata.annotations:
         return _pending(claim, _why_waiting(claim, world))
-    if claim_class(claim):
-        return _provision(claim, classes.get(claim_class(claim)))
+    if pv.claim_class(claim):
+        return _provision(claim, classes.get(pv.claim_class(claim)))
     words = "no persistent volumes available for this claim and no storage class is set"
     return _pending(claim, Note(NORMAL, "FailedBinding", words))
 
@@ -174,17 +146,17 @@ def _why_waiting(claim: Claim, world: World) -> Note:
 def _provision(claim: Claim, found: StorageClass | None) -> Step:
     """Ask the class's provisioner for a volume, by the claim's annotation (provisionClaimOperationExternal)."""
     if found is None:
-        words = f'storageclass.storage.k8s.io "{claim_class(claim)}" not found'
+        words = f'storageclass.storage.k8s.io "{pv.claim_class(claim)}" not found'
         return _pending(claim, Note(WARNING, "ProvisioningFailed", words))
     name = found.provisioner
     if name.startswith("kubernetes.io/"):
         words = f"no volume plugin matched name: {name}"
         return _pending(claim, Note(WARNING, "ProvisioningFailed", words))
     annotations = claim.metadata.annotations
-    if any(annotations.get(key) != name for key in (STORAGE_PROVISIONER, BETA_STORAGE_PROVISIONER)):
+    if any(annotations.get(key) != name for key in (pv.STORAGE_PROVISIONER, pv.BETA_STORAGE_PROVISIONER)):
         changed = copy_of(claim)
-        changed.metadata.annotations[STORAGE_PROVISIONER] = name
-        changed.metadata.annotations[BETA_STORAGE_PROVISIONER] = name
+        changed.metadata.annotations[pv.STORAGE_PROVISIONER] = name
+        changed.metadata.annotations[pv.BETA_STORAGE_PROVISIONER] = name
         return Step(changed)
     words = (
         f"Waiting for a volume to be created either by the external provisioner '{name}' or manually by the system administrator. "
@@ -203,7 +175,7 @@ def _requesting_claim(claim: Claim, world: World) -> Step:
             words = f'Cannot bind to requested volume "{volume.metadata.name}": {reason}'
             return _pending(claim, Note(WARNING, "VolumeMismatch", words))
         return _bind(volume, claim)
-    if is_meant_for(volume, claim):
+    if pv.is_meant_for(volume, claim):
         return _bind(volume, claim)
     words = f'volume "{volume.metadata.name}" already bound to a different claim.'
     return _pending(claim, Note(WARNING, "FailedBinding", words))
@@ -229,26 +201,26 @@ def _bind(volume: Volume, claim: Claim) -> Step:
     reference, meta = volume.spec.claim_ref, claim.metadata
     if not volume.spec.HasField("claim_ref") or reference.uid != meta.uid:
         given = copy_of(volume)
-        if not is_meant_for(volume, claim):
-            given.metadata.annotations[BOUND_BY_CONTROLLER] = "yes"
+        if not pv.is_meant_for(volume, claim):
+            given.metadata.annotations[pv.BOUND_BY_CONTROLLER] = "yes"
         reference = given.spec.claim_ref
         reference.kind, reference.api_version = "PersistentVolumeClaim", "v1"
         reference.namespace, reference.name, reference.uid = meta.namespace, meta.name, meta.uid
         reference.resource_version = meta.resource_version
         return Step(given)
-    if volume.status.phase != BOUND:
-        return _phase(volume, BOUND)
-    if claim.spec.volume_name != volume.metadata.name or BIND_COMPLETED not in meta.annotations:
+    if volume.status.phase != pv.BOUND:
+        return _phase(volume, pv.BOUND)
+    if claim.spec.volume_name != volume.metadata.name or pv.BIND_COMPLETED not in meta.annotations:
         taken = copy_of(claim)
         if claim.spec.volume_name != volume.metadata.name:
             taken.spec.volume_name = volume.metadata.name
-            taken.metadata.annotations[BOUND_BY_CONTROLLER] = "yes"
-        taken.metadata.annotations[BIND_COMPLETED] = "yes"
+            taken.metadata.annotations[pv.BOUND_BY_CONTROLLER] = "yes"
+        taken.metadata.annotations[pv.BIND_COMPLETED] = "yes"
         return Step(taken)
-    if claim.status.phase != BOUND:
+    if claim.status.phase != pv.BOUND:
         bound = copy_of(claim)
         status = bound.status
-        status.phase = BOUND
+        status.phase = pv.BOUND
         status.ClearField("access_modes")
         status.access_modes.extend(volume.spec.access_modes)
         status.ClearField("capacity")
@@ -261,16 +233,16 @@ def _bind(volume: Volume, claim: Claim) -> Step:
 def next_for_volume(volume: Volume, world: World) -> Step:
     """Return the next thing to do about a volume (syncVolume). The caller makes sure when a claim seems gone."""
     if not volume.spec.HasField("claim_ref") or not volume.spec.claim_ref.uid:
-        return Step() if volume.status.phase == AVAILABLE else _phase(volume, AVAILABLE)
-    claim = world.claim(reference_key(volume))
+        return Step() if volume.status.phase == pv.AVAILABLE else _phase(volume, pv.AVAILABLE)
+    claim = world.claim(pv.reference_key(volume))
     if claim is None or claim.metadata.uid != volume.spec.claim_ref.uid:
         return _reclaim(volume)
     if not claim.spec.volume_name:
         # The claim's own look completes the binding.
         return Step()
     if claim.spec.volume_name == volume.metadata.name:
-        return Step() if volume.status.phase == BOUND else _phase(volume, BOUND)
-    if PROVISIONED_BY in volume.metadata.annotations and _policy(volume) == DELETE:
+        return Step() if volume.status.phase == pv.BOUND else _phase(volume, pv.BOUND)
+    if pv.PROVISIONED_BY in volume.metadata.annotations and _policy(volume) == pv.DELETE:
         # It was made for a claim that has another volume by now.
         return _reclaim(volume)
     return _unbind(volume)
@@ -278,9 +250,9 @@ def next_for_volume(volume: Volume, world: World) -> Step:
 
 def _unbind(volume: Volume) -> Step:
     free = copy_of(volume)
-    if BOUND_BY_CONTROLLER in volume.metadata.annotations:
+    if pv.BOUND_BY_CONTROLLER in volume.metadata.annotations:
         free.spec.ClearField("claim_ref")
-        del free.metadata.annotations[BOUND_BY_CONTROLLER]
+        del free.metadata.annotations[pv.BOUND_BY_CONTROLLER]
     else:
         # A person reserved it for that claim, and it stays reserved.
         free.spec.claim_ref.uid = ""
@@ -293,25 +265,25 @@ def _policy(volume: Volume) -> str:
 
 def _reclaim(volume: Volume) -> Step:
     """Return the next step of a volume whose claim is gone (reclaimVolume)."""
-    if volume.status.phase not in (RELEASED, FAILED):
-        return _phase(volume, RELEASED)
+    if volume.status.phase not in (pv.RELEASED, pv.FAILED):
+        return _phase(volume, pv.RELEASED)
     policy = _policy(volume)
-    if policy == RETAIN or volume.status.phase == FAILED:
+    if policy == pv.RETAIN or volume.status.phase == pv.FAILED:
         return Step()
-    if policy == DELETE:
-        if PROVISIONED_BY in volume.metadata.annotations:
+    if policy == pv.DELETE:
+        if pv.PROVISIONED_BY in volume.metadata.annotations:
             # Its provisioner sees that it is released, and deletes it.
             return Step()
         words = f'error getting deleter volume plugin for volume "{volume.metadata.name}": no deletable volume plugin matched'
         return _failed(volume, "VolumeFailedDelete", words)
-    if policy == RECYCLE:
+    if policy == pv.RECYCLE:
         return _failed(volume, "VolumeFailedRecycle", "No recycler plugin found for the volume!")
     return _failed(volume, "VolumeUnknownReclaimPolicy", "Volume has an unrecognized reclaim policy")
 
 
 def _failed(volume: Volume, reason: str, words: str) -> Step:
     failed = copy_of(volume)
-    failed.status.phase, failed.status.message = FAILED, words
+    failed.status.phase, failed.status.message = pv.FAILED, words
     return Step(failed, is_status=True, says=(Note(WARNING, reason, words),))
 
 
@@ -322,20 +294,20 @@ def _phase(volume: Volume, phase: str) -> Step:
 
 
 def _pending(claim: Claim, *says: Note) -> Step:
-    if claim.status.phase == PENDING:
+    if claim.status.phase == pv.PENDING:
         return Step(says=says)
     changed = copy_of(claim)
-    changed.status.phase = PENDING
+    changed.status.phase = pv.PENDING
     changed.status.ClearField("access_modes")
     changed.status.ClearField("capacity")
     return Step(changed, is_status=True)
 
 
 def _lost(claim: Claim, reason: str, words: str) -> Step:
-    if claim.status.phase == LOST:
+    if claim.status.phase == pv.LOST:
         return Step()
     changed = copy_of(claim)
-    changed.status.phase = LOST
+    changed.status.phase = pv.LOST
     changed.status.ClearField("access_modes")
     changed.status.ClearField("capacity")
     return Step(changed, is_status=True, says=(Note(WARNING, reason, words),))

@@ -14,20 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from controller.base import Controller, Tools
 from controller.config import ControllerConfig
 from controller.plans import copy_of
+from controller.podautoscaler import reconcile as decide
 from controller.podautoscaler.behavior import History
 from controller.podautoscaler.measure import Readiness
-from controller.podautoscaler.reconcile import (
-    Autoscaler,
-    Plan,
-    Rules,
-    Seen,
-    action,
-    no_scale,
-    not_rescaled,
-    reconcile,
-    rescaled,
-    wants_metrics,
-)
 from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2 as v2
 from vaina.api.core.v1 import pod_pb2
@@ -69,7 +58,7 @@ class PodAutoscalerController(Controller):
         super().__init__(tools, (self._autoscalers, self._pods))
         self._clients, self._recorder, self._metrics = factory.clientset, recorder, metrics
         self._period = config.horizontal_pod_autoscaler_sync_period_seconds
-        self._rules = Rules(
+        self._rules = decide.Rules(
             config.horizontal_pod_autoscaler_downscale_stabilization_seconds, config.horizontal_pod_autoscaler_tolerance,
             Readiness(
                 config.horizontal_pod_autoscaler_cpu_initialization_period_seconds,
@@ -107,7 +96,7 @@ class PodAutoscalerController(Controller):
             on_delete=lambda obj: self.queue.add(object_key(obj)),
         )
 
-    def _on_update(self, old: Autoscaler, new: Autoscaler) -> None:
+    def _on_update(self, old: decide.Autoscaler, new: decide.Autoscaler) -> None:
         # Each look writes a status, which calls for no other look.
         if old.spec != new.spec:
             self.queue.add(object_key(new))
@@ -133,7 +122,7 @@ class PodAutoscalerController(Controller):
         await self._write(autoscaler, plan)
         return self._period
 
-    async def _plan(self, key: str, autoscaler: Autoscaler) -> tuple[Plan, str]:
+    async def _plan(self, key: str, autoscaler: decide.Autoscaler) -> tuple[decide.Plan, str]:
         """Decide and set the scale; return the plan as it turned out, and upstream's word for it."""
         history, spec = self._histories.get(key, History()), autoscaler.spec
         now = self.clock.now()
@@ -142,54 +131,56 @@ class PodAutoscalerController(Controller):
             reference = spec.scale_target_ref
             group = reference.api_version.rpartition("/")[0]
             why = f"no matches for kind {go_quote(reference.kind)} in group {go_quote(group)}"
-            return no_scale(autoscaler, history, why, now), "none"
+            return decide.no_scale(autoscaler, history, why, now), "none"
         client: ScalableClient[Any] = ScalableClient(self._clients.transport, kind)
         try:
             scale = await client.get_scale(spec.scale_target_ref.name, autoscaler.metadata.namespace)
         except ApiError as error:
-            return no_scale(autoscaler, history, error.message, now), "none"
+            return decide.no_scale(autoscaler, history, error.message, now), "none"
         current = scale.spec.replicas
         started = self.clock.monotonic()
-        plan = reconcile(autoscaler, await self._look(key, autoscaler, scale), history, self._rules, now)
+        plan = decide.reconcile(
+            autoscaler, await self._look(key, autoscaler, scale), history, self._rules, now
+        )
         for labels in plan.computed:
             # All metrics of a look are asked for at once: each took this time.
             self._computations.labels(*labels).inc()
             self._computation_seconds.labels(*labels).observe(self.clock.monotonic() - started)
         if plan.replicas is None:
             return plan, "none"
-        word = action(plan.replicas, current)
+        word = decide.action(plan.replicas, current)
         # Against the version that was read: a user who scaled it meanwhile is not overruled.
         scale.spec.replicas = plan.replicas
         try:
             await client.update_scale(scale)
         except ApiError as error:
-            return not_rescaled(autoscaler, plan, error.message, now), word
+            return decide.not_rescaled(autoscaler, plan, error.message, now), word
         log.info(
             "rescaled", autoscaler=key, uid=autoscaler.metadata.uid, target=spec.scale_target_ref.name,
             before=current, after=plan.replicas, reason=plan.reason,
         )  # fmt: skip
-        return rescaled(autoscaler, plan, current, now), word
+        return decide.rescaled(autoscaler, plan, current, now), word
 
-    async def _look(self, key: str, autoscaler: Autoscaler, scale: scale_pb2.Scale) -> Seen:
+    async def _look(self, key: str, autoscaler: decide.Autoscaler, scale: scale_pb2.Scale) -> decide.Seen:
         namespace, text = autoscaler.metadata.namespace, scale.status.selector
         if not text:
             self._selectors.pop(key, None)
-            return Seen(scale)
+            return decide.Seen(scale)
         try:
             selector = parse_label_selector(text)
         except SelectorError:
-            return Seen(scale)
+            return decide.Seen(scale)
         self._selectors[key] = selector
         pods = self._pods.lister.list(selector, namespace)
-        seen = Seen(scale, pods, (), self._autoscalers_of(namespace, pods))
-        if not wants_metrics(autoscaler, scale):
+        seen = decide.Seen(scale, pods, (), self._autoscalers_of(namespace, pods))
+        if not decide.wants_metrics(autoscaler, scale):
             return seen
         metrics: Sequence[metrics_pb2.PodMetrics] | str
         try:
             metrics = await self._metrics.pods(namespace, label_selector=text)
         except ApiError as error:
             metrics = error.message
-        return Seen(scale, pods, metrics, seen.autoscalers)
+        return decide.Seen(scale, pods, metrics, seen.autoscalers)
 
     def _autoscalers_of(self, namespace: str, pods: Sequence[pod_pb2.Pod]) -> list[str]:
         return [
@@ -198,7 +189,7 @@ class PodAutoscalerController(Controller):
             if key.startswith(f"{namespace}/") and any(selector.matches(pod.metadata.labels) for pod in pods)
         ]
 
-    async def _write(self, autoscaler: Autoscaler, plan: Plan) -> None:
+    async def _write(self, autoscaler: decide.Autoscaler, plan: decide.Plan) -> None:
         if plan.status == autoscaler.status:
             return
         changed = copy_of(autoscaler)

@@ -16,15 +16,7 @@ from controller.ownership import with_controller, without_owner
 from controller.owning import RECHECK_SECONDS, GatheringController
 from controller.pod_control import Failure, failure_of
 from controller.pods import Taken, age_ratios, is_active
-from controller.replicaset.reconcile import (
-    Observed,
-    Owner,
-    ReplicaPlan,
-    compute_status,
-    observe,
-    owner_of,
-    reconcile,
-)
+from controller.replicaset import reconcile as decide
 from vaina.api.core.v1 import pod_pb2
 from vaina.cache.informer import InformerFactory
 from vaina.client.events import EventRecorder
@@ -74,7 +66,7 @@ class ReplicationBase(GatheringController):
             self._forget(key)
             self._rest.forget(key)
             return None
-        owner = owner_of(self.kind, obj)
+        owner = decide.owner_of(self.kind, obj)
         self._settle_seen(key, owner.meta)
         if not owner.meta.HasField("deletion_timestamp"):
             await self._control.settle_unknown(key, obj, owner.new_pod)
@@ -85,8 +77,8 @@ class ReplicationBase(GatheringController):
         if self._rest.is_same(key, obj, pods):
             return None
         self._rest.forget(key)
-        observed = observe(owner, pods)
-        plan = reconcile(
+        observed = decide.observe(owner, pods)
+        plan = decide.reconcile(
             owner, observed, now=now,
             related=self._related(owner) if len(observed.active) > owner.replicas else (),
             taken=Taken(self._dependents.lister, self._recent, owner.meta.namespace),
@@ -95,7 +87,7 @@ class ReplicationBase(GatheringController):
             await self._confirm(obj)
         await self._claim(owner, plan)
         error, failure = await self._act(key, owner, plan, observed)
-        status = compute_status(owner, observed, failure=failure, now=now)
+        status = decide.compute_status(owner, observed, failure=failure, now=now)
         if status.status is not None:
             await self._write_status(obj, status.status)
         if error is not None:
@@ -105,7 +97,7 @@ class ReplicationBase(GatheringController):
         return status.wake_seconds
 
     async def _act(
-        self, key: str, owner: Owner, plan: ReplicaPlan, observed: Observed
+        self, key: str, owner: decide.Owner, plan: decide.ReplicaPlan, observed: decide.Observed
     ) -> tuple[ApiError | None, Failure | None]:
         if plan.create:
             error = await self._control.create(key, owner.object, owner.new_pod, plan.create)
@@ -117,7 +109,7 @@ class ReplicationBase(GatheringController):
             return error, failure_of(error, "FailedDelete")
         return None, None
 
-    async def _claim(self, owner: Owner, plan: ReplicaPlan) -> None:
+    async def _claim(self, owner: decide.Owner, plan: decide.ReplicaPlan) -> None:
         for pod in plan.adopt:
             await self._client.pods.update(with_controller(pod, owner.reference))
             log.info("pod adopted", controller=self.name, pod=object_key(pod), owner=owner.meta.name)
@@ -125,7 +117,7 @@ class ReplicationBase(GatheringController):
             await self._client.pods.update(without_owner(pod, owner.meta.uid))
             log.info("pod released", controller=self.name, pod=object_key(pod), owner=owner.meta.name)
 
-    def _related(self, owner: Owner) -> list[pod_pb2.Pod]:
+    def _related(self, owner: decide.Owner) -> list[pod_pb2.Pod]:
         """Return the active Pods of the other ReplicaSets of a ReplicaSet's Deployment."""
         reference = controller_of(owner.meta)
         if reference is None:
@@ -135,7 +127,7 @@ class ReplicationBase(GatheringController):
         return [pod for other in others for pod in self._own(other.metadata) if is_active(pod)]
 
     def _selector_of(self, owner: Any) -> LabelSelector:
-        return owner_of(self.kind, owner).selector
+        return decide.owner_of(self.kind, owner).selector
 
     def _size_of(self, owner: Any) -> int:
         # While it is scaled down it has more Pods than it wishes for.

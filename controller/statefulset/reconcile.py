@@ -12,20 +12,8 @@ from typing import Final
 
 from controller.plans import copy_of, sooner
 from controller.pods import available_in, is_ending
-from controller.statefulset.identity import (
-    Claim,
-    StatefulSet,
-    claims_of,
-    identify,
-    is_identified,
-    is_left_over,
-    new_claims,
-    new_pod,
-    ordinal_of,
-    owned_as_wished,
-    replicas_of,
-    wanted_ordinals,
-)
+from controller.statefulset import identity
+from controller.statefulset.identity import Claim, StatefulSet
 from vaina.api.apps.v1 import stateful_set_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects.pods import is_ready, is_terminal
@@ -99,8 +87,8 @@ class _Step:
         self.current, self.update = current, update
         self.ordered = stateful_set.spec.pod_management_policy != "Parallel"
         self.plan = Plan()
-        self.wanted = wanted_ordinals(stateful_set)
-        known = {ordinal_of(stateful_set, pod.metadata.name): pod for pod in pods}
+        self.wanted = identity.wanted_ordinals(stateful_set)
+        known = {identity.ordinal_of(stateful_set, pod.metadata.name): pod for pod in pods}
         self.pods = {ordinal: pod for ordinal, pod in known.items() if ordinal is not None}
 
     def run(self) -> None:
@@ -112,7 +100,10 @@ class _Step:
         """Plan for a Pod that there should be; return whether the next may be looked at."""
         pod = self.pods.get(ordinal)
         if pod is None:
-            if any(is_left_over(self.set, claim) for claim in claims_of(self.set, ordinal, self.claims)):
+            if any(
+                identity.is_left_over(self.set, claim)
+                for claim in identity.claims_of(self.set, ordinal, self.claims)
+            ):
                 # The claim goes with the Pod that was one too many; the next Pod gets a new one.
                 self._wake_in(LEFT_OVER_SECONDS)
             else:
@@ -123,15 +114,15 @@ class _Step:
                 self.plan.ended.append(pod)
                 self.plan.delete.append(pod)
             return not self.ordered
-        missing = new_claims(self.set, ordinal, self.claims)
+        missing = identity.new_claims(self.set, ordinal, self.claims)
         if pod.status.phase in ("", "Pending") and missing:
             self.plan.claims.extend(missing)
         if self.ordered and not self._is_available(pod):
             return False
-        if not is_identified(self.set, pod, ordinal) and not is_ending(pod):
+        if not identity.is_identified(self.set, pod, ordinal) and not is_ending(pod):
             repaired = copy_of(pod)
             volumes = [*pod.spec.volumes]
-            identify(self.set, repaired, ordinal)
+            identity.identify(self.set, repaired, ordinal)
             repaired.spec.ClearField("volumes")
             repaired.spec.volumes.extend(volumes)
             self.plan.repair.append(repaired)
@@ -140,9 +131,9 @@ class _Step:
 
     def _create(self, ordinal: int) -> None:
         self._retain(ordinal, None)
-        self.plan.claims.extend(new_claims(self.set, ordinal, self.claims))
+        self.plan.claims.extend(identity.new_claims(self.set, ordinal, self.claims))
         version = self._version_for(ordinal)
-        self.plan.create.append(new_pod(self.set, version.template, version.name, ordinal))
+        self.plan.create.append(identity.new_pod(self.set, version.template, version.name, ordinal))
 
     def _version_for(self, ordinal: int) -> Version:
         strategy = self.set.spec.update_strategy
@@ -153,8 +144,8 @@ class _Step:
         return self.current if held else self.update
 
     def _retain(self, ordinal: int, condemned: pod_pb2.Pod | None) -> None:
-        for claim in claims_of(self.set, ordinal, self.claims):
-            wanted = owned_as_wished(self.set, claim, condemned)
+        for claim in identity.claims_of(self.set, ordinal, self.claims):
+            wanted = identity.owned_as_wished(self.set, claim, condemned)
             if wanted is not None:
                 self.plan.retain.append(wanted)
 
@@ -250,7 +241,7 @@ def compute_status(
 ) -> Status:
     """Return what the status should say. Follows computeReplicaStatus and completeRollingUpdate."""
     status = copy_of(stateful_set.status)
-    created = [pod for pod in pods if ordinal_of(stateful_set, pod.metadata.name) is not None]
+    created = [pod for pod in pods if identity.ordinal_of(stateful_set, pod.metadata.name) is not None]
     ready = [pod for pod in created if _is_running_and_ready(pod)]
     steady = [pod for pod in created if not is_ending(pod)]
     wait = stateful_set.spec.min_ready_seconds
@@ -260,7 +251,7 @@ def compute_status(
     status.current_replicas = _count(steady, current.name)
     status.updated_replicas = _count(steady, update.name)
     status.current_revision, status.update_revision = current.name, update.name
-    wished = replicas_of(stateful_set)
+    wished = identity.replicas_of(stateful_set)
     rolling = stateful_set.spec.update_strategy.type == "RollingUpdate"
     counts = (status.updated_replicas, status.ready_replicas, status.replicas)
     if rolling and counts == (wished, wished, wished):

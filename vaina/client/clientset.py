@@ -39,11 +39,7 @@ def _scalable(kind: Kind[M]) -> cached_property[ScalableClient[M]]:
 
 
 class Clientset:
-    """A client of every kind. Owns its transport: use it as an async context manager, or close it once.
-
-    `kind` makes the client of any row of `vaina.kinds`, typed by the row; the names below are for kinds that
-    code names often.
-    """
+    """A client of every kind. Owns its transport: use it as an async context manager, or close it once."""
 
     pods = _own(PodClient, kinds.POD)
     namespaces = _own(NamespaceClient, kinds.NAMESPACE)
@@ -96,7 +92,6 @@ class Clientset:
         await self.transport.close()
 
     def kind(self, kind: Kind[M]) -> ResourceClient[M]:
-        """Return the client of a kind, with the verbs that all kinds have."""
         return ResourceClient(self.transport, kind, timeout=self.timeout)
 
     async def version(self) -> version_service_pb2.VersionInfo:

@@ -3,8 +3,8 @@ nothing.
 
 Follows client-go's EventCorrelator (tools/record/events_cache.go), numbers and order included:
 
-1. what is said about one object with one reason in ten or more different messages, none of them ten minutes
-   after the one before, becomes one Event, "(combined from similar events): ..." with the latest message;
+1. ten messages or more about one object with one reason, none of them ten minutes after the one before,
+   become one Event, "(combined from similar events): ..." with the latest message;
 2. the same again is a count on the Event that there is;
 3. a source may say 25 things about an object at once, and one more each five minutes; what is more is
    counted, and not sent.
@@ -99,7 +99,6 @@ class EventCorrelator:
         return (about, type_, reason, field_path, message), message
 
     def _take(self, about: str, now: float) -> bool:
-        """Take a token of an object's bucket, which is full at first."""
         tokens, at = self._buckets.pop(about, (float(SPAM_BURST), now))
         tokens = min(tokens + max(now - at, 0.0) / SPAM_REFILL_SECONDS, float(SPAM_BURST))
         there = tokens >= 1.0
@@ -108,7 +107,6 @@ class EventCorrelator:
 
 
 def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:
-    """Put in what was taken out or is new; the one not used for longest goes."""
     memory[key] = value
     if len(memory) > MAX_REMEMBERED:
         memory.popitem(last=False)

@@ -67,8 +67,6 @@ class _About(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """Something that was said."""
-
     about: _About
     type: str
     reason: str
@@ -136,7 +134,6 @@ class EventRecorder:
 
     @property
     def waiting(self) -> int:
-        """How much was said and is not written yet."""
         return len(self._heard) + len(self._pending)
 
     def event(
@@ -152,8 +149,8 @@ class EventRecorder:
     ) -> None:
         """Say something about an object: a message with metadata, or an ObjectReference.
 
-        `type` is Normal or Warning, `reason` one word, `message` a sentence, `field_path` a part of the
-        object (spec.containers{app}), `action` what was done, and `related` a second object that it is about.
+        `type` is Normal or Warning, `reason` one word, `field_path` a part of the object
+        (spec.containers{app}), `action` what was done, `related` a second object.
         """
         if len(self._heard) >= self._max_waiting:
             self._drop()
@@ -166,7 +163,7 @@ class EventRecorder:
         self._wake.set()
 
     def events(self, said: Sequence[tuple[Any, str]], type: str, reason: str) -> None:
-        """Say a sentence about each of some objects, as `event` does: they are given as (object, sentence)."""
+        """Say a sentence about each of some objects, given as (object, sentence), as `event` does."""
         left = self._max_waiting - len(self._heard)
         if len(said) > left:
             self._drop(len(said) - max(left, 0))
@@ -206,7 +203,6 @@ class EventRecorder:
         return 0.0 if self._allowance() >= want else (want - self._tokens) / self._rate
 
     def _allowance(self) -> int:
-        """Return how many Events may be written now."""
         now = self._clock.monotonic()
         self._tokens = min(self._burst, self._tokens + (now - self._refilled) * self._rate)
         self._refilled = now

@@ -107,15 +107,12 @@ class ResourceClient(Generic[M]):
         resource_version: str = "",
         page: int = 0,
     ) -> ObjectList[M]:
-        """Return all objects that match, of a namespace or of all, as of one version.
+        """Return all objects that match, of a namespace or of all, as of one version, in pages of `page`
+        objects (0: as many as the server gives).
 
-        They come in pages of `page` objects (0: as many as the server gives at once), all as of the version
-        of the first. When that version is no longer kept before the last page the list begins again, at most
-        twice. (client-go's pager then asks once for all in one answer, `tools/pager/pager.go`, which this
-        server does not give.)
-
-        Raises Expired: history goes faster than the pages come, or the server does not keep
-        `resource_version`.
+        When that version is no longer kept the list begins again, at most twice. (client-go's pager asks once
+        for all in one answer, `tools/pager/pager.go`, which this server does not give.) Raises Expired:
+        history goes faster than the pages come, or `resource_version` is not kept.
         """
         for left in reversed(range(LIST_TRIES)):
             items: list[M] = []
@@ -176,7 +173,6 @@ class ResourceClient(Generic[M]):
         return await self._object("Create", request)
 
     async def create_batch(self, objects: Sequence[M]) -> Sequence[M | ApiError]:
-        """Create several objects in one call, 1,000 at most; one result each, in their order."""
         request = raw_pb2.RawCreateBatchRequest(
             requests=[raw_pb2.RawCreateRequest(object=obj.SerializeToString()) for obj in objects]
         )
@@ -191,9 +187,7 @@ class ResourceClient(Generic[M]):
         return await self._object("Update", request)
 
     async def update_status(self, obj: M, *, mask: Sequence[str] = ()) -> M:
-        """Write an object's status: the fields in `mask` (conditions merge by type), or without a mask all of
-        it.
-        """
+        """Write an object's status, of which `mask` names fields (conditions merge by type), or all of it."""
         return await self._object("UpdateStatus", _status_request(obj, mask))
 
     async def update_status_batch(self, changes: Sequence[tuple[M, Sequence[str]]]) -> Sequence[M | ApiError]:
@@ -235,9 +229,7 @@ class ResourceClient(Generic[M]):
         propagation_policy: str = "",
         dry_run: bool = False,
     ) -> M:
-        """Delete an object, or begin to; return it as it was last. Raises NotFound, Conflict (a
-        precondition).
-        """
+        """Delete an object, or begin to; return it as it was last. Raises NotFound, Conflict: a precondition."""
         request = request_pb2.DeleteRequest(
             namespace=namespace, name=name, grace_period_seconds=grace_period_seconds,
             propagation_policy=propagation_policy, dry_run=_dry_run(dry_run),

@@ -40,7 +40,6 @@ class SchedulerClient:
         return await self._call("Fit", request, pb.FitResponse)
 
     async def verify(self, *, against_apiserver: bool = False, max_differences: int = 0) -> pb.VerifyResponse:
-        """Compare the scheduler's columns with the API objects."""
         request = pb.VerifyRequest(against_apiserver=against_apiserver, max_differences=max_differences)
         return await self._call("Verify", request, pb.VerifyResponse)
 

@@ -80,7 +80,6 @@ class StepReporter:
         self._wake.set()
 
     async def run(self) -> None:
-        """Send reports until cancelled."""
         busy = False
         while True:
             await self._wake.wait()

@@ -351,12 +351,7 @@ def _translated(error: BaseException) -> ApiError | None:
 
 
 class InProcessTransport:
-    """Calls to handlers in the same process, without sockets.
-
-    Used by tests, simulations and single-process clusters.
-
-    The handlers see what a server would hand them, except for the peer.
-    """
+    """Calls to handlers in the same process, which see what a server would hand them, except for the peer."""
 
     def __init__(
         self,

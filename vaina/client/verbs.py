@@ -74,7 +74,6 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         return await self.bind_all(pod_service_pb2.BindPodBatchRequest(bindings=bindings))
 
     async def bind_all(self, request: pod_service_pb2.BindPodBatchRequest) -> Sequence[ApiError | None]:
-        """Do the same with a request that is made already."""
         answer = await self.transport.unary(
             self.kind.method("BindBatch"), request.SerializeToString(), timeout=self.timeout
         )
@@ -121,9 +120,7 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         uid: str = "",
         timeout: float | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """Yield what a container wrote, as it comes with `options.follow`; all of it within `timeout`
-        seconds.
-        """
+        """Yield what a container wrote, as it comes with `options.follow`; all of it within `timeout`."""
         async with aclosing(self.log_stream(namespace, name, options, uid=uid, timeout=timeout)) as answers:
             async for answer in answers:
                 if answer.data:
@@ -199,7 +196,6 @@ class PodTraceClient(ResourceClient[trace_pb2.PodTrace]):
     """Traces: also the report of steps."""
 
     async def report(self, reports: Sequence[trace_service_pb2.StepReport]) -> int:
-        """Report steps in a batch; return how many were recorded."""
         request = trace_service_pb2.ReportRequest(reports=reports)
         return (await self._call("Report", request, trace_service_pb2.ReportResponse)).recorded
 
@@ -208,15 +204,11 @@ class ScalableClient(ResourceClient[M]):
     """Kinds with replicas: also the scale sub-resource."""
 
     async def get_scale(self, name: str, namespace: str = "") -> scale_pb2.Scale:
-        """Return how many replicas there are, and should be. Raises NotFound."""
         request = request_pb2.GetRequest(namespace=namespace, name=name)
         return await self._call("GetScale", request, scale_pb2.Scale)
 
     async def update_scale(self, scale: scale_pb2.Scale) -> scale_pb2.Scale:
-        """Set the number of replicas, if the version in `scale` (if any) is the newest.
-
-        Raises NotFound, Conflict, Invalid.
-        """
+        """Set the number of replicas, if the version in `scale` (if any) is the newest."""
         request = scale_request_pb2.UpdateScaleRequest(object=scale)
         return await self._call("UpdateScale", request, scale_pb2.Scale)
 
@@ -244,13 +236,11 @@ class ManifestClient:
         self._transport, self._timeout = transport, timeout
 
     async def apply(self, request: manifest_service_pb2.ApplyRequest) -> manifest_service_pb2.ApplyResponse:
-        """Apply manifests, as kubectl apply does."""
         return manifest_service_pb2.ApplyResponse.FromString(await self._call("Apply", request))
 
     async def get(
         self, request: manifest_service_pb2.GetManifestRequest
     ) -> manifest_service_pb2.GetManifestResponse:
-        """Return objects as text."""
         return manifest_service_pb2.GetManifestResponse.FromString(await self._call("Get", request))
 
     async def _call(self, verb: str, request: Message) -> bytes:
@@ -275,7 +265,6 @@ class ResourceMetricsClient:
         return metrics_pb2.NodeMetricsList.FromString(await self._call(f"{_NODES}/List", request)).items
 
     async def pod(self, name: str, namespace: str) -> metrics_pb2.PodMetrics:
-        """Return what a Pod uses. Raises NotFound: there is no such Pod, or it has not been measured yet."""
         request = request_pb2.GetRequest(name=name, namespace=namespace)
         return metrics_pb2.PodMetrics.FromString(await self._call(f"{_PODS}/Get", request))
 

@@ -43,10 +43,8 @@ class LeaseLock:
         return record_of(self._lease)
 
     async def write(self, record: Record) -> None:
-        """Write a record onto the Lease as it was last read, or create it.
-
-        Raises Conflict or AlreadyExists: it was changed or created since; another ApiError: the outcome may
-        be unknown, read before anything else.
+        """Write a record onto the Lease as it was last read, or create it. Raises ApiError; the outcome may
+        be unknown.
         """
         if self._lease is None:
             made = lease_pb2.Lease(metadata=meta_pb2.ObjectMeta(name=self.name, namespace=self.namespace))

@@ -25,17 +25,7 @@ from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
 from vaina.errors import ApiError, Conflict
 from vaina.kinds import LEASE
-from vaina.leaderelection.elector import (
-    Follow,
-    Observation,
-    Renew,
-    Take,
-    Times,
-    decide,
-    observe,
-    released,
-    retry_seconds,
-)
+from vaina.leaderelection import elector
 from vaina.leaderelection.lease_lock import LeaseLock, record_of
 from vaina.tasks import first_of
 
@@ -76,7 +66,7 @@ class LeaderElector:
         name: str,
         identity: str,
         namespace: str = "kube-system",
-        times: Times | None = None,
+        times: elector.Times | None = None,
         metrics: LeaderMetrics | None = None,
         recorder: EventRecorder | None = None,
         rng: random.Random | None = None,
@@ -87,7 +77,7 @@ class LeaderElector:
         says who became leader.
         """
         self.identity, self.name = identity, name
-        self._clock, self._times = clock, times or Times()
+        self._clock, self._times = clock, times or elector.Times()
         # A call that hangs must leave time for another one: half of the deadline, as kube-scheduler's client
         # has it.
         client: ResourceClient[lease_pb2.Lease] = ResourceClient(
@@ -104,9 +94,9 @@ class LeaderElector:
         self._slow_path = metrics.slow_path.labels(name) if metrics is not None else None
         if self._status is not None:
             self._status.set(0)
-        self._observed: Observation | None = None
+        self._observed: elector.Observation | None = None
         #: what was decided last; None: the lock could not be read or written
-        self._action: Follow | None = None
+        self._action: elector.Follow | None = None
         #: monotonic seconds: our term ends here unless it is renewed; None: we do not lead
         self._term_ends: float | None = None
         #: something was written of which no answer has come
@@ -114,7 +104,6 @@ class LeaderElector:
         self._wake = asyncio.Event()
 
     def is_leader(self) -> bool:
-        """Say whether this process may act as the leader at this moment, by its own clock."""
         return self._term_ends is not None and self._clock.monotonic() < self._term_ends
 
     @property
@@ -130,8 +119,8 @@ class LeaderElector:
         """Stand for election; when elected, run `lead` until it ends, or is cancelled because the lease is
         lost.
 
-        The lease is given back when `lead` ends and when this is cancelled, even in the middle of a write.
-        Raises LeadershipLost: somebody else may lead by now. `lead` has ended.
+        The lease is given back when `lead` ends or this is cancelled. Raises LeadershipLost: somebody else
+        may lead by now.
         """
         lost = False
         async with asyncio.TaskGroup() as group:
@@ -148,7 +137,7 @@ class LeaderElector:
         log.info("attempting to acquire leader lease", lease=self.name, identity=self.identity)
         try:
             while not await self._try():
-                seconds = retry_seconds(self._times, self._action, self._rng.random())
+                seconds = elector.retry_seconds(self._times, self._action, self._rng.random())
                 await first_of(self._clock.sleep(seconds), self._wake.wait())
                 self._wake.clear()
         except asyncio.CancelledError:
@@ -199,22 +188,21 @@ class LeaderElector:
         log.warning("lease not renewed in time", lease=self.name, identity=self.identity)
 
     async def _try(self) -> bool:
-        """Take the lock or renew it; returns whether it is ours."""
         self._action = None
         try:
             if self._term_ends is not None and await self._renew_as_known():
                 return True
             record = await self._lock.read()
             self._unsure = False
-            self._observed = observe(self._observed, record, now=self._clock.monotonic())
-            action = decide(
+            self._observed = elector.observe(self._observed, record, now=self._clock.monotonic())
+            action = elector.decide(
                 self._observed,
                 self.identity,
                 self._times,
                 now=self._clock.monotonic(),
                 wall=self._clock.now(),
             )
-            if isinstance(action, Follow):
+            if isinstance(action, elector.Follow):
                 self._action = action
                 return False
             await self._write(action)
@@ -227,9 +215,9 @@ class LeaderElector:
         """Renew without reading first: the usual case, one call."""
         assert self._observed is not None
         now, wall = self._clock.monotonic(), self._clock.now()
-        action = decide(self._observed, self.identity, self._times, now=now, wall=wall)
+        action = elector.decide(self._observed, self.identity, self._times, now=now, wall=wall)
         try:
-            if isinstance(action, Renew):
+            if isinstance(action, elector.Renew):
                 await self._write(action)
                 return True
         except ApiError as error:
@@ -238,12 +226,12 @@ class LeaderElector:
             self._slow_path.inc()
         return False
 
-    async def _write(self, action: Take | Renew) -> None:
+    async def _write(self, action: elector.Take | elector.Renew) -> None:
         sent = self._clock.monotonic()
         self._unsure = True
         await self._lock.write(action.record)
         self._unsure = False
-        self._observed = Observation(action.record, self._clock.monotonic())
+        self._observed = elector.Observation(action.record, self._clock.monotonic())
         self._term_ends = sent + self._times.renew_deadline
 
     async def _release(self) -> None:
@@ -253,7 +241,7 @@ class LeaderElector:
             record = self._observed.record if self._observed is not None else None
             if record is None or record.holder != self.identity:
                 return
-            given = released(record, wall=self._clock.now())
+            given = elector.released(record, wall=self._clock.now())
             try:
                 await self._lock.write(given)
             except Conflict:
@@ -262,12 +250,14 @@ class LeaderElector:
                 log.info("lease not released", lease=self.name, error=error.message)
                 return
             else:
-                self._observed = Observation(given, self._clock.monotonic())
+                self._observed = elector.Observation(given, self._clock.monotonic())
                 log.info("lease released", lease=self.name)
 
     async def _look(self) -> None:
         try:
-            self._observed = observe(self._observed, await self._lock.read(), now=self._clock.monotonic())
+            self._observed = elector.observe(
+                self._observed, await self._lock.read(), now=self._clock.monotonic()
+            )
         except ApiError as error:
             log.info("lease not read", lease=self.name, error=error.message)
 
@@ -284,7 +274,7 @@ class LeaderElector:
                 if record is None or record.holder != self.identity:
                     self._wake.set()
                 continue
-            self._observed = observe(self._observed, record, now=self._clock.monotonic())
+            self._observed = elector.observe(self._observed, record, now=self._clock.monotonic())
             if record is not None and not record.holder:
                 self._wake.set()
 

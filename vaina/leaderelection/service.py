@@ -106,10 +106,8 @@ class Election:
         instance: str,
         registry: CollectorRegistry,
     ) -> None:
-        """Make it; nothing is asked yet. `component` is the source of the Event that says who became leader.
-
-        The identity is `instance` (the host name) and a uuid. Raises ValueError: the times would let two
-        lead.
+        """Make it; `component` is the source of the Event that says who became leader. Raises ValueError: the
+        times.
         """
         own = Clientset(transport)
         self.elector: LeaderElector | None = None

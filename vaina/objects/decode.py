@@ -1,11 +1,10 @@
-"""From the plain values of JSON or YAML to a message, strictly: every mistake is found, with its path, in one
+"""From plain values of JSON or YAML to a message, strictly: every mistake is found, with its path, in one
 pass.
 
 Types are checked here, since protobuf's Python takes a 2 for a bool and bytes for text. Null means unset; in
-a map or a list of scalars it is the zero value, as in upstream. The words of errors are those of Go's
-decoder, with the index of a list where upstream leaves it out. Mistakes are told in the order of the
-document, as `sigs.k8s.io/json` (`internal/golang/encoding/json/decode.go`) meets them; keys that stand twice
-in YAML come first, with their lines.
+a map or a list of scalars it is the zero value, as in upstream. Errors have the words of Go's decoder, with
+the index of a list where upstream leaves it out, in the order of the document (`sigs.k8s.io/json`); keys that
+stand twice in YAML come first, with their lines.
 """
 
 import base64
@@ -85,8 +84,6 @@ def _go_kind(value: object) -> str:
 
 
 class _Decoder:
-    """One pass over one document. Owned by the call that made it."""
-
     def __init__(self) -> None:
         self.mistakes = Mistakes()
 
@@ -116,9 +113,7 @@ class _Decoder:
         return out
 
     def once(self, tree: Tree, place: _Place, fields: AbstractSet[str]) -> Iterator[tuple[str, Any]]:
-        """Give the entries of an object, and note its duplicate fields where they come; YAML told them by
-        line.
-        """
+        """Give the entries of an object, and note duplicate fields where they come; YAML told them by line."""
         for name, value, again in in_order(tree):
             if not again:
                 yield name, value

@@ -117,7 +117,6 @@ def _tolerates(tolerations: Iterable[pod_pb2.Toleration], key: str) -> bool:
 
 
 def _add_tolerations(spec: pod_pb2.PodSpec) -> None:
-    """Let the Pod stay for five minutes on a node that fails."""
     given = list(spec.tolerations)
     for key in _TOLERATED:
         if not _tolerates(given, key):
@@ -188,7 +187,6 @@ def _default_requests(spec: pod_pb2.PodSpec, own: reference_pb2.ResourceRequirem
 
 
 def _default_limits(spec: pod_pb2.PodSpec, own: reference_pb2.ResourceRequirements) -> None:
-    """Limit the Pod to what its containers are limited to, if each of them is."""
     containers = [*spec.containers, *spec.init_containers]
     for name in _POD_LEVEL:
         if containers and all(name in container.resources.limits for container in containers):

@@ -80,8 +80,6 @@ _ZEROS: Final[dict[Shape, Json]] = {
 
 
 class _Encoder:
-    """Writes one type of message. Made once a type; holds no state of a call."""
-
     __slots__ = ("_shown_unset", "_writers")
 
     def __init__(self, descriptor: Descriptor) -> None:
@@ -126,7 +124,6 @@ def _encoder(descriptor: Descriptor) -> _Encoder:
 
 
 def _field_writer(item: Field) -> Callable[[Any, dict[str, Json]], None]:
-    """Return what writes a set field into its JSON object."""
     name, message = item.json_name, item.message
     if item.shape is not Shape.MESSAGE:
         write = _WRITERS[item.shape]

@@ -1,7 +1,6 @@
-"""PURE: message types with a few fields of another, to read these without parsing the rest (0.4 µs of a Pod,
-not 1.2 to 3).
+"""PURE: message types with a few fields of another, to read these without parsing the rest.
 
-Made of the descriptors of the API, so that numbers and merging are protobuf's own.
+0.4 µs of a Pod, not 1.2 to 3. Made of the API's descriptors, so that numbers and merging are protobuf's own.
 """
 
 from typing import Any

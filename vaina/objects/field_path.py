@@ -165,9 +165,7 @@ def too_long(path: AnyPath, max_bytes: int) -> FieldError:
 
 
 def too_many(path: AnyPath, actual: int, maximum: int) -> FieldError:
-    """A list has too many items, `Too many: 33: must have at most 32 items`; `actual` is shown if not
-    negative.
-    """
+    """A list has too many items: `Too many: 33: must have at most 32 items`; `actual` is shown from 0 on."""
     detail = "has too many items"
     if maximum >= 0:
         detail = f"must have at most {maximum} {'item' if maximum == 1 else 'items'}"

@@ -101,7 +101,6 @@ class Indexes:
 
     @classmethod
     def of(cls, indexes: Iterable[int]) -> "Indexes":
-        """Make a set of numbers."""
         return cls(tuple(_joined((index, index) for index in sorted(set(indexes)))))
 
     def __contains__(self, index: object) -> bool:
@@ -121,7 +120,6 @@ class Indexes:
         return Indexes(tuple(_joined(sorted((*self.intervals, *other.intervals)))))
 
     def common(self, other: "Indexes") -> int:
-        """Return how many indexes are in both."""
         total, position = 0, 0
         for first, last in self.intervals:
             while position < len(other.intervals) and other.intervals[position][1] < first:

@@ -92,8 +92,6 @@ def apply_operations(operations: Sequence[Operation], document: Any) -> Any:
 
 @dataclass(slots=True)
 class _Run:
-    """The state of one application."""
-
     document: Any
     copied: int = 0
 
@@ -124,7 +122,6 @@ def _index(key: str, size: int) -> int:
 
 
 def _get(container: Any, key: str) -> Any:
-    """Return a value. Raises PatchError when it is not there."""
     if isinstance(container, list):
         return container[_index(key, len(container))]
     if not isinstance(container, dict) or key not in container:
@@ -230,9 +227,7 @@ def _is_equal(left: Any, right: Any) -> bool:
 
 
 def _is_too_deep(value: Any) -> bool:
-    """Say whether a value is nested more deeply than a text may be; without recursion, as it may be very
-    deep.
-    """
+    """Say whether a value is nested more deeply than a text may be; without recursion."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [

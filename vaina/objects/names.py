@@ -42,9 +42,7 @@ def size(text: str) -> int:
 
 
 def max_length(limit: int) -> str:
-    """Say how long a text may be, in MaxLenError's words; keys and values of labels have others
-    (`selectors`).
-    """
+    """Say how long a text may be, in MaxLenError's words; labels have others (`selectors`)."""
     return f"must be no more than {limit} characters"
 
 
@@ -133,9 +131,7 @@ def path_segment(value: str) -> Problems:
 
 @lru_cache(maxsize=4096)
 def qualified_name(value: str) -> Problems:
-    """Check a label's key, and all else with an optional DNS prefix: finalizers, gates, conditions,
-    resources.
-    """
+    """Check a label's key, and all else with an optional DNS prefix: finalizers, gates, conditions."""
     return tuple(selectors.check_label_key(value))
 
 

@@ -110,11 +110,10 @@ def untolerated(
 
 
 def kept_ranges(nodes: Iterable[node_pb2.Node], within: Sequence[IPv4Network]) -> dict[str, IPv4Network]:
-    """Return the ranges that count, by the names of their Nodes: all lie in one of `within`, and no two
-    overlap.
+    """Return the ranges that count, by Node: all lie in one of `within`, and no two overlap.
 
-    Nodes are taken in the order of their age, those of one second by uid, which no client chooses. A Node
-    whose range overlaps an older one's has none, and keeps nothing from younger ones.
+    Nodes are taken by age, those of one second by uid, which no client chooses; one whose range overlaps an
+    older one's has none.
     """
     kept: dict[str, IPv4Network] = {}
     #: first and last addresses of the kept ranges, in their order

@@ -93,7 +93,7 @@ def _action(item: Field) -> _Action | None:
 
 @cache  # as above
 def _probes(descriptor: Descriptor) -> tuple[tuple[str, bool, _Action], ...] | None:
-    """Return the fields that have an action (name, whether a list, action); None: so many that set ones are
+    """Return the fields that have an action (name, whether a list, action); None: too many set ones are
     listed.
     """
     named, actions = schema_of(descriptor).by_number, _actions(descriptor)
@@ -145,9 +145,7 @@ def _inside(item: Field, change: Callable[[Any], None]) -> _Action:
 
 
 def _struct(item: Field, change: Callable[[Any], None]) -> _Action:
-    """Bring a value, or each of several, into its normal form; an empty struct is unset, an empty pointer is
-    not.
-    """
+    """Bring a value, or each of several, into its normal form; an empty struct is unset, a pointer is not."""
     if item.is_map or item.is_list:
         return _each(item, change)
     return _cleared(item, change) if item.is_struct else _inside(item, change)

@@ -151,11 +151,9 @@ def is_resized(pod: pod_pb2.Pod) -> bool:
 
 
 def counted_spec(pod: pod_pb2.Pod) -> pod_pb2.PodSpec:
-    """Return the spec with what each container takes while it is resized in place: the most of asked, given
-    and allocated.
+    """Return the spec with what containers take while resized in place: the most of asked, given, allocated.
 
-    What is asked does not count when the node has said that it can never be given. The Pod's own spec, where
-    nothing is resized.
+    What is asked does not count when the node has said that it can never be given.
     """
     if not is_resized(pod):
         return pod.spec
@@ -204,7 +202,6 @@ def pod_limits(pod: pod_pb2.Pod) -> Amounts:
 
 
 def _qos_amounts(quantities: _Quantities) -> Amounts:
-    """Return the amounts of CPU and memory that are more than nothing."""
     return {
         name: amount
         for name, amount in _amounts(quantities).items()

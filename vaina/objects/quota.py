@@ -209,7 +209,6 @@ def _said(resources: Any) -> set[str]:
 
 
 def _is_of_claims(name: str) -> bool:
-    """Say whether claims take a resource of this name."""
     if name in {_CLAIMS, _STORAGE, f"count/{_CLAIMS}"}:
         return True
     _, found, what = name.partition(_OF_CLASS)

@@ -121,9 +121,7 @@ def revision_of(meta: meta_pb2.ObjectMeta) -> int:
 
 
 def int_annotation(meta: meta_pb2.ObjectMeta, key: str) -> int | None:
-    """Return the 32 bits of an annotation, as upstream's `getIntFromAnnotation`; None when it tells no
-    number.
-    """
+    """Return the 32 bits of an annotation (`getIntFromAnnotation`); None when it tells no number."""
     return parse_int(meta.annotations.get(key, ""), bits=32)
 
 

@@ -238,7 +238,6 @@ def _in_order(present: list[Any], order: list[Any], known: list[Any], key: str) 
 
 
 def _places(entries: list[Any], key: str) -> dict[str, int]:
-    """Return where each item stands first."""
     found: dict[str, int] = {}
     for place, entry in enumerate(entries):
         found.setdefault(_identity(entry, key), place)

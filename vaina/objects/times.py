@@ -33,7 +33,6 @@ class TimeError(ValueError):
 
 
 def _days_from_civil(year: int, month: int, day: int) -> int:
-    """Return the days since the epoch of a date of the proleptic Gregorian calendar."""
     shifted = year - (month <= 2)
     era = shifted // 400
     year_of_era = shifted - era * 400
@@ -42,7 +41,6 @@ def _days_from_civil(year: int, month: int, day: int) -> int:
 
 
 def _civil_from_days(days: int) -> tuple[int, int, int]:
-    """Return (year, month, day) of days since the epoch."""
     shifted = days + 719468
     era = shifted // 146097
     day_of_era = shifted - era * 146097
@@ -61,7 +59,6 @@ def _days_in_month(year: int, month: int) -> int:
 
 
 def _wrong(text: str, layout: str) -> TimeError:
-    """Say what is wrong with a text that has not the shape of the layout."""
     start = f"parsing time {go_quote(text)} as {go_quote(layout)}"
     rest = text
     for pattern, name in _PARTS:

@@ -219,9 +219,7 @@ def duplicates_of(value: Any) -> Mapping[str, int]:
 
 
 def in_order(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
-    """Give keys and values in the order of the document; a key that comes again comes with True, where it
-    does.
-    """
+    """Give keys and values in the order of the document; a key that comes again comes with True."""
     again = list(duplicates_of(tree).items())
     told = 0
     for index, (name, value) in enumerate(tree.items()):

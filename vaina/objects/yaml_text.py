@@ -18,16 +18,7 @@ from typing import Any, Final
 
 import yaml
 
-from vaina.objects.tree import (
-    MAX_DEPTH,
-    MAX_DOCUMENTS,
-    MAX_ERRORS,
-    Number,
-    TextError,
-    TooManyDocuments,
-    make_integer,
-    make_object,
-)
+from vaina.objects import tree
 from vaina.quoting import go_quote
 
 #: values that aliases may add to a document
@@ -50,19 +41,19 @@ _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
 _MERGE: Final = object()
 
 
-def write_float(number: float) -> int | Number:
+def write_float(number: float) -> int | tree.Number:
     """Give a float the form that Go's JSON encoder gives it; whole numbers become integers."""
     size = abs(number)
     if size and not 1e-6 <= size < 1e21:
         mantissa, _, exponent = repr(number).partition("e")
-        return Number(f"{mantissa.removesuffix('.0')}e{int(exponent):+d}" if exponent else mantissa)
+        return tree.Number(f"{mantissa.removesuffix('.0')}e{int(exponent):+d}" if exponent else mantissa)
     text = format(Decimal(repr(number)), "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return Number(text) if "." in text else make_integer(text)
+    return tree.Number(text) if "." in text else tree.make_integer(text)
 
 
-def _integer(text: str) -> int | Number | None:
+def _integer(text: str) -> int | tree.Number | None:
     match = _INTEGER.fullmatch(text)
     if match is None or len(text) > 256:
         return None
@@ -70,7 +61,7 @@ def _integer(text: str) -> int | Number | None:
     for digits, base in ((hexadecimal, 16), (binary, 2), (octal, 8), (decimal, 10)):
         if digits is not None:
             value = int(digits, base)
-            return make_integer(str(-value if sign == "-" else value))
+            return tree.make_integer(str(-value if sign == "-" else value))
     return None
 
 
@@ -91,7 +82,7 @@ def resolve_plain(text: str) -> Any:
 
 def _resolve_number(text: str) -> Any:
     if _NOT_JSON.fullmatch(text):
-        raise TextError(f"json: unsupported value: {text}")
+        raise tree.TextError(f"json: unsupported value: {text}")
     if _DATE.fullmatch(text):
         return text
     plain = text.replace("_", "") if text[0] != "." else text
@@ -106,7 +97,6 @@ def _resolve_number(text: str) -> Any:
 
 
 def _tagged(tag: str, text: str) -> Any:
-    """Return the value of a scalar that has a tag of its own."""
     short = tag.removeprefix(_TAG)
     if short == "str":
         return text
@@ -114,33 +104,32 @@ def _tagged(tag: str, text: str) -> Any:
         try:
             return base64.b64decode("".join(text.split()), validate=True).decode()
         except (binascii.Error, ValueError) as error:
-            raise TextError("!!binary value contains invalid base64 data") from error
+            raise tree.TextError("!!binary value contains invalid base64 data") from error
     if short not in ("bool", "int", "float", "null", "timestamp"):
         return text
     value = resolve_plain(text)
     fits = {
         "bool": isinstance(value, bool),
         "int": isinstance(value, int) and not isinstance(value, bool),
-        "float": isinstance(value, int | Number) and not isinstance(value, bool),
+        "float": isinstance(value, int | tree.Number) and not isinstance(value, bool),
         "null": value is None,
         "timestamp": bool(_DATE.fullmatch(text)),
     }[short]
     if not fits:
-        raise TextError(f"cannot decode !!str `{text}` as a !!{short}")
+        raise tree.TextError(f"cannot decode !!str `{text}` as a !!{short}")
     return value
 
 
 def _key(value: Any) -> str:
-    """Return the text of a key, as it stands in JSON."""
     match value:
         case str():
             return value
         case bool():
             return "true" if value else "false"
-        case int() | Number():
+        case int() | tree.Number():
             return str(value)
         case _:
-            raise TextError(f"unsupported map key: {value!r}")
+            raise tree.TextError(f"unsupported map key: {value!r}")
 
 
 def _line(event: yaml.Event) -> int:
@@ -149,8 +138,6 @@ def _line(event: yaml.Event) -> int:
 
 @dataclass(slots=True)
 class _Frame:
-    """A map or list that is being read."""
-
     anchor: str | None
     is_map: bool
     #: values counted before this one began
@@ -209,22 +196,22 @@ class _Reader:
 
     def _alias(self, anchor: str, line: int) -> None:
         if any(frame.anchor == anchor for frame in self._stack):
-            raise TextError(f"anchor '{anchor}' value contains itself")
+            raise tree.TextError(f"anchor '{anchor}' value contains itself")
         if anchor not in self._anchors:
-            raise TextError(f"unknown anchor '{anchor}' referenced")
+            raise tree.TextError(f"unknown anchor '{anchor}' referenced")
         value, size = self._anchors[anchor]
         self._aliased += size
         self._count += size
         if self._aliased > MAX_ALIASED:
-            raise TextError("document contains excessive aliasing")
+            raise tree.TextError("document contains excessive aliasing")
         self._add(value, line)
 
     def _start(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
-        if len(self._stack) >= MAX_DEPTH:
-            raise TextError("exceeded max depth")
+        if len(self._stack) >= tree.MAX_DEPTH:
+            raise tree.TextError("exceeded max depth")
         frame = self._stack[-1] if self._stack else None
         if frame is not None and frame.is_map and not frame.has_key:
-            raise TextError("invalid map key: a map or a list")
+            raise tree.TextError("invalid map key: a map or a list")
         is_map = isinstance(event, yaml.MappingStartEvent)
         self._stack.append(_Frame(event.anchor, is_map, self._count, _line(event)))
         self._count += 1
@@ -239,10 +226,10 @@ class _Reader:
             pairs = [(name, item) for name, item in merged.items() if name not in frame.names]
             # sorted, because upstream makes JSON of it (sigs.k8s.io/yaml: YAMLToJSON): mistakes are told in
             # that order
-            value = make_object(sorted([*pairs, *frame.pairs], key=itemgetter(0)), tuple(frame.again))
+            value = tree.make_object(sorted([*pairs, *frame.pairs], key=itemgetter(0)), tuple(frame.again))
         if self._stack:
             above = self._stack[-1].again
-            above.extend(frame.again[: MAX_ERRORS - len(above)])
+            above.extend(frame.again[: tree.MAX_ERRORS - len(above)])
         self._remember(frame.anchor, value, self._count - frame.began)
         self._add(value, frame.line)
 
@@ -260,7 +247,7 @@ class _Reader:
                 self._merge(frame, value)
             else:
                 name = _key(frame.key)
-                if name in frame.names and len(frame.again) < MAX_ERRORS:
+                if name in frame.names and len(frame.again) < tree.MAX_ERRORS:
                     shown = go_quote(name) if isinstance(frame.key, str) else name
                     frame.again.append(f"line {line}: key {shown} already set in map")
                 frame.names.add(name)
@@ -270,7 +257,7 @@ class _Reader:
     def _merge(self, frame: _Frame, value: Any) -> None:
         sources = value if isinstance(value, list) else [value]
         if not all(isinstance(source, dict) for source in sources):
-            raise TextError("map merge requires map or sequence of maps as the value")
+            raise tree.TextError("map merge requires map or sequence of maps as the value")
         frame.merged.extend(sources)
 
 
@@ -292,8 +279,8 @@ def parse_yaml(text: str) -> list[tuple[Any, int]]:
                 assert event is not None
                 line = event.start_mark.line + 1 if event.start_mark else line
                 if isinstance(event, yaml.DocumentStartEvent):
-                    if len(documents) >= MAX_DOCUMENTS:
-                        raise TooManyDocuments
+                    if len(documents) >= tree.MAX_DOCUMENTS:
+                        raise tree.TooManyDocuments
                     reader, start = _Reader(), 0
                 elif isinstance(event, yaml.DocumentEndEvent):
                     assert reader is not None
@@ -306,19 +293,17 @@ def parse_yaml(text: str) -> list[tuple[Any, int]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
-        raise TextError(f"yaml: {where}{error.problem or error.context}") from error
+        raise tree.TextError(f"yaml: {where}{error.problem or error.context}") from error
     except yaml.reader.ReaderError as error:
-        raise TextError("yaml: control characters are not allowed") from error
-    except TooManyDocuments:
+        raise tree.TextError("yaml: control characters are not allowed") from error
+    except tree.TooManyDocuments:
         raise
-    except TextError as error:
-        raise TextError(f"yaml: line {line}: {error}") from error
+    except tree.TextError as error:
+        raise tree.TextError(f"yaml: line {line}: {error}") from error
     return documents
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Writes plain values as kubectl's YAML library does."""
-
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
@@ -330,7 +315,7 @@ def _represent_string(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     else:
         try:
             plain = resolve_plain(text)
-        except TextError:
+        except tree.TextError:
             plain = None
         if not isinstance(plain, str) or text in ("<<", "=") or _DATE.fullmatch(text) or _sexagesimal(text):
             style = '"'
@@ -342,12 +327,12 @@ def _sexagesimal(text: str) -> bool:
     return re.fullmatch(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", text, re.ASCII) is not None
 
 
-def _represent_number(dumper: _Dumper, number: Number) -> yaml.ScalarNode:
+def _represent_number(dumper: _Dumper, number: tree.Number) -> yaml.ScalarNode:
     return dumper.represent_scalar(f"{_TAG}float", number.text)
 
 
 _Dumper.add_representer(str, _represent_string)
-_Dumper.add_representer(Number, _represent_number)
+_Dumper.add_representer(tree.Number, _represent_number)
 
 
 def write_yaml(value: Any) -> str:

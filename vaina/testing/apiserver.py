@@ -163,8 +163,6 @@ class FakeApiserver:
 
 
 class _Verbs:
-    """The verbs of one kind, bytes in and bytes out."""
-
     def __init__(self, tracker: Tracker, kind: Kind[Any]) -> None:
         self._tracker, self._kind = tracker, kind
 

@@ -47,7 +47,6 @@ class FakeClock:
 
     @property
     def sleeping(self) -> int:
-        """How many wait for time to pass."""
         return sum(not waker.done() for _, _, waker in self._sleepers)
 
     async def advance(self, seconds: float) -> None:
@@ -89,7 +88,6 @@ class SkewedClock:
         await self.going()
 
     async def going(self) -> None:
-        """Return when the process is not paused."""
         await self._going.wait()
 
     def freeze(self) -> None:

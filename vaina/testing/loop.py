@@ -1,10 +1,9 @@
-"""SimulatedLoop: an asyncio event loop without time, threads or sockets of its own; a seed decides who runs
-next.
+"""SimulatedLoop: an asyncio event loop without time, threads or sockets; a seed decides who runs next.
 
 Time stands still while anything can run, and jumps to the next timer when nothing can: `loop.time()`,
-`asyncio.sleep`, `asyncio.timeout` and `LoopClock` agree. Of the callbacks that are ready one is drawn by the
-seed, so that each seed is another interleaving and the same seed is the same one again, byte for byte. After
-FoundationDB's simulator, madsim and TigerBeetle's VOPR (decision 060).
+`asyncio.sleep`, `asyncio.timeout` and `LoopClock` agree. Each seed is another interleaving, and the same seed
+the same one again, byte for byte. After FoundationDB's simulator, madsim and TigerBeetle's VOPR (decision
+060).
 """
 
 import asyncio
@@ -161,9 +160,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
 
 class LoopClock:
-    """A Clock over the running loop's time; the wall clock of each part of a simulation may be wrong in its
-    own way.
-    """
+    """A Clock over the running loop's time; the wall clock of each part of a simulation may be wrong."""
 
     def __init__(self, start: float = EPOCH) -> None:
         self._start = start

@@ -82,7 +82,6 @@ class Tracker:
         return [obj for _, obj in sorted(self._objects.get(kind.service, {}).items())]
 
     def create(self, kind: Kind[Any], sent: Any) -> Any:
-        """Create an object. Raises AlreadyExists, BadRequest."""
         made = _copy(sent)
         meta = made.metadata
         if kind.namespaced:
@@ -140,11 +139,7 @@ class Tracker:
         return self._put(kind, old, new)
 
     def update_status(self, kind: Kind[Any], sent: Any, mask: Sequence[str]) -> Any:
-        """Replace the status and the metadata, or the fields of the status in `mask` (conditions merge by
-        type).
-
-        Raises NotFound, Conflict.
-        """
+        """Replace the status and the metadata, or the status's fields in `mask`. Raises NotFound, Conflict."""
         old = (
             self._find(kind, sent.metadata.namespace, sent.metadata.name)
             if mask
@@ -237,7 +232,6 @@ class Tracker:
         return [one for one in self.log if one.version > version and one.kind == kind.service]
 
     def forget(self) -> None:
-        """Forget all history, as a compaction does."""
         self.log, self.oldest = [], self.version
 
     def _find(self, kind: Kind[Any], namespace: str, name: str) -> Any:
