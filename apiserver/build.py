@@ -57,6 +57,7 @@ from apiserver.services.pods import pod_handlers, trace_handlers
 from apiserver.services.resource_metrics import NODES as METRICS_OF_NODES
 from apiserver.services.resource_metrics import PODS as METRICS_OF_PODS
 from apiserver.services.resource_metrics import resource_metrics_handlers
+from apiserver.services.reviews import review_handlers
 from apiserver.services.version import version_handlers
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.interface import Key
@@ -232,6 +233,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     handlers |= trace_handlers(traces, checks)
     handlers |= manifest_handlers(made, Applier(made), checks)
     handlers |= version_handlers(checks)
+    handlers |= review_handlers(authorizer, roles, checks, clock)
     flow = flow or FlowControl(clock)
     handlers = flow.wrap(handlers)
     if auditing is not None:

@@ -55,12 +55,24 @@ class Action(NamedTuple):
 
 
 #: methods that are not of a kind
-_OTHERS: Final[Mapping[str, Action]] = {
+_OTHERS: dict[str, Action] = {
     "/vaina.api.version.v1.VersionService/Get": Action("get", path="/version"),
     "/vaina.api.metrics.v1beta1.NodeMetricsService/Get": Action("get", "metrics.k8s.io", "nodes"),
     "/vaina.api.metrics.v1beta1.NodeMetricsService/List": Action("list", "metrics.k8s.io", "nodes"),
     "/vaina.api.metrics.v1beta1.PodMetricsService/Get": Action("get", "metrics.k8s.io", "pods", "", True),
     "/vaina.api.metrics.v1beta1.PodMetricsService/List": Action("list", "metrics.k8s.io", "pods", "", True),
+}
+_OTHERS |= {
+    f"/vaina.api.{group}.v1.{kind}Service/Create": Action(
+        "create", f"{group}.k8s.io", f"{kind.lower()}s", "", kind == "LocalSubjectAccessReview"
+    )
+    for group, kind in (
+        ("authentication", "SelfSubjectReview"),
+        ("authorization", "SelfSubjectAccessReview"),
+        ("authorization", "SelfSubjectRulesReview"),
+        ("authorization", "SubjectAccessReview"),
+        ("authorization", "LocalSubjectAccessReview"),
+    )
 }
 #: methods whose requests carry manifests or names of kinds: each document is authorized by what it is
 PER_DOCUMENT: Final = frozenset((

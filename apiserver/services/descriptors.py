@@ -12,8 +12,10 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from vaina.kinds import KINDS
 
-#: the packages of the kinds' services, and of the services of what is measured, of which nothing is stored
-_PACKAGES: Final = {kind.service.rpartition(".")[0] for kind in KINDS} | {"vaina.api.metrics.v1beta1"}
+#: the packages of the kinds' services, and of those of which nothing is stored
+_PACKAGES: Final = {kind.service.rpartition(".")[0] for kind in KINDS} | {
+    "vaina.api.authentication.v1", "vaina.api.authorization.v1", "vaina.api.metrics.v1beta1",
+}  # fmt: skip
 
 for _package in sorted(_PACKAGES):
     for _module in pkgutil.iter_modules(import_module(_package).__path__, f"{_package}."):

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from apiserver.authorization.methods import action_of
 from vaina.clock import Clock
 from vaina.errors import ApiError
 from vaina.kinds import KINDS, Kind
@@ -115,7 +116,7 @@ class RequestMetrics:
         wrapped: dict[str, Method] = {}
         for path, method in handlers.items():
             _, service, name = path.split("/")
-            labels = _labels(kinds.get(service), name)
+            labels = _labels(kinds.get(service), path, name)
             if method.kind is UNARY:
                 wrapped[path] = Method(UNARY, self._unary(method, labels))
             else:
@@ -209,7 +210,10 @@ class WatchObserver:
         self._sizes.observe(size)
 
 
-def _labels(kind: Kind[Any] | None, name: str) -> Labels:
+def _labels(kind: Kind[Any] | None, path: str, name: str) -> Labels:
+    if kind is None and name == "Create":  # of a review
+        action = action_of(path)
+        return Labels("POST", (action.group, "v1", action.resource), "", "resource")
     if kind is None:  # ManifestService
         return Labels("APPLY" if name == "Apply" else "GET", ("", "v1", "manifests"), "", "resource")
     verb, subresource, scope = _VERBS[name]

@@ -375,9 +375,9 @@ class World:
         self._note(f"error {part} {method.rpartition('.')[2]} {type(error).__name__} {error.message}")
         # To say so is all that upstream does of two budgets for one Pod, and by this code.
         internal = isinstance(error, InternalError) and _TWO_BUDGETS not in error.message
-        # Every part has the rights that it needs; but a node may no longer tell of a Pod that has left it.
-        refused = isinstance(error, Forbidden) and 'User "system:' in error.message
-        refused = refused and not method.endswith("/Report")
+        # Scheduler and controllers have the rights that they need. What a node may hangs on its Pods: it may be
+        # early, or late with a report.
+        refused = isinstance(error, Forbidden) and 'User "system:kube-' in error.message
         self.judge("I20", [f"{part} got for {method}: {error.message}"] if internal or refused else [])
 
     def stream_check(self, part: str, method: str, request: bytes) -> Callable[[bytes], None] | None:

@@ -19,6 +19,8 @@ from vaina.api.apps.v1 import (
     deployment_pb2,
     stateful_set_pb2,
 )
+from vaina.api.authentication.v1 import authentication_pb2
+from vaina.api.authorization.v1 import authorization_pb2
 from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.certificates.v1 import certificate_signing_request_pb2
@@ -65,6 +67,8 @@ FILES = {
     "coordination/v1": (lease_pb2,),
     "node/v1": (runtime_class_pb2,),
     "rbac/v1": (rbac_pb2,),
+    "authentication/v1": (authentication_pb2,),
+    "authorization/v1": (authorization_pb2,),
     "policy/v1": (pod_disruption_budget_pb2,),
     "scheduling/v1": (priority_class_pb2,),
     "storage/v1": (

@@ -1,0 +1,64 @@
+"""Asks the apiserver who may do what, and who one is: access reviews, which are answered and not stored."""
+
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from vaina.api.authentication.v1 import authentication_pb2, authentication_service_pb2
+from vaina.api.authorization.v1 import authorization_pb2, authorization_service_pb2
+from vaina.client.transport import Transport
+
+A = TypeVar("A", bound=Message)
+
+
+class Reviews:
+    """The reviews of one connection. Its methods raise ApiErrors."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def may_i(
+        self, asked: authorization_pb2.ResourceAttributes | authorization_pb2.NonResourceAttributes
+    ) -> authorization_pb2.SubjectAccessReviewStatus:
+        """Say whether the caller may do something."""
+        request = authorization_service_pb2.CreateSelfSubjectAccessReviewRequest()
+        if isinstance(asked, authorization_pb2.ResourceAttributes):
+            request.object.spec.resource_attributes.CopyFrom(asked)
+        else:
+            request.object.spec.non_resource_attributes.CopyFrom(asked)
+        answer = await self._create("authorization", request, authorization_pb2.SelfSubjectAccessReview)
+        return answer.status
+
+    async def may_they(
+        self, asked: authorization_pb2.SubjectAccessReviewSpec, *, namespace: str = "", name: str = ""
+    ) -> authorization_pb2.SubjectAccessReviewStatus:
+        """Say whether somebody may do something; with a namespace by a review that is local to it."""
+        service = authorization_service_pb2
+        if namespace:
+            local = service.CreateLocalSubjectAccessReviewRequest()
+            local.object.metadata.namespace = namespace
+            local.object.spec.CopyFrom(asked)
+            found = await self._create("authorization", local, authorization_pb2.LocalSubjectAccessReview)
+            return found.status
+        request = service.CreateSubjectAccessReviewRequest()
+        request.object.metadata.name = name
+        request.object.spec.CopyFrom(asked)
+        answer = await self._create("authorization", request, authorization_pb2.SubjectAccessReview)
+        return answer.status
+
+    async def my_rules(self, namespace: str) -> authorization_pb2.SubjectRulesReviewStatus:
+        """Return what the caller may do in a namespace."""
+        request = authorization_service_pb2.CreateSelfSubjectRulesReviewRequest()
+        request.object.spec.namespace = namespace
+        answer = await self._create("authorization", request, authorization_pb2.SelfSubjectRulesReview)
+        return answer.status
+
+    async def who_am_i(self) -> authentication_pb2.UserInfo:
+        """Return as whom the caller is known."""
+        request = authentication_service_pb2.CreateSelfSubjectReviewRequest()
+        answer = await self._create("authentication", request, authentication_pb2.SelfSubjectReview)
+        return answer.status.user_info
+
+    async def _create(self, group: str, request: Message, answer: type[A]) -> A:
+        path = f"/vaina.api.{group}.v1.{answer.DESCRIPTOR.name}Service/Create"
+        return answer.FromString(await self._transport.unary(path, request.SerializeToString()))
