@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from kubelet.decide import compute, status, termination
+from kubelet.decide import compute, containers, status, termination
 from kubelet.decide.actions import (
     Action,
     CancelPulls,
@@ -47,7 +47,7 @@ from tests.property.pod_life.pods import spec_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.backoff import Backoff
 
-POLICY = compute.RestartPolicy()
+POLICY = containers.RestartPolicy()
 ADDRESSES = status.NodeAddresses("192.0.2.1", "docker")
 _SOON = Backoff(0.5, 8.0)
 

@@ -169,7 +169,7 @@ def spec_grace_alone(patch: Patch) -> None:
 @mistake(shown_by=10)
 def probe_grace_ignored(patch: Patch) -> None:
     """A probe's own grace is not looked at."""
-    patch.setattr(_Planner, "_kill_grace", lambda self, view, reason: compute.grace_seconds(self.pod))
+    patch.setattr(_Planner, "_kill_grace", lambda self, view, reason: termination.grace_seconds(self.pod))
 
 
 @mistake(shown_by=95)
@@ -213,9 +213,9 @@ def backoff_forgotten(patch: Patch) -> None:
 @mistake(shown_by=58)
 def backoff_never_reset(patch: Patch) -> None:
     """A long good run changes nothing."""
-    found = compute.backoff_step
+    found = containers.backoff_step
     patch.setattr(
-        compute, "backoff_step", lambda ended, policy: found(ended, replace(policy, reset_seconds=1e9))
+        containers, "backoff_step", lambda ended, policy: found(ended, replace(policy, reset_seconds=1e9))
     )
 
 
@@ -262,7 +262,7 @@ def strays_are_left(patch: Patch) -> None:
     found = _Planner._sandbox
 
     def sandbox(self: Any) -> bool:
-        newest = compute.current_sandbox(self.observed)
+        newest = containers.current_sandbox(self.observed)
         if newest is None:
             self.observed = replace(
                 self.observed,
