@@ -16,7 +16,7 @@ import gc
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,16 +116,10 @@ class Nobody:
     def settle(self, uid: str, node_name: str) -> None:
         """Nothing."""
 
-    def settle_all(self, pods: Sequence[PodInfo]) -> None:
-        """Nothing."""
-
     def observe(self, info: PodInfo) -> None:
         """Nothing."""
 
     def placed(self, uid: str, node_name: str) -> None:
-        """Nothing."""
-
-    def all_placed(self, pods: Sequence[PodInfo]) -> None:
         """Nothing."""
 
     def gone(self, uid: str) -> None:

@@ -10,7 +10,7 @@ where nobody else is to come: otherwise each victim that ends would wake everybo
 `scheduler.scheduler` and `scheduler.cache.event_handlers`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -154,12 +154,6 @@ class Preempting:
         known = self._cache.nominations.lift(uid)
         if known is not None and known.node_name != node_name:
             self._given_back(known.info, known.node_name)
-
-    def all_placed(self, pods: Sequence[PodInfo]) -> None:
-        # Nearly always nobody has anything in view.
-        if len(self._cache.nominations):
-            for info in pods:
-                self.placed(info.uid, info.node_name)
 
     def unplaced(self, info: PodInfo, node_name: str) -> None:
         """A binding was refused: the Pod has in view what its status says, and there is room again."""

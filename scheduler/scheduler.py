@@ -9,7 +9,7 @@ under it; between cycles everybody else has a turn.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -273,11 +273,6 @@ class Scheduler:
         self._binder.settle(uid, node_name)
         if self._points:
             self._binding.settle(uid, node_name)
-
-    def settle_all(self, pods: Sequence[PodInfo]) -> None:
-        if not self._conditions.idle or self._binder.unsure or self._points:
-            for info in pods:
-                self.settle(info.uid, info.node_name)
 
     async def _cycles_forever(self) -> None:
         while True:

@@ -92,11 +92,6 @@ class Binder:
     def pending(self) -> int:
         return len(self._waiting) + self._flying
 
-    @property
-    def unsure(self) -> bool:
-        """Whether there are bindings whose outcome is unknown: only of those `settle` has anything to say."""
-        return bool(self._unknown)
-
     def submit(self, pending: PendingBinding) -> None:
         """Take a binding; it is sent as soon as the call before it is answered."""
         self._waiting.append(pending)

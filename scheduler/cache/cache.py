@@ -22,7 +22,6 @@ from typing import Final
 from scheduler.columns.node_info import NodeChange, NodeInfo
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, PodInfo
-from vaina.api.core.v1 import pod_pb2
 
 
 @dataclass(slots=True)
@@ -242,17 +241,6 @@ class Cache:
             self.remove(info.uid)
         self._add(HeldPod(info, info.node_name, assumed=False))
         return before
-
-    def confirm(self, held: HeldPod, pod: pod_pb2.Pod) -> PodInfo:
-        """Take in an assumed Pod that the watch shows unchanged where it was assumed; return it."""
-        node_name = held.node_name
-        info = held.info.at(node_name, pod)
-        uid = info.uid
-        # Another object: what was captured for `scheduler.debug.verify` stays as it was.
-        self._pods[uid] = HeldPod(info, node_name, False)
-        self._by_node[node_name][uid] = info
-        self._assumed.pop(uid, None)
-        return info
 
     def remove(self, uid: str) -> PodInfo | None:
         """Give back a Pod's room; returns what it was."""

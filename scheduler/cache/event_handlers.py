@@ -2,10 +2,6 @@
 
 Level-triggered: each Pod is looked at as it is now, and put where it belongs; what an event is called does
 not matter. Called by the informers' tasks, on the loop of the scheduling task.
-
-Most of what a busy scheduler hears are its own bindings, as it assumed them: those that come one after the
-other are recognised by little, and what follows from them is done for all together. In the end everything is
-as if each had come by itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from scheduler.cache.cache import Cache, HeldPod
+from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import NodeChange, NodeInfo, compile_node
 from scheduler.columns.pod_info import DEFAULT_SCHEDULER_NAME, NOT_STARTED, PodCompiler, PodInfo
 from scheduler.framework.events import Changed, ClusterEvent
@@ -40,9 +36,6 @@ class Settler(Protocol):
     def settle(self, uid: str, node_name: str) -> None:
         """The Pod is on a node, or has gone (no node)."""
 
-    def settle_all(self, pods: Sequence[PodInfo]) -> None:
-        """These are on the nodes that they name."""
-
 
 class Expectant(Protocol):
     """Who keeps room for Pods that are to come (`scheduler.preempting`)."""
@@ -52,9 +45,6 @@ class Expectant(Protocol):
 
     def placed(self, uid: str, node_name: str) -> None:
         """A Pod has a node."""
-
-    def all_placed(self, pods: Sequence[PodInfo]) -> None:
-        """These have the nodes that they name."""
 
     def gone(self, uid: str) -> None:
         """A Pod is no more."""
@@ -95,29 +85,17 @@ class EventHandlers:
         self._took: dict[ClusterEvent, list[float]] = {}
 
     def on_pods(self, changes: Sequence[tuple[pod_pb2.Pod | None, pod_pb2.Pod | None]]) -> None:
-        own: list[PodInfo] = []
         for old, new in changes:
             if new is None:
                 assert old is not None
-                own = self._came_back(own)
                 self._gone(old)
-                continue
-            node_name = new.spec.node_name
-            if node_name:
-                held = self._cache.get(new.metadata.uid)
-                if held is not None and _is_as_assumed(held, new, node_name):
-                    own.append(self._cache.confirm(held, new))
-                    continue
-            if own:
-                own = self._came_back(own)
-            if new.status.phase in _TERMINAL:
+            elif new.status.phase in _TERMINAL:
                 # What has ended takes no room, though its object stays.
                 self._gone(new)
-            elif node_name:
-                self._bound(new, node_name)
+            elif new.spec.node_name:
+                self._bound(new, new.spec.node_name)
             else:
                 self._pending(new)
-        self._came_back(own)
         self._tell()
 
     def on_nodes(self, changes: Sequence[tuple[node_pb2.Node | None, node_pb2.Node | None]]) -> None:
@@ -152,19 +130,6 @@ class EventHandlers:
                 self._happened(event, before, info)
         if change:
             self._expectant.room_on(info.name)
-
-    def _came_back(self, own: list[PodInfo]) -> list[PodInfo]:
-        """Do what `_bound` does for Pods that are where they were assumed. Returns no Pods."""
-        if own:
-            self._queue.delete_all([info.uid for info in own])
-            self._expectant.all_placed(own)
-            self._settler.settle_all(own)
-            if ClusterEvent.ASSIGNED_POD_ADD in self._heard:
-                now = self._clock.monotonic()
-                self._queue.on_events([(ClusterEvent.ASSIGNED_POD_ADD, None, info) for info in own], now=now)
-                took = (self._clock.monotonic() - now) / len(own)
-                self._took.setdefault(ClusterEvent.ASSIGNED_POD_ADD, []).extend([took] * len(own))
-        return []
 
     def _bound(self, pod: pod_pb2.Pod, node_name: str) -> None:
         meta = pod.metadata
@@ -250,19 +215,3 @@ class EventHandlers:
         for event, seconds in took.items():
             self._observe(event, seconds)
         self._wake()
-
-
-def _is_as_assumed(held: HeldPod, pod: pod_pb2.Pod, node_name: str) -> bool:
-    """Say whether nothing is new of a Pod with a node but that it is there; seldom no where it could be yes."""
-    if not held.assumed or held.node_name != node_name:
-        return False
-    info, meta, status = held.info, pod.metadata, pod.status
-    return (
-        info.generation == meta.generation
-        and not info.resized
-        # It has not ended, and no container has started: so none is resized.
-        and status.phase == "Pending"
-        and not status.container_statuses
-        and not status.init_container_statuses
-        and info.pod_class.group.is_of(meta)
-    )

@@ -41,10 +41,6 @@ class Parts:
     def placed(self, uid: str, node_name: str) -> None:
         self.cache.nominations.remove(uid)
 
-    def all_placed(self, pods: Sequence[PodInfo]) -> None:
-        for one in pods:
-            self.placed(one.uid, one.node_name)
-
     def gone(self, uid: str) -> None:
         self.cache.nominations.remove(uid)
 
@@ -56,10 +52,6 @@ class Parts:
 
     def settle(self, uid: str, node_name: str) -> None:
         self.settled.append((uid, node_name))
-
-    def settle_all(self, pods: Sequence[PodInfo]) -> None:
-        for one in pods:
-            self.settle(one.uid, one.node_name)
 
     def observed(self, event: ClusterEvent, seconds: Sequence[float]) -> None:
         self.heard[event] += len(seconds)

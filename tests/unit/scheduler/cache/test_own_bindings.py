@@ -1,14 +1,9 @@
-"""Own bindings that come back as assumed are taken in together.
-
-In the end everything is as if each had come by itself.
-"""
+"""Own bindings that come back: a batch of changes means what each of them means by itself."""
 
 import random
-from collections.abc import Sequence
 
 import pytest
 
-from scheduler.cache import event_handlers
 from scheduler.cache.cache import HeldPod
 from scheduler.columns.readout import compare, read_out
 from scheduler.framework.events import ClusterEvent
@@ -130,7 +125,7 @@ class Case:
         on = {name: [info.uid for info in parts.cache.on(name)] for name in NODES}
         nominated = {uid: one.node_name for uid, one in parts.cache.nominations.all().items()}
         return (
-            held, places, on, nominated, parts.cache.sizes(), parts.settled, parts.changed, parts.woken,
+            held, places, on, nominated, parts.cache.sizes(), parts.settled, parts.changed,
             parts.queue.incoming, parts.heard,
         )  # fmt: skip
 
@@ -142,28 +137,22 @@ def _seen(held: HeldPod) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_together_they_mean_what_each_means_by_itself(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_together_they_mean_what_each_means_by_itself(seed: int) -> None:
     together, each = Case(random.Random(seed)), Case(random.Random(seed))
     rng = random.Random(seed)
     for _ in range(3):
         changes = together.batch(rng)
         together.parts.handlers.on_pods(changes)
-        with monkeypatch.context() as plain:
-            plain.setattr(event_handlers, "_is_as_assumed", lambda *_: False)
-            each.parts.handlers.on_pods(changes)
+        for change in changes:
+            each.parts.handlers.on_pods([change])
     left = read_out(together.parts.cache.table.snapshot())
     different = compare(left, read_out(each.parts.cache.table.snapshot()))
     assert [one for one in different if one is not None] == []
     assert together.state() == each.state()
 
 
-def test_the_common_case_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_bindings_are_no_longer_assumed_and_help_who_waited_for_them() -> None:
     case = Case(random.Random(1))
-
-    def nothing_else(*_args: Sequence[object]) -> None:
-        raise AssertionError("an own binding took the ordinary way")
-
-    monkeypatch.setattr(event_handlers.EventHandlers, "_bound", nothing_else)
     plain = {number: name for number, name in case.assumed.items() if number != 7}
     case.parts.handlers.on_pods(
         [(pending(number), bound(number, name, "")) for number, name in plain.items()]
