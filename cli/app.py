@@ -43,6 +43,7 @@ VERBS = {
     "uncordon": "drain",
     "drain": "drain",
     "taint": "taint",
+    "auth": "auth",
     "certificate": "certificate",
     "secrets": "secrets",
     "explain": "scheduler",

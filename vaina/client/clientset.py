@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from vaina import kinds
 from vaina.api.version.v1 import version_service_pb2
 from vaina.client.resource import ResourceClient
+from vaina.client.reviews import Reviews
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
 from vaina.client.verbs import (
     CertificateRequestClient,
@@ -72,6 +73,8 @@ class Clientset:
     certificate_signing_requests = _own(CertificateRequestClient, kinds.CERTIFICATE_SIGNING_REQUEST)
     pod_traces = _own(PodTraceClient, kinds.POD_TRACE)
 
+    #: who may do what
+    reviews = cached_property[Reviews](lambda clients: Reviews(clients.transport))
     #: manifests as text
     manifests = cached_property[ManifestClient](lambda clients: ManifestClient(clients.transport))
     #: what nodes and Pods use now

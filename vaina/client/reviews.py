@@ -53,11 +53,10 @@ class Reviews:
         answer = await self._create("authorization", request, authorization_pb2.SelfSubjectRulesReview)
         return answer.status
 
-    async def who_am_i(self) -> authentication_pb2.UserInfo:
+    async def who_am_i(self) -> authentication_pb2.SelfSubjectReview:
         """Return as whom the caller is known."""
         request = authentication_service_pb2.CreateSelfSubjectReviewRequest()
-        answer = await self._create("authentication", request, authentication_pb2.SelfSubjectReview)
-        return answer.status.user_info
+        return await self._create("authentication", request, authentication_pb2.SelfSubjectReview)
 
     async def _create(self, group: str, request: Message, answer: type[A]) -> A:
         path = f"/vaina.api.{group}.v1.{answer.DESCRIPTOR.name}Service/Create"

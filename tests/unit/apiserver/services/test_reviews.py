@@ -25,7 +25,7 @@ async def api() -> AsyncIterator[Harness]:
 
 
 def reviews(api: Harness, user: str, *groups: str) -> Reviews:
-    return Reviews(api.client_of(user, *groups).transport)
+    return api.client_of(user, *groups).reviews
 
 
 def resource(verb: str, plural: str, **of: str) -> pb.ResourceAttributes:
@@ -68,7 +68,7 @@ async def test_the_rules_that_one_has_in_a_namespace(api: Harness) -> None:
 
 
 async def test_who_one_is(api: Harness) -> None:
-    found = await reviews(api, "jane", "dev").who_am_i()
+    found = (await reviews(api, "jane", "dev").who_am_i()).status.user_info
     assert (found.username, [*found.groups]) == ("jane", ["dev", "system:authenticated"])
 
 
@@ -112,11 +112,11 @@ async def test_what_is_no_question_is_refused(api: Harness, what: str, words: st
 
 
 async def test_without_roles_everything_is_allowed() -> None:
-    client = Reviews(make_apiserver().client.transport)
+    client = make_apiserver().client.reviews
     assert (await client.may_i(resource("delete", "nodes"))).allowed
     status = await client.my_rules("default")
     assert [[*one.verbs] for one in status.resource_rules] == [["*"]]
-    assert (await client.who_am_i()).username == "system:anonymous"
+    assert (await client.who_am_i()).status.user_info.username == "system:anonymous"
 
 
 async def test_nothing_is_stored(api: Harness) -> None:
@@ -126,7 +126,7 @@ async def test_nothing_is_stored(api: Harness) -> None:
 
 
 async def test_one_who_is_not_known_may_not_even_ask(api: Harness) -> None:
-    stranger = Reviews(api.client_of("stranger").transport)
+    stranger = api.client_of("stranger").reviews
     await stranger.may_i(resource("get", "pods"))
     await api.client.kind(CLUSTER_ROLE_BINDING).delete("system:basic-user")
     await api.client.kind(CLUSTER_ROLE_BINDING).list()
