@@ -82,12 +82,7 @@ def sandbox_config(
         privileged=any(
             item.security_context.privileged for item in (*spec.init_containers, *spec.containers)
         ),
-        dns=dns_config(
-            pod,
-            cluster_dns=settings.cluster_dns,
-            cluster_domain=settings.cluster_domain,
-            node=settings.node_dns,
-        ),
+        dns=dns_config(pod, settings),
         port_mappings=ports,
         sysctls={item.name: item.value for item in spec.security_context.sysctls},
         cgroup_parent=pod_cgroup(settings.cgroup_parent, pod),
@@ -118,13 +113,7 @@ def container_config(
         working_dir=container.working_dir,
         mounts=mounts if settings.recursive_readonly else tuple(map(_shallow, mounts)),
         resources=linux_resources(pod, container, memory_capacity_bytes=settings.memory_capacity_bytes),
-        security=security_config(
-            pod,
-            container,
-            image_user=image_user,
-            seccomp_default=settings.seccomp_default,
-            seccomp_root=settings.seccomp_root,
-        ),
+        security=security_config(pod, container, settings, image_user),
         stdin=container.stdin,
         stdin_once=container.stdin_once,
         tty=container.tty,
@@ -162,12 +151,7 @@ def needs_image_user(pod: pod_pb2.Pod, container: pod_pb2.Container) -> bool:
 
 
 def security_config(
-    pod: pod_pb2.Pod,
-    container: pod_pb2.Container,
-    *,
-    image_user: str,
-    seccomp_default: bool = False,
-    seccomp_root: str = "",
+    pod: pod_pb2.Pod, container: pod_pb2.Container, settings: NodeSettings, image_user: str
 ) -> records.SecurityConfig:
     """Return the rights of the container; its own settings go before the Pod's.
 
@@ -197,8 +181,8 @@ def security_config(
         readonly_rootfs=own.read_only_root_filesystem,
         no_new_privs=own.HasField("allow_privilege_escalation") and not own.allow_privilege_escalation,
         # Runtimes give privileged containers none, whatever is asked (`pkg/kubelet/kuberuntime/helpers.go`).
-        seccomp_profile=_profile(own, whole, "seccomp_profile", root=seccomp_root)
-        or ("RuntimeDefault" if seccomp_default else "Unconfined"),
+        seccomp_profile=_profile(own, whole, "seccomp_profile", root=settings.seccomp_root)
+        or ("RuntimeDefault" if settings.seccomp_default else "Unconfined"),
         apparmor_profile=_profile(own, whole, "app_armor_profile"),
         unmasked_proc=own.proc_mount == "Unmasked",
     )
@@ -312,13 +296,12 @@ def _aliases(pod: pod_pb2.Pod) -> str:
 MAX_NAMESERVERS, MAX_SEARCHES, MAX_SEARCH_CHARACTERS = 3, 32, 2048
 
 
-def dns_config(
-    pod: pod_pb2.Pod, *, cluster_dns: tuple[str, ...], cluster_domain: str, node: DnsConfig
-) -> DnsConfig | None:
+def dns_config(pod: pod_pb2.Pod, settings: NodeSettings) -> DnsConfig | None:
     """Return the Pod's resolv.conf by its dnsPolicy and dnsConfig; None: as the node's own.
 
-    Without `cluster_dns` ClusterFirst is as Default.
+    Without DNS of the cluster ClusterFirst is as Default.
     """
+    node, domain = settings.node_dns, settings.cluster_domain
     policy = pod.spec.dns_policy or "ClusterFirst"
     asks_cluster = policy == "ClusterFirstWithHostNet" or (
         policy == "ClusterFirst" and not pod.spec.host_network
@@ -326,9 +309,9 @@ def dns_config(
     extra = pod.spec.dns_config
     if policy == "None":
         base = DnsConfig()
-    elif asks_cluster and cluster_dns:
-        own = (f"{pod.metadata.namespace}.svc.{cluster_domain}", f"svc.{cluster_domain}", cluster_domain)
-        base = DnsConfig(cluster_dns, (*own, *node.searches), ("ndots:5",))
+    elif asks_cluster and settings.cluster_dns:
+        own = (f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain)
+        base = DnsConfig(settings.cluster_dns, (*own, *node.searches), ("ndots:5",))
     elif not pod.spec.HasField("dns_config"):
         return None
     else:

@@ -219,7 +219,6 @@ class ContainerState:
 class ContainerStats:
     """What a container uses."""
 
-    at: float
     #: cumulative
     cpu_usage_nanos: int
     memory_working_set_bytes: int

@@ -183,7 +183,6 @@ class ProcessSpec:
         made = await start(harness)
         await told(harness, made, "dd if=/dev/zero of=/file bs=1M count=1 2>/dev/null")
         stats = await harness.runtime.container_stats(made)
-        assert stats.at > 0
         assert stats.cpu_usage_nanos > 0
         assert stats.memory_working_set_bytes > 0
 

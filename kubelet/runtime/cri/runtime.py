@@ -200,7 +200,6 @@ class CriRuntime(CriSandboxes):
         if not stats.HasField("cpu"):
             raise NotFoundInRuntime(f"container {container_id} is not running")
         return records.ContainerStats(
-            at=stats.cpu.timestamp / 1e9,
             cpu_usage_nanos=stats.cpu.usage_core_nano_seconds.value,
             memory_working_set_bytes=stats.memory.working_set_bytes.value,
         )

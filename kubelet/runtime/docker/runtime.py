@@ -173,7 +173,6 @@ class DockerRuntime(DockerSandboxes):
         # Working set as cAdvisor counts it: usage less inactive file pages.
         inactive = details.get("inactive_file", details.get("total_inactive_file", 0))
         return records.ContainerStats(
-            at=convert.seconds_of(stats["read"]),
             cpu_usage_nanos=int(stats["cpu_stats"]["cpu_usage"]["total_usage"]),
             memory_working_set_bytes=max(0, int(memory.get("usage", 0)) - int(inactive)),
         )

@@ -212,7 +212,7 @@ class HollowRuntime:
 
     async def container_stats(self, container_id: str) -> records.ContainerStats:
         self._running(container_id)
-        return records.ContainerStats(self._clock.now(), 0, 0)
+        return records.ContainerStats(0, 0)
 
     async def container_disk_usage(self, container_id: str) -> records.DiskUsage:
         self._find(container_id)

@@ -4,6 +4,7 @@ import pytest
 
 from kubelet.pod.config import (
     NameTooLong,
+    NodeSettings,
     dns_config,
     full_name,
     host_network_hosts_file,
@@ -21,7 +22,7 @@ CLUSTER = ("10.96.0.10",)
 
 
 def dns(pod: pod_pb2.Pod, cluster_dns: tuple[str, ...] = CLUSTER) -> DnsConfig | None:
-    return dns_config(pod, cluster_dns=cluster_dns, cluster_domain=DOMAIN, node=NODE)
+    return dns_config(pod, NodeSettings(cluster_dns=cluster_dns, cluster_domain=DOMAIN, node_dns=NODE))
 
 
 def named(**fields: object) -> pod_pb2.Pod:

@@ -67,7 +67,7 @@ def test_a_containers_own_rights_go_before_the_pods() -> None:
     own.seccomp_profile.type = "Localhost"
     own.seccomp_profile.localhost_profile = "a.json"
 
-    assert security_config(pod, pod.spec.containers[0], image_user="") == SecurityConfig(
+    assert security_config(pod, pod.spec.containers[0], NodeSettings(), "") == SecurityConfig(
         privileged=True, add_capabilities=("NET_ADMIN",), run_as_user=0, run_as_group=1000,
         supplemental_groups=(3000, 2000), no_new_privs=True, seccomp_profile="Localhost/a.json",
     )  # fmt: skip
@@ -90,11 +90,11 @@ def test_what_must_not_be_root(user: int | None, image_user: str, words: str | N
     if user is not None:
         pod.spec.containers[0].security_context.run_as_user = user
     if words is None:
-        security_config(pod, pod.spec.containers[0], image_user=image_user)
+        security_config(pod, pod.spec.containers[0], NodeSettings(), image_user)
         return
 
     with pytest.raises(ConfigProblem) as refused:
-        security_config(pod, pod.spec.containers[0], image_user=image_user)
+        security_config(pod, pod.spec.containers[0], NodeSettings(), image_user)
 
     assert words in str(refused.value)
 
@@ -104,7 +104,7 @@ def test_a_group_stands_beside_the_images_user_where_no_other_is_named() -> None
     pod.spec.security_context.run_as_group = 3000
 
     def rights(image_user: str) -> SecurityConfig:
-        return security_config(pod, pod.spec.containers[0], image_user=image_user)
+        return security_config(pod, pod.spec.containers[0], NodeSettings(), image_user)
 
     assert (rights("").run_as_user, rights("").run_as_group) == (0, 3000)
     assert rights("1000:1000").run_as_user == 1000
@@ -114,11 +114,11 @@ def test_a_group_stands_beside_the_images_user_where_no_other_is_named() -> None
 @pytest.mark.parametrize(("default", "profile"), [(False, "Unconfined"), (True, "RuntimeDefault")])
 def test_no_seccomp_profile_is_none_unless_the_node_has_a_default(default: bool, profile: str) -> None:
     pod = make_pod()
-    made = security_config(pod, pod.spec.containers[0], image_user="", seccomp_default=default)
+    made = security_config(pod, pod.spec.containers[0], NodeSettings(seccomp_default=default), "")
     assert made.seccomp_profile == profile
 
 
 def test_proc_may_be_shown_whole() -> None:
     pod = make_pod()
     pod.spec.containers[0].security_context.proc_mount = "Unmasked"
-    assert security_config(pod, pod.spec.containers[0], image_user="").unmasked_proc
+    assert security_config(pod, pod.spec.containers[0], NodeSettings(), "").unmasked_proc
