@@ -25,7 +25,7 @@ from kubelet.probes.http import Outcome
 from kubelet.probes.prober import Prober
 from kubelet.runtime.interface import RuntimeFailure
 from kubelet.runtime.records import Uid
-from kubelet.tasks import Children
+from kubelet.tasks import Children, wait_at_most
 from kubelet.volumes.interface import VolumeFailed
 from vaina.api.core.v1 import pod_pb2
 from vaina.errors import ApiError
@@ -181,16 +181,16 @@ class PodWorker:
                 return
             if not plan.actions:
                 before, repeated = (), 0
-                await self._wait(tasks, plan.wake_at)
+                await self._wait(plan.wake_at)
                 continue
             # The same actions are due again, so they changed nothing: try again later.
             repeated = repeated + 1 if plan.actions == before else 0
             before = plan.actions
             if repeated:
                 delay = self._tools.settings.retry_backoff.delay(repeated - 1)
-                await self._wait(tasks, self._tools.clock.now() + delay)
+                await self._wait(self._tools.clock.now() + delay)
 
-    async def _wait(self, tasks: Children, until: float | None) -> None:
+    async def _wait(self, until: float | None) -> None:
         clock = self._tools.clock
         seconds = self._tools.settings.resync_seconds
         if until is not None:
@@ -198,16 +198,7 @@ class PodWorker:
         if seconds <= 0 or self._wake.is_set():
             await clock.sleep(0)
             return
-
-        async def ring() -> None:
-            await clock.sleep(seconds)
-            self._wake.set()
-
-        timer = tasks.create_task(ring())
-        try:
-            await self._wake.wait()
-        finally:
-            timer.cancel()
+        await wait_at_most(self._wake, clock, seconds)
 
     async def sync_once(self, tasks: Children, executor: PodExecutor) -> PodPlan:
         """Make one pass; return the plan, carried out as far as it went."""

@@ -19,7 +19,7 @@ from kubelet.runtime import records
 from kubelet.runtime.docker import convert
 from kubelet.runtime.docker.engine import CONFLICT, ClosableIterator, Engine, translated
 from kubelet.runtime.docker.sandboxes import DockerSandboxes
-from kubelet.runtime.docker.sessions import DockerAttach, DockerExec, exec_sync
+from kubelet.runtime.docker.sessions import DockerAttach, DockerExec
 from kubelet.runtime.interface import (
     CreateFailed,
     NotFoundInRuntime,
@@ -36,6 +36,9 @@ _EVENTS = {
 }
 #: records kept of containers that no longer change; beyond that all are asked for again
 _RECORDS = 4096
+#: kept of each stream of a command that is run to its end: as much as a probe's message shows
+_OUTPUT_BYTES = 10 * 1024
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
 
 
 class DockerRuntime(DockerSandboxes):
@@ -186,7 +189,20 @@ class DockerRuntime(DockerSandboxes):
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], *, timeout_seconds: float
     ) -> records.ExecResult:
-        return await exec_sync(self._engine, container_id, argv, timeout_seconds=timeout_seconds)
+        # The engine cannot end an exec: after a timeout `close` ends the command.
+        kept = {stream: bytearray() for stream in records.OutputStream}
+        async with asyncio.timeout(timeout_seconds):
+            session = await self.exec(container_id, records.ExecConfig(tuple(argv)))
+            try:
+                async for output in session.output():
+                    buffer = kept[output.stream]
+                    buffer += output.data[: _OUTPUT_BYTES - len(buffer)]
+                code = await session.exit_code()
+            finally:
+                await session.close()
+        return records.ExecResult(
+            code, bytes(kept[records.OutputStream.STDOUT]), bytes(kept[records.OutputStream.STDERR])
+        )
 
     async def exec(self, container_id: str, config: records.ExecConfig) -> DockerExec:
         return await DockerExec.start(self._engine, container_id, config)
@@ -194,8 +210,28 @@ class DockerRuntime(DockerSandboxes):
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> DockerAttach:
         return await DockerAttach.connect(self._engine, container_id, stdin=stdin, tty=tty)
 
-    def container_logs(self, container_id: str, options: records.LogOptions) -> AsyncIterator[bytes]:
-        return container_logs(self._engine, container_id, options)
+    async def container_logs(self, container_id: str, options: records.LogOptions) -> AsyncIterator[bytes]:
+        def open_logs(client: APIClient) -> ClosableIterator:
+            opened: ClosableIterator = client.logs(
+                container_id, stream=True, follow=options.follow, timestamps=options.timestamps,
+                stdout=options.stream is not records.OutputStream.STDERR, stderr=options.stream is not records.OutputStream.STDOUT,
+                tail="all" if options.tail_lines is None else options.tail_lines, since=options.since,
+            )  # fmt: skip
+            return opened
+
+        #: the stamp of an unfinished line: the engine keeps long lines in pieces of 16 KiB with the same stamp
+        begun = b""
+        with translated():
+            async for data in self._engine.stream(open_logs):
+                if begun and data.startswith(begun):
+                    piece = data.removeprefix(begun)
+                    begun = b"" if data.endswith(b"\n") else begun
+                    yield piece
+                    continue
+                if options.timestamps and not data.endswith(b"\n"):
+                    stamp = _STAMP.match(data)
+                    begun = stamp[0] if stamp else b""
+                yield data
 
     async def events(self) -> AsyncIterator[records.RuntimeEvent]:
         filters = {"type": "container", "event": sorted(_EVENTS), "label": convert.POD_UID}
@@ -210,37 +246,6 @@ class DockerRuntime(DockerSandboxes):
 
     async def close(self) -> None:
         self._engine.close()
-
-
-_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
-
-
-async def container_logs(
-    engine: Engine, container_id: str, options: records.LogOptions
-) -> AsyncIterator[bytes]:
-    """Yield a log, and with `follow` what comes until the container ends. Raises NotFoundInRuntime."""
-
-    def open_logs(client: APIClient) -> ClosableIterator:
-        opened: ClosableIterator = client.logs(
-            container_id, stream=True, follow=options.follow, timestamps=options.timestamps,
-            stdout=options.stream is not records.OutputStream.STDERR, stderr=options.stream is not records.OutputStream.STDOUT,
-            tail="all" if options.tail_lines is None else options.tail_lines, since=options.since,
-        )  # fmt: skip
-        return opened
-
-    #: the stamp of an unfinished line: the engine keeps long lines in pieces of 16 KiB with the same stamp
-    begun = b""
-    with translated():
-        async for data in engine.stream(open_logs):
-            if begun and data.startswith(begun):
-                piece = data.removeprefix(begun)
-                begun = b"" if data.endswith(b"\n") else begun
-                yield piece
-                continue
-            if options.timestamps and not data.endswith(b"\n"):
-                stamp = _STAMP.match(data)
-                begun = stamp[0] if stamp else b""
-            yield data
 
 
 def disk_usage(inspected: Mapping[str, Any]) -> records.DiskUsage:

@@ -8,7 +8,7 @@ https://docs.docker.com/reference/api/engine/, ContainerAttach).
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from docker import APIClient
 
 from kubelet.runtime.docker.engine import API_VERSION, Engine
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
-from kubelet.runtime.records import ExecConfig, ExecResult, Output, OutputStream
+from kubelet.runtime.records import ExecConfig, Output, OutputStream
 from kubelet.runtime.sessions import StreamRefused, end_command
 from kubelet.runtime.sessions import upgrade as take_over
 
@@ -135,7 +135,12 @@ class DockerExec(_Session):
 
     @classmethod
     async def start(cls, engine: Engine, container_id: str, config: ExecConfig) -> "DockerExec":
-        exec_id = await create_exec(engine, container_id, config.argv, stdin=config.stdin, tty=config.tty)
+        made = await engine.ask(
+            lambda client: client.exec_create(
+                container_id, list(config.argv), stdin=config.stdin, tty=config.tty, stdout=True, stderr=True
+            )
+        )
+        exec_id = str(made["Id"])
         stream = await _connect(engine, f"/exec/{exec_id}/start", {"Tty": config.tty, "Detach": False})
         session = cls(engine, stream, exec_id, tty=config.tty)
         if not config.stdin:
@@ -158,7 +163,12 @@ class DockerExec(_Session):
         self._over = True
 
     async def exit_code(self) -> int:
-        return await exec_exit_code(self._engine, self._id)
+        inspected = await self._engine.ask(
+            lambda client: client.exec_inspect(self._id), refusal=NotFoundInRuntime
+        )
+        code = inspected.get("ExitCode")
+        # The engine notes the code a moment after the stream's end; one killed with its container has none.
+        return 137 if code is None else int(code)
 
     async def close(self) -> None:
         await super().close()
@@ -180,12 +190,8 @@ class DockerAttach(_Session):
     @classmethod
     async def connect(cls, engine: Engine, container_id: str, *, stdin: bool, tty: bool) -> "DockerAttach":
         query = f"stream=1&stdout=1&stderr=1&stdin={int(stdin)}"
-        return cls(
-            engine,
-            await _connect(engine, f"/containers/{container_id}/attach?{query}", {}),
-            container_id,
-            tty=tty,
-        )
+        stream = await _connect(engine, f"/containers/{container_id}/attach?{query}", {})
+        return cls(engine, stream, container_id, tty=tty)
 
     def _set_size(self, client: APIClient, width: int, height: int) -> None:
         client.resize(self._id, height=height, width=width)
@@ -193,47 +199,3 @@ class DockerAttach(_Session):
     async def exit_code(self) -> int:
         inspected = await self._engine.ask(lambda client: client.inspect_container(self._id))
         return int(inspected["State"]["ExitCode"])
-
-
-async def create_exec(
-    engine: Engine, container_id: str, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
-) -> str:
-    """Make an exec instance; return its id. Raises NotFoundInRuntime, RuntimeFailure: it does not run."""
-
-    def create(client: APIClient) -> str:
-        made = client.exec_create(container_id, list(argv), stdin=stdin, tty=tty, stdout=True, stderr=True)
-        return str(made["Id"])
-
-    return await engine.ask(create)
-
-
-async def exec_exit_code(engine: Engine, exec_id: str) -> int:
-    """Return the code of a command whose output has ended."""
-    inspected = await engine.ask(lambda client: client.exec_inspect(exec_id), refusal=NotFoundInRuntime)
-    code = inspected.get("ExitCode")
-    # The engine notes the code a moment after the stream's end; a command killed with its container has none.
-    return 137 if code is None else int(code)
-
-
-#: kept of each stream: as much as a probe's message shows
-_LIMIT_BYTES = 10 * 1024
-
-
-async def exec_sync(
-    engine: Engine, container_id: str, argv: Sequence[str], *, timeout_seconds: float
-) -> ExecResult:
-    """Run a command to its end. Raises TimeoutError, NotFoundInRuntime, RuntimeFailure.
-
-    The engine cannot end an exec: after a timeout the command goes on, as with the reference's Docker runtime.
-    """
-    kept = {OutputStream.STDOUT: bytearray(), OutputStream.STDERR: bytearray()}
-    async with asyncio.timeout(timeout_seconds):
-        session = await DockerExec.start(engine, container_id, ExecConfig(argv=tuple(argv)))
-        try:
-            async for output in session.output():
-                buffer = kept[output.stream]
-                buffer += output.data[: _LIMIT_BYTES - len(buffer)]
-            code = await session.exit_code()
-        finally:
-            await session.close()
-    return ExecResult(code, bytes(kept[OutputStream.STDOUT]), bytes(kept[OutputStream.STDERR]))
