@@ -7,8 +7,10 @@ import asyncio
 import random
 import uuid
 from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -50,6 +52,7 @@ from apiserver.registry.streams import Kubelets, PodStreams
 from apiserver.registry.table import Stores, make_stores
 from apiserver.registry.trace_choice import SAMPLED_PER_SECOND, TraceChoice
 from apiserver.registry.world import SelectingStorage, World
+from apiserver.services.bootstrap import BootstrapTokens, bootstrap_handlers, token_secret
 from apiserver.services.generic import kind_handlers, scale_handlers
 from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
@@ -82,7 +85,7 @@ from vaina.kinds import (
     STORAGE_CLASS,
 )
 from vaina.metrics import new_registry
-from vaina.pki.folder import client_folder, server_folder
+from vaina.pki.folder import Folder, client_folder, server_folder
 from vaina.serving import core, fast_core
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
@@ -105,14 +108,18 @@ class App:
     """The apiserver without the servers that listen for it."""
 
     handlers: Handlers
+    #: of the port for bootstrap tokens
+    bootstrap_handlers: Handlers
     stores: Stores
     traces: Traces
     trace_writer: TraceWriter
     kubelets: Kubelets
     roles: Roles | None
+    #: of which a Secret is made at the start; empty: none
+    bootstrap_token: str = ""
 
     async def bootstrap(self) -> None:
-        """Make the namespaces, the priority classes and the roles of the system."""
+        """Make the namespaces, priority classes and roles of the system, and the Secret of the nodes' token."""
         for name in SYSTEM_NAMESPACES:
             await create_namespace(self.stores, name)
         for name, value in SYSTEM_CLASSES.items():
@@ -120,6 +127,9 @@ class App:
         if self.roles is not None:
             await reconcile_default_roles(self.stores)
             self.roles.filled(DEFAULTS)
+        if self.bootstrap_token:
+            with suppress(AlreadyExists):
+                await self.stores["Secret"].create(INTERNAL, token_secret(self.bootstrap_token))
 
     async def run(self) -> None:
         """Do what is done beside requests, until cancelled: write traces."""
@@ -163,6 +173,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     pod_security_exempt: Collection[str] = (),
     authorizer: Authorizer | None = None,
     roles: Roles | None = None,
+    bootstrap_token: str = "",
     auditing: Auditing | None = None,
 ) -> App:
     """Make the apiserver over a storage.
@@ -182,6 +193,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         pod_security: levels of namespaces whose labels name none.
         pod_security_exempt: namespaces whose Pods are held to no level.
         authorizer: says who may do what; None: everybody may do everything.
+        bootstrap_token: with which nodes ask for their first certificate; a Secret is made of it.
         roles: the roles and bindings, where they count: nobody grants what they do not have.
         auditing: writes who did what; None: nobody does. Its `run` must be running.
     """
@@ -235,13 +247,17 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     handlers |= version_handlers(checks)
     handlers |= review_handlers(authorizer, roles, checks, clock)
     flow = flow or FlowControl(clock)
-    handlers = flow.wrap(handlers)
-    if auditing is not None:
-        handlers = auditing.wrap(handlers)
     if metrics is not None:
         metrics.registry.register(flow.metrics)
-        handlers = metrics.wrap(handlers)
-    return App(handlers, made, traces, writer, kubelets, roles)
+
+    def wrapped(methods: Handlers) -> Handlers:
+        methods = flow.wrap(methods)
+        if auditing is not None:
+            methods = auditing.wrap(methods)
+        return methods if metrics is None else metrics.wrap(methods)
+
+    first = bootstrap_handlers(made["CertificateSigningRequest"])
+    return App(wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, bootstrap_token)
 
 
 def _kind_handlers(store: Store[Any], checks: Checks, metrics: RequestMetrics | None) -> dict[str, Method]:
@@ -273,7 +289,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             flow=_limits(config, clock, opened.storage), ephemeral_containers=config.ephemeral_containers,
             traces_per_second=config.traces_per_second, fast_paths=fast_paths,
             pod_security=_pod_security(config), pod_security_exempt=config.pod_security_exempt_namespaces,
-            auditing=auditing, authorizer=authorizer, roles=roles,
+            auditing=auditing, authorizer=authorizer, roles=roles, bootstrap_token=_bootstrap_token(config),
         )  # fmt: skip
         jobs = (*opened.jobs, app.run) if auditing is None else (*opened.jobs, app.run, auditing.run)
         tasks = [group.create_task(job()) for job in jobs]
@@ -298,6 +314,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
                     core=(fast_core if GRPC_CORE in fast_paths else core).make_server,
                     credentials=credentials,
                 ) as server,
+                _serve_bootstrap(config, app, opened.storage, clock, credentials),
             ):
                 servers.append(server)
                 tasks.append(group.create_task(keep_health(app, opened.storage, server.health, clock)))
@@ -307,6 +324,35 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             for task in tasks:
                 task.cancel()
             await app.kubelets.close()
+
+
+def _bootstrap_token(config: ApiserverConfig) -> str:
+    """Return the token that the configuration names a file with. Raises ConfigError."""
+    if not config.bootstrap_token_file:
+        return ""
+    try:
+        token = Path(config.bootstrap_token_file).read_text("ascii").strip()
+        token_secret(token)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"bootstrap_token_file: {error}") from error
+    return token
+
+
+def _serve_bootstrap(
+    config: ApiserverConfig, app: App, storage: Cacher, clock: Clock, credentials: Folder | None
+) -> AbstractAsyncContextManager[object]:
+    """Serve the port for bootstrap tokens, if there is to be one. Raises ConfigError."""
+    if not config.bootstrap_listen:
+        return nullcontext()
+    if credentials is None:
+        raise ConfigError(
+            "bootstrap_listen: tokens are not sent in the clear; name a folder with a certificate (cert_dir)"
+        )
+    tokens = BootstrapTokens(storage, clock)
+    return serve(
+        app.bootstrap_handlers, listen=config.bootstrap_listen, clock=clock, credentials=credentials,
+        identify=tokens.identify,
+    )  # fmt: skip
 
 
 #: for how long a client is told that nothing was done, before GOAWAY: longer than a message is on its way

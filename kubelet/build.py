@@ -3,10 +3,12 @@
 import asyncio
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -46,11 +48,14 @@ from vaina.client.metrics import MeteredTransport, RestClientMetrics
 from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
-from vaina.config import choose
+from vaina.config import ConfigError, choose
 from vaina.metrics import new_registry
 from vaina.pki.folder import client_folder, server_folder
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
+
+if TYPE_CHECKING:
+    from kubelet.certificates import NodeCertificates
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -179,6 +184,73 @@ async def run(config: KubeletConfig, stop: asyncio.Event, *, rng: random.Random)
     logging_setup.configure("kubelet", config.log_level, config.log_format)
     log.info("fast paths", on=sorted(choose(config.fast_paths, {})))
     clock, registry = SystemClock(), new_registry("kubelet")
+    async with _keeping_certificates(config, stop, clock, rng):
+        if not stop.is_set():
+            await _run(config, stop, clock, rng, registry)
+
+
+@asynccontextmanager
+async def _keeping_certificates(
+    config: KubeletConfig, stop: asyncio.Event, clock: Clock, rng: random.Random
+) -> AsyncIterator[None]:
+    """Have certificates that hold before anything else, unless `stop` is set meanwhile; renew them."""
+    if not config.bootstrap_dir:
+        yield
+        return
+    certificates = _certificates(config, clock, rng)
+    async with asyncio.TaskGroup() as group:
+        stopping = group.create_task(stop.wait())
+        ready = group.create_task(certificates.ensure())
+        await asyncio.wait((ready, stopping), return_when=asyncio.FIRST_COMPLETED)
+        keeping = group.create_task(certificates.run())
+        try:
+            yield
+        finally:
+            for task in (stopping, ready, keeping):
+                task.cancel()
+
+
+def _certificates(config: KubeletConfig, clock: Clock, rng: random.Random) -> "NodeCertificates":
+    """Make what asks for the certificates of a node. Raises ConfigError."""
+    # Here alone: a kubelet without certificates does without their library.
+    from kubelet.certificates import (
+        CertificateKeeper,
+        NodeCertificates,
+        client_certificate,
+        serving_certificate,
+    )
+    from vaina.pki.token import TokenFolder
+
+    if not (config.cert_dir and config.serving_cert_dir):
+        raise ConfigError("bootstrap_dir: cert_dir and serving_cert_dir say where the certificates are to be")
+    name, bootstrap = _name(config), Path(config.bootstrap_dir)
+    client = client_certificate(name, Path(config.cert_dir), bootstrap)
+    serving = serving_certificate(name, _address(config), Path(config.serving_cert_dir), bootstrap)
+    return NodeCertificates(
+        CertificateKeeper(client, clock, rng),
+        [CertificateKeeper(serving, clock, rng)],
+        clock,
+        rng,
+        with_token=lambda: Clientset(
+            GrpcTransport(config.bootstrap_apiserver, TokenFolder(bootstrap), user_agent="kubelet")
+        ),
+        with_certificate=lambda: Clientset(
+            GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent="kubelet")
+        ),
+    )
+
+
+def _name(config: KubeletConfig) -> str:
+    return config.node_name or socket.gethostname().lower()
+
+
+def _address(config: KubeletConfig) -> str:
+    return config.node_ip or _address_towards(config.apiserver)
+
+
+async def _run(
+    config: KubeletConfig, stop: asyncio.Event, clock: Clock, rng: random.Random, registry: CollectorRegistry
+) -> None:
     transport = MeteredTransport(
         GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent="kubelet"),
         RestClientMetrics(registry),
@@ -209,8 +281,7 @@ class _Process:
     ) -> None:
         self.config, self.client, self.clock, self.rng, self.registry = config, client, clock, rng, registry
         self.metrics = KubeletMetrics(registry, clock)
-        self.name = config.node_name or socket.gethostname().lower()
-        self.address = config.node_ip or _address_towards(config.apiserver)
+        self.name, self.address = _name(config), _address(config)
         self.port = int(config.listen.rpartition(":")[2])
         self.credentials = server_folder(
             config.serving_cert_dir, config.listen, allow_insecure=config.allow_insecure_listen

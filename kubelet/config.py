@@ -17,6 +17,12 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cert_dir: str = ""
     #: likewise, to show to those who call the kubelet; ca.crt is the authority of apiservers' certificates
     serving_cert_dir: str = ""
+    #: folder with a bootstrap token (token), the authority of servers (ca.crt) and that of apiservers
+    #: (kubelet-client-ca.crt): the kubelet asks for its certificates, and keeps them in the two folders above;
+    #: empty: others put them there
+    bootstrap_dir: str = ""
+    #: host:port of the apiserver for bootstrap tokens
+    bootstrap_apiserver: str = "127.0.0.1:6444"
     #: serve beyond loopback in the clear: whoever reaches the port may do anything
     allow_insecure_listen: bool = False
     #: where /metrics and /healthz are served

@@ -60,8 +60,8 @@ class Authenticator:
             registry=registry,
         )
 
-    def credentials(self) -> grpc.ServerCredentials:
-        """Return credentials that demand a client's certificate and follow the folder.
+    def credentials(self, *, of_clients: bool = True) -> grpc.ServerCredentials:
+        """Return credentials that follow the folder, and demand certificates of clients.
 
         gRPC asks at each handshake, on threads of its own. What it is handed holds for later handshakes; open
         connections go on.
@@ -80,7 +80,7 @@ class Authenticator:
         return grpc.dynamic_ssl_server_credentials(
             self._served.server_configuration(),
             fetch,  # type: ignore[arg-type]  # the stubs do not know that None means no change
-            require_client_authentication=True,
+            require_client_authentication=of_clients,
         )
 
     def identify(self, context: Any) -> Caller:

@@ -23,6 +23,7 @@ from vaina.clock import Clock
 from vaina.errors import Unauthorized
 from vaina.serving.authentication import Authenticator, Caller
 from vaina.serving.clients import Clients
+from vaina.serving.handlers import RequestContext, User
 from vaina.serving.unsent import Unsent
 
 #: streams that end in a second, at most; few end at once
@@ -73,8 +74,13 @@ class Stream:
 class Calls:
     """The calls of a server under way. Owned by one event loop."""
 
-    def __init__(self, authenticator: Authenticator | None = None) -> None:
-        self.authenticator = authenticator
+    def __init__(
+        self,
+        authenticator: Authenticator | None = None,
+        identify: Callable[[RequestContext], User] | None = None,
+    ) -> None:
+        #: who tells callers apart: by certificates, or by what they send; neither in the clear
+        self.authenticator, self.identify = authenticator, identify
         #: those that end in good order
         self.streams: set[Stream] = set()
         #: those whose caller has a certificate

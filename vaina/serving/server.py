@@ -10,7 +10,7 @@ the wrapper closes them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -109,6 +109,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     max_connections: int = MAX_CONNECTIONS,
     core: Core = make_server,
     credentials: Folder | None = None,
+    identify: Callable[[RequestContext], User] | None = None,
 ) -> AsyncIterator[Server]:
     """Serve while the context lasts.
 
@@ -129,6 +130,8 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
         core: makes the grpc.aio server; `vaina.serving.fast_core.make_server` serves many small calls faster.
         credentials: the server's certificate, and the authorities whose certificates clients have to show;
             None: in the clear, and everybody may do anything.
+        identify: tells callers by what they send, instead of by certificates, which are not asked for then. It
+            raises Unauthorized. Needs `credentials`.
 
     Raises:
         OSError: the address cannot be bound.
@@ -138,7 +141,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     server = core(server_options(max_connections=max_connections))
     registry = registry or CollectorRegistry()
     authenticator = None if credentials is None else Authenticator(credentials, clock, registry)
-    calls = Calls(authenticator)
+    calls = Calls(authenticator, identify)
     turns = Turns(asyncio.get_running_loop(), clock.monotonic)
     metrics = RpcMetrics(registry)
     by_service: dict[str, dict[str, grpc.RpcMethodHandler[bytes, bytes]]] = {}
@@ -150,12 +153,13 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
         server.add_registered_method_handlers(service, methods)  # type: ignore[attr-defined]  # the stubs do not know it
     health = Health(names)
     health.add_to(server)
-    add_reflection(server, names)
+    if identify is None:
+        add_reflection(server, names)
     try:
         if authenticator is None:
             port = server.add_insecure_port(listen)
         else:
-            port = server.add_secure_port(listen, authenticator.credentials())
+            port = server.add_secure_port(listen, authenticator.credentials(of_clients=identify is None))
     except RuntimeError as error:
         raise OSError(f"cannot listen on {listen}: {error}") from error
     await server.start()
@@ -357,7 +361,9 @@ class _Wrapped:
             if size > MAX_METADATA_BYTES:
                 raise TooLarge(f"Request metadata too large: limit is {MAX_METADATA_BYTES}")
         authenticator, caller = self.calls.authenticator, None
-        if authenticator is not None:
+        if self.calls.identify is not None:
+            ctx.user = self.calls.identify(ctx)
+        elif authenticator is not None:
             caller = authenticator.identify(context)
             ctx.user = caller.user
         client = ctx.client

@@ -1,0 +1,232 @@
+"""A node comes with a bootstrap token alone: it gets its certificates, and renews them."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.etcd import EtcdProcess, find_etcd, free_port
+from bench.processes import ServiceProcess
+from tests.support.certificate_requests import make_csr, node_csr
+from vaina.api.core.v1 import pod_pb2
+from vaina.client.clientset import Clientset
+from vaina.client.transport import GrpcTransport
+from vaina.clock import SystemClock
+from vaina.errors import ApiError, Forbidden, NotFound, Unauthorized, Unavailable
+from vaina.pki import cluster
+from vaina.pki.folder import Folder, write_file
+from vaina.pki.identity import read_identity
+from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES, TOKEN, TokenFolder, make_token
+from vaina.testing.builders import make_pod
+
+pytestmark = [pytest.mark.component, pytest.mark.timeout(120)]
+NOW, SLEEP = SystemClock().now, SystemClock().sleep
+#: how long nodes' certificates hold here
+SECONDS = 12
+
+
+@dataclass(frozen=True)
+class Processes:
+    folders: Path
+    apiserver: ServiceProcess
+    bootstrap: str
+
+    def kubelet(self, name: str = "n1") -> ServiceProcess:
+        return ServiceProcess(
+            "kubelet", f"--apiserver={self.apiserver.target}", f"--bootstrap-apiserver={self.bootstrap}",
+            f"--bootstrap-dir={self.folders}/bootstrap", f"--cert-dir={self.folders}/{name}/client",
+            f"--serving-cert-dir={self.folders}/{name}/serving", "--runtime=hollow", f"--node-name={name}",
+            f"--root-dir={self.folders}/{name}/root", "--node-ip=127.0.0.1", "--log-level=info",
+        )  # fmt: skip
+
+    def token(self, token: str = "") -> Clientset:
+        """A client that shows a token; by default the right one."""
+        folder = self.folders / "bootstrap"
+        if token:
+            folder = self.folders / "another"
+            folder.mkdir(exist_ok=True)
+            write_file(folder / TOKEN, token.encode())
+            write_file(folder / "ca.crt", (self.folders / "ca" / "tls.crt").read_bytes())
+        return Clientset(GrpcTransport(self.bootstrap, TokenFolder(folder)), timeout=5)
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """etcd, an apiserver with a port for tokens, and controllers that sign."""
+    if find_etcd() is None:
+        pytest.skip("no etcd: run `make test-component`, which fetches it")
+    folders = tmp_path_factory.mktemp("cluster")
+    cluster.make_all(folders, NOW())
+    (folders / "bootstrap").mkdir()
+    write_file(folders / "bootstrap" / TOKEN, make_token(random.SystemRandom()).encode())
+    for name, authority in (("ca.crt", "ca"), (KUBELET_CLIENT_AUTHORITIES, "kubelet-client-ca")):
+        write_file(folders / "bootstrap" / name, (folders / authority / "tls.crt").read_bytes())
+    etcd, port = EtcdProcess(cert_dir=folders / "etcd"), free_port()
+    apiserver = ServiceProcess(
+        "apiserver", f"--etcd-endpoints={etcd.target}", f"--cert-dir={folders}/apiserver",
+        f"--etcd-cert-dir={folders}/apiserver-etcd-client", f"--bootstrap-listen=127.0.0.1:{port}",
+        f"--kubelet-client-cert-dir={folders}/apiserver-kubelet-client",
+        f"--bootstrap-token-file={folders}/bootstrap/{TOKEN}", "--log-level=info",
+    )  # fmt: skip
+    apiserver.wait_healthy()
+    controller = ServiceProcess(
+        "controller", f"--apiserver={apiserver.target}", f"--cert-dir={folders}/controller",
+        f"--cluster-signing-cert-dir={folders}/ca", f"--cluster-signing-duration-seconds={SECONDS}",
+        "--log-level=info",
+    )  # fmt: skip
+    yield Processes(folders, apiserver, f"127.0.0.1:{port}")
+    for process in (controller, apiserver, etcd):
+        process.close()
+
+
+@pytest.fixture
+async def admin(processes: Processes) -> AsyncIterator[Clientset]:
+    async with Clientset(
+        GrpcTransport(processes.apiserver.target, Folder(processes.folders / "admin"))
+    ) as clients:
+        yield clients
+
+
+async def running(client: Clientset, name: str) -> None:
+    """Return when a Pod runs."""
+    async with asyncio.timeout(60):
+        while True:
+            pod = await client.pods.get(name, "default")
+            if pod.status.phase == "Running":
+                return
+            await SLEEP(0.1)
+
+
+async def test_a_node_comes_with_a_token_renews_its_certificates_and_survives_being_killed(
+    processes: Processes, admin: Clientset
+) -> None:
+    client, serving = (processes.folders / "n1" / part for part in ("client", "serving"))
+    # Killed at once, and again when it has its first certificate.
+    for path in (client / "pending", client / "tls.crt"):
+        kubelet = processes.kubelet()
+        async with asyncio.timeout(60):
+            while not path.exists():
+                await SLEEP(0.005)
+        kubelet.kill()
+    kubelet = processes.kubelet()
+    try:
+        await asyncio.to_thread(kubelet.wait_healthy)
+        await admin.pods.create(make_pod("first", node="n1"))
+        await running(admin, "first")
+        first = {path: (path / "tls.crt").read_bytes() for path in (client, serving)}
+        identity = read_identity(first[client])
+        assert (identity.name, identity.groups) == ("system:node:n1", ("system:nodes",))
+        assert {path.name for path in client.iterdir()} == {"tls.crt", "tls.key", "ca.crt"}
+        assert all(path.stat().st_mode & 0o077 == 0 for path in client.iterdir())
+        async with asyncio.timeout(3 * SECONDS):
+            while any((path / "tls.crt").read_bytes() == first[path] for path in first):
+                await SLEEP(0.2)
+        # The watch of before tells of the Pod, though its certificate is about to expire; then a new one does.
+        await admin.pods.create(make_pod("second", node="n1"))
+        await running(admin, "second")
+        await SLEEP(SECONDS)
+        await admin.pods.create(make_pod("third", node="n1"))
+        await running(admin, "third")
+        logs = admin.pods.logs("default", "third", pod_pb2.PodLogOptions())
+        async with aclosing(logs) as parts:
+            async for part in parts:
+                assert part
+        page = kubelet.get("/metrics")
+        assert 'rest_client_requests_total{code="401"' not in page
+    finally:
+        kubelet.close()
+
+
+async def test_a_token_opens_nothing_but_requests_of_its_own(processes: Processes, admin: Clientset) -> None:
+    await admin.certificate_signing_requests.create(make_csr("others", "example.com/a", "jane"))
+    async with processes.token() as clients:
+        assert (await clients.version()).major == "1"
+        made = await clients.certificate_signing_requests.create(node_csr("mine", "n9"))
+        assert made.spec.username.startswith("system:bootstrap:")
+        assert list(made.spec.groups) == ["system:bootstrappers", "system:authenticated"]
+        assert (await clients.certificate_signing_requests.get("mine")).spec == made.spec
+        watch = clients.certificate_signing_requests.watch(
+            field_selector="metadata.name=mine", send_initial_events=True
+        )
+        async with aclosing(watch) as batches:
+            async for batch in batches:
+                assert {event.object.metadata.name for event in batch.events} <= {"mine", ""}
+                break
+        for name in ("others", "nobody"):
+            with pytest.raises(Forbidden, match="a bootstrap token may only read its own requests"):
+                await clients.certificate_signing_requests.get(name)
+        for selector in ("", "metadata.name=others", "spec.signerName=example.com/a"):
+            with pytest.raises(Forbidden, match="a bootstrap token may only read its own requests"):
+                async with aclosing(
+                    clients.certificate_signing_requests.watch(field_selector=selector)
+                ) as batches:
+                    await anext(batches)
+        for signer in ("kubernetes.io/kube-apiserver-client", "kubernetes.io/kubelet-serving"):
+            with pytest.raises(Forbidden, match="a bootstrap token may only ask for certificates of"):
+                await clients.certificate_signing_requests.create(make_csr("x", signer, "system:node:n9"))
+        for call in (
+            clients.certificate_signing_requests.list(),
+            clients.certificate_signing_requests.update_approval(made),
+            clients.certificate_signing_requests.delete("mine"),
+            clients.secrets.list(),
+            clients.nodes.get("n1"),
+            clients.pods.create(make_pod("web")),
+        ):
+            with pytest.raises(ApiError, match=r"(?i)method"):
+                await call
+    await admin.certificate_signing_requests.delete("mine")
+    with pytest.raises(NotFound):
+        await admin.nodes.get("n9")
+
+
+async def test_who_has_no_token_gets_nothing_and_is_not_told_why(
+    processes: Processes, admin: Clientset
+) -> None:
+    token = (processes.folders / "bootstrap" / TOKEN).read_text()
+    wrong = [f"{token[:7]}{'a' * 16}", f"zzzzzz{token[6:]}", "nonsense", f"{token}x"]
+    for one in wrong:
+        async with processes.token(one) as clients:
+            with pytest.raises(Unauthorized, match=r"^Unauthorized$"):
+                await clients.version()
+    # A certificate is not a token, and a token no certificate.
+    async with Clientset(GrpcTransport(processes.bootstrap, Folder(processes.folders / "admin"))) as clients:
+        with pytest.raises(Unauthorized):
+            await clients.version()
+    transport = GrpcTransport(processes.apiserver.target, TokenFolder(processes.folders / "bootstrap"))
+    async with Clientset(transport, timeout=5) as clients:
+        with pytest.raises(Unavailable):
+            await clients.version()
+
+
+async def test_a_token_that_has_expired_or_is_deleted_opens_nothing(
+    processes: Processes, admin: Clientset
+) -> None:
+    token = make_token(random.Random(7))
+    secret = await admin.secrets.get(
+        f"bootstrap-token-{(processes.folders / 'bootstrap' / TOKEN).read_text()[:6]}", "kube-system"
+    )
+    secret.metadata.Clear()
+    secret.metadata.name, secret.metadata.namespace = f"bootstrap-token-{token[:6]}", "kube-system"
+    secret.data["token-id"], secret.data["token-secret"] = token[:6].encode(), token[7:].encode()
+    made = await admin.secrets.create(secret)
+    async with processes.token(token) as clients:
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await clients.version()
+                    break
+                except Unauthorized:
+                    await SLEEP(0.05)
+        made.data["expiration"] = b"2020-01-01T00:00:00Z"
+        await admin.secrets.update(made)
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await clients.version()
+                except Unauthorized:
+                    break
+                await SLEEP(0.05)
