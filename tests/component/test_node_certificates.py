@@ -20,7 +20,7 @@ from vaina.errors import ApiError, Forbidden, NotFound, Unauthorized, Unavailabl
 from vaina.pki import cluster
 from vaina.pki.folder import Folder, write_file
 from vaina.pki.identity import read_identity
-from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES, TOKEN, TokenFolder, make_token
+from vaina.pki.token import TOKEN, TokenFolder, make_token
 from vaina.testing.builders import make_pod
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(120)]
@@ -38,14 +38,14 @@ class Processes:
     def kubelet(self, name: str = "n1") -> ServiceProcess:
         return ServiceProcess(
             "kubelet", f"--apiserver={self.apiserver.target}", f"--bootstrap-apiserver={self.bootstrap}",
-            f"--bootstrap-dir={self.folders}/bootstrap", f"--cert-dir={self.folders}/{name}/client",
+            f"--bootstrap-dir={self.folders}/node", f"--cert-dir={self.folders}/{name}/client",
             f"--serving-cert-dir={self.folders}/{name}/serving", "--runtime=hollow", f"--node-name={name}",
             f"--root-dir={self.folders}/{name}/root", "--node-ip=127.0.0.1", "--log-level=info",
         )  # fmt: skip
 
     def token(self, token: str = "") -> Clientset:
         """A client that shows a token; by default the right one."""
-        folder = self.folders / "bootstrap"
+        folder = self.folders / "node"
         if token:
             folder = self.folders / "another"
             folder.mkdir(exist_ok=True)
@@ -60,17 +60,13 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     if find_etcd() is None:
         pytest.skip("no etcd: run `make test-component`, which fetches it")
     folders = tmp_path_factory.mktemp("cluster")
-    cluster.make_all(folders, NOW())
-    (folders / "bootstrap").mkdir()
-    write_file(folders / "bootstrap" / TOKEN, make_token(random.SystemRandom()).encode())
-    for name, authority in (("ca.crt", "ca"), (KUBELET_CLIENT_AUTHORITIES, "kubelet-client-ca")):
-        write_file(folders / "bootstrap" / name, (folders / authority / "tls.crt").read_bytes())
+    cluster.Folders(folders).make(NOW())
     etcd, port = EtcdProcess(cert_dir=folders / "etcd"), free_port()
     apiserver = ServiceProcess(
         "apiserver", f"--etcd-endpoints={etcd.target}", f"--cert-dir={folders}/apiserver",
         f"--etcd-cert-dir={folders}/apiserver-etcd-client", f"--bootstrap-listen=127.0.0.1:{port}",
         f"--kubelet-client-cert-dir={folders}/apiserver-kubelet-client",
-        f"--bootstrap-token-file={folders}/bootstrap/{TOKEN}", "--log-level=info",
+        f"--bootstrap-token-file={folders}/node/{TOKEN}", "--log-level=info",
     )  # fmt: skip
     apiserver.wait_healthy()
     controller = ServiceProcess(
@@ -186,7 +182,7 @@ async def test_a_token_opens_nothing_but_requests_of_its_own(processes: Processe
 async def test_who_has_no_token_gets_nothing_and_is_not_told_why(
     processes: Processes, admin: Clientset
 ) -> None:
-    token = (processes.folders / "bootstrap" / TOKEN).read_text()
+    token = (processes.folders / "node" / TOKEN).read_text()
     wrong = [f"{token[:7]}{'a' * 16}", f"zzzzzz{token[6:]}", "nonsense", f"{token}x"]
     for one in wrong:
         async with processes.token(one) as clients:
@@ -196,7 +192,7 @@ async def test_who_has_no_token_gets_nothing_and_is_not_told_why(
     async with Clientset(GrpcTransport(processes.bootstrap, Folder(processes.folders / "admin"))) as clients:
         with pytest.raises(Unauthorized):
             await clients.version()
-    transport = GrpcTransport(processes.apiserver.target, TokenFolder(processes.folders / "bootstrap"))
+    transport = GrpcTransport(processes.apiserver.target, TokenFolder(processes.folders / "node"))
     async with Clientset(transport, timeout=5) as clients:
         with pytest.raises(Unavailable):
             await clients.version()
@@ -207,7 +203,7 @@ async def test_a_token_that_has_expired_or_is_deleted_opens_nothing(
 ) -> None:
     token = make_token(random.Random(7))
     secret = await admin.secrets.get(
-        f"bootstrap-token-{(processes.folders / 'bootstrap' / TOKEN).read_text()[:6]}", "kube-system"
+        f"bootstrap-token-{(processes.folders / 'node' / TOKEN).read_text()[:6]}", "kube-system"
     )
     secret.metadata.Clear()
     secret.metadata.name, secret.metadata.namespace = f"bootstrap-token-{token[:6]}", "kube-system"

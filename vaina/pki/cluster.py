@@ -6,8 +6,9 @@ Called by `vaina certs`. Whatever is there and holds is left as it is, so making
     etcd-ca/                   the authority of etcd and its clients
     kubelet-client-ca/         the authority of apiservers towards kubelets
     apiserver/, scheduler/ …   a folder for each holder (`HOLDERS`, vaina.pki.folder)
-    node/                      what nodes have before they ask for certificates: the authorities of the apiserver
-                               (ca.crt) and of those who call a kubelet (kubelet-client-ca.crt)
+    node/                      what nodes have before they ask for certificates: a bootstrap token (token), and
+                               the authorities of the apiserver (ca.crt) and of those who call a kubelet
+                               (kubelet-client-ca.crt)
 
 An authority's folder may have two more files, which go to the holders: `ca.crt`, when others are trusted beside
 it (while it is replaced), and `denied`, the serial numbers that count no more.
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 from cryptography import x509
@@ -45,6 +47,7 @@ from vaina.pki.folder import (
     write_file,
     write_folder,
 )
+from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES, TOKEN, make_token
 
 ADMIN, NODE = "admin", "node"
 CA, ETCD_CA, KUBELET_CLIENT_CA = "ca", "etcd-ca", "kubelet-client-ca"
@@ -124,7 +127,9 @@ class Folders:
         node = self.root / NODE
         make_folder(node)
         write_file(node / AUTHORITIES, self._trusted(CA))
-        write_file(node / f"{KUBELET_CLIENT_CA}.crt", self._trusted(KUBELET_CLIENT_CA))
+        write_file(node / KUBELET_CLIENT_AUTHORITIES, self._trusted(KUBELET_CLIENT_CA))
+        if not (node / TOKEN).exists():
+            write_file(node / TOKEN, make_token(SystemRandom()).encode())
         return written
 
     def next_renewal(self) -> float:

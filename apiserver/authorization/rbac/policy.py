@@ -175,7 +175,12 @@ CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
     "certificate-controller": (
         _rule("delete get", _CERTIFICATES, "certificatesigningrequests"),
         _rule("update", _CERTIFICATES, "certificatesigningrequests/approval certificatesigningrequests/status"),
-        _rule("approve", _CERTIFICATES, "signers", "kubernetes.io/kube-apiserver-client-kubelet"),
+        # vaina's controller approves kubelets' serving certificates too, and looks whether a node lives.
+        _rule(
+            "approve", _CERTIFICATES, "signers",
+            "kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving",
+        ),
+        _rule("get", "coordination.k8s.io", "leases"),
         _rule(
             "sign", _CERTIFICATES, "signers",
             "kubernetes.io/kube-apiserver-client kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving",
