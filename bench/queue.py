@@ -111,10 +111,7 @@ TARGET = ("too large, one class", "no room, one class", "affinity, one class")
 
 
 class Nobody:
-    """Stands for those who are told of bindings and nominations."""
-
-    def settle(self, uid: str, node_name: str) -> None:
-        """Nothing."""
+    """Stands for the one who is told of nominations."""
 
     def observe(self, info: PodInfo) -> None:
         """Nothing."""
@@ -149,7 +146,7 @@ class Bench:
         self.handlers = EventHandlers(
             self.cache, self.queue, compiler=self.compiler, clock=self.clock,
             scheduler_names=frozenset({"default-scheduler"}), heard=frozenset(self.framework.hints),
-            settler=Nobody(), expectant=Nobody(), wake=lambda: None,
+            settle=lambda _uid, _node_name: None, expectant=Nobody(), wake=lambda: None,
         )  # fmt: skip
         self.step = 1.0 / rate
         self.now, self.attempts = 0.0, 0

@@ -122,7 +122,8 @@ class Scheduler:
         )
         outcomes = Outcomes(
             cache=self.cache, queue=self.queue, preempting=self._preempting, decisions=self.decisions,
-            metrics=metrics, recorders=recorders, reporter=reporter, clock=clock, listener=self,
+            metrics=metrics, recorders=recorders, reporter=reporter, clock=clock,
+            happened=self.happened, wake=self._wake.set,
         )  # fmt: skip
         handle = handle or Handle()
         handle.clients, handle.holds = clients, lambda uid: self.cache.get(uid) is not None
@@ -147,7 +148,7 @@ class Scheduler:
         self.compiler = PodCompiler()
         handlers = EventHandlers(
             self.cache, self.queue, compiler=self.compiler, clock=clock, scheduler_names=frameworks.names,
-            heard=frozenset(frameworks.hints), settler=self, expectant=self._preempting, wake=self._wake.set,
+            heard=frozenset(frameworks.hints), settle=self._settle, expectant=self._preempting, wake=self._wake.set,
             observe=metrics.events_handled,
         )  # fmt: skip
         self.catalogue = handle.volumes
@@ -258,9 +259,6 @@ class Scheduler:
         self.queue.on_event(event, before, after, now=now)
         self._metrics.events_handled(event, [self._clock.monotonic() - now])
 
-    def wake(self) -> None:
-        self._wake.set()
-
     def _submit(self, pending: PendingBinding) -> None:
         self._binder.submit(pending)
 
@@ -268,7 +266,7 @@ class Scheduler:
         node = self.cache.node(node_name)
         return {} if node is None else node.labels
 
-    def settle(self, uid: str, node_name: str) -> None:
+    def _settle(self, uid: str, node_name: str) -> None:
         self._conditions.drop(uid)
         self._binder.settle(uid, node_name)
         if self._points:

@@ -8,7 +8,7 @@ lost         -> acknowledged, and not bound after all: its room is free again, a
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -32,16 +32,6 @@ from vaina.steps import PodStep, may_have_trace
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Listener(Protocol):
-    """Who decides."""
-
-    def happened(self, event: ClusterEvent, before: PodInfo | None) -> None:
-        """Something did that the watch does not show."""
-
-    def wake(self) -> None:
-        """There may be something to decide."""
-
-
 class Outcomes:
     """Takes in how bindings ended. Owned by the scheduling task."""
 
@@ -56,12 +46,13 @@ class Outcomes:
         recorders: Mapping[str, EventRecorder],
         reporter: StepReporter,
         clock: Clock,
-        listener: Listener,
+        happened: Callable[[ClusterEvent, PodInfo], None],
+        wake: Callable[[], None],
     ) -> None:
-        """Make it; `decisions` is the ring, `listener` is told what may help other Pods."""
+        """Make it; `happened` is told what may help other Pods, `wake` lets decisions go on."""
         self._cache, self._queue, self._preempting = cache, queue, preempting
         self._decisions, self._metrics, self._recorders = decisions, metrics, recorders
-        self._reporter, self._clock, self._listener = reporter, clock, listener
+        self._reporter, self._clock, self._happened, self._wake = reporter, clock, happened, wake
 
     def bound(self, bindings: Sequence[PendingBinding]) -> None:
         now, wall = self._clock.monotonic(), self._clock.now()
@@ -96,7 +87,7 @@ class Outcomes:
             log.info("pod bound", pod=first.pod.info.key, node=first.where.node_name, step=PodStep.SCHEDULED)
         else:
             log.info("pods bound", pods=len(bindings), step=PodStep.SCHEDULED)
-        self._listener.wake()
+        self._wake()
 
     def _report(self, pending: PendingBinding, wall: float, *, waited: float) -> None:
         where = pending.where
@@ -114,7 +105,7 @@ class Outcomes:
         if info is not None:
             node_name = pending.where.node_name
             self._preempting.unplaced(info, node_name)
-            self._listener.happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name))
+            self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name))
         self._decisions.record_refused(pending.pod, pending.where.node_name, error.message, now=now)
         self._queue.requeue(pending.pod, now=now)
         log.info(
@@ -124,7 +115,7 @@ class Outcomes:
             self._recorders[name].event(
                 pending.pod.info.pod, "Warning", "FailedScheduling", f"binding rejected: {error.message}"
             )
-        self._listener.wake()
+        self._wake()
 
     def rejected(self, pending: PendingBinding, plugin: str, reason: str) -> None:
         """A plugin (Reserve, Permit) rejected the Pod: its room is free, it waits for what could help.
@@ -148,16 +139,16 @@ class Outcomes:
         log.info("pod rejected", pod=pending.pod.info.key, node=node_name, plugin=plugin, reason=reason)
         if pending.uid in self._queue and pending.pod.tell(words, now=now):
             self._recorders[name].event(pending.pod.info.pod, "Warning", "FailedScheduling", words)
-        self._listener.wake()
+        self._wake()
 
     def lost(self, info: PodInfo, node_name: str, pod: pod_pb2.Pod | None) -> None:
         """A Pod is not bound though its binding was acknowledged: its room is free, and it waits again."""
         now = self._clock.monotonic()
-        self._listener.happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name))
+        self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(node_name))
         self._preempting.room_on(node_name)
         if pod is not None and not pod.metadata.HasField("deletion_timestamp"):
             self._queue.add(info, now=now)
-        self._listener.wake()
+        self._wake()
 
 
 log = structlog.stdlib.get_logger(__name__)

@@ -30,13 +30,6 @@ _NODE_EVENTS = (
 _TERMINAL = ("Succeeded", "Failed")
 
 
-class Settler(Protocol):
-    """Who waits to learn where a Pod is (binding), or that there is no more to say of it (conditions)."""
-
-    def settle(self, uid: str, node_name: str) -> None:
-        """The Pod is on a node, or has gone (no node)."""
-
-
 class Expectant(Protocol):
     """Who keeps room for Pods that are to come (`scheduler.preempting`)."""
 
@@ -68,18 +61,19 @@ class EventHandlers:
         clock: Clock,
         scheduler_names: frozenset[str],
         heard: frozenset[ClusterEvent],
-        settler: Settler,
+        settle: Callable[[str, str], None],
         expectant: Expectant,
         wake: Callable[[], None],
         observe: Callable[[ClusterEvent, Sequence[float]], None] = lambda _event, _seconds: None,
     ) -> None:
         """Make the handlers; `heard` are the events that some plugin listens to.
 
+        `settle` is told where a Pod is (binding), or that there is no more to say of it (no node).
         Pods of other schedulers than `scheduler_names` are counted when they are bound, and otherwise left
         alone.
         """
         self._cache, self._queue, self._compiler, self._clock = cache, queue, compiler, clock
-        self._scheduler_names, self._heard, self._settler, self._wake = scheduler_names, heard, settler, wake
+        self._scheduler_names, self._heard, self._settle, self._wake = scheduler_names, heard, settle, wake
         self._expectant, self._observe = expectant, observe
         #: event -> seconds that the queue took, for those that were not told of yet
         self._took: dict[ClusterEvent, list[float]] = {}
@@ -158,7 +152,7 @@ class EventHandlers:
         before = self._cache.put(info)
         self._queue.delete(uid)
         self._expectant.placed(uid, info.node_name)
-        self._settler.settle(uid, info.node_name)
+        self._settle(uid, info.node_name)
         if before is None or before.assumed:
             self._happened(ClusterEvent.ASSIGNED_POD_ADD, None, info)
         elif before.info.pod_class is not info.pod_class:
@@ -188,7 +182,7 @@ class EventHandlers:
         held = self._cache.get(uid)
         info = self._cache.remove(uid)
         self._expectant.gone(uid)
-        self._settler.settle(uid, "")
+        self._settle(uid, "")
         if info is not None and held is not None:
             # One that was only assumed there does not say so itself.
             self._happened(ClusterEvent.ASSIGNED_POD_DELETE, info.at(held.node_name), None)

@@ -212,10 +212,10 @@ class ClassCycle:
         if found is None or not found.follow():
             found = Refused(prepared, self._pod, self._rows.nodes, self._table.journal)
             self._refused = found
-            self._store.explained(self)
+            self._store.explained(self._forget_refused)
         return found
 
-    def forget_refused(self) -> None:
+    def _forget_refused(self) -> None:
         """Let go of what the filters said: others are asked about more often."""
         self._refused = None
 

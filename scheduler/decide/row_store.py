@@ -11,7 +11,7 @@ Asked by `scheduler.decide.cycle`.
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import Final, Protocol
+from typing import Final
 
 from scheduler.columns.node_table import NodeTable
 from scheduler.columns.pod_info import PodClass, Shape
@@ -26,13 +26,6 @@ BUDGET_BYTES: Final = 128 * 1024 * 1024
 MEMO: Final = 16_384
 #: classes that keep why no node will do (11 bytes a node)
 EXPLAINED: Final = 64
-
-
-class Explained(Protocol):
-    """A class that keeps why no node will do."""
-
-    def forget_refused(self) -> None:
-        """Keep it no longer."""
 
 
 class RowStore:
@@ -77,8 +70,8 @@ class RowStore:
         self._uses = 0
         #: bytes that are taken, about; rows that were made since they were counted
         self._estimate = self._added = 0
-        #: the classes that keep why no node will do
-        self._explained: deque[Explained] = deque()
+        #: of the classes that keep why no node will do
+        self._explained: deque[Callable[[], None]] = deque()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -114,11 +107,11 @@ class RowStore:
         """Say whether rows are up to date but for what was computed ahead, which is taken in."""
         return self.table.journal.node_changes == self._node_changes and rows.follow_known()
 
-    def explained(self, cycle: Explained) -> None:
-        """A class keeps why no node will do: as long as not `EXPLAINED` others do after it."""
-        self._explained.append(cycle)
+    def explained(self, forget: Callable[[], None]) -> None:
+        """A class keeps why no node will do, until `EXPLAINED` others do after it and it has to forget it."""
+        self._explained.append(forget)
         if len(self._explained) > EXPLAINED:
-            self._explained.popleft().forget_refused()
+            self._explained.popleft()()
 
     def forget(self) -> None:
         """A plugin has failed: nobody knows what was brought up to date, and what was not."""

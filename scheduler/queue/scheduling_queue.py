@@ -23,7 +23,7 @@ from scheduler.framework.checked import numbers
 from scheduler.framework.events import Changed, ClusterEvent, Happened, Hint
 from scheduler.plugins.queueing import PrioritySort
 from scheduler.queue.places import MAX_EVENTS, GatedPods, InFlight, Place, PodHeap, QueuedPod
-from scheduler.queue.unschedulable import Screen, UnschedulablePods
+from scheduler.queue.unschedulable import RoomScreen, UnschedulablePods
 from vaina.backoff import Backoff
 
 log = structlog.stdlib.get_logger(__name__)
@@ -55,7 +55,7 @@ class SchedulingQueue:
         max_events: int = MAX_EVENTS,
         by_shape: frozenset[str] = frozenset(),
         by_class: frozenset[str] = frozenset(),
-        screens: Mapping[str, Screen] | None = None,
+        screens: Mapping[str, RoomScreen] | None = None,
         sort: QueueSortPlugin | None = None,
     ) -> None:
         """Make an empty queue; `gate` returns the plugin that keeps a Pod out, or an empty text.

@@ -13,7 +13,7 @@ plugin may have a screen, which tells by one look that none of its groups is hel
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 from scheduler.columns.node_table import BASIC_RESOURCES, NodeTable
 from scheduler.columns.pod_info import PodClass, PodInfo, Shape
@@ -26,17 +26,97 @@ GroupKey = tuple[PodClass | Shape, frozenset[str]]
 MAX_DENIED: Final = 256
 
 
-class Screen(Protocol):
-    """Knows of all the groups of a plugin at once what its hints would say of each."""
+FIT: Final = "NodeResourcesFit"
+#: resources whose columns every configuration looks at come first
+_BASIC: Final = len(BASIC_RESOURCES)
+
+
+def screens(table: NodeTable) -> dict[str, "RoomScreen"]:
+    """Return what tells at one look that a Pod that went leaves room for no parked Pod, for `with_room`."""
+    return {FIT: RoomScreen(table)}
+
+
+def with_room(
+    hints: Mapping[ClusterEvent, Mapping[str, Hint]], table: NodeTable
+) -> dict[ClusterEvent, dict[str, Hint]]:
+    """Return hints in which a Pod's going wakes for want of room only those for whom there is some."""
+    found = {event: dict(of) for event, of in hints.items()}
+    if FIT in found.get(ClusterEvent.ASSIGNED_POD_DELETE, {}):
+
+        def went(pod: PodClass, before: Changed, after: Changed) -> bool:
+            return may_fit(table, pod, before)
+
+        found[ClusterEvent.ASSIGNED_POD_DELETE][FIT] = went
+    return found
+
+
+def may_fit(table: NodeTable, pod: PodClass, gone: Changed) -> bool:
+    """Say whether there may be room for a Pod on the node that another has left.
+
+    Extended resources are not looked at, because a configuration can have them ignored, nor is the room that
+    is kept for nominated Pods.
+    """
+    return _may_fit(table, table.resolve(pod), pod.priority if pod.may_preempt else None, gone)
+
+
+def _may_fit(
+    table: NodeTable, requests: Iterable[tuple[int, int]], priority: int | None, gone: Changed
+) -> bool:
+    """Say so of requests by column; `priority` is None for a Pod that may not preempt."""
+    if not isinstance(gone, PodInfo) or not gone.node_name:
+        # Nobody says where.
+        return True
+    row = table.rows.get(gone.node_name)
+    if row is None:
+        return False
+    # Asked for each Pod that goes: plain loops, and what decides soonest first.
+    nodes, short = table.snapshot(), False
+    for index, amount in requests:
+        if index < _BASIC:
+            most = nodes.allocatable[index].item(row)
+            if amount > most:
+                # Not on an empty node either.
+                return False
+            short = short or amount > most - nodes.requested[index].item(row)
+    if not short and nodes.pod_count.item(row) < nodes.max_pods.item(row):
+        return True
+    if priority is not None:
+        for level, counts in nodes.priorities.items():
+            if level < priority and counts.item(row):
+                return True
+    return False
+
+
+class RoomScreen:
+    """Knows of all groups at once that a Pod that goes left no room, even for one that asks the least of all and
+    may evict most. Groups that have gone make it too careful, never wrong.
+    """
+
+    def __init__(self, table: NodeTable) -> None:
+        self._table = table
+        #: of the resources of every configuration; None: there is nobody
+        self._least: list[int] | None = None
+        #: the highest of those who may preempt
+        self._priority: int | None = None
+        #: (column, amount) of what everybody asks for
+        self._requests: tuple[tuple[int, int], ...] = ()
 
     def join(self, pod: PodClass) -> None:
-        """There is another group."""
+        asked = [pod.request(name) for name in BASIC_RESOURCES]
+        self._least = asked if self._least is None else [*map(min, self._least, asked)]
+        self._requests = tuple((index, amount) for index, amount in enumerate(self._least) if amount)
+        if pod.may_preempt and (self._priority is None or pod.priority > self._priority):
+            self._priority = pod.priority
 
     def clear(self) -> None:
-        """There is no group any more; those that are left join again."""
+        self._least = self._priority = None
+        self._requests = ()
 
     def nobody(self, happened: Happened) -> bool:
-        """Say whether the plugin's hint is sure to say no of every group that has joined, gone or not."""
+        event, before, _ = happened
+        return event is ClusterEvent.ASSIGNED_POD_DELETE and not _may_fit(
+            self._table, self._requests, self._priority, before
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +133,7 @@ class Refusals:
 
     __slots__ = ("_by_class", "_denied", "_screen", "_stale", "groups")
 
-    def __init__(self, screen: Screen | None, *, by_class: bool) -> None:
+    def __init__(self, screen: RoomScreen | None, *, by_class: bool) -> None:
         self._screen, self._by_class = screen, by_class
         self.groups: dict[GroupKey, Group] = {}
         self._denied: set[Hashable] = set()
@@ -114,7 +194,7 @@ class UnschedulablePods:
         self,
         by_shape: frozenset[str] = frozenset(),
         by_class: frozenset[str] = frozenset(),
-        screens: Mapping[str, Screen] | None = None,
+        screens: Mapping[str, RoomScreen] | None = None,
     ) -> None:
         self._by_shape, self._by_class, self._screens = by_shape, by_class, screens or {}
         #: in the order of their coming, so the first is the one that has waited longest
@@ -213,94 +293,3 @@ class UnschedulablePods:
             if not refusals.groups:
                 del self._by_plugin[plugin]
                 self._listening.clear()
-
-
-FIT: Final = "NodeResourcesFit"
-#: resources whose columns every configuration looks at come first
-_BASIC: Final = len(BASIC_RESOURCES)
-
-
-def screens(table: NodeTable) -> dict[str, Screen]:
-    """Return what tells at one look that a Pod that went leaves room for no parked Pod, for `with_room`."""
-    return {FIT: RoomScreen(table)}
-
-
-def with_room(
-    hints: Mapping[ClusterEvent, Mapping[str, Hint]], table: NodeTable
-) -> dict[ClusterEvent, dict[str, Hint]]:
-    """Return hints in which a Pod's going wakes for want of room only those for whom there is some."""
-    found = {event: dict(of) for event, of in hints.items()}
-    if FIT in found.get(ClusterEvent.ASSIGNED_POD_DELETE, {}):
-
-        def went(pod: PodClass, before: Changed, after: Changed) -> bool:
-            return may_fit(table, pod, before)
-
-        found[ClusterEvent.ASSIGNED_POD_DELETE][FIT] = went
-    return found
-
-
-def may_fit(table: NodeTable, pod: PodClass, gone: Changed) -> bool:
-    """Say whether there may be room for a Pod on the node that another has left.
-
-    Extended resources are not looked at, because a configuration can have them ignored, nor is the room that
-    is kept for nominated Pods.
-    """
-    return _may_fit(table, table.resolve(pod), pod.priority if pod.may_preempt else None, gone)
-
-
-def _may_fit(
-    table: NodeTable, requests: Iterable[tuple[int, int]], priority: int | None, gone: Changed
-) -> bool:
-    """Say so of requests by column; `priority` is None for a Pod that may not preempt."""
-    if not isinstance(gone, PodInfo) or not gone.node_name:
-        # Nobody says where.
-        return True
-    row = table.rows.get(gone.node_name)
-    if row is None:
-        return False
-    # Asked for each Pod that goes: plain loops, and what decides soonest first.
-    nodes, short = table.snapshot(), False
-    for index, amount in requests:
-        if index < _BASIC:
-            most = nodes.allocatable[index].item(row)
-            if amount > most:
-                # Not on an empty node either.
-                return False
-            short = short or amount > most - nodes.requested[index].item(row)
-    if not short and nodes.pod_count.item(row) < nodes.max_pods.item(row):
-        return True
-    if priority is not None:
-        for level, counts in nodes.priorities.items():
-            if level < priority and counts.item(row):
-                return True
-    return False
-
-
-class RoomScreen:
-    """Says that a Pod that goes left no room, even for one that asks the least of all and may evict most."""
-
-    def __init__(self, table: NodeTable) -> None:
-        self._table = table
-        #: of the resources of every configuration; None: there is nobody
-        self._least: list[int] | None = None
-        #: the highest of those who may preempt
-        self._priority: int | None = None
-        #: (column, amount) of what everybody asks for
-        self._requests: tuple[tuple[int, int], ...] = ()
-
-    def join(self, pod: PodClass) -> None:
-        asked = [pod.request(name) for name in BASIC_RESOURCES]
-        self._least = asked if self._least is None else [*map(min, self._least, asked)]
-        self._requests = tuple((index, amount) for index, amount in enumerate(self._least) if amount)
-        if pod.may_preempt and (self._priority is None or pod.priority > self._priority):
-            self._priority = pod.priority
-
-    def clear(self) -> None:
-        self._least = self._priority = None
-        self._requests = ()
-
-    def nobody(self, happened: Happened) -> bool:
-        event, before, _ = happened
-        return event is ClusterEvent.ASSIGNED_POD_DELETE and not _may_fit(
-            self._table, self._requests, self._priority, before
-        )

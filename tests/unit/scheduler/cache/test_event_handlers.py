@@ -32,7 +32,7 @@ class Parts:
         self.changed: list[str] = []
         self.handlers = EventHandlers(
             self.cache, self.queue, compiler=PodCompiler(), clock=FakeClock(), scheduler_names=frozenset({"default-scheduler"}),
-            heard=frozenset(framework.hints), settler=self, expectant=self, wake=self.wake, observe=self.observed,
+            heard=frozenset(framework.hints), settle=self.settle, expectant=self, wake=self.wake, observe=self.observed,
         )  # fmt: skip
 
     def observe(self, info: PodInfo) -> None:
