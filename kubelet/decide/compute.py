@@ -6,6 +6,8 @@ together), restarts with back-off, and what liveness and startup probes ask for.
 before all is there that the volumes need.
 """
 
+from dataclasses import dataclass, field
+
 from kubelet.decide import actions, containers
 from kubelet.decide.observation import (
     SANDBOX_KEY,
@@ -54,25 +56,21 @@ def compute_pod_plan(
     planner = _Planner(pod, observed, containers.view_containers(pod, observed), now, policy)
     planner.plan()
     return actions.PodPlan(
-        tuple(planner.actions), actions.earliest(planner.wake_at, active_deadline(pod, observed.said))
+        tuple(planner.due), actions.earliest(planner.wake_at, active_deadline(pod, observed.said))
     )
 
 
+@dataclass(slots=True)
 class _Planner:
     """Collects the actions of one plan. Lives for one call and changes nothing outside."""
 
-    def __init__(
-        self,
-        pod: pod_pb2.Pod,
-        observed: PodObservation,
-        views: tuple[containers.ContainerView, ...],
-        now: float,
-        policy: containers.RestartPolicy,
-    ) -> None:
-        self.pod, self.observed, self.views = pod, observed, views
-        self.now, self.policy = now, policy
-        self.actions: list[actions.Action] = []
-        self.wake_at: float | None = None
+    pod: pod_pb2.Pod
+    observed: PodObservation
+    views: tuple[containers.ContainerView, ...]
+    now: float
+    policy: containers.RestartPolicy
+    due: list[actions.Action] = field(default_factory=list)
+    wake_at: float | None = None
 
     def plan(self) -> None:
         self._collect_garbage()
@@ -101,8 +99,8 @@ class _Planner:
             for sandbox in self.observed.sandboxes
             if sandbox.attempt < newest and not self.observed.holds(sandbox) and sandbox.id not in holding
         }
-        self.actions.extend(actions.RemoveSandbox(sandbox_id) for sandbox_id in sorted(surplus))
-        self.actions.extend(
+        self.due.extend(actions.RemoveSandbox(sandbox_id) for sandbox_id in sorted(surplus))
+        self.due.extend(
             actions.RemoveContainer(state.id)
             for state in self.observed.containers
             if state.id not in kept
@@ -127,19 +125,17 @@ class _Planner:
                 deadline=self.now + grace_seconds(self.pod), now=self.now,
             )  # fmt: skip
             if action is not None:
-                self.actions.append(action)
+                self.due.append(action)
             self._wake(again)
         if running:
             return False
-        self.actions.extend(
-            actions.StopSandbox(sandbox.id) for sandbox in old if self.observed.holds(sandbox)
-        )
+        self.due.extend(actions.StopSandbox(sandbox.id) for sandbox in old if self.observed.holds(sandbox))
         if newest is not None:
             return True
         if self._backing_off(SANDBOX_KEY) or not self._for_volumes(actions.PrepareVolumes):
             return False
         attempt = max((sandbox.attempt for sandbox in self.observed.sandboxes), default=-1) + 1
-        self.actions.append(actions.CreateSandbox(attempt))
+        self.due.append(actions.CreateSandbox(attempt))
         return True
 
     def _for_volumes(self, action: type[actions.PrepareVolumes] | type[actions.MountVolumes]) -> bool:
@@ -149,7 +145,7 @@ class _Planner:
         if missing:
             if self._backing_off(VOLUMES_KEY):
                 return False
-            self.actions.append(action(missing))
+            self.due.append(action(missing))
         return True
 
     def _containers(self) -> None:
@@ -199,7 +195,7 @@ class _Planner:
             deadline=self.now + self._kill_grace(view, reason), now=self.now,
         )  # fmt: skip
         if action is not None:
-            self.actions.append(action)
+            self.due.append(action)
         self._wake(again)
 
     def _fault(self, container_id: str) -> actions.KillReason | None:
@@ -219,7 +215,7 @@ class _Planner:
         if needs_restart(view.spec, have, want):
             return actions.KillReason.RESIZE
         if not self._backing_off(resize_key(view.name)):
-            self.actions.append(actions.ResizeContainer(container_id, view.name))
+            self.due.append(actions.ResizeContainer(container_id, view.name))
         return None
 
     def _kill_grace(self, view: containers.ContainerView, reason: actions.KillReason) -> float:
@@ -250,7 +246,7 @@ class _Planner:
         if all(image_id for _, image_id in images):
             target = self._target_of(view) if view.kind is actions.ContainerKind.EPHEMERAL else None
             *of_volumes, (_, own) = images
-            self.actions.append(actions.StartContainer(
+            self.due.append(actions.StartContainer(
                 view.name, view.kind, view.next_attempt, own, step, target, tuple(of_volumes)
             ))  # fmt: skip
 
@@ -276,10 +272,8 @@ class _Planner:
             # A moment after the failure its reason becomes ImagePullBackOff: look again then.
             self._wake(image.retry_at if self.now >= image.backoff_from else image.backoff_from)
             return ""
-        if not any(
-            isinstance(action, actions.PullImage) and action.key == wanted.key for action in self.actions
-        ):
-            self.actions.append(
+        if not any(isinstance(action, actions.PullImage) and action.key == wanted.key for action in self.due):
+            self.due.append(
                 actions.PullImage(view.name, wanted.attempt, wanted.reference, wanted.policy, wanted.volume)
             )
         return ""

@@ -113,10 +113,8 @@ def compute_conditions(
     for condition in conditions:
         condition.observed_generation = pod.metadata.generation
         old = known.get(condition.type)
-        if old is not None and old.status == condition.status:
-            condition.last_transition_time.CopyFrom(old.last_transition_time)
-        else:
-            condition.last_transition_time.CopyFrom(timestamp(now))
+        same = old is not None and old.status == condition.status
+        condition.last_transition_time.CopyFrom(old.last_transition_time if old and same else timestamp(now))
     return conditions
 
 

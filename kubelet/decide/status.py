@@ -61,23 +61,22 @@ def compute_pod_status(
     return _Writer(pod, observed, node, ending, now, policy).write()
 
 
+@dataclass
 class _Writer:
     """Fills in one status. Lives for one call."""
 
-    def __init__(
-        self,
-        pod: pod_pb2.Pod,
-        observed: PodObservation,
-        node: NodeAddresses,
-        ending: Ending | None,
-        now: float,
-        policy: containers.RestartPolicy,
-    ) -> None:
-        self.pod, self.observed, self.node = pod, observed, node
-        self.ending, self.now, self.policy = ending, now, policy
+    pod: pod_pb2.Pod
+    observed: PodObservation
+    node: NodeAddresses
+    ending: Ending | None
+    now: float
+    policy: containers.RestartPolicy
+
+    def __post_init__(self) -> None:
+        pod, observed = self.pod, self.observed
         self.before = pod.status if observed.said is None else observed.said
         self.sandbox = containers.current_sandbox(observed)
-        self.restarts_all = ending is None and restarts_all(pod, observed)
+        self.restarts_all = self.ending is None and restarts_all(pod, observed)
         self.status = pod_pb2.PodStatus()
         previous = observed.previous or pod_pb2.PodStatus()
         #: by container name and attempt: the lastState that was reported, whose record may be gone

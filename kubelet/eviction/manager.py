@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from kubelet.eviction.ranking import REASON, PodUse, eviction_message, exceeded, is_critical, is_limited, rank
+from kubelet.eviction.ranking import PodUse, eviction_message, exceeded, is_critical, is_limited, rank
 from kubelet.eviction.signals import Observation, PressureState, Signal, Threshold, is_met, judge, resource_of
 from kubelet.runtime.interface import RuntimeFailure
 from vaina.api.core.v1 import pod_pb2
@@ -24,6 +24,7 @@ log = structlog.stdlib.get_logger(__name__)
 class Eviction:
     """That a Pod has to go."""
 
+    signal: str
     message: str
     #: at most; its own may be shorter
     grace_seconds: float
@@ -64,17 +65,15 @@ class EvictionManager:
         evict: Callable[[pod_pb2.Pod, Eviction], bool],
         clear_up: Callable[[], Awaitable[int]],
         tell: Callable[[str, str], None],
-        tell_pod: Callable[[pod_pb2.Pod, str, str], None],
-        count: Callable[[str], None],
         changed: Callable[[], None],
     ) -> None:
         """Make it. `pod_use` is NodeStats', `pods` gives the active Pods, `clear_up` removes unused images.
 
-        `evict` ends a Pod; False: it has ended, or ends already. `tell` and `tell_pod` make events.
+        `evict` ends a Pod, and says so; False: it has ended, or ends already. `tell` makes an event.
         """
         self._settings, self._clock, self._observe, self._pod_use = settings, clock, observe, pod_use
         self._pods, self._evict, self._clear_up = pods, evict, clear_up
-        self._tell, self._tell_pod, self._count, self._changed = tell, tell_pod, count, changed
+        self._tell, self._changed = tell, changed
         self._state = PressureState()
         self._ending: dict[str, float] = {}
         self.conditions: frozenset[str] = frozenset()
@@ -151,10 +150,8 @@ class EvictionManager:
         if is_critical(pod):
             log.error("a critical pod is not evicted", pod=name, uid=pod.metadata.uid, signal=signal)
             return False
-        if not self._evict(pod, Eviction(message, grace, disruption, self._clock.now())):
+        if not self._evict(pod, Eviction(signal, message, grace, disruption, self._clock.now())):
             return False
         log.warning("pod evicted", pod=name, uid=pod.metadata.uid, signal=signal, message=message)
         self._ending[pod.metadata.uid] = self._clock.now()
-        self._tell_pod(pod, REASON, message)
-        self._count(signal)
         return True

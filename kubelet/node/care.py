@@ -63,6 +63,7 @@ class NodeCare:
     ) -> None:
         """Make it. Raises ThresholdError, QuantityError."""
         self._clock, self._events, self._stats, self._cgroups = clock, events, stats, cgroups
+        self._counts = metrics.evictions
         self._parent, self._room, self._pids_limit = config.cgroup_parent, room, max(config.pod_pids_limit, 0)
         policy = ImagePolicy(
             config.image_gc_high_threshold_percent, config.image_gc_low_threshold_percent,
@@ -87,9 +88,7 @@ class NodeCare:
                 config.eviction_interval_seconds,
             ),
             clock, observe=self._observe, pod_use=stats.pod_use, pods=self._pods,
-            evict=self._evict, clear_up=self._images.free, tell=self._tell,
-            tell_pod=lambda pod, reason, message: events.event(pod, "Warning", reason, message),
-            count=lambda signal: metrics.evictions.labels(signal).inc(), changed=self._say_changed,
+            evict=self._evict, clear_up=self._images.free, tell=self._tell, changed=self._say_changed,
         )  # fmt: skip
 
     def attach(self, workers: PodWorkers, node: NodeManager) -> None:
@@ -131,7 +130,11 @@ class NodeCare:
         if worker is None:
             return False
         since = eviction.at if eviction.disruption else None
-        return worker.evict(Verdict(REASON, eviction.message, eviction.grace_seconds, since))
+        if not worker.evict(Verdict(REASON, eviction.message, eviction.grace_seconds, since)):
+            return False
+        self._events.event(pod, "Warning", REASON, eviction.message)
+        self._counts.labels(eviction.signal).inc()
+        return True
 
     async def _tidy(self) -> None:
         cgroups, parent, room = self._cgroups, self._parent, self._room

@@ -351,7 +351,7 @@ def newest_record_removed(patch: Patch) -> None:
 
     def collect(self: Any) -> None:
         found(self)
-        known = {action.container_id for action in self.actions if isinstance(action, RemoveContainer)}
+        known = {action.container_id for action in self.due if isinstance(action, RemoveContainer)}
         for view in self.views:
             if (
                 view.exited is not None
@@ -359,7 +359,7 @@ def newest_record_removed(patch: Patch) -> None:
                 and view.exited.id not in known
                 and view.kind is ContainerKind.MAIN
             ):
-                self.actions.append(RemoveContainer(view.exited.id))
+                self.due.append(RemoveContainer(view.exited.id))
 
     patch.setattr(_Planner, "_collect_garbage", collect)
 

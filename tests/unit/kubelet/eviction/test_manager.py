@@ -26,7 +26,6 @@ class World:
     rubbish: int = 0
     evicted: list[tuple[str, Eviction]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
-    counted: list[str] = field(default_factory=list)
     changes: int = 0
     measured_on_disk: list[str] = field(default_factory=list)
 
@@ -35,8 +34,7 @@ class World:
         return EvictionManager(
             settings, self.clock, observe=self.observe, pod_use=self.pod_use, pods=lambda: self.pods, evict=self.evict,
             clear_up=self.clear_up, tell=lambda reason, message: self.told.append(f"{reason}: {message}"),
-            tell_pod=lambda pod, reason, message: self.told.append(f"{pod.metadata.name} {reason}"),
-            count=self.counted.append, changed=self.change,
+            changed=self.change,
         )  # fmt: skip
 
     async def observe(self) -> Mapping[Signal, Observation]:
@@ -91,8 +89,8 @@ async def test_the_one_that_uses_most_goes_and_the_next_only_when_it_has_ended()
     )
     assert manager.conditions == {"MemoryPressure"}
     assert world.changes == 1
-    assert world.counted == ["memory.available"]
-    assert world.told == ["EvictionThresholdMet: Attempting to reclaim memory", "big Evicted"]
+    assert eviction.signal == "memory.available"
+    assert world.told == ["EvictionThresholdMet: Attempting to reclaim memory"]
 
     world.pods.remove(big)
     await world.clock.advance(10.0)
@@ -156,7 +154,7 @@ async def test_a_pod_above_its_own_limit_goes_though_the_node_has_plenty() -> No
 
     [(name, eviction)] = world.evicted
     assert (name, eviction.disruption) == ("limited", False)
-    assert world.counted == ["emptydirfs.limit"]
+    assert eviction.signal == "emptydirfs.limit"
     # Nobody walks over the files of Pods without limits.
     assert set(world.measured_on_disk) == {"limited"}
 
