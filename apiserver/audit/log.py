@@ -1,9 +1,10 @@
 """Writes the lines of the audit log to a file that is rotated, from a bounded buffer, beside the event loop.
 
 Calls wait while the buffer is full, and are never answered before their line is in it: who floods the log waits
-for the disk as everybody does, and nothing of others is lost. Only a disk that takes nothing for a second loses
-lines, which are counted: a cluster does not stand still because its audit log does. With upstream's mode
-`blocking-strict` it does: what would not be audited is refused (apiserver `pkg/server/options/audit.go`).
+for the disk as everybody does, and nothing of others is lost. Only a disk that is full, or takes nothing for a
+second, loses lines, which are counted: a cluster does not stand still because its audit log does. With the mode
+`blocking-strict` it does: what would not be audited is refused, and lines wait until the disk takes them. The
+modes are upstream's (apiserver `pkg/server/options/audit.go`).
 """
 
 import asyncio
@@ -28,6 +29,8 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 WAIT_SECONDS: Final = 1.0
 #: lines that come within this time are written together
 _GATHER_SECONDS: Final = 0.01
+#: between two tries to write what must not be lost
+_RETRY_SECONDS: Final = 1.0
 _STDOUT: Final = "-"
 _MEGABYTE: Final = 1024 * 1024
 _TIME: Final = "%Y-%m-%dT%H-%M-%S.%f"
@@ -133,6 +136,8 @@ class AuditLog:
         self._file, self._clock, self._strict = file, clock, strict
         self._max_bytes, self._wait_seconds = max_bytes, wait_seconds
         self._lines: list[bytes] = []
+        #: those that the disk did not take
+        self._kept: list[bytes] = []
         #: of lines that wait, and of those that are being written
         self._bytes = 0
         self._work, self._room = asyncio.Event(), asyncio.Event()
@@ -193,13 +198,26 @@ class AuditLog:
                 await self._work.wait()
                 await self._clock.sleep(_GATHER_SECONDS)
                 lines = self._take()
-                try:
-                    await asyncio.to_thread(self._file.write, b"".join(lines))
-                except OSError as error:
-                    self._lost(lines, error)
+                while not await self._write(lines):
+                    self._kept = lines
+                    await self._clock.sleep(_RETRY_SECONDS)
+                self._kept = []
                 self._written(lines)
         finally:
             self._write_rest()
+
+    async def _write(self, lines: list[bytes]) -> bool:
+        """Write lines, or lose them; False: they have to be tried again, and nothing is served meanwhile."""
+        try:
+            await asyncio.to_thread(self._file.write, b"".join(lines))
+        except OSError as error:
+            if self._strict:
+                self._room.clear()
+                self._is_stuck = True
+                log.warning("the audit log is not written, so requests are refused", error=str(error))
+                return False
+            self._lost(lines, error)
+        return True
 
     def _take(self) -> list[bytes]:
         lines, self._lines = self._lines, []
@@ -213,7 +231,7 @@ class AuditLog:
             self._room.set()
 
     def _write_rest(self) -> None:
-        lines = self._take()
+        lines = self._kept + self._take()
         try:
             self._file.write(b"".join(lines))
         except OSError as error:

@@ -205,3 +205,23 @@ async def test_a_full_disk_loses_counted_lines(tmp_path: Path, disk: Disk) -> No
         disk.is_full = False
         log.append(LINE)
     assert (lines(tmp_path), lost()) == (1, 2)
+
+
+async def test_what_must_not_be_lost_waits_for_a_full_disk_and_calls_are_refused(
+    tmp_path: Path, disk: Disk
+) -> None:
+    registry = CollectorRegistry()
+    log = AuditLog(disk, SystemClock(), registry, strict=True)
+    async with running(log.run()):
+        disk.is_full = True
+        await log.wait_for_room()
+        log.append(LINE)
+        await until(lambda: not log.has_room)
+        with pytest.raises(InternalError, match="failed to store audit event"):
+            await log.wait_for_room()
+        disk.is_full = False
+        await until(lambda: log.has_room)
+        await log.wait_for_room()
+        log.append(LINE)
+    assert lines(tmp_path) == 2
+    assert registry.get_sample_value("apiserver_audit_error_total", {"plugin": "log"}) is None
