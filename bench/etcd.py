@@ -118,6 +118,11 @@ class EtcdProcess:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def data(self) -> Path:
+        """Where its files are."""
+        return Path(self._folder.name) / "data"
+
+    @property
     def pid(self) -> int:
         """Of the process."""
         assert self._process is not None
@@ -147,7 +152,7 @@ class EtcdProcess:
         with (Path(self._folder.name) / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    binary, f"--name={self.name}", f"--data-dir={self._folder.name}/data",
+                    binary, f"--name={self.name}", f"--data-dir={self.data}",
                     f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
                     f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peers[self.name]}",
                     f"--initial-cluster={members}", "--log-level=warn", "--max-txn-ops=1024", *self._tls(),
@@ -202,7 +207,7 @@ class EtcdProcess:
 
     def lose_data(self) -> None:
         """Remove the data of a process that was killed; started again, it is empty."""
-        shutil.rmtree(Path(self._folder.name) / "data")
+        shutil.rmtree(self.data)
 
     def restore(self, snapshot: Path, *, bump: int) -> None:
         """Put a snapshot in the place of the data of a process that was killed.
@@ -212,7 +217,7 @@ class EtcdProcess:
         self.lose_data()
         subprocess.run(
             [
-                ROOT / ".tools" / "bin" / "etcdctl", "snapshot", "restore", snapshot, f"--data-dir={self._folder.name}/data",
+                ROOT / ".tools" / "bin" / "etcdctl", "snapshot", "restore", snapshot, f"--data-dir={self.data}",
                 f"--name={self.name}", f"--initial-cluster={self.name}=http://127.0.0.1:{self.peer_port}",
                 f"--initial-advertise-peer-urls=http://127.0.0.1:{self.peer_port}",
                 f"--bump-revision={bump}", "--mark-compacted",

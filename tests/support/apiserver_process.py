@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -116,9 +117,14 @@ class ApiserverProcess:
         self._log.close()
         Path(self._log.name).unlink()
 
-    def log(self) -> str:
-        """Return the end of what it logged."""
-        return Path(self._log.name).read_text()[-4000:]
+    def metrics(self) -> str:
+        """Return the page of its metrics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def log(self, characters: int = 4000) -> str:
+        """Return the end of what it logged; 0: all of it."""
+        return Path(self._log.name).read_text()[-characters:]
 
 
 async def is_serving(transport: GrpcTransport) -> bool:
