@@ -6,6 +6,7 @@ a Pod of the same name that came later. With each call goes what it was authoriz
 and until when it may begin (`vaina.client.sessions`). Texts follow `pkg/registry/core/pod/strategy.go`.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -26,6 +27,7 @@ from vaina.clock import Clock
 from vaina.errors import BadRequest, InternalError, Invalid, NotFound, Unavailable
 from vaina.kinds import NODE, POD
 from vaina.serving.handlers import User, decode
+from vaina.serving.server import REQUEST_SECONDS
 
 KUBELET_SERVICE = "vaina.api.kubelet.v1.KubeletService"
 _MAX_PORT: Final = 65_535
@@ -226,9 +228,13 @@ class PodStreams:
 
 
 async def _first(message: type[R], requests: AsyncIterator[bytes]) -> R:
-    """Return the request that says where. Raises BadRequest when another comes first, or none."""
+    """Return the request that says where. Raises BadRequest when another comes first, or none.
+
+    Raises TimeoutError when none comes for long: until then nobody knows what is to be authorized.
+    """
     try:
-        first = decode(message, await anext(requests))
+        async with asyncio.timeout(REQUEST_SECONDS):
+            first = decode(message, await anext(requests))
     except StopAsyncIteration:
         raise BadRequest(_NO_START) from None
     if not first.HasField("start"):

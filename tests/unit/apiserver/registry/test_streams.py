@@ -1,10 +1,12 @@
 """Logs and exec are passed on to the kubelet of the Pod's node."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from apiserver.registry import streams
 from apiserver.registry.streams import Kubelets, choose_container, kubelet_address
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
@@ -12,7 +14,7 @@ from vaina.api.kubelet.v1 import kubelet_service_pb2
 from vaina.client.sessions import SESSION_KEY, SESSION_SECONDS
 from vaina.client.transport import InProcessTransport, Transport
 from vaina.clock import seconds_of
-from vaina.errors import BadRequest, Conflict, InternalError, Invalid, NotFound, Unavailable
+from vaina.errors import BadRequest, Conflict, InternalError, Invalid, NotFound, Timeout, Unavailable
 from vaina.kinds import POD
 from vaina.serving.handlers import BIDI, Method, RequestContext, typed_stream
 from vaina.testing.builders import make_container, make_node, make_pod
@@ -232,6 +234,21 @@ async def test_where_there_is_nothing_to_ask() -> None:
     with pytest.raises(NotFound, match=r'^nodes "node-1" not found$'):
         await _logs(api)
     assert kubelet.asked == []
+
+
+async def test_a_caller_that_does_not_say_what_it_wants_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "REQUEST_SECONDS", 0.02)
+    api, _ = await _with_pod(FakeKubelet())
+
+    async def silent() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    for method in ("Exec", "Attach", "PortForward"):
+        with pytest.raises(Timeout):
+            await anext(api.client.transport.bidi(POD.method(method), silent()))
 
 
 async def test_a_completed_pod_runs_nothing_more() -> None:
