@@ -24,6 +24,19 @@ spec:
   containers: [{{name: app, image: busybox}}]
 ---
 """
+
+
+def _binding(user: str, role: str) -> str:
+    return (
+        "---\n{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, "
+        f"metadata: {{name: {user}-{role.rpartition(':')[2]}, namespace: ours}}, "
+        f"roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: '{role}'}}, "
+        f"subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]}}\n"
+    )
+
+
+#: what `admin` and `view` are made of: no controller runs here that would gather it
+_ADMIN: Final = [f"system:aggregate-to-{name}" for name in ("admin", "edit", "view")]
 OBJECTS: Final = (
     """
 apiVersion: v1
@@ -68,7 +81,9 @@ spec:
 """
     + "---"
     + _POD.format(name="db", namespace="theirs", node="node-1")
-    + _POD.format(name="web", namespace="ours", node="node-1"),
+    + _POD.format(name="web", namespace="ours", node="node-1")
+    + "".join(_binding("ana", role) for role in _ADMIN)
+    + _binding("ben", _ADMIN[-1]),
 )
 
 
