@@ -6,6 +6,7 @@ Called by `vaina certs`. Whatever is there and holds is left as it is, so making
     etcd-ca/                   the authority of etcd and its clients
     kubelet-client-ca/         the authority of apiservers towards kubelets
     apiserver/, scheduler/ …   a folder for each holder (`HOLDERS`, vaina.pki.folder)
+    apiserver/encryption.yaml  the key for Secrets at rest (vaina.pki.encryption)
     node/                      what nodes have before they ask for certificates: a bootstrap token (token), and
                                the authorities of the apiserver (ca.crt) and of those who call a kubelet
                                (kubelet-client-ca.crt)
@@ -36,6 +37,7 @@ from vaina.pki.authority import (
     renewal_at,
     subject_of,
 )
+from vaina.pki.encryption import make_encryption_config
 from vaina.pki.folder import (
     AUTHORITIES,
     CERTIFICATE,
@@ -51,6 +53,8 @@ from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES, TOKEN, make_token
 
 ADMIN, NODE = "admin", "node"
 CA, ETCD_CA, KUBELET_CLIENT_CA = "ca", "etcd-ca", "kubelet-client-ca"
+#: never made anew: what its key has encrypted would be lost
+ENCRYPTION: Final = "apiserver/encryption.yaml"
 #: folder of an authority, and its name
 AUTHORITY_NAMES: Final = {CA: "vaina", ETCD_CA: "vaina-etcd", KUBELET_CLIENT_CA: "vaina-kubelet-client"}
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
@@ -124,6 +128,8 @@ class Folders:
             if self._make(holder, authorities[holder.signer], now, renew=renew):
                 written.append(holder.folder)
             self._hand_on_denied(holder)
+        if make_encryption_config(self.root / ENCRYPTION):
+            written.append(ENCRYPTION)
         node = self.root / NODE
         make_folder(node)
         write_file(node / AUTHORITIES, self._trusted(CA))

@@ -24,7 +24,7 @@ def certificate(root: Path, folder: str) -> x509.Certificate:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    assert cluster.Folders(tmp_path).make(NOW) == [*cluster.AUTHORITY_NAMES, *HOLDERS]
+    assert cluster.Folders(tmp_path).make(NOW) == [*cluster.AUTHORITY_NAMES, *HOLDERS, cluster.ENCRYPTION]
     return tmp_path
 
 
