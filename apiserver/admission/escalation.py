@@ -2,7 +2,8 @@
 
 Follows `pkg/registry/rbac/escalation_check.go`, the `policybased` storages beside it, and ConfirmNoEscalation of
 `pkg/registry/rbac/validation/rule.go`. The author of a role has all that it allows, or the verb `escalate`; the
-author of a binding has all that its role allows, or the verb `bind`. An aggregation rule can gather anything.
+author of a binding has all that its role allows, or the verb `bind`. An aggregation rule can gather anything; to
+write what it has gathered grants nothing.
 """
 
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ class Escalation:
         name = "" if old is None else new.metadata.name
         if self._may(attributes.context, "escalate", kind, namespace, name):
             return
+        if old is not None and kind is CLUSTER_ROLE and self._is_gathered(new, old):
+            return
         self._confirm(attributes, new, rules_of(new.rules))
         if kind is CLUSTER_ROLE and any(
             role is not None and role.HasField("aggregation_rule") for role in (new, old)
@@ -59,6 +62,20 @@ class Escalation:
             if missing(held, FULL_AUTHORITY):
                 why = "must have cluster-admin privileges to use the aggregationRule"
                 raise refusals.forbidden(kind, new.metadata.name, why)
+
+    def _is_gathered(self, new: Any, old: Any) -> bool:
+        """Say whether an aggregating role gets nothing but rules of the roles that it selects.
+
+        That is what it is for, so whoever writes it grants nothing. Upstream's controller may `escalate`
+        instead, and its key everything with it.
+        """
+        if not old.HasField("aggregation_rule"):
+            return False
+        same = type(new)()
+        same.CopyFrom(old)
+        del same.rules[:]
+        same.rules.extend(new.rules)
+        return _is_same(new, same) and not missing(self._roles.gathered(old), rules_of(new.rules))
 
     def _check_binding(self, attributes: Attributes, new: Any, _old: Any | None) -> None:
         ref, namespace = new.role_ref, attributes.namespace

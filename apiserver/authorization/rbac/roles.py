@@ -14,6 +14,7 @@ from apiserver.authorization.rbac.rules import allows, resources_for
 from vaina.errors import Unavailable
 from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from vaina.objects.rules import ALL, Rule, rules_of
+from vaina.objects.selectors import from_message
 from vaina.quoting import go_quote
 from vaina.serving.handlers import User
 
@@ -35,10 +36,10 @@ class _Names(NamedTuple):
 class _Role:
     """A role, compiled."""
 
-    __slots__ = ("_table", "_urls", "rules")
+    __slots__ = ("_table", "_urls", "labels", "rules")
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self.rules = rules
+    def __init__(self, rules: Sequence[Rule], labels: Mapping[str, str]) -> None:
+        self.rules, self.labels = rules, dict(labels)
         self._urls = [rule for rule in rules if rule.urls]
         found: dict[tuple[str, str, str], _Names] = {}
         for rule in rules:
@@ -117,7 +118,7 @@ class Roles:
     def put_role(self, role: Any) -> None:
         """Take a Role or a ClusterRole."""
         meta = role.metadata
-        self._roles[meta.namespace, meta.name] = _Role(rules_of(role.rules))
+        self._roles[meta.namespace, meta.name] = _Role(rules_of(role.rules), meta.labels)
         self._forget()
 
     def remove_role(self, key: Key) -> None:
@@ -206,6 +207,16 @@ class Roles:
         """Return the rules of a role, or None."""
         found = self._roles.get(key)
         return None if found is None else found.rules
+
+    def gathered(self, role: Any) -> list[Rule]:
+        """Return the rules of the ClusterRoles that a role's aggregation rule selects."""
+        selectors = [from_message(one) for one in role.aggregation_rule.cluster_role_selectors]
+        return [
+            rule
+            for (namespace, _), other in self._roles.items()
+            if not namespace and any(selector.matches(other.labels) for selector in selectors)
+            for rule in other.rules
+        ]
 
     def check_filled(self) -> None:
         """Raise Unavailable until all roles and bindings have been read."""

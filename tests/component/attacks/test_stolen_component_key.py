@@ -217,6 +217,8 @@ async def test_who_may_update_all_kinds_grants_nothing_by_it(plane: Plane, calli
     async with plane.unharmed(CONTROLLER_MANAGER):
         with refused(403, "is attempting to grant RBAC permissions not currently held"):
             await manager.kind(CLUSTER_ROLE_BINDING).update(binding)
+        with refused(403, "is attempting to grant RBAC permissions not currently held"):
+            await manager.kind(CLUSTER_ROLE).update(role)
 
 
 async def test_the_scheduler_gives_nobody_a_pod_of_its_own_making(plane: Plane, calling: Caller) -> None:

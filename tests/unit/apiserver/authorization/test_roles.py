@@ -259,6 +259,41 @@ async def test_an_aggregation_rule_needs_everything(api: Harness) -> None:
     assert message.endswith("must have cluster-admin privileges to use the aggregationRule")
 
 
+async def test_who_gathers_what_a_role_selects_grants_nothing(api: Harness) -> None:
+    """The aggregation controller needs no right to escalate, which would make its key an administrator's."""
+    await gave(api, "gatherer", EDIT)
+    gatherer = api.client_of("gatherer").kind(CLUSTER_ROLE)
+    aggregating = make_role("all")
+    aggregating.aggregation_rule.cluster_role_selectors.add().match_labels["a"] = "b"
+    part = make_role("part", rule("get", "pods"), rule("get", "secrets", names="s"))
+    part.metadata.labels["a"] = "b"
+    await store(api, aggregating, part, make_role("other", rule("delete", "nodes")))
+    role = await gatherer.get("all")
+    role.rules.extend(part.rules)
+    role = await gatherer.update(role)
+    assert len(role.rules) == 2
+    # Less than is selected is no more than that.
+    del role.rules[1:]
+    role = await gatherer.update(role)
+
+    role.rules.add(verbs=["delete"], api_groups=[""], resources=["nodes"])
+    assert "is attempting to grant RBAC permissions not currently held" in await refused(
+        gatherer.update(role)
+    )
+    role.rules.pop()
+    role.aggregation_rule.cluster_role_selectors[0].match_labels["a"] = "c"
+    await refused(gatherer.update(role))
+    role.aggregation_rule.cluster_role_selectors[0].match_labels["a"] = "b"
+    # With this label another role would gather it.
+    role.metadata.labels["c"] = "d"
+    await refused(gatherer.update(role))
+    other = await gatherer.get("other")
+    other.metadata.labels["a"] = "b"
+    await refused(gatherer.update(other))
+    other.aggregation_rule.CopyFrom(role.aggregation_rule)
+    await refused(gatherer.update(other))
+
+
 async def test_the_author_of_a_binding_has_what_the_role_gives_or_may_bind_it(api: Harness) -> None:
     await store(api, make_role("reader", rule("get", "pods")), make_role("strong", rule("*", "*")))
     await gave(api, "jane", EDIT, rule("get", "pods"))
