@@ -30,7 +30,7 @@ VERBS = {
     "autoscale": "scale",
     "edit": "patch",
     "replace": "apply",
-    "diff": "diff",
+    "diff": "apply",
     "label": "label",
     "annotate": "label",
     "wait": "wait",

@@ -130,10 +130,7 @@ class Wanted:
 
 
 async def follow(shell: Shell, clients: Clientset, wanted: Wanted, *, seconds: float = 0.0) -> None:
-    """Tell how far an object is until it is done; 0 seconds are without end.
-
-    Raises Failure: it cannot be done, or not in time; the words end with what its Pods wait for.
-    """
+    """Tell how far an object is until it is done; 0 seconds are without end. Raises Failure."""
     last: Progress | None = None
     problem: Exception | None = None
     try:

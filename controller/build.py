@@ -21,11 +21,11 @@ from controller.ephemeral_volume import EphemeralVolumeController
 from controller.garbage_collector.controller import GarbageCollector
 from controller.job.controller import JobController
 from controller.local_path.controller import LocalPathController
-from controller.namespace.controller import NamespaceController
+from controller.namespace import NamespaceController
 from controller.node_ipam.controller import NodeIpamController
 from controller.node_lifecycle.controller import NodeLifecycleController
 from controller.persistent_volume.controller import PersistentVolumeController
-from controller.pod_gc.controller import PodGcController
+from controller.pod_gc import PodGcController
 from controller.podautoscaler.controller import MetricsSource, PodAutoscalerController
 from controller.replicaset.controller import (
     ReplicaSetController,

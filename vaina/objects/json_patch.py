@@ -78,10 +78,7 @@ def _check(index: int, operation: Operation, item: Mapping[str, Any]) -> None:
 
 
 def apply_operations(operations: Sequence[Operation], document: Any) -> Any:
-    """Return what the operations make of a document, which is changed in place.
-
-    Raises PatchError: one of them does not fit, copies add too much, or the result is too deep.
-    """
+    """Return what the operations make of a document, which is changed in place. Raises PatchError."""
     run = _Run(document)
     for operation in operations:
         _APPLY[operation.op](run, operation)

@@ -138,11 +138,7 @@ def _decode(tree: Any, line: int, *, kind: Kind[Message] | None, strict: bool) -
 def decode_dict(
     tree: Mapping[str, Any], *, kind: Kind[Message] | None = None, strict: bool = True
 ) -> Decoded:
-    """Make an object of plain values: a manifest that was merged or patched.
-
-    Raises BadRequest, which names all values that cannot be read and, when strict, unknown and duplicate
-    fields.
-    """
+    """Make an object of plain values: a manifest that was merged or patched. Raises BadRequest."""
     return _decode(tree, 1, kind=kind, strict=strict)
 
 
@@ -195,10 +191,7 @@ def read_documents(text: str | bytes, *, strict: bool = True) -> list[Decoded | 
 
 
 def decode_documents(text: str | bytes, *, strict: bool = True) -> list[Decoded]:
-    """Read YAML or JSON with any number of documents, Lists expanded.
-
-    Raises BadRequest: the first error of a document; TooLarge: more than 3 MiB.
-    """
+    """Read YAML or JSON with any number of documents, Lists expanded. Raises BadRequest, TooLarge."""
     decoded: list[Decoded] = []
     for result in read_documents(text, strict=strict):
         if isinstance(result, ApiError):

@@ -252,10 +252,7 @@ def _int_or_string(value: Any) -> None:
 
 
 def normalise(message: Message) -> None:
-    """Bring a message into its normal form, in place.
-
-    Raises BadRequest: a Quantity, raw JSON or an IntOrString cannot be read; the message names its path.
-    """
+    """Bring a message into its normal form, in place. Raises BadRequest."""
     try:
         _walk(message)
     except _BadValue as error:

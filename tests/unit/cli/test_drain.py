@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.drain_filters import DrainFilters, plan_drain
+from cli.commands.drain import DrainFilters, plan_drain
 from tests.support.command import CommandLine
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2

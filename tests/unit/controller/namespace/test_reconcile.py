@@ -1,4 +1,4 @@
-from controller.namespace.reconcile import Remaining, reconcile
+from controller.namespace import Remaining, reconcile
 from vaina.testing.builders import make_namespace
 from vaina.testing.clock import EPOCH
 

@@ -1,6 +1,6 @@
 import pytest
 
-from controller.pod_gc.reconcile import AbsentNodes, is_out_of_service, reconcile
+from controller.pod_gc import AbsentNodes, is_out_of_service, reconcile
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_node, make_pod
 from vaina.testing.clock import EPOCH

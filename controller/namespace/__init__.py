@@ -1,1 +1,0 @@
-"""Empties namespaces that are ending, then lets them go."""
