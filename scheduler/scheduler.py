@@ -156,7 +156,7 @@ class Scheduler:
             clients, clock, self.catalogue, self._storage_happened, detector=detector, rng=rng
         )
         self._volume_binder = VolumeBinder(
-            clients, clock, self.catalogue, submit=self._binding.volumes_bound if self._points else self._binder.submit, outcome=ends,
+            clients, clock, self.catalogue, submit=self._binding.volumes_bound if self._points else self._binder.submit, refused=ends.refused,
             is_there=lambda uid: self.cache.get(uid) is not None, labels_of=self._labels_of,
         )  # fmt: skip
         self._attempts = Attempts(

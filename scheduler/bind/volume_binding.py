@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -36,13 +36,6 @@ MAX_WRITING: Final = 16
 TICK_SECONDS: Final = 1.0
 
 
-class Outcome(Protocol):
-    """Who is told that it did not work."""
-
-    def refused(self, pending: PendingBinding, error: ApiError) -> None:
-        """The Pod does not go there."""
-
-
 @dataclass(slots=True, eq=False)
 class _Job:
     pending: PendingBinding
@@ -63,13 +56,13 @@ class VolumeBinder:
         catalogue: Catalogue,
         *,
         submit: Callable[[PendingBinding], None],
-        outcome: Outcome,
+        refused: Callable[[PendingBinding, ApiError], None],
         is_there: Callable[[str], bool],
         labels_of: Callable[[str], Mapping[str, str]],
     ) -> None:
-        """Make a binder; `submit` takes a Pod whose volumes are bound, `labels_of` a node's name."""
+        """Make a binder; a Pod whose volumes are bound is submitted; one with which that failed is refused."""
         self._clients, self._clock, self._catalogue = clients, clock, catalogue
-        self._submit, self._outcome, self._is_there, self._labels_of = submit, outcome, is_there, labels_of
+        self._submit, self._refused, self._is_there, self._labels_of = submit, refused, is_there, labels_of
         self._new: deque[_Job] = deque()
         self._jobs: dict[str, _Job] = {}
         self._wake = asyncio.Event()
@@ -86,7 +79,7 @@ class VolumeBinder:
             return
         if len(self._jobs) >= MAX_WAITING:
             error = TooManyRequests(f"volumes of {MAX_WAITING} pods are being bound")
-            self._outcome.refused(pending, error)
+            self._refused(pending, error)
             return
         self._catalogue.promise(pending.uid, plan)
         job = _Job(pending, plan, self._clock.monotonic() + timeout_seconds)
@@ -125,7 +118,7 @@ class VolumeBinder:
             self._end(job)
             log.info("volumes not bound", pod=pending.pod.info.key, error=error.message)
             words = f'running PreBind plugin "VolumeBinding": binding volumes: {error.message}'
-            self._outcome.refused(pending, type(error)(words))
+            self._refused(pending, type(error)(words))
         else:
             self._end(job)
             self._submit(pending)

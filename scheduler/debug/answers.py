@@ -13,7 +13,7 @@ from scheduler.columns.readout import Difference
 from scheduler.debug.verify import Captured, Rebuilt
 from scheduler.explain.decisions import BestNode, Detail, Entry, Preemption, best_node, preemption_of
 from scheduler.explain.evaluate import Evaluation
-from scheduler.explain.remedies import Fit, Group, remedies
+from scheduler.explain.remedies import Fit, remedies
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.queue.places import Place, QueuedPod
 from scheduler.queue.scheduling_queue import MAX_UNSCHEDULABLE_SECONDS
@@ -158,7 +158,7 @@ def evaluation_message(seen: Evaluation, verdict: Unschedulable | None, limit: i
         nodes=seen.count, feasible=seen.feasible, reasons=_reasons(seen.reason_counts()),
         best=[_best(best_node(seen, index)) for index in seen.best(limit)],
         ties=[seen.name(index) for index in ties[:limit]], tie_count=len(ties),
-        refused=[_group(group) for group in groups], more_groups=more,
+        refused=groups, more_groups=more,
         message=seen.message if verdict is None else verdict.message,
     )  # fmt: skip
     if verdict is not None and verdict.nominated:
@@ -244,18 +244,6 @@ def _best(node: BestNode) -> pb.NodeVerdict:
         scores=[
             pb.Score(plugin=plugin, raw=raw, normalised=normalised, weight=weight)
             for plugin, raw, normalised, weight in node.scores
-        ],
-    )  # fmt: skip
-
-
-def _group(group: Group) -> pb.NodeGroup:
-    return pb.NodeGroup(
-        count=group.count, nodes=group.nodes, relative_lack=group.relative_lack,
-        refusals=[
-            pb.Refusal(
-                plugin=item.plugin, reasons=item.reasons, lack=item.lack, unresolvable=item.unresolvable
-            )
-            for item in group.refusals
         ],
     )  # fmt: skip
 

@@ -27,32 +27,13 @@ from scheduler.framework.interface import UNRESOLVABLE
 from scheduler.framework.runtime import Framework, Profile
 from scheduler.framework.status import Scheduled, Unschedulable
 from scheduler.preemption.dry_run import Residents
+from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
 
+#: nodes of a group that are named, the first by name
 NAMED: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What one plugin has against a group of nodes."""
-
-    plugin: str
-    reasons: tuple[str, ...]
-    lack: str
-    unresolvable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Nodes that lack the same."""
-
-    count: int
-    #: the first of them, by name
-    nodes: tuple[str, ...]
-    refusals: tuple[Refusal, ...]
-    relative_lack: float
-
-
-def remedies(evaluation: Evaluation, limit: int) -> tuple[list[Group], int]:
+def remedies(evaluation: Evaluation, limit: int) -> tuple[list[pb.NodeGroup], int]:
     """Return the first groups of refused nodes, and how many more groups there are."""
     refused = np.flatnonzero(evaluation.failing > 0)
     if not len(refused):
@@ -86,26 +67,27 @@ def remedies(evaluation: Evaluation, limit: int) -> tuple[list[Group], int]:
         found.append((order, sorted(map(evaluation.name, members)), first))
     found.sort()
     shown = [
-        Group(
+        pb.NodeGroup(
             count=len(names),
-            nodes=tuple(names[:NAMED]),
-            refusals=tuple(_describe(one, first) for one in asked if one.code(first)),
+            nodes=names[:NAMED],
             relative_lack=lack,
-        )
+            refusals=[_describe(one, first) for one in asked if one.code(first)],
+        )  # fmt: skip
         for (_, lack, _), names, first in found[:limit]
     ]
     return shown, len(found) - len(shown)
 
 
-def _describe(asked: Asked, index: int) -> Refusal:
-    answer, reasons = asked.answer, tuple(asked.answer.words(index))
+def _describe(asked: Asked, index: int) -> pb.Refusal:
+    answer, reasons = asked.answer, asked.answer.words(index)
     coming = answer.kept.get(index, 0)
     if coming:
         who = "a Pod that is" if coming == 1 else f"{coming} Pods that are"
         words = f"{', '.join(reasons)}: room is kept for {who} to come there"
     else:
         words = describer_of(answer).words(asked, index)
-    return Refusal(answer.plugin.name, reasons, words, bool(asked.code(index) & UNRESOLVABLE))
+    unresolvable = bool(asked.code(index) & UNRESOLVABLE)
+    return pb.Refusal(plugin=answer.plugin.name, reasons=reasons, lack=words, unresolvable=unresolvable)
 
 
 #: Pods that are copied or placed between two pauses

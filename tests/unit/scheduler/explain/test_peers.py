@@ -34,7 +34,7 @@ def zones() -> NodeTable:
 
 def lacks(asks: pod_pb2.Pod, nodes: NodeTable) -> dict[tuple[str, ...], str]:
     groups, _ = remedies(evaluate(pod_class(asks), nodes, PROFILE), 10)
-    return {group.nodes: "; ".join(item.lack for item in group.refusals) for group in groups}
+    return {tuple(group.nodes): "; ".join(item.lack for item in group.refusals) for group in groups}
 
 
 @pytest.mark.parametrize(

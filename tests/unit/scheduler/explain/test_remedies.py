@@ -7,19 +7,20 @@ import pytest
 from scheduler.columns.node_table import NodeTable
 from scheduler.explain.evaluate import evaluate
 from scheduler.explain.lacks import format_amount
-from scheduler.explain.remedies import Group, remedies
+from scheduler.explain.remedies import remedies
 from scheduler.framework.registry import default_profile
 from tests.unit.scheduler.objects import node, pod, pod_class, table, term
 from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
 
 PROFILE = default_profile()
 
 
-def groups(asks: pod_pb2.Pod, nodes: NodeTable, limit: int = 100) -> list[Group]:
+def groups(asks: pod_pb2.Pod, nodes: NodeTable, limit: int = 100) -> list[pb.NodeGroup]:
     return remedies(evaluate(pod_class(asks), nodes, PROFILE), limit)[0]
 
 
-def words(group: Group) -> str:
+def words(group: pb.NodeGroup) -> str:
     return "; ".join(item.lack for item in group.refusals)
 
 
@@ -56,7 +57,7 @@ CASES: list[tuple[str, pod_pb2.Pod, node_pb2.Node, str]] = [
 def test_what_a_node_lacks(asks: pod_pb2.Pod, made: node_pb2.Node, expected: str) -> None:
     [group] = groups(asks, table(made))
     assert words(group) == expected
-    assert (group.count, group.nodes) == (1, ("node-1",))
+    assert (group.count, group.nodes) == (1, ["node-1"])
 
 
 def test_free_is_what_other_pods_left() -> None:
@@ -120,14 +121,14 @@ def test_the_order_of_what_would_help(
 def test_nodes_that_lack_the_same_are_one_group_named_in_order_and_five_at_most() -> None:
     nodes = table(*(node(f"n{number:02}", cpu="1") for number in reversed(range(12))), node("other", cpu="2"))
     first, second = groups(pod(requests={"cpu": "3"}), nodes)
-    assert (first.nodes, first.count) == (("other",), 1)
-    assert (second.nodes, second.count) == (("n00", "n01", "n02", "n03", "n04"), 12)
+    assert (first.nodes, first.count) == (["other"], 1)
+    assert (second.nodes, second.count) == (["n00", "n01", "n02", "n03", "n04"], 12)
 
 
 def test_groups_beyond_the_limit_are_counted() -> None:
     nodes = table(*(node(f"n{number}", cpu=f"{number + 1}") for number in range(9)))
     shown, more = remedies(evaluate(pod_class(pod(requests={"cpu": "20"})), nodes, PROFILE), 2)
-    assert [group.nodes for group in shown] == [("n8",), ("n7",)]
+    assert [group.nodes for group in shown] == [["n8"], ["n7"]]
     assert more == 7
 
 
