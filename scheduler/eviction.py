@@ -56,10 +56,6 @@ class Preemption:
     victims: tuple[PodInfo, ...]
 
 
-#: told how a preemption ended; None: all victims are on their way out
-Ended = Callable[[Preemption, ApiError | None], None]
-
-
 class Evictor:
     """Evicts. Handed preemptions by the scheduling task; `run` is its own task on the same loop."""
 
@@ -69,8 +65,9 @@ class Evictor:
         clock: Clock,
         recorders: Mapping[str, EventRecorder],
         metrics: PreemptionMetrics,
-        ended: Ended,
+        ended: Callable[[Preemption, ApiError | None], None],
     ) -> None:
+        """Make it; `ended` is told how a preemption ended (None: all victims are on their way out)."""
         self._client, self._clock, self._recorders = client, clock, recorders
         self._metrics, self._ended = metrics, ended
         self._waiting: deque[Preemption] = deque()

@@ -56,16 +56,11 @@ class Outcomes:
 
     def bound(self, bindings: Sequence[PendingBinding]) -> None:
         now, wall = self._clock.monotonic(), self._clock.now()
-        uids = [pending.uid for pending in bindings]
-        self._cache.all_acknowledged(uids, now=now)
-        self._queue.delete_all(uids)
         by_profile: dict[str, list[PendingBinding]] = {}
         for pending in bindings:
-            name = pending.pod.info.pod_class.scheduler_name
-            own = by_profile.get(name)
-            if own is None:
-                own = by_profile[name] = []
-            own.append(pending)
+            self._cache.acknowledged(pending.uid, now=now)
+            self._queue.delete(pending.uid)
+            by_profile.setdefault(pending.pod.info.pod_class.scheduler_name, []).append(pending)
             if may_have_trace(pending.uid):
                 self._report(pending, wall, waited=now - pending.pod.added)
         for name, own in by_profile.items():

@@ -15,7 +15,7 @@ status.nominatedNodeName says so. Given back when it is placed, goes elsewhere, 
 do any more. Follows upstream's `backend/queue/nominator.go`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -210,14 +210,9 @@ class Cache:
         self.table.add_pods([row for _, row, _ in placed], pod_class)
 
     def acknowledged(self, uid: str, *, now: float) -> None:
-        self.all_acknowledged((uid,), now=now)
-
-    def all_acknowledged(self, uids: Iterable[str], *, now: float) -> None:
-        pods = self._pods
-        for uid in uids:
-            held = pods.get(uid)
-            if held is not None and held.assumed:
-                held.acknowledged = now
+        held = self._pods.get(uid)
+        if held is not None and held.assumed:
+            held.acknowledged = now
 
     def forget(self, uid: str) -> PodInfo | None:
         """Undo an assumption: the binding was refused. A Pod that the watch has shown stays."""

@@ -72,7 +72,7 @@ def remedies(evaluation: Evaluation, limit: int) -> tuple[list[pb.NodeGroup], in
             nodes=names[:NAMED],
             relative_lack=lack,
             refusals=[_describe(one, first) for one in asked if one.code(first)],
-        )  # fmt: skip
+        )
         for (_, lack, _), names, first in found[:limit]
     ]
     return shown, len(found) - len(shown)

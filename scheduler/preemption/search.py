@@ -119,8 +119,6 @@ _LIFT: Final = 1 << 31
 #: priorities, number of victims, and how long ago (negative: seconds since the epoch) the first of the most
 #: important victims was started
 Order = tuple[int, int, int, int, float]
-#: whether evicting each Pod, after those before it, breaks a budget
-Violating = Callable[[Sequence[PodInfo]], Sequence[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,9 @@ def importance(pod: PodInfo) -> tuple[int, float]:
     return (-pod.pod_class.priority, pod.started)
 
 
-def select(row: int, priority: int, what_if: WhatIf, violating: Violating) -> Candidate | tuple[str, ...]:
+def select(
+    row: int, priority: int, what_if: WhatIf, violating: Callable[[Sequence[PodInfo]], Sequence[bool]]
+) -> Candidate | tuple[str, ...]:
     """Return the Pods that would have to leave a row for a Pod of a priority, or why evicting does not help."""
     lower = [pod for pod in what_if.pods(row) if pod.pod_class.priority < priority]
     if not lower:
@@ -187,9 +187,6 @@ def order_of(victims: Sequence[PodInfo], broken: int) -> Order:
 #: entries of the heap that count no longer are left alone up to this many
 _SLACK: Final = 64
 
-#: of n rows, the one to begin with: 0..n-1
-Offset = Callable[[int], int]
-
 
 class Search:
     """The search for one class of Pods. Kept in its cycle's state; starts afresh with it."""
@@ -212,11 +209,11 @@ class Search:
         self._first = 0
 
     def best(
-        self, refusals: Refusals, what_if: WhatIf, wanted: Callable[[int], int], offset: Offset
+        self, refusals: Refusals, what_if: WhatIf, wanted: Callable[[int], int], offset: Callable[[int], int]
     ) -> Candidate | None:
         """Return the node to choose now, or None.
 
-        `wanted` says of n nodes that might do, how many candidates are enough.
+        `wanted` says of n nodes that might do, how many candidates are enough; `offset` with which to begin.
         """
         resolvable = refusals.resolvable
         self._forget(what_if)

@@ -125,9 +125,9 @@ class InFlight:
     def position(self) -> int:
         return self._first + len(self._events)
 
-    def note(self, happened: Sequence[Happened]) -> None:
+    def note(self, happened: Happened) -> None:
         if self.began:
-            self._events += happened
+            self._events.append(happened)
             if len(self._events) >= self._look_at:
                 self.forget()
 

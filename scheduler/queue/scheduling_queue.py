@@ -12,7 +12,7 @@ Follows upstream's `backend/queue`; called by `scheduler.scheduler` and `schedul
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import structlog
@@ -136,19 +136,6 @@ class SchedulingQueue:
         if pod is not None:
             self._leave(pod)
 
-    def delete_all(self, uids: Iterable[str]) -> None:
-        pods, began = self._pods, self._in_flight.began
-        for uid in uids:
-            pod = pods.pop(uid, None)
-            if pod is None:
-                continue
-            if pod.place is Place.IN_FLIGHT:
-                del began[uid]
-            else:
-                self._leave(pod)
-        if not began:
-            self._in_flight.forget()
-
     def pop(self, *, now: float) -> QueuedPod | None:
         """Take out the next Pod for an attempt. It is in flight until `park`, `requeue` or `delete`."""
         pod = self._active.pop()
@@ -200,22 +187,15 @@ class SchedulingQueue:
         self, event: ClusterEvent, before: Changed, after: Changed, *, now: float, but: str = ""
     ) -> int:
         """Something happened: wake the Pods it could help, but for one (uid); returns how many."""
-        return self.on_events([(event, before, after)], now=now, but=but)
-
-    def on_events(self, happened: Sequence[Happened], *, now: float, but: str = "") -> int:
-        """Some things happened, one after the other: wake the Pods they could help; returns how many."""
+        happened = (event, before, after)
         self._in_flight.note(happened)
-        if not len(self._unschedulable) and not len(self._gated):
-            return 0
-        woken = 0
-        for one in happened:
-            if len(self._gated):
-                woken += self._ask_gates(one, now)
-            for pod in [*self._unschedulable.take(self._hints.get(one[0], _NOBODY), one, self._helps)]:
+        woken = self._ask_gates(happened, now) if len(self._gated) else 0
+        if len(self._unschedulable):
+            for pod in [*self._unschedulable.take(self._hints.get(event, _NOBODY), happened, self._helps)]:
                 if pod.info.uid == but:
                     self._unschedulable.add(pod)
                     continue
-                self._wake(pod, one[0], now)
+                self._wake(pod, event, now)
                 woken += 1
         return woken
 
