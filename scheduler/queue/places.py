@@ -5,7 +5,6 @@ the one that mattered. Upstream's `inFlightEvents` of `backend/queue/active_queu
 """
 
 import heapq
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -166,8 +165,6 @@ class PodHeap(Generic[Key]):
 
     def __init__(self) -> None:
         self._entries: list[tuple[Key, int, QueuedPod]] = []
-        #: those whose keys were no smaller than the one before
-        self._line: deque[tuple[Key, int, QueuedPod]] = deque()
         #: uid -> number of the entry that counts
         self._live: dict[str, int] = {}
         self._numbers = 0
@@ -180,61 +177,36 @@ class PodHeap(Generic[Key]):
 
     def push(self, key: Key, pod: QueuedPod) -> None:
         """Put a Pod in; an entry that it had before counts no longer."""
-        live, line = self._live, self._line
+        live, entries = self._live, self._entries
         number = self._numbers = self._numbers + 1
         live[pod.info.uid] = number
-        if not line or line[-1][0] <= key:
-            line.append((key, number, pod))
-        else:
-            heapq.heappush(self._entries, (key, number, pod))
-        if len(self._entries) + len(line) > 2 * len(live) + _ENTRY_SLACK:
-            self._line = deque(entry for entry in line if live.get(entry[2].info.uid) == entry[1])
-            self._entries = [entry for entry in self._entries if live.get(entry[2].info.uid) == entry[1]]
+        # No two have the same number: the Pods themselves are never compared.
+        heapq.heappush(entries, (key, number, pod))
+        if len(entries) > 2 * len(live) + _ENTRY_SLACK:
+            self._entries = [entry for entry in entries if live.get(entry[2].info.uid) == entry[1]]
             heapq.heapify(self._entries)
 
-    def pop(self) -> QueuedPod | None:
-        while self._line or self._entries:
-            _, number, pod = self._take()
-            uid = pod.info.uid
-            if self._live.get(uid) == number:
-                del self._live[uid]
-                return pod
-        return None
-
-    def pop_like(self, pod_class: PodClass) -> QueuedPod | None:
-        line, entries, live = self._line, self._entries, self._live
-        while line or entries:
-            in_line = self._line_first() if entries else True
-            _, number, pod = line[0] if in_line else entries[0]
-            info = pod.info
-            counts = live.get(info.uid) == number
-            if counts and info.pod_class is not pod_class:
-                return None
-            if in_line:
-                line.popleft()
-            else:
-                heapq.heappop(entries)
-            if counts:
-                del live[info.uid]
-                return pod
-        return None
+    def pop(self, pod_class: PodClass | None = None) -> QueuedPod | None:
+        """Take out the first Pod, if it is of a class (None: of any)."""
+        found = self._first()
+        if found is None or (pod_class is not None and found[1].info.pod_class is not pod_class):
+            return None
+        heapq.heappop(self._entries)
+        del self._live[found[1].info.uid]
+        return found[1]
 
     def first_key(self) -> Key | None:
-        while self._line or self._entries:
-            key, number, pod = self._line[0] if self._line_first() else self._entries[0]
-            if self._live.get(pod.info.uid) == number:
-                return key
-            self._take()
-        return None
+        found = self._first()
+        return None if found is None else found[0]
 
     def discard(self, uid: str) -> None:
         self._live.pop(uid, None)
 
-    def _line_first(self) -> bool:
-        """Say whether the first entry is in the line. There must be one."""
-        # No two have the same number: the Pods themselves are never compared.
-        return not self._entries or (bool(self._line) and self._line[0] < self._entries[0])
-
-    def _take(self) -> tuple[Key, int, QueuedPod]:
-        """Take out the first entry, dead or alive. There must be one."""
-        return self._line.popleft() if self._line_first() else heapq.heappop(self._entries)
+    def _first(self) -> tuple[Key, QueuedPod] | None:
+        """Return the first entry that counts; those before it are dropped."""
+        while self._entries:
+            key, number, pod = self._entries[0]
+            if self._live.get(pod.info.uid) == number:
+                return key, pod
+            heapq.heappop(self._entries)
+        return None

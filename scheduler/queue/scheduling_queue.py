@@ -148,7 +148,7 @@ class SchedulingQueue:
         """Pop Pods as long as they are of a class. Nothing else may happen to the queue meanwhile."""
         active, began, position = self._active, self._in_flight.began, self._in_flight.position
         for _ in range(most):
-            pod = active.pop_like(pod_class)
+            pod = active.pop(pod_class)
             if pod is None:
                 return
             _begin_attempt(pod, now)
