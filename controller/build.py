@@ -43,6 +43,7 @@ from vaina.cache.informer import InformerFactory, MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.metrics import MeteredTransport, RestClientMetrics
+from vaina.client.reviews import Reviews
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError, choose
@@ -238,7 +239,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
     async with (
         election.clients,
         serve(
-            Delegated(clock).wrap(service.handlers()), listen=config.listen, clock=clock, services=(SERVICE,), registry=registry,
+            Delegated(clock, Reviews(transport).may_call).wrap(service.handlers()), listen=config.listen, clock=clock, services=(SERVICE,), registry=registry,
             ready=False,
             credentials=server_folder(config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen),
         ) as server,

@@ -29,6 +29,7 @@ from vaina.cache.informer import MutationDetector
 from vaina.client.clientset import Clientset
 from vaina.client.events import EventRecorder
 from vaina.client.metrics import MeteredTransport, RestClientMetrics
+from vaina.client.reviews import Reviews
 from vaina.client.steps import StepReporter
 from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
@@ -135,7 +136,7 @@ async def run(
     try:
         async with (
             serve(
-                Delegated(clock).wrap(service.handlers()), listen=config.listen, clock=clock, services=(SERVICE,),
+                Delegated(clock, Reviews(transport).may_call).wrap(service.handlers()), listen=config.listen, clock=clock, services=(SERVICE,),
                 registry=registry, ready=False,
                 credentials=server_folder(config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen),
             ) as server,

@@ -7,6 +7,8 @@ from google.protobuf.message import Message
 from vaina.api.authentication.v1 import authentication_pb2, authentication_service_pb2
 from vaina.api.authorization.v1 import authorization_pb2, authorization_service_pb2
 from vaina.client.transport import Transport
+from vaina.serving.delegated import VERB
+from vaina.serving.handlers import User
 
 A = TypeVar("A", bound=Message)
 
@@ -45,6 +47,12 @@ class Reviews:
         request.object.spec.CopyFrom(asked)
         answer = await self._create("authorization", request, authorization_pb2.SubjectAccessReview)
         return answer.status
+
+    async def may_call(self, user: User, path: str) -> bool:
+        """Say whether somebody may call a method of a component's own service."""
+        asked = authorization_pb2.SubjectAccessReviewSpec(user=user.name, groups=user.groups)
+        asked.non_resource_attributes.path, asked.non_resource_attributes.verb = path, VERB
+        return (await self.may_they(asked)).allowed
 
     async def my_rules(self, namespace: str) -> authorization_pb2.SubjectRulesReviewStatus:
         """Return what the caller may do in a namespace."""

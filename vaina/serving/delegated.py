@@ -27,8 +27,7 @@ Ask = Callable[[User, str], Awaitable[bool]]
 class Delegated:
     """Checks the callers of one process. Owned by its event loop."""
 
-    def __init__(self, clock: Clock, ask: Ask | None = None) -> None:
-        """Make it. Without `ask` only masters are let in."""
+    def __init__(self, clock: Clock, ask: Ask) -> None:
         self._clock, self._ask = clock, ask
         self._kept: dict[tuple[User, str], tuple[bool, float]] = {}
 
@@ -53,8 +52,6 @@ class Delegated:
             raise Forbidden(f"forbidden: User {go_quote(user.name)} cannot {VERB} path {go_quote(path)}")
 
     async def _is_allowed(self, user: User, path: str) -> bool:
-        if self._ask is None:
-            return False
         known, until = self._kept.get((user, path), (False, 0.0))
         if self._clock.monotonic() < until:
             return known

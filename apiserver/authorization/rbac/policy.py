@@ -155,6 +155,8 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
     },
     SCHEDULER: (
         _EVENTS,
+        # Who may call its own service.
+        _rule("create", _REVIEWS, "subjectaccessreviews"),
         _rule("list watch", "", "namespaces nodes"),
         _rule("delete get list watch", "", "pods"),
         _rule("create", "", "pods/binding"),
@@ -167,7 +169,11 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule("list update watch", "", "persistentvolumeclaims persistentvolumes"),
         _rule("list watch", _STORAGE, "storageclasses"),
     ),
-    CONTROLLERS: (_EVENTS, _rule("list watch", "*", "*")),
+    CONTROLLERS: (
+        _EVENTS, _rule("list watch", "*", "*"),
+        # Who may call their own service.
+        _rule("create", _REVIEWS, "subjectaccessreviews"),
+    ),
 }  # fmt: skip
 
 #: What each controller asks for besides the informers, which all share; upstream's names, and vaina's own below.

@@ -1,5 +1,6 @@
 """Threat: somebody who reaches the scheduler's and the controllers' own gRPC services."""
 
+import asyncio
 from collections.abc import Iterator
 
 import grpc
@@ -15,9 +16,11 @@ from tests.support.identities import (
     SCHEDULER,
     node_profile,
 )
-from tests.support.secured import Plane, code_of, refused
+from tests.support.secured import Plane, apply, code_of, refused
 from vaina.api.scheduler.v1 import scheduler_service_pb2
 from vaina.client.transport import GrpcTransport
+from vaina.clock import SystemClock
+from vaina.kinds import CLUSTER_ROLE_BINDING
 from vaina.pki.authority import Profile
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(120)]
@@ -86,3 +89,41 @@ async def test_the_administrator_is_answered(services: tuple[Plane, dict[str, st
         await transport.unary(METHODS[service][-1], b"")
     finally:
         await transport.close()
+
+
+@pytest.mark.parametrize("service", METHODS)
+async def test_whom_a_role_lets_call_is_answered_as_long_as_it_does(
+    services: tuple[Plane, dict[str, str]], service: str
+) -> None:
+    plane, targets = services
+    user, name = Profile(f"reader-of-{service}"), f"{service}-reader"
+    method = METHODS[service][-1]
+    group = "rbac.authorization.k8s.io"
+    role = (
+        f"{{apiVersion: {group}/v1, kind: ClusterRole, metadata: {{name: {name}}}, "
+        f"rules: [{{nonResourceURLs: [{method}], verbs: [post]}}]}}\n---\n"
+        f"{{apiVersion: {group}/v1, kind: ClusterRoleBinding, metadata: {{name: {name}}}, "
+        f"roleRef: {{apiGroup: {group}, kind: ClusterRole, name: {name}}}, "
+        f"subjects: [{{apiGroup: {group}, kind: User, name: {user.name}}}]}}"
+    )
+    transport = GrpcTransport(targets[service], plane.identities.credentials(user))
+    async with plane.client(ADMIN) as admin:
+        await apply(admin, role)
+        try:
+            await transport.unary(method, b"")
+            for other in METHODS[service][:-1]:
+                with refused(403):
+                    await transport.unary(other, b"")
+            await admin.kind(CLUSTER_ROLE_BINDING).delete(name)
+            # The answer is kept for ten seconds.
+            async with asyncio.timeout(20):
+                with refused(403):
+                    await again_and_again(transport, method)
+        finally:
+            await transport.close()
+
+
+async def again_and_again(transport: GrpcTransport, method: str) -> None:
+    while True:
+        await transport.unary(method, b"")
+        await SystemClock().sleep(0.5)

@@ -45,9 +45,9 @@ async def test_masters_pass_and_nobody_is_asked(user: User) -> None:
 @pytest.mark.parametrize(
     "user", [ANONYMOUS, ANA, User("system:masters"), User("system:kube-scheduler")], ids=str
 )
-async def test_without_anybody_to_ask_the_others_are_refused(user: User) -> None:
+async def test_whom_the_apiserver_does_not_allow_is_refused(user: User) -> None:
     with pytest.raises(Forbidden) as caught:
-        await call(Delegated(FakeClock()), user)
+        await call(Delegated(FakeClock(), Apiserver().ask), user)
     assert caught.value.message == f'forbidden: User "{user.name}" cannot post path "{PATH}"'
 
 
