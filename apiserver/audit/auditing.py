@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -71,31 +71,31 @@ class Auditing:
         }
 
     def _unary(self, path: str, method: Method) -> Callable[[bytes, RequestContext], Any]:
-        fn, action, policy = method.fn, _action(path), self._policy
-        good = _CREATED if action is not None and action.verb == "create" else _OK
+        fn, of = method.fn, self._of(path)
+        good = _CREATED if of.action is not None and of.action.verb == "create" else _OK
 
         async def unary(data: bytes, rpc: RequestContext) -> bytes:
-            if not policy.may_concern(rpc.user, action):
+            if not of.policy.may_concern(rpc.user, of.action):
                 self._levels[Level.NONE].inc()
                 answer: bytes = await fn(data, rpc)
                 return answer
-            call = self._begin(path, rpc)._replace(request=data)
+            call = self._begin(path, rpc, data)
             await self._log.wait_for_room()
             try:
                 answer = await fn(data, rpc)
             except BaseException as error:
-                self._end(call, rpc, action, error)
+                self._end(call, rpc, of, error)
                 raise
-            self._end(call._replace(answer=answer), rpc, action, good)
+            self._end(call._replace(answer=answer), rpc, of, good)
             return answer
 
         return unary
 
     def _stream(self, path: str, method: Method) -> Callable[[Any, RequestContext], AsyncIterator[bytes]]:
-        fn, action, policy = method.fn, _action(path), self._policy
+        fn, of = method.fn, self._of(path)
 
         async def stream(request: Any, rpc: RequestContext) -> AsyncIterator[bytes]:
-            if not policy.may_concern(rpc.user, action):
+            if not of.policy.may_concern(rpc.user, of.action):
                 self._levels[Level.NONE].inc()
                 async with aclosing(fn(request, rpc)) as answers:
                     async for answer in answers:
@@ -103,7 +103,7 @@ class Auditing:
                 return
             call = self._begin(path, rpc)
             await self._log.wait_for_room()
-            rpc.authorized = _Told(lambda: self._write(call, rpc, action, RESPONSE_STARTED, _OK))
+            rpc.authorized = _Told(lambda: self._write(call, rpc, of, RESPONSE_STARTED, _OK))
             ended: BaseException | Outcome = _OK
             try:
                 async with aclosing(fn(request, rpc)) as answers:
@@ -116,20 +116,29 @@ class Auditing:
                 ended = error
                 raise
             finally:
-                self._end(call, rpc, action, ended)
+                self._end(call, rpc, of, ended)
 
         return stream
 
-    def _begin(self, path: str, rpc: RequestContext) -> Call:
+    def _of(self, path: str) -> "_Of":
+        if path in PER_DOCUMENT:
+            return _Of(None, self._policy)
+        action = action_of(path)
+        return _Of(action, self._policy.for_calls_of(action))
+
+    def _begin(self, path: str, rpc: RequestContext, request: bytes = b"") -> Call:
         rpc.audited = Audited()
         agent = rpc.get("user-agent")
         return Call(
-            path, self._new_id(), rpc.peer, agent if isinstance(agent, str) else "", self._clock.now()
+            path,
+            self._new_id(),
+            rpc.peer,
+            agent if isinstance(agent, str) else "",
+            self._clock.now(),
+            request,
         )
 
-    def _end(
-        self, call: Call, rpc: RequestContext, action: Action | None, ended: BaseException | Outcome
-    ) -> None:
+    def _end(self, call: Call, rpc: RequestContext, of: "_Of", ended: BaseException | Outcome) -> None:
         stage = RESPONSE_COMPLETE
         match ended:
             case Outcome():
@@ -140,16 +149,15 @@ class Auditing:
                 outcome = _CANCELLED
             case _:
                 stage, outcome = PANIC, Outcome(500, None, f"APIServer panic'd: {type(ended).__name__}")
-        self._write(call, rpc, action, stage, outcome)
+        self._write(call, rpc, of, stage, outcome)
 
-    def _write(
-        self, call: Call, rpc: RequestContext, action: Action | None, stage: str, outcome: Outcome
-    ) -> None:
+    def _write(self, call: Call, rpc: RequestContext, of: "_Of", stage: str, outcome: Outcome) -> None:
         """Write one stage of a call: an event for each thing that authorization was asked."""
         audited, now = rpc.audited or Audited(), self._clock.now()
         counts = stage != RESPONSE_STARTED
-        for question, verdict, (name, refused) in _asked(call.path, rpc, action, audited):
-            auditing = self._policy.of(question)
+        for question, verdict, (name, refused) in _asked(call.path, rpc, of.action, audited):
+            # Some calls ask for more than what their method is about.
+            auditing = (of.policy if of.is_about(question) else self._policy).of(question)
             if counts:
                 self._levels[auditing.level].inc()
                 counts = False
@@ -161,6 +169,18 @@ class Auditing:
             came_of = outcome if why is None else Outcome(why.code, why)
             named = question if question.name else question._replace(name=name)
             self._log.append(events.line(call, named, verdict, auditing, Stage(stage, now, came_of), audited))
+
+
+class _Of(NamedTuple):
+    """What is known of a method before it is called."""
+
+    #: what it asks for; None: its requests say
+    action: Action | None
+    #: the rules that may match its calls
+    policy: Policy
+
+    def is_about(self, question: Attributes) -> bool:
+        return self.action is not None and question[1:4] == self.action[:3]
 
 
 def _asked(
@@ -214,8 +234,3 @@ class _Told(list[tuple[Any, Any]]):
         _, verdict = item
         if verdict.is_allowed:
             self._tell()
-
-
-def _action(path: str) -> Action | None:
-    """Return what a method asks for; None: its requests say."""
-    return None if path in PER_DOCUMENT else action_of(path)

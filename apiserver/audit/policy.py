@@ -62,6 +62,13 @@ class GroupResources(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
             one in wanted or (asked.subresource and one == f"*/{asked.subresource}") for one in self.resources
         )
 
+    def has_some_of(self, action: Action) -> bool:
+        """Say whether it may match calls of a method; some name a sub-resource in their requests."""
+        return self.group in (action.group, "*") and (
+            not self.resources
+            or any(one.partition("/")[0] in ("*", action.resource) for one in self.resources)
+        )
+
     def is_all_of(self, action: Action) -> bool:
         """Say whether it matches all calls of a method, whatever they name."""
         if self.group not in (action.group, "*") or self.resource_names:
@@ -101,6 +108,16 @@ class PolicyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
             return not asked.resource and any(_is_path(asked.path, url) for url in self.non_resource_urls)
         return True
 
+    def has_some_of(self, action: Action) -> bool:
+        """Say whether it may match calls of a method."""
+        if self.verbs and action.verb not in self.verbs:
+            return False
+        if self.namespaces or self.resources:
+            return bool(action.resource) and (
+                not self.resources or any(one.has_some_of(action) for one in self.resources)
+            )
+        return not self.non_resource_urls or not action.resource
+
     def is_all_of(self, action: Action) -> bool:
         """Say whether it matches all calls of a method by its users, whatever they name."""
         if self.namespaces or self.non_resource_urls or (self.verbs and action.verb not in self.verbs):
@@ -128,11 +145,15 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
                 )
         return Auditing(Level.NONE, frozenset(self.omit_stages), self.omit_managed_fields)
 
+    def for_calls_of(self, action: Action) -> "Policy":
+        """Return the policy without rules that match no call of a method."""
+        return msgspec.structs.replace(
+            self, rules=tuple(rule for rule in self.rules if rule.has_some_of(action))
+        )
+
     def may_concern(self, user: User, action: Action | None) -> bool:
         """Say whether any call of a method by a user may be written; None: of a method of many resources."""
         for rule in self.rules:
-            if action is not None and rule.verbs and action.verb not in rule.verbs:
-                continue
             if not rule.has_user(user):
                 continue
             if rule.level != "None":

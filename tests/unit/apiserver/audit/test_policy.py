@@ -190,5 +190,7 @@ def test_a_call_that_is_said_to_concern_no_rule_is_never_written(
     if verb not in ("get", "patch"):
         subresource = ""
     question = Attributes(JANE, verb, group, resource, own or subresource, namespace, name, other)
-    if not policy.may_concern(JANE, action):
+    narrow = policy.for_calls_of(action)
+    assert narrow.of(question) == policy.of(question)
+    if not narrow.may_concern(JANE, action):
         assert policy.of(question).level is Level.NONE
