@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scheduler.columns.node_info import NodeInfo
 from scheduler.columns.pod_info import PodClass, PodInfo
-from scheduler.columns.snapshot import CPU, MEMORY, Resolved, Rows, Snapshot
+from scheduler.columns.snapshot import Resolved, Rows, Snapshot
 from scheduler.explain.lacks import NODE_RESOURCES_FIT
 from scheduler.framework.events import Changed, ClusterEvent, always
 from scheduler.framework.interface import (
@@ -117,7 +117,6 @@ class NodeResourcesFit(Filter, Score):
         self._strategy = _strategy(strategy)
         self._resources = strategy.resources or CPU_AND_MEMORY
         #: whether a row's score may be computed in place
-        self._plain = self._strategy is LEAST_ALLOCATED and set(self._resources) == set(CPU_AND_MEMORY)
         self._ignores = bool(args.ignored_resources or args.ignored_resource_groups)
         self._score_key = f"{self.name}/score"
 
@@ -200,23 +199,7 @@ class NodeResourcesFit(Filter, Score):
         return score(self._strategy, state.read(self._score_key, tuple), rows, len(nodes.valid[rows]))
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        if not self._plain:
-            return score_row(self._strategy, state.read(self._score_key, tuple), row)
-        # Asked for every Pod: written out.
-        total = weights = 0
-        allocatable = nodes.allocatable[CPU].item(row)
-        if allocatable > 0:
-            weights = 1
-            free = allocatable - nodes.nonzero_cpu.item(row) - pod.nonzero_cpu
-            if free > 0:
-                total = free * MAX_SCORE // allocatable
-        allocatable = nodes.allocatable[MEMORY].item(row)
-        if allocatable > 0:
-            weights += 1
-            free = allocatable - nodes.nonzero_memory.item(row) - pod.nonzero_memory
-            if free > 0:
-                total += free * MAX_SCORE // allocatable
-        return total // weights if weights else 0
+        return score_row(self._strategy, state.read(self._score_key, tuple), row)
 
 
 def is_extended(resource: str) -> bool:
@@ -287,17 +270,7 @@ class BalancedAllocation(Score):
         return _HALF + ((change + (change < 0)) >> 1)
 
     def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
-        # Asked for every Pod: the usual case is written out.
         of: Sequence[Part] = state.read(self.name, tuple)
-        if len(of) == 2:
-            first, second = of
-            has, other = first.allocatable.item(row), second.allocatable.item(row)
-            if has > 0 and other > 0:
-                used, also = first.requested.item(row), second.requested.item(row)
-                apart = abs(min(used / has, 1.0) - min(also / other, 1.0))
-                now = abs(min((used + first.amount) / has, 1.0) - min((also + second.amount) / other, 1.0))
-                change = int((1.0 - now / 2) * MAX_SCORE) - int((1.0 - apart / 2) * MAX_SCORE)
-                return _HALF + int((_HALF + change) / 2)
         before: list[float] = []
         after: list[float] = []
         for allocatable, requested, amount, _ in of:
