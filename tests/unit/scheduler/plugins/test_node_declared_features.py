@@ -133,7 +133,7 @@ def test_a_node_that_declares_all_of_it_wakes_the_pod(
 def test_explain_names_what_a_node_does_not_declare() -> None:
     nodes = table(declares(name="a"), declares(RESTART, name="b"), declares(RESTART, USERS, name="c"))
     groups, _ = remedies(evaluate(pod_class(TWO), nodes, default_profile()), 10)
-    assert {group.nodes: [item.lack for item in group.refusals] for group in groups} == {
+    assert {tuple(group.nodes): [item.lack for item in group.refusals] for group in groups} == {
         ("a",): [f"does not declare {RESTART} and {USERS} (status.declaredFeatures)"],
         ("b",): [f"does not declare {USERS} (status.declaredFeatures)"],
     }
