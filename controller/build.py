@@ -199,14 +199,16 @@ def build(  # noqa: PLR0913 - all but three by keyword
 def _certificate_controllers(
     tools: Tools, factory: InformerFactory, config: ControllerConfig
 ) -> dict[str, Callable[[], Controller]]:
-    """Return the controllers of certificate requests; without them the process does without their library."""
+    """Return the controllers of how nodes join; without them the process does without their library."""
     from controller.certificates.controller import CsrApprover, CsrCleaner, CsrSigner
+    from controller.certificates.tokens import TokenCleaner
 
     directory, seconds = config.cluster_signing_cert_dir, config.cluster_signing_duration_seconds
     return {
         "csrapproving": lambda: CsrApprover(tools, factory),
         "csrsigning": lambda: CsrSigner(tools, factory, directory, seconds),
         "csrcleaner": lambda: CsrCleaner(tools, factory),
+        "tokencleaner": lambda: TokenCleaner(tools, factory),
     }
 
 

@@ -25,18 +25,16 @@ from apiserver.storage.keys import object_key
 from vaina.api.certificates.v1 import certificate_signing_request_pb2
 from vaina.api.core.v1 import config_pb2
 from vaina.api.meta.v1 import raw_pb2, request_pb2
-from vaina.clock import Clock, seconds_of
+from vaina.clock import Clock
 from vaina.errors import Unauthorized
 from vaina.kinds import CERTIFICATE_SIGNING_REQUEST as CSR
 from vaina.kinds import SECRET
+from vaina.objects.bootstrap_tokens import NAMESPACE, SECRET_TYPE, token_seconds_left
 from vaina.objects.identities import BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP
-from vaina.objects.times import parse_time
 from vaina.serving.handlers import AUTHENTICATED, STREAM, UNARY, Method, RequestContext, User, decode
 
 Csr = certificate_signing_request_pb2.CertificateSigningRequest
 
-NAMESPACE: Final = "kube-system"
-SECRET_TYPE: Final = "bootstrap.kubernetes.io/token"  # noqa: S105 - a type
 _SIGNER: Final = "kubernetes.io/kube-apiserver-client-kubelet"
 _TOKEN: Final = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
 _GROUP: Final = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
@@ -77,7 +75,8 @@ def groups_of(
     same = hmac.compare_digest(data.get("token-secret", b""), token_secret.encode())
     if not same or secret.type != SECRET_TYPE or secret.metadata.HasField("deletion_timestamp"):
         return None
-    if data.get("token-id", b"") != token_id.encode() or _has_expired(data.get("expiration", b""), now):
+    left = token_seconds_left(secret, now)
+    if data.get("token-id", b"") != token_id.encode() or (left is not None and left <= 0):
         return None
     if data.get("usage-bootstrap-authentication", b"") != b"true":
         return None
@@ -102,16 +101,6 @@ def token_secret(token: str) -> config_pb2.Secret:
     secret.data["usage-bootstrap-authentication"] = b"true"
     secret.data["description"] = b"By which nodes of this cluster ask for their first certificate."
     return secret
-
-
-def _has_expired(text: bytes, now: float) -> bool:
-    """Say whether a time has passed; one that cannot be read has."""
-    if not text:
-        return False
-    try:
-        return seconds_of(parse_time(text.decode())) <= now
-    except ValueError:  # TimeError, UnicodeDecodeError
-        return True
 
 
 def bootstrap_handlers(requests: Store[Csr]) -> dict[str, Method]:

@@ -210,14 +210,16 @@ class InformerFactory:
         rng: random.Random | None = None,
     ) -> None:
         self.clientset, self.clock, self._detector, self._rng = clientset, clock, detector, rng
-        self._informers: dict[tuple[str, str, str], Informer[Any]] = {}
+        self._informers: dict[tuple[str, str, str, str], Informer[Any]] = {}
 
-    def informer(self, kind: Kind[M], *, label_selector: str = "", field_selector: str = "") -> Informer[M]:
+    def informer(
+        self, kind: Kind[M], *, namespace: str = "", label_selector: str = "", field_selector: str = ""
+    ) -> Informer[M]:
         """Return the informer of a kind and selection, the same one every time."""
-        key = (kind.service, label_selector, field_selector)
+        key = (kind.service, namespace, label_selector, field_selector)
         if key not in self._informers:
             self._informers[key] = Informer(
-                self.clientset.kind(kind), self.clock, label_selector=label_selector,
+                self.clientset.kind(kind), self.clock, namespace=namespace, label_selector=label_selector,
                 field_selector=field_selector, detector=self._detector, rng=self._rng,
             )  # fmt: skip
         return self._informers[key]

@@ -350,6 +350,7 @@ _BINDINGS: Final[Mapping[tuple[str, str], tuple[str, Sequence[str]]]] = {
     (_SYSTEM, "system:controller:node-ipam-controller"): (
         "system:controller:node-ipam-controller", (CONTROLLERS,),
     ),
+    (_SYSTEM, "system:controller:token-cleaner"): ("system:controller:token-cleaner", (CONTROLLERS,)),
 }  # fmt: skip
 
 

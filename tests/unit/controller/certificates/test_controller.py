@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from apiserver.services.bootstrap import token_secret
 from controller.config import ControllerConfig
 from tests.support.certificate_requests import node_csr, serving_csr
 from tests.support.controlplane import ControlPlane, control_plane
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
-from vaina.clock import micro_timestamp
+from vaina.clock import micro_timestamp, rfc3339
 from vaina.errors import NotFound
 from vaina.pki.authority import certificate_pem, key_pem, make_authority
 from vaina.pki.folder import write_folder
@@ -104,3 +105,20 @@ async def test_old_requests_go(config: ControllerConfig) -> None:
         await plane.clock.advance(86_400)
         with pytest.raises(NotFound):
             await plane.client.certificate_signing_requests.get("pending")
+
+
+async def test_ended_bootstrap_tokens_go_and_nothing_else(config: ControllerConfig) -> None:
+    async with control_plane(config) as plane:
+        ending, other = token_secret("ending.0123456789abcdef"), token_secret("ffffff.0123456789abcdef")
+        for secret in (ending, other):
+            secret.data["expiration"] = b"2000-01-01T00:00:00Z"
+        ending.data["expiration"] = rfc3339(plane.clock.now() + 60).encode()
+        other.type = "Opaque"
+        lasting = token_secret("abcdef.0123456789abcdef")
+        for secret in (ending, other, lasting):
+            await plane.client.secrets.create(secret)
+        await plane.clock.advance(50)
+        assert len((await plane.client.secrets.list("kube-system")).items) == 3
+        await plane.clock.advance(20)
+        left = {secret.metadata.name for secret in (await plane.client.secrets.list("kube-system")).items}
+        assert left == {"bootstrap-token-ffffff", "bootstrap-token-abcdef"}
