@@ -23,6 +23,11 @@ def test_every_method_of_every_service_is_served_and_no_other() -> None:
     others = [
         "vaina.api.core.v1.ManifestService", "vaina.api.version.v1.VersionService",
         "vaina.api.metrics.v1beta1.NodeMetricsService", "vaina.api.metrics.v1beta1.PodMetricsService",
+        "vaina.api.authorization.v1.LocalSubjectAccessReviewService",
+        "vaina.api.authorization.v1.SelfSubjectAccessReviewService",
+        "vaina.api.authorization.v1.SelfSubjectRulesReviewService",
+        "vaina.api.authorization.v1.SubjectAccessReviewService",
+        "vaina.api.authentication.v1.SelfSubjectReviewService",
     ]  # fmt: skip
     services = [kind.service for kind in KINDS] + others
     want = {
