@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from prometheus_client import CollectorRegistry
 
 from controller.base import Controller, Tools
+from controller.clusterrole_aggregation import ClusterRoleAggregationController
 from controller.config import ControllerConfig
 from controller.cronjob.controller import CronJobController
 from controller.daemonset.controller import DaemonSetController
@@ -185,6 +186,7 @@ def build(  # noqa: PLR0913 - all but three by keyword
             tools, factory, recorder("persistentvolume-controller"), registry
         ),
         "local-path": lambda: LocalPathController(tools, factory, recorder("vaina.dev/local-path"), config),
+        "clusterrole-aggregation": lambda: ClusterRoleAggregationController(tools, factory),
         "pvc-protection": lambda: ClaimProtectionController(tools, factory),
         "pv-protection": lambda: VolumeProtectionController(tools, factory),
         "ephemeral-volume": lambda: EphemeralVolumeController(

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from vaina.api.rbac.v1 import rbac_pb2
 from vaina.kinds import EVENT, KINDS, POD_TRACE, Kind
-from vaina.objects.identities import BOOTSTRAPPERS_GROUP, NODES_GROUP
 from vaina.objects.rules import Rule, message_of
 
 AUTO_UPDATE: Final = "rbac.authorization.kubernetes.io/autoupdate"
@@ -51,6 +50,8 @@ def _of_kinds(verbs: str, kinds: Iterable[Kind[Any]]) -> Rules:
 #: kinds whose objects own others, or are owned
 OWNERS: Final = [kind for kind in KINDS if kind not in (EVENT, POD_TRACE)]
 _EVENTS: Final = _rule("create update patch", "", "events")
+#: of our own components, which patch none
+_OWN_EVENTS: Final = _rule("create update", "", "events")
 _HEALTH: Final = "/healthz /livez /readyz /version /version/"
 _CERTIFICATES: Final = "certificates.k8s.io"
 _STORAGE: Final = "storage.k8s.io"
@@ -154,7 +155,7 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         )
     },
     SCHEDULER: (
-        _EVENTS,
+        _OWN_EVENTS,
         # Who may call its own service.
         _rule("create", _REVIEWS, "subjectaccessreviews"),
         _rule("list watch", "", "namespaces nodes"),
@@ -170,7 +171,7 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule("list watch", _STORAGE, "storageclasses"),
     ),
     CONTROLLERS: (
-        _EVENTS, _rule("list watch", "*", "*"),
+        _OWN_EVENTS, _rule("list watch", "*", "*"),
         # Who may call their own service.
         _rule("create", _REVIEWS, "subjectaccessreviews"),
     ),
@@ -179,7 +180,7 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
 #: What each controller asks for besides the informers, which all share; upstream's names, and vaina's own below.
 CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
     "certificate-controller": (
-        _rule("delete get", _CERTIFICATES, "certificatesigningrequests"),
+        _rule("delete", _CERTIFICATES, "certificatesigningrequests"),
         _rule("update", _CERTIFICATES, "certificatesigningrequests/approval certificatesigningrequests/status"),
         # vaina's controller approves kubelets' serving certificates too, and looks whether a node lives.
         _rule(
@@ -191,7 +192,6 @@ CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
             "sign", _CERTIFICATES, "signers",
             "kubernetes.io/kube-apiserver-client kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving",
         ),
-        _rule("create", _REVIEWS, "subjectaccessreviews"),
     ),
     # Not to escalate, as upstream's may: what it writes is looked at (`apiserver/admission/escalation.py`).
     "clusterrole-aggregation-controller": (_rule("update", GROUP, "clusterroles"),),
@@ -274,11 +274,12 @@ CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
     "ttl-after-finished-controller": (_rule("delete get", "batch", "jobs"),),
     # vaina's own
     "local-path-provisioner": (
-        _rule("create get update", "", "persistentvolumes"),
-        _rule("update", "", "persistentvolumeclaims/status"),
-        _rule("update", "", "persistentvolumeclaims"),
+        _rule("get", "", "nodes"),
+        _rule("create delete update", "", "persistentvolumes"),
+        _rule("update", "", "persistentvolumeclaims persistentvolumeclaims/status"),
         _rule("create", _STORAGE, "storageclasses"),
     ),
+    "node-ipam-controller": (_rule("update", "", "nodes"),),
     "trace-collector": (_rule("delete", "trace.vaina.dev", "podtraces"),),
 }  # fmt: skip
 
@@ -299,17 +300,6 @@ _CLUSTER_BINDINGS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "system:node": (),
     **{f"system:controller:{name}": (("User", CONTROLLERS),) for name in CONTROLLER_ROLES},
 }
-#: name -> role, group: what kubeadm binds, so that nodes join by themselves
-_JOINING: Final[Mapping[str, tuple[str, str]]] = {
-    "kubeadm:kubelet-bootstrap": ("system:node-bootstrapper", BOOTSTRAPPERS_GROUP),
-    "kubeadm:node-autoapprove-bootstrap": (
-        "system:certificates.k8s.io:certificatesigningrequests:nodeclient", BOOTSTRAPPERS_GROUP,
-    ),
-    "kubeadm:node-autoapprove-certificate-rotation": (
-        "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", NODES_GROUP,
-    ),
-}  # fmt: skip
-
 _SYSTEM, _PUBLIC = "kube-system", "kube-public"
 
 
@@ -370,11 +360,7 @@ def cluster_roles() -> list[rbac_pb2.ClusterRole]:
 
 def cluster_role_bindings() -> list[rbac_pb2.ClusterRoleBinding]:
     """Return the ClusterRoleBindings."""
-    made = [_bound(rbac_pb2.ClusterRoleBinding(), role, role, of) for role, of in _CLUSTER_BINDINGS.items()]
-    return made + [
-        _bound(rbac_pb2.ClusterRoleBinding(), name, role, [("Group", group)])
-        for name, (role, group) in _JOINING.items()
-    ]
+    return [_bound(rbac_pb2.ClusterRoleBinding(), role, role, of) for role, of in _CLUSTER_BINDINGS.items()]
 
 
 def roles() -> list[rbac_pb2.Role]:

@@ -118,11 +118,6 @@ MAY = [
     ("system:kube-scheduler", "", "create /pods/binding x"),
     ("system:kube-scheduler", "", "get coordination.k8s.io/leases kube-system kube-scheduler"),
     ("system:kube-controller-manager", "", "list /secrets"),
-    (
-        "system:bootstrap:abcdef",
-        "system:bootstrappers",
-        "create certificates.k8s.io/certificatesigningrequests",
-    ),
     ("root", "system:masters", "delete /nodes"),
 ]
 MAY_NOT = [
@@ -136,7 +131,7 @@ MAY_NOT = [
     ("system:kube-controller-manager", "", "create rbac.authorization.k8s.io/clusterrolebindings"),
     ("system:kube-controller-manager", "", "create /secrets x"),
     ("system:kube-controller-manager", "", "update coordination.k8s.io/leases/status kube-system kube-scheduler"),
-    ("system:bootstrap:abcdef", "system:bootstrappers", "list /nodes"),
+    ("system:bootstrap:abcdef", "system:bootstrappers", "create certificates.k8s.io/certificatesigningrequests"),
     # The Node authorizer answers for nodes; the role has nobody.
     ("system:node:a", "system:nodes", "get /secrets x a"),
 ]  # fmt: skip
