@@ -18,17 +18,10 @@ from vaina.objects.normalise import normalise
 
 Fill = TypeVar("Fill", bound=Callable[..., None])
 #: what can be made without a manifest -> module of cli.commands, which adds it to `create_command`
-_MADE: Final = {
-    "namespace": "create_kinds",
-    "configmap": "create_kinds",
-    "secret": "create_kinds",
-    "deployment": "create_kinds",
-    "job": "create_kinds",
-    "cronjob": "create_kinds",
-    "quota": "create_kinds",
-    "priorityclass": "create_kinds",
-    "poddisruptionbudget": "create_kinds",
-}
+_MADE: Final = dict.fromkeys(
+    ("namespace", "configmap", "secret", "deployment", "job", "cronjob", "quota", "priorityclass", "poddisruptionbudget"),
+    "create_kinds",
+)  # fmt: skip
 _SHORT: Final = {
     "ns": "namespace", "cm": "configmap", "deploy": "deployment", "cj": "cronjob", "resourcequota": "quota",
     "pc": "priorityclass", "pdb": "poddisruptionbudget",

@@ -59,11 +59,13 @@ async def status(
     """Tell how far a rollout is, until it is over."""
     for target in _named(words):
         judge = PROGRESS[target.kind.kind]
+        if target.kind is DEPLOYMENT:
+            judge = partial(judge, revision=revision)
         if watch:
-            wanted = Wanted(target.kind, shell.namespace, target.name, partial(judge, revision=revision))
+            wanted = Wanted(target.kind, shell.namespace, target.name, judge)
             await follow(shell, clients, wanted, seconds=timeout)
             continue
-        progress = judge(await clients.kind(target.kind).get(target.name, shell.namespace), revision)
+        progress = judge(await clients.kind(target.kind).get(target.name, shell.namespace))
         if progress.failed:
             raise Failure(progress.text)
         shell.out(f"{progress.text}\n")

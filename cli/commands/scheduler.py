@@ -128,6 +128,13 @@ async def _as_stored(clients: Clientset, pod: pod_pb2.Pod) -> pod_pb2.Pod:
     return made
 
 
+def _show(shell: Shell, answers: list[Message], texts: list[str], output: str) -> None:
+    if output:
+        shell.out_data(write_answers(answers, output))
+    else:
+        shell.out("\n".join(texts))
+
+
 @flags.verb(cli, "explain")
 @click.argument("word", metavar="[POD]", default="")
 @flags.namespace
@@ -174,10 +181,7 @@ async def explain(
                     f"the fields of {name.split('.')[0]} are not documented here"
                 ) from error
             raise
-    if output:
-        shell.out_data(write_answers(answers, output))
-    else:
-        shell.out("\n".join(render_explain(answer, shell.paint) for answer in answers))
+    _show(shell, answers, [render_explain(answer, shell.paint) for answer in answers], output)
 
 
 @flags.verb(cli, "fit")
@@ -209,10 +213,7 @@ async def fit(
             answer = await scheduler.fit(pod, max_copies=max_copies)
             answers.append(answer)
             texts.append(render_fit(answer, f"{pod.metadata.namespace}/{pod.metadata.name}", shell.paint))
-    if output:
-        shell.out_data(write_answers(answers, output))
-    else:
-        shell.out("\n".join(texts))
+    _show(shell, answers, texts, output)
 
 
 @cli.group("scheduler")
@@ -229,10 +230,7 @@ async def verify(shell: Shell, _: Clientset, *, against_apiserver: bool, output:
     """Compare the scheduler's columns with the API objects; ends with 1 when they differ."""
     async with scheduler_client(shell) as scheduler:
         answer = await scheduler.verify(against_apiserver=against_apiserver)
-    if output:
-        shell.out_data(write_answers([answer], output))
-    else:
-        shell.out(render_verify(answer, shell.paint))
+    _show(shell, [answer], [render_verify(answer, shell.paint)], output)
     if answer.difference_count:
         raise Exit(1)
 
@@ -249,7 +247,4 @@ async def decisions(shell: Shell, _: Clientset, *, word: str, limit: int, output
     namespace = shell.namespace if name else shell.given_namespace
     async with scheduler_client(shell) as scheduler:
         answer = await scheduler.list_decisions(namespace, name, limit=limit)
-    if output:
-        shell.out_data(write_answers([answer], output))
-    else:
-        shell.out(render_decisions(answer, shell.paint))
+    _show(shell, [answer], [render_decisions(answer, shell.paint)], output)

@@ -1,6 +1,6 @@
 """Texts of cells that tables and descriptions show, ages and durations too, and how a cell is made."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Final
 
@@ -128,11 +128,6 @@ def set_text(message: Any, field: str, none: str = UNSET) -> str:
     return str(getattr(message, field)) if message.HasField(field) else none
 
 
-def show_selector(owner: Any) -> str:
-    """Write the selector of what makes Pods as text."""
-    return selector_text(owner.spec.selector)
-
-
 def selector_text(selector: Any) -> str:
     """Write a LabelSelector, or a map of labels, as text."""
     if hasattr(selector, "match_labels"):
@@ -188,8 +183,3 @@ def job_duration(job: Any, now: float) -> str:
         return ""
     end = seconds_of(status.completion_time) if status.HasField("completion_time") else now
     return human_duration(end - seconds_of(status.start_time))
-
-
-def first_of(texts: Sequence[str]) -> str:
-    """Return the first text that says something."""
-    return next(filter(None, texts), "")

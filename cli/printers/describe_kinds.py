@@ -10,7 +10,6 @@ from cli.printers.cells import (
     selector_text,
     set_text,
     show_amount,
-    show_selector,
 )
 from cli.printers.describe_pod import describe_template
 from cli.printers.page import NONE, Page, controlled_by, describe_labels, describe_meta, show_time
@@ -187,7 +186,7 @@ _PHASES: Final = {"Running": "Running", "Pending": "Waiting", "Succeeded": "Succ
 def describe_replicas(page: Page, owner: Any, pods: Sequence[Any]) -> None:
     """Write the page of a ReplicaSet or ReplicationController; `pods` are those that it owns."""
     describe_meta(page, owner)
-    page.value(0, "Selector", show_selector(owner))
+    page.value(0, "Selector", selector_text(owner.spec.selector))
     describe_labels(page, owner)
     phases = [pod.status.phase for pod in pods]
     page.values(
@@ -219,7 +218,7 @@ def describe_deployment(page: Page, found: Any, sets: Sequence[Any]) -> None:
     )
     page.values(
         0,
-        ("Selector", show_selector(found)),
+        ("Selector", selector_text(spec.selector)),
         ("Replicas", " | ".join(f"{count} {word}" for word, count in counts.items())),
         ("StrategyType", spec.strategy.type),
         ("MinReadySeconds", str(spec.min_ready_seconds)),

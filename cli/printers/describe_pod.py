@@ -120,10 +120,7 @@ def _block(page: Page, name: str, lines: Sequence[str], level: int) -> None:
 
 def _words(page: Page, name: str, words: Sequence[str], level: int) -> None:
     if words:
-        page.line(level, f"{name}:")
-        for word in words:
-            for line in word.splitlines() or [""]:
-                page.line(level + 1, line)
+        _block(page, name, [line for word in words for line in word.splitlines() or [""]], level)
 
 
 def _state(page: Page, name: str, state: Any, level: int) -> None:

@@ -33,6 +33,7 @@ from vaina.objects.conditions import get_condition
 from vaina.objects.jobs import COMPLETE, FAILED, FAILURE_TARGET, SUCCESS_CRITERIA_MET, SUSPENDED, is_true
 from vaina.objects.meta import controller_of
 from vaina.objects.quota import class_of
+from vaina.objects.rollouts import replicas_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,8 @@ def _event_since(which: int) -> Cell:
     return cell
 
 
-def _desired(spec: Any) -> int:
-    return int(spec.replicas) if spec.HasField("replicas") else 1
-
-
 def _ready_of_desired(owner: Any, _: float) -> str:
-    return f"{owner.status.ready_replicas}/{_desired(owner.spec)}"
+    return f"{owner.status.ready_replicas}/{replicas_of(owner)}"
 
 
 def _controller(revision: Any, _: float) -> str:
@@ -171,30 +168,32 @@ def _audiences(driver: Any, _: float) -> str:
 
 _NAME: Final = {"NAME": at("metadata.name")}
 _AGE: Final = {"AGE": since("metadata.creation_timestamp")}
+
+
+def _named(columns: Mapping[str, Cell], wide: Mapping[str, Cell] | None = None) -> Columns:
+    return Columns({**_NAME, **columns, **_AGE}, wide or {})
+
+
 _OWNED: Final = {**template("spec.template"), "SELECTOR": selector("spec.selector")}
-_REPLICAS: Final = Columns(
+_REPLICAS: Final = _named(
     {
-        **_NAME,
-        "DESIRED": lambda owner, _: str(_desired(owner.spec)),
+        "DESIRED": lambda owner, _: str(replicas_of(owner)),
         "CURRENT": at("status.replicas"),
         "READY": at("status.ready_replicas"),
-        **_AGE,
     },
     _OWNED,
 )
 _CREATED: Final = Columns({**_NAME, "CREATED AT": created_at})
-_BOUND: Final = Columns(
-    {**_NAME, "ROLE": role_ref, **_AGE},
+_BOUND: Final = _named(
+    {"ROLE": role_ref},
     {"USERS": subjects("User"), "GROUPS": subjects("Group"), "SERVICEACCOUNTS": subjects("ServiceAccount")},
 )
 COLUMNS: Final[Mapping[str, Columns]] = {
-    "Pod": Columns(
+    "Pod": _named(
         {
-            **_NAME,
             "READY": lambda pod, _: summarise(pod).ready_text,
             "STATUS": lambda pod, _: summarise(pod).status,
             "RESTARTS": lambda pod, now: summarise(pod).restarts_text(now),
-            **_AGE,
         },
         {
             "IP": at("status.pod_ip", NONE),
@@ -219,11 +218,9 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             "CONTAINER-RUNTIME": at("status.node_info.container_runtime_version", UNKNOWN),
         },
     ),
-    "Namespace": Columns({**_NAME, "STATUS": at("status.phase"), **_AGE}),
-    "ConfigMap": Columns(
-        {**_NAME, "DATA": lambda config, _: str(len(config.data) + len(config.binary_data)), **_AGE}
-    ),
-    "Secret": Columns({**_NAME, "TYPE": at("type"), "DATA": count("data"), **_AGE}),
+    "Namespace": _named({"STATUS": at("status.phase")}),
+    "ConfigMap": _named({"DATA": lambda config, _: str(len(config.data) + len(config.binary_data))}),
+    "Secret": _named({"TYPE": at("type"), "DATA": count("data")}),
     "Event": Columns(
         {
             "LAST SEEN": _event_since(1),
@@ -245,38 +242,33 @@ COLUMNS: Final[Mapping[str, Columns]] = {
     ),
     "ReplicationController": _REPLICAS,
     "ReplicaSet": _REPLICAS,
-    "Deployment": Columns(
+    "Deployment": _named(
         {
-            **_NAME,
             "READY": _ready_of_desired,
             "UP-TO-DATE": at("status.updated_replicas"),
             "AVAILABLE": at("status.available_replicas"),
-            **_AGE,
         },
         _OWNED,
     ),
-    "StatefulSet": Columns({**_NAME, "READY": _ready_of_desired, **_AGE}, template("spec.template")),
-    "DaemonSet": Columns(
+    "StatefulSet": _named({"READY": _ready_of_desired}, template("spec.template")),
+    "DaemonSet": _named(
         {
-            **_NAME,
             "DESIRED": at("status.desired_number_scheduled"),
             "CURRENT": at("status.current_number_scheduled"),
             "READY": at("status.number_ready"),
             "UP-TO-DATE": at("status.updated_number_scheduled"),
             "AVAILABLE": at("status.number_available"),
             "NODE SELECTOR": selector("spec.template.spec.node_selector"),
-            **_AGE,
         },
         _OWNED,
     ),
-    "ControllerRevision": Columns({**_NAME, "CONTROLLER": _controller, "REVISION": at("revision"), **_AGE}),
-    "Job": Columns(
-        {**_NAME, "STATUS": _job_status, "COMPLETIONS": _completions, "DURATION": job_duration, **_AGE},
+    "ControllerRevision": _named({"CONTROLLER": _controller, "REVISION": at("revision")}),
+    "Job": _named(
+        {"STATUS": _job_status, "COMPLETIONS": _completions, "DURATION": job_duration},
         _OWNED,
     ),
-    "CronJob": Columns(
+    "CronJob": _named(
         {
-            **_NAME,
             "SCHEDULE": at("spec.schedule"),
             "TIMEZONE": set_at("spec.time_zone", NONE),
             "SUSPEND": set_at("spec.suspend"),
@@ -286,27 +278,22 @@ COLUMNS: Final[Mapping[str, Columns]] = {
                 if job.status.HasField("last_schedule_time")
                 else NONE
             ),
-            **_AGE,
         },
         {
             **template("spec.job_template.spec.template"),
             "SELECTOR": selector("spec.job_template.spec.selector"),
         },
     ),
-    "HorizontalPodAutoscaler": Columns(
+    "HorizontalPodAutoscaler": _named(
         {
-            **_NAME,
             "REFERENCE": lambda it, _: f"{it.spec.scale_target_ref.kind}/{it.spec.scale_target_ref.name}",
             "TARGETS": lambda found, _: metrics_text(found.spec.metrics, found.status.current_metrics),
             "MINPODS": set_at("spec.min_replicas"),
             "MAXPODS": at("spec.max_replicas"),
             "REPLICAS": at("status.current_replicas"),
-            **_AGE,
         }
     ),
-    "ResourceQuota": Columns(
-        {**_NAME, "REQUEST": _quota(limits=False), "LIMIT": _quota(limits=True), **_AGE}
-    ),
+    "ResourceQuota": _named({"REQUEST": _quota(limits=False), "LIMIT": _quota(limits=True)}),
     "LimitRange": _CREATED,
     "ClusterRole": _CREATED,
     "Role": _CREATED,
@@ -321,19 +308,16 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             "PREEMPTIONPOLICY": at("preemption_policy"),
         }
     ),
-    "RuntimeClass": Columns({**_NAME, "HANDLER": at("handler"), **_AGE}),
-    "PodDisruptionBudget": Columns(
+    "RuntimeClass": _named({"HANDLER": at("handler")}),
+    "PodDisruptionBudget": _named(
         {
-            **_NAME,
             "MIN AVAILABLE": _bound("min_available"),
             "MAX UNAVAILABLE": _bound("max_unavailable"),
             "ALLOWED DISRUPTIONS": at("status.disruptions_allowed"),
-            **_AGE,
         }
     ),
-    "PersistentVolume": Columns(
+    "PersistentVolume": _named(
         {
-            **_NAME,
             "CAPACITY": lambda volume, _: show_amount(volume.spec.capacity, "storage"),
             "ACCESS MODES": lambda volume, _: _access(volume.spec.access_modes),
             "RECLAIM POLICY": at("spec.persistent_volume_reclaim_policy"),
@@ -342,13 +326,11 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             "STORAGECLASS": lambda volume, _: class_of(volume),
             "VOLUMEATTRIBUTESCLASS": at("spec.volume_attributes_class_name", UNSET),
             "REASON": at("status.reason"),
-            **_AGE,
         },
         {"VOLUMEMODE": set_at("spec.volume_mode")},
     ),
-    "PersistentVolumeClaim": Columns(
+    "PersistentVolumeClaim": _named(
         {
-            **_NAME,
             "STATUS": _phase,
             "VOLUME": at("spec.volume_name"),
             "CAPACITY": lambda it, _: (
@@ -357,7 +339,6 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             "ACCESS MODES": lambda it, _: _access(it.status.access_modes) if it.spec.volume_name else "",
             "STORAGECLASS": lambda claim, _: class_of(claim),
             "VOLUMEATTRIBUTESCLASS": at("spec.volume_attributes_class_name", UNSET),
-            **_AGE,
         },
         {"VOLUMEMODE": set_at("spec.volume_mode")},
     ),
@@ -371,17 +352,15 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             **_AGE,
         }
     ),
-    "CSINode": Columns({**_NAME, "DRIVERS": count("spec.drivers"), **_AGE}),
-    "CSIDriver": Columns(
+    "CSINode": _named({"DRIVERS": count("spec.drivers")}),
+    "CSIDriver": _named(
         {
-            **_NAME,
             "ATTACHREQUIRED": _attach_required,
             "PODINFOONMOUNT": at("spec.pod_info_on_mount"),
             "STORAGECAPACITY": at("spec.storage_capacity"),
             "TOKENREQUESTS": _audiences,
             "REQUIRESREPUBLISH": at("spec.requires_republish"),
             "MODES": lambda driver, _: ",".join(driver.spec.volume_lifecycle_modes) or NONE,
-            **_AGE,
         }
     ),
     "CSIStorageCapacity": Columns(
@@ -391,17 +370,15 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             "CAPACITY": lambda it, _: it.capacity.string if it.HasField("capacity") else UNSET,
         }
     ),
-    "VolumeAttachment": Columns(
+    "VolumeAttachment": _named(
         {
-            **_NAME,
             "ATTACHER": at("spec.attacher"),
             "PV": at("spec.source.persistent_volume_name"),
             "NODE": at("spec.node_name"),
             "ATTACHED": at("status.attached"),
-            **_AGE,
         }
     ),
-    "Lease": Columns({**_NAME, "HOLDER": at("spec.holder_identity"), **_AGE}),
+    "Lease": _named({"HOLDER": at("spec.holder_identity")}),
     "CertificateSigningRequest": Columns(
         {
             **_NAME,
@@ -412,14 +389,8 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             "CONDITION": _decision,
         }
     ),
-    "PodTrace": Columns(
-        {
-            **_NAME,
-            "POD": at("spec.pod_name"),
-            "STEPS": lambda trace, _: f"{len(trace.status.steps)}/7",
-            "TOOK": _took,
-            **_AGE,
-        },
+    "PodTrace": _named(
+        {"POD": at("spec.pod_name"), "STEPS": lambda trace, _: f"{len(trace.status.steps)}/7", "TOOK": _took},
         {"NODE": at("status.node_name", NONE)},
     ),
 }

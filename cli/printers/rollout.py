@@ -8,7 +8,7 @@ from cli.failures import Failure
 from cli.printers.steps import waiting_for
 from cli.printers.table import one_line
 from vaina.objects.conditions import get_condition
-from vaina.objects.pods import is_terminal
+from vaina.objects.pods import is_ready, is_terminal
 from vaina.objects.rollouts import replicas_of, revision_of
 
 
@@ -44,9 +44,8 @@ def deployment_progress(found: Any, revision: int = 0) -> Progress:
     return Progress(f'deployment "{name}" successfully rolled out', done=True)
 
 
-def replicas_progress(found: Any, revision: int = 0) -> Progress:
+def replicas_progress(found: Any) -> Progress:
     """Say how far a ReplicaSet or ReplicationController is."""
-    del revision
     name, status = found.metadata.name, found.status
     what = found.DESCRIPTOR.name.lower()
     if found.metadata.generation > status.observed_generation:
@@ -59,29 +58,25 @@ def replicas_progress(found: Any, revision: int = 0) -> Progress:
     )
 
 
-def pod_progress(found: Any, revision: int = 0) -> Progress:
+def pod_progress(found: Any) -> Progress:
     """Say how far a Pod is: ready, or ended well."""
-    del revision
     name = found.metadata.name
     if found.status.phase == "Failed":
         return Progress(f'pod "{name}" failed', failed=True)
-    ready = get_condition(found.status, "Ready")
-    if found.status.phase == "Succeeded" or (ready is not None and ready.status == "True"):
-        return Progress(
-            f'pod "{name}" is {"ready" if found.status.phase != "Succeeded" else "done"}', done=True
-        )
+    if found.status.phase == "Succeeded" or is_ready(found):
+        word = "done" if found.status.phase == "Succeeded" else "ready"
+        return Progress(f'pod "{name}" is {word}', done=True)
     return Progress(f'Waiting for pod "{name}" to be ready...')
 
 
-def stateful_set_progress(found: Any, revision: int = 0) -> Progress:
+def stateful_set_progress(found: Any) -> Progress:
     """Say how far a StatefulSet is. Raises Failure when nothing is rolled out by itself."""
-    del revision
     spec, status = found.spec, found.status
     if spec.update_strategy.type != "RollingUpdate":
         raise Failure("rollout status is only available for RollingUpdate strategy type")
     if not status.observed_generation or found.metadata.generation > status.observed_generation:
         return Progress("Waiting for statefulset spec update to be observed...")
-    wished = spec.replicas if spec.HasField("replicas") else 1
+    wished = replicas_of(found)
     if status.ready_replicas < wished:
         return Progress(f"Waiting for {wished - status.ready_replicas} pods to be ready...")
     partition = spec.update_strategy.rolling_update.partition
@@ -106,9 +101,8 @@ def stateful_set_progress(found: Any, revision: int = 0) -> Progress:
     )
 
 
-def daemon_set_progress(found: Any, revision: int = 0) -> Progress:
+def daemon_set_progress(found: Any) -> Progress:
     """Say how far a DaemonSet is. Raises Failure when nothing is rolled out by itself."""
-    del revision
     name, status = found.metadata.name, found.status
     if found.spec.update_strategy.type != "RollingUpdate":
         raise Failure("rollout status is only available for RollingUpdate strategy type")
@@ -144,9 +138,8 @@ def reasons(pods: Iterable[Any], owners: Iterable[Any] = (), events: Sequence[An
     for owner in owners:
         failure = get_condition(owner.status, "ReplicaFailure")
         if failure is not None and failure.status == "True":
-            found[
-                f"{owner.DESCRIPTOR.name.lower()}/{owner.metadata.name}: {failure.reason}: {failure.message}"
-            ] = None
+            name = f"{owner.DESCRIPTOR.name.lower()}/{owner.metadata.name}"
+            found[f"{name}: {failure.reason}: {failure.message}"] = None
     # Of Pods that wait for the same one speaks for all.
     by_words: dict[str, list[str]] = {}
     for pod in pods:
@@ -160,8 +153,7 @@ def reasons(pods: Iterable[Any], owners: Iterable[Any] = (), events: Sequence[An
 
 
 def _pod_reason(pod: Any, events: Sequence[Any]) -> str:
-    ready = get_condition(pod.status, "Ready")
-    if pod.metadata.HasField("deletion_timestamp") or (ready is not None and ready.status == "True"):
+    if pod.metadata.HasField("deletion_timestamp") or is_ready(pod):
         return ""
     if is_terminal(pod):
         return one_line(f"{pod.status.phase}: {pod.status.reason}: {pod.status.message}".rstrip(": "))

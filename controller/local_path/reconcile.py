@@ -23,6 +23,7 @@ from vaina.objects.local_path import (
     is_to_be_deleted,
     node_label,
 )
+from vaina.objects.nodes import is_ready
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 #: a directory is on one node
@@ -103,17 +104,10 @@ def _check(claim: Claim, nodes: Sequence[node_pb2.Node]) -> None:
 
 def _any_node(claim: Claim, nodes: Sequence[node_pb2.Node]) -> node_pb2.Node:
     """Choose a ready node for a claim whose class does not wait: the same every time, spread over all."""
-    ready = sorted(
-        (
-            node
-            for node in nodes
-            if not node.spec.unschedulable
-            and any(item.type == "Ready" and item.status == "True" for item in node.status.conditions)
-        ),
-        key=lambda node: node.metadata.name,
-    )
+    ready = [node for node in nodes if is_ready(node) and not node.spec.unschedulable]
     if not ready:
         raise Refusal("no node is ready")
+    ready.sort(key=lambda node: node.metadata.name)
     return ready[zlib.crc32(claim.metadata.uid.encode()) % len(ready)]
 
 

@@ -26,6 +26,7 @@ from vaina.errors import Conflict, NotFound
 from vaina.kinds import LEASE, NODE, POD
 from vaina.objects.conditions import get_condition, set_condition
 from vaina.objects.meta import object_key
+from vaina.objects.nodes import is_ready
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -256,8 +257,7 @@ class NodeLifecycleController(Controller):
         self._metrics.show(zones)
 
     def _is_ready(self, node: node_pb2.Node) -> bool:
-        ready = get_condition(node.status, "Ready")
-        return node.metadata.name not in self._silent and ready is not None and ready.status == "True"
+        return node.metadata.name not in self._silent and is_ready(node)
 
     def _on_node(self, node: node_pb2.Node) -> None:
         ready = get_condition(node.status, "Ready")

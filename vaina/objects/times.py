@@ -1,10 +1,12 @@
 """RFC 3339 text of Kubernetes' Time and MicroTime, and the Timestamp messages that carry them.
 
 Time has whole seconds, MicroTime exactly six digits. A zero Time (an empty message, or year 1) means null.
-Years are computed, not taken from `datetime`: a stored object may hold any number of seconds.
+A stored object may hold any number of seconds, beyond the years of `datetime` too.
 """
 
 import re
+from calendar import monthrange
+from datetime import date
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,6 +20,9 @@ _ZERO_SECONDS: Final = -62135596800
 _SHAPE: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
+#: days of 400 years, after which the dates of the calendar come again
+_CYCLE_DAYS: Final = 146097
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 #: the parts of the text in their order: what matches each, and how the layout writes it
 _PARTS: Final = tuple(
     (re.compile(pattern, re.ASCII), name)
@@ -33,29 +38,14 @@ class TimeError(ValueError):
 
 
 def _days_from_civil(year: int, month: int, day: int) -> int:
-    shifted = year - (month <= 2)
-    era = shifted // 400
-    year_of_era = shifted - era * 400
-    day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
+    cycles, rest = divmod(year - 1, 400)
+    return date(rest + 1, month, day).toordinal() + cycles * _CYCLE_DAYS - _EPOCH_DAY
 
 
 def _civil_from_days(days: int) -> tuple[int, int, int]:
-    shifted = days + 719468
-    era = shifted // 146097
-    day_of_era = shifted - era * 146097
-    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    index = (5 * day_of_year + 2) // 153
-    month = index + 3 if index < 10 else index - 9
-    return year_of_era + era * 400 + (month <= 2), month, day_of_year - (153 * index + 2) // 5 + 1
-
-
-def _days_in_month(year: int, month: int) -> int:
-    if month == 2:
-        leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-        return 29 if leap else 28
-    return 30 if month in (4, 6, 9, 11) else 31
+    cycles, rest = divmod(days + _EPOCH_DAY - 1, _CYCLE_DAYS)
+    found = date.fromordinal(rest + 1)
+    return found.year + cycles * 400, found.month, found.day
 
 
 def _wrong(text: str, layout: str) -> TimeError:
@@ -81,8 +71,9 @@ def parse_time(text: str, *, micro: bool = False) -> Timestamp:
     if match is None or (micro and len(match[7] or "") != 6):
         raise _wrong(text, layout)
     year, month, day, hour, minute, second = (int(match[index]) for index in range(1, 7))
+    days = monthrange(2000 + year % 400, month)[1] if 1 <= month <= 12 else 0
     for name, good in (
-        ("month", 1 <= month <= 12), ("day", 1 <= day <= _days_in_month(year, month)), ("hour", hour < 24),
+        ("month", days > 0), ("day", 1 <= day <= days), ("hour", hour < 24),
         ("minute", minute < 60), ("second", second < 60),
     ):  # fmt: skip
         if not good:
