@@ -261,7 +261,7 @@ class SchedulerService:
         known = queued.info if queued is not None else held.info if held is not None else None
         if known is not None:
             return lister.get(known.key)
-        return next((pod for pod in lister.list() if pod.metadata.uid == uid), None)
+        return next((pod for pod in lister.captured() if pod.metadata.uid == uid), None)
 
     def _compile(self, pod: pod_pb2.Pod) -> PodInfo:
         """Compile a Pod that need not exist. spec.nodeName means: on that node alone."""
