@@ -3,11 +3,9 @@
 import asyncio
 import json
 import socket
-import ssl
 import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -19,9 +17,9 @@ import grpc.aio
 import pytest
 from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 
-from bench.etcd import find_etcd, free_port
+from bench.etcd import EtcdProcess, free_port
 from tests.support.apiserver_process import ROOT, ApiserverProcess, is_serving
-from tests.support.etcd import EtcdServer
+from tests.support.etcd import FAST
 from tests.support.identities import (
     ADMIN,
     APISERVER,
@@ -46,50 +44,12 @@ START_SECONDS = 60.0
 AUDIT_SECONDS = 10.0
 
 
-class SecuredEtcd(EtcdServer):
+class SecuredEtcd(EtcdProcess):
     """An etcd that speaks TLS to clients and peers, and asks both for certificates of its own authority."""
 
-    def __init__(self, identities: Identities, *arguments: str) -> None:
+    def __init__(self, identities: Identities) -> None:
         self.identities = identities
-        self.folder = identities.folder(ETCD, signer="etcd", trusts="etcd")
-        super().__init__(*arguments)
-
-    def spawn(self) -> None:
-        binary, folder = find_etcd(), self.folder
-        assert binary is not None
-        client, peer = f"https://127.0.0.1:{self.port}", f"https://127.0.0.1:{self.peer_port}"
-        files = [
-            f"--{who}{option}={folder}/{file}"
-            for who in ("", "peer-")
-            for option, file in (
-                ("cert-file", "tls.crt"),
-                ("key-file", "tls.key"),
-                ("trusted-ca-file", "ca.crt"),
-            )
-        ]
-        with (Path(self._folder.name) / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    binary, f"--name={self.name}", f"--data-dir={self._folder.name}/data",
-                    f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
-                    f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
-                    f"--initial-cluster={self.name}={peer}", "--log-level=warn", "--max-txn-ops=1024",
-                    "--client-cert-auth", "--peer-client-cert-auth", *files, *self._arguments,
-                ],
-                stdout=log, stderr=log,
-            )  # fmt: skip
-
-    def _is_healthy(self) -> bool:
-        shown = self.identities.folder(ETCD_CLIENT, signer="etcd", trusts="etcd")
-        context = ssl.create_default_context(cafile=str(shown / "ca.crt"))
-        context.load_cert_chain(shown / "tls.crt", shown / "tls.key")
-        try:
-            with urllib.request.urlopen(
-                f"https://127.0.0.1:{self.port}/health", timeout=1, context=context
-            ) as answer:
-                return b'"true"' in answer.read()
-        except OSError:
-            return False
+        super().__init__(*FAST, cert_dir=identities.folder(ETCD, signer="etcd", trusts="etcd"))
 
     @asynccontextmanager
     async def kv(self, credentials: Folder | None = None) -> AsyncIterator[rpc_pb2_grpc.KVStub]:
