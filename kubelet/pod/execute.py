@@ -74,10 +74,8 @@ class PodExecutor:
                 case actions.RemoveSandbox(sandbox_id):
                     with metrics.operation("remove_podsandbox"):
                         await runtime.remove_pod_sandbox(sandbox_id)
-                case actions.PrepareVolumes():
-                    await self._prepare(pod, action)
-                case actions.MountVolumes():
-                    await self._mount(pod, action)
+                case actions.PrepareVolumes() | actions.MountVolumes():
+                    await self._for_volumes(pod, action)
                 case actions.UnmountVolumes():
                     await self._tools.volumes.unmount(Uid(pod.metadata.uid))
                     self._memory.mounted = frozenset()
@@ -92,10 +90,8 @@ class PodExecutor:
                     await self._tasks.resize(pod, action)
                 case actions.RunPreStop():
                     self._tasks.pre_stop(pod, action)
-                case actions.TermContainer():
-                    await self._tasks.term(pod, action)
-                case actions.KillContainer():
-                    await self._tasks.kill(pod, action)
+                case actions.TermContainer() | actions.KillContainer():
+                    await self._tasks.stop(pod, action)
                 case actions.RemoveContainer(container_id):
                     with metrics.operation("remove_container"):
                         await runtime.remove_container(container_id)
@@ -188,37 +184,28 @@ class PodExecutor:
         except VolumeFailed as error:
             log.warning("volumes not refreshed", pod=pod.metadata.name, error=str(error))
 
-    async def _prepare(self, pod: pod_pb2.Pod, action: actions.PrepareVolumes) -> None:
-        tools = self._tools
-        try:
-            await tools.volumes.prepare(pod, action.names, self._facts(pod))
-        except VolumeFailed as error:
-            self._volumes_failed(pod, error)
-            raise
-        self._memory.failures.pop(VOLUMES_KEY, None)
-        self._waits.end(pod, VOLUMES_KEY)
-
-    def _volumes_failed(self, pod: pod_pb2.Pod, error: VolumeFailed) -> None:
-        tools, memory = self._tools, self._memory
-        self._tools.event(pod, WARNING, "FailedMount", str(error))
-        step = PodStep.SANDBOXED if memory.sandbox is None else PodStep.MOUNTED
-        self._waits.begin(pod, VOLUMES_KEY, step, str(error))
-        memory.fail(VOLUMES_KEY, "", str(error), backoff=tools.settings.volume_backoff, now=tools.clock.now())
-
-    async def _mount(self, pod: pod_pb2.Pod, action: actions.MountVolumes) -> None:
-        tools, memory = self._tools, self._memory
+    async def _for_volumes(
+        self, pod: pod_pb2.Pod, action: actions.PrepareVolumes | actions.MountVolumes
+    ) -> None:
+        tools, memory, mounts = self._tools, self._memory, isinstance(action, actions.MountVolumes)
         begun = tools.clock.now()
+        work = tools.volumes.mount if mounts else tools.volumes.prepare
         try:
-            await tools.volumes.mount(pod, action.names, self._facts(pod))
+            await work(pod, action.names, self._facts(pod))
         except VolumeFailed as error:
-            self._volumes_failed(pod, error)
+            words, backoff = str(error), tools.settings.volume_backoff
+            tools.event(pod, WARNING, "FailedMount", words)
+            step = PodStep.SANDBOXED if memory.sandbox is None else PodStep.MOUNTED
+            self._waits.begin(pod, VOLUMES_KEY, step, words)
+            memory.fail(VOLUMES_KEY, "", words, backoff=backoff, now=tools.clock.now())
             # Some of them may be mounted: the next look asks which.
-            memory.mounted = None
+            memory.mounted = None if mounts else memory.mounted
             raise
         memory.failures.pop(VOLUMES_KEY, None)
         self._waits.end(pod, VOLUMES_KEY)
-        memory.mounted = (memory.mounted or frozenset()) | frozenset(action.names)
-        self._step(pod, PodStep.MOUNTED, begun, ", ".join(action.names))
+        if mounts:
+            memory.mounted = (memory.mounted or frozenset()) | frozenset(action.names)
+            self._step(pod, PodStep.MOUNTED, begun, ", ".join(action.names))
 
     async def _start(self, pod: pod_pb2.Pod, action: actions.StartContainer) -> None:
         tools, memory, clock = self._tools, self._memory, self._tools.clock

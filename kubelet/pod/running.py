@@ -227,31 +227,24 @@ class PodTasks:
             words = "killing"
         self._tools.event(pod, NORMAL, "Killing", words, name)
 
-    def _stopping(self, pod: pod_pb2.Pod, action: TermContainer | KillContainer) -> Stopping:
-        stopping = self._memory.stopping.get(action.container_id)
+    async def stop(self, pod: pod_pb2.Pod, action: TermContainer | KillContainer) -> None:
+        """Send a container its stop signal, or end it at once. Raises RuntimeFailure."""
+        now, known = self._tools.clock.now(), self._memory.stopping
+        deadline = action.deadline if isinstance(action, TermContainer) else now
+        stopping = known.get(action.container_id)
         if stopping is None:
             self._killing(pod, action.name, action.reason)
-            deadline = action.deadline if isinstance(action, TermContainer) else self._tools.clock.now()
             stopping = Stopping(action.reason, deadline)
-        return stopping
-
-    async def term(self, pod: pod_pb2.Pod, action: TermContainer) -> None:
-        now = self._tools.clock.now()
-        stopping = self._stopping(pod, action)
-        self._memory.stopping[action.container_id] = replace(stopping, termed_at=now)
-        # With 0 it would be killed.
-        grace = max(action.deadline - now, 1.0)
+        if isinstance(action, TermContainer):
+            known[action.container_id] = replace(stopping, termed_at=now)
+            # With 0 it would be killed.
+            grace = max(deadline - now, 1.0)
+        else:
+            termed_at = now if stopping.termed_at is None else stopping.termed_at
+            known[action.container_id] = replace(stopping, termed_at=termed_at, killed_at=now)
+            grace = 0.0
         with self._tools.metrics.operation("stop_container"):
             await self._tools.runtime.stop_container(action.container_id, grace_seconds=grace)
-
-    async def kill(self, pod: pod_pb2.Pod, action: KillContainer) -> None:
-        now = self._tools.clock.now()
-        stopping = self._stopping(pod, action)
-        self._memory.stopping[action.container_id] = replace(
-            stopping, termed_at=now if stopping.termed_at is None else stopping.termed_at, killed_at=now
-        )
-        with self._tools.metrics.operation("stop_container"):
-            await self._tools.runtime.stop_container(action.container_id, grace_seconds=0.0)
 
     def pull(self, pod: pod_pb2.Pod, action: PullImage) -> None:
         failed = self._memory.images.get(action.key)

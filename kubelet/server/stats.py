@@ -1,6 +1,6 @@
 """What was sampled of the node and its Pods, for the apiserver (metrics.k8s.io) and for Prometheus. Shell."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -85,49 +85,42 @@ class ResourceCollector(Collector):
         self._sampler = sampler
 
     def collect(self) -> Iterable[Metric]:
-        node, of_node = self._sampler.node, _Use("node")
-        if node is not None:
-            of_node.add((), node)
-        yield from of_node
-        yield from self._pods()
-        error = GaugeMetricFamily(
-            "resource_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise"
-        )
-        error.add_metric((), 0 if node is not None else 1)
-        yield error
-
-    def _pods(self) -> Iterable[Metric]:
-        of_container, of_pod = _Use("container", _CONTAINER), _Use("pod", _POD)
+        node, pods = self._sampler.node, self._sampler.pods
+        names = [(found.pod.metadata.name, found.pod.metadata.namespace) for found in pods]
+        containers = [
+            ((name, *pod), rate)
+            for pod, found in zip(names, pods, strict=True)
+            for name, rate in sorted(found.containers.items())
+        ]
         started = GaugeMetricFamily(
             "container_start_time_seconds", "Start time of the container since unix epoch in seconds",
             labels=_CONTAINER,
         )  # fmt: skip
-        for found in self._sampler.pods:
-            pod = (found.pod.metadata.name, found.pod.metadata.namespace)
-            if found.whole is not None:
-                of_pod.add(pod, found.whole)
-            for name, rate in sorted(found.containers.items()):
-                of_container.add((name, *pod), rate)
-                started.add_metric((name, *pod), rate.started_at, timestamp=rate.at)
-        yield from (*of_container, started, *of_pod)
-
-
-class _Use:
-    """The two series of what is used: CPU and memory."""
-
-    def __init__(self, of: str, labels: Sequence[str] = ()) -> None:
-        self._cpu = CounterMetricFamily(
-            f"{of}_cpu_usage_seconds",
-            f"Cumulative cpu time consumed by the {of} in core-seconds",
-            labels=labels,
+        for labels, rate in containers:
+            started.add_metric(labels, rate.started_at, timestamp=rate.at)
+        error = GaugeMetricFamily(
+            "resource_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise"
         )
-        self._memory = GaugeMetricFamily(
-            f"{of}_memory_working_set_bytes", f"Current working set of the {of} in bytes", labels=labels
-        )
+        error.add_metric((), 0 if node is not None else 1)
+        yield from _use("node", (), [((), node)])
+        yield from _use("container", _CONTAINER, containers)
+        yield started
+        yield from _use("pod", _POD, [(pod, found.whole) for pod, found in zip(names, pods, strict=True)])
+        yield error
 
-    def add(self, labels: Sequence[str], rate: Rate) -> None:
-        self._cpu.add_metric(labels, rate.cpu_nanos / 1e9, timestamp=rate.at)
-        self._memory.add_metric(labels, rate.working_set_bytes, timestamp=rate.at)
 
-    def __iter__(self) -> Iterator[Metric]:
-        return iter((self._cpu, self._memory))
+def _use(
+    of: str, labels: Sequence[str], rates: Iterable[tuple[Sequence[str], Rate | None]]
+) -> tuple[Metric, Metric]:
+    """Return the two series of what is used, CPU and memory; what is not known has none."""
+    cpu = CounterMetricFamily(
+        f"{of}_cpu_usage_seconds", f"Cumulative cpu time consumed by the {of} in core-seconds", labels=labels
+    )
+    memory = GaugeMetricFamily(
+        f"{of}_memory_working_set_bytes", f"Current working set of the {of} in bytes", labels=labels
+    )
+    for names, rate in rates:
+        if rate is not None:
+            cpu.add_metric(names, rate.cpu_nanos / 1e9, timestamp=rate.at)
+            memory.add_metric(names, rate.working_set_bytes, timestamp=rate.at)
+    return cpu, memory

@@ -68,12 +68,13 @@ class Claimed(VolumePlugin):
             )
             raise VolumeFailed(name, words) from error
         try:
-            await asyncio.to_thread(_check_directory, found)
-        except _Missing as error:
-            words = f'MountVolume.NewMounter initialization failed for volume "{found.name}" : {error}'
-            raise VolumeFailed(name, words) from error
+            if found.host_path_type is not None:
+                await asyncio.to_thread(node_paths.check, found.path, found.host_path_type)
         except (PayloadError, OSError) as error:
             raise VolumeFailed(name, f"{setup_failed(found.name)}{error}") from error
+        if found.host_path_type is None and not await asyncio.to_thread(os.path.exists, found.path):
+            words = f'MountVolume.NewMounter initialization failed for volume "{found.name}" : '
+            raise VolumeFailed(name, f"{words}path {go_quote(found.path)} does not exist")
         await asyncio.to_thread(_check_free, wanted, found)
         return found
 
@@ -118,10 +119,6 @@ class Ephemeral(Claimed):
         return f"{pod.metadata.name}-{volume.name}"
 
 
-class _Missing(Exception):
-    """There is nothing at the path of a local volume."""
-
-
 def is_taken(root: Path, directory: str, *, but: str = "") -> bool:
     """Say whether any Pod of this node but the one of uid `but` has a directory. Blocking."""
     for link in root.glob(f"pods/*/volumes/{_DIRECTORY}/*"):
@@ -149,13 +146,6 @@ def _make_volume(path: str) -> None:
     Path(path).mkdir(parents=True, exist_ok=True)
     # Every user may write in it, as in an emptyDir.
     Path(path).chmod(0o777)
-
-
-def _check_directory(found: LocalDirectory) -> None:
-    if found.host_path_type is not None:
-        node_paths.check(found.path, found.host_path_type)
-    elif not os.path.exists(found.path):
-        raise _Missing(f"path {go_quote(found.path)} does not exist")
 
 
 def _link(path: Path, target: str) -> None:
