@@ -1,6 +1,7 @@
 """What the machine says of itself, and what files take of its disks. Shell: blocking."""
 
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,11 +62,10 @@ def _line(path: str) -> str:
 
 
 def _os_image() -> str:
-    for line in _line("/etc/os-release").splitlines():
-        name, _, text = line.partition("=")
-        if name == "PRETTY_NAME":
-            return text.strip('"')
-    return "Linux"
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return "Linux"
 
 
 def _memory_bytes() -> int:

@@ -12,6 +12,7 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Set
 from pathlib import Path
+from typing import Any
 
 from kubelet.volumes import mounting, payload
 from kubelet.volumes.interface import PodVolume, Reference, VolumePlugin, memory_bytes
@@ -59,7 +60,9 @@ class ConfigMap(ObjectFiles):
 
     async def files(self, wanted: PodVolume) -> Files:
         source = wanted.volume.volume_source.config_map
-        return await _config_map(wanted, source, _default_mode(source))
+        return await _object(
+            wanted, "configmap", source.local_object_reference.name, source, _default_mode(source)
+        )
 
 
 class Secret(ObjectFiles):
@@ -72,7 +75,7 @@ class Secret(ObjectFiles):
 
     async def files(self, wanted: PodVolume) -> Files:
         source = wanted.volume.volume_source.secret
-        return await _secret(wanted, source.secret_name, source, _default_mode(source))
+        return await _object(wanted, "secret", source.secret_name, source, _default_mode(source))
 
 
 class DownwardAPI(ObjectFiles):
@@ -107,39 +110,26 @@ class Projected(ObjectFiles):
         return files
 
 
-def _default_mode(
-    source: volume_pb2.ConfigMapVolumeSource
-    | volume_pb2.SecretVolumeSource
-    | volume_pb2.DownwardAPIVolumeSource
-    | volume_pb2.ProjectedVolumeSource,
-) -> int:
-    return source.default_mode if source.HasField("default_mode") else DEFAULT_MODE
+def _default_mode(source: Any) -> int:
+    return int(source.default_mode) if source.HasField("default_mode") else DEFAULT_MODE
 
 
-async def _config_map(
-    wanted: PodVolume, source: volume_pb2.ConfigMapVolumeSource | volume_pb2.ConfigMapProjection, mode: int
-) -> Files:
-    name = source.local_object_reference.name
-    found = await wanted.objects.config_map(wanted.pod.metadata.namespace, name)
-    return payload.object_files("configmap", name, found, source.items, optional=source.optional, mode=mode)
-
-
-async def _secret(
-    wanted: PodVolume,
-    name: str,
-    source: volume_pb2.SecretVolumeSource | volume_pb2.SecretProjection,
-    mode: int,
-) -> Files:
-    found = await wanted.objects.secret(wanted.pod.metadata.namespace, name)
-    return payload.object_files("secret", name, found, source.items, optional=source.optional, mode=mode)
+async def _object(wanted: PodVolume, kind: str, name: str, source: Any, mode: int) -> Files:
+    """Return the files of a configmap or secret; the source is that of a volume or of a projection."""
+    objects = wanted.objects
+    look = objects.config_map if kind == "configmap" else objects.secret
+    found = await look(wanted.pod.metadata.namespace, name)
+    return payload.object_files(kind, name, found, source.items, optional=source.optional, mode=mode)
 
 
 async def _projection(wanted: PodVolume, source: volume_pb2.VolumeProjection, mode: int) -> Files:
     pod = wanted.pod
     if source.HasField("config_map"):
-        return await _config_map(wanted, source.config_map, mode)
+        return await _object(
+            wanted, "configmap", source.config_map.local_object_reference.name, source.config_map, mode
+        )
     if source.HasField("secret"):
-        return await _secret(wanted, source.secret.local_object_reference.name, source.secret, mode)
+        return await _object(wanted, "secret", source.secret.local_object_reference.name, source.secret, mode)
     if source.HasField("downward_api"):
         return payload.downward_files(pod, source.downward_api.items, wanted.facts, mode=mode)
     if source.HasField("service_account_token"):
