@@ -1,11 +1,26 @@
-"""Manifests in a folder: which files count, what they mean, what is none."""
+"""Static Pods and their mirrors."""
 
 import pytest
 
 from kubelet.runtime.records import Uid
 from kubelet.sources import static_files
-from kubelet.sources.static_files import Entry, ManifestError, Stamp, choose, considered, looked, was_read
-from vaina.api.core.v1 import pod_pb2
+from kubelet.sources.static_files import (
+    Entry,
+    ManifestError,
+    MirrorPlan,
+    Stamp,
+    choose,
+    considered,
+    looked,
+    mirror_of,
+    plan_mirrors,
+    shown,
+    was_read,
+)
+from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.clock import timestamp
+from vaina.objects.pods import MIRROR, is_mirror
+from vaina.testing.builders import make_node, make_pod
 
 NOW = 1_700_000_000.25
 WEB = (
@@ -259,3 +274,95 @@ def test_who_claims_to_be_static_is_not(uid: str, annotations: dict[str, str], s
     pod.metadata.annotations.update(annotations)
 
     assert static_files.is_static(pod.metadata) is static
+
+
+def never(static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
+    """Take every mirror for what it says."""
+    return False
+
+
+def registered() -> node_pb2.Node:
+    node = make_node("node-1")
+    node.metadata.uid = "node-uid"
+    return node
+
+
+NODE = registered()
+TEXT = "apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {containers: [{name: main, image: %s}]}\n"
+
+
+def static(name: str = "web", image: str = "busybox") -> pod_pb2.Pod:
+    return static_files.decode(
+        (TEXT % (name, image)).encode(), path=f"/m/{name}", node_name="node-1", now=1.0
+    )
+
+
+def mirror(pod: pod_pb2.Pod, uid: str = "m", *, ends: bool = False) -> pod_pb2.Pod:
+    made = mirror_of(pod, NODE)
+    made.metadata.uid = uid
+    if ends:
+        made.metadata.deletion_timestamp.CopyFrom(timestamp(2.0))
+    return made
+
+
+STATIC_WEB, CHANGED, OTHER = static(), static(image="busybox:1.37"), static("other")
+
+
+def test_a_mirror_is_the_pod_with_the_hash_and_the_node_as_owner() -> None:
+    made = mirror_of(STATIC_WEB, NODE)
+
+    assert not made.metadata.uid
+    assert made.metadata.annotations["kubernetes.io/config.mirror"] == STATIC_WEB.metadata.uid
+    [owner] = made.metadata.owner_references
+    assert (owner.kind, owner.name, owner.uid, owner.controller) == ("Node", "node-1", "node-uid", True)
+    assert made.spec == STATIC_WEB.spec
+    assert is_mirror(made)
+    assert not static_files.is_static(made.metadata)
+
+
+@pytest.mark.parametrize(
+    ("statics", "mirrors", "create", "delete"),
+    [
+        pytest.param([], [], [], [], id="nothing"),
+        pytest.param([STATIC_WEB], [], ["web-node-1"], [], id="there is none"),
+        pytest.param([STATIC_WEB], [mirror(STATIC_WEB)], [], [], id="all is well"),
+        pytest.param([], [mirror(STATIC_WEB)], [], ["m"], id="the manifest is gone"),
+        pytest.param([CHANGED], [mirror(STATIC_WEB)], [], ["m"], id="the manifest has changed: first the old one goes"),
+        pytest.param([STATIC_WEB], [mirror(STATIC_WEB, ends=True)], [], ["m"], id="somebody deletes it"),
+        pytest.param([STATIC_WEB, OTHER], [mirror(STATIC_WEB)], ["other-node-1"], [], id="another one is added"),
+        pytest.param([STATIC_WEB], [mirror(STATIC_WEB), mirror(OTHER, "o")], [], ["o"], id="one is taken away"),
+    ],
+)  # fmt: skip
+def test_what_is_due(
+    statics: list[pod_pb2.Pod], mirrors: list[pod_pb2.Pod], create: list[str], delete: list[str]
+) -> None:
+    plan = plan_mirrors({Uid(pod.metadata.uid): pod for pod in statics}, mirrors, NODE, never)
+
+    assert [pod.metadata.name for pod in plan.create] == create
+    assert [pod.metadata.uid for pod in plan.delete] == delete
+
+
+def test_a_node_that_is_not_registered_or_goes_gets_none() -> None:
+    going, unknown = registered(), registered()
+    going.metadata.deletion_timestamp.CopyFrom(timestamp(2.0))
+    unknown.metadata.uid = ""
+
+    for node in (going, unknown):
+        assert plan_mirrors({Uid(STATIC_WEB.metadata.uid): STATIC_WEB}, [], node, never) == MirrorPlan()
+
+
+def test_somebody_who_forges_the_annotation_is_taken_away() -> None:
+    forged = make_pod("web-node-1", uid="f", annotations={MIRROR: "what"})
+
+    plan = plan_mirrors({Uid(STATIC_WEB.metadata.uid): STATIC_WEB}, [forged], NODE, never)
+
+    assert [pod.metadata.uid for pod in plan.delete] == ["f"]
+
+
+def test_a_static_pod_is_shown_by_the_mirror_of_what_it_is_now() -> None:
+    uid = Uid(STATIC_WEB.metadata.uid)
+
+    assert shown([STATIC_WEB], [mirror(STATIC_WEB)], never)[uid].metadata.uid == "m"
+    assert shown([STATIC_WEB], [mirror(CHANGED)], never) == {}
+    assert shown([STATIC_WEB], [mirror(STATIC_WEB, ends=True)], never) == {}
+    assert shown([STATIC_WEB], [], never) == {}

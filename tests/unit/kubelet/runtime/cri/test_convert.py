@@ -1,4 +1,4 @@
-"""What CRI runtimes are told, and what their answers mean."""
+"""Records as CRI messages, and back."""
 
 from dataclasses import replace
 from ipaddress import IPv4Network
@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from kubelet.network.pod_network import conflist
-from kubelet.runtime.cri import convert
+from kubelet.runtime.cri import convert, cri_pb2
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.records import (
     ContainerConfig,
@@ -222,3 +222,19 @@ def test_the_network_is_the_nodes_bridge_with_the_pod_cidr() -> None:
     assert (bridge["ipam"]["dataDir"], ports["type"]) == ("/pool", "portmap")
     # The kubelet masquerades what leaves the cluster, as on docker nodes: twice would be once too often.
     assert not bridge.get("ipMasq")
+
+
+@pytest.mark.parametrize(
+    ("target", "shared", "want"),
+    [
+        ("", False, (cri_pb2.CONTAINER, "")),
+        ("", True, (cri_pb2.POD, "")),
+        ("app-0", False, (cri_pb2.TARGET, "app-0")),
+        ("app-0", True, (cri_pb2.TARGET, "app-0")),
+    ],
+)
+def test_process_namespaces(target: str, shared: bool, want: tuple[int, str]) -> None:
+    config = ContainerConfig("shell", 0, "sha256:1", "busybox:1", target_container_id=target)
+    sandbox = SandboxConfig("a", "b", Uid("c"), 0, "a", share_process_namespace=shared)
+    options = convert.container_message(config, sandbox).linux.security_context.namespace_options
+    assert (options.pid, options.target_id) == want

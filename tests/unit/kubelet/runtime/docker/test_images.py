@@ -1,12 +1,15 @@
-"""Images of an engine with several names."""
+"""Images over Docker's Engine API, and their files in a directory."""
 
+import io
+import tarfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubelet.runtime.docker.engine import Engine
-from kubelet.runtime.docker.images import DockerImages
+from kubelet.runtime.docker.images import DockerImages, extract
 from kubelet.runtime.interface import RuntimeFailure
 
 
@@ -41,3 +44,56 @@ async def test_one_that_nobody_uses_goes_with_all_its_names() -> None:
     engine = Names("busybox:1.37", "busybox:latest", used=False)
     await DockerImages(engine).remove_image("sha256:1")
     assert engine.names == []
+
+
+def export(*members: tuple[str, bytes, bytes | str]) -> list[bytes]:
+    """Make a tar of (name, type, content or target), in small pieces."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, kind, what in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = kind, 0o6755
+            data = what if isinstance(what, bytes) else b""
+            member.size, member.linkname = len(data), what if isinstance(what, str) else ""
+            archive.addfile(member, io.BytesIO(data))
+    data = out.getvalue()
+    return [data[at : at + 700] for at in range(0, len(data), 700)]
+
+
+def files_below(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def test_the_images_own_files_are_there_and_the_engines_are_not(tmp_path: Path) -> None:
+    pieces = export(
+        (".dockerenv", tarfile.REGTYPE, b""), ("dev", tarfile.DIRTYPE, b""), ("dev/console", tarfile.REGTYPE, b""),
+        ("dev/sda", tarfile.BLKTYPE, b""), ("etc", tarfile.DIRTYPE, b""), ("etc/hosts", tarfile.REGTYPE, b""),
+        ("etc/mtab", tarfile.SYMTYPE, "/proc/mounts"), ("proc", tarfile.DIRTYPE, b""),
+        ("weights", tarfile.DIRTYPE, b""), ("weights/w", tarfile.REGTYPE, b"w" * 3000),
+        ("weights/same", tarfile.LNKTYPE, "weights/w"), ("out", tarfile.SYMTYPE, "/etc/passwd"),
+    )  # fmt: skip
+    extract(pieces, tmp_path)
+
+    assert files_below(tmp_path) == ["out", "weights", "weights/same", "weights/w"]
+    assert (tmp_path / "weights" / "same").read_bytes() == b"w" * 3000
+    assert (tmp_path / "weights" / "w").stat().st_mode & 0o7777 == 0o755
+    assert (tmp_path / "out").readlink() == Path("/etc/passwd")
+
+
+def test_what_an_image_has_at_the_engines_places_stays(tmp_path: Path) -> None:
+    extract(export(("etc", tarfile.DIRTYPE, b""), ("etc/hosts", tarfile.REGTYPE, b"127.0.0.1 me")), tmp_path)
+    assert (tmp_path / "etc" / "hosts").read_text() == "127.0.0.1 me"
+
+
+@pytest.mark.parametrize("name", ["../escaped", "weights/../../escaped"])
+def test_nothing_is_written_outside_of_the_volume(name: str, tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    with pytest.raises(OSError, match="files of the image cannot be extracted"):
+        extract(export((name, tarfile.REGTYPE, b"x")), inside)
+    assert files_below(tmp_path) == ["inside"]
+
+
+def test_an_export_that_is_cut_off_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="files of the image cannot be extracted"):
+        extract(export(("w", tarfile.REGTYPE, b"w" * 3000))[:2], tmp_path)
