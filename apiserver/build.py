@@ -85,7 +85,7 @@ from vaina.kinds import (
     STORAGE_CLASS,
 )
 from vaina.metrics import new_registry
-from vaina.pki.folder import Folder, client_folder, server_folder
+from vaina.pki.folder import Folder, client_folder, metrics_folder, server_folder
 from vaina.serving import core, fast_core
 from vaina.serving.handlers import Handlers, Method
 from vaina.serving.health import Health
@@ -275,7 +275,8 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
     logging_setup.configure("apiserver", config.log_level, config.log_format)
     fast_paths = choose(config.fast_paths, FAST_PATHS)
     log.info("fast paths", on=sorted(fast_paths))
-    credentials = server_folder(config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen)
+    credentials = server_folder(config.cert_dir, config.listen)
+    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
     clock, registry = SystemClock(), new_registry("apiserver")
     auditing = open_auditing(config, clock, _new_uid, registry)
     async with (
@@ -301,7 +302,9 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
                 serve_metrics(
                     registry,
                     listen=config.metrics_listen,
+                    health_listen=config.health_listen,
                     healthy=lambda: any(one.health.serving for one in servers),
+                    credentials=of_metrics,
                 ),
                 serve(
                     app.handlers,

@@ -16,8 +16,6 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bootstrap_listen: str = ""
     #: file with a bootstrap token, of which a Secret is made at the start; empty: people make the Secrets
     bootstrap_token_file: str = ""
-    #: serve beyond loopback in the clear: whoever reaches the port may do anything
-    allow_insecure_listen: bool = False
     #: likewise, to show to kubelets; ca.crt is the authority of their certificates
     kubelet_client_cert_dir: str = ""
     #: likewise, to show to etcd
@@ -27,6 +25,8 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     authorization_mode: tuple[str, ...] = ()
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:8080"
+    #: where /healthz is served in the clear as well, on loopback alone; empty: nowhere else
+    health_listen: str = ""
     #: host:port of each etcd
     etcd_endpoints: tuple[str, ...] = ("127.0.0.1:2379",)
     #: etcd; or memory, for trying things out: everything is gone at the end

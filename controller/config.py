@@ -18,10 +18,10 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
     cluster_signing_cert_dir: str = ""
     #: how long those certificates hold at most
     cluster_signing_duration_seconds: float = 7_776_000.0
-    #: serve beyond loopback in the clear: whoever reaches the port may do anything
-    allow_insecure_listen: bool = False
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10252"
+    #: where /healthz is served in the clear as well, on loopback alone; empty: nowhere else
+    health_listen: str = ""
     #: lines of this level and above are written: debug, info, warning, error
     log_level: str = "info"
     #: json, or console for people

@@ -30,7 +30,7 @@ say "images: building (some minutes the first time, seconds later)"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 started=$SECONDS
-if ! "$ROOT/deploy/compose.sh" build etcd registry apiserver node >"$log" 2>&1; then
+if ! "$ROOT/deploy/compose.sh" build etcd registry certs node >"$log" 2>&1; then
   tail -n 40 "$log" >&2
   fail "building the images failed"
 fi

@@ -29,6 +29,9 @@ say "cluster: removing containers, networks and volumes of project $PROJECT"
 "$ROOT/deploy/compose.sh" --progress quiet --profile private-registry --profile registry-push down -v --remove-orphans
 ((${#volumes[@]} == 0)) || docker volume rm -f "${volumes[@]}" >/dev/null
 
+# The administrator's keys; the others went with their volumes.
+rm -rf "$ROOT/deploy/admin/$PROJECT"
+
 # A node that is stopped removes its own cgroups; one that was killed cannot. From a container, because the
 # engine may run in a virtual machine, or this user may not be root.
 IMAGE=vaina-node:${VAINA_TAG:-latest}

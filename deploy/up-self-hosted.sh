@@ -37,12 +37,16 @@ put() {
   docker exec -i "$NODE" sh -c "cat >$MANIFESTS/.$name && mv $MANIFESTS/.$name $MANIFESTS/$name" <"$1"
 }
 
-answers() { docker exec "$NODE" python -m vaina.serving.probe 127.0.0.1:6443 >/dev/null 2>&1; }
+answers() {
+  docker exec -e VAINA_CERT_DIR=/var/lib/vaina/pki/admins/$PROJECT "$NODE" python -m vaina.serving.probe 127.0.0.1:6443 >/dev/null 2>&1
+}
 
 say "cluster: starting the node that is to run the control plane"
-compose up -d --no-build --wait registry node-control-plane
+compose up -d --no-build --wait node-control-plane
+compose up -d --no-build registry
 wait_for 60 docker exec "$NODE" docker version >/dev/null 2>&1 || fail "the engine of $NODE does not answer"
 bring vaina-etcd vaina-control-plane
+docker exec -i "$NODE" sh -c "cat >/var/lib/vaina/audit/audit-policy.yaml" <"$ROOT/deploy/audit-policy.yaml"
 say "cluster: putting the manifests of etcd, apiserver, scheduler and controllers into $MANIFESTS"
 for manifest in "$ROOT"/deploy/manifests/*.yaml; do put "$manifest"; done
 if ! wait_for 90 answers; then

@@ -50,7 +50,7 @@ from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError, choose
 from vaina.metrics import new_registry
-from vaina.pki.folder import client_folder, server_folder
+from vaina.pki.folder import client_folder, metrics_folder, server_folder
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
 
@@ -283,9 +283,10 @@ class _Process:
         self.metrics = KubeletMetrics(registry, clock)
         self.name, self.address = _name(config), _address(config)
         self.port = int(config.listen.rpartition(":")[2])
-        self.credentials = server_folder(
-            config.serving_cert_dir, config.listen, allow_insecure=config.allow_insecure_listen
-        )
+        self.credentials = server_folder(config.serving_cert_dir, config.listen)
+        self.of_metrics = metrics_folder(config.serving_cert_dir, config.metrics_listen)
+        # Whoever reads metrics is no apiserver: the cluster's authority tells.
+        self.clients_of_metrics = client_folder(config.cert_dir)
         self.events = EventRecorder(client.events, "kubelet", self.name, clock)
         self.steps = StepReporter(client.pod_traces, "kubelet", self.name, clock)
 
@@ -393,8 +394,11 @@ class _Process:
                 serve_metrics(
                     self.registry,
                     listen=config.metrics_listen,
+                    health_listen=config.health_listen,
                     healthy=lambda: server.health.serving,
                     more=more,
+                    credentials=self.of_metrics,
+                    clients=self.clients_of_metrics,
                 ),
             ):
                 await stop.wait()

@@ -23,10 +23,10 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bootstrap_dir: str = ""
     #: host:port of the apiserver for bootstrap tokens
     bootstrap_apiserver: str = "127.0.0.1:6444"
-    #: serve beyond loopback in the clear: whoever reaches the port may do anything
-    allow_insecure_listen: bool = False
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10255"
+    #: where /healthz is served in the clear as well, on loopback alone; empty: nowhere else
+    health_listen: str = ""
     #: name of the Node; empty: the host's name
     node_name: str = ""
     #: address of the node; empty: the one that leads to the apiserver

@@ -36,7 +36,7 @@ from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError, choose
 from vaina.leaderelection.service import Election
 from vaina.metrics import new_registry
-from vaina.pki.folder import client_folder, server_folder
+from vaina.pki.folder import client_folder, metrics_folder, server_folder
 from vaina.serving.delegated import Delegated
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics
@@ -138,9 +138,12 @@ async def run(
             serve(
                 Delegated(clock, Reviews(transport).may_call).wrap(service.handlers()), listen=config.listen, clock=clock, services=(SERVICE,),
                 registry=registry, ready=False,
-                credentials=server_folder(config.cert_dir, config.listen, allow_insecure=config.allow_insecure_listen),
+                credentials=server_folder(config.cert_dir, config.listen),
             ) as server,
-            serve_metrics(registry, listen=config.metrics_listen, healthy=lambda: server.health.serving),
+            serve_metrics(
+                registry, listen=config.metrics_listen, health_listen=config.health_listen, healthy=lambda: server.health.serving,
+                credentials=metrics_folder(config.cert_dir, config.metrics_listen),
+            ),
             asyncio.TaskGroup() as group,
         ):  # fmt: skip
             tasks = [

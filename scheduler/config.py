@@ -36,10 +36,10 @@ class SchedulerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=T
     listen: str = "127.0.0.1:10259"
     #: folder with tls.crt, tls.key and ca.crt (docs/security.md); empty: in the clear, on loopback alone
     cert_dir: str = ""
-    #: serve beyond loopback in the clear: whoever reaches the port may do anything
-    allow_insecure_listen: bool = False
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10251"
+    #: where /healthz is served in the clear as well, on loopback alone; empty: nowhere else
+    health_listen: str = ""
     #: spec.schedulerName of the Pods to schedule; the profiles of a KubeSchedulerConfiguration name their own
     scheduler_name: str = DEFAULT_SCHEDULER_NAME
     #: lines of this level and above are written: debug, info, warning, error

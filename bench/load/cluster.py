@@ -4,6 +4,7 @@ their own.
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from bench.load.scrape import Meter, PageMeter, ProcMeter
 from bench.processes import ServiceProcess
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
+from vaina.clock import SystemClock
+from vaina.pki.folder import Folder
 
 QUOTA = "--quota-backend-bytes=8589934592"
 
@@ -39,6 +42,11 @@ class Target(Protocol):
     @property
     def address(self) -> str:
         """host:port of the apiserver."""
+        ...
+
+    @property
+    def credentials(self) -> Folder | None:
+        """The certificate to call it with; None: in the clear."""
         ...
 
     @property
@@ -121,6 +129,7 @@ class RunningCluster:
     controller_page: str = ""
     #: of any number of kubelets
     kubelet_pages: tuple[str, ...] = ()
+    credentials: Folder | None = None
     is_disposable: bool = False
 
     @property
@@ -133,7 +142,9 @@ class RunningCluster:
             "controller": self.controller_page,
         }  # fmt: skip
         pages |= {f"kubelet-{number}": url for number, url in enumerate(self.kubelet_pages)}
-        return {"load": ProcMeter(os.getpid())} | {name: PageMeter(url) for name, url in pages.items() if url}
+        return {"load": ProcMeter(os.getpid())} | {
+            name: PageMeter(url, self.credentials) for name, url in pages.items() if url
+        }
 
     def judging(self) -> Judging:
         return UNKNOWN
@@ -160,6 +171,8 @@ class LocalSettings:
 
     #: whether etcd syncs its log to the disk before it answers
     fsync: bool = True
+    #: whether all speak over TLS, as the parts of a deployed cluster do
+    tls: bool = False
     #: a file with the scheduler's configuration; "": its defaults
     scheduler_config: str = ""
     #: further flags of the services
@@ -179,6 +192,7 @@ class LocalCluster:
 
     def __init__(self, settings: LocalSettings) -> None:
         self._settings = settings
+        self._certs: tempfile.TemporaryDirectory[str] | None = None
         self._etcd: EtcdProcess | None = None
         self._apiserver: ServiceProcess | None = None
         self._scheduler: ServiceProcess | CommandScheduler | None = None
@@ -205,14 +219,21 @@ class LocalCluster:
         if find_etcd() is None:
             raise ClusterError("there is no etcd on the PATH: deploy/trixie.sh etcd brings one")
         fsync = () if self._settings.fsync else ("--unsafe-no-fsync",)
+        if self._settings.tls:
+            self._certs = tempfile.TemporaryDirectory(prefix="vaina-certs-")
+            # Here, so that others do without the library of certificates.
+            from vaina.pki.cluster import Folders
+
+            Folders(Path(self._certs.name)).make(SystemClock().now())
         try:
-            self._etcd = EtcdProcess(QUOTA, *fsync)
+            self._etcd = EtcdProcess(QUOTA, *fsync, cert_dir=self._folder("etcd"))
         except (AssertionError, TimeoutError) as error:
             raise ClusterError(f"etcd does not start:\n{error}") from None
         self._apiserver = ServiceProcess(
             "apiserver", f"--etcd-endpoints={self._etcd.target}", "--log-level=warning",
             # The namespaces of an exported cluster may have Pods that ask for more than the default allows.
             "--pod-security-enforce=privileged",
+            *self._cert_flags(cert_dir="apiserver", etcd_cert_dir="apiserver-etcd-client"),
             *self._settings.apiserver_flags, profile=self._settings.profiles.get("apiserver"),
         )  # fmt: skip
         _wait_healthy(self._apiserver, "apiserver")
@@ -222,6 +243,22 @@ class LocalCluster:
             if process is not None:
                 process.close()
         self._controller = self._scheduler = self._apiserver = self._etcd = None
+        if self._certs is not None:
+            self._certs.cleanup()
+
+    def _folder(self, name: str) -> Path | None:
+        return None if self._certs is None else Path(self._certs.name) / name
+
+    def _cert_flags(self, **folders: str) -> list[str]:
+        """Return the flags that name a service's certificates: none where all call in the clear, whatever the
+        environment of this process says.
+        """
+        return [f"--{flag.replace('_', '-')}={self._folder(name) or ''}" for flag, name in folders.items()]
+
+    @property
+    def credentials(self) -> Folder | None:
+        folder = self._folder("admin")
+        return None if folder is None else Folder(folder)
 
     @property
     def address(self) -> str:
@@ -273,6 +310,7 @@ class LocalCluster:
         config = (f"--config={self._settings.scheduler_config}",) if self._settings.scheduler_config else ()
         self._scheduler = ServiceProcess(
             "scheduler", f"--apiserver={self.address}", "--log-level=warning", *config,
+            *self._cert_flags(cert_dir="scheduler"),
             *self._settings.scheduler_flags, profile=self._settings.profiles.get("scheduler"),
         )  # fmt: skip
 
@@ -280,7 +318,7 @@ class LocalCluster:
         if self._controller is None:
             self._controller = ServiceProcess(
                 "controller", f"--apiserver={self.address}", "--log-level=warning", "--leader-elect=false",
-                f"--controllers={_CONTROLLERS}",
+                f"--controllers={_CONTROLLERS}", *self._cert_flags(cert_dir="controller"),
             )  # fmt: skip
             await asyncio.to_thread(_wait_healthy, self._controller, "controller")
 
@@ -291,7 +329,8 @@ class LocalCluster:
         if isinstance(scheduler, CommandScheduler) and not self._is_probed:
             # Once: later on there are Pods and nodes that a run counts.
             try:
-                async with Clientset(GrpcTransport(self.address, user_agent="vaina-load")) as client:
+                transport = GrpcTransport(self.address, self.credentials, user_agent="vaina-load")
+                async with Clientset(transport) as client:
                     await scheduler.bind_probe(client)
             except SchedulerError as error:
                 raise ClusterError(f"the scheduler is not ready: {error}") from None

@@ -65,6 +65,7 @@ class HollowKubelets:
         number: int,
         *,
         heartbeats: bool,
+        cert_dir: str = "",
         hosts: Sequence[Remote] = (),
     ) -> None:
         """Make it.
@@ -75,10 +76,12 @@ class HollowKubelets:
             settings: of the run.
             number: of the step, among those that make nodes.
             hosts: the machines that run the kubelets, in turn; none: this one.
+            cert_dir: what the processes show to the apiserver: each is thousands of nodes, and is known by the
+                certificate of the run; empty: they call in the clear.
             heartbeats: whether somebody looks at them; otherwise thousands of nodes need not make that load.
         """
         self._client, self._apiserver, self._settings = client, apiserver, settings
-        self._number, self._heartbeats = number, heartbeats
+        self._number, self._heartbeats, self._cert_dir = number, heartbeats, cert_dir
         self._processes: list[ServiceProcess] = []
         self._hosts = hosts
         #: says the last words of the processes that were started last
@@ -154,7 +157,8 @@ class HollowKubelets:
             host.saw(kubelets=1)
             self._last_words = lambda: host.ask(KubeletLog(number), str)
             return
-        process = ServiceProcess("kubelet", *flags)
+        # Elsewhere it is the agent's environment that names the folder.
+        process = ServiceProcess("kubelet", f"--cert-dir={self._cert_dir}", *flags)
         self._processes.append(process)
         self._last_words = lambda: asyncio.to_thread(process.log)
 

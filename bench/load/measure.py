@@ -21,6 +21,7 @@ from bench.load.scrape import Meter, Page, Usage, fetch, only
 from bench.load.stats import accumulated, deviation, distribution, summary, throughput, windows
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError
+from vaina.pki.folder import Folder
 
 #: conditions and traces are written after the bindings; they are part of the price. So are Events, which take
 #: longer (`events`)
@@ -32,12 +33,12 @@ SAMPLE_SECONDS = 1.0
 _MAX_SAMPLES = 10_000
 
 
-async def page_of(url: str) -> Page:
-    """Read a page of metrics; one that cannot be read is empty."""
+async def page_of(url: str, shown: Folder | None = None) -> Page:
+    """Read a page of metrics, over https with a certificate; one that cannot be read is empty."""
     if not url:
         return Page()
     try:
-        return await asyncio.to_thread(fetch, url)
+        return await asyncio.to_thread(fetch, url, shown)
     except OSError:
         return Page()
 
@@ -78,8 +79,8 @@ class Measuring:
 
     async def prepare(self) -> None:
         """Read what pages say now; of a scheduler that is not there yet, nothing."""
-        self._scheduler = await page_of(self._target.scheduler_page)
-        self._apiserver = await page_of(self._apiserver_page)
+        self._scheduler = await page_of(self._target.scheduler_page, self._target.credentials)
+        self._apiserver = await page_of(self._apiserver_page, self._target.credentials)
 
     async def begin(self, start: float | None = None) -> None:
         """Begin now, or at the time that is given."""
@@ -108,7 +109,7 @@ class Measuring:
         """Look at the queue once a second until cancelled."""
         url = only(self._target.scheduler_page, "scheduler_pending_pods", "process_resident_memory_bytes")
         while len(self._queue) < _MAX_SAMPLES:
-            page = await page_of(url)
+            page = await page_of(url, self._target.credentials)
             self._queue.append((time.perf_counter(), page.by("scheduler_pending_pods", "queue")))
             resident = int(page.total("process_resident_memory_bytes"))
             self._peaks["scheduler"] = max(self._peaks.get("scheduler", 0), resident)
@@ -121,14 +122,14 @@ class Measuring:
             nodes: how many nodes Pods could have gone to.
         """
         lag = self.lag.seconds
-        scheduler = await page_of(self._target.scheduler_page)
+        scheduler = await page_of(self._target.scheduler_page, self._target.credentials)
         tells = scheduler.has(WAITING)
         waiting = int(scheduler.total(WAITING)) if tells else None
         dropped = dropped_since(self._scheduler, scheduler) if tells else None
         await asyncio.sleep(AFTERWORK_SECONDS)
         after = await self._usage()
-        scheduler = await page_of(self._target.scheduler_page)
-        apiserver = await page_of(self._apiserver_page)
+        scheduler = await page_of(self._target.scheduler_page, self._target.credentials)
+        apiserver = await page_of(self._apiserver_page, self._target.credentials)
         bound = _values(pods.bound for pods in self.pods)
         events = await self._events(max(bound, default=self.start), len(bound))
         # Where the first binding began the clock it is no part of what happened since. It may bring hundreds,
@@ -169,11 +170,11 @@ class Measuring:
     async def _events(self, last_bound: float, bound: int) -> EventsWritten | None:
         """Wait for the scheduler's Events, and say what each process used until then."""
         url = only(self._target.scheduler_page, WAITING, DROPPED)
-        left = await until_written(lambda: page_of(url), time.perf_counter)
+        left = await until_written(lambda: page_of(url, self._target.credentials), time.perf_counter)
         if left is None:
             return None
         seconds = time.perf_counter() - last_bound
-        dropped = dropped_since(self._scheduler, await page_of(url))
+        dropped = dropped_since(self._scheduler, await page_of(url, self._target.credentials))
         cpu = used(self._before, await self._usage())
         return EventsWritten(
             seconds, left, dropped, cpu, {name: value / max(1, bound) * 1e6 for name, value in cpu.items()}

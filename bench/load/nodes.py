@@ -21,6 +21,8 @@ class RunNodes:
         self._client, self._making, self._notes = context.client, context.making, context.notes
         self._hollow: list[HollowKubelets | SimulatedKubelets] = []
         self._addresses = Addresses()
+        credentials = self._target.credentials
+        self._cert_dir = "" if credentials is None else str(credentials.path)
 
     async def create(self, number: int, name: str, step: CreateNodes) -> None:
         """Make the nodes of a step, and what stands behind them; a cluster's own are left as they are.
@@ -56,13 +58,15 @@ class RunNodes:
                 paths = [kinds[kind].node_template_path for kind in dealt]
                 await self._making.make_nodes(paths, labels, step.node_allocatable_strategy)
                 if self._settings.nodes == "simulated" and not self._hollow:
-                    self._hollow.append(SimulatedKubelets(self._target.address, self._settings))
+                    self._hollow.append(
+                        SimulatedKubelets(self._target.address, self._settings, self._cert_dir)
+                    )
         self._context.progress.say(f"{name}: {count:,} nodes")
 
     async def _start_hollow(self, path: str, labels: Sequence[dict[str, str]]) -> None:
         hollow = HollowKubelets(
             self._client, self._target.address, self._settings, len(self._hollow),
-            heartbeats=not self._target.is_disposable, hosts=self._context.machines.hosts,
+            heartbeats=not self._target.is_disposable, cert_dir=self._cert_dir, hosts=self._context.machines.hosts,
         )  # fmt: skip
         self._hollow.append(hollow)
         template = self._making.template(path, "Node")

@@ -5,6 +5,7 @@ Pages in Prometheus' text format, and /proc where they run on this machine.
 
 import os
 import re
+import ssl
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlencode
+
+from vaina.pki.folder import AUTHORITIES, CERTIFICATE, KEY, Folder
 
 _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
 _TYPE = "# TYPE "
@@ -69,10 +72,17 @@ class Page:
         return sums
 
 
-def fetch(url: str) -> Page:
-    """Read a page of metrics. Raises OSError: nobody answers, or not with a page, or the URL is none."""
+def fetch(url: str, shown: Folder | None = None) -> Page:
+    """Read a page of metrics, over https with a certificate.
+
+    Raises OSError: nobody answers, or not with a page, or the URL is none.
+    """
+    context = None
+    if shown is not None and url.startswith("https:"):
+        context = ssl.create_default_context(cafile=shown.path / AUTHORITIES)
+        context.load_cert_chain(shown.path / CERTIFICATE, shown.path / KEY)
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS, context=context) as answer:
             data: bytes = answer.read(_MAX_BYTES)
     except (ValueError, HTTPException) as error:
         raise OSError(str(error)) from error
@@ -130,9 +140,11 @@ class PageMeter:
     """A process somewhere, by its page of metrics."""
 
     url: str
+    #: shown over https
+    shown: Folder | None = None
 
     def read(self) -> Usage:
-        page = fetch(only(self.url, "process_cpu_seconds_total", "process_resident_memory_bytes"))
+        page = fetch(only(self.url, "process_cpu_seconds_total", "process_resident_memory_bytes"), self.shown)
         return Usage(
             page.total("process_cpu_seconds_total"), int(page.total("process_resident_memory_bytes"))
         )

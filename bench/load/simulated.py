@@ -26,6 +26,7 @@ from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 from vaina.clock import timestamp
 from vaina.errors import ApiError, BadRequest, Invalid, NotFound
+from vaina.pki.folder import client_folder
 
 #: statuses in a call, and calls of each kind in flight
 BATCH, IN_FLIGHT = 100, 4
@@ -39,12 +40,12 @@ _MASK = ("phase", "conditions", "container_statuses", "pod_ip", "pod_ips", "host
 class SimulatedKubelets:
     """The process, seen from the run."""
 
-    def __init__(self, apiserver: str, settings: Settings) -> None:
+    def __init__(self, apiserver: str, settings: Settings, cert_dir: str = "") -> None:
         """Start it; it needs nothing of the nodes."""
         self._process = subprocess.Popen(
             [
                 sys.executable, "-m", "bench.load.simulated", f"--apiserver={apiserver}", f"--run={settings.run}",
-                f"--stages={settings.stages}", f"--seed={settings.seed}",
+                f"--stages={settings.stages}", f"--seed={settings.seed}", f"--cert-dir={cert_dir}",
             ],
             cwd=ROOT,
         )  # fmt: skip
@@ -220,7 +221,8 @@ class Simulation:
 
 
 async def _main(options: argparse.Namespace) -> None:
-    transport = GrpcTransport(options.apiserver, user_agent="vaina-simulated-kubelets")
+    folder = client_folder(options.cert_dir)
+    transport = GrpcTransport(options.apiserver, folder, user_agent="vaina-simulated-kubelets")
     async with Clientset(transport, timeout=60.0) as client:
         await Simulation(client, options.run, parse_delays(options.stages), options.seed).run()
 
@@ -233,6 +235,7 @@ if __name__ == "__main__":
     parser.add_argument("--run", required=True)
     parser.add_argument("--stages", default="")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cert-dir", default="")
     # Ctrl-C goes to all processes of a terminal; the run itself says what there is to say.
     with suppress(KeyboardInterrupt):
         asyncio.run(_main(parser.parse_args()))

@@ -1,7 +1,7 @@
 """`vaina certs`: the authorities and certificates of a cluster (docs/security.md)."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -28,14 +28,28 @@ _folder = click.argument("directory", type=click.Path(path_type=Path, file_okay=
 
 def _wanted(command: F) -> F:
     """Add the flags that say which certificates are wanted."""
-    command = flags.text("--admin", "Name of the administrator's folder.", default=cluster.ADMIN)(command)
+    command = click.option(
+        "--admin", default=cluster.ADMIN, envvar="VAINA_CERTS_ADMIN", metavar="NAME",
+        help="Name of the administrator's folder (VAINA_CERTS_ADMIN, admin).",
+    )(command)  # fmt: skip
     command = flags.duration(
         "--duration seconds", "2160h", "How long new certificates hold; they are due at two thirds of it."
     )(command)
     command = flags.several(
         "--host hosts", "A further name or address under which servers are reached; may be repeated.", "HOST"
     )(command)
+    command = click.option(
+        "--node", "nodes", multiple=True, metavar="NAME=ADDRESS", callback=_read_nodes,
+        help="A node that gets its certificates here, instead of asking the apiserver; may be repeated.",
+    )(command)  # fmt: skip
     return _folder(command)
+
+
+def _read_nodes(_: click.Context, __: click.Parameter, given: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(text.partition("=") for text in given)
+    if wrong := [name for name, _, address in pairs if not name or not address]:
+        raise click.BadParameter(f'"{wrong[0]}" is not NAME=ADDRESS')
+    return tuple((name, address) for name, _, address in pairs)
 
 
 @cli.group("certs")
@@ -94,8 +108,8 @@ def deny(context: click.Context, *, directory: Path, serial: str) -> None:
     flags.shell_of(context).out(f"denied; {len(told)} servers were told\n")
 
 
-def _folders(directory: Path, admin: str, hosts: tuple[str, ...], seconds: float) -> cluster.Folders:
-    return cluster.Folders(directory, admin, hosts, seconds)
+def _folders(directory: Path, **wanted: Any) -> cluster.Folders:
+    return cluster.Folders(directory, **wanted)
 
 
 def _make(shell: Shell, folders: cluster.Folders, *, renew: bool = False) -> None:

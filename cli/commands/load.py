@@ -106,18 +106,27 @@ def _judge(shell: Shell, options: RunOptions, reports: Sequence[Report], tried: 
 @asynccontextmanager
 async def _target(shell: Shell, options: RunOptions) -> AsyncIterator[tuple[Target, Clientset]]:
     if options.local is None:
+        scheme = "http" if shell.credentials is None else "https"
+
+        def page(given: str | None, port: int) -> str:
+            return f"{scheme}://127.0.0.1:{port}/metrics" if given is None else given
+
         running = RunningCluster(
             shell.server,
-            options.scheduler_metrics,
-            options.apiserver_metrics,
+            page(options.scheduler_metrics, 10251),
+            page(options.apiserver_metrics, 8080),
             options.etcd_metrics,
-            options.controller_metrics,
+            page(options.controller_metrics, 10252),
             options.kubelet_metrics,
+            shell.credentials,
         )
-        async with load_target.client_of(shell.server) as client:
+        async with load_target.client_of(shell.server, shell.credentials) as client:
             yield running, client
         return
-    async with LocalCluster(options.local) as cluster, load_target.client_of(cluster.address) as client:
+    async with (
+        LocalCluster(options.local) as cluster,
+        load_target.client_of(cluster.address, cluster.credentials) as client,
+    ):
         yield cluster, client
 
 
@@ -309,6 +318,6 @@ async def load_agent(shell: Shell, _: Clientset, *, name: str) -> None:
         raise Failure('it is started by a run: vaina load run ... --generate-on "ssh HOST vaina load agent"')
     try:
         async with load_target.terminable():
-            await serve_pipes(name, load_target.client_of)
+            await serve_pipes(name, lambda address: load_target.client_of(address, shell.credentials))
     except (FrameError, ValueError, PermissionError) as error:
         raise Failure(f"what comes is not a run of vaina load: {error}") from error

@@ -88,7 +88,10 @@ def _checked(given: dict[str, Any]) -> tuple[Workload, list[str]]:
 
 async def _run(workload: Workload, local: LocalSettings, settings: Settings, progress: Progress) -> Once:
     how = {"fsync": local.fsync, "scheduler config": local.scheduler_config}
-    async with LocalCluster(local) as cluster, load_target.client_of(cluster.address) as client:
+    async with (
+        LocalCluster(local) as cluster,
+        load_target.client_of(cluster.address, cluster.credentials) as client,
+    ):
         report = await run_workload(workload, cluster, client, settings, progress, **how)
         metrics = await page_of(cluster.scheduler_page)
         nodes, pods = await client.nodes.list(), await client.pods.list()

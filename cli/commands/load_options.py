@@ -44,9 +44,9 @@ _OTHERS = (
 )
 #: options that say how processes are started
 _LOCAL = (
-    "no_fsync", "scheduler_config", "scheduler_flags", "profiles", "scheduler_command", "scheduler_health",
+    "tls", "no_fsync", "scheduler_config", "scheduler_flags", "profiles", "scheduler_command", "scheduler_health",
 )  # fmt: skip
-_SCHEDULER_PAGE = "http://127.0.0.1:10251/metrics"
+_SCHEDULER_PAGE = "https://127.0.0.1:10251/metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ class RunOptions:
     #: for how long it is to be measured; None: as long as the workload takes
     bounds: Bounds | None = None
     local: LocalSettings | None = None
-    scheduler_metrics: str = ""
-    apiserver_metrics: str = ""
+    scheduler_metrics: str | None = None
+    apiserver_metrics: str | None = None
     etcd_metrics: str = ""
-    controller_metrics: str = ""
+    controller_metrics: str | None = None
     kubelet_metrics: tuple[str, ...] = ()
     limits: list[Limit] = field(default_factory=list)
     output: str = ""
@@ -148,6 +148,7 @@ _OPTIONS = (
         "How long the judge walks through affinity and spread, for bindings chosen evenly, to check what it counts for all.",
     ),
     flags.flag("--keep", "Leave everything in the cluster; `vaina load clean` takes it away."),
+    flags.flag("--tls", "With --local: all speak over TLS, as the parts of a deployed cluster do."),
     flags.flag("--no-fsync", "With --local: etcd does not wait for the disk."),
     click.option(
         "--scheduler-config",
@@ -178,20 +179,20 @@ _OPTIONS = (
         default=None,
         help=f"Metrics page of a running cluster's scheduler ({_SCHEDULER_PAGE}), or of that of --scheduler-command (none); empty: none.",
     ),
-    flags.text(
+    click.option(
         "--apiserver-metrics",
-        "Metrics page of a running cluster's apiserver; empty: none.",
-        default="http://127.0.0.1:8080/metrics",
+        default=None,
+        help="Metrics page of a running cluster's apiserver (https://127.0.0.1:8080/metrics); empty: none.",
     ),
     flags.text(
         "--etcd-metrics",
         "Metrics page of a running cluster's etcd; empty: none.",
         default="http://127.0.0.1:2381/metrics",
     ),
-    flags.text(
+    click.option(
         "--controller-metrics",
-        "Metrics page of a running cluster's controllers; empty: none.",
-        default="http://127.0.0.1:10252/metrics",
+        default=None,
+        help="Metrics page of a running cluster's controllers (https://127.0.0.1:10252/metrics); empty: none.",
     ),
     flags.several("--kubelet-metrics", "Metrics page of a running cluster's kubelet; may be repeated."),
     flags.text(
@@ -250,6 +251,7 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
             of_file(given["scheduler_config"])
     local_settings = LocalSettings(
         fsync=not given["no_fsync"],
+        tls=given["tls"],
         scheduler_config=given["scheduler_config"] or "",
         scheduler_flags=given["scheduler_flags"],
         profiles=_profiles(given["profiles"]),
@@ -259,12 +261,11 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, RunOptions]:
         limits = parse_limits(given["slo"]) if given["slo"] else []
     with usage("--measure"):
         bounds = parse_bounds(given["measure"]) if given["measure"] else None
-    page = given["scheduler_metrics"]
     options = RunOptions(
         bounds=bounds,
         local=local_settings if local else None,
         limits=limits,
-        scheduler_metrics=_SCHEDULER_PAGE if page is None else page,
+        scheduler_metrics=given["scheduler_metrics"],
         **{name: given[name] for name in _OTHERS},
     )
     plain_image = nodes == "real" and not given["image"]

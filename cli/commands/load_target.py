@@ -22,6 +22,7 @@ from cli.printers.style import OVER
 from cli.shell import Shell
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
+from vaina.pki.folder import Folder
 
 #: characters of a trace
 MAX_TRACE = 32 * 1024 * 1024
@@ -32,9 +33,9 @@ _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 _SIGNALLED = 128
 
 
-def client_of(address: str) -> Clientset:
+def client_of(address: str, credentials: Folder | None = None) -> Clientset:
     """Return a client that is patient, and deaf to the server's warnings: there would be one a Pod."""
-    return Clientset(GrpcTransport(address, user_agent="vaina-load"), timeout=_CALL_SECONDS)
+    return Clientset(GrpcTransport(address, credentials, user_agent="vaina-load"), timeout=_CALL_SECONDS)
 
 
 @asynccontextmanager

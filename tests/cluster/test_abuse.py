@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.cluster import ROOT, wait_until
+from tests.support.cluster import wait_until
 from tests.support.manifests import container, on_node, pod
 from tests.support.workspace import Workspace, condition, phase, status_of
 from vaina.kinds import NODE
@@ -125,7 +125,7 @@ def test_a_command_that_is_cut_off_leaves_no_process(space: Workspace) -> None:
             running.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "cli", *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                    env={"VAINA_SERVER": space.cluster.apiserver, "PYTHONPATH": str(ROOT), "PATH": os.defpath},
+                    env={**space.cluster.command_env, "PATH": os.defpath},
                 )
             )  # fmt: skip
         wait_until(

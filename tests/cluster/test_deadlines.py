@@ -5,6 +5,7 @@ The Pod's deadline, a probe with a grace of its own, a service that says it is n
 
 import pytest
 
+from tests.support.cluster import run
 from tests.support.manifests import container, exec_probe, pod
 from tests.support.workspace import Workspace, phase, ready, status_of
 
@@ -12,8 +13,19 @@ pytestmark = [pytest.mark.both_runtimes, pytest.mark.beside_others]
 
 #: hears no TERM: its grace is used up
 DEAF = "trap '' TERM; while :; do sleep 0.2; done"
-#: of the kubelet: a gRPC server with health checks that every node has
-KUBELET_PORT = 10250
+#: of a gRPC server in the clear with health checks, which a test starts on a node
+HEALTH_PORT = 18190
+HEALTH_SERVER = """
+import asyncio
+from vaina.clock import SystemClock
+from vaina.serving.server import serve
+
+async def main():
+    async with serve({}, listen="ADDRESS", clock=SystemClock()):
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
 
 
 @pytest.mark.requirement("B6", "B14")
@@ -57,17 +69,20 @@ def test_a_liveness_probe_kills_after_its_own_grace_and_not_the_pods(space: Work
 
 @pytest.mark.requirement("B9")
 def test_grpc_probes_ask_the_health_of_a_service(space: Workspace) -> None:
-    """On the node's own network, where the kubelet serves gRPC."""
+    """On the node's own network."""
+    cluster, node = space.cluster, space.node(0)
+    script = HEALTH_SERVER.replace("ADDRESS", f"{cluster.address(node)}:{HEALTH_PORT}")
+    run("docker", "exec", "-d", node, "timeout", "600", "python", "-c", script)
 
     def asks(service: str, **more: int) -> dict[str, object]:
-        grpc = {"port": KUBELET_PORT, "service": service}
+        grpc = {"port": HEALTH_PORT, "service": service}
         return {"grpc": grpc, "periodSeconds": 1, "timeoutSeconds": 10, **more}
 
     well = container(livenessProbe=asks(""), readinessProbe=asks(""), startupProbe=asks(""))
     unready = container(readinessProbe=asks("no.such.Service"))
     sick = container(livenessProbe=asks("no.such.Service", failureThreshold=1))
     for name, one in (("well", well), ("unready", unready), ("sick", sick)):
-        space.apply(pod(name, one, hostNetwork=True))
+        space.apply(pod(name, one, hostNetwork=True, nodeName=node))
     space.wait("sick", lambda p: status_of(p).restart_count >= 1, "was restarted")
     assert "Liveness probe failed: " in space.event("sick", "Unhealthy").message
     assert "Readiness probe failed: " in space.event("unready", "Unhealthy").message

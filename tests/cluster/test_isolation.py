@@ -205,7 +205,8 @@ def test_images_are_pushed_from_the_machine_and_from_nowhere_else(space: Workspa
     assert answers_the_node(space, space.node(0), [f"{inside}:5000"]) == set()
     assert reached(space, "own", [f"{inside}:5000"]) == set()
     for what in ("library/busybox", "library/mine"):
-        refused = "busybox wget -S -O- --post-data='' http://registry:5000/v2/{}/blobs/uploads/ 2>&1; true"
+        asked = "printf 'POST /v2/{}/blobs/uploads/ HTTP/1.0\\r\\nContent-Length: 0\\r\\n\\r\\n'"
+        refused = f"{asked} | openssl s_client -quiet -connect registry:5000 2>/dev/null"
         assert "405 Method Not Allowed" in cluster.execute(space.node(0), "sh", "-c", refused.format(what))
 
 
@@ -227,7 +228,8 @@ def test_a_part_of_the_control_plane_has_no_rights(cluster: Cluster, service: st
 @pytest.mark.beside_others
 def test_a_volume_that_was_roots_is_given_to_etcd(cluster: Cluster) -> None:
     project, image = f"{cluster.project}-older", f"vaina-etcd:{cluster.env['VAINA_TAG']}"
-    volume = ("-v", f"{project}_etcd:/var/lib/etcd", "--network", "none", "--rm")
+    certs = f"{cluster.project}_certs-etcd:/certs/etcd:ro"
+    volume = ("-v", f"{project}_etcd:/var/lib/etcd", "-v", certs, "--network", "none", "--rm")
     start = ("docker", "run", *volume, image, "timeout", "3", "/usr/local/lib/vaina/etcd.sh")
     older = "cd /var/lib/etcd && mkdir -p data/member && chmod 700 data/member && chown -R 0:0 ."
     run("docker", "volume", "create", f"{project}_etcd")

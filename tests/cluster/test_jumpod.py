@@ -73,8 +73,7 @@ def test_exec_on_a_terminal(space: Workspace) -> None:
         ["script", "-qec", command, "/dev/null"],
         cwd=ROOT,
         env={
-            "VAINA_SERVER": space.cluster.apiserver,
-            "PYTHONPATH": str(ROOT),
+            **space.cluster.command_env,
             "PATH": "/usr/bin:/bin",
             "TERM": "xterm",
         },

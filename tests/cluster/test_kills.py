@@ -74,7 +74,7 @@ def writing(space: Workspace) -> Iterator[Writes]:
 
     def work() -> None:
         number = 0
-        with Api(space.cluster.apiserver) as api:
+        with Api(space.cluster.apiserver, space.cluster.credentials) as api:
             while not stop.wait(0.05):
                 number += 1
                 attempt(create, api, number)

@@ -27,11 +27,15 @@ def load(space: Workspace, tmp_path: Path, workload: str, *options: str) -> Path
     """Run a workload as a user does; return the report."""
     cluster, report = space.cluster, tmp_path / "report.json"
     pages = {
-        "scheduler": "VAINA_SCHEDULER_METRICS_PORT", "apiserver": "VAINA_METRICS_PORT", "etcd": "VAINA_ETCD_METRICS_PORT",
+        "scheduler": ("https", "VAINA_SCHEDULER_METRICS_PORT"), "apiserver": ("https", "VAINA_METRICS_PORT"),
+        "etcd": ("http", "VAINA_ETCD_METRICS_PORT"),
     }  # fmt: skip
     cluster.cli(
         "load", "run", workload, f"--output={report}", f"--html={tmp_path / 'report.html'}", *options,
-        *(f"--{name}-metrics=http://127.0.0.1:{cluster.env[port]}/metrics" for name, port in pages.items()),
+        *(
+            f"--{name}-metrics={scheme}://127.0.0.1:{cluster.env[port]}/metrics"
+            for name, (scheme, port) in pages.items()
+        ),
         timeout=120,
     )  # fmt: skip
     return report

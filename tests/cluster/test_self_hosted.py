@@ -56,7 +56,7 @@ def test_each_part_is_killed_once_and_pods_keep_running(
     listing = hosted.cli("get", "pods", "-n", "kube-system")
     for part in PARTS:
         assert f"{part}-{hosted.control_plane} " in listing
-    with Api(hosted.apiserver) as api:
+    with Api(hosted.apiserver, hosted.credentials) as api:
         space = Workspace(hosted, api, "self-hosted")
         space.open()
         space.apply(replica_set("herd", 2))

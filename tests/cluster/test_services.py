@@ -3,11 +3,10 @@
 import ipaddress
 import json
 import sys
-import urllib.request
 
 import pytest
 
-from tests.support.cluster import ROOT, Cluster, run
+from tests.support.cluster import Cluster, CommandError, run
 from tests.support.workspace import Workspace
 from vaina.kinds import NAMESPACE, NODE
 
@@ -19,10 +18,14 @@ def test_compose_brings_up_every_part_healthy(cluster: Cluster) -> None:
     # Other tests ask for those.
     rows = [row for row in found if row["Service"] not in ("private-registry", "registry-push")]
     assert sorted(row["Service"] for row in rows) == [
-        "apiserver", "controller", "etcd", "node", "node", "node", "node-containerd", "registry", "scheduler",
+        "apiserver", "certs", "certs-renewal", "controller", "etcd", "node", "node", "node", "node-containerd",
+        "registry", "scheduler",
     ]  # fmt: skip
-    assert {(row["State"], row["Health"]) for row in rows} == {("running", "healthy")}
-    published = [port for row in rows for port in row["Publishers"] if port["PublishedPort"]]
+    states = {row["Service"]: (row["State"], row["Health"], row["ExitCode"]) for row in rows}
+    assert states.pop("certs") == ("exited", "", 0)
+    assert states.pop("certs-renewal") == ("running", "", 0)
+    assert set(states.values()) == {("running", "healthy", 0)}
+    published = [port for row in rows for port in row["Publishers"] or () if port["PublishedPort"]]
     assert {port["URL"] for port in published} == {"127.0.0.1"}
 
 
@@ -46,16 +49,21 @@ def test_every_node_is_registered_with_a_pod_cidr_of_its_own(space: Workspace) -
 def test_every_service_is_a_grpc_server_of_its_own_with_health_and_metrics(cluster: Cluster) -> None:
     node = cluster.nodes[0]
     addresses = {
-        "apiserver": (cluster.apiserver, cluster.env["VAINA_METRICS_PORT"]),
-        "scheduler": (cluster.scheduler, cluster.env["VAINA_SCHEDULER_METRICS_PORT"]),
-        "controller": (cluster.controller, cluster.env["VAINA_CONTROLLER_METRICS_PORT"]),
-        "kubelet": (cluster.node_port(node), cluster.node_port(node, 10255).rsplit(":", 1)[1]),
+        "apiserver": (cluster.apiserver, f"127.0.0.1:{cluster.env['VAINA_METRICS_PORT']}"),
+        "scheduler": (cluster.scheduler, f"127.0.0.1:{cluster.env['VAINA_SCHEDULER_METRICS_PORT']}"),
+        "controller": (cluster.controller, f"127.0.0.1:{cluster.env['VAINA_CONTROLLER_METRICS_PORT']}"),
+        "kubelet": (cluster.node_port(node), cluster.node_port(node, 10255)),
     }
-    for name, (address, metrics_port) in addresses.items():
-        run(sys.executable, "-m", "vaina.serving.probe", address, env={"PYTHONPATH": str(ROOT)}, timeout=20)
-        with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-        assert "process_cpu_seconds_total" in text, name
+    for name, (address, metrics) in addresses.items():
+        probe = (sys.executable, "-m", "vaina.serving.probe", address)
+        if name == "kubelet":
+            # It serves apiservers alone.
+            with pytest.raises(CommandError, match="UNAVAILABLE"):
+                run(*probe, env=cluster.command_env, timeout=20)
+        else:
+            run(*probe, env=cluster.command_env, timeout=20)
+        assert "process_cpu_seconds_total" in cluster.page(metrics), name
+        assert cluster.page(metrics, "/healthz") == "ok"
 
 
 @pytest.mark.requirement("E4")

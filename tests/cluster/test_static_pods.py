@@ -1,7 +1,6 @@
 """Static Pods: they live by a file of their node, and by nothing in the API (C5)."""
 
 import re
-import urllib.request
 
 import pytest
 
@@ -21,8 +20,7 @@ def manifest(space: Workspace, script: str = FOREVER) -> dict[str, object]:
 
 def problems(cluster: Cluster, node: str) -> float:
     """Return how many files of the folder the kubelet says are none."""
-    with urllib.request.urlopen(f"http://{cluster.node_port(node, 10255)}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
+    text = cluster.page(cluster.node_port(node, 10255))
     return float(re.findall(r"^kubelet_static_pod_manifest_problems (\S+)", text, re.MULTILINE)[0])
 
 

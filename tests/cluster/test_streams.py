@@ -57,8 +57,7 @@ def test_a_command_that_ends_at_once_is_heard_and_ends_ours(space: Workspace, te
         ["script", "-qec", shlex.join(command), "/dev/null"] if terminal else command,
         cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
         env={
-            "VAINA_SERVER": space.cluster.apiserver, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin",
-            "TERM": "xterm",
+            **space.cluster.command_env, "PATH": "/usr/bin:/bin", "TERM": "xterm",
         },
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -25,6 +25,7 @@ from vaina.clock import SystemClock
 from vaina.errors import ApiError, Expired, NotFound, Unavailable, from_status
 from vaina.kinds import Kind
 from vaina.objects.watch import BOOKMARK
+from vaina.pki.folder import Folder
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -70,17 +71,20 @@ class History(Generic[M]):
 
 
 class Api:
-    """A user of the apiserver at `target`. Close it, or use it in a `with` block."""
+    """A user of the apiserver at `target`. Close it, or use it in a `with` block.
 
-    def __init__(self, target: str) -> None:
+    With the certificate of `credentials`, in the clear without.
+    """
+
+    def __init__(self, target: str, credentials: Folder | None = None) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="api", daemon=True)
         self._thread.start()
         self.clock = SystemClock()
-        self.clients: Clientset = self.call(self._connect(target))
+        self.clients: Clientset = self.call(self._connect(target, credentials))
 
-    async def _connect(self, target: str) -> Clientset:
-        return Clientset(GrpcTransport(target, user_agent="vaina-tests"))
+    async def _connect(self, target: str, credentials: Folder | None) -> Clientset:
+        return Clientset(GrpcTransport(target, credentials, user_agent="vaina-tests"))
 
     def close(self) -> None:
         """Close the connections and end the thread."""

@@ -5,15 +5,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.cluster import ROOT
 from tests.support.workspace import Workspace
 
 
 @contextmanager
 def beside(space: Workspace, verb: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run the command `vaina` while a test goes on."""
-    settings = [f"VAINA_SERVER={space.cluster.apiserver}", f"PYTHONPATH={ROOT}", "NO_COLOR=1"]
-    command = ["env", *settings, sys.executable, "-u", "-m", "cli", verb, "-n", space.namespace, *arguments]
+    settings = [f"{name}={value}" for name, value in space.cluster.command_env.items()]
+    command = [
+        "env",
+        *settings,
+        "NO_COLOR=1",
+        sys.executable,
+        "-u",
+        "-m",
+        "cli",
+        verb,
+        "-n",
+        space.namespace,
+        *arguments,
+    ]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -10,10 +10,12 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.etcd import free_port
+from vaina.pki.folder import Folder
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,6 +180,24 @@ class Cluster:
         self.scheduler = f"127.0.0.1:{ports['VAINA_SCHEDULER_PORT']}"
         self.controller = f"127.0.0.1:{ports['VAINA_CONTROLLER_PORT']}"
 
+    @property
+    def cert_dir(self) -> Path:
+        """Where the cluster leaves its administrator's certificate."""
+        given = os.environ.get("VAINA_CERT_DIR") if self.runs_already else None  # noqa: TID251
+        return Path(given) if given else DEPLOY / "admin" / self.project
+
+    @property
+    def credentials(self) -> Folder:
+        """The administrator's certificate."""
+        return Folder(self.cert_dir)
+
+    @property
+    def command_env(self) -> dict[str, str]:
+        """What the command `vaina` needs to talk to this cluster."""
+        return {
+            "VAINA_SERVER": self.apiserver, "VAINA_CERT_DIR": str(self.cert_dir), "PYTHONPATH": str(ROOT),
+        }  # fmt: skip
+
     def __enter__(self) -> "Cluster":
         self.up()
         return self
@@ -217,6 +238,7 @@ class Cluster:
         # A mount of a Pod's volume that leaked out of a node has the node's name nowhere, but the kubelet's
         # folder.
         mounts = Path("/proc/self/mounts").read_text().splitlines()
+        left += [f"key {path}" for path in (DEPLOY / "admin").glob(f"{self.project}/*")]
         return left + [f"mount {line}" for line in mounts if "/var/lib/vaina/" in line]
 
     def cli(self, *arguments: str, stdin: str = "", timeout: float = 60, errors: bool = False) -> str:
@@ -224,10 +246,20 @@ class Cluster:
 
         Return what it printed, with `errors` its warnings too.
         """
-        env = {"VAINA_SERVER": self.apiserver, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+        env = {**self.command_env, "NO_COLOR": "1"}
         return run(
             sys.executable, "-m", "cli", *arguments, env=env, stdin=stdin, timeout=timeout, errors=errors
         )
+
+    def page(self, address: str, path: str = "/metrics") -> str:
+        """Return what a service serves at host:port over https, with the administrator's certificate."""
+        context = ssl.create_default_context(cafile=self.cert_dir / "ca.crt")
+        context.load_cert_chain(self.cert_dir / "tls.crt", self.cert_dir / "tls.key")
+        # A kubelet's certificate is for its name and address in the nodes' network.
+        context.check_hostname = False
+        with urllib.request.urlopen(f"https://{address}{path}", timeout=10, context=context) as answer:
+            text: str = answer.read().decode()
+        return text
 
     def etcd_get(self, key: str) -> bytes | None:
         """Read a key of etcd past the apiserver; None when it is not there."""
@@ -334,6 +366,8 @@ class Cluster:
         """Name the containers that do not run or are not healthy."""
         listing = self.compose("ps", "-a", "--format", "json")
         rows = [json.loads(line) for line in listing.splitlines() if line.strip()]
+        # What makes certificates has ended, or waits for the next to be due: it serves nobody.
+        rows = [row for row in rows if row["Service"] not in ("certs", "certs-renewal")]
         return [row["Name"] for row in rows if row["State"] != "running" or row["Health"] != "healthy"]
 
     @contextmanager

@@ -97,7 +97,7 @@ def keep_apart(running: Cluster) -> None:
     Pods go there that were sent there (`Workspace.pinned`), and no others.
     """
     patch = {"spec": {"taints": [{"key": RUNTIME_TAINT, "value": "containerd", "effect": "NoSchedule"}]}}
-    with Api(running.apiserver) as client:
+    with Api(running.apiserver, running.credentials) as client:
         for node in running.containerd_nodes:
             client.call(
                 client.clients.nodes.patch(
@@ -172,7 +172,7 @@ def cluster(whole_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[
 @pytest.fixture(scope="session")
 def api(whole_cluster: Cluster) -> Iterator[Api]:
     """Lend a client of the apiserver."""
-    with Api(whole_cluster.apiserver) as client:
+    with Api(whole_cluster.apiserver, whole_cluster.credentials) as client:
         yield client
 
 

@@ -1,7 +1,7 @@
 """A stand-in for grpcurl where there is no Go to build it: the same flags, calls by server reflection alone.
 
-    python tests/support/grpcurl.py -plaintext [-d DATA|@] HOST:PORT list [SERVICE] | describe MESSAGE |
-    SERVICE/METHOD
+    python tests/support/grpcurl.py -cacert FILE -cert FILE -key FILE [-d DATA|@] HOST:PORT
+        list [SERVICE] | describe MESSAGE | SERVICE/METHOD
 
 It knows nothing of vaina: services and messages come from the server, as they do for grpcurl.
 """
@@ -9,6 +9,7 @@ It knows nothing of vaina: services and messages come from the server, as they d
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 from google.protobuf import json_format
@@ -59,16 +60,21 @@ def call(channel: grpc.Channel, method: MethodDescriptor, data: str, pool: Descr
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; 0, or 64 and more like grpcurl when the call was refused."""
-    data, words = "", []
+    data, words, given = "", [], dict[str, str]()
     rest = iter(arguments)
     for word in rest:
         if word == "-d":
             data = next(rest)
-        elif word != "-plaintext":
+        elif word.startswith("-"):
+            given[word] = next(rest)
+        else:
             words.append(word)
     target, verb, *names = words
     data = sys.stdin.read() if data == "@" else data
-    with grpc.insecure_channel(target, options=[("grpc.primary_user_agent", "grpcurl")]) as channel:
+    shown = (Path(given[name]).read_bytes() for name in ("-cacert", "-key", "-cert"))
+    credentials = grpc.ssl_channel_credentials(*shown)
+    options = [("grpc.primary_user_agent", "grpcurl")]
+    with grpc.secure_channel(target, credentials, options=options) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
         pool = DescriptorPool(database)
         try:

@@ -145,7 +145,7 @@ class MixedLoad:
 
     def _work(self) -> None:
         stay = 0
-        with Api(self._space.cluster.apiserver) as api:
+        with Api(self._space.cluster.apiserver, self._space.cluster.credentials) as api:
             space = Workspace(self._space.cluster, api, self._space.namespace)
             number = 0
             while not self._stop.wait(self._pause * self._rng.uniform(0.3, 1.7)):

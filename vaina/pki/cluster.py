@@ -7,9 +7,11 @@ Called by `vaina certs`. Whatever is there and holds is left as it is, so making
     kubelet-client-ca/         the authority of apiservers towards kubelets
     apiserver/, scheduler/ …   a folder for each holder (`HOLDERS`, vaina.pki.folder)
     apiserver/encryption.yaml  the key for Secrets at rest (vaina.pki.encryption)
-    node/                      what nodes have before they ask for certificates: a bootstrap token (token), and
-                               the authorities of the apiserver (ca.crt) and of those who call a kubelet
-                               (kubelet-client-ca.crt)
+    node/                      what nodes have before they ask for certificates: the authorities of the apiserver
+                               (ca.crt) and of those who call a kubelet (kubelet-client-ca.crt), and a bootstrap
+                               token (token), which the apiserver's folder has too
+    nodes/NAME/                certificates (client/, serving/) of a node that cannot ask for them, for it runs
+                               the control plane
 
 An authority's folder may have two more files, which go to the holders: `ca.crt`, when others are trusted beside
 it (while it is replaced), and `denied`, the serial numbers that count no more.
@@ -25,6 +27,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from vaina.objects.identities import NODE_USER_PREFIX, NODES_GROUP
 from vaina.pki.authority import (
     CERTIFICATE_SECONDS,
     Authority,
@@ -111,6 +114,8 @@ class Folders:
     hosts: tuple[str, ...] = ()
     #: how long certificates hold
     seconds: float = CERTIFICATE_SECONDS
+    #: name and address of nodes that get certificates here
+    nodes: tuple[tuple[str, str], ...] = ()
 
     def make(self, now: float, *, renew: bool = False) -> list[str]:
         """Make what is missing, due (at Unix time `now`), or says something else than it should.
@@ -130,12 +135,7 @@ class Folders:
             self._hand_on_denied(holder)
         if make_encryption_config(self.root / ENCRYPTION):
             written.append(ENCRYPTION)
-        node = self.root / NODE
-        make_folder(node)
-        write_file(node / AUTHORITIES, self._trusted(CA))
-        write_file(node / KUBELET_CLIENT_AUTHORITIES, self._trusted(KUBELET_CLIENT_CA))
-        if not (node / TOKEN).exists():
-            write_file(node / TOKEN, make_token(SystemRandom()).encode())
+        self._make_node_folder()
         return written
 
     def next_renewal(self) -> float:
@@ -162,6 +162,21 @@ class Folders:
                 yield replace(holder, profile=replace(holder.profile, hosts=hosts))
             else:
                 yield holder
+        for name, address in self.nodes:
+            client = Profile(f"{NODE_USER_PREFIX}{name}", (NODES_GROUP,))
+            yield Holder(f"nodes/{name}/client", client)
+            serving = replace(client, hosts=(name, address), is_server=True, is_client=False)
+            yield Holder(f"nodes/{name}/serving", serving, CA, KUBELET_CLIENT_CA)
+
+    def _make_node_folder(self) -> None:
+        node = self.root / NODE
+        make_folder(node)
+        write_file(node / AUTHORITIES, self._trusted(CA))
+        write_file(node / KUBELET_CLIENT_AUTHORITIES, self._trusted(KUBELET_CLIENT_CA))
+        token = node / TOKEN
+        if not token.exists():
+            write_file(token, make_token(SystemRandom()).encode())
+        write_file(self.root / "apiserver" / TOKEN, token.read_bytes())
 
     def _make(self, holder: Holder, signer: Authority, now: float, *, renew: bool) -> bool:
         folder, trusted = self.root / holder.folder, self._trusted(holder.trusts)

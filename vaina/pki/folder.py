@@ -113,17 +113,25 @@ def client_folder(cert_dir: str) -> Folder | None:
     return folder
 
 
-def server_folder(cert_dir: str, listen: str, *, allow_insecure: bool = False) -> Folder | None:
+def server_folder(cert_dir: str, listen: str) -> Folder | None:
     """Return what a server shows to its clients; None without a folder: it serves in the clear, on loopback.
 
     Raises FolderError: it cannot be read. Raises ConfigError: it would serve in the clear beyond loopback.
     """
-    if cert_dir or allow_insecure or is_loopback(listen):
+    if cert_dir or is_loopback(listen):
         return client_folder(cert_dir)
     raise ConfigError(
-        f"listen: {listen} is reached from other machines, and without cert_dir anybody there could do anything: "
+        f"{listen} is reached from other machines, and is not served in the clear: "
         "name a folder with a certificate (cert_dir), or listen on 127.0.0.1"
     )
+
+
+def metrics_folder(cert_dir: str, listen: str) -> Folder | None:
+    """Return what a server of metrics shows to its clients: nothing on loopback, where it serves in the clear.
+
+    Raises as `server_folder` does.
+    """
+    return None if is_loopback(listen) else server_folder(cert_dir, listen)
 
 
 def is_loopback(listen: str) -> bool:

@@ -1,18 +1,22 @@
 """A tiny HTTP server for what is asked with plain HTTP.
 
-/metrics (Prometheus; ?name[]=... some of it), /healthz, /readyz, /livez.
+/metrics (Prometheus; ?name[]=... some of it), /healthz, /readyz, /livez. Over TLS everybody is told how the
+process is, and nothing else: metrics are for those whose certificate puts them into `READERS`.
 
 One request a connection, GET and HEAD only, bounded in size and time. Nothing else belongs here; the REST API
 is a service of its own.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
+
+from vaina.pki.folder import CERTIFICATE, KEY, Folder, FolderError
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -22,6 +26,8 @@ MAX_HEAD_BYTES = 8192
 TIMEOUT_SECONDS = 10.0
 #: connections beyond this are closed at once
 MAX_CONNECTIONS = 50
+#: groups that upstream lets read metrics (ClusterRole system:monitoring)
+READERS = frozenset(("system:masters", "system:monitoring"))
 
 
 @asynccontextmanager
@@ -31,6 +37,9 @@ async def serve_metrics(
     listen: str,
     healthy: Callable[[], bool] = lambda: True,
     more: Mapping[str, CollectorRegistry] | None = None,
+    credentials: Folder | None = None,
+    clients: Folder | None = None,
+    health_listen: str = "",
 ) -> AsyncIterator[int]:
     """Serve while the context lasts; yields the port.
 
@@ -39,24 +48,77 @@ async def serve_metrics(
         listen: host:port; port 0 takes a free one.
         healthy: what /healthz and /readyz ask; /livez answers ok as long as the loop runs.
         more: what other paths show (/metrics/resource).
+        credentials: the server's certificate; None: in the clear.
+        health_listen: where health alone is served in the clear too; empty: nowhere.
+        clients: whose authorities readers of metrics have to have; by default those of `credentials`.
+
+    Raises:
+        FolderError: a certificate cannot be read.
     """
-    pages = _MetricsServer({"/metrics": registry, **(more or {})}, healthy)
-    host, _, port = listen.rpartition(":")
-    server = await asyncio.start_server(
-        pages.connected, host.strip("[]") or None, int(port), limit=MAX_HEAD_BYTES
-    )
+    tls = None if credentials is None else _Tls(credentials, clients or credentials)
+    pages = _MetricsServer({"/metrics": registry, **(more or {})}, healthy, tls)
+    servers = [await _start(pages, listen)]
+    if health_listen:
+        servers.append(await _start(_MetricsServer({}, healthy, None), health_listen))
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield servers[0].sockets[0].getsockname()[1]
     finally:
-        server.close()
-        # From Python 3.12 on, waiting waits for connections too; 3.13 can end them.
-        getattr(server, "close_clients", lambda: None)()
-        await server.wait_closed()
+        for server in servers:
+            server.close()
+            # From Python 3.12 on, waiting waits for connections too; 3.13 can end them.
+            getattr(server, "close_clients", lambda: None)()
+            await server.wait_closed()
+
+
+async def _start(pages: "_MetricsServer", listen: str) -> asyncio.Server:
+    host, _, port = listen.rpartition(":")
+    return await asyncio.start_server(
+        pages.connected, host.strip("[]") or None, int(port), limit=MAX_HEAD_BYTES,
+        ssl=None if pages.tls is None else pages.tls.context,
+        ssl_handshake_timeout=None if pages.tls is None else TIMEOUT_SECONDS,
+    )  # fmt: skip
+
+
+class _Tls:
+    """The certificate of the server, and who may read metrics."""
+
+    def __init__(self, server: Folder, clients: Folder) -> None:
+        self._server, self._clients = server, clients
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.verify_mode = ssl.CERT_OPTIONAL
+        self._material = server.current()
+        self._trusted = clients.current()
+        self._take()
+
+    def _take(self) -> None:
+        self.context.load_cert_chain(self._server.path / CERTIFICATE, self._server.path / KEY)
+        self.context.load_verify_locations(cadata=self._trusted.authorities.decode("ascii"))
+
+    def follow(self) -> None:
+        """Take what has changed; it counts from the next connection on."""
+        try:
+            material, trusted = self._server.current(), self._clients.current()
+            if material is not self._material or trusted is not self._trusted:
+                self._material, self._trusted = material, trusted
+                self._take()
+        except (FolderError, ssl.SSLError) as error:
+            log.warning("certificate not read, the earlier one stays", error=str(error))
+
+    def lets_read(self, writer: asyncio.StreamWriter) -> bool:
+        """Say whether the other side may read metrics."""
+        shown = writer.get_extra_info("peercert") or {}
+        groups = {
+            value for part in shown.get("subject", ()) for name, value in part if name == "organizationName"
+        }
+        return not READERS.isdisjoint(groups) and int(shown["serialNumber"], 16) not in self._trusted.denied
 
 
 class _MetricsServer:
-    def __init__(self, registries: Mapping[str, CollectorRegistry], healthy: Callable[[], bool]) -> None:
-        self.registries, self.healthy = registries, healthy
+    def __init__(
+        self, registries: Mapping[str, CollectorRegistry], healthy: Callable[[], bool], tls: _Tls | None
+    ) -> None:
+        self.registries, self.healthy, self.tls = registries, healthy, tls
         self.connections = 0
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,16 +129,23 @@ class _MetricsServer:
                     await self.answer(reader, writer)
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             log.debug("http request dropped", error=str(error))
+            # Over TLS a connection that broke would be ended a second time by `close`.
+            writer.transport.abort()
         finally:
             self.connections -= 1
             writer.close()
+            if self.tls is not None:
+                self.tls.follow()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
         method, target = (words[0], words[1]) if len(words) == 3 else ("", "")
         path, _, query = target.partition("?")
-        status, kind, body = await self.page(method, path, query)
+        if path in self.registries and self.tls is not None and not self.tls.lets_read(writer):
+            status, kind, body = "401 Unauthorized", "text/plain; charset=utf-8", b"Unauthorized\n"
+        else:
+            status, kind, body = await self.page(method, path, query)
         lines = [
             f"HTTP/1.1 {status}",
             f"Content-Type: {kind}",

@@ -4,6 +4,11 @@ if [ ! -w /var/lib/etcd ] || { [ -e /var/lib/etcd/data ] && [ ! -w /var/lib/etcd
   echo "etcd: /var/lib/etcd does not belong to user $(id -u): \`make up\` gives an older volume to it (deploy/etcd-volume.sh)" >&2
   exit 1
 fi
+certs=/certs/etcd
 exec etcd --name=etcd --data-dir=/var/lib/etcd/data \
-  --listen-client-urls=http://0.0.0.0:2379 --advertise-client-urls=http://etcd:2379 \
+  --listen-client-urls=https://0.0.0.0:2379 --advertise-client-urls=https://etcd:2379 \
+  --client-cert-auth --trusted-ca-file=$certs/ca.crt --cert-file=$certs/tls.crt --key-file=$certs/tls.key \
+  --listen-peer-urls=https://127.0.0.1:2380 --initial-advertise-peer-urls=https://127.0.0.1:2380 \
+  --initial-cluster=etcd=https://127.0.0.1:2380 --peer-client-cert-auth --peer-trusted-ca-file=$certs/ca.crt \
+  --peer-cert-file=$certs/tls.crt --peer-key-file=$certs/tls.key \
   --listen-metrics-urls=http://0.0.0.0:2381 --log-level=warn --max-txn-ops=1024 "$@"

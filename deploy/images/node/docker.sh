@@ -7,11 +7,16 @@ engine_answers() { docker version >/dev/null 2>&1; }
 # the Pod network is the kubelet's. For anything named docker.io the engine would ask the DNS first whether it may push
 # layers of a licence to there: ten seconds a pull, mirror or not, on a machine whose DNS does not answer. It may.
 run_engine() {
+  # The registries' certificates are of the cluster's authority.
+  local registry
+  for registry in registry private-registry; do
+    mkdir -p "/etc/docker/certs.d/$registry:5000"
+    ln -sf /certs/node/ca.crt "/etc/docker/certs.d/$registry:5000/ca.crt"
+  done
   exec dockerd --log-level=warn --host=unix:///var/run/docker.sock --live-restore \
     --bridge=none --iptables=false --ip6tables=false --userland-proxy=false \
     --exec-opt=native.cgroupdriver=cgroupfs --cgroup-parent="/vaina/$VAINA_NODE_NAME" \
-    --registry-mirror=http://registry:5000 --insecure-registry=registry:5000 \
-    --insecure-registry=private-registry:5000 --allow-nondistributable-artifacts=docker.io \
+    --registry-mirror=https://registry:5000 --allow-nondistributable-artifacts=docker.io \
     2> >(grep --line-buffered -v level=info >&2)
 }
 

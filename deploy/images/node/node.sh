@@ -12,6 +12,19 @@ LONGEST_DELAY=10
 
 say() { printf 'node: %s\n' "$*" >&2; }
 
+# Where the node runs the control plane, it holds the cluster's authorities, makes all certificates but those of other nodes,
+# and renews them: VAINA_CERTS are flags of `vaina certs make`. What the control plane reads belongs to its user.
+PKI=/var/lib/vaina/pki
+make_certificates() {
+  local name
+  for name in ca apiserver apiserver-etcd-client apiserver-kubelet-client scheduler controller etcd registry; do
+    install -d -m 700 -o 65532 -g 65532 "$PKI/$name"
+  done
+  install -d -m 700 -o 65532 -g 65532 /var/lib/vaina/audit
+  # shellcheck disable=SC2086  # several flags
+  python -m cli certs make "$PKI" --node "$VAINA_NODE_NAME=$VAINA_NODE_IP" $VAINA_CERTS "$@"
+}
+
 run_kubelet() {
   until engine_answers; do sleep 0.2; done
   load_pause
@@ -69,6 +82,13 @@ prepare_kernel
 make_devices
 clear_cgroups
 mkdir -p "$RUN"
+if [[ -n ${VAINA_CERTS:-} ]]; then
+  export VAINA_CERT_DIR=$PKI/nodes/$VAINA_NODE_NAME/client VAINA_SERVING_CERT_DIR=$PKI/nodes/$VAINA_NODE_NAME/serving
+  make_certificates >/dev/null
+  # What the engine asks of registries.
+  [[ -e /certs/node ]] || { mkdir -p /certs && ln -s "$PKI/node" /certs/node; }
+  supervise certs make_certificates --watch &
+fi
 say "$VAINA_NODE_NAME at $VAINA_NODE_IP, $VAINA_CAPACITY_CPU CPU and $VAINA_CAPACITY_MEMORY of memory"
 
 supervise engine run_engine &

@@ -91,6 +91,7 @@ LINES: dict[str, list[list[str]]] = {
     "load": [["load", "run", HOSTILE], ["load", "compare", HOSTILE, HOSTILE]],
     "certs": [["certs", "show", "/nothing-here"]],
     "certificate": [["certificate", "approve", HOSTILE]],
+    "auth": [["auth", "can-i", HOSTILE, HOSTILE], ["auth", "whoami"]],
     "secrets": [["secrets", "rewrite"], ["secrets", "rewrite", "-n", HOSTILE]],
     "completion": [["completion", HOSTILE]],
     "api-resources": [["api-resources"]],

@@ -33,7 +33,11 @@ def test_our_images_are_never_pulled(service: str) -> None:
     assert COMPOSE["services"][service]["pull_policy"] in ("build", "never")
 
 
-@pytest.mark.parametrize("service", sorted(COMPOSE["services"]))
+#: what makes certificates: it has no port, and is confined in a way of its own
+CERTS = {"certs", "certs-renewal"}
+
+
+@pytest.mark.parametrize("service", sorted({*COMPOSE["services"]} - CERTS))
 def test_every_service_restarts_and_has_an_init_and_a_health_check(service: str) -> None:
     parts = COMPOSE["services"][service]
     assert (parts["restart"], parts["init"]) == ("unless-stopped", True)
@@ -57,11 +61,39 @@ def running(image: str) -> list[str]:
     return [name for name, service in SERVICES.items() if service["image"].startswith(f"vaina-{image}:")]
 
 
-@pytest.mark.parametrize("name", sorted({*SERVICES} - {*running("node")}))
+@pytest.mark.parametrize(
+    "name", sorted({*SERVICES} - {*running("node")} - {f"{FILES[0]} {name}" for name in CERTS})
+)
 def test_what_is_no_node_is_confined(name: str) -> None:
     service = SERVICES[name]
     assert {name: service[name] for name in CONFINED} == CONFINED
     assert not {"cap_add", "privileged", "device_cgroup_rules", "pid", "network_mode"} & set(service)
+
+
+@pytest.mark.parametrize("name", sorted(CERTS))
+def test_what_makes_certificates_speaks_to_nobody(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert (service["network_mode"], service["read_only"], service["init"]) == ("none", True, True)
+    assert (service["cap_drop"], service["cap_add"]) == (["ALL"], ["CHOWN", "DAC_OVERRIDE"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"ports", "networks", "privileged", "pid"} & set(service)
+
+
+def test_keys_are_mounted_by_those_who_hold_them_alone() -> None:
+    mounted: dict[str, set[str]] = {}
+    for name, service in COMPOSE["services"].items():
+        for volume in service.get("volumes", ()):
+            if volume.startswith("certs-"):
+                source, _, how = volume.partition(":")
+                mounted.setdefault(source, set()).add(name)
+                assert name in CERTS or how.endswith(":ro")
+    assert {source: names - CERTS for source, names in mounted.items()} == {
+        "certs-ca": {"controller"}, "certs-etcd-ca": set(), "certs-kubelet-client-ca": set(),
+        "certs-apiserver": {"apiserver"}, "certs-apiserver-etcd-client": {"apiserver"},
+        "certs-apiserver-kubelet-client": {"apiserver"}, "certs-scheduler": {"scheduler"},
+        "certs-controller": {"controller"}, "certs-etcd": {"etcd"},
+        "certs-registry": {"registry", "private-registry"}, "certs-node": {"node", "node-containerd"},
+    }  # fmt: skip
 
 
 def test_etcd_is_on_a_network_that_only_apiservers_share() -> None:
@@ -80,14 +112,15 @@ def test_a_registry_that_nodes_reach_writes_nothing(name: str) -> None:
         assert [port.partition(":")[0] for port in service["ports"]] == ["127.0.0.1"]
     else:
         # What the image does when nobody says anything else is to read.
-        assert service["volumes"] == ["images:/var/lib/registry:ro"]
+        assert service["volumes"] == ["images:/var/lib/registry:ro", "certs-registry:/certs/registry:ro"]
         assert "command" not in service
 
 
 def test_a_registry_reads_unless_it_is_told_otherwise() -> None:
     folder = ROOT / "deploy" / "images" / "registry"
     assert (
-        'CMD ["docker-registry", "serve", "/etc/vaina/registry.yml"]' in (folder / "Dockerfile").read_text()
+        'CMD ["/usr/local/lib/vaina/registry.sh", "/etc/vaina/registry.yml"]'
+        in (folder / "Dockerfile").read_text()
     )
     config = yaml.safe_load((folder / "config.yml").read_text())
     assert config["storage"]["maintenance"]["readonly"] == {"enabled": True}

@@ -26,7 +26,7 @@ def checks() -> dict[str, list[str]]:
     found = {}
     for file in FILES:
         for name, service in yaml.safe_load((ROOT / file).read_text())["services"].items():
-            kind, *command = service["healthcheck"]["test"]
+            kind, *command = service.get("healthcheck", {}).get("test", ("NONE", ""))
             if kind == "CMD" and command[0].endswith("bash"):
                 found[f"{file} {name}"] = [word.replace("$$", "$") for word in command]
     return found

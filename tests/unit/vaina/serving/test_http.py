@@ -1,10 +1,17 @@
 import asyncio
+import ssl
+from pathlib import Path
 
 import pytest
+from cryptography import x509
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily
 
+from bench.etcd import free_port
+from tests.support.certificates import ADMIN, APISERVER, Certificates, node
 from vaina.metrics import new_registry
+from vaina.pki.authority import Profile
+from vaina.pki.folder import Folder, format_serials, write_file
 from vaina.serving.http import MAX_HEAD_BYTES, serve_metrics
 
 
@@ -88,3 +95,60 @@ async def test_others_have_a_turn_between_two_metrics_of_a_page():
         busy.cancel()
     first, second, third = (float(line.split()[1]) for line in body.decode().splitlines() if line[0] != "#")
     assert first < second < third
+
+
+async def test_health_alone_is_served_elsewhere_too() -> None:
+    port = free_port()
+    async with serve_metrics(
+        CollectorRegistry(), listen="127.0.0.1:0", health_listen=f"127.0.0.1:{port}"
+    ):  # fmt: skip
+        assert await get(port, "/healthz") == ("200 OK", b"ok")
+        assert (await get(port, "/metrics"))[0] == "404 Not Found"
+
+
+async def get_over_tls(port: int, path: str, trusted: Folder, shown: Folder | None) -> str:
+    """Return the status; empty when the server ends the connection."""
+    context = ssl.create_default_context(cafile=trusted.path / "ca.crt")
+    if shown is not None:
+        context.load_cert_chain(shown.path / "tls.crt", shown.path / "tls.key")
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+        answer = await reader.read()
+    except (ssl.SSLError, ConnectionError):
+        return ""
+    writer.close()
+    return answer.split(b"\r\n")[0].decode().removeprefix("HTTP/1.1 ")
+
+
+async def test_over_tls_health_is_told_to_everybody_and_metrics_to_some(tmp_path: Path) -> None:
+    made, others = Certificates(tmp_path), Certificates(tmp_path / "others")
+    server = made.issue(APISERVER)
+    admin, node_of = made.issue(ADMIN), made.issue(node("n1"))
+    watcher = made.issue(Profile("prometheus", ("system:monitoring",)))
+    async with serve_metrics(CollectorRegistry(), listen="127.0.0.1:0", credentials=server) as port:
+        assert await get_over_tls(port, "/healthz", admin, None) == "200 OK"
+        assert await get_over_tls(port, "/metrics", admin, None) == "401 Unauthorized"
+        assert await get_over_tls(port, "/metrics", admin, node_of) == "401 Unauthorized"
+        assert await get_over_tls(port, "/metrics", admin, admin) == "200 OK"
+        assert await get_over_tls(port, "/metrics", admin, watcher) == "200 OK"
+        assert await get_over_tls(port, "/healthz", admin, others.issue(ADMIN)) == ""
+        assert await ask(port, b"GET /healthz HTTP/1.1\r\n\r\n") == b""
+        # A new certificate, and one that is denied: from the connection after the next on.
+        made.issue(APISERVER)
+        serial = x509.load_pem_x509_certificate(watcher.current().certificate).serial_number
+        write_file(server.path / "denied", format_serials([serial]))
+        await get_over_tls(port, "/livez", admin, None)
+        assert await get_over_tls(port, "/metrics", admin, watcher) == "401 Unauthorized"
+        assert await get_over_tls(port, "/metrics", admin, admin) == "200 OK"
+
+
+async def test_those_who_read_metrics_may_be_of_another_authority_than_callers(tmp_path: Path) -> None:
+    callers, cluster = Certificates(tmp_path / "callers"), Certificates(tmp_path / "cluster")
+    serving = cluster.issue(APISERVER, into="serving", trusting=callers.authority)
+    own, admin = cluster.issue(node("n1")), cluster.issue(ADMIN)
+    async with serve_metrics(
+        CollectorRegistry(), listen="127.0.0.1:0", credentials=serving, clients=own
+    ) as port:
+        assert await get_over_tls(port, "/metrics", admin, admin) == "200 OK"
+        assert await get_over_tls(port, "/metrics", admin, callers.issue(ADMIN)) == ""
