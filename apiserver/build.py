@@ -87,7 +87,7 @@ from vaina.kinds import (
 from vaina.metrics import new_registry
 from vaina.pki.folder import Folder, client_folder, metrics_folder, server_folder
 from vaina.serving import core, fast_core
-from vaina.serving.handlers import Handlers, Method
+from vaina.serving.handlers import Handlers, Method, OnUnauthorized
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics
 from vaina.serving.main import open_files
@@ -117,6 +117,8 @@ class App:
     roles: Roles | None
     #: of which a Secret is made at the start; empty: none
     bootstrap_token: str = ""
+    #: writes calls to the audit log that come to no handler
+    on_unauthorized: OnUnauthorized | None = None
 
     async def bootstrap(self) -> None:
         """Make the namespaces, priority classes and roles of the system, and the Secret of the nodes' token."""
@@ -257,7 +259,10 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         return methods if metrics is None else metrics.wrap(methods)
 
     first = bootstrap_handlers(made["CertificateSigningRequest"])
-    return App(wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, bootstrap_token)
+    return App(
+        wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, bootstrap_token,
+        None if auditing is None else auditing.unauthorized,
+    )  # fmt: skip
 
 
 def _kind_handlers(store: Store[Any], checks: Checks, metrics: RequestMetrics | None) -> dict[str, Method]:
@@ -316,6 +321,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
                     max_connections=min(config.max_connections, open_files() * 3 // 4),
                     core=(fast_core if GRPC_CORE in fast_paths else core).make_server,
                     credentials=credentials,
+                    on_unauthorized=app.on_unauthorized,
                 ) as server,
                 _serve_bootstrap(config, app, opened.storage, clock, credentials),
             ):
@@ -354,7 +360,7 @@ def _serve_bootstrap(
     tokens = BootstrapTokens(storage, clock)
     return serve(
         app.bootstrap_handlers, listen=config.bootstrap_listen, clock=clock, credentials=credentials,
-        identify=tokens.identify,
+        identify=tokens.identify, on_unauthorized=app.on_unauthorized,
     )  # fmt: skip
 
 

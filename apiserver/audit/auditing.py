@@ -64,6 +64,12 @@ class Auditing:
         """Write the log until cancelled."""
         await self._log.run()
 
+    def unauthorized(self, path: str, rpc: RequestContext, error: ApiError) -> None:
+        """Write a call that came to no handler: its caller is not known, or counts no more."""
+        of = self._of(path)
+        if of.policy.may_concern(rpc.user, of.action):
+            self._end(self._begin(path, rpc), rpc, of, error)
+
     def wrap(self, handlers: Mapping[str, Method]) -> dict[str, Method]:
         return {
             path: Method(method.kind, (self._unary if method.kind is UNARY else self._stream)(path, method))

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 from vaina.clock import Clock
 from vaina.errors import Unauthorized
 from vaina.pki.folder import Folder, FolderError, Material
-from vaina.serving.handlers import AUTHENTICATED, User
+from vaina.serving.handlers import AUTHENTICATED, RequestContext, User
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -83,11 +83,15 @@ class Authenticator:
             require_client_authentication=of_clients,
         )
 
-    def identify(self, context: Any) -> Caller:
-        """Return who makes a call. Raises Unauthorized."""
+    def identify(self, context: Any, rpc: RequestContext) -> Caller:
+        """Return who makes a call, and say it in the call's context. Raises Unauthorized.
+
+        The context has the user also of a certificate that counts no more: the audit log names it.
+        """
         try:
             pem = context.auth_context()["x509_pem_cert"][0]
             caller = self._known.get(pem) or self._learn(pem)
+            rpc.user = caller.user
             self.check(caller)
         except Unauthorized as error:
             self._refused(context, error)

@@ -23,7 +23,7 @@ from vaina.clock import Clock
 from vaina.errors import Unauthorized
 from vaina.serving.authentication import Authenticator, Caller
 from vaina.serving.clients import Clients
-from vaina.serving.handlers import RequestContext, User
+from vaina.serving.handlers import OnUnauthorized, RequestContext, User
 from vaina.serving.unsent import Unsent
 
 #: streams that end in a second, at most; few end at once
@@ -78,9 +78,11 @@ class Calls:
         self,
         authenticator: Authenticator | None = None,
         identify: Callable[[RequestContext], User] | None = None,
+        on_unauthorized: OnUnauthorized | None = None,
     ) -> None:
         #: who tells callers apart: by certificates, or by what they send; neither in the clear
         self.authenticator, self.identify = authenticator, identify
+        self.on_unauthorized = on_unauthorized
         #: those that end in good order
         self.streams: set[Stream] = set()
         #: those whose caller has a certificate

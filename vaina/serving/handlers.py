@@ -122,6 +122,10 @@ def address_of(peer: str) -> str:
     return rest.rpartition(":")[0].strip("[]") if scheme in ("ipv4", "ipv6") else ""
 
 
+#: path, context and refusal of a call whose caller is not known, or counts no more
+OnUnauthorized = Callable[[str, RequestContext, ApiError], None]
+
+
 class MethodKind(StrEnum):
     """How requests and answers come: one and one, one and many, many and many."""
 

@@ -21,7 +21,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from vaina.clock import Clock
-from vaina.errors import ApiError, BadRequest, Timeout, TooLarge, TooManyRequests, Unavailable
+from vaina.errors import ApiError, BadRequest, Timeout, TooLarge, TooManyRequests, Unauthorized, Unavailable
 from vaina.metrics import RpcMetrics
 from vaina.pki.folder import Folder
 from vaina.serving import status
@@ -37,6 +37,7 @@ from vaina.serving.handlers import (
     Handlers,
     Method,
     MethodKind,
+    OnUnauthorized,
     RequestContext,
     User,
     guarded,
@@ -110,6 +111,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     core: Core = make_server,
     credentials: Folder | None = None,
     identify: Callable[[RequestContext], User] | None = None,
+    on_unauthorized: OnUnauthorized | None = None,
 ) -> AsyncIterator[Server]:
     """Serve while the context lasts.
 
@@ -132,6 +134,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
             None: in the clear, and everybody may do anything.
         identify: tells callers by what they send, instead of by certificates, which are not asked for then. It
             raises Unauthorized. Needs `credentials`.
+        on_unauthorized: is told of calls that are refused because nobody vouches for their callers.
 
     Raises:
         OSError: the address cannot be bound.
@@ -141,7 +144,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     server = core(server_options(max_connections=max_connections))
     registry = registry or CollectorRegistry()
     authenticator = None if credentials is None else Authenticator(credentials, clock, registry)
-    calls = Calls(authenticator, identify)
+    calls = Calls(authenticator, identify, on_unauthorized)
     turns = Turns(asyncio.get_running_loop(), clock.monotonic)
     metrics = RpcMetrics(registry)
     by_service: dict[str, dict[str, grpc.RpcMethodHandler[bytes, bytes]]] = {}
@@ -360,16 +363,23 @@ class _Wrapped:
             size = sum(len(key) + len(value) + _HEADER_BYTES for key, value in ctx.metadata)
             if size > MAX_METADATA_BYTES:
                 raise TooLarge(f"Request metadata too large: limit is {MAX_METADATA_BYTES}")
-        authenticator, caller = self.calls.authenticator, None
-        if self.calls.identify is not None:
-            ctx.user = self.calls.identify(ctx)
-        elif authenticator is not None:
-            caller = authenticator.identify(context)
-            ctx.user = caller.user
+        try:
+            caller = self._identify(ctx, context)
+        except Unauthorized as error:
+            if self.calls.on_unauthorized is not None:
+                self.calls.on_unauthorized(self.path, ctx, error)
+            raise
         client = ctx.client
         self.calls.clients.enter(client, ctx.peer, MAX_CALLS - self.calls.current, is_user=ctx.is_known)
         ctx.counted = client
         return caller
+
+    def _identify(self, ctx: RequestContext, context: Any) -> Caller | None:
+        if self.calls.identify is not None:
+            ctx.user = self.calls.identify(ctx)
+        elif self.calls.authenticator is not None:
+            return self.calls.authenticator.identify(context, ctx)
+        return None
 
     def _begin(self, context: Any) -> tuple[RequestContext, float]:
         start = self.clock.monotonic()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from bench.etcd import find_etcd
 from tests.support.apiserver_process import ApiserverProcess
@@ -20,12 +21,14 @@ from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
 from vaina.errors import ApiError, Forbidden
 from vaina.kinds import SECRET
+from vaina.pki.authority import Profile
+from vaina.pki.folder import format_serials, write_file
 from vaina.testing.builders import make_config_map
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
 
 Event = dict[str, Any]
-POLICY = "rules: [{level: None, users: [kubernetes-admin], verbs: [list]}, {level: Metadata}]\n"
+CLOCK = SystemClock()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ async def until(find: Callable[[], Any]) -> Any:
     """Return what a function finds, once it finds something: lines are some milliseconds on their way."""
     async with asyncio.timeout(20):
         while not (found := find()):
-            await SystemClock().sleep(0.02)
+            await CLOCK.sleep(0.02)
     return found
 
 
@@ -152,6 +155,24 @@ async def test_a_watch_and_a_session_that_was_refused_are_there_before_they_end(
 
         assert (await until(found))[0]["objectRef"]["namespace"] == "ours"
         task.cancel()
+
+
+async def test_whoever_counts_no_more_is_named(watched: Plane) -> None:
+    olga = Profile("olga")
+    folder = watched.identities.folder(olga)
+    async with watched.client(olga) as client:
+        with refused():
+            await client.config_maps.list("theirs")
+        serial = x509.load_pem_x509_certificate((folder / "tls.crt").read_bytes()).serial_number
+        write_file(watched.apiserver.cert_dir / "denied", format_serials([serial]))
+        async with asyncio.timeout(60):
+            while (await _eventually(lambda: client.config_maps.list("theirs"))).code != 401:
+                await CLOCK.sleep(0.2)
+
+    def found() -> list[Event]:
+        return [one for one in events(watched.audit_log) if one["responseStatus"]["code"] == 401]
+
+    assert {one["user"]["username"] for one in await until(found)} == {"olga"}
 
 
 async def test_a_log_that_was_removed_comes_back(watched: Plane) -> None:

@@ -15,9 +15,9 @@ from tests.support.audit import EVERYTHING, Collected, make_auditing, policy_of
 from vaina.api.core.v1 import config_pb2, manifest_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
-from vaina.errors import AlreadyExists, ApiError, Forbidden, NotFound
+from vaina.errors import AlreadyExists, ApiError, Forbidden, NotFound, Unauthorized
 from vaina.kinds import POD
-from vaina.serving.handlers import User
+from vaina.serving.handlers import RequestContext, User
 from vaina.testing.builders import make_config_map, make_namespace, make_pod
 from vaina.testing.clock import FakeClock
 
@@ -205,6 +205,20 @@ async def test_a_call_that_cannot_be_read_is_known_by_its_method(tmp_path: Path)
         "delete", {"resource": "pods", "apiVersion": "v1"}, 400,
     )  # fmt: skip
     assert "authorization.k8s.io/decision" not in event["annotations"]
+
+
+async def test_a_caller_who_counts_no_more_is_written(tmp_path: Path) -> None:
+    audited = Audited(tmp_path, "rules: [{level: Metadata}]")
+    tell = audited.api.app.on_unauthorized
+    assert tell is not None
+    why = Unauthorized("Unauthorized: the certificate of jane is denied")
+    tell(POD.method("Delete"), RequestContext(peer="ipv4:10.0.0.1:4567", user=JANE), why)
+    event = audited.event()
+    assert (event["user"]["username"], event["verb"], event["sourceIPs"]) == ("jane", "delete", ["10.0.0.1"])
+    assert event["responseStatus"] == {
+        "metadata": {}, "status": "Failure", "reason": "Unauthorized", "code": 401,
+        "message": "Unauthorized: the certificate of jane is denied",
+    }  # fmt: skip
 
 
 async def test_a_bug_is_written_as_a_panic_without_its_words(tmp_path: Path) -> None:

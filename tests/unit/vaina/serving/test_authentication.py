@@ -255,7 +255,8 @@ async def test_known_certificates_are_bounded(made: Certificates, monkeypatch: p
             def auth_context(self) -> dict[str, list[bytes]]:
                 return {"x509_pem_cert": [self.pem]}
 
-        assert found.identify(Context(pem)) is found.identify(Context(pem))
-        users.append(found.identify(Context(pem)).user.name)
+        rpc = RequestContext()
+        assert found.identify(Context(pem), rpc) is found.identify(Context(pem), rpc)
+        users.append(rpc.user.name)
     assert users == [f"u{number}" for number in range(6)]
     assert len(found._known) == 3
