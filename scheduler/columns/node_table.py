@@ -57,10 +57,6 @@ class NodeTable:
         self._snapshot: Snapshot | None = None
 
     @property
-    def generation(self) -> int:
-        return self.journal.position
-
-    @property
     def resources(self) -> Mapping[str, int]:
         """Resource -> index of its columns: of all that some node has had."""
         return self._resources

@@ -251,26 +251,6 @@ class Topology:
     def live_sums(self) -> list[DomainSum]:
         return [found for found in self._sums.values() if found.eligible is None]
 
-    def differences(self) -> list[str]:
-        """Count all that is alive over again; return what was not true (for `scheduler verify` and tests)."""
-        found: list[str] = []
-        for peers, column in [*self._columns.items()]:
-            again = PodColumn(peers)
-            self._fill(again)
-            if again.rows != column.rows:
-                found.append(f"column of {[str(item.selector) for item in peers]}")
-        for key, sums in [*self._by_key.items()]:
-            for weak in [*sums]:
-                summed = weak()
-                if summed is None:
-                    continue
-                fresh = DomainSum(key, summed.sources, summed.eligible)
-                fresh.fill(*self._codes(key))
-                size = min(len(fresh.values), len(summed.values))
-                if (fresh.values[:size] != summed.values[:size]).any() or summed.values[size:].any():
-                    found.append(f"sum by {key}")
-        return found
-
     def _come(self, group: PodGroup) -> _Placed:
         placed = self._placed[group] = _Placed()
         for label in marks(group):

@@ -121,9 +121,9 @@ def test_a_status_alone_touches_nothing() -> None:
     parts.handlers.on_nodes([(None, node("n1"))])
     made = pod("web", uid="u", node="n1")
     parts.handlers.on_pods([(None, made)])
-    generation, settled = parts.cache.table.generation, len(parts.settled)
+    generation, settled = parts.cache.table.journal.position, len(parts.settled)
     parts.handlers.on_pods([(made, pod("web", uid="u", node="n1", phase="Running"))])
-    assert (parts.cache.table.generation, len(parts.settled)) == (generation, settled)
+    assert (parts.cache.table.journal.position, len(parts.settled)) == (generation, settled)
 
 
 def test_a_resize_is_counted_and_may_help_others() -> None:
@@ -164,10 +164,10 @@ def test_a_heartbeat_of_a_node_changes_nothing() -> None:
     parts = Parts()
     before, after = node("n1"), node("n1")
     parts.handlers.on_nodes([(None, before)])
-    generation = parts.cache.table.generation
+    generation = parts.cache.table.journal.position
     after.status.conditions[0].last_heartbeat_time.seconds += 10
     parts.handlers.on_nodes([(before, after)])
-    assert parts.cache.table.generation == generation
+    assert parts.cache.table.journal.position == generation
 
 
 def test_a_node_that_goes_is_forgotten_with_its_pods_kept_in_mind() -> None:

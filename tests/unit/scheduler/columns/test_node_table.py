@@ -24,16 +24,16 @@ def test_an_update_says_what_changed_and_nothing_when_nothing_did() -> None:
     on = NodeTable()
     plain = node("a")
     assert on.upsert(node_info(plain))[1] == NodeChange.ADDED
-    generation = on.generation
+    generation = on.journal.position
     assert on.upsert(node_info(plain))[1] == NodeChange.NONE
-    assert on.generation == generation
+    assert on.journal.position == generation
     assert on.upsert(node_info(node("a", cpu="8")))[1] == NodeChange.ALLOCATABLE
     assert on.upsert(node_info(node("a", cpu="8", labels={"x": "y"})))[1] == NodeChange.LABELS
     changed = node("a", cpu="8", labels={"x": "y"}, taints=[("t", "", "NoSchedule")], unschedulable=True)
     assert on.upsert(node_info(changed))[1] == NodeChange.TAINTS
     changed.status.declared_features.append("RestartAllContainersOnContainerExits")
     assert on.upsert(node_info(changed))[1] == NodeChange.FEATURES
-    assert on.generation == generation + 4
+    assert on.journal.position == generation + 4
 
 
 def test_pods_are_counted_and_given_back() -> None:

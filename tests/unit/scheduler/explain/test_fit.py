@@ -53,9 +53,9 @@ def test_copies_are_placed_until_none_fits(
 def test_what_is_there_takes_its_room_and_stays_as_it_was() -> None:
     cache = cache_of(node("a"))
     cache.assume(info(pod("x", {"cpu": "3"}, uid="x")), "a")
-    before = cache.table.generation
+    before = cache.table.journal.position
     assert fit(cache, pod(requests={"cpu": "500m"})).copies == {"a": 2}
-    assert cache.table.generation == before
+    assert cache.table.journal.position == before
     assert int(cache.table.snapshot().requested[0][0]) == 3000
 
 

@@ -87,9 +87,9 @@ def test_images_that_go_are_forgotten_with_their_nodes() -> None:
         "web:1": {0: MIB, 1: MIB},
         "db:1": {1: MIB},
     }
-    generation = on.generation
+    generation = on.journal.position
     on.remove("a")
     assert dict(images["web:1"]) == {1: MIB}
     on.remove("b")
     assert not images
-    assert on.generation > generation
+    assert on.journal.position > generation
