@@ -14,6 +14,7 @@ one up).
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from typing import Any
 
 from bench import pod_start, report
 from bench.pod_start import LABEL, NAMESPACE, Samples, make_pod, percentile
+from cli.process import own_folder
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
@@ -254,7 +256,7 @@ async def main() -> int:
     given = parser.parse_args()
     name = "kubelet" if given.runtime == "docker" else f"kubelet-{given.runtime}"
     output = given.output or Path(f"bench/results/{name}.json")
-    clients = Clientset(GrpcTransport(given.apiserver, user_agent="vaina-bench"))
+    clients = Clientset(GrpcTransport(given.apiserver, own_folder(os.environ), user_agent="vaina-bench"))
     where = Where(clients, given.node, given.runtime)
     goals: list[report.Target] = []
     try:

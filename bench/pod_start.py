@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cli.process import own_folder
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.client.clientset import Clientset
@@ -286,7 +287,7 @@ async def main() -> int:
     parser.add_argument("-n", type=int, default=30)
     parser.add_argument("--output", type=Path, default=Path("bench/results/pod_start.json"))
     given = parser.parse_args()
-    clients = Clientset(GrpcTransport(given.apiserver, user_agent="vaina-bench"))
+    clients = Clientset(GrpcTransport(given.apiserver, own_folder(os.environ), user_agent="vaina-bench"))
     try:
         results = {
             words: summary(one) for words, one in (await measure(clients, given.node, given.n)).items()

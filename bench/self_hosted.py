@@ -12,12 +12,14 @@ the process itself. A part that was killed within the last ten minutes is starte
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import report
+from cli.process import own_folder
 from vaina.api.core.v1 import config_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.client.clientset import Clientset
@@ -50,7 +52,7 @@ async def inside(node: str, *command: str) -> str:
 
 async def answers(apiserver: str) -> bool:
     """Say whether a write and a read succeed over a new connection."""
-    clients = Clientset(GrpcTransport(apiserver, user_agent="vaina-bench"))
+    clients = Clientset(GrpcTransport(apiserver, own_folder(os.environ), user_agent="vaina-bench"))
     name = "bench-self-hosted"
     try:
         async with asyncio.timeout(TRY_SECONDS):

@@ -18,7 +18,7 @@ from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
-from vaina.pki.folder import CERTIFICATE, FolderError, client_folder
+from vaina.pki.folder import CERTIFICATE, Folder, FolderError, client_folder
 
 DEFAULT_SERVER = "127.0.0.1:6443"
 #: columns where there is no terminal: nothing is cut
@@ -42,11 +42,19 @@ def certificate_folder(environment: Mapping[str, str], admin: Path = ADMIN) -> s
     return str(found) if (found / CERTIFICATE).exists() else ""
 
 
+def own_folder(environment: Mapping[str, str]) -> Folder | None:
+    """Return what this machine's user shows to servers; None: calls go in the clear.
+
+    Raises FolderError: it cannot be read.
+    """
+    return client_folder(certificate_folder(environment))
+
+
 def run_process(environment: dict[str, str]) -> int:
     """Run the command line of this process, and return its exit code."""
     interactive = sys.stdout.isatty()
     try:
-        folder = client_folder(certificate_folder(environment))
+        folder = own_folder(environment)
     except FolderError as error:
         sys.stderr.write(f"error: VAINA_CERT_DIR: {error}\n")
         return 1

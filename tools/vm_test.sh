@@ -11,7 +11,9 @@ VM=$ROOT/.cache/vm
 REPORT=$ROOT/bench/reports/vm-test-debian-13.md
 PYTHON=$ROOT/.venv/bin/python
 SSH_PORT=10022
-APISERVER=127.0.0.1:16443
+APISERVER=127.0.0.1:16443 BOOTSTRAP=127.0.0.1:16444
+CERTS=$VM/certs
+export VAINA_CERT_DIR=$CERTS/admin
 TAG=vaina-vm
 DOCKER_NODE=$TAG-node-1 CRI_NODE=$TAG-node-containerd-1
 # Of tests/cluster: what the kernel's cgroups decide. All others pass through the same doors.
@@ -38,7 +40,14 @@ into=(-i "$VM/key" -p "$SSH_PORT" -o LogLevel=ERROR -o ConnectTimeout=20 -o Stri
 guest() { ssh "${into[@]}" vaina@127.0.0.1 "$@"; }
 answers() { guest docker version >/dev/null 2>&1; }
 listens() { (exec 3<>"/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null; }
-nodes_ready() { [[ $("$PYTHON" -m cli --server "$APISERVER" get nodes 2>/dev/null | grep -cw Ready) == 2 ]]; }
+# Out here all of the guest's nodes come from one address, which is none of theirs: a person approves their certificates.
+approve() {
+  local name
+  for name in $("$PYTHON" -m cli --server "$APISERVER" get csr -o name 2>/dev/null); do
+    "$PYTHON" -m cli --server "$APISERVER" certificate approve "${name#*/}" >/dev/null 2>&1 || true
+  done
+}
+nodes_ready() { approve; [[ $("$PYTHON" -m cli --server "$APISERVER" get nodes 2>/dev/null | grep -cw Ready) == 2 ]]; }
 
 # Else its guest would be taken for the one that is booted here.
 ! listens "127.0.0.1:$SSH_PORT" || fail "vm-test: port $SSH_PORT is taken: end the run that VM_KEEP left, or that goes on"
@@ -79,6 +88,9 @@ wait_for 600 answers || { tail -n 20 "$VM/serial.log" >&2; fail "vm-test: the gu
 
 say "vm-test: bringing the images (emulated: five minutes)"
 docker save "vaina-node:$TAG" "vaina-registry:$TAG" | guest docker load --quiet
+"$PYTHON" -m cli certs make "$CERTS" --host 10.0.2.2 >/dev/null
+tar -C "$CERTS" -c registry node | guest "docker run --rm -i --user 0 -v ${TAG}_certs-registry:/certs/registry \
+  -v ${TAG}_certs-node:/certs/node vaina-node:$TAG sh -c 'tar -x -C /certs && chown -R 65532:65532 /certs/registry && chown -R 0:0 /certs/node'"
 git archive HEAD docker-compose.yml deploy tools/vm | guest 'mkdir -p vaina && tar -x -C vaina'
 
 say "vm-test: a control plane out here, nodes in there"
@@ -86,17 +98,20 @@ rm -rf "$VM/etcd"
 start etcd.log "$TOOLS/bin/etcd" --name=etcd --data-dir="$VM/etcd" --max-txn-ops=1024 --log-level=warn \
   --listen-client-urls=http://127.0.0.1:12379 --advertise-client-urls=http://127.0.0.1:12379 \
   --listen-peer-urls=http://127.0.0.1:12380 --initial-advertise-peer-urls=http://127.0.0.1:12380 --initial-cluster=etcd=http://127.0.0.1:12380
-start apiserver.log env VAINA_ETCD_ENDPOINTS=127.0.0.1:12379 VAINA_LISTEN="$APISERVER" VAINA_METRICS_LISTEN=127.0.0.1:18080 "$PYTHON" -m apiserver
+start apiserver.log env VAINA_ETCD_ENDPOINTS=127.0.0.1:12379 VAINA_LISTEN="$APISERVER" VAINA_METRICS_LISTEN=127.0.0.1:18080 \
+  VAINA_CERT_DIR="$CERTS/apiserver" VAINA_KUBELET_CLIENT_CERT_DIR="$CERTS/apiserver-kubelet-client" VAINA_BOOTSTRAP_LISTEN="$BOOTSTRAP" \
+  VAINA_BOOTSTRAP_TOKEN_FILE="$CERTS/apiserver/token" "$PYTHON" -m apiserver
 wait_for 60 listens "$APISERVER" || { tail "$VM/apiserver.log" >&2; fail "vm-test: the apiserver did not start"; }
-start scheduler.log env VAINA_APISERVER="$APISERVER" VAINA_LISTEN=127.0.0.1:16259 VAINA_METRICS_LISTEN=127.0.0.1:16251 "$PYTHON" -m scheduler
+start scheduler.log env VAINA_APISERVER="$APISERVER" VAINA_CERT_DIR="$CERTS/scheduler" VAINA_LISTEN=127.0.0.1:16259 VAINA_METRICS_LISTEN=127.0.0.1:16251 "$PYTHON" -m scheduler
 start controller.log env VAINA_APISERVER="$APISERVER" VAINA_LISTEN=127.0.0.1:16257 VAINA_METRICS_LISTEN=127.0.0.1:16252 \
+  VAINA_CERT_DIR="$CERTS/controller" VAINA_CLUSTER_SIGNING_CERT_DIR="$CERTS/ca" \
   VAINA_NODE_MONITOR_GRACE_SECONDS=300 "$PYTHON" -m controller
 # The guest's engine, and its nodes at their own addresses, from out here.
 ip addr add 10.123.0.10/32 dev lo 2>/dev/null || true
 ip addr add 10.123.0.11/32 dev lo 2>/dev/null || true
 start forward.log ssh -N "${into[@]}" -o StreamLocalBindUnlink=yes -L "$VM/docker.sock:/var/run/docker.sock" \
   -L 10.123.0.10:10250:10.123.0.10:10250 -L 10.123.0.11:10250:10.123.0.11:10250 vaina@127.0.0.1
-guest "cd vaina && VAINA_TAG=$TAG COMPOSE_PROJECT_NAME=$TAG VM_APISERVER_PORT=${APISERVER#*:} VAINA_NODES=1 VAINA_CONTAINERD_NODES=1 \
+guest "cd vaina && VAINA_TAG=$TAG COMPOSE_PROJECT_NAME=$TAG VM_APISERVER_PORT=${APISERVER#*:} VM_BOOTSTRAP_PORT=${BOOTSTRAP#*:} VAINA_NODES=1 VAINA_CONTAINERD_NODES=1 \
   VAINA_EVICTION_INTERVAL_SECONDS=5 VAINA_SAMPLE_SECONDS=5 VAINA_POD_PIDS_LIMIT=300 VAINA_LEASE_RENEW_SECONDS=20 \
   docker compose -f docker-compose.yml -f tools/vm/compose.yml --progress quiet up -d --no-build --no-deps registry node node-containerd"
 wait_for 900 nodes_ready || fail "vm-test: the nodes did not get ready; their logs: ssh in with VM_KEEP=1"

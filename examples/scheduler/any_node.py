@@ -10,6 +10,7 @@ It asks of no taint, selector, affinity or spread: where a load has these, the j
 """
 
 import asyncio
+import os
 import random
 import sys
 from collections import defaultdict
@@ -25,6 +26,7 @@ from vaina.kinds import NODE, POD
 from vaina.objects.meta import object_key
 from vaina.objects.nodes import allocatable
 from vaina.objects.pods import is_terminal, pod_requests
+from vaina.pki.folder import client_folder
 
 #: until a Pod that fits nowhere is looked at again
 RETRY_SECONDS = 1.0
@@ -86,12 +88,14 @@ class AnyNode(Controller):
         return None
 
 
-async def main(apiserver: str) -> None:
+async def main(apiserver: str, cert_dir: str) -> None:
     """Schedule until ended."""
-    async with Clientset(GrpcTransport(apiserver)) as clientset:
+    # The folder of a certificate; without it the apiserver is called in the clear, as `vaina load --local` does.
+    folder = client_folder(cert_dir)
+    async with Clientset(GrpcTransport(apiserver, folder)) as clientset:
         factory = InformerFactory(clientset, SystemClock())
         await run_controllers(factory, [AnyNode(Tools(SystemClock()), factory)])
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(sys.argv[1], os.environ.get("VAINA_CERT_DIR", "")))  # noqa: TID251
