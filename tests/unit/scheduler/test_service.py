@@ -125,7 +125,7 @@ async def test_a_pod_is_found_by_its_uid_too() -> None:
 
 async def test_a_manifest_is_evaluated_and_nothing_is_created() -> None:
     async with running(*NODES) as world:
-        before = world.scheduler.cache.table.generation
+        before = world.scheduler.cache.table.journal.position
         asks = pod("new", {"cpu": "1"}, tolerations=[("key", "Exists", "", "")])
         answer = await scheduler_of(world).explain(pod=asks)
         assert (answer.state, answer.evaluation.feasible) == ("Manifest", 2)
@@ -135,7 +135,7 @@ async def test_a_manifest_is_evaluated_and_nothing_is_created() -> None:
         assert [best.node for best in (await scheduler_of(world).explain(pod=named)).evaluation.best] == [
             "node-2"
         ]
-        assert world.scheduler.cache.table.generation == before
+        assert world.scheduler.cache.table.journal.position == before
         assert len(world.scheduler.queue) == 0
         assert (await world.server.client.pods.list("default")).items == []
 
@@ -268,7 +268,7 @@ async def test_a_preemption_is_recorded_with_its_victims() -> None:
 async def test_whose_eviction_would_make_room_is_said_and_nobody_is_evicted() -> None:
     async with running(node("n1", cpu="1"), node("n2", cpu="500m")) as world:
         await world.create(pod("small", {"cpu": "1"}))
-        before = world.scheduler.cache.table.generation
+        before = world.scheduler.cache.table.journal.position
         answer = await scheduler_of(world).explain(pod=pod("new", {"cpu": "1"}, priority=5))
         seen = answer.evaluation
         assert (seen.feasible, seen.preemption.node, seen.preemption.victim_count) == (0, "n1", 1)
@@ -281,7 +281,7 @@ async def test_whose_eviction_would_make_room_is_said_and_nobody_is_evicted() ->
         )
         await world.advance(2)
         assert await world.node_of("small") == "n1"
-        assert world.scheduler.cache.table.generation == before
+        assert world.scheduler.cache.table.journal.position == before
 
 
 async def test_too_many_questions_at_once_are_turned_away() -> None:
