@@ -116,8 +116,7 @@ def invoke(shell: Shell, arguments: list[str]) -> int:
         shell.err(f"error: {error.format_message()}")
         if isinstance(error, click.UsageError) and error.ctx is not None:
             shell.err(f"See '{error.ctx.command_path} --help' for usage.")
-            # That 1 means differences holds for wrong flags too (`kubectl/pkg/cmd/diff/diff.go`,
-            # SetFlagErrorFunc).
+            # 1 means differences: wrong flags end with 2 (`kubectl/pkg/cmd/diff/diff.go`, SetFlagErrorFunc).
             return 2 if error.ctx.command.name == "diff" else 1
         return 1
     except click.Abort:

@@ -32,11 +32,10 @@ _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 def pod_names(owner: str, uid: str, count: int, taken: Container[str] = frozenset()) -> tuple[str, ...]:
     """Return names for `count` new Pods of an owner; `taken` are names in use in the namespace, or lately so."""
-    base = f"{owner}-"[:MAX_BASE]
     names: dict[str, None] = {}
     number = 0
     while len(names) < count:
-        name = base + hash_letters(f"{uid}/{number}".encode(), SUFFIX_LENGTH)
+        name = suffixed(owner, f"{uid}/{number}")
         number += 1
         if name not in taken:
             names[name] = None
@@ -194,9 +193,7 @@ def _coarse_rank(pod: pod_pb2.Pod, crowd: Counter[str]) -> tuple[int, ...]:
 
 
 def _fine_rank(pod: pod_pb2.Pod, now: float) -> tuple[object, ...]:
-    restarts = 0
-    for status in pod.status.container_statuses:
-        restarts = max(restarts, status.restart_count)
+    restarts = max((status.restart_count for status in pod.status.container_statuses), default=0)
     ready = get_condition(pod.status, "Ready")
     since = ready.last_transition_time if ready is not None and ready.status == "True" else None
     return (

@@ -119,15 +119,12 @@ def claims_of(pod: pod_pb2.Pod) -> list[str]:
 
 def uses_claim(pod: pod_pb2.Pod, claim: Claim) -> bool:
     """Say whether a Pod uses a claim of its namespace: names it, or is the one it was made for (podUsesPVC)."""
-    for volume in pod.spec.volumes:
-        source = volume.volume_source
-        if source.HasField("persistent_volume_claim"):
-            if source.persistent_volume_claim.claim_name == claim.metadata.name:
-                return True
-        elif (
-            source.HasField("ephemeral")
-            and f"{pod.metadata.name}-{volume.name}" == claim.metadata.name
-            and is_controlled_by(claim.metadata, pod.metadata.uid)
-        ):
-            return True
-    return False
+    name = claim.metadata.name
+    return any(
+        volume.volume_source.persistent_volume_claim.claim_name == name
+        if volume.volume_source.HasField("persistent_volume_claim")
+        else volume.volume_source.HasField("ephemeral")
+        and f"{pod.metadata.name}-{volume.name}" == name
+        and is_controlled_by(claim.metadata, pod.metadata.uid)
+        for volume in pod.spec.volumes
+    )

@@ -65,8 +65,7 @@ async def make(
         client = clients.kind(kind)
         fields = made = await client.create(made, dry_run=dry_run == "server", field_manager=did[1])
     elif not shell.namespace_given:
-        # No flag named a namespace: what is shown goes into the one it is applied to (`kubectl create`,
-        # EnforceNamespace).
+        # No flag named a namespace: it goes into the one where it is applied (EnforceNamespace of kubectl).
         fields.metadata.namespace = ""
     name = object_name(kind, fields.metadata.name)
     if output in ("json", "yaml"):

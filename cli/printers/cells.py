@@ -55,19 +55,13 @@ def precise(seconds: float) -> str:
         return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.9995:
         millis = seconds * 1e3
-        return (
-            f"{millis:.2f} ms"
-            if millis < 9.995
-            else f"{millis:.1f} ms"
-            if millis < 99.95
-            else f"{millis:.0f} ms"
-        )
+        digits = 2 if millis < 9.995 else 1 if millis < 99.95 else 0
+        return f"{millis:.{digits}f} ms"
     if seconds < 59.95:
         return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
     whole = round(seconds)
-    return (
-        f"{whole // 60}m{whole % 60:02d}s" if whole < _HOUR else f"{whole // _HOUR}h{whole // 60 % 60:02d}m"
-    )
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}m{rest:02d}s" if whole < _HOUR else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
 NONE: Final = "<none>"

@@ -294,20 +294,18 @@ def _phase(volume: Volume, phase: str) -> Step:
 
 
 def _pending(claim: Claim, *says: Note) -> Step:
-    if claim.status.phase == pv.PENDING:
-        return Step(says=says)
-    changed = copy_of(claim)
-    changed.status.phase = pv.PENDING
-    changed.status.ClearField("access_modes")
-    changed.status.ClearField("capacity")
-    return Step(changed, is_status=True)
+    return Step(says=says) if claim.status.phase == pv.PENDING else _emptied(claim, pv.PENDING)
 
 
 def _lost(claim: Claim, reason: str, words: str) -> Step:
     if claim.status.phase == pv.LOST:
         return Step()
+    return _emptied(claim, pv.LOST, Note(WARNING, reason, words))
+
+
+def _emptied(claim: Claim, phase: str, *says: Note) -> Step:
     changed = copy_of(claim)
-    changed.status.phase = pv.LOST
+    changed.status.phase = phase
     changed.status.ClearField("access_modes")
     changed.status.ClearField("capacity")
-    return Step(changed, is_status=True, says=(Note(WARNING, reason, words),))
+    return Step(changed, is_status=True, says=says)

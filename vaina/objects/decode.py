@@ -25,8 +25,6 @@ from vaina.objects.times import TimeError, parse_time
 from vaina.objects.tree import MAX_ERRORS, Number, Tree, compact_json, in_order
 from vaina.quoting import go_quote
 
-_INT32: Final = (-(1 << 31), (1 << 31) - 1)
-_INT64: Final = (-(1 << 63), (1 << 63) - 1)
 _YAML: Final = "yaml: unmarshal errors:\n  "
 _NOT_BASE64: Final = re.compile(r"[^A-Za-z0-9+/]", re.ASCII)
 
@@ -173,15 +171,10 @@ class _Decoder:
     def read_bool(self, schema: Schema, value: Any, place: _Place) -> Any:
         return value if type(value) is bool else self.wrong_type(schema, value, place, "bool")
 
-    def read_int32(self, schema: Schema, value: Any, place: _Place) -> Any:
-        if type(value) is int and _INT32[0] <= value <= _INT32[1]:
+    def read_int(self, schema: Schema, value: Any, place: _Place, *, bits: int = 32) -> Any:
+        if type(value) is int and -(1 << bits - 1) <= value < 1 << bits - 1:
             return value
-        return self.wrong_type(schema, value, place, "int32")
-
-    def read_int64(self, schema: Schema, value: Any, place: _Place) -> Any:
-        if type(value) is int and _INT64[0] <= value <= _INT64[1]:
-            return value
-        return self.wrong_type(schema, value, place, "int64")
+        return self.wrong_type(schema, value, place, f"int{bits}")
 
     def read_bytes(self, schema: Schema, value: Any, place: _Place) -> Any:
         if type(value) is not str:
@@ -204,7 +197,7 @@ class _Decoder:
     def read_int_or_string(self, schema: Schema, value: Any, place: _Place) -> Any:
         if type(value) is str:
             return {"type": 1, "str_val": value}
-        number = self.read_int32(schema, value, place)
+        number = self.read_int(schema, value, place)
         return _BAD if number is _BAD else {"int_val": number}
 
     def read_time(self, schema: Schema, value: Any, place: _Place, *, micro: bool = False) -> Any:
@@ -235,8 +228,8 @@ class _Decoder:
 _READERS: Final[Mapping[Shape, Callable[[_Decoder, Schema, Any, _Place], Any]]] = {
     Shape.STRING: _Decoder.read_string,
     Shape.BOOL: _Decoder.read_bool,
-    Shape.INT32: _Decoder.read_int32,
-    Shape.INT64: _Decoder.read_int64,
+    Shape.INT32: _Decoder.read_int,
+    Shape.INT64: partial(_Decoder.read_int, bits=64),
     Shape.BYTES: _Decoder.read_bytes,
     Shape.QUANTITY: _Decoder.read_quantity,
     Shape.INT_OR_STRING: _Decoder.read_int_or_string,

@@ -7,7 +7,7 @@ fields.
 
 import base64
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor
@@ -22,14 +22,6 @@ Json = Any
 _Write = Callable[[Any], Json]
 
 
-def _quantity(value: Any) -> Json:
-    return value.string or "0"
-
-
-def _int_or_string(value: Any) -> Json:
-    return value.str_val if value.type == 1 else value.int_val
-
-
 def _raw(value: Any) -> Json:
     if not value.raw:
         return None
@@ -40,24 +32,8 @@ def _raw(value: Any) -> Json:
         return None
 
 
-def _base64(value: bytes) -> Json:
-    return base64.b64encode(value).decode()
-
-
 def _as_it_is(value: Any) -> Json:
     return value
-
-
-def _time(value: Any) -> Json:
-    return format_time(value)
-
-
-def _micro_time(value: Any) -> Json:
-    return format_time(value, micro=True)
-
-
-def _texts(value: Any) -> Json:
-    return list(value.items)
 
 
 _WRITERS: Final[dict[Shape, _Write]] = {
@@ -65,13 +41,13 @@ _WRITERS: Final[dict[Shape, _Write]] = {
     Shape.BOOL: _as_it_is,
     Shape.INT32: _as_it_is,
     Shape.INT64: _as_it_is,
-    Shape.BYTES: _base64,
-    Shape.QUANTITY: _quantity,
-    Shape.INT_OR_STRING: _int_or_string,
-    Shape.TIME: _time,
-    Shape.MICRO_TIME: _micro_time,
+    Shape.BYTES: lambda value: base64.b64encode(value).decode(),
+    Shape.QUANTITY: lambda value: value.string or "0",
+    Shape.INT_OR_STRING: lambda value: value.str_val if value.type == 1 else value.int_val,
+    Shape.TIME: format_time,
+    Shape.MICRO_TIME: partial(format_time, micro=True),
     Shape.RAW: _raw,
-    Shape.TEXTS: _texts,
+    Shape.TEXTS: lambda value: list(value.items),
 }
 _ZEROS: Final[dict[Shape, Json]] = {
     Shape.STRING: "", Shape.BOOL: False, Shape.INT32: 0, Shape.INT64: 0, Shape.BYTES: None, Shape.QUANTITY: "0",
