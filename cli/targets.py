@@ -26,8 +26,8 @@ class Target:
     name: str = ""
 
 
-def find_kind(word: str) -> Kind[Message]:
-    """Return the kind that a word names: pods, pod, po, Pod, replicasets.apps. Raises Failure: there is none."""
+def kind_named(word: str) -> Kind[Message] | None:
+    """Return the kind that a word names: pods, pod, po, Pod, replicasets.apps, rs.apps; None: there is none."""
     lower = word.lower()
     found = KINDS_BY_NAME.get(lower)
     if found is None and "." in lower:
@@ -35,6 +35,12 @@ def find_kind(word: str) -> Kind[Message]:
         candidate = KINDS_BY_NAME.get(short)
         names = (candidate.group, f"{candidate.version}.{candidate.group}".rstrip(".")) if candidate else ()
         found = candidate if group in names else None
+    return found
+
+
+def find_kind(word: str) -> Kind[Message]:
+    """Return the kind that a word names (`kind_named`). Raises Failure: there is none."""
+    found = kind_named(word)
     if found is None:
         raise Failure(f'the server doesn\'t have a resource type "{word}"')
     return found

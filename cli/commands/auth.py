@@ -11,10 +11,10 @@ from cli.failures import Exit, Failure
 from cli.printers.rbac import bare, cells_of, readable
 from cli.printers.table import Table, render_table
 from cli.shell import Shell
+from cli.targets import kind_named
 from vaina.api.authorization.v1 import authorization_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import Forbidden
-from vaina.kinds import KINDS_BY_NAME
 from vaina.objects.encode import message_to_dict
 from vaina.objects.manifest import write_json
 from vaina.objects.rules import Rule
@@ -97,7 +97,7 @@ def _question(
             _warn(shell, f"verb '{verb}' is not a known verb")
         return authorization_pb2.NonResourceAttributes(verb=verb, path=what)
     resource, _, name = what.partition("/")
-    kind = KINDS_BY_NAME.get(resource.lower())
+    kind = kind_named(resource)
     short, _, group = resource.lower().partition(".")
     if kind is None and resource != "*" and resource.lower() not in _OTHERS:
         place = f" in group '{group}'" if group else ""

@@ -65,7 +65,7 @@ ASKED: Sequence[tuple[str, str, int]] = [
     ("get pods --all-namespaces", "no\n", 1),
     ("get secrets/a", "yes\n", 0),
     ("get secrets/b", "no\n", 1),
-    ("patch deploy.apps", "no\n", 1),
+    ("patch deploy.apps", "yes\n", 0),
     ("patch deployments.apps", "yes\n", 0),
     ("get /version", "no\n", 1),
     ("* *", "no\n", 1),
