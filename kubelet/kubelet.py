@@ -149,7 +149,7 @@ class Kubelet:
     def _outlived(self, static: pod_pb2.Pod, mirror: pod_pb2.Pod) -> bool:
         """Say whether a mirror shows an end that is none: an earlier kubelet's refusal stays in the API."""
         worker = self.workers.get(Uid(static.metadata.uid))
-        phase = worker.reported_phase if worker is not None else ""
+        phase = worker.reported.phase if worker is not None else ""
         return mirror.status.phase in TERMINAL and phase != "" and phase not in TERMINAL
 
     def _match_mirrors(self) -> None:

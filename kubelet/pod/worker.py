@@ -109,10 +109,6 @@ class PodWorker:
         return self._memory.reported if self._memory.reported is not None else self.pod.status
 
     @property
-    def reported_phase(self) -> str:
-        return self._memory.reported.phase if self._memory.reported is not None else ""
-
-    @property
     def holds_resources(self) -> bool:
         """Whether the Pod counts against the node's allocatable: it is not known to have ended."""
         return self._rejection is None and self.reported.phase not in TERMINAL

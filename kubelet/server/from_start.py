@@ -122,7 +122,8 @@ async def from_start(
 
     async with beside(listen()):
         await clock.sleep(LISTEN_SECONDS)
-        heard, late = _taken(queue), dict[OutputStream, Late]()
+        heard = [queue.get_nowait() for _ in range(queue.qsize())]
+        late = dict[OutputStream, Late]()
         async with aclosing(_not_heard(runtime, container_id, since, heard, late, tty=tty)) as outputs:
             async for output in outputs:
                 yield output
@@ -162,13 +163,6 @@ async def _not_heard(
 
 def _streams(*, tty: bool) -> tuple[OutputStream, ...]:
     return (OutputStream.STDOUT,) if tty else (OutputStream.STDOUT, OutputStream.STDERR)
-
-
-def _taken(queue: "asyncio.Queue[Output | None]") -> list[Output | None]:
-    found = []
-    while not queue.empty():
-        found.append(queue.get_nowait())
-    return found
 
 
 async def _before(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grpc
 
-from kubelet.runtime import records
+from kubelet.runtime import interface, records
 from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri.connection import Connection, call, translated
@@ -19,13 +19,6 @@ from kubelet.runtime.cri.logs import container_logs, log_bytes, remove_logs
 from kubelet.runtime.cri.sandboxes import CriSandboxes
 from kubelet.runtime.cri.sessions import CriSession
 from kubelet.runtime.cri.stopping import Commands, Stops
-from kubelet.runtime.interface import (
-    CreateFailed,
-    NotFoundInRuntime,
-    RuntimeFailure,
-    RuntimeUnavailable,
-    StartFailed,
-)
 from vaina.clock import Clock
 
 _EVENTS = {
@@ -59,7 +52,7 @@ class CriRuntime(CriSandboxes):
     async def status(self) -> records.RuntimeStatus:
         try:
             answer = await call(self._cri.runtime.Status, cri.StatusRequest())
-        except RuntimeFailure as error:
+        except interface.RuntimeFailure as error:
             return records.RuntimeStatus(ready=False, network_ready=False, message=str(error))
         conditions = {item.type: item for item in answer.status.conditions}
         ready, network = conditions.get("RuntimeReady"), conditions.get("NetworkReady")
@@ -89,7 +82,7 @@ class CriRuntime(CriSandboxes):
         request = cri.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=message, sandbox_config=whole)
         try:
             return await self._create(request)
-        except CreateFailed:
+        except interface.CreateFailed:
             # As with sandboxes: the name is taken by what was asked for before.
             found = await self._find(sandbox.uid, config)
             if not found:
@@ -107,7 +100,7 @@ class CriRuntime(CriSandboxes):
         return ""
 
     async def _create(self, request: cri.CreateContainerRequest) -> str:
-        made = await call(self._cri.runtime.CreateContainer, request, refusal=CreateFailed)
+        made = await call(self._cri.runtime.CreateContainer, request, refusal=interface.CreateFailed)
         return str(made.container_id)
 
     async def _image_user(self, config: records.ContainerConfig) -> str:
@@ -115,21 +108,21 @@ class CriRuntime(CriSandboxes):
         if security.run_as_group is None or security.run_as_user is not None:
             return ""
         request = cri.ImageStatusRequest(image=cri.ImageSpec(image=config.image_id))
-        answer = await call(self._cri.images.ImageStatus, request, refusal=CreateFailed)
+        answer = await call(self._cri.images.ImageStatus, request, refusal=interface.CreateFailed)
         return convert.image_state(answer.image).user
 
     async def start_container(self, container_id: str) -> None:
         try:
             request = cri.StartContainerRequest(container_id=container_id)
-            await call(self._cri.runtime.StartContainer, request, refusal=StartFailed)
-        except StartFailed as error:
+            await call(self._cri.runtime.StartContainer, request, refusal=interface.StartFailed)
+        except interface.StartFailed as error:
             # One that runs or has ended is refused: nothing is to be done for it.
             status = await self._status(container_id)
             if status.state == cri.CONTAINER_CREATED:
                 # A start that was cut off is given up in the runtime's own time: containerd takes seconds.
-                raise RuntimeFailure(str(error)) from error
+                raise interface.RuntimeFailure(str(error)) from error
             if status.reason == "StartError":
-                raise StartFailed(status.message or str(error)) from error
+                raise interface.StartFailed(status.message or str(error)) from error
 
     async def _status(self, container_id: str) -> cri.ContainerStatus:
         request = cri.ContainerStatusRequest(container_id=container_id)
@@ -150,7 +143,7 @@ class CriRuntime(CriSandboxes):
                 await self._cri.delete_task(container_id)
             request = cri.RemoveContainerRequest(container_id=container_id)
             await call(self._cri.runtime.RemoveContainer, request)
-        except NotFoundInRuntime:
+        except interface.NotFoundInRuntime:
             return
         await asyncio.to_thread(remove_logs, Path(status.log_path))
 
@@ -172,7 +165,7 @@ class CriRuntime(CriSandboxes):
                 # The runtime lost sight of it (a restart at a bad moment): a stop settles that it does not run.
                 await self._stops.kill(item.id)
             status = await self._status(item.id)
-        except NotFoundInRuntime:
+        except interface.NotFoundInRuntime:
             return None
         if convert.was_cut_off(status):
             # As if it had never been made: the next start makes it anew.
@@ -198,7 +191,7 @@ class CriRuntime(CriSandboxes):
     async def container_stats(self, container_id: str) -> records.ContainerStats:
         stats = await self._stats(container_id)
         if not stats.HasField("cpu"):
-            raise NotFoundInRuntime(f"container {container_id} is not running")
+            raise interface.NotFoundInRuntime(f"container {container_id} is not running")
         return records.ContainerStats(
             cpu_usage_nanos=stats.cpu.usage_core_nano_seconds.value,
             memory_working_set_bytes=stats.memory.working_set_bytes.value,
@@ -220,7 +213,7 @@ class CriRuntime(CriSandboxes):
         request = cri.ExecSyncRequest(container_id=container_id, cmd=argv, timeout=whole)
         try:
             answer = await call(self._cri.runtime.ExecSync, request, seconds=timeout_seconds)
-        except RuntimeUnavailable as error:
+        except interface.RuntimeUnavailable as error:
             cause = error.__cause__
             if isinstance(cause, grpc.aio.AioRpcError) and cause.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise TimeoutError from error
@@ -289,12 +282,12 @@ class CriRuntime(CriSandboxes):
         await call(self._cri.runtime.ReopenContainerLog, request)
 
     async def events(self) -> AsyncIterator[records.RuntimeEvent]:
-        with translated(RuntimeUnavailable):
+        with translated(interface.RuntimeUnavailable):
             async for event in self._cri.runtime.GetContainerEvents(cri.GetEventsRequest()):
                 uid = event.pod_sandbox_status.metadata.uid
                 if event.container_event_type in _EVENTS and uid:
                     yield records.RuntimeEvent(_EVENTS[event.container_event_type], records.Uid(uid))
-        raise RuntimeUnavailable("the runtime's stream of events has ended")
+        raise interface.RuntimeUnavailable("the runtime's stream of events has ended")
 
     async def close(self) -> None:
         await self._cri.close()

@@ -15,18 +15,11 @@ from docker.errors import APIError, NotFound
 
 from kubelet.machine.machine import TreeUse, tree_use
 from kubelet.network.pod_network import PodNetwork
-from kubelet.runtime import records
+from kubelet.runtime import interface, records
 from kubelet.runtime.docker import convert
 from kubelet.runtime.docker.engine import CONFLICT, ClosableIterator, Engine, translated
 from kubelet.runtime.docker.sandboxes import DockerSandboxes
 from kubelet.runtime.docker.sessions import DockerAttach, DockerExec
-from kubelet.runtime.interface import (
-    CreateFailed,
-    NotFoundInRuntime,
-    RuntimeFailure,
-    RuntimeUnavailable,
-    StartFailed,
-)
 from vaina.quoting import go_quote
 
 _EVENTS = {
@@ -69,7 +62,7 @@ class DockerRuntime(DockerSandboxes):
     async def status(self) -> records.RuntimeStatus:
         try:
             await self._engine.ask(lambda client: client.ping())
-        except RuntimeFailure as error:
+        except interface.RuntimeFailure as error:
             return records.RuntimeStatus(
                 ready=False, network_ready=self._network.cidr is not None, message=str(error)
             )
@@ -85,7 +78,7 @@ class DockerRuntime(DockerSandboxes):
             seccomp=await self._seccomp(config.security),
         )  # fmt: skip
         name = convert.container_name(sandbox, config)
-        with translated(CreateFailed):
+        with translated(interface.CreateFailed):
             try:
                 return await self._engine.create_container(body, name)
             except APIError as error:
@@ -101,7 +94,9 @@ class DockerRuntime(DockerSandboxes):
         try:
             return await asyncio.to_thread(Path(name).read_text)
         except (OSError, ValueError) as error:
-            raise CreateFailed(f"failed to load the seccomp profile {go_quote(name)}: {error}") from error
+            raise interface.CreateFailed(
+                f"failed to load the seccomp profile {go_quote(name)}: {error}"
+            ) from error
 
     async def start_container(self, container_id: str) -> None:
         def start(client: APIClient) -> None:
@@ -109,7 +104,7 @@ class DockerRuntime(DockerSandboxes):
             if client.inspect_container(container_id)["State"]["Status"] == "created":
                 client.start(container_id)
 
-        await self._engine.ask(start, refusal=StartFailed)
+        await self._engine.ask(start, refusal=interface.StartFailed)
 
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
         signal = "SIGKILL" if grace_seconds <= 0 else await self._stop_signal(container_id)
@@ -121,7 +116,7 @@ class DockerRuntime(DockerSandboxes):
             return known
         try:
             inspected = await self._engine.ask(lambda client: client.inspect_container(container_id))
-        except NotFoundInRuntime:
+        except interface.NotFoundInRuntime:
             return "SIGTERM"
         return convert.stop_signal(inspected)
 
@@ -235,14 +230,14 @@ class DockerRuntime(DockerSandboxes):
 
     async def events(self) -> AsyncIterator[records.RuntimeEvent]:
         filters = {"type": "container", "event": sorted(_EVENTS), "label": convert.POD_UID}
-        with translated(RuntimeUnavailable):
+        with translated(interface.RuntimeUnavailable):
             async for event in self._engine.stream(
                 lambda client: client.events(decode=True, filters=filters)
             ):
                 uid = event["Actor"]["Attributes"].get(convert.POD_UID, "")
                 if event.get("Action") in _EVENTS and uid:
                     yield records.RuntimeEvent(_EVENTS[event["Action"]], records.Uid(uid))
-        raise RuntimeUnavailable("the engine's stream of events has ended")
+        raise interface.RuntimeUnavailable("the engine's stream of events has ended")
 
     async def close(self) -> None:
         self._engine.close()

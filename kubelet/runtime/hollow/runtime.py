@@ -11,16 +11,8 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from kubelet.network.plan import AddressesExhausted, next_address
-from kubelet.runtime import records
+from kubelet.runtime import interface, records
 from kubelet.runtime.hollow.program import FOREVER, HollowContainer, Program, Stages, read_program
-from kubelet.runtime.interface import (
-    CreateFailed,
-    ImagePullError,
-    NotFoundInRuntime,
-    RuntimeFailure,
-    SandboxFailed,
-    StartFailed,
-)
 from kubelet.tasks import wait_at_most
 from vaina.clock import Clock, rfc3339
 from vaina.quoting import go_quote
@@ -118,7 +110,7 @@ class HollowRuntime:
         try:
             self._last = next_address(self._cidr, taken, self._last)
         except AddressesExhausted as error:
-            raise SandboxFailed(str(error)) from error
+            raise interface.SandboxFailed(str(error)) from error
         return str(self._last)
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
@@ -150,9 +142,9 @@ class HollowRuntime:
         if container_id in self._containers:
             return container_id
         if sandbox_id not in self._sandboxes:
-            raise NotFoundInRuntime(f"no sandbox {sandbox_id}")
+            raise interface.NotFoundInRuntime(f"no sandbox {sandbox_id}")
         if not config.image_id:
-            raise CreateFailed("no image")
+            raise interface.CreateFailed("no image")
         program = read_program((*config.command, *config.args))
         self._containers[container_id] = HollowContainer(
             container_id, sandbox_id, sandbox.uid, config, program, self._clock.now()
@@ -170,20 +162,20 @@ class HollowRuntime:
         self._tell(records.RuntimeEventType.STARTED, container.pod_uid)
         if container.reason == "StartError":
             container.told = True
-            raise StartFailed(
+            raise interface.StartFailed(
                 f"exec: {go_quote(' '.join(container.config.command))}: executable file not found in $PATH"
             )
 
     def _find(self, container_id: str) -> HollowContainer:
         container = self._containers.get(container_id)
         if container is None:
-            raise NotFoundInRuntime(f"No such container: {container_id}")
+            raise interface.NotFoundInRuntime(f"No such container: {container_id}")
         return container
 
     def _running(self, container_id: str) -> HollowContainer:
         container = self._find(container_id)
         if not container.is_running(self._clock.now()):
-            raise NotFoundInRuntime(f"container {container_id} is not running")
+            raise interface.NotFoundInRuntime(f"container {container_id} is not running")
         return container
 
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
@@ -224,7 +216,7 @@ class HollowRuntime:
         self._running(container_id)
         program = read_program(argv)
         if program.missing:
-            raise RuntimeFailure(f"exec: {go_quote(argv[0])}: executable file not found in $PATH")
+            raise interface.RuntimeFailure(f"exec: {go_quote(argv[0])}: executable file not found in $PATH")
         await self._clock.sleep(min(program.runs_seconds, timeout_seconds))
         if program.runs_seconds > timeout_seconds:
             raise TimeoutError
@@ -234,7 +226,9 @@ class HollowRuntime:
         self._running(container_id)
         program = read_program(config.argv)
         if program.missing:
-            raise RuntimeFailure(f"exec: {go_quote(config.argv[0])}: executable file not found in $PATH")
+            raise interface.RuntimeFailure(
+                f"exec: {go_quote(config.argv[0])}: executable file not found in $PATH"
+            )
         return HollowExec(program, config, self._clock)
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> HollowExec:
@@ -243,8 +237,8 @@ class HollowRuntime:
 
     async def network_namespace(self, sandbox_id: str) -> str:
         if sandbox_id not in self._sandboxes:
-            raise NotFoundInRuntime(f"no sandbox {sandbox_id}")
-        raise RuntimeFailure("the Pods of a hollow node have no network: nothing runs in them")
+            raise interface.NotFoundInRuntime(f"no sandbox {sandbox_id}")
+        raise interface.RuntimeFailure("the Pods of a hollow node have no network: nothing runs in them")
 
     async def container_logs(self, container_id: str, options: records.LogOptions) -> AsyncIterator[bytes]:
         container = self._find(container_id)
@@ -343,7 +337,7 @@ class HollowImages:
         if delay:
             await self._clock.sleep(delay)
         if self._missing(reference):
-            raise ImagePullError(f"manifest for {reference} not found: manifest unknown")
+            raise interface.ImagePullError(f"manifest for {reference} not found: manifest unknown")
         self._present.add(_full(reference))
         return records.ImageState(id=f"sha256:{_full(reference)}", tags=(_full(reference),), size_bytes=1)
 
