@@ -18,7 +18,7 @@ from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
-from vaina.pki.folder import CERTIFICATE, Folder, FolderError, client_folder
+from vaina.pki.folder import CERTIFICATE, Folder
 
 DEFAULT_SERVER = "127.0.0.1:6443"
 #: columns where there is no terminal: nothing is cut
@@ -43,21 +43,15 @@ def certificate_folder(environment: Mapping[str, str], admin: Path = ADMIN) -> s
 
 
 def own_folder(environment: Mapping[str, str]) -> Folder | None:
-    """Return what this machine's user shows to servers; None: calls go in the clear.
-
-    Raises FolderError: it cannot be read.
-    """
-    return client_folder(certificate_folder(environment))
+    """Return what this machine's user shows to servers, which is read at the first call; None: there is none."""
+    found = certificate_folder(environment)
+    return Folder(found) if found else None
 
 
 def run_process(environment: dict[str, str]) -> int:
     """Run the command line of this process, and return its exit code."""
     interactive = sys.stdout.isatty()
-    try:
-        folder = own_folder(environment)
-    except FolderError as error:
-        sys.stderr.write(f"error: VAINA_CERT_DIR: {error}\n")
-        return 1
+    folder = own_folder(environment)
     shell = Shell(
         server=environment.get("VAINA_SERVER") or DEFAULT_SERVER,
         connect=lambda server, on_warning: Clientset(

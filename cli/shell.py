@@ -21,7 +21,7 @@ from vaina.errors import ApiError
 from vaina.kinds import Kind
 from vaina.objects.quantity import QuantityError
 from vaina.objects.selectors import SelectorError
-from vaina.pki.folder import Folder
+from vaina.pki.folder import Folder, FolderError
 
 #: address -> a client of the scheduler's own service
 ConnectScheduler = Callable[[str], SchedulerClient]
@@ -156,7 +156,7 @@ def run(shell: Shell, command: Command) -> int:
     except ApiError as error:
         shell.report(error)
     # Of a stored object that nobody checked: whoever computes with its selectors and amounts finds them so.
-    except (Failure, SelectorError, QuantityError) as error:
+    except (Failure, FolderError, SelectorError, QuantityError) as error:
         shell.err(f"error: {error}")
         return 1
     except Exit as error:

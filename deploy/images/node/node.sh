@@ -83,8 +83,8 @@ make_devices
 clear_cgroups
 mkdir -p "$RUN"
 if [[ -n ${VAINA_CERTS:-} ]]; then
-  export VAINA_CERT_DIR=$PKI/nodes/$VAINA_NODE_NAME/client VAINA_SERVING_CERT_DIR=$PKI/nodes/$VAINA_NODE_NAME/serving
   make_certificates >/dev/null
+  export VAINA_CERT_DIR=$PKI/nodes/$VAINA_NODE_NAME/client VAINA_SERVING_CERT_DIR=$PKI/nodes/$VAINA_NODE_NAME/serving
   # What the engine asks of registries.
   [[ -e /certs/node ]] || { mkdir -p /certs && ln -s "$PKI/node" /certs/node; }
   supervise certs make_certificates --watch &
