@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -50,7 +50,7 @@ from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError, choose
 from vaina.metrics import new_registry
-from vaina.pki.folder import client_folder, metrics_folder, server_folder
+from vaina.pki.folder import Folder, client_folder, metrics_folder, server_folder
 from vaina.serving.http import serve_metrics
 from vaina.serving.server import serve
 
@@ -251,21 +251,31 @@ def _address(config: KubeletConfig) -> str:
 async def _run(
     config: KubeletConfig, stop: asyncio.Event, clock: Clock, rng: random.Random, registry: CollectorRegistry
 ) -> None:
-    transport = MeteredTransport(
-        GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent="kubelet"),
-        RestClientMetrics(registry),
-        clock,
-        config.apiserver,
-    )
-    client = Clientset(transport)
+    metrics = RestClientMetrics(registry)
+
+    def connect(folder: Folder | None) -> Clientset:
+        transport = GrpcTransport(config.apiserver, folder, user_agent="kubelet")
+        return Clientset(MeteredTransport(transport, metrics, clock, config.apiserver))
+
+    client = connect(client_folder(config.cert_dir))
     process = _Process(config, client, clock, rng, registry)
     try:
         if config.hollow_nodes:
-            await process.run_hollow(stop)
+            await process.run_hollow(stop, connect)
         else:
             await process.run_node(stop)
     finally:
         await client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """What hollow nodes call through: one of them, or all of a process."""
+
+    client: Clientset
+    outlets: Outlets
+    status: StatusManager
+    jobs: tuple[Job, ...]
 
 
 class _Process:
@@ -290,9 +300,9 @@ class _Process:
         self.events = EventRecorder(client.events, "kubelet", self.name, clock)
         self.steps = StepReporter(client.pod_traces, "kubelet", self.name, clock)
 
-    def _status(self, steps: StepSink) -> StatusManager:
+    def _status(self, client: Clientset, name: str, steps: StepSink) -> StatusManager:
         return StatusManager(
-            self.client.pods, self.clock, steps=steps, node_name=self.name, metrics=self.metrics,
+            client.pods, self.clock, steps=steps, node_name=name, metrics=self.metrics,
             backoff=_STATUS_BACKOFF, rng=self.rng,
         )  # fmt: skip
 
@@ -306,7 +316,7 @@ class _Process:
             node_runtime = cri_runtime(self.config, self.client, self.clock)
         else:
             node_runtime = docker_runtime(self.config, self.client)
-        status = self._status(self.steps)
+        status = self._status(self.client, self.name, self.steps)
         kubelet = await self._build_when_up(node_runtime, machine, status)
         self.metrics.node_name.labels(self.name).set(1)
         service = KubeletService(
@@ -345,27 +355,54 @@ class _Process:
                 await self.clock.sleep(Backoff(0.2, 5.0).delay(attempt))
                 attempt += 1
 
-    async def run_hollow(self, stop: asyncio.Event) -> None:
-        """Be many hollow nodes' kubelets: one connection, one queue of statuses, one server for all."""
-        config = self.config
-        steps: StepSink = self.steps if config.hollow_traces else Silent()
-        status = self._status(steps)
-        outlets = Outlets(Silent(), steps, self.metrics)
+    async def run_hollow(self, stop: asyncio.Event, connect: Callable[[Folder | None], Clientset]) -> None:
+        """Be many hollow nodes' kubelets, with one server for all.
+
+        They share a connection and a queue of statuses too, unless each has an identity of its own.
+        """
+        config, folder_of = self.config, self._hollow_identities()
         networks = IPv4Network(config.hollow_cidr).subnets(new_prefix=24)
+        shared, own = self._caller(self.client, self.name), list[Clientset]()
 
         async def make(index: int) -> HollowNode:
             rng = random.Random(config.hollow_seed * 1_000_003 + index)  # noqa: S311 - a simulation's
             node_runtime = hollow_runtime(config, self.clock, rng, cidr=next(networks))
             name = f"{config.hollow_prefix}-{index:04d}"
+            caller = shared
+            if folder_of is not None:
+                own.append(connect(folder_of(name)))
+                caller = self._caller(own[-1], name)
             kubelet = await build_kubelet(
-                config, self.client, node_runtime, self.clock, rng, name=name, address=self.address,
-                port=self.port, machine=hollow_machine(name), outlets=outlets, status=status,
+                config, caller.client, node_runtime, self.clock, rng, name=name, address=self.address,
+                port=self.port, machine=hollow_machine(name), outlets=caller.outlets, status=caller.status,
             )  # fmt: skip
-            return HollowNode(name, kubelet, node_runtime.runtime)
+            return HollowNode(name, kubelet, node_runtime.runtime, caller.jobs if folder_of else ())
 
         nodes = HollowNodes(config.hollow_nodes, make)
-        service = nodes.service(self.clock)
-        await self._serve(stop, service, (nodes.run, status.run, self.steps.run))
+        try:
+            await self._serve(stop, nodes.service(self.clock), (nodes.run, *shared.jobs))
+        finally:
+            for client in own:
+                await client.close()
+
+    def _caller(self, client: Clientset, name: str) -> _Caller:
+        reporter = StepReporter(client.pod_traces, "kubelet", name, self.clock)
+        steps: StepSink = reporter if self.config.hollow_traces else Silent()
+        status, outlets = self._status(client, name, steps), Outlets(Silent(), steps, self.metrics)
+        return _Caller(client, outlets, status, (status.run, reporter.run))
+
+    def _hollow_identities(self) -> Callable[[str], Folder] | None:
+        """Return what makes hollow nodes' certificates; None: they have none. Raises ConfigError."""
+        config = self.config
+        if not config.hollow_signing_cert_dir:
+            return None
+        # Here alone: kubelets without certificates do without their library.
+        from kubelet.hollow_identities import hollow_identities
+
+        shown = client_folder(config.cert_dir)
+        if shown is None:
+            raise ConfigError("hollow_signing_cert_dir: cert_dir says (ca.crt) who the apiserver is")
+        return hollow_identities(Path(config.hollow_signing_cert_dir), shown, self.clock)
 
     async def _serve(
         self,

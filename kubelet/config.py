@@ -139,6 +139,9 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hollow_stages: tuple[str, ...] = ()
     #: whether hollow nodes report the steps of their Pods
     hollow_traces: bool = False
+    #: folder of a lab's authority (tls.crt, tls.key): each hollow node signs a certificate of its own, and calls
+    #: with it; empty: all call as the process does (cert_dir)
+    hollow_signing_cert_dir: str = ""
     #: lines of this level and above are written: debug, info, warning, error
     log_level: str = "info"
     #: json, or console for people

@@ -12,6 +12,7 @@ from kubelet.machine.capacity import Resources
 from kubelet.machine.machine import Machine
 from kubelet.runtime.interface import Runtime
 from kubelet.server.service import KubeletService
+from kubelet.tasks import Job
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
 from vaina.errors import NotFound
@@ -45,6 +46,8 @@ class HollowNode:
     name: str
     kubelet: Kubelet
     runtime: Runtime
+    #: what runs beside its kubelet, for it alone
+    jobs: tuple[Job, ...] = ()
 
 
 class HollowNodes:
@@ -62,6 +65,8 @@ class HollowNodes:
                 node = await self._make(index)
                 self.nodes[node.name] = node
                 group.create_task(node.kubelet.run(), name=node.name)
+                for job in node.jobs:
+                    group.create_task(job())
                 group.create_task(self._release(node, slots))
             log.info("hollow nodes made", nodes=self._count)
 

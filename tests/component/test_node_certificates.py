@@ -18,7 +18,8 @@ from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 from vaina.errors import ApiError, Forbidden, NotFound, Unauthorized, Unavailable
 from vaina.pki import cluster
-from vaina.pki.folder import Folder, write_file
+from vaina.pki.authority import Profile, certificate_pem, key_pem, load_authority, make_key
+from vaina.pki.folder import Folder, write_file, write_folder
 from vaina.pki.identity import read_identity
 from vaina.pki.token import TOKEN, TokenFolder, make_token
 from vaina.testing.builders import make_pod
@@ -226,3 +227,27 @@ async def test_a_token_that_has_expired_or_is_deleted_opens_nothing(
                 except Unauthorized:
                     break
                 await SLEEP(0.05)
+
+
+async def test_hollow_nodes_have_identities_of_their_own(processes: Processes, admin: Clientset) -> None:
+    """Their process has a certificate too, whose user may nothing."""
+    ca, shown = processes.folders / "ca", processes.folders / "nobody"
+    authority = load_authority((ca / "tls.crt").read_bytes(), (ca / "tls.key").read_bytes())
+    key = make_key()
+    certificate = authority.sign(Profile("nobody"), key.public_key(), NOW(), 3600)
+    write_folder(shown, certificate_pem(certificate), key_pem(key), (ca / "tls.crt").read_bytes())
+    kubelets = ServiceProcess(
+        "kubelet", f"--apiserver={processes.apiserver.target}", f"--cert-dir={shown}", "--hollow-traces=true",
+        f"--hollow-signing-cert-dir={ca}", "--hollow-nodes=20", "--hollow-prefix=own", "--runtime=hollow",
+    )  # fmt: skip
+    try:
+        for index in range(20):
+            pod = make_pod(f"own-{index}", node=f"own-{index:04d}")
+            await admin.pods.create(pod)
+        for index in range(20):
+            await running(admin, f"own-{index}")
+        page = kubelets.get("/metrics")
+        assert 'rest_client_requests_total{code="403"' not in page
+        assert 'rest_client_requests_total{code="401"' not in page
+    finally:
+        kubelets.close()
