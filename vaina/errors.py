@@ -203,8 +203,7 @@ def from_status(status: meta_pb2.Status) -> ApiError:
     )  # fmt: skip
 
 
-#: cause of a Timeout: the version that was asked for does not exist yet (apimachinery's
-#: CauseTypeResourceVersionTooLarge)
+#: cause of a Timeout: the version asked for does not exist yet (CauseTypeResourceVersionTooLarge)
 VERSION_TOO_LARGE = "ResourceVersionTooLarge"
 
 

@@ -88,8 +88,7 @@ def exponential_buckets(start: float, factor: float, count: int) -> tuple[float,
 
 def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
     """Observe many values at once, at a fifth of what `observe` costs for each."""
-    # The library has no such call; `Histogram.observe` adds one to the first bucket whose bound is not below
-    # the value.
+    # The library has no such call; `Histogram.observe` adds one to the first bucket that holds the value.
     bounds, buckets = histogram._upper_bounds, histogram._buckets
     for index, count in Tally([bisect_left(bounds, value) for value in values]).items():
         buckets[index].inc(count)

@@ -8,8 +8,7 @@ from typing import Final
 
 #: of this package
 VERSION: Final = "0.1.0"
-#: the Kubernetes version that is followed: that of the modules which the interop tests pin
-#: (tests/interop/go.mod)
+#: the Kubernetes version that is followed: that of the interop tests' modules (tests/interop/go.mod)
 KUBERNETES_VERSION: Final = "1.37.2"
 MAJOR, MINOR = KUBERNETES_VERSION.split(".")[:2]
 #: both

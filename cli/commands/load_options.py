@@ -329,8 +329,7 @@ def _refuse_mixtures(given: dict[str, Any], *, nodes: str, create: str) -> None:
         "--wait-running needs kubelets: --nodes simulated, hollow or real",
     )
     _refuse(
-        given["stages"] and nodes not in ("simulated", "hollow"),
-        "--stages needs --nodes simulated or hollow",
+        given["stages"] and nodes not in ("simulated", "hollow"), "--stages needs --nodes simulated or hollow"
     )
 
 

@@ -38,8 +38,7 @@ class TraceOptions:
     #: seconds that --watch waits for the last step; 0 waits without end
     timeout: float = 0.0
     output: str = ""
-    #: seconds that --watch waits for a step's record once the Pod runs or has ended: records are sent best
-    #: effort
+    #: seconds that --watch waits for a step's record once the Pod runs or has ended: reports may be late
     patience: float = 5.0
 
 

@@ -3,14 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from cli.printers.cells import (
-    UNSET,
-    int_or_text,
-    job_duration,
-    selector_text,
-    set_text,
-    show_amount,
-)
+from cli.printers.cells import UNSET, int_or_text, job_duration, selector_text, set_text, show_amount
 from cli.printers.describe_pod import describe_template
 from cli.printers.page import NONE, Page, controlled_by, describe_labels, describe_meta, show_time
 from vaina.objects import nodes, pods, quantity

@@ -263,10 +263,7 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         _OWNED,
     ),
     "ControllerRevision": _named({"CONTROLLER": _controller, "REVISION": at("revision")}),
-    "Job": _named(
-        {"STATUS": _job_status, "COMPLETIONS": _completions, "DURATION": job_duration},
-        _OWNED,
-    ),
+    "Job": _named({"STATUS": _job_status, "COMPLETIONS": _completions, "DURATION": job_duration}, _OWNED),
     "CronJob": _named(
         {
             "SCHEDULE": at("spec.schedule"),

@@ -6,11 +6,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from cli.printers.cells import (
-    NONE,
-    event_times,
-    pairs_text,
-)
+from cli.printers.cells import NONE, event_times, pairs_text
 from cli.printers.jsonpath import JsonPathError, values
 from cli.printers.kind_columns import COLUMNS, OTHERS
 from cli.printers.table import Styler, Table

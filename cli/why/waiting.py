@@ -57,9 +57,7 @@ def unscheduled(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     reasons = _reasons(message)
     head = "No node takes it" if condition.reason == "Unschedulable" else "The scheduler could not decide"
     return Finding(
-        f"{head}: {', '.join(reasons)}" if reasons else head,
-        said(message),
-        _look(given, pod, message),
+        f"{head}: {', '.join(reasons)}" if reasons else head, said(message), _look(given, pod, message)
     )
 
 

@@ -263,8 +263,7 @@ class JobController(GatheringController):
     def _on_job_gone(self, job: job_pb2.Job) -> None:
         self.queue.add(object_key(job))
         self._look_for_orphans(job)
-        # Also the Pods that the garbage collector took from the Job before it went (upstream:
-        # enqueueLabelSelector).
+        # Also the Pods that the garbage collector took from the Job before (upstream: enqueueLabelSelector).
         for pod in self._dependents.lister.list(self._selector_of(job), job.metadata.namespace):
             if jobs.is_tracked(pod) and controller_of(pod.metadata) is None:
                 self.queue.add(f"{_ORPHAN}{object_key(pod)}")

@@ -63,8 +63,7 @@ def allocate(
     by_name = {name: cidr for cidr, name in record.items()}
     held = _Taken(node.cidr for node in nodes if node.counts)
     for node in nodes:
-        # A range that a node already has (by hand, or from before the record) is its own, unless an older
-        # node has it.
+        # A range that a node has (by hand, or from before the record) is its own, unless an older node has it.
         if node.counts and _network(node.cidr) is not None:
             record[node.cidr] = node.name
     taken = _Taken(record)

@@ -46,8 +46,7 @@ class NodeIpamController(Controller):
 
     async def sync(self, key: str) -> float | None:
         nodes = self._nodes.lister.list()
-        # Upstream refuses what is outside its ranges as well
-        # (`pkg/controller/nodeipam/ipam/range_allocator.go`, occupyCIDRs).
+        # Upstream refuses what is outside its ranges too (nodeipam/ipam/range_allocator.go, occupyCIDRs).
         kept = kept_ranges(nodes, (self._cluster.cidr, self._hollow.cidr))
         needs = [
             NodeNeed(

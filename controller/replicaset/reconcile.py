@@ -171,16 +171,11 @@ def compute_status(owner: Owner, observed: Observed, *, failure: Failure | None,
 
 
 def _set_failure(status: Any, failure: Failure | None, now: float) -> None:
-    kept = [condition for condition in status.conditions if condition.type != REPLICA_FAILURE]
-    known = next((c for c in status.conditions if c.type == REPLICA_FAILURE), None)
-    if failure is not None and known is not None:
+    known = next((item for item in status.conditions if item.type == REPLICA_FAILURE), None)
+    if failure is None and known is not None:
+        status.conditions.remove(known)
+    elif failure is not None and known is None:
         # The first failure stays until Pods can be made again, as upstream.
-        return
-    if failure is None and known is None:
-        return
-    del status.conditions[:]
-    status.conditions.extend(kept)
-    if failure is not None:
         status.conditions.add(
             type=REPLICA_FAILURE, status="True", reason=failure.reason, message=failure.message,
             last_transition_time=timestamp(now),

@@ -141,8 +141,7 @@ class Informer(Generic[M]):
         def handler(changes: Sequence[Change[M]]) -> None:
             left, done = iter(changes), False
             while not done:
-                # One guard for all of them: it costs more than most handlers. After a bug it goes on with the
-                # next change.
+                # One guard for all: it costs more than most handlers. After a bug the next change follows.
                 with self._isolated():
                     for old, new in left:
                         tell(old, new)

@@ -86,8 +86,7 @@ class Reflector(Generic[M]):
                 self.machine.on_expired()
             except ApiError as error:
                 log.debug("watch failed", kind=self._client.kind.kind, error=error.message)
-                # A server that names a time (TooManyRequests) is not asked before it, nor by all at the same
-                # moment.
+                # A server that names a time (TooManyRequests) is not asked before it, nor by all at once.
                 at_least = error.retry_seconds * (1.0 + self._rng.random())
                 if isinstance(error, Unavailable):
                     backoff = AWAY

@@ -67,8 +67,7 @@ class EventCorrelator:
     """Remembers what was said. Owned by one recorder."""
 
     def __init__(self) -> None:
-        #: object, type and reason -> when it was said last, and hashes of the messages (ten kilobytes each
-        #: would be much)
+        #: object, type and reason -> when it was said last, and hashes of the messages (texts would be 10 KB)
         self._similar: OrderedDict[Key, tuple[float, tuple[int, ...]]] = OrderedDict()
         #: event -> how often, and when first
         self._counts: OrderedDict[Key, tuple[int, float]] = OrderedDict()

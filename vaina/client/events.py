@@ -37,8 +37,7 @@ BURST = 500
 #: Events in one call: what a transaction of etcd takes. The apiserver is busy with a call for some
 #: milliseconds, in which bindings wait
 MAX_BATCH = 125
-#: things said that are looked at in one go: most that are said again and again are never sent, and the loop
-#: is others' too
+#: things said that are looked at in one go: most are never sent, and the loop is others' too
 MAX_HEARD = 1000
 #: what comes within this time travels together
 GATHER_SECONDS = 0.1
@@ -270,8 +269,7 @@ class EventRecorder:
         away: ApiError | None = None
         for (key, item), result in zip(items, results, strict=False):
             if isinstance(result, AlreadyExists):
-                # An earlier call of ours whose answer was lost; its count is not known, and is brought up to
-                # date next.
+                # An earlier call of ours whose answer was lost; its count is brought up to date next.
                 item.uid, item.count = "", 0
             elif isinstance(result, _AWAY):
                 away = result

@@ -25,8 +25,7 @@ MAX_WAITING = 5000
 MAX_BATCH = 500
 #: what comes within this time travels together
 GATHER_SECONDS = 0.02
-#: after a call with so many reports or more, the next one gathers for longer: a call costs the apiserver as
-#: much as 50 reports
+#: after a call with so many reports the next one gathers for longer: a call costs as much as 50 reports
 BUSY_REPORTS = 20
 BUSY_GATHER_SECONDS = 0.25
 

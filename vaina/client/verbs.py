@@ -7,10 +7,7 @@ from typing import Final, TypeVar
 from google.protobuf.message import Message
 
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
-from vaina.api.certificates.v1 import (
-    certificate_signing_request_pb2,
-    certificate_signing_request_service_pb2,
-)
+from vaina.api.certificates.v1 import certificate_signing_request_pb2, certificate_signing_request_service_pb2
 from vaina.api.core.v1 import (
     manifest_service_pb2,
     namespace_pb2,

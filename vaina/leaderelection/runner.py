@@ -142,8 +142,7 @@ class LeaderElector:
         """
         self.identity, self.name = identity, name
         self._clock, self._times = clock, times or elector.Times()
-        # A call that hangs must leave time for another one: half of the deadline, as kube-scheduler's client
-        # has it.
+        # A call that hangs must leave time for another: half of the deadline, as kube-scheduler's client.
         client: ResourceClient[lease_pb2.Lease] = ResourceClient(
             clientset.transport, LEASE, timeout=self._times.renew_deadline / 2
         )

@@ -256,8 +256,7 @@ def dict_to_message(
     """
     decoder = _Decoder()
     if isinstance(tree, Tree) and tree.lines:
-        # as one mistake and the first, as upstream's reader of YAML tells them (runtime/serializer/json:
-        # unmarshal)
+        # as one mistake and the first, as upstream's reader of YAML tells them (serializer/json: unmarshal)
         decoder.mistakes.add_strict(_YAML + "\n  ".join(tree.lines))
     arguments = decoder.message(schema_of(message_type.DESCRIPTOR), tree, None, known)
     if decoder.mistakes.fatal:

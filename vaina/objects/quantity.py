@@ -109,8 +109,7 @@ def parse(text: str) -> Amount:
         raise QuantityError(_FORMAT_WRONG)
     sign, whole, _, fraction, suffix = match.groups()
     base, exponent, form = _suffix(suffix)
-    # Without a digit it is none: upstream's parser says 0 of what has nothing before its suffix
-    # (parseQuantityString).
+    # Without a digit it is none: upstream says 0 of nothing before a suffix (parseQuantityString).
     digits = int(whole + fraction or "0")
     exact = base == 10 and len(whole.lstrip("0")) + len(fraction) <= _EXACT_DIGITS
     nanos = _nanos(digits, len(fraction), base, exponent)

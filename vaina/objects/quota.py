@@ -26,8 +26,7 @@ _COMPUTE: Final = ("cpu", "memory", "ephemeral-storage")
 _POD: Final = frozenset({
     "count/pods", "pods", *_COMPUTE, *(f"{side}.{name}" for side in ("requests", "limits") for name in _COMPUTE),
 })  # fmt: skip
-#: a quota on one of these wants every container to say how much: a mistake of upstream's that stays for
-#: compatibility
+#: a quota on one of these wants every container to say how much: upstream's mistake, for compatibility
 _MUST_BE_SAID: Final = frozenset({
     "cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory",
 })  # fmt: skip

@@ -224,8 +224,7 @@ class _Reader:
             for source in frame.merged:
                 merged.update({name: item for name, item in source.items() if name not in merged})
             pairs = [(name, item) for name, item in merged.items() if name not in frame.names]
-            # sorted, because upstream makes JSON of it (sigs.k8s.io/yaml: YAMLToJSON): mistakes are told in
-            # that order
+            # sorted, because upstream makes JSON of it (YAMLToJSON): mistakes are told in that order
             value = tree.make_object(sorted([*pairs, *frame.pairs], key=itemgetter(0)), tuple(frame.again))
         if self._stack:
             above = self._stack[-1].again
