@@ -97,7 +97,7 @@ class _Bindings:
             raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
         started, ctx = self._clock.now(), context_of(rpc, "create", request.options)
         results = await self._binder.bind_all(ctx, request.bindings, self._may.batch(rpc))
-        note(rpc, results)
+        note(rpc, POD, results)
         self._tell(results, rpc, ctx, started)
         # Encoded messages one after the other are one message.
         return b"".join([

@@ -10,7 +10,7 @@ from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.strategy import M
 from apiserver.storage import codec
 from apiserver.storage.interface import Stored
-from apiserver.storage.keys import kind_of, kind_prefix, split
+from apiserver.storage.keys import kind_prefix, split
 from vaina.api.meta.v1 import request_pb2
 from vaina.errors import ApiError, BadRequest
 from vaina.kinds import Kind
@@ -79,18 +79,17 @@ def delete_options(request: request_pb2.DeleteRequest | request_pb2.DeleteCollec
     )
 
 
-def note(rpc: RequestContext, results: Sequence[Stored | ApiError]) -> None:
+def note(rpc: RequestContext, kind: Kind[Any], results: Sequence[Stored | ApiError]) -> None:
     """Name in the audit log what a batch has written."""
     audited = rpc.audited
     if audited is None:
         return
+    prefix, done = kind_prefix(kind), audited.done
     for result in results:
         if isinstance(result, ApiError):
             audited.failed += 1
         else:
-            kind = kind_of(result.key)
-            if kind is not None:
-                audited.done.append(split(result.key, kind_prefix(kind)))
+            done.append(split(result.key, prefix))
 
 
 def answer(stored: Stored) -> bytes:
