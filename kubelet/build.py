@@ -27,6 +27,7 @@ from kubelet.node.manager import NodeLease, NodeManager
 from kubelet.pod.config import NodeSettings
 from kubelet.pod.tools import NodeView, PodTools, WorkerSettings
 from kubelet.runtime.interface import RuntimeUnavailable
+from kubelet.runtime.left import LeftCommands
 from kubelet.runtime.records import DnsConfig, Uid
 from kubelet.runtimes import NodeRuntime, cri_runtime, docker_runtime, hollow_runtime
 from kubelet.server.bound import bind_sessions
@@ -319,15 +320,18 @@ class _Process:
         status = self._status(self.client, self.name, self.steps)
         kubelet = await self._build_when_up(node_runtime, machine, status)
         self.metrics.node_name.labels(self.name).set(1)
+        left = LeftCommands(root / "sessions")
         service = KubeletService(
             lambda _: node_runtime.runtime,
             self.clock,
             pods=lambda: tuple(worker.pod for worker in kubelet.workers.all()),
             status_of=lambda pod: _reported(kubelet, pod),
             knows_its_pods=lambda: kubelet.knows_its_pods,
+            noted=left.noted,
         )
         jobs = (
             kubelet.run, status.run, self.events.run, self.steps.run, *node_runtime.jobs,
+            lambda: left.end_all(node_runtime.runtime.end_command),
             *volume_tasks(
                 node_runtime.volumes, self.client, self.clock, node=self.name, root=self.config.root_dir,
                 directory=self.config.local_path_directory, events=self.events,

@@ -134,6 +134,12 @@ class Runtime(Protocol):
     async def exec(self, container_id: str, config: records.ExecConfig) -> ExecSession:
         """Start a command with its streams connected. Raises NotFoundInRuntime, RuntimeFailure."""
 
+    async def end_command(self, container_id: str, argv: Sequence[str]) -> None:
+        """End a command that an earlier process started by `exec`, if it is known which one that is.
+
+        Raises RuntimeFailure.
+        """
+
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> ExecSession:
         """Connect to the streams of the container's own process. Raises NotFoundInRuntime."""
 

@@ -3,8 +3,8 @@
 Called by the apiserver, which passes on its callers' streams. Words of refusals are upstream's.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from typing import TypeVar
 
 from kubelet.decide.containers import specs
@@ -57,13 +57,14 @@ class KubeletService:
         pods: Callable[[], tuple[pod_pb2.Pod, ...]],
         status_of: Callable[[pod_pb2.Pod], pod_pb2.PodStatus] = lambda pod: pod.status,
         knows_its_pods: Callable[[], bool] = lambda: True,
+        noted: Callable[[str, Sequence[str]], AbstractContextManager[None]] = lambda *_: nullcontext(),
     ) -> None:
-        """Make it. `status_of` gives what was said of a Pod last.
+        """Make it. `status_of` gives what was said of a Pod last; `noted` is around a command of exec.
 
         Until `knows_its_pods` (all sources have told their Pods) no Pod is said not to be there.
         """
         self._runtime_for, self._clock, self._pods = runtime_of, clock, pods
-        self._status_of, self._knows_its_pods = status_of, knows_its_pods
+        self._status_of, self._knows_its_pods, self._noted = status_of, knows_its_pods, noted
 
     def handlers(self) -> Handlers:
         return {
@@ -190,7 +191,7 @@ class KubeletService:
             size=(start.size.width, start.size.height),
         )  # fmt: skip
         runtime = self._runtime_for(pod)
-        with _translated():
+        with _translated(), self._noted(attempts[0].id, config.argv):
             async with _closing(await runtime.exec(attempts[0].id, config)) as session:
                 async with aclosing(outputs(session, requests)) as written:
                     async for output in written:

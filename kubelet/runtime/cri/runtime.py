@@ -240,6 +240,10 @@ class CriRuntime(CriSandboxes):
             raise
         return session
 
+    async def end_command(self, container_id: str, argv: Sequence[str]) -> None:
+        self._commands.begin(container_id, argv)
+        await self._commands.end(container_id, argv, cut_off=True)
+
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> CriSession:
         request = cri.AttachRequest(
             container_id=container_id, stdin=stdin, stdout=True, stderr=not tty, tty=tty

@@ -20,6 +20,7 @@ from kubelet.runtime.docker import convert
 from kubelet.runtime.docker.engine import CONFLICT, ClosableIterator, Engine, translated
 from kubelet.runtime.docker.sandboxes import DockerSandboxes
 from kubelet.runtime.docker.sessions import DockerAttach, DockerExec
+from kubelet.runtime.sessions import end_command, find_command
 from vaina.quoting import go_quote
 
 _EVENTS = {
@@ -201,6 +202,13 @@ class DockerRuntime(DockerSandboxes):
 
     async def exec(self, container_id: str, config: records.ExecConfig) -> DockerExec:
         return await DockerExec.start(self._engine, container_id, config)
+
+    async def end_command(self, container_id: str, argv: Sequence[str]) -> None:
+        inspected = await self._engine.ask(lambda client: client.inspect_container(container_id))
+        first = int(inspected["State"]["Pid"])
+        command = await asyncio.to_thread(find_command, first, argv) if first else 0
+        if command:
+            end_command(command)
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> DockerAttach:
         return await DockerAttach.connect(self._engine, container_id, stdin=stdin, tty=tty)

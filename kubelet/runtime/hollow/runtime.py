@@ -231,6 +231,9 @@ class HollowRuntime:
             )
         return HollowExec(program, config, self._clock)
 
+    async def end_command(self, container_id: str, argv: Sequence[str]) -> None:
+        """Hollow commands end with their kubelet."""
+
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> HollowExec:
         container = self._running(container_id)
         return HollowExec(container.program, records.ExecConfig((), stdin=stdin, tty=tty), self._clock)

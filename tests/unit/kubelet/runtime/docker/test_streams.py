@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from kubelet.runtime.docker.runtime import DockerRuntime
 from kubelet.runtime.docker.sessions import STDERR, STDOUT, DockerExec, upgrade
-from kubelet.runtime.records import ExecConfig
+from kubelet.runtime.records import DnsConfig, ExecConfig
 from kubelet.runtime.sessions import StreamRefused
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -143,3 +144,38 @@ async def test_a_caller_that_goes_while_the_terminal_is_given_its_size_leaves_no
     finally:
         command.kill()
         command.wait()
+
+
+class Inspected:
+    """An engine that knows the first process of its only container."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self.socket_path = pid, ""
+
+    async def ask(self, operation: Callable[[Any], Any], **_: Any) -> Any:
+        return operation(self)
+
+    def inspect_container(self, container_id: str) -> dict[str, Any]:
+        return {"State": {"Pid": self.pid}}
+
+
+async def test_a_command_that_another_kubelet_left_is_ended_by_its_words() -> None:
+    first, left, other = (
+        subprocess.Popen(["sleep", seconds], start_new_session=True)  # noqa: ASYNC220 - quick
+        for seconds in ("476", "477", "478")
+    )
+    try:
+        engine: Any = Inspected(first.pid)
+        network: Any = None
+        runtime = DockerRuntime(engine, network, node_dns=DnsConfig(), least_oom_score_adj=0)
+        await runtime.end_command("c1", ["sleep", "477"])
+        assert await asyncio.to_thread(left.wait, 10) < 0
+        assert other.poll() is None
+        assert first.poll() is None
+        engine.pid = 0
+        await runtime.end_command("c1", ["sleep", "478"])
+        assert other.poll() is None
+    finally:
+        for process in (first, left, other):
+            process.kill()
+            process.wait()
