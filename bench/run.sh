@@ -22,6 +22,7 @@ say "bench: storage over etcd"
 .venv/bin/python -m bench.storage
 say "bench: an informer of 20,000 Pods"
 .venv/bin/python -m bench.informer
+.venv/bin/python -m bench.authorization
 say "bench: controllers, in short (python -m bench.controllers has the full sizes)"
 .venv/bin/python -m bench.controllers --pods 500 --sets 50 --deployments 100 --rest-seconds 20 --nodes 20
 

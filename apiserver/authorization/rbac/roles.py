@@ -21,6 +21,8 @@ from vaina.serving.handlers import User
 #: answers that are kept; when there are more, all are found anew
 MAX_ANSWERS: Final = 100_000
 _GROUP: Final = ROLE.group
+#: characters of a question whose answer is kept
+MAX_QUESTION: Final = 1_000
 DEFAULTS: Final = "defaults"
 #: namespace and name; a ClusterRole has no namespace
 Key = tuple[str, str]
@@ -160,18 +162,21 @@ class Roles:
         """Answer a question. Raises Unavailable until all roles and bindings have been read."""
         user, verb, group, resource, subresource, namespace, name, path, *_ = attributes
         answers = self._answers.get(user)
-        if answers is None:
-            answers = self._answers[user] = {}
         key = verb, group, resource, subresource, namespace, path
-        answer = answers.get(key)
+        answer = None if answers is None else answers.get(key)
         if answer is None:
             answer = self._find(attributes)
-            self._kept += 1
-            if self._kept > MAX_ANSWERS:
-                self._forget()
-            else:
-                answers[key] = answer
+            self._keep(user, key, answer)
         return answer.everything or answer.names.get(name, answer.otherwise)
+
+    def _keep(self, user: User, key: tuple[str, ...], answer: _Answer) -> None:
+        """Keep an answer, unless its question is so long that somebody might fill the memory with such."""
+        if sum(map(len, (user.name, *user.groups, *key))) > MAX_QUESTION:
+            return
+        self._kept += 1
+        if self._kept > MAX_ANSWERS:
+            self._forget()
+        self._answers.setdefault(user, {})[key] = answer
 
     def _find(self, asked: Attributes) -> _Answer:
         self.check_filled()

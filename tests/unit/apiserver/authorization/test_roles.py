@@ -7,7 +7,7 @@ import pytest
 
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import AlwaysAllow
-from apiserver.authorization.rbac.roles import DEFAULTS, Roles
+from apiserver.authorization.rbac.roles import DEFAULTS, MAX_ANSWERS, MAX_QUESTION, Roles
 from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
 from tests.support.rbac import empty_roles, make_binding, make_role, rule
 from vaina.api.core.v1 import limit_range_pb2, manifest_service_pb2
@@ -200,6 +200,24 @@ async def test_before_the_roles_are_read_nothing_is_allowed() -> None:
             roles.authorize(Attributes(jane, "get", resource="pods"))
         roles.filled(what)
     assert not roles.authorize(Attributes(jane, "get", resource="pods")).is_allowed
+
+
+def test_answers_are_kept_but_not_those_of_long_questions_and_not_too_many() -> None:
+    roles = empty_roles()
+    asked = Attributes(User("jane"), "get", "", "pods", "", "x")
+    roles.authorize(asked)
+    roles.authorize(asked._replace(name="a"))
+    assert roles._kept == 1
+    for long in (
+        asked._replace(resource="p" * MAX_QUESTION),
+        asked._replace(user=User("j" * MAX_QUESTION)),
+        asked._replace(user=User("jane", ("g" * MAX_QUESTION,))),
+    ):
+        assert not roles.authorize(long).is_allowed
+    assert roles._kept == 1
+    for number in range(MAX_ANSWERS):
+        roles.authorize(asked._replace(namespace=str(number)))
+    assert sum(map(len, roles._answers.values())) <= MAX_ANSWERS
 
 
 def test_a_verdict_says_why() -> None:
