@@ -34,7 +34,7 @@ from vaina.api.core.v1 import manifest_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
-from vaina.errors import ApiError
+from vaina.errors import ApiError, Forbidden
 from vaina.kinds import POD_TRACE
 from vaina.pki.authority import Profile
 from vaina.pki.folder import Folder
@@ -72,6 +72,16 @@ class SecuredEtcd(EtcdProcess):
         }
 
 
+async def _refuses(nobody: Clientset) -> bool:
+    try:
+        await nobody.nodes.list()
+    except Forbidden:
+        return True
+    except ApiError:
+        return False
+    raise AssertionError("an apiserver lets somebody without rights list all nodes")
+
+
 class SecuredApiserver(ApiserverProcess):
     """An apiserver that takes nobody without a certificate."""
 
@@ -87,16 +97,19 @@ class SecuredApiserver(ApiserverProcess):
         )
 
     async def wait_healthy(self) -> None:
+        """Return when it serves, and has read the roles: until then it answers only administrators."""
         clock, transport = SystemClock(), GrpcTransport(self.target, self.identities.credentials(ADMIN))
+        nobody = Clientset(GrpcTransport(self.target, self.identities.credentials(Profile("nobody"))))
         end = clock.monotonic() + START_SECONDS
         try:
-            while not await is_serving(transport):
+            while not (await is_serving(transport) and await _refuses(nobody)):
                 assert self._process is not None
                 assert self._process.poll() is None, self.log()
                 assert clock.monotonic() < end, self.log()
                 await clock.sleep(0.05)
         finally:
             await transport.close()
+            await nobody.close()
 
 
 class Plane:
