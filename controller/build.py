@@ -240,6 +240,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     service = ControllerService(manager.controllers)
+    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
     async with (
         election.clients,
         serve(
@@ -249,7 +250,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
         ) as server,
         serve_metrics(
             registry, listen=config.metrics_listen, health_listen=config.health_listen, healthy=lambda: server.health.serving,
-            credentials=metrics_folder(config.cert_dir, config.metrics_listen),
+            credentials=of_metrics,
         ),
         asyncio.TaskGroup() as group,
     ):  # fmt: skip

@@ -133,6 +133,7 @@ async def run(
         leading=(lambda: True) if elector is None else elector.is_leader,
         leader=(lambda: "") if elector is None else (lambda: elector.leader),
     )  # fmt: skip
+    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
     try:
         async with (
             serve(
@@ -142,7 +143,7 @@ async def run(
             ) as server,
             serve_metrics(
                 registry, listen=config.metrics_listen, health_listen=config.health_listen, healthy=lambda: server.health.serving,
-                credentials=metrics_folder(config.cert_dir, config.metrics_listen),
+                credentials=of_metrics,
             ),
             asyncio.TaskGroup() as group,
         ):  # fmt: skip
