@@ -10,6 +10,7 @@ TAG=${VAINA_TAG:-latest}
 NODE=$PROJECT-node-control-plane-1
 MANIFESTS=/etc/kubernetes/manifests
 export VAINA_SERVER=127.0.0.1:${VAINA_PORT:-6443}
+export VAINA_CERT_DIR=$ROOT/deploy/admin/$PROJECT
 export VAINA_NODES=${VAINA_NODES:-1}
 export VAINA_ALL_NODES=$((VAINA_NODES + 1))
 

@@ -6,6 +6,7 @@ source "$(dirname "$0")/lib.sh"
 
 PYTHON=$ROOT/.venv/bin/python
 export VAINA_SERVER=127.0.0.1:${VAINA_PORT:-6443}
+export VAINA_CERT_DIR=$ROOT/deploy/admin/${COMPOSE_PROJECT_NAME:-vaina}
 FIRST_POD=$ROOT/examples/jumpod.yaml
 
 "$PYTHON" "$ROOT/tools/check_ports.py" "$ROOT/docker-compose.yml" "make up" || exit 1

@@ -44,6 +44,13 @@ def test_a_stolen_certificate_is_denied_to_all_who_would_see_it(line: CommandLin
     )
 
 
+def test_a_node_is_a_name_and_an_address(line: CommandLine, tmp_path: Path) -> None:
+    assert line.run("certs", "make", str(tmp_path), "--node", "n1=10.0.0.7").code == 0
+    assert (tmp_path / "nodes" / "n1" / "client" / "tls.crt").exists()
+    wrong = line.run("certs", "make", str(tmp_path), "--node", "n1")
+    assert (wrong.code, '"n1" is not NAME=ADDRESS' in wrong.err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("environment", "want"),
     [

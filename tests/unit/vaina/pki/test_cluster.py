@@ -8,6 +8,7 @@ from cryptography import x509
 from vaina.pki import cluster
 from vaina.pki.authority import CERTIFICATE_SECONDS, certificate_pem, make_authority
 from vaina.pki.folder import Folder
+from vaina.pki.identity import read_identity
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -108,6 +109,27 @@ def test_a_denied_serial_number_reaches_all_servers_also_new_ones(root: Path) ->
 def test_nodes_know_whom_to_trust_before_they_have_a_certificate(root: Path) -> None:
     for name, authority in (("ca.crt", "ca"), ("kubelet-client-ca.crt", "kubelet-client-ca")):
         assert (root / "node" / name).read_bytes() == (root / authority / "tls.crt").read_bytes()
+
+
+def test_a_node_that_runs_the_control_plane_gets_its_certificates_here(tmp_path: Path) -> None:
+    folders = cluster.Folders(tmp_path, nodes=(("n1", "10.0.0.7"),))
+    assert {"nodes/n1/client", "nodes/n1/serving"} <= {*folders.make(NOW)}
+    assert folders.make(NOW) == []
+    client, serving = certificate(tmp_path, "nodes/n1/client"), certificate(tmp_path, "nodes/n1/serving")
+    named = read_identity(certificate_pem(client))
+    assert (named.name, named.groups) == ("system:node:n1", ("system:nodes",))
+    assert cluster.hosts_of(serving) == {"n1", "10.0.0.7"}
+    trusted = (tmp_path / "nodes" / "n1" / "serving" / "ca.crt").read_bytes()
+    assert trusted == (tmp_path / "kubelet-client-ca" / "tls.crt").read_bytes()
+    # With another address it gets another one.
+    moved = cluster.Folders(tmp_path, nodes=(("n1", "10.0.0.8"),))
+    assert moved.make(NOW) == ["nodes/n1/serving"]
+
+
+def test_a_token_for_nodes_is_made_once_and_the_apiserver_has_it_too(root: Path) -> None:
+    token = (root / "node" / "token").read_bytes()
+    cluster.Folders(root).make(NOW, renew=True)
+    assert (root / "node" / "token").read_bytes() == (root / "apiserver" / "token").read_bytes() == token
 
 
 def test_the_administrators_folder_may_have_another_name(tmp_path: Path) -> None:
