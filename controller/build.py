@@ -221,6 +221,8 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
         choose(config.fast_paths, {})
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    credentials = server_folder(config.cert_dir, config.listen)
+    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
     clock, registry = SystemClock(), new_registry(COMPONENT)
     transport = MeteredTransport(
         GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent=f"vaina-{COMPONENT}"), RestClientMetrics(registry), clock,
@@ -246,7 +248,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
         serve(
             Delegated(clock, Reviews(transport).may_call).wrap(service.handlers()), listen=config.listen, clock=clock, services=(SERVICE,), registry=registry,
             ready=False,
-            credentials=server_folder(config.cert_dir, config.listen),
+            credentials=credentials,
         ) as server,
         serve_metrics(
             registry, listen=config.metrics_listen, health_listen=config.health_listen, healthy=lambda: server.health.serving,

@@ -107,6 +107,8 @@ async def run(
     except PluginError as error:
         raise ConfigError(f"plugins_dir: {error}") from error
     profiles = make_profiles(scheduling.profiles, handle=handle, third_party=third_party)
+    credentials = server_folder(config.cert_dir, config.listen)
+    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
     clock, registry = SystemClock(), new_registry("scheduler")
     transport = MeteredTransport(
         GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent="vaina-scheduler"), RestClientMetrics(registry), clock,
@@ -139,7 +141,7 @@ async def run(
             serve(
                 Delegated(clock, Reviews(transport).may_call).wrap(service.handlers()), listen=config.listen, clock=clock, services=(SERVICE,),
                 registry=registry, ready=False,
-                credentials=server_folder(config.cert_dir, config.listen),
+                credentials=credentials,
             ) as server,
             serve_metrics(
                 registry, listen=config.metrics_listen, health_listen=config.health_listen, healthy=lambda: server.health.serving,
