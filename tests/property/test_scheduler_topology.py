@@ -9,37 +9,18 @@ import pytest
 
 from scheduler.cache.cache import Cache
 from scheduler.columns.node_info import compile_node
-from scheduler.columns.pod_counts import DomainSum, PodColumn
 from scheduler.columns.pod_info import PodCompiler, PodInfo
-from scheduler.columns.topology import Topology
 from scheduler.decide.cycle import Cycles, schedule_pod
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework
 from scheduler.framework.status import Scheduled
+from tests.support.columns import wrong_counters
 from tests.unit.scheduler.objects import node
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_container, make_pod
 
 ZONE, HOST, RACK = "topology.kubernetes.io/zone", "kubernetes.io/hostname", "rack"
 NODES = 40
-
-
-def wrong_counters(topology: Topology) -> list[str]:
-    """Count all that is alive over again; return what was not true."""
-    found: list[str] = []
-    for peers, column in [*topology._columns.items()]:
-        again = PodColumn(peers)
-        topology._fill(again)
-        if again.rows != column.rows:
-            found.append(f"column of {[str(item.selector) for item in peers]}")
-    for key, sums in [*topology._by_key.items()]:
-        for summed in filter(None, [weak() for weak in sums]):
-            fresh = DomainSum(key, summed.sources, summed.eligible)
-            fresh.fill(*topology._codes(key))
-            size = min(len(fresh.values), len(summed.values))
-            if (fresh.values[:size] != summed.values[:size]).any() or summed.values[size:].any():
-                found.append(f"sum by {key}")
-    return found
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """Are a scheduler's columns true? For the end of any test that schedules: what `vaina scheduler verify` asks."""
 
+from scheduler.columns.pod_counts import DomainSum, PodColumn
+from scheduler.columns.topology import Topology
 from scheduler.debug.verify import Rebuilt, capture, compare, rebuild
 from scheduler.scheduler import Scheduler
 from scheduler.service import SchedulerService
@@ -48,3 +50,21 @@ async def _check(client: SchedulerClient, *, against_apiserver: bool = False) ->
         f"{item.subject}: {item.what} is {item.have}, should be {item.want}" for item in answer.differences
     ]
     assert not answer.difference_count, "\n".join(lines)
+
+
+def wrong_counters(topology: Topology) -> list[str]:
+    """Count all that is alive over again; return what was not true."""
+    found: list[str] = []
+    for peers, column in [*topology._columns.items()]:
+        again = PodColumn(peers)
+        topology._fill(again)
+        if again.rows != column.rows:
+            found.append(f"column of {[str(item.selector) for item in peers]}")
+    for key, sums in [*topology._by_key.items()]:
+        for summed in filter(None, [weak() for weak in sums]):
+            fresh = DomainSum(key, summed.sources, summed.eligible)
+            fresh.fill(*topology._codes(key))
+            size = min(len(fresh.values), len(summed.values))
+            if (fresh.values[:size] != summed.values[:size]).any() or summed.values[size:].any():
+                found.append(f"sum by {key}")
+    return found
