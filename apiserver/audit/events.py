@@ -138,6 +138,8 @@ def _encode(event: Json) -> bytes:
             key: _cut(value) for key, value in event["annotations"].items() if key != _OBJECTS
         }
         encoded = msgspec.json.encode(event)
+    if encoded.isascii():
+        return encoded + b"\n"
     # Some readers take these two for the ends of lines; upstream's encoder escapes them as well.
     return encoded.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029") + b"\n"
 

@@ -28,7 +28,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 #: calls wait for so long while the buffer is full
 WAIT_SECONDS: Final = 1.0
 #: lines that come within this time are written together
-_GATHER_SECONDS: Final = 0.01
+_GATHER_SECONDS: Final = 0.025
 #: between two tries to write what must not be lost
 _RETRY_SECONDS: Final = 1.0
 _STDOUT: Final = "-"
