@@ -9,6 +9,7 @@ object are counted, since the longest way has four steps. `feed` fills it from t
 """
 
 from collections import Counter
+from sys import intern
 from typing import NamedTuple, TypeAlias
 
 from apiserver.authorization.node.references import CLAIMS, SECRETS, pod_references, volume_secrets
@@ -26,7 +27,7 @@ class _Pod(NamedTuple):
     node: str
     #: containers that were added to it may name further objects; everything else it names stays
     ephemeral_containers: int
-    named: frozenset[Object]
+    named: tuple[Object, ...]
 
 
 class _Volume(NamedTuple):
@@ -82,21 +83,23 @@ class Graph:
     def put_pod(self, pod: pod_pb2.Pod) -> None:
         """Take a Pod as it is now."""
         meta, spec = pod.metadata, pod.spec
-        key = (meta.namespace, meta.name)
+        # Of these there are few, and many Pods: one copy of each is kept.
+        namespace, node = intern(meta.namespace), intern(spec.node_name)
+        key = (namespace, meta.name)
         known = self._pods.get(key)
         count = len(spec.ephemeral_containers)
-        if known is not None and known[:3] == (meta.uid, spec.node_name, count):
+        if known is not None and known[:3] == (meta.uid, node, count):
             return
         self.remove_pod(*key)
-        if not spec.node_name:
+        if not node:
             return
         # A mirror Pod is made by its node, and a node must not give itself rights (AddPod).
         names = () if is_mirror(pod) else pod_references(pod)
-        named = frozenset((plural, meta.namespace, name) for plural, name in names if name)
-        self._pods[key] = _Pod(meta.uid, spec.node_name, count, named)
-        self._node_of_pod[meta.uid] = spec.node_name
+        uid, named = meta.uid, tuple({(plural, namespace, name): None for plural, name in names if name})
+        self._pods[key] = _Pod(uid, node, count, named)
+        self._node_of_pod[uid] = node
         for one in named:
-            self._nodes.setdefault(one, Counter())[spec.node_name] += 1
+            self._nodes.setdefault(one, Counter())[node] += 1
 
     def remove_pod(self, namespace: str, name: str) -> None:
         known = self._pods.pop((namespace, name), None)
