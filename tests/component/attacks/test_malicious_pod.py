@@ -15,11 +15,12 @@ import pytest
 
 from bench.etcd import find_etcd, free_port
 from tests.support.certificate_requests import node_csr
-from tests.support.identities import ANA
+from tests.support.identities import ADMIN, ANA
 from tests.support.secured import Caller, Plane, code_of, refused
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
+from vaina.clock import SystemClock
 from vaina.errors import ApiError, Unauthorized
 from vaina.kinds import CERTIFICATE_SIGNING_REQUEST, NODE, POD, SECRET
 from vaina.pki.folder import write_file
@@ -41,9 +42,17 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plane, str]
     plane = Plane(folder, f"--bootstrap-listen={target}", f"--bootstrap-token-file={folder}/{TOKEN}")
     try:
         plane.start()
+        asyncio.run(token_is_there(plane))
         yield plane, target
     finally:
         plane.close()
+
+
+async def token_is_there(plane: Plane) -> None:
+    """Wait until the apiserver has made the token's Secret, a moment after it began to serve."""
+    async with plane.client(ADMIN) as admin, asyncio.timeout(20):
+        while not (await admin.secrets.list("kube-system")).items:
+            await SystemClock().sleep(0.05)
 
 
 def showing(plane: Plane, target: str, folder: Path, token: str) -> Clientset:
