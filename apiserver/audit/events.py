@@ -5,6 +5,7 @@ Fields and limits are upstream's (apiserver `pkg/apis/audit/v1/types.go`, `pkg/a
 and of what carries tokens are never written, and of a text of many manifests only what each is about.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -19,7 +20,7 @@ from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.errors import ApiError
 from vaina.kinds import KINDS, Kind
 from vaina.objects.manifest import to_dict
-from vaina.serving.handlers import Audited, address_of
+from vaina.serving.handlers import Audited, User, address_of
 
 #: longer lines lose their bodies, then their annotations (upstream's --audit-log-truncate-max-event-size)
 MAX_EVENT_BYTES: Final = 100 * 1024
@@ -28,6 +29,7 @@ _MAX_TEXT: Final = 1024
 _CUT: Final = "...TRUNCATED"
 _DECISION, _REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
 _OBJECTS, _FAILED = "vaina.dev/objects", "vaina.dev/failed"
+_TRUNCATED = "audit.k8s.io/truncated"
 #: group and combined resource whose bodies are never written
 _SECRET: Final = frozenset((
     ("", "secrets"), ("", "serviceaccounts/token"),
@@ -93,32 +95,65 @@ def line(
     """
     kind = _KINDS.get((asked.group, asked.resource))
     level = Level.METADATA if is_secret(asked) and auditing.level > Level.METADATA else auditing.level
-    meta = _meta(call)
-    event: Json = {
-        "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": level.word, "auditID": call.id, "stage": stage.name,
-        "requestURI": call.path, "verb": asked.verb,
-        "user": {"username": _cut(asked.user.name), "groups": [_cut(group) for group in asked.user.groups]},
-        "sourceIPs": [source] if (source := address_of(call.peer)) else [],
-    }  # fmt: skip
-    if call.agent:
-        event["userAgent"] = _cut(call.agent)
+    before, after = _head(
+        level, stage.name, call.path, asked.verb, asked.user, address_of(call.peer), call.agent
+    )
+    parts = [before, call.id.encode(), after]
     if asked.resource:
-        event["objectRef"] = _reference(asked, kind, meta)
-    event["responseStatus"] = _status(stage.outcome, hides=is_secret(asked))
-    if level >= Level.REQUEST and kind is not None:
-        _add_bodies(event, call, kind, level, omits=auditing.omit_managed_fields)
-    event["requestReceivedTimestamp"], event["stageTimestamp"] = _time(call.received), _time(stage.now)
-    noted = dict(audited.annotations)
-    if verdict is not None:
-        noted[_DECISION] = "allow" if verdict.is_allowed else "forbid"
-        noted[_REASON] = _cut(verdict.reason)
+        parts += (b',"objectRef":', _json(_reference(asked, kind, _meta(call))))
+    parts += (b',"responseStatus":', _status(stage.outcome, hides=is_secret(asked)))
+    times = (
+        f',"requestReceivedTimestamp":"{_time(call.received)}","stageTimestamp":"{_time(stage.now)}"'.encode()
+    )
+    decided = ("", "") if verdict is None else ("allow" if verdict.is_allowed else "forbid", verdict.reason)
     done = [name for namespace, name in audited.done if namespace == asked.namespace]
+    if not (done or audited.failed or audited.annotations):
+        noted = _decision(*decided)
+    else:
+        noted = _json(_annotations(decided, audited, done))
+    if level >= Level.REQUEST and kind is not None:
+        bodies = _bodies(call, kind, level, omits=auditing.omit_managed_fields)
+        if sum(map(len, (*parts, *bodies))) <= MAX_EVENT_BYTES:
+            parts += bodies
+        else:
+            noted = _json({**_annotations(decided, audited, done), _TRUNCATED: "true"})
+    if len(noted) > MAX_EVENT_BYTES:
+        noted = _json({**_annotations(decided, audited, ()), _TRUNCATED: "true"})
+    return b"".join((*parts, times, b',"annotations":', noted, b"}\n"))
+
+
+@lru_cache(maxsize=4096)
+def _head(
+    level: Level, stage: str, path: str, verb: str, user: User, address: str, agent: str
+) -> tuple[bytes, bytes]:
+    """Return how an event begins, before its id and after it: most calls of a client begin alike."""
+    before = {"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": level.word}
+    after: Json = {
+        "stage": stage, "requestURI": path, "verb": verb,
+        "user": {"username": _cut(user.name), "groups": [_cut(group) for group in user.groups]},
+        "sourceIPs": [address] if address else [],
+    }  # fmt: skip
+    if agent:
+        after["userAgent"] = _cut(agent)
+    return _json(before)[:-1] + b',"auditID":"', b'",' + _json(after)[1:-1]
+
+
+@lru_cache(maxsize=1024)
+def _decision(decision: str, reason: str) -> bytes:
+    """Return the annotations of a request of which nothing else is said."""
+    return _json(_annotations((decision, reason), Audited(), ()))
+
+
+def _annotations(decided: tuple[str, str], audited: Audited, done: Sequence[str]) -> Json:
+    decision, reason = decided
+    noted: Json = {key: _cut(value) for key, value in audited.annotations.items()}
+    if decision:
+        noted[_DECISION], noted[_REASON] = decision, _cut(reason)
     if done:
         noted[_OBJECTS] = ",".join(done)
     if audited.failed:
         noted[_FAILED] = str(audited.failed)
-    event["annotations"] = noted
-    return _encode(event)
+    return noted
 
 
 def is_secret(asked: Attributes) -> bool:
@@ -126,22 +161,12 @@ def is_secret(asked: Attributes) -> bool:
     return (asked.group, asked.combined) in _SECRET or (asked.group, asked.resource) == ("", "secrets")
 
 
-def _encode(event: Json) -> bytes:
-    encoded = msgspec.json.encode(event)
-    if len(encoded) > MAX_EVENT_BYTES:
-        for body in ("requestObject", "responseObject"):
-            event.pop(body, None)
-        event["annotations"]["audit.k8s.io/truncated"] = "true"
-        encoded = msgspec.json.encode(event)
-    if len(encoded) > MAX_EVENT_BYTES:
-        event["annotations"] = {
-            key: _cut(value) for key, value in event["annotations"].items() if key != _OBJECTS
-        }
-        encoded = msgspec.json.encode(event)
+def _json(value: Json) -> bytes:
+    encoded = msgspec.json.encode(value)
     if encoded.isascii():
-        return encoded + b"\n"
+        return encoded
     # Some readers take these two for the ends of lines; upstream's encoder escapes them as well.
-    return encoded.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029") + b"\n"
+    return encoded.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
 
 
 def _reference(asked: Attributes, kind: Kind[Any] | None, meta: Any) -> Json:
@@ -155,21 +180,25 @@ def _reference(asked: Attributes, kind: Kind[Any] | None, meta: Any) -> Json:
     return {key: value for key, value in reference.items() if value}
 
 
-def _status(outcome: Outcome, *, hides: bool) -> Json:
+def _status(outcome: Outcome, *, hides: bool) -> bytes:
     error = outcome.error
     if error is None:
-        status: Json = {"metadata": {}, "code": outcome.code}
-        if outcome.message:
-            status |= {"status": "Failure", "message": outcome.message}
-        return status
+        return _good(outcome.code, outcome.message)
     details = {"name": _cut(error.name), "group": error.group, "kind": error.kind}
-    status = {"metadata": {}, "status": "Failure", "reason": error.reason}
+    status: Json = {"metadata": {}, "status": "Failure", "reason": error.reason}
     if any(details.values()):
         status["details"] = {key: value for key, value in details.items() if value}
     # What is wrong with a value may show it.
     if not hides or error.code not in (400, 422):
         status["message"] = _cut(error.message)
-    return status | {"code": error.code}
+    return _json(status | {"code": error.code})
+
+
+@lru_cache(maxsize=256)
+def _good(code: int, message: str) -> bytes:
+    """Return the status of what was no ApiError."""
+    status: Json = {"metadata": {}, "code": code}
+    return _json(status | {"status": "Failure", "message": message} if message else status)
 
 
 def _meta(call: Call) -> Any:
@@ -183,25 +212,24 @@ def _meta(call: Call) -> Any:
         return None
 
 
-def _add_bodies(event: Json, call: Call, kind: Kind[Any], level: Level, *, omits: bool) -> None:
-    """Add the bodies of a call whose bodies are objects. What cannot be read is left out."""
-    method = call.path.rpartition("/")[2]
+def _bodies(call: Call, kind: Kind[Any], level: Level, *, omits: bool) -> list[bytes]:
+    """Return the bodies of a call whose bodies are objects. What cannot be read is left out."""
+    method, found = call.path.rpartition("/")[2], list[bytes]()
     try:
         if method == "Patch":
-            patch = request_pb2.PatchRequest.FromString(call.request)
-            event["requestObject"] = msgspec.json.decode(patch.patch)
+            patch = request_pb2.PatchRequest.FromString(call.request).patch
+            found += (b',"requestObject":', _json(msgspec.json.decode(patch)))
         elif method.endswith("Batch"):
-            items = _items(method, call.request)
-            event["requestObject"] = {
-                "kind": "List", "apiVersion": "v1", "items": [_tree(kind, item, omits=omits) for item in items]
-            }  # fmt: skip
+            items = [_tree(kind, item, omits=omits) for item in _items(method, call.request)]
+            found += (b',"requestObject":', _json({"kind": "List", "apiVersion": "v1", "items": items}))
         elif method in _ANSWERS and method != "Get":
             sent = raw_pb2.RawUpdateRequest.FromString(call.request).object
-            event["requestObject"] = _tree(kind, sent, omits=omits)
+            found += (b',"requestObject":', _json(_tree(kind, sent, omits=omits)))
         if level is Level.REQUEST_RESPONSE and method in _ANSWERS and call.answer:
-            event["responseObject"] = _tree(kind, call.answer, omits=omits)
+            found += (b',"responseObject":', _json(_tree(kind, call.answer, omits=omits)))
     except (DecodeError, ValueError, msgspec.DecodeError):
-        return
+        return found
+    return found
 
 
 def _items(method: str, request: bytes) -> list[bytes]:
