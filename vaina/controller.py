@@ -1,9 +1,9 @@
-"""Controller: informers -> key -> queue -> sync(key). The only loop; every controller is this with its own
-`sync`.
+"""Controller: the loop of every controller. An informer's change puts keys into a queue, workers call `sync`.
 
-Level-triggered: an event says "look again", never what to do. A sync that fails is tried again with back-off,
-in this one place. Follows the shape that client-go's workers and controller-runtime's `Reconcile(request)`
-share. The cluster's own controllers use it (`controller/base.py`), and so do others' (`docs/sdk.md`).
+It is level-triggered: a change only says that `sync` must look at a key again. When a sync fails, the loop
+tries it again with back-off; nothing else retries. The shape is that of client-go's workers and of
+controller-runtime's `Reconcile(request)`. The cluster's own controllers use it (`controller/base.py`), and so
+can yours (`docs/sdk.md`).
 """
 
 import asyncio
@@ -29,13 +29,13 @@ log = structlog.stdlib.get_logger(__name__)
 
 M = TypeVar("M", bound=Message)
 
-#: a sync that takes longer is given up and tried again: no call inside waits that long
+#: a sync that takes longer is cancelled and tried again: no call in it waits that long
 SYNC_TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(slots=True)
 class SyncRecord:
-    """What a controller has been doing."""
+    """How many syncs a controller made, and what its last ones were."""
 
     syncs: int = 0
     errors: int = 0
@@ -48,24 +48,22 @@ class SyncRecord:
 
 @dataclass(slots=True)
 class Tools:
-    """What every controller is made with."""
+    """The arguments that every controller gets."""
 
     clock: Clock
     metrics: QueueMetrics | None = None
-    #: tasks that work on keys of one controller at the same time
+    #: the number of keys of one controller that are synced at the same time
     workers: int = 4
 
 
 class Controller(ABC):
-    """One controller, owned by the task of `run`. Subclasses say `name`, what they `watch`, and define
-    `sync`.
-    """
+    """One controller, owned by the task of `run`. Subclasses set `name`, call `watch` and define `sync`."""
 
-    #: as it is called in configuration, metrics and logs
+    #: its name in configuration, metrics and logs
     name = ""
 
     def __init__(self, tools: Tools, informers: Sequence[Informer[Any]] = ()) -> None:
-        """Make a controller, which waits for these informers besides those given to `watch`."""
+        """Make a controller. It waits for these informers and for those given to `watch`."""
         self.clock = tools.clock
         self.queue = RateLimitingQueue(self.name, tools.clock, metrics=tools.metrics)
         self.informers = [*informers]
@@ -74,14 +72,18 @@ class Controller(ABC):
 
     @abstractmethod
     async def sync(self, key: str) -> float | None:
-        """Make the world of one key what it should be; return after how many seconds to look again. Raises
-        ApiError.
+        """Make the objects of one key what they should be. Raises ApiError.
+
+        Returns the seconds after which to sync the key again; None: when something changes.
         """
 
     def watch(
         self, informer: Informer[M], key_of: Callable[[M], str | Iterable[str] | None] = object_key
     ) -> Lister[M]:
-        """Look again at the keys that a changed object concerns, before or now; return its cache's lister."""
+        """Queue the keys that `key_of` gives for the old and the new state of each changed object.
+
+        Returns the lister of the informer's cache.
+        """
 
         def look(*states: M) -> None:
             for obj in states:
@@ -91,7 +93,7 @@ class Controller(ABC):
 
         if informer not in self.informers:
             self.informers.append(informer)
-        # Object by object: one whose key cannot be told hides no other (decision 051).
+        # A handler for each object: when `key_of` fails for one, the others are still told (decision 051).
         informer.add_handler(on_add=look, on_update=look, on_delete=look)
         return informer.lister
 
@@ -103,7 +105,7 @@ class Controller(ABC):
         return all(informer.synced for informer in self.informers)
 
     async def run(self) -> None:
-        """Work until cancelled. Nothing is decided before the caches are filled."""
+        """Work until cancelled. No key is synced before all caches have been filled."""
         for informer in self.informers:
             await informer.wait_synced()
         log.info("controller started", controller=self.name, workers=self._workers)
@@ -130,19 +132,19 @@ class Controller(ABC):
             async with asyncio.timeout(SYNC_TIMEOUT_SECONDS):
                 again = await self.sync(key)
         except Conflict as error:
-            # Somebody else was faster: look again soon, nothing is wrong.
+            # Another writer was faster: nothing is wrong, try again soon.
             log.debug("sync met a conflict", controller=self.name, key=key, error=error.message)
             self.queue.add_rate_limited(key)
         except (ApiError, TimeoutError) as error:
             self._failed(key, str(error) or type(error).__name__)
-            # A server that names a time (TooManyRequests) is not asked before it.
+            # TooManyRequests says after how many seconds the server may be called again.
             at_least = error.retry_seconds if isinstance(error, ApiError) else 0.0
             delay = self.queue.add_rate_limited(key, at_least=at_least)
             log.warning(
                 "sync failed", controller=self.name, key=key, error=record.last_error, retry_seconds=delay
             )
         except Exception as error:
-            # A bug that one key brings out must not stop the others.
+            # A bug that shows with one key must not stop the others.
             self._failed(key, f"{type(error).__name__}: {error}")
             delay = self.queue.add_rate_limited(key)
             log.exception("sync has a bug", controller=self.name, key=key, retry_seconds=delay)

@@ -1,7 +1,7 @@
-"""Work queues with client-go's semantics: a key once, never two workers on one key, back-off per key.
+"""Work queues with client-go's semantics: a key waits once, one worker has it at a time, back-off is per key.
 
-Bounded by nature: a queue never holds more keys than there are objects. Of several delays for one key the
-earliest counts, as in client-go; what that replaces is cleared away when it is more than what waits.
+A queue never holds more keys than there are objects. When a key has several delays the earliest one counts,
+as in client-go; the queue removes the others from its heap once they are more than the keys that wait.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from vaina.clock import Clock
 from vaina.metrics import QueueMetrics
 from vaina.tasks import first_of
 
-#: client-go doubles 5 ms up to 1000 s; this ends sooner, because a cluster that came back should not wait
+#: client-go doubles 5 ms up to 1000 s. This stops at 60 s, so that a cluster that came back waits less
 BACKOFF = Backoff(base_seconds=0.005, cap_seconds=60.0)
 
-#: entries of the heap that may be stale besides as many as there are keys in it
+#: the heap may have as many stale entries as it has keys, and so many more
 _STALE_ENTRIES = 64
 
 
@@ -26,20 +26,20 @@ class ShutDown(Exception):
 
 
 class WorkQueue:
-    """PURE: which key is next. Owned by one RateLimitingQueue.
+    """PURE: decides which key is next. Owned by one RateLimitingQueue.
 
-    A key that waits is there once, however often it is added. A key that is being worked on and is added again
-    waits until its worker is done, then comes once more: nothing is lost, and no two workers have the same key.
+    A key waits once, however often it is added. When a key is added while a worker has it, it waits until
+    that worker is done, and comes once more: no addition is lost, and no two workers have the same key.
     """
 
     def __init__(self) -> None:
         self._order: deque[str] = deque()
-        #: waits, or must come again once its worker is done
+        #: keys that wait, or that come again once their worker is done
         self._dirty: set[str] = set()
         self._processing: set[str] = set()
 
     def add(self, key: str) -> bool:
-        """Add a key; returns whether that is news."""
+        """Add a key; return False when it was waiting already."""
         if key in self._dirty:
             return False
         self._dirty.add(key)
@@ -56,7 +56,7 @@ class WorkQueue:
         return key
 
     def done(self, key: str) -> bool:
-        """Say that a key's work has ended; returns whether it waits again, having been added meanwhile."""
+        """End the work on a key; return whether it waits again, because it was added meanwhile."""
         self._processing.discard(key)
         if key in self._dirty:
             self._order.append(key)
@@ -81,9 +81,9 @@ class RateLimitingQueue:
         self._clock = clock
         self._queue = WorkQueue()
         self._backoff = backoff
-        #: by key, since its last success
+        #: key -> failures since its last success
         self._failures: dict[str, int] = {}
-        #: (due, sequence, key); entries that `_due` does not confirm are stale
+        #: (due, sequence, key); an entry whose time is not the one in `_due` is stale
         self._delayed: list[tuple[float, int, str]] = []
         self._due: dict[str, float] = {}
         self._sequence = 0
@@ -94,7 +94,7 @@ class RateLimitingQueue:
         self._started_at: dict[str, float] = {}
         self._observer = _Observer(name, metrics) if metrics is not None else None
         if metrics is not None:
-            # Asked when they are read: work that hangs shows, though nothing else happens.
+            # Computed when they are read, so that work that hangs shows although nothing else happens.
             metrics.depth.labels(name).set_function(self.__len__)
             metrics.unfinished.labels(name).set_function(self.unfinished_seconds)
             metrics.longest_running.labels(name).set_function(self.longest_running_seconds)
@@ -108,7 +108,7 @@ class RateLimitingQueue:
         self._wake_getters.set()
 
     def add_after(self, key: str, seconds: float) -> None:
-        """Add a key after a delay; an earlier delay for the same key wins."""
+        """Add a key after a delay. Of several delays for one key the earliest counts."""
         if self._shut_down:
             return
         if seconds <= 0:
@@ -126,9 +126,9 @@ class RateLimitingQueue:
         self._wake_timer.set()
 
     def add_rate_limited(self, key: str, *, at_least: float = 0.0) -> float:
-        """Add a key after the back-off that its failures call for; return the delay in seconds.
+        """Add a key after the back-off of its failures; return the delay in seconds.
 
-        `at_least` is what the server asked for (`ApiError.retry_seconds`).
+        `at_least` is the delay that the server requested (`ApiError.retry_seconds`).
         """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
@@ -139,14 +139,14 @@ class RateLimitingQueue:
         return delay
 
     def forget(self, key: str) -> None:
-        """Say that a key has succeeded: its back-off starts anew."""
+        """Reset the back-off of a key, which has succeeded."""
         self._failures.pop(key, None)
 
     def failures(self, key: str) -> int:
         return self._failures.get(key, 0)
 
     async def get(self) -> str:
-        """Wait for the next key; call `done` with it when its work has ended. Raises ShutDown."""
+        """Wait for the next key; the caller calls `done` with it after its work. Raises ShutDown."""
         while True:
             if self._shut_down:
                 raise ShutDown
@@ -165,13 +165,13 @@ class RateLimitingQueue:
             self._observer.work_duration.observe(self._clock.monotonic() - started)
 
     def shutdown(self) -> None:
-        """End the queue: those who wait are told, nothing is added any more."""
+        """End the queue: `get` raises ShutDown, and no key is added any more."""
         self._shut_down = True
         self._wake_getters.set()
         self._wake_timer.set()
 
     async def run(self) -> None:
-        """Move delayed keys into the queue when they are due. One task a queue, beside its workers."""
+        """Move delayed keys into the queue when they are due. A queue needs one task that runs this."""
         while not self._shut_down:
             now = self._clock.monotonic()
             while self._delayed and self._delayed[0][0] <= now:
@@ -198,14 +198,14 @@ class RateLimitingQueue:
 
     @property
     def entries(self) -> int:
-        """How many entries are held for waiting keys, those that an earlier one has replaced included."""
+        """The size of the heap of delayed keys, stale entries included."""
         return len(self._delayed)
 
     def longest_running_seconds(self) -> float:
         return max(self._running_seconds(), default=0.0)
 
     def unfinished_seconds(self) -> float:
-        """Return how long all work that goes on has been going on, together."""
+        """Return the sum of the seconds for which workers have had their keys."""
         return sum(self._running_seconds())
 
     def _running_seconds(self) -> Iterator[float]:
@@ -220,14 +220,14 @@ class RateLimitingQueue:
         added = self._added_at.pop(key, now)
         self._started_at[key] = now
         if self._queue:
-            # More than one waits: another getter may go on.
+            # More keys wait: wake another getter.
             self._wake_getters.set()
         if self._observer is not None:
             self._observer.queue_duration.observe(now - added)
 
 
 class _Observer:
-    """What one queue counts, bound to its name."""
+    """The metrics of one queue."""
 
     def __init__(self, name: str, metrics: QueueMetrics) -> None:
         self.adds = metrics.adds.labels(name)

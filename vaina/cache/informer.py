@@ -1,13 +1,14 @@
-"""Informers: a local copy of one list of objects, and those who are told when it changes.
+"""Informers: each keeps a local copy of one list of objects, and calls handlers when it changes.
 
-Handlers are plain functions on the informer's task, called after a whole batch is in the store: they put keys
-into queues and return. There is no queue between store and handlers, so none to overflow. A handler that
-raises has a bug: it is logged and counted, and neither the other handlers nor, with `add_handler`, the other
-objects of the batch hear less for it. With a detector it is raised.
+Handlers are plain functions. The informer's task calls them after a whole batch is in the store; they put
+keys into queues and return. There is no queue between store and handlers that could overflow. When a handler
+raises, it has a bug: the informer logs and counts the exception, and calls the other handlers all the same;
+a function given to `add_handler` also gets the other objects of the batch. With a detector the informer
+raises the exception.
 
-A list that replaces what was known (the first one, or the one after Expired) is told once all of it is in the
-store, 1,000 changes at a time: deletions first, with the last state that was seen of each object; what has not
-changed is not told.
+A list that replaces the copy (the first one, or the one after Expired) is in the store as a whole before
+handlers get its changes, 1,000 at a time: deletions first, with the last known state of each object. Handlers
+do not get objects that have not changed.
 """
 
 import asyncio
@@ -34,31 +35,31 @@ log = structlog.stdlib.get_logger(__name__)
 
 M = TypeVar("M", bound=Message)
 
-#: changes that handlers are told of at once
+#: changes that a handler gets in one call
 MAX_CHANGES: Final = 1000
 
 BatchHandler = Callable[[Sequence[Change[M]]], None]
 
 
 class CacheMutated(AssertionError):
-    """Somebody changed an object that a lister or a handler gave out."""
+    """A caller changed an object that it got from a lister or in a handler."""
 
 
 class MutationDetector:
     """Finds writes to shared objects: it remembers the bytes of each object that went into a cache.
 
-    On in every test, off in production, because it keeps a copy of everything.
+    It is on in every test, and off in production, because it keeps a copy of every object.
     """
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[Message, bytes]] = {}
 
     def remember(self, obj: Message) -> None:
-        """Take note of an object as it is now; it is kept alive, so that its identity stays its own."""
+        """Remember an object's present state; a reference keeps it alive, so that its id stays unique."""
         self._seen[id(obj)] = (obj, obj.SerializeToString(deterministic=True))
 
     def check(self) -> None:
-        """Raise CacheMutated for the first object that is not what it was."""
+        """Raise CacheMutated for the first object that has changed."""
         for obj, data in self._seen.values():
             if obj.SerializeToString(deterministic=True) != data:
                 was = type(obj).FromString(data)
@@ -81,7 +82,7 @@ class Informer(Generic[M]):
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """Make an informer of the objects that are selected (empty: of all).
+        """Make an informer of the selected objects (without selectors: of all).
 
         An indexer returns the values under which its index has an object; `packed` objects are kept as bytes;
         `detector` is for tests.
@@ -96,7 +97,7 @@ class Informer(Generic[M]):
         self._detector = detector
         self._handlers: list[BatchHandler[M]] = []
         self._synced = asyncio.Event()
-        #: times that a handler raised
+        #: how often a handler raised
         self.handler_failures = 0
         self._reflector = Reflector(
             client, clock, self._on_change, namespace=namespace, label_selector=label_selector,
@@ -105,16 +106,16 @@ class Informer(Generic[M]):
         self.lister: Lister[M] = Lister(self._store)
 
     def add_indexer(self, name: str, indexer: Callable[[M], Iterable[str]]) -> None:
-        """Add an index. Raises ValueError when there is one of the name."""
+        """Add an index. Raises ValueError when the name is taken."""
         self._store.add_indexer(name, indexer)
 
     def ensure_indexer(self, name: str, indexer: Callable[[M], Iterable[str]]) -> None:
-        """Add an index unless there is one of the name: several users of one informer may want the same."""
+        """Add an index unless the name is taken: several users of one informer may want the same index."""
         if not self._store.has_indexer(name):
             self._store.add_indexer(name, indexer)
 
     def add_batch_handler(self, handler: BatchHandler[M]) -> None:
-        """Be told of changes as whole batches of (old, new). What is there already comes as a batch at once."""
+        """Call `handler` with each batch of (old, new), and at once with the objects that are there."""
         self._handlers.append(handler)
         if self._store.objects:
             handler([(None, obj) for obj in self._store.objects.values()])
@@ -126,7 +127,7 @@ class Informer(Generic[M]):
         on_update: Callable[[M, M], None] | None = None,
         on_delete: Callable[[M], None] | None = None,
     ) -> None:
-        """Be told of each change. What is there already comes as additions at once."""
+        """Call a function for each change, and `on_add` at once for each object that is there."""
 
         def tell(old: M | None, new: M | None) -> None:
             if old is None:
@@ -141,7 +142,8 @@ class Informer(Generic[M]):
         def handler(changes: Sequence[Change[M]]) -> None:
             left, done = iter(changes), False
             while not done:
-                # One guard for all: it costs more than most handlers. After a bug the next change follows.
+                # One guard for many changes, because it costs more than most handlers; after an exception
+                # the loop goes on with the next change.
                 with self._isolated():
                     for old, new in left:
                         tell(old, new)
@@ -154,7 +156,7 @@ class Informer(Generic[M]):
         await self._reflector.run()
 
     async def wait_synced(self) -> None:
-        """Return when the first list is in the store and handlers know of it."""
+        """Wait until the first list is in the store and handlers got it."""
         await self._synced.wait()
 
     @property
@@ -185,11 +187,11 @@ class Informer(Generic[M]):
     def _isolated(self) -> Iterator[None]:
         try:
             yield
-        except Exception:  # somebody else's code: it must cost the other handlers nothing (decision 051)
+        except Exception:  # a handler's bug must not affect the other handlers (decision 051)
             log.exception("a handler of an informer has a bug", kind=self.kind.kind)
             self.handler_failures += 1
             if self._detector is not None:
-                # In tests a bug is to be seen.
+                # Tests must fail by the bug.
                 raise
 
 
@@ -198,7 +200,7 @@ def _namespace(obj: Message) -> Iterable[str]:
 
 
 class InformerFactory:
-    """Makes informers and runs them: one for each kind and selection. Ask for all of them before `run`."""
+    """Makes informers and runs them, one for each kind and selection. Make all of them before `run`."""
 
     def __init__(
         self,

@@ -1,11 +1,11 @@
-"""PURE: what a reflector asks next, and what each answer means. A state machine without a wire.
+"""PURE: decides which watch a reflector opens next, and what each answer means. A state machine without I/O.
 
     EMPTY --next_call--> a watch with the initial events --their end bookmark--> SYNCED
     SYNCED: each batch is applied; the stream may end at any time and is resumed after the last version
     Expired in any state --> EMPTY again: the next list replaces everything at once, deletions included
 
 Called by `vaina.cache.reflector`. Follows KEP-3157 (watch lists) and client-go's reflector. It never goes
-back in time (I7): a list that is older than what has been seen, as a stale replica may give it, is refused.
+back in time (I7): it refuses a list that is older than a version that it has seen, as from a stale replica.
 """
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
@@ -24,13 +24,13 @@ _CHANGES: Final = (MODIFIED, ADDED, DELETED)
 
 
 class State(Enum):
-    """Where the machine is."""
+    """The states of the machine."""
 
-    #: nothing is known, or what is known can no longer be followed
+    #: no list was read, or the watch cannot resume after `version`
     EMPTY = "empty"
-    #: initial events are coming in
+    #: the initial events are coming in
     LISTING = "listing"
-    #: everything up to `version` is known
+    #: everything up to `version` was handed out
     SYNCED = "synced"
 
 
@@ -44,7 +44,7 @@ class WatchCall:
 
 @dataclass(frozen=True, slots=True)
 class Replace(Generic[M]):
-    """Everything there is, as of one version."""
+    """All objects, as of one version, replace those in the store."""
 
     items: MutableMapping[str, M]
 
@@ -57,37 +57,37 @@ class Apply(Generic[M]):
 
 
 class StaleList(Exception):
-    """The server listed a state older than one that was seen already."""
+    """The server's list is older than a version that was seen already."""
 
 
 class ListWatch(Generic[M]):
     """The machine. Owned by one reflector's task."""
 
     def __init__(self, new_objects: Callable[[], MutableMapping[str, M]] = dict) -> None:
-        """Make a machine; `new_objects` makes what a list is collected in."""
+        """Make a machine; `new_objects` makes the mapping that collects a list."""
         self.state = State.EMPTY
         self._new_objects = new_objects
-        #: everything up to here has been handed out; 0 before the first list
+        #: everything up to this version was handed out; 0 before the first list
         self.version = 0
-        #: where the stream began: what is not newer was handed out before it
+        #: the version at which the stream began: what is not newer was handed out before
         self._resumed = 0
         self._listed = new_objects()
 
     def next_call(self) -> WatchCall:
-        """Return the watch to open now. A list that was cut off begins anew."""
+        """Return the watch to open now. After an incomplete list it lists again."""
         self._listed = self._new_objects()
         self._resumed = self.version
         if self.state is State.SYNCED:
             return WatchCall(resource_version=str(self.version), send_initial_events=None)
         self.state = State.LISTING
-        # No version: the newest there is, by a quorum read.
+        # Without a version the server gives the newest state, by a quorum read.
         return WatchCall(resource_version="", send_initial_events=True)
 
     def on_batch(self, events: Sequence[tuple[str, M]], resource_version: str) -> list[Replace[M] | Apply[M]]:
-        """Take in a batch; return what the store must do, in order.
+        """Process a batch; return what the store must do, in order.
 
-        `resource_version` is empty when the events themselves carry the version. Raises StaleList: the list
-        is older than what was seen; nothing has changed.
+        `resource_version` is empty when the events themselves carry the version. Raises StaleList, and
+        changes nothing, when the list is older than a version that was seen.
         """
         out: list[Replace[M] | Apply[M]] = []
         left = iter(events)
@@ -104,19 +104,19 @@ class ListWatch(Generic[M]):
         return out
 
     def on_expired(self) -> None:
-        """List again: the version to resume from is not kept. What is known stays until the list is whole."""
+        """List again, because the server dropped the version to resume from. The store stays until then."""
         self.state = State.EMPTY
 
     def _on_changed(self, events: Iterable[tuple[str, Any]]) -> list[tuple[str, M | None, M]]:
-        """Return what events after the list mean. One plain loop: each Pod takes this way several times."""
+        """Return the changes of events after the list. One plain loop: each Pod comes here several times."""
         changes: list[tuple[str, M | None, M]] = []
         seen, resumed = self.version, self._resumed
         for kind, obj in events:
             meta = obj.metadata
             version = int(meta.resource_version or 0)
             if version <= resumed:
-                # Seen before this stream: a server may repeat itself after a resume, time does not. Within a
-                # stream all counts, as in client-go's reflector: events of others' transactions share versions.
+                # It was seen before this stream: a server may repeat events after a resume. Within a stream
+                # every event counts, as in client-go's reflector: events of one transaction share a version.
                 continue
             if version > seen:
                 seen = version
@@ -128,7 +128,7 @@ class ListWatch(Generic[M]):
         return changes
 
     def _on_listed(self, events: Iterator[tuple[str, M]]) -> M | None:
-        """Take in events of the list; returns the bookmark at its end, when that is among them."""
+        """Process events of the list; return the bookmark at its end when it is among them."""
         listed = self._listed
         for kind, obj in events:
             if kind == BOOKMARK:

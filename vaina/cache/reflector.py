@@ -1,12 +1,12 @@
-"""The shell around ListWatch: opens watches, feeds the store, comes back after every kind of end.
+"""The shell around ListWatch: opens watches, hands their batches to a listener, reconnects after each end.
 
-Back-off is jittered and short (I17): after a failure 0.2 s, doubling to 5 s, or to 1.5 s while no server
-answers (decision 187). There is none after a stream that ended with OK, unless it was short, and none after the
-first Expired. A gap loses nothing: a stream resumes after its last version, or everything is listed again.
+Back-off has jitter and is short (I17): after a failure 0.2 s, doubling to 5 s, or to 1.5 s while no server
+answers (decision 187). There is none after a stream that ended with OK, unless it was short, and none after
+the first Expired. A gap loses nothing: a stream resumes after its last version, or the reflector lists again.
 
-A server that does not have the version to resume from may lag: the watch is opened again. When a quorum read
-does not have it either, the storage went back in time (decision 024): the watch is never resumed, and a list is
-taken only once it is newer.
+When a server does not have the version to resume from, it may lag: the reflector opens the watch again. When
+a quorum read does not have the version either, the storage went back in time (decision 024): the reflector
+then never resumes the watch, and takes a list only once it is newer.
 """
 
 import random
@@ -29,20 +29,20 @@ log = structlog.stdlib.get_logger(__name__)
 M = TypeVar("M", bound=Message)
 
 BACKOFF = Backoff(base_seconds=0.2, cap_seconds=5.0, factor=2.0, jitter=1.0)
-#: while the server is away: most of these calls never leave the channel, which has a back-off of its own
+#: while the server is away: most of these calls never leave the channel, which has its own back-off
 AWAY = Backoff(base_seconds=0.2, cap_seconds=1.5, factor=2.0, jitter=1.0)
-#: a stream that lived so long has done its work: the next failure starts from the beginning
+#: after a stream that lived this long the back-off starts from the beginning
 RESET_SECONDS = 10.0
-#: a stream that ended in good order before this counts as a failure
+#: a stream that ended with OK before this time counts as a failure
 SHORT_SECONDS = 1.0
-#: streams are renewed after a time between this and twice as much, so that one that hangs in silence is found
+#: a stream is renewed after a time between this and twice as much, which ends one that hangs in silence
 MIN_WATCH_SECONDS = 300
-#: how often it is said that the storage went back in time
+#: how often the reflector logs that the storage went back in time
 REMIND_SECONDS = 60.0
 
 
 class Reflector(Generic[M]):
-    """Keeps a listener up to date with one list of objects. `run` is its only task."""
+    """Tells a listener all changes of one list of objects. `run` is its only task."""
 
     def __init__(  # noqa: PLR0913 - selection and tools, as of an informer
         self,
@@ -61,7 +61,7 @@ class Reflector(Generic[M]):
         self._label_selector, self._field_selector = label_selector, field_selector
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self.machine: ListWatch[M] = ListWatch(new_objects)
-        #: when it was said that the storage went back in time; None: it did not
+        #: when it was last logged that the storage went back in time; None: it did not
         self._said: float | None = None
 
     async def run(self) -> None:
@@ -76,7 +76,7 @@ class Reflector(Generic[M]):
             except Expired as error:
                 log.info("watch expired, listing again", kind=self._client.kind.kind, error=error.message)
                 self.machine.on_expired()
-                # A server that says so again and again is not hammered.
+                # Only the first Expired is followed at once: a server may answer so again and again.
                 at_once = failures == 0
             except StaleList as error:
                 self._say_went_back(error)
@@ -86,7 +86,7 @@ class Reflector(Generic[M]):
                 self.machine.on_expired()
             except ApiError as error:
                 log.debug("watch failed", kind=self._client.kind.kind, error=error.message)
-                # A server that names a time (TooManyRequests) is not asked before it, nor by all at once.
+                # TooManyRequests names a time; jitter keeps all clients from coming back at once.
                 at_least = error.retry_seconds * (1.0 + self._rng.random())
                 if isinstance(error, Unavailable):
                     backoff = AWAY
@@ -108,7 +108,7 @@ class Reflector(Generic[M]):
             raise
 
     async def _compare(self) -> None:
-        """Ask for the newest version by a quorum read. Raises StaleList: it is older than what has been seen."""
+        """Get the newest version by a quorum read. Raises StaleList when it is older than a seen one."""
         page = await self._client.list_page(
             self._namespace, label_selector=self._label_selector, field_selector=self._field_selector, limit=1
         )
@@ -146,5 +146,5 @@ class Reflector(Generic[M]):
 
     @property
     def synced(self) -> bool:
-        """Whether it follows the present."""
+        """Whether the list is read and the watch follows it."""
         return self.machine.state is State.SYNCED

@@ -1,7 +1,7 @@
-"""The objects of one kind by key, with indexes, and what reads them.
+"""The objects of one kind by key, with indexes (Store), and the view that reads them (Lister).
 
-Owned by one informer: its task writes, everybody on the same loop reads, and no read ever sees half a batch.
-Every change comes back as (old, new) pairs.
+A store is owned by one informer. The informer's task writes it and every task on the same loop may read it;
+no read ever sees half a batch. Changes are given as (old, new) pairs.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
@@ -25,10 +25,10 @@ NAMESPACE_INDEX = "namespace"
 
 
 class Packed(MutableMapping[str, M]):
-    """Objects by key, kept as bytes: whoever asks for one gets a message of their own.
+    """Objects by key, kept as bytes: each read parses a new message.
 
-    For kinds of which there are many: a Pod of 470 bytes is 5.3 kB as a message, because protobuf allots memory
-    in blocks that double. To pack or to parse one takes a microsecond (decision 237).
+    It is for kinds with many objects: a Pod of 470 bytes is 5.3 kB as a message, because protobuf allocates
+    memory in blocks that double. Packing or parsing one takes a microsecond (decision 237).
     """
 
     def __init__(self, parse: Callable[[bytes], M], data: Mapping[str, bytes] | None = None) -> None:
@@ -64,16 +64,16 @@ class Store(Generic[M]):
         indexers: Mapping[str, IndexFunc[M]] | None = None,
         objects: MutableMapping[str, M] | None = None,
     ) -> None:
-        """Make a store; `objects` is what it keeps them in, a dict by default."""
+        """Make a store; `objects` is the mapping that holds them, a dict by default."""
         self.objects: MutableMapping[str, M] = {} if objects is None else objects
         self._indexers = dict(indexers or {})
-        #: those of them whose values may change with an object
+        #: the indexers whose values may change when an object does
         self._moving = dict(self._indexers)
         #: index -> value -> keys, in the order of insertion (a dict is an ordered set here)
         self._indexes: dict[str, dict[str, dict[str, None]]] = {name: {} for name in self._indexers}
 
     def add_indexer(self, name: str, indexer: IndexFunc[M], *, by_key: bool = False) -> None:
-        """Add an index, of what is there already too. With `by_key` its values follow from the key alone."""
+        """Add an index and fill it. With `by_key` its values follow from an object's key alone."""
         if name in self._indexers:
             raise ValueError(f"index {name} exists")
         self._indexers[name] = indexer
@@ -88,12 +88,12 @@ class Store(Generic[M]):
         return name in self._indexers
 
     def by_index(self, name: str, value: str) -> list[M]:
-        """Return the objects that an index has under a value."""
+        """Return the objects with a value in an index."""
         objects = self.objects
         return [objects[key] for key in self._indexes[name].get(value, ())]
 
     def index_values(self, name: str) -> list[str]:
-        """Return the values of an index under which there are objects."""
+        """Return the values of an index that have objects."""
         return [*self._indexes[name]]
 
     def replace(self, replace: Replace[M]) -> Iterator[Change[M]]:
@@ -106,7 +106,7 @@ class Store(Generic[M]):
         return _differences(before, self.objects)
 
     def apply(self, apply: Apply[M]) -> list[Change[M]]:
-        """Apply changes in order, each newer than what is there; returns them with what was there before."""
+        """Apply changes in order, each newer than the stored object; return them with the earlier objects."""
         changes: list[Change[M]] = []
         objects, moving = self.objects, self._moving
         for key, new, last in apply.changes:
@@ -114,21 +114,21 @@ class Store(Generic[M]):
             if new is None:
                 if old is not None:
                     self._remove(key)
-                    # The last state, as the server had it at the deletion, says more than what was known here.
+                    # The last state, which the server gives, is newer than the stored one.
                     changes.append((last, None))
             elif old is None:
                 objects[key] = new
                 self._index(key, new)
                 changes.append((None, new))
             else:
-                # By far the most: an object is as before, but for its status or its node.
+                # The usual case: only the object's status or node has changed.
                 objects[key] = new
                 if moving:
                     self._move(key, old, new)
                 if _uid(old) == _uid(new):
                     changes.append((old, new))
                 else:
-                    # Another object under the same name: the first one has gone unseen.
+                    # Another object has the name: the deletion of the first one was not seen.
                     changes += ((old, None), (None, new))
         return changes
 
@@ -151,7 +151,7 @@ class Store(Generic[M]):
     def _move(self, key: str, old: M, new: M) -> None:
         for name, indexer in self._moving.items():
             before, after = indexer(old), indexer(new)
-            # Most changes move nothing, and most indexers return tuples.
+            # Usually equal, and most indexers return tuples.
             if before != after:
                 _reindex(self._indexes[name], key, before, after)
 
@@ -181,7 +181,7 @@ def _uid(obj: Any) -> str:
 def _reindex(
     index: dict[str, dict[str, None]], key: str, before: Iterable[str], after: Iterable[str]
 ) -> None:
-    """Move a key from the values that it was found under to those that it is found under now."""
+    """Remove a key from index values that it no longer has, and add it to those that are new."""
     old, new = dict.fromkeys(before), dict.fromkeys(after)
     if old == new:
         return
@@ -197,7 +197,7 @@ def _reindex(
 
 
 class Lister(Generic[M]):
-    """A read-only view of an informer's store. What it returns is shared: copy it before changing anything."""
+    """A read-only view of an informer's store. The objects are shared: copy one before you change it."""
 
     def __init__(self, store: Store[M]) -> None:
         self._store = store
@@ -213,7 +213,7 @@ class Lister(Generic[M]):
         return self._store.index_values(name)
 
     def list(self, selector: LabelSelector | None = None, namespace: str = "") -> list[M]:
-        """Return the objects that a selector matches, of one namespace when it is given."""
+        """Return the objects that a selector matches, of one namespace or of all."""
         objects = (
             self._store.by_index(NAMESPACE_INDEX, namespace) if namespace else self._store.objects.values()
         )
@@ -222,7 +222,7 @@ class Lister(Generic[M]):
         return [obj for obj in objects if selector.matches(metadata(obj).labels)]
 
     def captured(self) -> Collection[M]:
-        """Return all objects as of now. Those of a packed store are parsed as they are iterated over."""
+        """Return all present objects. Iterating parses those of a packed store one by one."""
         return copy(self._store.objects).values()
 
     def __len__(self) -> int:

@@ -40,7 +40,7 @@ def _scalable(kind: Kind[M]) -> cached_property[ScalableClient[M]]:
 
 
 class Clientset:
-    """A client of every kind. Owns its transport: use it as an async context manager, or close it once."""
+    """The clients of all kinds. It owns its transport: use it as an async context manager, or close it."""
 
     pods = _own(PodClient, kinds.POD)
     namespaces = _own(NamespaceClient, kinds.NAMESPACE)
@@ -98,7 +98,7 @@ class Clientset:
         return ResourceClient(self.transport, kind, timeout=self.timeout)
 
     async def version(self) -> version_service_pb2.VersionInfo:
-        """Return which vaina answers."""
+        """Return the version of the apiserver."""
         request = version_service_pb2.GetVersionRequest().SerializeToString()
         answer = await self.transport.unary(f"/{VERSION_SERVICE}/Get", request, timeout=self.timeout)
         return version_service_pb2.VersionInfo.FromString(answer)

@@ -1,15 +1,14 @@
-"""PURE: whether what is said about an object is a new Event, a count on one, part of a combined one, or
-nothing.
+"""PURE: decides whether a message about an object is a new Event, raises the count of one, or is not sent.
 
 Follows client-go's EventCorrelator (tools/record/events_cache.go), numbers and order included:
 
-1. ten messages or more about one object with one reason, none of them ten minutes after the one before,
-   become one Event, "(combined from similar events): ..." with the latest message;
-2. the same again is a count on the Event that there is;
-3. a source may say 25 things about an object at once, and one more each five minutes; what is more is
-   counted, and not sent.
+1. ten or more different messages about one object with one reason, each less than ten minutes after the one
+   before, become one Event: "(combined from similar events): ..." with the latest message;
+2. a repeated message raises the count of its Event;
+3. a source may send 25 Events about an object at once, and one more every five minutes; the correlator counts
+   further ones and does not send them.
 
-Bounded: 4,096 entries each, the one not used for longest goes.
+Each memory holds 4,096 entries, and drops the one that was used least recently.
 """
 
 from collections import OrderedDict
@@ -20,11 +19,11 @@ V = TypeVar("V")
 
 #: entries of each memory
 MAX_REMEMBERED = 4096
-#: different messages about one object with one reason, from which on they are combined
+#: so many different messages about one object with one reason are combined
 COMBINE_FROM = 10
-#: a message that comes so long after the one before begins anew
+#: a message that comes this long after the one before starts a new group
 COMBINE_SECONDS = 600.0
-#: what a source may say about an object at once, and the seconds for one more
+#: Events that a source may send about an object at once, and the seconds until it may send one more
 SPAM_BURST = 25
 SPAM_REFILL_SECONDS = 300.0
 
@@ -32,13 +31,13 @@ COMBINED = "(combined from similar events): "
 
 
 class Said(NamedTuple):
-    """Something that a component says. One correlator has one source, which is in no key therefore.
+    """A message of a component about an object. A correlator has one source, so no key contains the source.
 
-    Tuples here and below: the scheduler says something for each Pod it binds, and a frozen dataclass costs
-    ten times as much.
+    This and `Correlated` are tuples, because the scheduler makes one for each Pod that it binds, and a frozen
+    dataclass costs ten times as much.
     """
 
-    #: uid of the object, or whatever else tells it from all others
+    #: the uid of the object, or something else that identifies it
     about: str
     field_path: str
     type: str
@@ -46,36 +45,36 @@ class Said(NamedTuple):
     message: str
 
 
-#: which Event: two things said with the same key are one Event
+#: identifies an Event: messages with the same key are one Event
 Key = tuple[str, ...]
 
 
 class Correlated(NamedTuple):
-    """What to write down."""
+    """The Event to write."""
 
     key: Key
     message: str
-    #: how often it was said, this one included
+    #: how often it was recorded, this time included
     times: int
-    #: when it was said first
+    #: when it was recorded first
     first: float
     #: whether to send it; otherwise it is only counted
     send: bool
 
 
 class EventCorrelator:
-    """Remembers what was said. Owned by one recorder."""
+    """Remembers messages. Owned by one recorder."""
 
     def __init__(self) -> None:
-        #: object, type and reason -> when it was said last, and hashes of the messages (texts would be 10 KB)
+        #: object, type and reason -> time of the last message, hashes of the messages (texts would be 10 KB)
         self._similar: OrderedDict[Key, tuple[float, tuple[int, ...]]] = OrderedDict()
-        #: event -> how often, and when first
+        #: Event -> how often, and when first
         self._counts: OrderedDict[Key, tuple[int, float]] = OrderedDict()
         #: object -> tokens left, as of when
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def correlate(self, said: Said, *, now: float) -> Correlated:
-        """Return what to do with something said at `now` (seconds, any clock that mostly goes forward)."""
+        """Return what to do with a message of `now` (seconds, by any clock that mostly goes forward)."""
         key, message = self._combine(said, now)
         count, first = self._counts.pop(key, (0, now))
         _remember(self._counts, key, (count + 1, first))
@@ -91,7 +90,7 @@ class EventCorrelator:
         if mark not in hashes:
             hashes = (*hashes, mark)
         combined = len(hashes) >= COMBINE_FROM
-        # Room for one more: the next one is combined as well, whether it is new or not.
+        # Leave room for one more hash: the next message is combined too, whether it is new or not.
         _remember(self._similar, group, (now, hashes[1:] if combined else hashes))
         if combined:
             return group, COMBINED + message

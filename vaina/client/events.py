@@ -1,13 +1,14 @@
 """EventRecorder: Events about objects, for people (`vaina describe`, `vaina get events`).
 
-Never blocks and never fails its caller: `event` puts what is said into a queue and returns, `run` sends, new
-ones in batches. What is said too often is counted, combined or held back (`vaina.client.event_correlator`).
-An apiserver that is away is tried again; what it refuses is dropped, as by client-go's `recordToSink`.
+`event` puts an Event into a queue and returns: it never blocks its caller and never fails. `run` sends the
+Events, new ones in batches. `vaina.client.event_correlator` counts, combines or holds back those that repeat.
+The recorder tries again while the apiserver is away, and drops what the apiserver refuses, as client-go's
+`recordToSink` does.
 
-Events yield to the work they tell of: no more than a stated rate of them is written, beyond a burst, and what
-does not fit the queue is dropped and counted. client-go's broadcaster queues 1,000, writes one at a time, and
-drops what does not fit (tools/record/event.go: `maxQueuedEvents`, `DropIfChannelFull`); ours keeps more, so
-that 10,000 Pods at once lose none (decision 170).
+The recorder writes at a limited rate beyond a burst, so that Events do not slow down the work that they are
+about. It drops and counts what does not fit its queue. client-go's broadcaster queues 1,000 Events, writes
+one at a time, and drops what does not fit (tools/record/event.go: `maxQueuedEvents`, `DropIfChannelFull`);
+ours keeps more, so that 10,000 Pods at once lose none (decision 170).
 """
 
 import asyncio
@@ -29,32 +30,32 @@ from vaina.metrics import EVENTS_DROPPED, EVENTS_WAITING
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: what was said and is not written yet; more is dropped
+#: Events that wait to be written; the recorder drops more
 MAX_WAITING = 16_000
-#: Events written a second, by one recorder, and how many more at once after a quiet time
+#: Events that one recorder writes a second, and how many more at once after a quiet time
 RATE_PER_SECOND = 1000.0
 BURST = 500
-#: Events in one call: what a transaction of etcd takes. The apiserver is busy with a call for some
-#: milliseconds, in which bindings wait
+#: Events in one call: as many as a transaction of etcd takes. A call keeps the apiserver busy for some
+#: milliseconds, and bindings wait meanwhile
 MAX_BATCH = 125
-#: things said that are looked at in one go: most are never sent, and the loop is others' too
+#: Events that are correlated in one pass: most are never sent, and other tasks share the event loop
 MAX_HEARD = 1000
-#: what comes within this time travels together
+#: Events that come within this time share a call
 GATHER_SECONDS = 0.1
 #: Kubernetes' limit of a note
 MAX_MESSAGE = 1024
-#: calls in a row that are not answered before what they carried is dropped (client-go's maxTriesPerEvent)
+#: an Event is dropped after this many unanswered calls (client-go's maxTriesPerEvent)
 MAX_TRIES = 12
 BACKOFF = Backoff(base_seconds=0.5, cap_seconds=10.0)
 
 NORMAL, WARNING = "Normal", "Warning"
 
-#: answers, to a call or to one Event of it, after which it is tried again
+#: errors of a call, or of one Event in it, after which the recorder tries again
 _AWAY = (Unavailable, Timeout, TooManyRequests)
 
 
 class _About(NamedTuple):
-    """An object, in words: a tuple costs a third of a message, and each bound Pod is spoken of."""
+    """A reference to an object. A tuple costs a third of a message, and each bound Pod has an Event."""
 
     kind: str
     api_version: str
@@ -78,7 +79,7 @@ class _Heard(NamedTuple):
 
 @dataclass(slots=True)
 class _Known:
-    """One Event: as it should be, and what is stored of it."""
+    """One Event: its wanted state, and what of it is stored."""
 
     heard: _Heard
     correlated: Correlated
@@ -103,30 +104,30 @@ class EventRecorder:
         burst: int = BURST,
         max_waiting: int = MAX_WAITING,
     ) -> None:
-        """Make a recorder; `component` on the host `instance` is the source of what is said.
+        """Make a recorder; `component` on the host `instance` is the source of its Events.
 
-        `rate` Events are written a second, and `burst` more after a quiet time; of what is not written yet
-        all beyond `max_waiting` is dropped.
+        It writes `rate` Events a second, and `burst` more after a quiet time. It drops an Event that comes
+        while `max_waiting` Events wait.
         """
         self._client, self._clock, self.component = client, clock, component
         self._correlator = EventCorrelator()
         self._rate, self._burst, self._max_waiting = rate, float(burst), max_waiting
         self._tokens, self._refilled = self._burst, clock.monotonic()
-        #: what was said. Of the objects only what names them: thousands wait, and an object may be large
+        #: not correlated yet. They hold references, not objects: thousands wait, and an object may be large
         self._heard: deque[_Heard] = deque()
         #: Events to be sent next, in order
         self._pending: dict[Key, _Known] = {}
-        #: Events that were sent, by what they say about what, least recently said first
+        #: Events that were sent; the one that was repeated least recently is the first
         self._known: OrderedDict[Key, _Known] = OrderedDict()
         self._wake = asyncio.Event()
-        #: what all our Events have in common
+        #: the fields that all Events of this recorder share
         self._blank = event_pb2.Event(
             source=event_pb2.EventSource(component=component, host=instance),
             reporting_component=component, reporting_instance=instance,
         )  # fmt: skip
-        #: of the names given, in nanoseconds; two Events of one moment differ
+        #: the time in the last Event's name, in nanoseconds; Events of one moment get different ones
         self._last_stamp = 0
-        #: what was said and never sent, or not sent to the last count
+        #: Events that were never sent, or whose last count was not
         self.dropped = 0
         self._dropped = EVENTS_DROPPED.labels(component)
         EVENTS_WAITING.add(self)
@@ -146,7 +147,7 @@ class EventRecorder:
         action: str = "",
         related: Any = None,
     ) -> None:
-        """Say something about an object: a message with metadata, or an ObjectReference.
+        """Record an Event about an object, which is a message with metadata or an ObjectReference.
 
         `type` is Normal or Warning, `reason` one word, `field_path` a part of the object
         (spec.containers{app}), `action` what was done, `related` a second object.
@@ -162,7 +163,7 @@ class EventRecorder:
         self._wake.set()
 
     def events(self, said: Sequence[tuple[Any, str]], type: str, reason: str) -> None:
-        """Say a sentence about each of some objects, given as (object, sentence), as `event` does."""
+        """Record an Event for each (object, message), as `event` does."""
         left = self._max_waiting - len(self._heard)
         if len(said) > left:
             self._drop(len(said) - max(left, 0))
@@ -178,7 +179,7 @@ class EventRecorder:
             self._wake.set()
 
     async def run(self) -> None:
-        """Send Events until cancelled; what waits then is lost."""
+        """Send Events until cancelled; those that still wait are then lost."""
         failures = 0
         while True:
             await self._wake.wait()
@@ -192,12 +193,12 @@ class EventRecorder:
                 self._tokens -= len(self._pending)
                 away = await self._send() if self._pending else None
                 failures = 0 if away is None else failures + 1
-                # Also without a failure: what is held back is said without end, and others are on this loop.
+                # Also without a failure: held-back Events may come without end, and the loop has other tasks.
                 pause = 0.0 if away is None else max(BACKOFF.delay(failures - 1), away.retry_seconds)
                 await self._clock.sleep(pause)
 
     def _until_worth_it(self) -> float:
-        """Return the seconds until a whole batch may be sent, or all that waits."""
+        """Return the seconds until the rate allows a whole batch, or all Events that wait."""
         want = min(MAX_BATCH, self.waiting, max(1.0, self._burst))
         return 0.0 if self._allowance() >= want else (want - self._tokens) / self._rate
 
@@ -205,11 +206,11 @@ class EventRecorder:
         now = self._clock.monotonic()
         self._tokens = min(self._burst, self._tokens + (now - self._refilled) * self._rate)
         self._refilled = now
-        # A clock's rounding must not cost another turn.
+        # A clock's rounding must not cost another pass.
         return int(self._tokens + 1e-6)
 
     def _correlate(self, limit: int) -> None:
-        """Make Events of what was said, oldest first, until there are enough to send."""
+        """Correlate what was recorded, oldest first, until there are enough Events to send."""
         heard, pending = self._heard, self._pending
         for _ in range(min(len(heard), MAX_HEARD)):
             if len(pending) >= min(limit, MAX_BATCH):
@@ -230,12 +231,12 @@ class EventRecorder:
             known = _Known(heard, correlated, self._new_name(about.name, heard.at))
         else:
             known.correlated, known.tries = correlated, 0
-            # The first is what the Event is about, to its version; it was last seen now.
+            # The Event keeps the object's version of the first time, and gets the new last time.
             known.heard = known.heard._replace(at=heard.at)
         self._pending[key] = known
 
     async def _send(self) -> ApiError | None:
-        """Send what is pending; return the error when the server is away: what is left stays."""
+        """Send what is pending; return the error when the server is away. What was not sent stays pending."""
         batch = self._pending
         try:
             await self._create([(key, item) for key, item in batch.items() if item.uid is None])
@@ -269,7 +270,7 @@ class EventRecorder:
         away: ApiError | None = None
         for (key, item), result in zip(items, results, strict=False):
             if isinstance(result, AlreadyExists):
-                # An earlier call of ours whose answer was lost; its count is brought up to date next.
+                # The answer to an earlier call was lost; the count is updated next.
                 item.uid, item.count = "", 0
             elif isinstance(result, _AWAY):
                 away = result
@@ -283,14 +284,14 @@ class EventRecorder:
             raise away
 
     def _done(self, key: Key, item: _Known) -> None:
-        """It is stored; said again it is counted up."""
+        """Remember a stored Event: a repetition raises its count."""
         self._pending.pop(key, None)
         self._known[key] = item
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
 
     def _forget(self, key: Key) -> None:
-        """It is dropped; said again it is tried again, under a new name."""
+        """Drop an Event; a repetition is sent as a new one, under a new name."""
         if self._pending.pop(key, None) is not None:
             self._drop()
 
@@ -300,12 +301,12 @@ class EventRecorder:
 
     async def _count_up(self, key: Key, item: _Known) -> None:
         changed = self._message(item)
-        # No version, so no conflict: the newest count is what matters.
+        # Without a version there is no conflict: the newest count wins.
         changed.metadata.uid = item.uid or ""
         try:
             await self._client.update(changed)
         except NotFound:
-            # Expired after an hour, or deleted: made again, with its count, as client-go does.
+            # It expired after an hour, or was deleted: create it again, with its count, as client-go does.
             item.uid = None
             await self._create([(key, item)])
             return

@@ -1,8 +1,7 @@
-"""The rest_client_* metrics (component-base, metrics/prometheus/restclient/metrics.go), and the transport
-that counts.
+"""The rest_client_* metrics (component-base, metrics/prometheus/restclient/metrics.go), and their transport.
 
-A verb of ours is the HTTP method that Kubernetes has for it, an error the code that it has; streams are
-counted when they answer or fail, and have no duration.
+A gRPC method counts as the HTTP method that Kubernetes has for it, and an error as its HTTP code. Streams are
+counted at their first answer or failure, and have no duration.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -15,13 +14,13 @@ from vaina.clock import Clock
 from vaina.errors import ApiError
 
 _BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
-#: by how a method's name begins; everything else is a POST
+#: beginning of a method's name -> HTTP method; all others are a POST
 _METHODS = (("Get", "GET"), ("List", "GET"), ("Watch", "GET"), ("Logs", "GET"), ("Update", "PUT"), ("Finalize", "PUT"),
             ("Patch", "PATCH"), ("Delete", "DELETE"))  # fmt: skip
 
 
 class RestClientMetrics:
-    """What the clients of a process count."""
+    """The counters of a process' clients."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(

@@ -1,6 +1,7 @@
-"""One client for any kind: the verbs that every kind's service has, over the raw messages of `raw.proto`.
+"""ResourceClient: the client of any kind, with the verbs that every kind's service has.
 
-These have the field numbers of the typed ones, so that each object is parsed once.
+It sends the raw messages of `raw.proto`, which carry objects as bytes and have the field numbers of the typed
+messages, so that each object is parsed once.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -21,7 +22,7 @@ A = TypeVar("A", bound=Message)
 
 #: a page of a list may hold megabytes
 LIST_TIMEOUT_SECONDS = 60.0
-#: times that a list is begun whose version is no longer kept before it is whole
+#: how often `list` begins when the server drops the list's version before the last page
 LIST_TRIES = 3
 
 
@@ -30,7 +31,7 @@ class ObjectList(Generic[M]):
     """A list, or a page of it."""
 
     items: list[M]
-    #: the version as of which the list is
+    #: the version of the list
     resource_version: str
     #: empty on the last page
     continue_token: str = ""
@@ -52,9 +53,9 @@ class WatchBatch(Generic[M]):
 
 
 class ResourceClient(Generic[M]):
-    """The verbs of one kind. Every unary call has a deadline; ApiErrors come out typed.
+    """The verbs of one kind. Every unary call has a deadline, and raises a subclass of ApiError.
 
-    After Unavailable or Timeout the outcome of a write is unknown: read before writing again.
+    After Unavailable or Timeout the outcome of a write is unknown: read the object before you write again.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class ResourceClient(Generic[M]):
     async def get(
         self, name: str, namespace: str = "", *, resource_version: str = "", subresource: str = ""
     ) -> M:
-        """Return one object; with a sub-resource the same, if the kind has it. Raises NotFound."""
+        """Return one object. Raises NotFound, also when the kind does not have the sub-resource."""
         request = request_pb2.GetRequest(
             namespace=namespace, name=name, resource_version=resource_version, subresource=subresource
         )
@@ -82,7 +83,7 @@ class ResourceClient(Generic[M]):
         continue_token: str = "",
         resource_version: str = "",
     ) -> ObjectList[M]:
-        """Return a page of the objects that match, of a namespace or of all.
+        """Return a page of the objects that match, of one namespace or of all.
 
         `limit` 0 stands for as many as the server gives at once (some megabytes), and an empty
         `resource_version` for the newest. Raises Expired: the token of the page before is too old.
@@ -107,12 +108,12 @@ class ResourceClient(Generic[M]):
         resource_version: str = "",
         page: int = 0,
     ) -> ObjectList[M]:
-        """Return all objects that match, of a namespace or of all, as of one version, in pages of `page`
-        objects (0: as many as the server gives).
+        """Return all objects that match, of one namespace or of all, as of one version.
 
-        When that version is no longer kept the list begins again, at most twice. (client-go's pager asks once
-        for all in one answer, `tools/pager/pager.go`, which this server does not give.) Raises Expired:
-        history goes faster than the pages come, or `resource_version` is not kept.
+        The client reads pages of `page` objects (0: as many as the server gives). When the server drops the
+        version before the last page, the client begins again, at most twice. (client-go's pager then requests
+        all in one answer, `tools/pager/pager.go`, which this server does not give.) Raises Expired when the
+        server drops versions faster than it sends pages, or does not have `resource_version`.
         """
         for left in reversed(range(LIST_TRIES)):
             items: list[M] = []
@@ -153,7 +154,7 @@ class ResourceClient(Generic[M]):
             resource_version=resource_version, send_initial_events=send_initial_events,
             allow_watch_bookmarks=allow_bookmarks, timeout_seconds=timeout_seconds,
         )  # fmt: skip
-        # Not by the class, which is a function in Python: this is called for every event.
+        # This is called for every event: the class itself would run a Python function.
         parse, made = self._parse, partial(tuple.__new__, WatchEvent)
         stream = self.transport.stream(self.kind.method("Watch"), request.SerializeToString())
         async with aclosing(stream) as answers:
@@ -187,11 +188,11 @@ class ResourceClient(Generic[M]):
         return await self._object("Update", request)
 
     async def update_status(self, obj: M, *, mask: Sequence[str] = ()) -> M:
-        """Write an object's status, of which `mask` names fields (conditions merge by type), or all of it."""
+        """Write an object's status: the fields that `mask` names (conditions merge by type), or all."""
         return await self._object("UpdateStatus", _status_request(obj, mask))
 
     async def update_status_batch(self, changes: Sequence[tuple[M, Sequence[str]]]) -> Sequence[M | ApiError]:
-        """Write several statuses in one call; one result each, in their order. Pods and Nodes have this verb."""
+        """Write several statuses in one call; return one result each, in order. For Pods and Nodes only."""
         request = raw_pb2.RawUpdateBatchRequest(
             requests=[_status_request(obj, mask) for obj, mask in changes]
         )
@@ -209,7 +210,7 @@ class ResourceClient(Generic[M]):
         field_manager: str = "",
         field_validation: str = "",
     ) -> M:
-        """Change an object by a patch in JSON text. Unknown fields are warned of, or an error with `Strict`."""
+        """Patch an object with JSON text. Unknown fields cause a warning, or an error with `Strict`."""
         request = request_pb2.PatchRequest(
             namespace=namespace, name=name, patch_type=patch_type, patch=patch, subresource=subresource,
             options=meta_pb2.PatchOptions(
@@ -229,7 +230,10 @@ class ResourceClient(Generic[M]):
         propagation_policy: str = "",
         dry_run: bool = False,
     ) -> M:
-        """Delete an object, or begin to; return it as it was last. Raises NotFound, Conflict: a precondition."""
+        """Delete an object, or begin to, and return its last state.
+
+        Raises NotFound, and Conflict when a precondition does not hold.
+        """
         request = request_pb2.DeleteRequest(
             namespace=namespace, name=name, grace_period_seconds=grace_period_seconds,
             propagation_policy=propagation_policy, dry_run=_dry_run(dry_run),
@@ -241,9 +245,9 @@ class ResourceClient(Generic[M]):
         return await self._object("Delete", request)
 
     async def delete_unreadable(self, name: str, namespace: str = "", *, dry_run: bool = False) -> None:
-        """Delete what the server cannot read from its store, without a look at finalizers and dependents.
+        """Delete an object that the server cannot read from its store, whatever finalizers it has.
 
-        Raises NotFound, and Conflict for what can be read.
+        Raises NotFound, and Conflict when the server can read it.
         """
         request = request_pb2.DeleteRequest(
             namespace=namespace, name=name, dry_run=_dry_run(dry_run),
@@ -256,7 +260,7 @@ class ResourceClient(Generic[M]):
     ) -> Sequence[M | ApiError]:
         """Delete objects, or begin to; each is given as (namespace, name, uid). Only Pods have this verb.
 
-        Returns for each what it was, or why it did not go.
+        Returns for each its last state, or the error.
         """
         request = request_pb2.DeleteBatchRequest()
         for namespace, name, uid in objects:
@@ -277,7 +281,7 @@ class ResourceClient(Generic[M]):
         propagation_policy: str = "",
         dry_run: bool = False,
     ) -> int:
-        """Delete all objects that match; return how many were deleted or began to end."""
+        """Delete all objects that match; return how many are deleted or terminating."""
         request = request_pb2.DeleteCollectionRequest(
             namespace=namespace, label_selector=label_selector, field_selector=field_selector,
             grace_period_seconds=grace_period_seconds, propagation_policy=propagation_policy,

@@ -1,4 +1,4 @@
-"""Asks the apiserver who may do what, and who one is: access reviews, which are answered and not stored."""
+"""Access reviews: asks the apiserver who may do what, and who the caller is. It stores none of them."""
 
 from typing import TypeVar
 
@@ -34,7 +34,7 @@ class Reviews:
     async def may_they(
         self, asked: authorization_pb2.SubjectAccessReviewSpec, *, namespace: str = "", name: str = ""
     ) -> authorization_pb2.SubjectAccessReviewStatus:
-        """Say whether somebody may do something; with a namespace by a review that is local to it."""
+        """Say whether a user may do something; with a namespace by a LocalSubjectAccessReview in it."""
         service = authorization_service_pb2
         if namespace:
             local = service.CreateLocalSubjectAccessReviewRequest()
@@ -49,7 +49,7 @@ class Reviews:
         return answer.status
 
     async def may_call(self, user: User, path: str) -> bool:
-        """Say whether somebody may call a method of a component's own service."""
+        """Say whether a user may call a method of a component's own service."""
         asked = authorization_pb2.SubjectAccessReviewSpec(user=user.name, groups=user.groups)
         asked.non_resource_attributes.path, asked.non_resource_attributes.verb = path, VERB
         return (await self.may_they(asked)).allowed
@@ -62,7 +62,7 @@ class Reviews:
         return answer.status
 
     async def who_am_i(self) -> authentication_pb2.SelfSubjectReview:
-        """Return as whom the caller is known."""
+        """Return the name and the groups by which the apiserver knows the caller."""
         request = authentication_service_pb2.CreateSelfSubjectReviewRequest()
         return await self._create("authentication", request, authentication_pb2.SelfSubjectReview)
 

@@ -1,4 +1,4 @@
-"""A client of a scheduler's own service (`SchedulerService`)."""
+"""The client of the service that a scheduler itself serves (`SchedulerService`)."""
 
 from typing import Final, TypeVar
 
@@ -11,7 +11,7 @@ from vaina.client.transport import Transport
 A = TypeVar("A", bound=Message)
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["SchedulerService"].full_name
-#: of a call: simulations on large clusters take seconds
+#: the deadline of a call: simulations on large clusters take seconds
 TIMEOUT_SECONDS: Final = 60.0
 
 
@@ -30,12 +30,12 @@ class SchedulerClient:
         pod: pod_pb2.Pod | None = None,
         limit: int = 0,
     ) -> pb.ExplainResponse:
-        """Ask about a Pod by name or uid, or about one that need not exist. Raises NotFound, BadRequest."""
+        """Explain a Pod, by name or uid, or `pod`, which need not exist. Raises NotFound, BadRequest."""
         request = pb.ExplainRequest(namespace=namespace, name=name, uid=uid, pod=pod, limit=limit)
         return await self._call("Explain", request, pb.ExplainResponse)
 
     async def fit(self, pod: pod_pb2.Pod, *, max_copies: int = 0) -> pb.FitResponse:
-        """Ask how many copies of a Pod would fit now. Raises BadRequest."""
+        """Return how many copies of a Pod would fit now. Raises BadRequest."""
         request = pb.FitRequest(pod=pod, max_copies=max_copies)
         return await self._call("Fit", request, pb.FitResponse)
 
@@ -46,7 +46,7 @@ class SchedulerClient:
     async def list_decisions(
         self, namespace: str = "", name: str = "", *, uid: str = "", limit: int = 0
     ) -> pb.ListDecisionsResponse:
-        """Ask for past decisions, newest first; of one Pod when it is named."""
+        """Return past decisions, newest first, of all Pods or of the one that is named."""
         request = pb.ListDecisionsRequest(namespace=namespace, name=name, uid=uid, limit=limit)
         return await self._call("ListDecisions", request, pb.ListDecisionsResponse)
 

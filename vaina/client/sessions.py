@@ -1,7 +1,7 @@
-"""What the apiserver tells a kubelet about each session: for whom it asks, and what for (decision 260).
+"""Tells a kubelet for whom and for what the apiserver begins a session (decision 260).
 
-A session is one call of KubeletService: Logs, Exec, Attach or PortForward. It travels in the call's metadata,
-which the apiserver makes itself: what its own callers send as metadata goes no further.
+A session is one call of KubeletService: Logs, Exec, Attach or PortForward. The apiserver puts it into the
+call's metadata. It passes on no metadata of its own callers.
 """
 
 from typing import Final
@@ -10,8 +10,8 @@ from vaina.api.kubelet.v1 import kubelet_service_pb2
 from vaina.clock import micro_timestamp
 
 SESSION_KEY: Final = "vaina-session-bin"
-#: How long after the authorization a session may begin. Upstream gives as long to the URL by which a session
-#: of a runtime begins (cacheTTL in `pkg/kubelet/cri/streaming/request_cache.go`).
+#: A session may begin this long after the authorization. Upstream gives the URL of a runtime's session the
+#: same time (cacheTTL in `pkg/kubelet/cri/streaming/request_cache.go`).
 SESSION_SECONDS: Final = 60.0
 
 

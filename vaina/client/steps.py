@@ -1,8 +1,8 @@
 """StepReporter: tells the apiserver which of the seven steps a component has done for a Pod (requirement A8).
 
-Best effort and never on the path of the work: `report` returns at once; reports travel in batches of what has
-come together; when too many wait the oldest are dropped and counted. Of a Pod whose uid says that it has no
-trace nothing is said (decision 171).
+Reports never delay the work: `report` returns at once, and `run` sends reports in batches. When too many wait
+the reporter drops and counts the oldest. It reports nothing for a Pod whose uid says that it has no trace
+(decision 171).
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from vaina.steps import PodStep, may_have_trace
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: waiting reports beyond this push out the oldest
+#: reports that wait; more push out the oldest
 MAX_WAITING = 5000
 #: reports in one call
 MAX_BATCH = 500
-#: what comes within this time travels together
+#: reports that come within this time share a call
 GATHER_SECONDS = 0.02
-#: after a call with so many reports the next one gathers for longer: a call costs as much as 50 reports
+#: after a call with this many reports the next one gathers for longer: a call costs as much as 50 reports
 BUSY_REPORTS = 20
 BUSY_GATHER_SECONDS = 0.25
 
@@ -35,7 +35,7 @@ class StepReporter:
 
     def __init__(self, client: PodTraceClient, component: str, instance: str, clock: Clock) -> None:
         self._client, self._clock = client, clock
-        #: what all our records have in common
+        #: the fields that all records of this reporter share
         self._blank = trace_pb2.StepRecord(component=component, instance=instance)
         self._waiting: deque[trace_service_pb2.StepReport] = deque(maxlen=MAX_WAITING)
         self._wake = asyncio.Event()
@@ -55,15 +55,15 @@ class StepReporter:
     ) -> None:
         """Report a step from `start` to `end` (seconds since the epoch), with a few words of what happened.
 
-        With `wait` it is what the step waits for: when that begins (`end` None), and with the same start when
-        it is over.
+        With `wait` it is something that the step waits for. Report it when the wait begins (`end` None), and
+        with the same `start` when it is over.
         """
         uid = pod_meta.uid
         if not may_have_trace(uid):
             return
         if len(self._waiting) == MAX_WAITING:
             self.dropped += 1
-        # Field by field: messages built of messages, by keyword, cost twice as much.
+        # Setting fields costs half as much as passing messages to constructors.
         report = trace_service_pb2.StepReport()
         report.namespace, report.pod_name, report.pod_uid = pod_meta.namespace, pod_meta.name, uid
         report.node_name = node_name

@@ -1,6 +1,6 @@
-"""How calls travel: over gRPC, or to handlers in the same process. Both carry bytes and raise ApiErrors only.
+"""Carries calls over gRPC, or to handlers in the same process. Both transports raise ApiErrors only.
 
-No retries here: they are decided at one level, in work queues, reflectors and workers.
+A transport never retries a call: work queues, reflectors and workers do.
 """
 
 import asyncio
@@ -29,20 +29,18 @@ from vaina.tasks import beside, is_being_cancelled
 
 log = structlog.stdlib.get_logger(__name__)
 
-log = structlog.stdlib.get_logger(__name__)
-
 Metadata = Sequence[tuple[str, str | bytes]]
 
-#: every unary call has a deadline; this one when nobody says otherwise
+#: the deadline of a unary call whose caller gives none
 DEFAULT_TIMEOUT_SECONDS = 10.0
 #: lists are paged by bytes well below this
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 #: ten connections of 100 calls (below), less some that have ended and are not freed yet
 STREAMS_A_CHANNEL = 900
-#: what gRPC says when a handshake ends early
+#: gRPC's messages for a handshake that ended early
 _REFUSED_HANDSHAKE = ("Socket closed", "handshake failed", "Verification Check failed")
-#: how often a folder is looked at for a new certificate, when there are calls
+#: a transport that has calls looks for a new certificate in its folder this often
 LOOK_SECONDS = 10.0
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
@@ -64,13 +62,13 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 1_500),
-    # A server that came back under another address is found within seconds (default 30 s).
+    # The client finds a server that came back under another address within seconds (default 30 s).
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
 )
 
 
 class Transport(Protocol):
-    """What clients need of the wire. Raises ApiErrors only (and CancelledError)."""
+    """Carries the calls of clients. Raises ApiErrors only (and CancelledError)."""
 
     async def unary(
         self,
@@ -110,7 +108,7 @@ def _ignore(_warning: str) -> None:
 
 
 class Channel:
-    """A channel, what was asked of it, and how many streams it has open."""
+    """A gRPC channel with the methods called on it, and the number of its calls and streams under way."""
 
     __slots__ = ("calls", "channel", "is_retired", "methods", "streams")
 
@@ -125,11 +123,11 @@ class Channel:
         self.methods: dict[tuple[str, str], Any] = {}
         #: unary calls, and streams, under way
         self.calls = self.streams = 0
-        #: another has taken its place: it goes with its last call
+        #: another channel has replaced it: it closes with its last call
         self.is_retired = False
 
     def method(self, kind: str, name: str) -> Any:
-        """Return what a method is called by; `kind` is gRPC's: unary_unary, unary_stream, stream_stream."""
+        """Return gRPC's callable of a method; `kind` is unary_unary, unary_stream or stream_stream."""
         found = self.methods.get((kind, name))
         if found is None:
             found = self.methods[(kind, name)] = getattr(self.channel, kind)(name)
@@ -141,13 +139,13 @@ class Channel:
         await self.ended()
 
     async def ended(self) -> None:
-        """Know that a call is over."""
+        """Close a retired channel when no call is under way; called after each call."""
         if self.is_retired and not self.calls and not self.streams:
             await self.channel.close(None)
 
 
 class Followed:
-    """A folder that is looked at now and then, for a new certificate. Owned by one event loop."""
+    """Looks for a new certificate in a folder every `LOOK_SECONDS`. Owned by one event loop."""
 
     def __init__(self, folder: Folder) -> None:
         """Make it. Raises FolderError."""
@@ -155,7 +153,7 @@ class Followed:
         self.material = folder.current()
 
     def has_changed(self) -> bool:
-        """Say whether there is another certificate since this was last asked."""
+        """Say whether the certificate has changed since the last call."""
         now = asyncio.get_running_loop().time()
         if now < self._look_at:
             return False
@@ -175,14 +173,13 @@ class Followed:
 class GrpcTransport:
     """Calls over gRPC to one target.
 
-    Unary calls and streams have connections of their own: watches must never hold up writes.
+    Unary calls and streams have separate connections, so that watches never delay writes.
 
-    A channel takes 900 streams; with more another channel is opened, for a call beyond what its ten
-    connections take would wait in silence. Channels of streams stay until `close`: as many as were needed at
-    once.
+    A channel takes 900 streams. The transport then opens another channel, because a call beyond what the ten
+    connections of a channel take would wait without an error. Channels of streams stay open until `close`.
 
-    A channel cannot change its certificate (grpc#41779). Once the folder has another, new calls go over new
-    channels; the earlier ones are closed with their last call.
+    A channel cannot change its certificate (grpc#41779). When the folder has a new one, new calls use new
+    channels, and the earlier channels close with their last call.
     """
 
     def __init__(
@@ -197,9 +194,9 @@ class GrpcTransport:
 
         Args:
             target: host:port, or any other name that gRPC resolves.
-            credentials: the certificate to show, and the authorities of the server's; None: in the clear.
-            user_agent: stands before gRPC's own.
-            on_warning: is handed each warning of the server.
+            credentials: the client's certificate, and the authorities of the server's; None: no TLS.
+            user_agent: precedes gRPC's own.
+            on_warning: gets each warning of the server.
 
         Raises:
             FolderError: the certificate cannot be read.
@@ -317,9 +314,9 @@ class GrpcTransport:
 
 
 async def _send(call: Any, requests: AsyncIterator[bytes]) -> None:
-    """Send the requests of a call until it is over.
+    """Send the requests of a call until the call is over.
 
-    grpc.aio would do that itself, but its task goes on when the server has ended the call, and waits for the
+    grpc.aio could send them itself, but its task does not end when the server ends the call: it waits for the
     next request for ever.
     """
     try:
@@ -327,7 +324,7 @@ async def _send(call: Any, requests: AsyncIterator[bytes]) -> None:
             await call.write(request)
         await call.done_writing()
     except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-        # The call is over: the answers say why.
+        # The call is over: the reader of the answers gets the reason.
         return
     except Exception as error:  # noqa: BLE001 - the caller's own
         log.debug("the requests of a call ended early", error=str(error))
@@ -338,7 +335,8 @@ def _translated(error: BaseException) -> ApiError | None:
     """Return the ApiError of a failed call; None for a cancellation of the waiting task itself."""
     if isinstance(error, grpc.aio.AioRpcError):
         refused = status.from_aio(error)
-        # Over TLS 1.3 a client has shaken hands before its certificate is judged: all it sees is the end.
+        # In TLS 1.3 the server checks the client's certificate after the client's handshake has ended: the
+        # client sees only that the connection closes.
         message = refused.message
         if message.startswith("failed to connect") and any(sign in message for sign in _REFUSED_HANDSHAKE):
             return Unavailable(f"{message}: certificate refused?")
@@ -351,7 +349,7 @@ def _translated(error: BaseException) -> ApiError | None:
 
 
 class InProcessTransport:
-    """Calls to handlers in the same process, which see what a server would hand them, except for the peer."""
+    """Calls handlers in the same process. They get what a server would hand them, except for the peer."""
 
     def __init__(
         self,
@@ -417,7 +415,7 @@ class InProcessTransport:
         async with aclosing(guarded_stream(method, found, request, ctx)) as answers:
             while True:
                 try:
-                    # Around each wait, never around the yield: the time of the consumer is not ours to cancel.
+                    # The timeout is around the wait, not around the yield: it must not cancel the consumer.
                     async with asyncio.timeout_at(deadline):
                         answer = await anext(answers)
                 except TimeoutError as error:
@@ -438,7 +436,7 @@ class InProcessTransport:
 
 
 def _sized(answer: bytes) -> bytes:
-    """Refuse what a client over gRPC would refuse, in its words."""
+    """Refuse an answer that a client over gRPC would refuse, with gRPC's message."""
     if len(answer) > MAX_ANSWER_BYTES:
         raise TooLarge(f"CLIENT: Received message larger than max ({len(answer)} vs. {MAX_ANSWER_BYTES})")
     return bytes(answer)

@@ -31,24 +31,26 @@ Csr = certificate_signing_request_pb2.CertificateSigningRequest
 MANIFEST_SERVICE = "vaina.api.core.v1.ManifestService"
 _NODES, _PODS = (f"/vaina.api.metrics.v1beta1.{name}MetricsService" for name in ("Node", "Pod"))
 
-
-#: what the answer to a batch of bindings says of each Pod that is bound
+#: the bytes of one bound Pod in the answer to a batch of bindings
 _BOUND: Final = pod_service_pb2.BindPodBatchResponse(
     results=[meta_pb2.Status(status="Success")]
 ).SerializeToString()
 
 
 class NamespaceClient(ResourceClient[namespace_pb2.Namespace]):
-    """Namespaces: also letting go of one that is empty."""
+    """Namespaces, and the verb that ends one."""
 
     async def finalize(self, namespace: namespace_pb2.Namespace) -> namespace_pb2.Namespace:
-        """Replace spec.finalizers; without any an ending namespace goes. Raises NotFound, Conflict, Invalid."""
+        """Replace spec.finalizers; a terminating namespace without any is deleted.
+
+        Raises NotFound, Conflict, Invalid.
+        """
         request = namespace_service_pb2.UpdateNamespaceRequest(object=namespace)
         return await self._object("Finalize", request)
 
 
 class CertificateRequestClient(ResourceClient[Csr]):
-    """CertificateSigningRequests: also granting and refusing them."""
+    """CertificateSigningRequests, and the sub-resource that approves and denies them."""
 
     async def update_approval(self, csr: Csr) -> Csr:
         """Replace the conditions Approved and Denied. Raises NotFound, Conflict, Invalid, Forbidden."""
@@ -57,17 +59,17 @@ class CertificateRequestClient(ResourceClient[Csr]):
 
 
 class PodClient(ResourceClient[pod_pb2.Pod]):
-    """Pods: also binding, and the streams of a running Pod."""
+    """Pods: also binding, eviction, and the streams of a running Pod."""
 
     async def bind(self, name: str, *, namespace: str, uid: str, node: str) -> None:
-        """Give a Pod its node, once. Raises Conflict when it is bound, deleting or another Pod by now."""
+        """Bind a Pod to a node. Raises Conflict when the Pod is bound, terminating, or another one by now."""
         request = pod_service_pb2.BindPodRequest(binding=binding(namespace, name, uid, node))
         status = await self._call("Bind", request, meta_pb2.Status)
         if status.status == "Failure":
             raise from_status(status)
 
     async def bind_batch(self, bindings: Sequence[pod_pb2.Binding]) -> Sequence[ApiError | None]:
-        """Bind several Pods in one call; None for each that is bound, in their order."""
+        """Bind several Pods in one call; return in order None for each that was bound, or its error."""
         return await self.bind_all(pod_service_pb2.BindPodBatchRequest(bindings=bindings))
 
     async def bind_all(self, request: pod_service_pb2.BindPodBatchRequest) -> Sequence[ApiError | None]:
@@ -76,7 +78,7 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         )
         count = len(request.bindings)
         if answer == _BOUND * count:
-            # As nearly always: all are bound, and there is nothing else to be read.
+            # Nearly always all are bound, and the answer says nothing else.
             return [None] * count
         results = pod_service_pb2.BindPodBatchResponse.FromString(answer).results
         return [from_status(status) if status.status == "Failure" else None for status in results]
@@ -89,7 +91,7 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         options: meta_pb2.DeleteOptions | None = None,
         dry_run: bool = False,
     ) -> None:
-        """Delete a Pod, if its PodDisruptionBudget allows it. Raises TooManyRequests, NotFound, Conflict."""
+        """Delete a Pod when its PodDisruptionBudget allows it. Raises TooManyRequests, NotFound, Conflict."""
         request = pod_service_pb2.EvictPodRequest(options={"dry_run": ["All"] if dry_run else []})
         request.eviction.metadata.namespace, request.eviction.metadata.name = namespace, name
         if options is not None:
@@ -99,13 +101,11 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         )
 
     async def update_ephemeral_containers(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
-        """Add ephemeral containers, nothing else. Raises NotFound where the cluster does not allow it,
-        Invalid.
-        """
+        """Add ephemeral containers. Raises NotFound when the cluster does not allow this, Invalid."""
         return await self._object("UpdateEphemeralContainers", pod_service_pb2.UpdatePodRequest(object=pod))
 
     async def update_resize(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
-        """Ask for other CPU and memory of running containers, nothing else (KEP-1287). Raises Invalid."""
+        """Change CPU and memory of running containers (KEP-1287). Raises Invalid."""
         return await self._object("UpdateResize", pod_service_pb2.UpdatePodRequest(object=pod))
 
     async def logs(
@@ -117,7 +117,7 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         uid: str = "",
         timeout: float | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """Yield what a container wrote, as it comes with `options.follow`; all of it within `timeout`."""
+        """Yield a container's output, with `options.follow` also what comes later, within `timeout`."""
         async with aclosing(self.log_stream(namespace, name, options, uid=uid, timeout=timeout)) as answers:
             async for answer in answers:
                 if answer.data:
@@ -132,7 +132,7 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
         uid: str = "",
         timeout: float | None = None,
     ) -> AsyncGenerator[pod_stream_pb2.PodLogResponse, None]:
-        """Yield what `logs` does; the first message says which of the container's lives it is."""
+        """Yield what `logs` does, as messages; the first one names the container's attempt."""
         request = pod_stream_pb2.PodLogRequest(namespace=namespace, name=name, options=options, uid=uid)
         stream = self.transport.stream(self.kind.method("Logs"), request.SerializeToString(), timeout=timeout)
         async with aclosing(stream) as answers:
@@ -142,17 +142,17 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
     def exec(
         self, start: pod_stream_pb2.PodExecStart, inputs: AsyncIterator[pod_stream_pb2.PodExecRequest]
     ) -> AsyncGenerator[pod_stream_pb2.PodExecResponse, None]:
-        """Run a command in a container: `start` goes first, then `inputs`; the last answer has the exit code."""
+        """Run a command in a container: send `start`, then `inputs`. The last answer has the exit code."""
         first = pod_stream_pb2.PodExecRequest(start=start)
         return self._talk("Exec", first, inputs, pod_stream_pb2.PodExecResponse)
 
     async def attach(
         self, start: pod_stream_pb2.PodAttachStart, inputs: AsyncIterator[pod_stream_pb2.PodAttachRequest]
     ) -> AsyncGenerator[pod_stream_pb2.PodAttachResponse, None]:
-        """Join the streams of a container's own process: `start` goes first, then `inputs`.
+        """Attach to the streams of a container's own process: send `start`, then `inputs`.
 
-        It ends with the container, whatever the status of the call is then: a caller who writes while the
-        server closes the call may be told INTERNAL by gRPC's core (grpc/grpc#36066).
+        The answers end when the container does. The status of the call is ignored then, because gRPC's core
+        may give INTERNAL to a caller who writes while the server closes the call (grpc/grpc#36066).
         """
         first = pod_stream_pb2.PodAttachRequest(start=start)
         stream = self._talk("Attach", first, inputs, pod_stream_pb2.PodAttachResponse)
@@ -165,9 +165,9 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
     async def port_forward(
         self, start: pod_stream_pb2.PodPortForwardStart, inputs: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes, None]:
-        """Carry one connection to a port of a Pod; the end of `inputs` is half of its end.
+        """Carry one connection to a port of a Pod; the end of `inputs` closes its sending half.
 
-        The first answer, without bytes, says that it stands.
+        The first answer has no bytes, and says that the connection is open.
         """
         first = pod_stream_pb2.PodPortForwardRequest(start=start)
         pieces = (pod_stream_pb2.PodPortForwardRequest(data=data) async for data in inputs)
@@ -190,7 +190,7 @@ class PodClient(ResourceClient[pod_pb2.Pod]):
 
 
 class PodTraceClient(ResourceClient[trace_pb2.PodTrace]):
-    """Traces: also the report of steps."""
+    """PodTraces, and the verb that reports steps."""
 
     async def report(self, reports: Sequence[trace_service_pb2.StepReport]) -> int:
         request = trace_service_pb2.ReportRequest(reports=reports)
@@ -198,14 +198,14 @@ class PodTraceClient(ResourceClient[trace_pb2.PodTrace]):
 
 
 class ScalableClient(ResourceClient[M]):
-    """Kinds with replicas: also the scale sub-resource."""
+    """A kind with replicas, and its scale sub-resource."""
 
     async def get_scale(self, name: str, namespace: str = "") -> scale_pb2.Scale:
         request = request_pb2.GetRequest(namespace=namespace, name=name)
         return await self._call("GetScale", request, scale_pb2.Scale)
 
     async def update_scale(self, scale: scale_pb2.Scale) -> scale_pb2.Scale:
-        """Set the number of replicas, if the version in `scale` (if any) is the newest."""
+        """Set the number of replicas. Raises Conflict when `scale` has a version that is not the newest."""
         request = scale_request_pb2.UpdateScaleRequest(object=scale)
         return await self._call("UpdateScale", request, scale_pb2.Scale)
 
@@ -252,7 +252,7 @@ class ResourceMetricsClient:
         self._transport, self._timeout = transport, timeout
 
     async def node(self, name: str) -> metrics_pb2.NodeMetrics:
-        """Return what a node uses. Raises NotFound: there is no such node, or it has not been measured yet."""
+        """Return what a node uses. Raises NotFound: there is no such node, or nothing was measured yet."""
         request = request_pb2.GetRequest(name=name)
         return metrics_pb2.NodeMetrics.FromString(await self._call(f"{_NODES}/Get", request))
 
@@ -268,7 +268,7 @@ class ResourceMetricsClient:
     async def pods(
         self, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
     ) -> Sequence[metrics_pb2.PodMetrics]:
-        """Return what the selected Pods use (namespace "": all), but for those that have not been measured."""
+        """Return what the selected Pods use (namespace "": all), without those that were not measured yet."""
         request = request_pb2.ListRequest(
             namespace=namespace, label_selector=label_selector, field_selector=field_selector
         )
@@ -286,8 +286,8 @@ def binding(namespace: str, name: str, uid: str, node: str) -> pod_pb2.Binding:
 
 
 def fill_binding(made: pod_pb2.Binding, namespace: str, name: str, uid: str, node: str) -> None:
-    """Make the same of an empty Binding, as one that was added to a request."""
-    # Field by field: half the price of messages built of messages, by keyword.
+    """Fill an empty Binding, such as one that was added to a request, as `binding` does."""
+    # Setting fields costs half as much as passing messages to constructors.
     meta, target = made.metadata, made.target
     meta.namespace, meta.name, meta.uid = namespace, name, uid
     target.api_version, target.kind, target.name = "v1", "Node", node
