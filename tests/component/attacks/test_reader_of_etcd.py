@@ -19,6 +19,7 @@ from tests.support.identities import ADMIN, ETCD_CLIENT
 from tests.support.secured import Plane, SecuredApiserver, apply, refused
 from vaina.api.core.v1 import config_pb2
 from vaina.client.clientset import Clientset
+from vaina.clock import SystemClock
 from vaina.pki.encryption import make_encryption_config
 
 __all__ = ["own_etcd"]
@@ -182,13 +183,16 @@ async def test_a_secret_that_was_changed_in_etcd_is_refused(encrypted: Plane) ->
         assert found.data["password"] == CANARIES["updated"].encode()
 
 
-def test_neither_logs_nor_the_audit_log_have_a_secret_though_it_writes_all_bodies(
+async def test_neither_logs_nor_the_audit_log_have_a_secret_though_it_writes_all_bodies(
     encrypted: Plane,
 ) -> None:
+    # Lines are some milliseconds on their way.
+    async with asyncio.timeout(20):
+        while files_with(encrypted.identities.root, OPEN) != ["audit.log"]:
+            await SystemClock().sleep(0.05)
     audited = [json.loads(line) for line in encrypted.audit_log.read_text().splitlines()]
     levels = {event["level"] for event in audited if event.get("objectRef", {}).get("resource") == "secrets"}
     assert levels == {"Metadata"}
-    assert files_with(encrypted.identities.root, OPEN) == ["audit.log"]
     for canary in CANARIES.values():
         assert files_with(encrypted.identities.root, canary) == []
         assert canary not in encrypted.apiserver.log(0)
