@@ -10,6 +10,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Generic, NamedTuple, cast
 
+from msgspec import structs
+
 from apiserver import refusals
 from apiserver.admission.chain import Owed, Refund, nothing_to_refund
 from apiserver.context import IGNORE, STRICT, Context, nobody_listens
@@ -71,7 +73,7 @@ class Changer(Creator[M]):
 
         stored = await self._write(edit.ctx, edit.namespace, edit.name, apply)
         if made is not None and deletion.is_done(made, self.strategy):
-            return stored._replace(data=self._encode(made))
+            return structs.replace(stored, data=self._encode(made))
         return stored
 
     async def change_all(self, makers: Sequence[Callable[[], Edit[M]]]) -> Sequence[Stored | ApiError]:
@@ -148,7 +150,7 @@ class Changer(Creator[M]):
         if ctx.dry_run:
             current = await self.get(namespace, name)
             wanted = observed(current)
-            return current if wanted.data is None else current._replace(data=wanted.data)
+            return current if wanted.data is None else structs.replace(current, data=wanted.data)
         try:
             stored = await self._write_stored(key, observed)
         except KeyMissing:

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
+from msgspec import structs
 from sortedcontainers import SortedDict
 
 from apiserver.storage import versions
@@ -129,7 +130,7 @@ class MemoryStorage(SingleWrites):
             stored = Stored(key, value, Version(0), _UNREADABLE)
         before = self._now.get(key)
         self._expiries.pop(key, None)
-        stored = self._now[key] = stored._replace(version=self._next())
+        stored = self._now[key] = structs.replace(stored, version=self._next())
         kind = EventType.ADDED if before is None else EventType.MODIFIED
         self._record(StorageEvent(kind, key, stored.version, _readable(stored), _readable(before)))
 
@@ -228,7 +229,7 @@ class MemoryStorage(SingleWrites):
     def _remove(self, key: Key) -> Stored:
         before: Stored = self._now.pop(key)
         self._expiries.pop(key, None)
-        last = before._replace(version=self._next())
+        last = structs.replace(before, version=self._next())
         self._record(StorageEvent(EventType.DELETED, key, last.version, _readable(last), _readable(before)))
         return last
 

@@ -7,6 +7,7 @@ watch and deletion of `etcd/store` goes through it, whatever caches stand before
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from msgspec import structs
 from prometheus_client import CollectorRegistry, Counter
 
 from apiserver.storage.codec import ENCRYPTED, decode_value, encode_value
@@ -58,7 +59,7 @@ class Values:
             return decode_value(key, value, revision, ttl_seconds)
         plain, is_stale = self._read(key, value)
         stored = decode_value(key, plain, revision, ttl_seconds)
-        return Stale(*stored) if is_stale else stored
+        return Stale(*structs.astuple(stored)) if is_stale else stored
 
     def _read(self, key: Key, value: bytes) -> tuple[bytes, bool]:
         try:

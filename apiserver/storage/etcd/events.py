@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from aetcd.rpc import kv_pb2, rpc_pb2
+from msgspec import structs
 
 from apiserver.storage import versions
 from apiserver.storage.etcd.leases import ttl_of
@@ -81,7 +82,7 @@ class EventReader:
         if stored is None:
             # What cannot be read says nothing of its position either: to whoever follows, the object is gone.
             version = versions.version_of(revision, versions.deletion_position(before))
-            gone = previous and previous._replace(version=version) if is_deletion else None
+            gone = previous and structs.replace(previous, version=version) if is_deletion else None
             kind = EventType.DELETED if is_deletion else kind
             return StorageEvent(kind, name_of(kv), version, gone, previous)
         version = max(stored.version, versions.version_of(revision, before or 0))
