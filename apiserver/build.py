@@ -283,7 +283,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
     credentials = server_folder(config.cert_dir, config.listen)
     of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
     clock, registry = SystemClock(), new_registry("apiserver")
-    auditing = open_auditing(config, clock, _new_uid, registry)
+    auditing = open_auditing(config, clock, registry)
     async with (
         open_storage(config, clock, registry, instance) as opened,
         asyncio.TaskGroup() as group,

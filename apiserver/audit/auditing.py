@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from pathlib import Path
+from random import Random, SystemRandom
 from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter
@@ -92,7 +93,8 @@ class Auditing:
             except BaseException as error:
                 self._end(call, rpc, of, error)
                 raise
-            self._end(call._replace(answer=answer), rpc, of, good)
+            call.answer = answer
+            self._end(call, rpc, of, good)
             return answer
 
         return unary
@@ -134,7 +136,11 @@ class Auditing:
 
     def _begin(self, path: str, rpc: RequestContext, request: bytes = b"") -> Call:
         rpc.audited = Audited()
-        agent = rpc.get("user-agent")
+        agent: str | bytes = ""
+        for name, value in rpc.metadata:
+            if name == "user-agent":
+                agent = value
+                break
         return Call(
             path,
             self._new_id(),
@@ -206,9 +212,17 @@ def _asked(
     return [(question, verdict, (name, refused)) for (question, name), (verdict, refused) in found.items()]
 
 
-def open_auditing(
-    config: ApiserverConfig, clock: Clock, new_id: Callable[[], str], registry: CollectorRegistry
-) -> Auditing | None:
+def make_ids(rng: Random) -> Callable[[], str]:
+    """Return what makes ids of requests: uuids that nobody need guess, at a fifth of the price of uuid4."""
+
+    def new_id() -> str:
+        text = f"{rng.getrandbits(128):032x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
+    return new_id
+
+
+def open_auditing(config: ApiserverConfig, clock: Clock, registry: CollectorRegistry) -> Auditing | None:
     """Return the audit that a configuration asks for; None: none. Raises ConfigError."""
     if not config.audit_policy_file and not config.audit_log_path:
         return None
@@ -225,7 +239,7 @@ def open_auditing(
     except OSError as error:
         raise ConfigError(f"audit_log_path: {error}") from error
     audit_log = AuditLog(file, clock, registry, strict=config.audit_log_mode == BLOCKING_STRICT)
-    return Auditing(policy, audit_log, clock, new_id, registry)
+    return Auditing(policy, audit_log, clock, make_ids(Random(SystemRandom().getrandbits(128))), registry)  # noqa: S311 - no secret
 
 
 class _Told(list[tuple[Any, Any]]):

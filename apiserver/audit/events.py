@@ -6,6 +6,7 @@ and of what carries tokens are never written, and of a text of many manifests on
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -44,7 +45,8 @@ _ANSWERS: Final = frozenset((
 Json = dict[str, Any]
 
 
-class Call(NamedTuple):
+@dataclass(slots=True)
+class Call:
     """What is known of a call that was served, or begins to be."""
 
     #: full gRPC path
