@@ -1,18 +1,19 @@
-"""Group commit, the deciding half: which writes go out together, and what the answer means. Pure.
+"""Group commit, the deciding half: which writes share a transaction, and what its answer means. Pure.
 
-A batch goes out in one of two forms. *Nested*, each write is a transaction of its own (a compare of the mod
-revision, one operation, else the key alone is read), so that a conflict fails one write. *Flat*, all compares
-and puts stand side by side, and one conflict fails the batch, which is then sent again nested: that is
-seldom, and flat costs etcd and us a fifth less of a batched create (decision 080). Either way the writes have
-the same positions, and the transaction compares and puts the *writer key*, a small key outside /registry/
-that only this process writes:
+A batch is sent in one of two forms. In a *nested* batch each write is a transaction of its own: it compares
+the key's mod revision and does one operation, or else reads the key alone. A conflict then fails one write. In
+a *flat* batch all compares and puts are in one transaction. One conflict then fails the whole batch, and the
+batch is sent again nested. Conflicts are rare, and a flat batch of creates costs etcd and the apiserver a
+fifth less (decision 080). The writes have the same positions in both forms. In both, the transaction compares
+and puts the *writer key*, a small key outside /registry/ that only this process writes, for three reasons:
 
-* etcd counts only top-level puts against its quota; without one the quota is never enforced;
-* its value, the batch's token, tells whether a batch whose answer was lost was committed, in which revision;
-* it is a fence: once somebody else's put moved it, a batch under way can never be applied (`settle.py`).
+* etcd counts only top-level puts against its quota: without one it never enforces the quota;
+* the key's value, the batch's token, says whether and in which revision a batch whose answer was lost was
+  committed;
+* the key is a fence: once another put has changed it, etcd never applies a batch under way (`settle.py`).
 
-When etcd is full every transaction with a put is refused; so deletions travel in batches of their own, and go
-without the writer key while etcd is full.
+A full etcd refuses every transaction with a put. Deletions therefore have batches of their own, which do not
+put the writer key while etcd is full.
 """
 
 from collections import deque
@@ -24,18 +25,17 @@ from aetcd.rpc import kv_pb2, rpc_pb2
 from apiserver.storage.interface import MAX_BYTES, Key
 from apiserver.storage.values import PLAIN, Values
 
-#: An etcd that is started with --max-txn-ops=1024 takes so many, and a nested transaction for each; as it
-#: comes it takes 128 operations, of which one is the writer key's (decision 195). Positions go to 998.
+#: An etcd with --max-txn-ops=1024 takes 500 writes, with a nested transaction for each. By default etcd takes
+#: 128 operations, of which one is the writer key's (decision 195). Positions go up to 998.
 MAX_WRITES, MAX_WRITES_BY_DEFAULT = 500, 126
-#: an upper bound of what a write costs beside its data and twice its key (compare, operation, envelope,
-#: frames)
+#: an upper bound of a write's bytes beside its data and its keys (compare, operation, envelope, frames)
 OVERHEAD = 192
 _EQUAL: Final = rpc_pb2.Compare.EQUAL
 _MOD: Final = rpc_pb2.Compare.MOD
 
 
 class Write:
-    """One create, update or deletion that waits for its batch. A plain class: one is made for every write."""
+    """One create, update or deletion that waits for its batch. A plain class, because there are many."""
 
     __slots__ = ("call", "data", "expected", "index", "key", "lease", "type_meta")
 
@@ -49,24 +49,24 @@ class Write:
     ) -> None:
         """Make a write: `expected` is the key's mod revision (0: there must be no key), `data` None deletes."""
         self.key, self.expected, self.data, self.type_meta, self.lease = key, expected, data, type_meta, lease
-        #: the `waiting.Call` that waits for it, and which of its writes it is
+        #: the `waiting.Call` that waits for this write, and the write's index in it
         self.call: Any = None
         self.index = 0
 
     @property
     def size(self) -> int:
-        """Bytes in the transaction, rather too many than too few."""
+        """An upper bound of the bytes in the transaction."""
         return len(self.data or b"") + 3 * len(self.key) + OVERHEAD
 
 
 class Outcome(NamedTuple):
-    """What became of a write."""
+    """The result of a write."""
 
     succeeded: bool
-    #: of the batch
+    #: etcd's revision of the batch
     revision: int
     position: int
-    #: mod revision of what is stored instead, when the write did not succeed; 0: there is no such key
+    #: when the write did not succeed: the mod revision of the stored value; 0: there is no such key
     actual: int = 0
     #: of a deletion that succeeded: the stored value and its mod revision
     previous: "kv_pb2.KeyValue | None" = None
@@ -129,13 +129,13 @@ def transaction(
 def flat_transaction(
     writes: Sequence[Write], writer_key: bytes, token: bytes, base: int, values: Values = PLAIN
 ) -> "rpc_pb2.TxnRequest":
-    """Return the transaction of a batch of puts that either does all of them or nothing. As `transaction`.
+    """Return the flat transaction of a batch of puts, with the arguments of `transaction`.
 
-    When it did nothing its answer has the writer key (`is_conflict`).
+    It does all puts or none. When it does none its answer has the writer key (`is_conflict`).
     """
     txn = rpc_pb2.TxnRequest()
     _mark(txn, writer_key, token, base)
-    # Filled in place: to make the messages one by one and put them together costs twice as much.
+    # Filled in place: making the messages one by one and combining them costs twice as much.
     compare, operations = txn.compare.add, txn.success
     for position, write in enumerate(writes):
         key = write.key.encode()
@@ -146,7 +146,7 @@ def flat_transaction(
 
 
 def is_conflict(answer: "rpc_pb2.TxnResponse", base: int) -> bool:
-    """Say whether a flat transaction did nothing because of a conflict; else the writer key has moved."""
+    """Say whether a flat transaction failed by a write's conflict; otherwise the writer key has changed."""
     kvs = answer.responses[0].response_range.kvs
     return bool(kvs) and kvs[0].mod_revision == base
 
@@ -182,7 +182,7 @@ def unchanged(key: bytes, mod_revision: int) -> "rpc_pb2.Compare":
 
 
 def _mark(txn: "rpc_pb2.TxnRequest", writer_key: bytes, token: bytes, base: int) -> None:
-    """Put the writer key, if it is where it was."""
+    """Put the writer key, on the condition that it has not changed."""
     txn.compare.append(unchanged(writer_key, base))
     mark = txn.success.add().request_put
     mark.key, mark.value = writer_key, token
@@ -197,6 +197,6 @@ def _put(operations: Any, key: bytes, write: Write, position: int, values: Value
 
 
 def _read_key(txn: "rpc_pb2.TxnRequest", key: bytes) -> None:
-    """When the compares do not hold, read a key without its value."""
+    """Have the transaction read a key, without its value, when its compares do not hold."""
     refused = txn.failure.add().request_range
     refused.key, refused.keys_only = key, True

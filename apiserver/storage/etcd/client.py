@@ -1,9 +1,9 @@
-"""Calls to etcd over its raw gRPC stubs: channels, deadlines, metrics, and errors that mean something.
+"""Calls etcd over its raw gRPC stubs: channels, deadlines, metrics, and the translation of errors.
 
-The first member is asked until it fails, then the next one, round and round. A member that is cut off from the
-others still takes connections, so what counts is whether calls are answered. (etcd's own client spreads its
-calls over all members: client/v3 `internal/endpoint`, round robin. One slow member then slows a share of all
-calls.)
+The client calls one member until a call fails there, then the next member, and after the last one the first.
+A member that is cut off from the others still accepts connections, so only answered calls count. (etcd's own
+client spreads its calls over all members: client/v3 `internal/endpoint`, round robin. One slow member then
+slows a share of all calls.)
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _log = structlog.get_logger()
 
 
 class Rotation:
-    """The member that is asked now, by its place in the configuration."""
+    """Chooses the member that is called, by its index in the configuration."""
 
     def __init__(self, endpoints: tuple[str, ...]) -> None:
         self._endpoints = endpoints
@@ -39,7 +39,7 @@ class Rotation:
         return len(self._endpoints)
 
     def failed(self, index: int, why: str) -> bool:
-        """Know that a member failed: if it is the one that is asked, ask the next one. Return whether it was."""
+        """Change to the next member when the failed one is the chosen one; return whether it was."""
         if index != self.current or len(self) == 1:
             return False
         self.current = (index + 1) % len(self)
@@ -50,16 +50,16 @@ class Rotation:
         return True
 
 
-#: Answers may be large (a batch with many refusals, a page of a list): no limit, or a committed batch would
-#: look lost. Watches and calls have connections of their own. etcd closes connections that ping more often
-#: than every 5 s.
+#: Answers may be large (a batch with many refusals, a page of a list). They have no limit, because a committed
+#: batch would look lost with one. Watches and calls have separate connections. etcd closes connections that
+#: ping more often than every 5 s.
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.keepalive_time_ms", 10_000),
-    # The time to wait for the answer to a keepalive is this one (measured: 14 s until a stopped etcd is found
-    # out, 69 s with keepalive_timeout_ms alone: the time of pings is a minute by default).
+    # This bounds the wait for the answer to a keepalive. Measured: a stopped etcd is detected after 14 s, and
+    # with keepalive_timeout_ms alone after 69 s, because the timeout of pings is a minute by default.
     ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
@@ -75,7 +75,7 @@ WatchCall: TypeAlias = "grpc.aio.StreamStreamCall[Any, Any]"
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise what a failed call to etcd means; one whose call or channel was closed is Unavailable."""
+    """Translate the errors of calls to etcd (`meaning`); a closed call or channel raises Unavailable."""
     try:
         yield
     except grpc.aio.AioRpcError as error:
@@ -89,7 +89,7 @@ def translated() -> Iterator[None]:
 
 
 class _Member:
-    """The channels to one member: watches and calls have connections of their own."""
+    """The channels to one member: one for watches, one for other calls."""
 
     def __init__(self, target: str, material: Material | None) -> None:
         self.calls, self.watches = (Channel(target, _OPTIONS, material) for _ in range(2))
@@ -102,7 +102,7 @@ class _Member:
             await each.channel.close(None)
 
     async def retire(self) -> None:
-        """Take no more calls: watches are begun anew elsewhere, calls under way end in their time."""
+        """Take no more calls, and close when those under way have ended. Watches begin again elsewhere."""
         await self.calls.retire()
         await self.watches.retire()
 
@@ -110,8 +110,8 @@ class _Member:
 class EtcdClient:
     """Connections to the members of an etcd cluster. Use as an async context manager, or close it.
 
-    Reads that fail at one member are tried at the others, or once more. Writes are not: who sends them finds
-    out what became of them (`settle`), which goes to the next member by itself.
+    It tries a read that fails at the other members, or once more at the only one. It never repeats a write:
+    the caller finds out the write's result (`settle`), and those calls go to the next member.
     """
 
     def __init__(
@@ -125,8 +125,8 @@ class EtcdClient:
     ) -> None:
         """Make a client; nothing connects yet. The first of the endpoints (host:port) is preferred.
 
-        With several members a write has half of `timeout_seconds`, and reads share it. Without credentials it
-        calls in the clear. Raises FolderError: the credentials cannot be read.
+        With several members a write has half of `timeout_seconds`, and the tries of a read share it. Without
+        credentials the client uses no TLS. Raises FolderError: the credentials cannot be read.
         """
         targets = (endpoints,) if isinstance(endpoints, str) else tuple(endpoints)
         self._clock, self._metrics, self._timeout = clock, metrics, timeout_seconds
@@ -134,7 +134,7 @@ class EtcdClient:
         self._targets = targets
         self._members = self._open()
         self._rotation = Rotation(targets)
-        #: open watches, and the place of the member
+        #: open watch -> index of its member
         self._watches: dict[WatchCall, int] = {}
 
     async def __aenter__(self) -> "EtcdClient":
@@ -174,12 +174,12 @@ class EtcdClient:
         return await self._call("kv.Put", request, operation, self._write_timeout())
 
     async def compact(self, revision: int) -> None:
-        """Forget the history before a revision (physically, later). Raises what `failures.meaning` returns."""
+        """Compact the history before a revision. Raises what `failures.meaning` returns."""
         request = rpc_pb2.CompactionRequest(revision=revision)
         await self._call("kv.Compact", request, "compact", self._write_timeout())
 
     async def grant(self, lease: int, ttl_seconds: int) -> None:
-        """Grant a lease with an id of our own. Raises what `failures.meaning` returns."""
+        """Grant a lease with the given id. Raises what `failures.meaning` returns."""
         request = rpc_pb2.LeaseGrantRequest(ID=lease, TTL=ttl_seconds)
         await self._call("lease.LeaseGrant", request, "grant", self._write_timeout())
 
@@ -187,9 +187,9 @@ class EtcdClient:
     def watch(self) -> Iterator[WatchCall]:
         """Open a watch stream, and cancel it at the end of the block.
 
-        A member that loses its leader ends it (as Kubernetes' watches do: clientv3.WithRequireLeader): cut
-        off from the others, it would say nothing for ever and look alive. Unavailable and Timeout, which are
-        what an error of the stream becomes, are held against the member.
+        A member that loses its leader ends the stream (as Kubernetes' watches do:
+        clientv3.WithRequireLeader): a member that is cut off from the others would otherwise be silent for
+        ever. An error of the stream becomes Unavailable or Timeout, and counts as a failure of the member.
         """
         index = self._rotation.current
         call: WatchCall | None = None
@@ -207,14 +207,14 @@ class EtcdClient:
                 call.cancel()
 
     def _failed(self, index: int, why: str) -> None:
-        """Hold something against a member. Watches leave it with the calls: a member that hangs ends none."""
+        """Count a failure of a member. When calls leave it, end its watches: a hanging member ends none."""
         if self._rotation.failed(index, why):
             for call, member in list(self._watches.items()):
                 if member == index:
                     call.cancel()
 
     async def _reconnect(self) -> None:
-        """Connect with the new certificate. Watches resume there."""
+        """Connect with the new certificate. Watches resume over the new connections."""
         old, self._members = self._members, self._open()
         for call in list(self._watches):
             call.cancel()

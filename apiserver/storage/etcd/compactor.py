@@ -1,9 +1,8 @@
-"""Compaction: every five minutes etcd forgets what is older than five minutes.
+"""Compaction: every five minutes etcd drops the history that is older than five minutes.
 
-Several apiservers, and Kubernetes' own, share the work over one key: the one that finds it as it was five
-minutes ago writes it and compacts; the others only learn the revision for next time. Writer keys
-(`group_commit`) that have not been written since are removed; a process that was merely idle puts its own
-again.
+Several apiservers, Kubernetes' own too, coordinate by one key. The apiserver that finds the key unchanged for
+five minutes writes it and compacts; the others only read the revision for the next turn. The compactor also
+removes writer keys (`group_commit`) that were not written in that time; an idle process puts its own again.
 """
 
 import structlog
@@ -18,7 +17,7 @@ from vaina.clock import Clock
 from vaina.errors import ApiError
 
 _LOG = structlog.get_logger()
-#: Kubernetes' own
+#: the key that Kubernetes uses
 _KEY = b"compact_rev_key"
 
 
@@ -28,7 +27,7 @@ class Compactor:
     def __init__(self, client: EtcdClient, *, clock: Clock, interval_seconds: float = 300.0) -> None:
         """Make a compactor; history is kept for one to two intervals."""
         self._client, self._clock, self._interval = client, clock, interval_seconds
-        #: how often the key had been written when it was seen last: a clock that all apiservers share
+        #: how often the key had been written when it was read last: a clock that all apiservers share
         self._turn = 0
         #: the revision at that time; 0: not known yet
         self._revision = 0
@@ -73,7 +72,7 @@ class Compactor:
         try:
             await self._client.compact(old)
         except (Compacted, FutureRevision):
-            return 0  # somebody else did; or etcd lost its data since
+            return 0  # another apiserver compacted, or etcd has lost data since
         await self._tidy(old)
         _LOG.info("storage compacted", revision=old)
         return old

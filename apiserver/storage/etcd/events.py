@@ -1,7 +1,7 @@
-"""etcd's watch events as storage's: positions, fragments, what resuming must leave out.
+"""Turns etcd's watch events into storage's: gives positions, joins fragments, drops events before a version.
 
-Pure. Every apiserver derives the same versions, because each watches the whole prefix and sees all events of
-a revision together.
+Pure. Every apiserver derives the same versions, because each one watches the whole prefix and gets all events
+of a revision together.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,26 +17,26 @@ from apiserver.storage.values import PLAIN, Values
 from vaina.errors import Expired
 
 _DELETE: Final = kv_pb2.Event.DELETE
-#: told of a value that cannot be read
+#: called with the error of a value that cannot be read
 OnUnreadable: TypeAlias = Callable[[Unreadable], None]
 
 
 class EventReader:
-    """Turns the answers of one watch stream into batches of events. Keeps fragments until they are whole."""
+    """Turns the answers of one watch stream into batches of events. It keeps fragments until the last one."""
 
     def __init__(self, after: Version, prefix: Key, unreadable: OnUnreadable, values: Values = PLAIN) -> None:
         """Make a reader of events after a version; keys without the prefix only count for positions."""
         self._after, self._prefix, self._unreadable, self._values = after, prefix, unreadable, values
         self._fragments: list[kv_pb2.Event] = []
-        #: events at the very version that the watch goes on after
+        #: the number of events whose version is the one after which the watch resumes
         self._at_after = 0
-        #: of the event read last
+        #: the version of the last event
         self._last: Version | None = None
 
     def read(self, answer: "rpc_pb2.WatchResponse") -> list[StorageEvent]:
         """Return the events of an answer; none while more fragments of it follow. Progress is a BOOKMARK.
 
-        Raises Expired when several events share the version to go on after: nobody knows which were seen.
+        Raises Expired when several events share the version to resume after: it does not say which were seen.
         """
         events: Sequence[kv_pb2.Event] = answer.events
         if answer.fragment:
@@ -73,32 +73,32 @@ class EventReader:
             read_value(event.prev_kv, self._unreadable, self._values) if event.HasField("prev_kv") else None
         )
         last = self._last
-        # Of the event before it in the same revision: positions never go back within one.
+        # The position of the event before, if it has the same revision: positions never decrease within one.
         is_same = last is not None and versions.revision_of(last) == revision
         before = versions.position_of(last) if last is not None and is_same else None
         is_deletion = event.type == _DELETE
         stored = None if is_deletion else read_value(kv, self._unreadable, self._values)
         kind = EventType.ADDED if kv.create_revision == revision else EventType.MODIFIED
         if stored is None:
-            # What cannot be read says nothing of its position either: to whoever follows, the object is gone.
+            # A value that cannot be read has no position; for watchers the object is gone.
             version = versions.version_of(revision, versions.deletion_position(before))
             gone = previous and structs.replace(previous, version=version) if is_deletion else None
             kind = EventType.DELETED if is_deletion else kind
             return StorageEvent(kind, name_of(kv), version, gone, previous)
         version = max(stored.version, versions.version_of(revision, before or 0))
         if stored.version == self._after < version:
-            # Who goes on after the version of an object may mean this one.
+            # A watcher that resumes after the version of an object may mean this event.
             self._count_at_after(stored.key)
         return StorageEvent(kind, stored.key, version, stored, previous)
 
 
 def name_of(kv: "kv_pb2.KeyValue") -> Key:
-    """Return a key as text, whatever bytes another writer made it of."""
+    """Return a key as text. Other writers may have used bytes that are not UTF-8."""
     return Key(kv.key.decode(errors="backslashreplace"))
 
 
 def read_value(kv: "kv_pb2.KeyValue", unreadable: OnUnreadable, values: Values) -> Stored | None:
-    """Return what a key holds; None when that is no object."""
+    """Return the object of a key; None when the value is no object."""
     key = name_of(kv)
     try:
         return values.decode(key, kv.value, kv.mod_revision, ttl_of(kv.lease))

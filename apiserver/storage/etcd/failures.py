@@ -1,6 +1,6 @@
-"""What etcd's refusals mean.
+"""Maps etcd's refusals to errors.
 
-Pure. The texts are those of etcd's `api/v3rpc/rpctypes/error.go`; codes alone do not tell them apart.
+Pure. The texts are those of etcd's `api/v3rpc/rpctypes/error.go`; codes alone do not distinguish refusals.
 """
 
 import grpc
@@ -9,7 +9,7 @@ from vaina.errors import ApiError, InternalError, StorageFull, Timeout, TooLarge
 
 
 class Compacted(Exception):
-    """The revision is no longer kept; callers make an Expired of it, in the words of what was asked."""
+    """The revision was compacted; callers raise Expired instead, with the message of their request."""
 
 
 class FutureRevision(Exception):
@@ -28,10 +28,10 @@ class LeaseExists(Exception):
     """The id of a new lease is taken."""
 
 
-#: refusals after which it is certain that nothing was written, and no other try helps
+#: after these refusals it is certain that nothing was written, and another try does not help
 Refused = (StorageFull, TooLarge, TooManyRequests, InternalError, LeaseMissing)
 
-#: (part of etcd's text, what it means)
+#: (part of etcd's text, error)
 _TEXTS: tuple[tuple[str, type[Exception]], ...] = (
     ("required revision has been compacted", Compacted),
     ("required revision is a future revision", FutureRevision),

@@ -1,8 +1,8 @@
-"""Group commit, the doing half: writes that arrive while a transaction is under way go out together in the next.
+"""Group commit, the doing half: writes that arrive during a transaction share the next one.
 
-One transaction is in flight at a time (`store.py` has two group commits). A lone write goes out at once;
-under load a batch gathers for 1 to 10 ms first, as long as writes keep coming (1,245 -> 2,860 Pods a second).
-A batch whose answer was lost is settled before anything else is sent.
+One transaction is in flight at a time (`store.py` has two group commits). A lone write is sent at once. Under
+load a batch first gathers writes for 1 to 10 ms, as long as they keep coming (1,245 -> 2,860 Pods a second).
+When the answer to a batch was lost, the group commit finds out its result (`settle`) before the next batch.
 
 Owned by the task that runs `run`; everything happens on one event loop.
 """
@@ -45,26 +45,26 @@ from vaina.errors import ApiError, InternalError, StorageFull, TooManyRequests, 
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: where each process has its writer key; outside /registry/, so that no watch sees it
+#: the prefix of the processes' writer keys; outside /registry/, so that no watch sees them
 WRITERS = "/vaina/writers/"
 #: writes that may wait; more are refused at once with TooManyRequests
 MAX_PENDING = 16_384
-#: with fewer writes than this in the last batch nothing gathers
+#: a batch gathers writes only when the last one had at least so many
 _LOAD = 3
 _GATHER_STEP_SECONDS = 0.001
-#: thirty callers with a call each are back after 10 ms; with 3 ms a create of theirs cost etcd 140 µs instead
-#: of 95, and the apiserver 870 instead of 765
+#: thirty callers with one call each send the next one within 10 ms; with 3 ms a create of theirs cost etcd
+#: 140 µs instead of 95, and the apiserver 870 instead of 765
 _GATHER_SECONDS = 0.010
-#: a batch of so many goes out at once: more in it would save less than the wait costs those in it
+#: a batch with so many writes is sent at once: further writes would save less than the wait costs
 _ENOUGH = 32
-#: a client waits 10 s
+#: less than the 10 s for which a client waits
 PATIENCE_SECONDS = 6.0
 _BACKOFF = Backoff(0.05, 1.0, jitter=0.5)
-#: at the first a conflict may be found, at the second that the writer key has moved
+#: the first try may meet a conflict, the second a changed writer key
 _SENDS = 4
-#: a batch of so many puts goes out flat: in a smaller one a conflict would cost more than it saves
+#: a batch of at least so many puts is sent flat: in a smaller one a conflict would cost more than flat saves
 _FLAT = 8
-#: batches that go out nested once there was a conflict: where there is one there are more
+#: after a conflict so many batches are sent nested, because conflicts come together
 _NESTED = 8
 #: etcd does not have the revision of a batch: it was compacted, or etcd restored from an older copy
 _FORGOTTEN = (Compacted, FutureRevision)
@@ -72,7 +72,7 @@ _FULL = "etcdserver: mvcc: database space exceeded"
 
 
 class GroupCommit:
-    """Takes writes, sends batches, and tells each writer what became of its own."""
+    """Takes writes, sends them in batches, and gives each caller the results of its writes."""
 
     def __init__(
         self,
@@ -88,8 +88,8 @@ class GroupCommit:
         """Make a group commit; writes wait until `run` is running.
 
         `writer` names this process: no other process that runs now may have the same name. While etcd is
-        away, writes wait for `patience_seconds` before they are refused, and lost answers are settled for so
-        long. `values` says what etcd is to hold of objects.
+        away, writes wait for `patience_seconds` before they are refused; lost answers are settled within the
+        same time. `values` makes the bytes that etcd stores of an object.
         """
         self._client, self._clock, self._rng, self._metrics = client, clock, rng, metrics
         self._patience, self._values = patience_seconds, values
@@ -100,19 +100,19 @@ class GroupCommit:
         self._work = asyncio.Event()
         #: mod revision of the writer key; None: unknown, it must be put before the next batch
         self._base: int | None = None
-        #: etcd refused a put for want of space: deletions go without the writer key
+        #: etcd has refused a put because it is full: deletions do not put the writer key
         self._full = False
-        #: so many batches are still to go out nested
+        #: so many batches are still to be sent nested
         self._nested = 0
-        #: writes in a batch; what etcd takes is found out by trying
+        #: the most writes in a batch; reduced when etcd refuses a batch as too large
         self._most = MAX_WRITES
         self._last_size = 0
-        #: writes that this one has in the gauge, which others count into as well
+        #: the share of this group commit in the gauge, which several use
         self._counted = 0
         self._stopped = False
 
     async def submit(self, write: Write) -> Outcome:
-        """Return what became of a write.
+        """Do a write and return its result.
 
         Raises:
             TooManyRequests: too many writes wait. Nothing was written.
@@ -125,7 +125,10 @@ class GroupCommit:
         return result
 
     async def submit_all(self, writes: Sequence[Write]) -> list[Result]:
-        """Return what became of independent writes. Raises TooManyRequests, Unavailable: none was written."""
+        """Do independent writes and return their results.
+
+        Raises TooManyRequests, Unavailable: none was written.
+        """
         if self._stopped:
             raise Unavailable("the apiserver is shutting down; nothing was written")
         if self._waiting.count + len(writes) > MAX_PENDING:
@@ -158,9 +161,9 @@ class GroupCommit:
             )
 
     async def _gather(self) -> None:
-        """Let a batch grow while there is load: until there is enough, nothing more comes, or time is up.
+        """Under load wait until there are enough writes, no more come, or the time is up.
 
-        Time is looked at, not counted in steps: in a loop that is busy a step of 1 ms takes 2 to 10.
+        The clock counts, not the number of steps: in a busy loop a step of 1 ms takes 2 to 10.
         """
         if self._last_size < _LOAD:
             return
@@ -168,11 +171,11 @@ class GroupCommit:
         while (before := self._waiting.count) < _ENOUGH and self._clock.monotonic() < until:
             await self._clock.sleep(_GATHER_STEP_SECONDS)
             if self._waiting.count == before >= self._last_size:
-                # Those who were answered last are back.
+                # The callers that got the last answers have sent their next writes.
                 return
 
     def _take(self) -> list[Write]:
-        """Take the next batch; nothing when all who waited gave up."""
+        """Take the next batch; it is empty when all callers gave up."""
         batch = self._waiting.take(self._most)
         now = self._waiting.queued
         if not now:
@@ -183,12 +186,12 @@ class GroupCommit:
         return batch
 
     async def _send(self, batch: list[Write]) -> None:
-        """Send a batch until it is known what became of it, or that nobody can say."""
+        """Send a batch until its result is known, or cannot be known."""
         self._metrics.batch_writes.observe(len(batch))
         for _ in range(_SENDS):
             try:
                 base = await self._establish(may_be_full=batch[0].data is None)
-                # Who waited too long meanwhile was told that nothing was written, and so it must be.
+                # Writes that waited too long meanwhile were refused as not written: they must not be sent.
                 batch = [write for write in batch if is_waiting(write)]
                 if not batch:
                     return
@@ -211,7 +214,7 @@ class GroupCommit:
         self._fail(batch, _away())
 
     async def _send_in_parts(self, batch: list[Write]) -> None:
-        """Send a batch that this etcd takes as several, and make no larger ones from now on."""
+        """Send a batch that is too large for this etcd in parts, and limit all later batches."""
         most = MAX_WRITES_BY_DEFAULT
         if len(batch) <= most:
             self._fail(batch, InternalError("etcd takes fewer operations in a transaction than by default"))
@@ -223,7 +226,7 @@ class GroupCommit:
             await self._send(batch[start : start + most])
 
     async def _attempt(self, batch: list[Write], base: int | None) -> "list[Outcome] | Verdict":
-        """Send a batch once, under the condition that the writer key is still where it was established.
+        """Send a batch once, on the condition that the writer key has not changed since it was established.
 
         Raises ApiError, LeaseMissing: nothing was written.
         """
@@ -246,7 +249,7 @@ class GroupCommit:
             self._nested = _NESTED
             return Verdict.NOT_APPLIED
         if not answer.succeeded:
-            # The writer key was moved or removed: the compactor tidied up, or a second process has our name.
+            # The writer key was changed or removed: by the compactor, or by a process with the same name.
             self._base = None
             return Verdict.NOT_APPLIED
         if base is not None:
@@ -258,10 +261,9 @@ class GroupCommit:
     async def _settle_full(
         self, batch: list[Write], token: bytes, base: int | None
     ) -> "list[Outcome] | Verdict":
-        """Return what became of a batch that was refused for want of space. Deletions go without the writer
-        key then.
+        """Return the result of a batch that etcd refused because it is full.
 
-        Raises StorageFull: nothing was written.
+        From then on deletions do not put the writer key. Raises StorageFull: nothing was written.
         """
         self._full, self._base = True, None
         try:
@@ -273,10 +275,10 @@ class GroupCommit:
         return verdict
 
     async def _establish(self, *, may_be_full: bool) -> int | None:
-        """Return the writer key's mod revision, putting it when it is not known; None: deletions while etcd
-        is full.
+        """Return the writer key's mod revision; put the key when it is not known.
 
-        Raises Unavailable when etcd stayed away, StorageFull when there is no space for it.
+        None: a batch of deletions while etcd is full. Raises Unavailable when etcd stayed away, StorageFull
+        when there is no space for the key.
         """
         if self._base is None and not (self._full and may_be_full):
             try:
@@ -306,14 +308,15 @@ class GroupCommit:
                 return int(answer.header.revision)
 
     async def _settle(self, batch: list[Write], token: bytes, base: int) -> "list[Outcome] | Verdict":
-        """Ask until it is known what became of a batch, for a bounded time."""
+        """Try for a bounded time to find out the result of a batch."""
         self._base = None
         start, attempt = self._clock.monotonic(), 0
         fences: list[bytes] = []
         verdict: list[Outcome] | Verdict = Verdict.UNKNOWN
         while self._clock.monotonic() - start <= self._patience:
             try:
-                # One more each time, for some 6 s: a fence whose answer was lost may be what moved the key.
+                # One more fence each time, for some 6 s: an earlier one, whose answer was lost, may have
+                # changed the key.
                 fences.append(next(self._tokens))
                 verdict, self._base = await settle(self._client, batch, self._writer_key, token, fences, base)
                 break
@@ -332,7 +335,7 @@ class GroupCommit:
         self._fail(self._waiting.late(self._clock.monotonic() - self._patience, but or ()), _away())
 
     def _fail(self, writes: Sequence[Write], error: ApiError | LeaseMissing) -> None:
-        # One for each: a raised exception collects the frames of who raised it.
+        # A copy for each caller: a raised exception collects the frames of its caller.
         self._waiting.answer_all(writes, [copy(error) for _ in writes])
 
 

@@ -1,6 +1,6 @@
-"""Leases for keys with a time to live: shared for a while, by at most 100 keys (which end in one revision).
+"""Leases for keys with a time to live. At most 100 keys share one; etcd deletes them in one revision.
 
-The time to live stands in the lease's id, so that it is known of every key without asking etcd.
+The lease's id contains the time to live, so that every key tells it without a call to etcd.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.failures import LeaseExists
 from vaina.clock import Clock
 
-#: keys of one lease; they are deleted together, in one revision
+#: keys of one lease; etcd deletes them together, in one revision
 MAX_KEYS = 100
-#: a lease is handed out for this share of its time to live, at most so many seconds: keys live that much too
-#: long
+#: keys get the same lease during this share of its time to live, and at most so many seconds; a key lives
+#: longer by this time
 _REUSE_SHARE, _REUSE_SECONDS = 0.05, 60
-#: leases of ours: 15 bits of a mark, 24 random, 24 of seconds
+#: an id has 15 bits of a mark, 24 random ones, and 24 of seconds
 _MARK = 0x5641
 _TTL_BITS = 24
 
@@ -28,13 +28,13 @@ def lease_id(ttl_seconds: int, rng: Random) -> int:
 
 
 def ttl_of(lease: int) -> int:
-    """Return the time to live of a key's lease; 0 without one, and of a lease that is not ours."""
+    """Return the time to live of a key's lease; 0 without a lease, or when another program granted it."""
     return lease & ((1 << _TTL_BITS) - 1) if lease >> 48 == _MARK else 0
 
 
 @dataclass(slots=True)
 class _Shared:
-    """A lease that more keys may still be attached to."""
+    """A lease that may still get more keys."""
 
     id: int
     #: monotonic second
@@ -52,7 +52,7 @@ class Leases:
         self._locks: dict[int, asyncio.Lock] = {}
 
     def ready(self, ttl_seconds: int) -> int | None:
-        """Return a lease for one more key as `lease_for` does; None when that has to be waited for."""
+        """Return a lease for one more key; None when one must be granted first (`lease_for`)."""
         if ttl_seconds <= 0:
             return 0
         shared = self._shared.get(ttl_seconds)
@@ -67,7 +67,7 @@ class Leases:
         if lease is not None:
             return lease
         async with self._locks.setdefault(ttl_seconds, asyncio.Lock()):
-            # Somebody else may have got one meanwhile.
+            # Another caller may have got one meanwhile.
             lease = self.ready(ttl_seconds)
             if lease is None:
                 now, reuse = self._clock.monotonic(), min(_REUSE_SECONDS, ttl_seconds * _REUSE_SHARE)
@@ -78,11 +78,11 @@ class Leases:
     async def _grant(self, ttl_seconds: int, more_seconds: int) -> int:
         while True:
             lease = lease_id(ttl_seconds, self._rng)
-            # One of 16 million ids: some other process may have drawn the same.
+            # There are 16 million ids: another process may have drawn the same.
             with suppress(LeaseExists):
                 await self._client.grant(lease, ttl_seconds + more_seconds)
                 return lease
 
     def forget(self) -> None:
-        """Use no lease again: one of them has ended early."""
+        """Share no present lease any more, because one of them has ended early."""
         self._shared.clear()

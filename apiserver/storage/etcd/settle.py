@@ -1,13 +1,17 @@
-"""What became of a batch whose answer was lost (I4: once or not at all, never a guess).
+"""Finds out whether a batch was applied whose answer was lost (I4: once or not at all, never a guess).
 
 Called by the group commit alone, which has one batch under way and sends no other until this one is settled.
 
-The writer key says it. First it is moved by a fence, under the condition that it is still where the batch
-expected it. If that succeeds, the batch had not been applied and never can be. If it does not, its value
-tells who moved it: with the batch's token, the batch was committed in that very revision R; what was stored
-at R - 1 then tells which of its compares held. With the token of a fence of this settling, whose answer was
-lost, that fence succeeded and the batch did not. Any other value proves nothing: it may have come after the
-batch (a late retry that establishes the key, a second process).
+The writer key decides. A *fence* puts a new value into the key, on the condition that the key still has the
+revision that the batch expected. If the fence succeeds, etcd had not applied the batch and never will. If it
+does not, the key's value says which put changed the key:
+
+* the batch's token: the batch was committed in the key's revision R; what was stored at R - 1 then says which
+  of its compares held;
+* the token of an earlier fence of this settling, whose answer was lost: that fence succeeded, so the batch
+  was not applied;
+* any other value proves nothing: it may have been put after the batch (by a late retry that establishes the
+  key, or by a second process).
 """
 
 from collections.abc import Sequence
@@ -22,19 +26,19 @@ from vaina.errors import StorageFull
 
 
 class Verdict(Enum):
-    """The answers that are not outcomes."""
+    """The result of a batch when there are no outcomes."""
 
-    #: not applied, and it never will be: it may be sent again
+    #: etcd has not applied the batch and never will: it may be sent again
     NOT_APPLIED = "not applied"
-    #: nobody can say
+    #: it cannot be found out
     UNKNOWN = "unknown"
 
 
 class Settled(NamedTuple):
-    """What is known of a batch now."""
+    """What was found out about a batch."""
 
     verdict: Verdict | list[Outcome]
-    #: the writer key's mod revision from which to go on; None: establish it anew
+    #: the writer key's mod revision that the next batch expects; None: put the key again
     base: int | None
 
 
@@ -46,19 +50,20 @@ async def settle(
     fences: Sequence[bytes],
     base: int,
 ) -> Settled:
-    """Find out what became of a batch.
+    """Find out whether etcd applied a batch.
 
     Args:
-        client: to ask.
+        client: calls etcd.
         writes: the batch.
-        writer_key: of this process.
-        token: of the batch.
-        fences: of this settling: the last is sent now, those before it were sent and their answers lost.
+        writer_key: the key of this process.
+        token: the batch's token.
+        fences: tokens of this settling's fences. The last one is sent now; those before it were sent, and
+            their answers lost.
         base: the writer key's mod revision as the batch expected it.
 
     Raises:
-        ApiError: ask again.
-        Compacted, FutureRevision: etcd no longer has the revision; the outcome cannot be found out.
+        ApiError: try again.
+        Compacted, FutureRevision: etcd does not have the revision; the result cannot be found out.
     """
     try:
         answer = await _fence(client, writer_key, fences[-1], base)
@@ -71,11 +76,11 @@ async def settle(
         return Settled(Verdict.NOT_APPLIED, answer.header.revision)
     kvs = answer.responses[0].response_range.kvs
     if not kvs:
-        # Removed by the compactor, which takes keys of writers that have been idle for long.
+        # The compactor has removed the key: it does so after a writer was idle for long.
         return Settled(Verdict.UNKNOWN, None)
     moved = kvs[0]
     if moved.value in fences:
-        # It succeeded, therefore the batch did not.
+        # This fence succeeded, therefore the batch did not.
         return Settled(Verdict.NOT_APPLIED, moved.mod_revision)
     if moved.value != token:
         return Settled(Verdict.UNKNOWN, None)
@@ -85,11 +90,11 @@ async def settle(
 async def settle_refused(
     client: EtcdClient, writes: Sequence[Write], writer_key: bytes, token: bytes, base: int | None
 ) -> Settled:
-    """Find out what became of a batch that etcd refused for want of space.
+    """Find out whether etcd applied a batch that it refused because it is full.
 
-    The member that applies the transaction with which the quota is exceeded does apply it and answers with
-    the refusal all the same (etcd's quotaApplierV3). The answer has come, so the batch is not under way any
-    more: a look at the writer key is enough. Where somebody else has moved it meanwhile, nobody can say.
+    When a transaction exceeds the quota, the member applies it and answers with the refusal all the same
+    (etcd's quotaApplierV3). The answer has come, so the batch is not under way any more, and a read of the
+    writer key is enough. When another put has changed the key meanwhile, the result cannot be found out.
     """
     answer = await client.range(rpc_pb2.RangeRequest(key=writer_key), "settle")
     if not answer.kvs or answer.kvs[0].value != token:
@@ -100,7 +105,7 @@ async def settle_refused(
 
 
 async def _fence(client: EtcdClient, writer_key: bytes, fence: bytes, base: int) -> "rpc_pb2.TxnResponse":
-    """Move the writer key if nobody has; else return it."""
+    """Put the writer key if it has not changed, or else read it."""
     return await client.txn(
         rpc_pb2.TxnRequest(
             compare=[unchanged(writer_key, base)],
@@ -112,10 +117,10 @@ async def _fence(client: EtcdClient, writer_key: bytes, fence: bytes, base: int)
 
 
 async def _outcomes(client: EtcdClient, writes: Sequence[Write], revision: int) -> list[Outcome]:
-    """Read what the compares of a committed batch saw: the keys as they were one revision earlier."""
+    """Return the outcomes of a committed batch: its compares saw the keys as of one revision earlier."""
     seen: list[rpc_pb2.ResponseOp] = []
     for start in range(0, len(writes), MAX_WRITES_BY_DEFAULT):
-        # Every member takes so many, whatever the one took that committed the batch.
+        # Every member takes so many operations; the one that committed the batch may have taken more.
         answer = await client.txn(
             rpc_pb2.TxnRequest(
                 success=[

@@ -1,10 +1,10 @@
 """Storage in etcd: reads, and writes through the group commit.
 
-There are two of them, each with a writer key and a transaction in flight of its own. What ends by itself (it
-has a lease: Events) goes by the second, so that no creation and no binding waits behind hundreds of Events
-(decision 167; the reference can give Events an etcd of their own, `--etcd-servers-overrides`).
+There are two group commits, each with its own writer key and its own transaction in flight. Keys with a lease
+(Events) use the second one, so that no creation and no binding waits behind hundreds of Events (decision 167;
+the reference can give Events an etcd of their own, `--etcd-servers-overrides`).
 
-`run` must be running: it sends the batches. Made in `apiserver.build`; called by the cacher.
+`run` must be running: it sends the batches. Made in `apiserver.storage.opening`; called by the cacher.
 """
 
 import asyncio
@@ -49,14 +49,14 @@ from vaina.clock import Clock
 from vaina.errors import ApiError, Expired, Unavailable
 
 _LOG = structlog.get_logger()
-#: keys asked for at once in a list
+#: keys that one request of a list reads
 _CHUNK = 1000
 _LEASE_TRIES = 3
 #: objects below this are not too large with any key
 _LARGE = MAX_BYTES // 2
-#: behind the writer's name, for what ends by itself
+#: added to the writer's name for the group commit of keys with a lease
 _PASSING = "-passing"
-#: a key that nobody has: the answer's header is all that is wanted
+#: a key that does not exist, for requests of which only the answer's header counts
 _NO_KEY = b"/vaina/none"
 
 
@@ -76,8 +76,8 @@ class EtcdStorage(SingleWrites):
     ) -> None:
         """Make a storage. `writer` names this process: no other that runs now may have the same name.
 
-        While etcd is away, writes wait for `patience_seconds` before they are refused. `values` says what
-        etcd holds of objects.
+        While etcd is away, writes wait for `patience_seconds` before they are refused. `values` makes the
+        bytes that etcd stores of an object.
         """
         self._client, self._metrics, self._values = client, metrics, values
         self._commit, self._passing = (
@@ -104,7 +104,7 @@ class EtcdStorage(SingleWrites):
         try:
             return self._values.decode(key, kv.value, kv.mod_revision, ttl_of(kv.lease))
         except Unreadable as error:
-            # Unlike in a list it is an error: somebody asks for this very object.
+            # It is an error, unlike in a list, because the caller wants this one object.
             self._unreadable(error)
             raise
 
@@ -150,10 +150,10 @@ class EtcdStorage(SingleWrites):
         for _ in range(_LEASE_TRIES):
             try:
                 writes = await self._writes([puts[index] for index in left])
-                # Of one call, and so of one kind: what one of them has all have.
+                # The puts of one call are of one kind: all have a lease, or none.
                 outcomes = await self._by(writes[0].lease if writes else 0).submit_all(writes)
             except ApiError as error:
-                # Of these nothing was written; others may have been, in an earlier round.
+                # None of these was written; others may have been, in an earlier round.
                 for index in left:
                     results[index] = error
                 break
@@ -180,7 +180,7 @@ class EtcdStorage(SingleWrites):
         ]
 
     async def delete(self, key: Key, *, expected: Version | None = None) -> Stored:
-        """Remove a key. Without an expected version it is read first, and again when others write meanwhile."""
+        """Remove a key. Without an expected version it is read first, again after each conflict."""
         while True:
             version = expected
             if version is None:
@@ -233,15 +233,15 @@ class EtcdStorage(SingleWrites):
             await watcher.request_progress()
 
     def _by(self, lease: int) -> GroupCommit:
-        """Return who commits a put. Any could: what hangs together is compared in etcd."""
+        """Return the group commit of a put. Either is correct, because etcd compares revisions."""
         return self._passing if lease else self._commit
 
     async def _range(self, request: "rpc_pb2.RangeRequest", read: Read, what: str) -> "rpc_pb2.RangeResponse":
-        """Read as fresh as is wanted. Reads are linearizable: only a version that does not exist is refused."""
+        """Read with the wanted freshness. Reads are linearizable: only unknown versions are refused."""
         if read.exact is not None:
             request.revision = versions.revision_of(read.exact)
             if not request.revision:
-                # To etcd it would mean "now".
+                # Revision 0 would mean the newest one.
                 raise Expired(f"The resourceVersion for the provided {what} is too old.")
         asked = read.exact if read.exact is not None else read.at_least
         try:
@@ -255,7 +255,7 @@ class EtcdStorage(SingleWrites):
         return answer
 
     async def _check_history(self, after: Version) -> None:
-        """Refuse to begin at a revision that is not newer than the compacted one, or does not exist yet.
+        """Refuse a watch from a revision that is not newer than the compacted one, or does not exist yet.
 
         etcd itself would serve the very revision of the compaction, but some releases of 3.5 drop its
         deletions.

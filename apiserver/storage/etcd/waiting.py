@@ -12,10 +12,11 @@ from apiserver.storage.etcd.batch import MAX_WRITES, Outcome, Write, take_batch
 from apiserver.storage.etcd.failures import LeaseMissing
 from vaina.errors import ApiError
 
-#: writes of callers that gave up, beyond twice those that wait, are not kept until their turn
+#: writes of callers that gave up are removed before their turn when there are so many beyond twice those that
+#: wait
 _ABANDONED: Final = 16
 
-#: what became of a write: LeaseMissing of one whose lease has ended
+#: the result of a write; LeaseMissing when its lease has ended
 Result: TypeAlias = Outcome | ApiError | LeaseMissing
 
 
@@ -31,23 +32,23 @@ class Call:
 
 
 class Waiting:
-    """The writes of all callers. A write knows whose it is: nothing is looked up for it."""
+    """The writes of all callers. Each write refers to its call, so that no lookup is needed."""
 
     def __init__(self) -> None:
         self.puts: deque[Write] = deque()
         self.deletions: deque[Write] = deque()
-        #: in the order of their coming
+        #: calls in the order in which they came
         self._calls: dict[Call, None] = {}
-        #: writes that somebody waits for, those under way among them
+        #: writes whose caller still waits, including those under way
         self.count = 0
 
     @property
     def queued(self) -> int:
-        """How many writes wait for their turn, those of callers that gave up among them."""
+        """How many writes wait for their turn, including those of callers that gave up."""
         return len(self.puts) + len(self.deletions)
 
     def add(self, writes: Sequence[Write], since: float) -> Call:
-        """Take the writes of a caller, who waits for the future of the call."""
+        """Queue the writes of a caller; it waits for the future of the returned call."""
         call = Call(writes, since)
         self._calls[call] = None
         self.count += call.left
@@ -63,8 +64,8 @@ class Waiting:
     def abandon(self, call: Call) -> None:
         """Forget the writes of a caller that gave up.
 
-        They leave the queues at their turn, or here once they are many: while etcd says nothing nobody has a
-        turn.
+        They leave the queues at their turn, or here once they are many: while etcd does not answer no write
+        has its turn.
         """
         if call in self._calls:
             del self._calls[call]
@@ -76,7 +77,7 @@ class Waiting:
             self.deletions = deque(write for write in self.deletions if write.call is not None)
 
     def take(self, most: int = MAX_WRITES) -> list[Write]:
-        """Take the next batch, of the sort whose first write waits longer; nothing when all callers gave up."""
+        """Take the next batch, from the queue whose first write waits longer; empty when all gave up."""
         for queue in (self.puts, self.deletions):
             while queue and not is_waiting(queue[0]):
                 queue.popleft()
@@ -88,7 +89,7 @@ class Waiting:
         return [write for write in take_batch(queue, most) if is_waiting(write)]
 
     def late(self, before: float, but: Iterable[Write]) -> list[Write]:
-        """Return what has waited since before a moment, but for some."""
+        """Return the writes that have waited since before a time, except for some."""
         kept = set(but)
         calls = [call for call in self._calls if call.since < before]
         return [
@@ -99,11 +100,11 @@ class Waiting:
         return [write for call in self._calls for write in call.writes if write.call is not None]
 
     def answer_all(self, writes: Sequence[Write], results: Sequence[Result]) -> None:
-        """Take what became of each of some writes. Who gave up is not told."""
+        """Give some writes their results. Callers that gave up get none."""
         for write, result in zip(writes, results, strict=True):
             call = write.call
             if call is not None:
-                # Neither is needed any more, and each holds the other.
+                # Neither is needed any more, and they refer to each other.
                 write.call = None
                 call.results[write.index] = result
                 call.left -= 1
@@ -115,5 +116,5 @@ class Waiting:
 
 
 def is_waiting(write: Write) -> bool:
-    """Say whether somebody still waits for a write."""
+    """Say whether a caller still waits for a write."""
     return write.call is not None and not write.call.future.done()

@@ -1,7 +1,4 @@
-"""A watch on etcd, on the raw stub.
-
-The clients' ready-made watchers drop progress notifications and fragments.
-"""
+"""A watch on etcd over the raw stub, because the watchers of client libraries drop progress and fragments."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -19,22 +16,22 @@ from apiserver.storage.paging import too_large
 from apiserver.storage.values import PLAIN, Values
 from vaina.errors import Expired, Unavailable
 
-#: a stream that has not said anything for so long, though the feed asks for progress every 10 s, is dead
+#: a stream that was silent for so long is dead, because the feed requests progress every 10 s
 _SILENCE_SECONDS = 30.0
-#: a key that nobody has: the header of the answer is all that is wanted
+#: a key that does not exist, for requests of which only the answer's header counts
 _NO_KEY = b"/vaina/none"
 _PROGRESS = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest())
 
 
 class Watcher:
-    """One watch stream of everything below /registry/: positions need all events of a revision."""
+    """One watch stream of all keys below /registry/, because positions need all events of a revision."""
 
     def __init__(
         self, client: EtcdClient, *, previous: bool, unreadable: OnUnreadable, values: Values = PLAIN
     ) -> None:
-        """Make a watcher; nothing is opened yet. `previous` asks for the states before."""
+        """Make a watcher; nothing is opened yet. With `previous` events have the state before."""
         self._client, self._previous, self._unreadable, self._values = client, previous, unreadable, values
-        #: set once the stream is created, so that nobody writes before that
+        #: set once the stream is created; before that nothing may be written to it
         self._call: WatchCall | None = None
         #: gRPC takes one message at a time; a second ends the call
         self._writing = asyncio.Lock()
@@ -51,7 +48,7 @@ class Watcher:
         reader = EventReader(after, prefix, self._unreadable, self._values)
         with self._client.watch() as call:
             await call.write(self._create(after))
-            # The first thing to be heard is where the stream stands, even when nothing happens.
+            # So the first answer is the stream's revision, even when nothing happens.
             await call.write(_PROGRESS)
             self._call = call
             try:
@@ -65,13 +62,13 @@ class Watcher:
                 self._call = None
 
     async def request_progress(self) -> None:
-        """Ask etcd to say how far the stream is, after everything before. Raises Unavailable, Timeout."""
+        """Have etcd send its revision after all earlier events. Raises Unavailable, Timeout."""
         call = self._call
         if call is None:
             return
         with translated():
-            # Shielded: grpc.aio ends the whole call when a write is cancelled, and who asks is a reader that
-            # may give up.
+            # Shielded, because grpc.aio ends the whole call when a write is cancelled, and the reader that
+            # requests progress may give up.
             await asyncio.shield(self._write(call))
 
     async def _write(self, call: WatchCall) -> None:
@@ -79,15 +76,15 @@ class Watcher:
             await call.write(_PROGRESS)
 
     async def _check(self, answer: "rpc_pb2.WatchResponse", after: Version) -> None:
-        """Raise what an answer that ends the stream means."""
+        """Raise the error of an answer that ends the stream."""
         if answer.canceled:
             if answer.compact_revision:
                 raise Expired("The resourceVersion for the provided watch is too old.")
             raise Unavailable(f"etcd ended the watch: {answer.cancel_reason}", retry_seconds=1)
         revision = versions.revision_of(after)
         if answer.created and answer.header.revision < revision:
-            # A member that lags behind the others catches up, and sends what comes then; only a quorum knows
-            # what etcd has.
+            # This member may only lag: it catches up, and sends the later events. A quorum read gives etcd's
+            # newest revision.
             newest = await self._client.range(rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True), "watch")
             if newest.header.revision < revision:
                 raise too_large(after, versions.whole(newest.header.revision))
