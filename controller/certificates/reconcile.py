@@ -8,11 +8,14 @@ the request came from.
 """
 
 from collections.abc import Callable, Collection
+from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from vaina.api.certificates.v1 import certificate_signing_request_pb2
 from vaina.clock import seconds_of
 from vaina.objects.identities import BOOTSTRAPPERS_GROUP, is_node, node_name
+from vaina.objects.names import dns_1123_subdomain
+from vaina.pki.authority import Profile, subject_of
 from vaina.pki.cluster import HOLDERS
 from vaina.pki.requests import (
     CLIENT,
@@ -69,24 +72,34 @@ def approve(csr: Csr) -> Approval | None:
         request = parse_request(spec.request)
     except ValueError:
         return None
-    if SIGNERS[spec.signer_name](request, spec.usages):
+    if SIGNERS[spec.signer_name](request, spec.usages) or dns_1123_subdomain(node_name(request.name)):
         return None
     own = is_node(spec.username, spec.groups) and spec.username == request.name
     if spec.signer_name == KUBELET_SERVING:
         return _approve_serving(csr, request) if own else None
     if own:
         return Approval("Auto approving self kubelet client certificate.")
-    if BOOTSTRAPPERS_GROUP in spec.groups and node_name(request.name):
+    if BOOTSTRAPPERS_GROUP in spec.groups:
         return Approval("Auto approving kubelet client certificate.", node_name(request.name))
     return None
 
 
 def _approve_serving(csr: Csr, request: CertificateRequest) -> Approval | None:
     source = set(csr.spec.extra[SOURCE].items) if SOURCE in csr.spec.extra else set()
-    name = {node_name(request.name)} - _SERVERS
-    if set(request.addresses) <= source and set(request.dns_names) <= name:
+    name = node_name(request.name)
+    # gRPC takes a DNS name in a certificate for an address that is written alike.
+    own = source if _is_address(name) or name in _SERVERS else {*source, name}
+    if set(request.addresses) <= source and set(request.dns_names) <= own:
         return Approval("Auto approving kubelet serving certificate for the node's own name and address.")
     return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 class Signing(NamedTuple):
@@ -110,6 +123,10 @@ def sign(csr: Csr, *, max_seconds: float) -> Signing | None:
         return Signing(None, failure=str(error))
     if problem := problem_of(request, csr.spec.usages):
         return Signing(None, failure=problem)
+    try:
+        subject_of(Profile(request.name, request.groups))
+    except ValueError:
+        return Signing(None, failure="subject common name must have 1 to 64 bytes (RFC 5280, ub-common-name)")
     wanted = csr.spec.expiration_seconds if csr.spec.HasField("expiration_seconds") else max_seconds
     return Signing(request, min(max(wanted, MIN_SECONDS), max_seconds))
 

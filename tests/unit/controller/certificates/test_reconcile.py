@@ -1,9 +1,14 @@
 """Which certificate requests are approved, signed and removed."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from controller.certificates.reconcile import SOURCE, approve, seconds_kept, sign
 from tests.support.certificate_requests import (
@@ -16,6 +21,7 @@ from tests.support.certificate_requests import (
     serving_csr,
 )
 from vaina.clock import timestamp
+from vaina.pki.authority import make_key
 from vaina.testing.clock import EPOCH
 
 NODES, TOKEN = ("system:nodes", "system:authenticated"), ("system:bootstrappers", "system:authenticated")
@@ -58,6 +64,29 @@ _SERVER_TOO = make_csr(
 )
 
 
+def _named_like_an_address(address: str) -> Csr:
+    """A serving request whose DNS name is an address, which make_request would write as one."""
+    subject = x509.Name([
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
+        x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{address}"),
+    ])  # fmt: skip
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(address)]), critical=False)
+    csr = serving_csr("a node called like an address", address, address)
+    csr.spec.request = builder.sign(make_key(), hashes.SHA256()).public_bytes(Encoding.PEM)
+    return csr
+
+
+def _with_common_name(name: str) -> Csr:
+    """A request whose common name is none that a certificate may have."""
+    with warnings.catch_warnings(action="ignore"):
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name, _validate=False)])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    csr = make_csr("x", "kubernetes.io/kube-apiserver-client", "jane")
+    csr.spec.request = builder.sign(make_key(), hashes.SHA256()).public_bytes(Encoding.PEM)
+    return csr
+
+
 @pytest.mark.parametrize(
     ("csr", "unless_alive"),
     [
@@ -65,6 +94,7 @@ _SERVER_TOO = make_csr(
         (by_token(node_csr("first", "a")), "a"),
         (by_node(serving_csr("address", "a", "10.0.0.1")), ""),
         (by_node(serving_csr("name", "a", "a")), ""),
+        (by_node(_named_like_an_address("10.0.0.1"), "10.0.0.1"), ""),
         (by_node(serving_csr("both", "a", "a", "10.0.0.1")), ""),
     ],
     ids=lambda value: value.metadata.name if isinstance(value, Csr) else "",
@@ -80,6 +110,9 @@ def test_a_node_gets_certificates_of_its_own(csr: Csr, unless_alive: str) -> Non
     [
         by_node(node_csr("another node's", "b")),
         by_token(node_csr("no name at all", "")),
+        by_token(node_csr("a name in capitals", "APISERVER")),
+        by_token(node_csr("a name with a dot at its end", "apiserver.")),
+        by_token(node_csr("every name", "*.local")),
         by_token(serving_csr("serving by a token", "a", "10.0.0.1")),
         asked(node_csr("by a person", "a"), "jane", ("dev",)),
         asked(node_csr("by a user who is called like a node", "a"), "system:node:a", ("dev",)),
@@ -90,6 +123,8 @@ def test_a_node_gets_certificates_of_its_own(csr: Csr, unless_alive: str) -> Non
         by_node(serving_csr("a name below its own", "a", "www.a")),
         by_node(serving_csr("everybody's name", "a", "localhost")),
         by_node(serving_csr("the apiserver's name", "apiserver", "apiserver"), "apiserver"),
+        by_node(serving_csr("the apiserver's name in capitals", "APISERVER", "APISERVER"), "APISERVER"),
+        by_node(_named_like_an_address("10.0.0.2"), "10.0.0.2"),
         by_node(changed(_TWO_GROUPS, lambda _: None)),
         by_node(_WITH_NAME),
         by_node(_SERVER_TOO),
@@ -144,6 +179,7 @@ def test_nothing_else_is_signed(csr: Csr) -> None:
     assert sign(csr, max_seconds=DAY) is None
 
 
+@pytest.mark.filterwarnings("ignore:Attribute's length")
 @pytest.mark.parametrize(
     ("csr", "failure"),
     [
@@ -154,6 +190,8 @@ def test_nothing_else_is_signed(csr: Csr) -> None:
         (make_csr("x", NODE_CLIENT, "jane", ("system:nodes",)), "subject common name does not begin with system:node:"),
         (make_csr("x", "kubernetes.io/kube-apiserver-client", "jane", (), (), SERVING_USAGES),
          "invalid usage for client certificate: server auth"),
+        (_with_common_name("x" * 65), "subject common name must have 1 to 64 bytes (RFC 5280, ub-common-name)"),
+        (_with_common_name(""), "subject common name must have 1 to 64 bytes (RFC 5280, ub-common-name)"),
     ],
 )  # fmt: skip
 def test_what_a_person_approved_by_mistake_fails_in_upstreams_words(csr: Csr, failure: str) -> None:
