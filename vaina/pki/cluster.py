@@ -35,6 +35,7 @@ from vaina.pki.authority import (
     certificate_pem,
     key_pem,
     load_authority,
+    load_key,
     make_authority,
     make_key,
     renewal_at,
@@ -234,11 +235,12 @@ def _holds(folder: Path, profile: Profile, signer: Authority, now: float) -> boo
     try:
         certificate = _load(folder)
         certificate.verify_directly_issued_by(signer.certificate)
-        is_complete = (folder / KEY).exists()
+        # A process that was killed between its two renames leaves a key that is another's.
+        is_pair = load_key((folder / KEY).read_bytes()).public_key() == certificate.public_key()
     except (OSError, ValueError, TypeError, InvalidSignature):
         return False
     return (
-        is_complete
+        is_pair
         and now < renewal_at(certificate)
         and certificate.subject == subject_of(profile)
         and hosts_of(certificate) == {_plain(host) for host in profile.hosts}

@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 
 from vaina.pki import cluster
-from vaina.pki.authority import CERTIFICATE_SECONDS, certificate_pem, make_authority
+from vaina.pki.authority import CERTIFICATE_SECONDS, certificate_pem, key_pem, make_authority, make_key
 from vaina.pki.folder import Folder
 from vaina.pki.identity import read_identity
 
@@ -75,6 +75,14 @@ def test_renew_renews_what_holds(root: Path) -> None:
 def test_a_holder_that_lost_a_file_gets_a_new_certificate(root: Path, name: str) -> None:
     (root / "scheduler" / name).unlink()
     assert cluster.Folders(root).make(NOW) == ["scheduler"]
+
+
+@pytest.mark.parametrize("key", [key_pem(make_key()), b"no key"])
+def test_a_holder_whose_key_is_of_another_certificate_gets_a_new_one(root: Path, key: bytes) -> None:
+    """So `vaina certs renew` leaves it, when it is killed between the key and the certificate."""
+    (root / "scheduler" / "tls.key").write_bytes(key)
+    assert cluster.Folders(root).make(NOW) == ["scheduler"]
+    assert Folder(root / "scheduler").current().denied == frozenset()
 
 
 def test_another_authority_or_another_host_makes_new_certificates(root: Path) -> None:
