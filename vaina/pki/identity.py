@@ -27,10 +27,11 @@ def read_identity(pem: bytes) -> Identity:
     """Read a certificate (40 µs). Raises ValueError: it cannot be read, or has no common name."""
     certificate = x509.load_pem_x509_certificate(pem)
     names = _values(certificate.subject, NameOID.COMMON_NAME)
-    if not names or not names[0]:
+    # As Go's x509: of several the last.
+    if not names or not names[-1]:
         raise ValueError("the certificate's subject has no common name")
     return Identity(
-        names[0],
+        names[-1],
         tuple(dict.fromkeys(_values(certificate.subject, NameOID.ORGANIZATION_NAME))),
         certificate.serial_number,
         certificate.not_valid_after_utc.timestamp(),

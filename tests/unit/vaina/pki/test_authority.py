@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from vaina.pki import authority as pki
 from vaina.pki.identity import Identity, read_identity
@@ -93,16 +93,25 @@ def test_what_is_no_certificate_names_nobody(pem: bytes) -> None:
         read_identity(pem)
 
 
-def test_a_subject_without_a_common_name_names_nobody() -> None:
-    key = pki.make_key()
-    builder = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(CA.certificate.subject)
+def named(*names: str) -> bytes:
+    """A certificate with these common names."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(CA.certificate.subject)
     certificate = (
-        builder.public_key(key.public_key()).serial_number(1)
+        builder.public_key(pki.make_key().public_key()).serial_number(1)
         .not_valid_before(datetime.fromtimestamp(NOW, UTC)).not_valid_after(datetime.fromtimestamp(NOW + 9, UTC))
         .sign(CA.key, pki.hashes.SHA256())
     )  # fmt: skip
+    return pki.certificate_pem(certificate)
+
+
+def test_a_subject_without_a_common_name_names_nobody() -> None:
     with pytest.raises(ValueError, match="no common name"):
-        read_identity(pki.certificate_pem(certificate))
+        read_identity(named())
+
+
+def test_of_several_common_names_the_last_counts_as_in_gos_x509() -> None:
+    assert read_identity(named("first", "last")).name == "last"
 
 
 def test_keys_and_authorities_are_read_as_they_were_written() -> None:
