@@ -1,11 +1,10 @@
-"""Objects and events in the watch cache: their bytes, and what is derived from them when it is first needed.
+"""Objects and events in the watch cache: their bytes, and values that are derived when they are first needed.
 
-Pure. Hot: Structs, of which the garbage collector need not look at any (`Stored`).
+Pure. They are Structs that the garbage collector does not track (`Stored`), because there are many.
 
-Whether a selection has an object is asked of each event, so what it asks is made ready once (`judge_of`). A
-selector that asks for nothing but indexed fields (`spec.nodeName!=`, a kubelet's `spec.nodeName=node-1`) is
-answered from the values that the index has anyway; only what other selectors ask for is read off the whole
-object (10 µs of a Pod).
+Each event is checked against each selection, so a selection's check is prepared once (`judge_of`). A selector
+of indexed fields alone (`spec.nodeName!=`, a kubelet's `spec.nodeName=node-1`) is checked by the values that
+the index has anyway. Other selectors need the whole object (10 µs for a Pod).
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     stored: Stored
     resource: Resource
-    #: of the indexed fields, in the order of the kind's `index_fields`
+    #: the values of the indexed fields, in the order of the kind's `index_fields`
     values: tuple[str, ...] = ()
     _labels: Mapping[str, str] | None = None
     _fields: Mapping[str, str] | None = None
@@ -35,14 +34,14 @@ class Entry(msgspec.Struct, eq=False, gc=False):
             self.values = self.resource.index_values(self.stored.data)
 
     def labels(self) -> Mapping[str, str]:
-        """Return the labels, read when a selector first asks. The rest of the object is not decoded."""
+        """Return the labels, decoded at the first call. The rest of the object is not decoded."""
         labels = self._labels
         if labels is None:
             labels = self._labels = self.resource.labels(self.stored.data)
         return labels
 
     def fields(self) -> Mapping[str, str]:
-        """Return the selectable fields, read when a selector first asks."""
+        """Return the selectable fields, decoded at the first call."""
         fields = self._fields
         if fields is None:
             fields = self._fields = self.resource.fields(self.stored.data)

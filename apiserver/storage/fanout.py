@@ -1,8 +1,8 @@
-"""Who gets an event: groups of watchers (`groups`) by what they watch.
+"""Hands each event to the watchers that it concerns. Watchers are in groups (`groups`), by selection.
 
-A group stands in one place only, the narrowest that its selection allows: one object, an indexed field's
-value (spec.nodeName), a namespace, or everything. So an event costs those whom it concerns, not all who
-watch: with 5,000 kubelets each a lookup. Owned by one event loop; nothing here waits.
+Each group is registered at one place, the narrowest that its selection allows: one object, an indexed field's
+value (spec.nodeName), a namespace, or everything. So the cost of an event depends on the watchers that it
+concerns, not on all watchers: with 5,000 kubelets it is a lookup. Owned by one event loop; it never waits.
 """
 
 from collections import Counter
@@ -16,10 +16,10 @@ from apiserver.storage.selection import Selection
 
 #: events that may wait for a watcher before it is cut
 QUEUE_CAPACITY = 16_384
-#: objects that wait for one watcher together; a log keeps alive what the ring has dropped already
+#: bytes of the objects that wait for one watcher: a log keeps objects in memory that the ring has dropped
 QUEUE_BYTES = 64 * 1024 * 1024
 _Place: TypeAlias = tuple[str, ...]
-#: the place of those who watch everything of a kind, or what no other place is for
+#: the place of groups that watch all objects of a kind, or have a selection without a narrower place
 _EVERYWHERE = ("all",)
 _NOBODY: dict[Selection, Group] = {}
 
@@ -30,12 +30,12 @@ class Fanout:
     def __init__(
         self, resource: Resource, *, capacity: int = QUEUE_CAPACITY, max_bytes: int = QUEUE_BYTES
     ) -> None:
-        """Make a fan-out to nobody, with bounds of what may wait for one watcher."""
+        """Make a fan-out without watchers; `capacity` events and `max_bytes` may wait for one watcher."""
         self._resource, self._capacity, self._max_bytes = resource, capacity, max_bytes
         #: place -> groups by selection; a place is ("key", key), ("index", field, value), ("namespace",
         #: prefix) or ("all",)
         self._places: dict[_Place, dict[Selection, Group]] = {}
-        #: groups, by the sort of their place
+        #: sort of place -> number of groups
         self._standing: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Subscription]:
@@ -67,7 +67,7 @@ class Fanout:
             del self._places[place]
 
     def publish(self, events: Sequence[CacheEvent]) -> tuple[int, int]:
-        """Hand events, in order, to those whom they concern. Return how many went out, and watchers cut."""
+        """Hand events, in order, to the groups that they concern. Return how many, and the watchers cut."""
         handed = cut = 0
         everywhere = self._places.get(_EVERYWHERE, _NOBODY)
         for group in everywhere.values():
@@ -91,7 +91,7 @@ class Fanout:
         return _EVERYWHERE
 
     def _concerned(self, events: Sequence[CacheEvent]) -> dict[_Place, list[CacheEvent]]:
-        """Return which events may concern whom, by their places, beside those who stand everywhere."""
+        """Return the events that may concern groups, by place, without the place of everything."""
         places, standing, fields = self._places, self._standing, self._resource.index_fields
         found: dict[_Place, list[CacheEvent]] = {}
         for event in events:
@@ -99,8 +99,8 @@ class Fanout:
             key = entry.stored.key
             asked: list[_Place] = []
             if standing["namespace"]:
-                # The prefix of the key's namespace; for kinds without it is that of the kind, where nobody
-                # stands.
+                # The prefix of the key's namespace. For a kind without namespaces it is the kind's own
+                # prefix, and no group is there.
                 asked.append(("namespace", key[: key.rindex("/") + 1]))
             if standing["key"]:
                 asked.append(("key", key))

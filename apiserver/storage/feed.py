@@ -1,7 +1,7 @@
-"""The one watch that fills all caches: list, then watch everything below /registry/; again when it breaks.
+"""Fills the caches of all kinds: lists everything below /registry/, watches it, and resumes when that breaks.
 
-Every apiserver sees all events of a revision together, so all derive the same versions, and a cache stands at
-whole revisions. Owned by the task that runs `run`.
+Every apiserver gets all events of a revision together, so all derive the same versions, and the version of a
+cache is always a whole revision. Owned by the task that runs `run`.
 """
 
 import asyncio
@@ -29,20 +29,20 @@ from vaina.errors import ApiError, Expired, Unavailable, is_version_too_large
 
 _LOG = structlog.get_logger()
 _BACKOFF = Backoff(0.05, 2.0, jitter=0.5)
-#: how often an idle watch is asked for its place, which keeps the cache's version (and so bookmarks) fresh
+#: how often it requests progress, which keeps an idle cache's version (and so bookmarks) fresh
 _PROGRESS_SECONDS = 10.0
-#: a watch that has not said anything for so long, though asked, is dead
+#: a watch that was silent for so long, although progress was requested, is dead
 _SILENCE_SECONDS = 35.0
 _WENT_BACK = (
     "storage is older than what was served: it was restored from an older copy, or lost data; "
     "restart the apiservers and then every component"
 )
-#: how often it is said
+#: how often it is logged
 _REMIND_SECONDS = 60.0
 
 
 class Follower(Protocol):
-    """A part of the apiserver that follows a kind. It is told before any watcher is, and must return at once."""
+    """A part of the apiserver that follows a kind. Called before any watcher, it must return at once."""
 
     def replaced(self, items: Sequence[Stored]) -> None:
         """The cache was filled: these are all objects."""
@@ -54,7 +54,7 @@ class Follower(Protocol):
 
 
 class CachedKind:
-    """The cache of one kind and its watchers."""
+    """The cache of one kind, and its watchers."""
 
     __slots__ = ("_dispatched", "_received", "_terminated", "cache", "fanout", "followers", "objects")
 
@@ -75,7 +75,7 @@ class CachedKind:
         return judge_of(resource, selection)(Entry(item, resource))
 
     def apply(self, events: Sequence[StorageEvent]) -> None:
-        """Take the events of whole revisions, and hand them on."""
+        """Apply the events of whole revisions, and hand them to followers and watchers."""
         applied = self.cache.apply_all(events)
         for follower in self.followers:
             follower.changed(applied)
@@ -103,8 +103,7 @@ class Feed:
         self.kinds = {kind.cache.resource.prefix: kind for kind in kinds}
         #: set once the caches have been filled
         self.filled = asyncio.Event()
-        #: whether the caches follow what happens: they were just filled, or the watch was heard of since it
-        #: was opened
+        #: whether the caches follow the storage: they were just filled, or the open watch has sent something
         self.is_connected = False
         self._attempt = 0
 
@@ -145,7 +144,7 @@ class Feed:
             self._attempt += 1
 
     async def _fill(self) -> None:
-        """Fill all caches from one list; who watches is cut, and resumes from what storage itself still has."""
+        """Fill all caches from one list, and cut all watchers: they resume from the storage's events."""
         page = await self._storage.list(REGISTRY)
         if page.version < self._freshness.version:
             raise too_large(self._freshness.version, page.version)
@@ -169,7 +168,7 @@ class Feed:
         _LOG.info("watch cache filled", objects=len(page.items), version=page.version)
 
     async def _refuse(self, error: ApiError) -> None:
-        """Serve nothing any more, and say why, until the process is ended: a cache must not go back (I7)."""
+        """Refuse all reads until the process ends, and log why: a cache must not go back in time (I7)."""
         self.is_connected = False
         self._metrics.went_back.inc()
         self._freshness.refuse(Unavailable(_WENT_BACK))
@@ -192,7 +191,7 @@ class Feed:
     def _apply(self, batch: Sequence[StorageEvent]) -> None:
         """Apply whole revisions. Synchronous: no reader sees a part of a batch."""
         by_kind: dict[Key, list[StorageEvent]] = {}
-        # Most events are of the kind of the one before.
+        # Most events have the kind of the event before.
         prefix, events = "\0", list[StorageEvent]()
         for event in batch:
             if event.key.startswith(prefix):

@@ -1,8 +1,8 @@
-"""How fresh the cache is, and waiting until it is fresh enough.
+"""Knows how fresh the cache is, and has reads wait until it is fresh enough.
 
-A consistent read asks the storage for its newest version (readers who come while a question is under way
-share the next one) and waits until the cache has reached it; a cache that lags without events is told its
-place by a progress request.
+A consistent read gets the newest version from the storage, and waits until the cache has reached it. Reads
+that come while such a request is under way share the next one. When the cache lags because there are no
+events, a progress request has the storage send its version.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from vaina.errors import ApiError
 
 #: a commit's events usually arrive within this time by themselves
 _PATIENCE_SECONDS = 0.005
-#: between progress requests; etcd does not answer while it still sends older events
+#: the time between progress requests; etcd does not answer them while it still sends older events
 _REPEAT_SECONDS = 0.1
 
 
 class Freshness:
-    """The version that the cache has reached, and those who wait for a later one. Owned by one event loop."""
+    """The version that the cache has reached, and the reads that wait for later ones. Owned by one loop."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class Freshness:
         self._waiters: list[tuple[Version, int, asyncio.Future[None]]] = []
         self._gone = 0
         self._requested = float("-inf")
-        #: the question that has not been asked yet; newcomers share it
+        #: the result of the next request, which has not been sent yet; reads that come now share it
         self._next: asyncio.Future[Version | None] | None = None
         self._asking = asyncio.Lock()
         self._refusal: ApiError | None = None
 
     def refuse(self, why: ApiError) -> None:
-        """Answer nobody any more: what the cache has is no longer the storage's past."""
+        """Refuse all reads from now on, because the cache is no longer a past state of the storage."""
         self._refusal = why
         for _, _, future in self._waiters:
             if not future.done():
@@ -58,18 +58,18 @@ class Freshness:
                 future.set_result(None)
 
     async def newest(self) -> Version:
-        """Return the newest version that storage had after the call. Raises as storage or `refuse` say."""
+        """Return the newest version that storage had after this call. Raises storage's error, or `refuse`'s."""
         while True:
             self._check()
             if self._next is None:
                 return await self._lead()
-            # Shielded: one reader that gives up must not end the others' question.
+            # Shielded: a read that is cancelled must not end the request that others share.
             version = await asyncio.shield(self._next)
             if version is not None:
                 return version
 
     async def _lead(self) -> Version:
-        """Ask for all who come until the question is really asked."""
+        """Get the version, for this read and for all that come before the request is sent."""
         question: asyncio.Future[Version | None] = asyncio.get_running_loop().create_future()
         self._next = question
         try:
@@ -79,18 +79,18 @@ class Freshness:
             question.set_result(version)
         except ApiError as error:
             question.set_exception(error)
-            question.exception()  # seen: there may be nobody else who asks
+            question.exception()  # retrieved, because no other read may share it
             raise
         finally:
             if self._next is question:
                 self._next = None
             if not question.done():
-                # Cancelled: the others ask anew.
+                # Cancelled: the others send a request of their own.
                 question.set_result(None)
         return version
 
     async def wait_until(self, version: Version, timeout_seconds: float) -> bool:
-        """Wait until the cache has reached a version; return whether it has. Raises what `refuse` said."""
+        """Wait until the cache has reached a version; return whether it has. Raises what `refuse` got."""
         self._check()
         if self.version >= version:
             return True
@@ -120,7 +120,7 @@ class Freshness:
             raise copy(self._refusal)
 
     def _forget(self) -> None:
-        """Drop those who gave up, once they are many: a cache that stands still must not collect them (I19)."""
+        """Drop waiters that gave up, once they are many: an idle cache must not collect them (I19)."""
         self._gone += 1
         if self._gone > 1000:
             self._gone = 0
@@ -131,5 +131,5 @@ class Freshness:
         now = self._clock.monotonic()
         if now - self._requested >= _PATIENCE_SECONDS:
             self._requested = now
-            with suppress(ApiError):  # a broken watch is the feed's business
+            with suppress(ApiError):  # the feed handles a broken watch
                 await self._request_progress()

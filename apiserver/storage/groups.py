@@ -1,7 +1,7 @@
-"""The watchers of one selection: a group with one bounded log, in which each of them has a place.
+"""The watchers of one selection: a group with one bounded log, in which each watcher has a place.
 
-What an event is to them is decided once, and what goes out is encoded and joined once for all who take the
-same stretch. Owned by one event loop. Made by `fanout`.
+The group decides once which events concern the selection. It encodes and joins events once for all watchers
+that take the same slice of the log. Owned by one event loop. Made by `fanout`.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from apiserver.storage.interface import EventType, Version
 from apiserver.storage.resources import Resource
 from apiserver.storage.selection import Outlet, Selection
 
-#: A log of several watchers is looked through for what all have when it has so many events.
+#: A log of this many events drops those that all its watchers have taken.
 _TIDY = 64
 _NOTHING = (-1, -1, -1)
 
 
 class Pending:
-    """An event that is another to a watcher with a selector; or a bookmark, which has no event."""
+    """An event that has another type for a watcher with a selector; or a bookmark, which has no event."""
 
     __slots__ = ("_ends_initial", "event", "type", "version")
 
@@ -42,12 +42,12 @@ class Pending:
         return self.event.wire_as(self.type)
 
 
-#: an event on its way, as what it is to the watcher
+#: an event as the watcher gets it
 Item: TypeAlias = CacheEvent | Pending
 
 
 def items_for(events: Iterable[CacheEvent], selects: Judge) -> list[Item]:
-    """Return those of the events that concern a selection, as what they are to it."""
+    """Return the events that concern a selection, as its watchers get them."""
     found: list[Item] = []
     for event in events:
         kind = event.type_for(selects)
@@ -57,12 +57,12 @@ def items_for(events: Iterable[CacheEvent], selects: Judge) -> list[Item]:
 
 
 class Slice:
-    """A stretch of a log: some events that go out together."""
+    """A part of a log: events that are sent together."""
 
     __slots__ = ("_response", "_version", "_wires", "items")
 
     def __init__(self, items: Sequence[Item], wires: Sequence[bytes] | None = None) -> None:
-        """Make a stretch; `wires` are what the items send, where it is known."""
+        """Make a slice; `wires` are the items' encoded forms, where they are known."""
         self.items = items
         self._wires = [item.wire for item in items] if wires is None else wires
         self._version: Version | None = None
@@ -80,19 +80,19 @@ class Slice:
 
 
 class Sender(Protocol):
-    """Sends what watchers of a group get (`apiserver.storage.pushing`)."""
+    """Sends the events of a group to its watchers (`apiserver.storage.pushing`)."""
 
     def wake(self) -> None:
-        """There is something to send."""
+        """Begin to send, because there are events."""
         ...
 
     async def serve(self, subscription: "Subscription", outlet: Outlet) -> None:
-        """Send what a watcher gets, until it is cut. Raises what its outlet raises."""
+        """Send a watcher its events until it is cut. Raises what its outlet raises."""
         ...
 
 
 class Group:
-    """The watchers of one selection, and what has happened that some of them have not taken yet."""
+    """The watchers of one selection, and the log of events that some of them have not taken yet."""
 
     __slots__ = (
         "_bytes",
@@ -117,19 +117,18 @@ class Group:
         self._selects = judge_of(resource, selection) if has_selectors else None
         self._capacity, self._max_bytes = capacity, max_bytes
         self._log: list[Item] = []
-        #: the number of the log's first event; they are counted for ever
+        #: the number of the log's first event; the numbers never start again
         self._first = 0
-        #: of the objects in the log
+        #: bytes of the objects in the log
         self._bytes = 0
         self._tidy_at = min(_TIDY, capacity + 1)
         self._watchers: dict[int, Subscription] = {}
         self._waiting: dict[int, Subscription] = {}
-        #: what sends for those who do not take themselves; None while there are none
+        #: sends to the watchers that have an outlet; None while there are none
         self.sender: Sender | None = None
-        #: what was asked for last (from where, to where, how many bytes) and the slice: those who come next
-        #: mostly take the same
+        #: the last request (start, end, bytes) and its slice: the next watchers mostly take the same
         self._last: tuple[tuple[int, int, int], Slice] = (_NOTHING, Slice(()))
-        #: watchers that have not come for it
+        #: the number of watchers that have not taken it
         self._left = 0
 
     def __len__(self) -> int:
@@ -157,13 +156,12 @@ class Group:
         self._waiting.pop(id(subscription), None)
 
     def extend(self, events: Sequence[CacheEvent]) -> tuple[int, int]:
-        """Take the events that concern the selection. Return how many were handed on, and how many watchers
-        were cut.
+        """Log the events that concern the selection. Return how many were handed on, and the watchers cut.
 
-        Nothing else is done meanwhile, so a watcher is cut at the end as it would be at the first event too
-        many.
+        Watchers are cut after the last event. No task runs meanwhile, so this is the same as to cut them at
+        the first event too many.
         """
-        # Without selectors the place of the group has said it all.
+        # Without selectors all events of the group's place concern it.
         items: Sequence[Item] = events if self._selects is None else items_for(events, self._selects)
         if not items:
             return 0, 0
@@ -183,7 +181,7 @@ class Group:
         return handed, cut
 
     def take(self, start: int, count: int, max_bytes: int) -> Slice:
-        """Return events from a place on: at most `count`, and no more than fit (one always does)."""
+        """Return the events from a place on: at most `count`, and no more than fit (one always does)."""
         end, size = min(self.end, start + count), 0
         wanted = (start, end, max_bytes)
         asked, last = self._last
@@ -203,7 +201,7 @@ class Group:
         return found
 
     def taken(self) -> None:
-        """Drop what nobody needs any more, once all have come for the last slice."""
+        """Drop events that all watchers have, once all have taken the last slice."""
         if self._left <= 0:
             self._drop()
             self._last = (_NOTHING, Slice(()))
@@ -213,7 +211,7 @@ class Group:
         self._waiting[id(subscription)] = subscription
 
     def _tidy(self) -> int:
-        """Drop what all have; cut who keeps the log from fitting. Return how many were cut."""
+        """Drop events that all watchers have, and cut the slowest until the log fits; return how many."""
         cut = 0
         self._drop()
         while len(self._log) > self._capacity or (len(self._log) > 1 and self._bytes > self._max_bytes):
@@ -235,7 +233,7 @@ class Group:
 
 
 class Subscription:
-    """One watcher's place in the log of its group. Too far behind, it is cut, and may resume."""
+    """One watcher's place in the log of its group. A watcher too far behind is cut, and may resume."""
 
     __slots__ = ("_changed", "_group", "_mark", "bookmarks", "is_cut", "on_change", "place")
 
@@ -246,7 +244,7 @@ class Subscription:
         self.is_cut = False
         self._mark: Version | None = None
         self._changed = asyncio.Event()
-        #: is called when the watcher is cut or gets a bookmark, for whoever does not `wait`
+        #: called when the watcher is cut or gets a bookmark; for a sender, which does not `wait`
         self.on_change: Callable[[], None] | None = None
 
     def __len__(self) -> int:
@@ -261,25 +259,25 @@ class Subscription:
         return not self.is_cut and (self._mark is not None or self._group.end > self.place)
 
     def mark(self, version: Version) -> None:
-        """Let the watcher have a bookmark, if it wants them and has nothing else to get."""
+        """Give the watcher a bookmark, if it wants bookmarks and no events wait for it."""
         if self.bookmarks and not len(self) and not self.is_cut:
             self._mark = version
             self.wake()
 
     def cut(self) -> None:
-        """End the stream; what waits the watcher gets when it resumes."""
+        """End the stream; the watcher gets the waiting events when it resumes."""
         self.is_cut = True
         self._group.leave(self)
         self.wake()
 
     def wake(self) -> None:
-        """Let `wait` look again."""
+        """Have `wait` check again."""
         self._changed.set()
         if self.on_change is not None:
             self.on_change()
 
     def take(self, count: int, max_bytes: int) -> Slice:
-        """Take what comes next: at most `count` events, and no more than fit (one always does)."""
+        """Take the next events: at most `count`, and no more than fit (one always does)."""
         mark, self._mark = self._mark, None
         if mark is not None and not len(self):
             return Slice([Pending(EventType.BOOKMARK, mark, None)])
@@ -289,7 +287,7 @@ class Subscription:
         return found
 
     async def wait(self) -> None:
-        """Return when there is something to take, or the watcher was cut."""
+        """Wait until there is something to take, or the watcher was cut."""
         while not self.has_more and not self.is_cut:
             self._changed.clear()
             self._group.wait(self)

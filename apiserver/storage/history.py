@@ -1,10 +1,10 @@
-"""What the rings no longer have, read from the storage for those who resume: one at a time reads for all.
+"""Reads events that the rings no longer have from the storage, for watches that resume: one reading for all.
 
-After a restart, or after the caches were filled anew, every ring is empty and all clients resume at once,
-each a little before the ring's beginning. The first of them lengthens the rings of all kinds backwards, with
-one watch of the storage; the others find what they want there. A client that is too far behind for the ring
-gets what the storage has in portions, a few such clients at once; the others are told Expired, and list from
-the cache. Owned by one event loop.
+After a restart, or after the caches were filled again, every ring is empty and all clients resume at once,
+each a little before the ring's beginning. The first of them extends the rings of all kinds backwards, by one
+watch of the storage; the others then find their events in the rings. A client that is too far behind for the
+ring gets the storage's events in portions. A few clients may do so at once; the others get Expired, and list
+from the cache. Owned by one event loop.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ from apiserver.storage.keys import REGISTRY
 from apiserver.storage.metrics import StorageMetrics
 from vaina.errors import ApiError, Expired, Timeout
 
-#: events, and bytes of their objects, of all kinds that one reading keeps: what a ring holds
+#: events of all kinds, and bytes of their objects, that one reading keeps: as many as a ring holds
 MAX_EVENTS, MAX_BYTES = 32_768, 96 * 1024 * 1024
-#: streams that are served with portions of what the storage has; each holds one portion at most
+#: streams that get portions from the storage at the same time; each holds one portion at most
 MAX_PORTIONS = 4
-#: of one reading
+#: the timeout of one reading
 _SECONDS = 10.0
 _TOO_OLD = "The resourceVersion for the provided watch is too old."
 
 
 class Portion(NamedTuple):
-    """What happened after a version."""
+    """The events after a version."""
 
     events: Sequence[CacheEvent]
-    #: up to here; go on after it
+    #: the version that the events reach; the stream continues after it
     reached: Version
 
 
@@ -48,19 +48,19 @@ class History:
         self._reads = metrics.history_reads
         self._reading = asyncio.Lock()
         self._portions = 0
-        #: the storage no longer has what comes after this version, nor after earlier ones
+        #: the storage has no longer the events after this version, nor after earlier ones
         self._floor = Version(-1)
-        #: how often the storage failed, and how it did last: those who waited meanwhile do not try again one
-        #: after the other
+        #: how often the storage failed, and its last error: streams that waited meanwhile raise it too, and
+        #: do not all try again one after the other
         self._failures, self._failure = 0, ApiError("")
 
     @asynccontextmanager
     async def after(self, kind: CachedKind, version: Version) -> AsyncIterator[Portion]:
-        """Find what happened after a version that the ring of a kind no longer has.
+        """Find the events after a version that the ring of a kind no longer has.
 
-        Either the ring has it now, and the portion is empty and ends at `version`; or the portion is what
-        comes next. Raises Expired when storage no longer has it, several events share the version, or too
-        many others are as far behind; Unavailable, Timeout when the storage is away.
+        When the ring has them now, the portion is empty and ends at `version`; otherwise the portion has the
+        next events. Raises Expired when the storage no longer has them, several events share the version, or
+        too many other streams are as far behind; Unavailable, Timeout when the storage is away.
         """
         failures = self._failures
         async with self._reading:
@@ -103,14 +103,14 @@ class History:
         self._reads.labels("ring" if is_served else "portion").inc()
         if is_served:
             return Portion((), version)
-        # What the cache has not applied yet it will tell everybody itself. It stands at whole revisions.
+        # The cache itself publishes what it has not applied yet. Its version is always a whole revision.
         known = kind.cache.version
         return Portion([event for event in found[kind] if event.version <= known], min(reached, known))
 
     async def _collect(
         self, kind: CachedKind, version: Version
     ) -> tuple[dict[CachedKind, list[CacheEvent]], Version]:
-        """Read until the ring of a kind can go on, or as much as may be kept."""
+        """Read until the beginning of a kind's ring, or as much as one reading keeps."""
         found: dict[CachedKind, list[CacheEvent]] = {kind: []}
         count = size = 0
         async with aclosing(self._storage.watch(REGISTRY, after=version)) as batches:
@@ -144,7 +144,7 @@ def _cached(event: StorageEvent, kind: CachedKind, last: Version) -> CacheEvent 
             else CacheEvent(event.type, version, Entry(event.object, resource), None)
         )
     if previous is None:
-        # Compacted meanwhile, or unreadable: nobody can say whether the object leaves the selection.
+        # Compacted meanwhile, or unreadable: it is unknown whether the object leaves the selection.
         raise Expired(_TOO_OLD)
     if event.object is None or event.type is EventType.DELETED:
         return CacheEvent(EventType.DELETED, version, previous, previous)

@@ -1,11 +1,12 @@
-"""What the registry may ask of storage, and the values that pass between them.
+"""The interface of storage, and the values that pass between it and the registry.
 
 Storage knows keys, bytes and versions, and no kind; the registry decodes, decides and encodes.
 Implementations: `etcd` (group commit, real watch), `memory` (a dict with a history) and `cacher` (a watch
 cache before either); all pass `tests/conformance/storage_spec.py`. All versions are resourceVersions
 (`versions`), never etcd revisions.
 
-What is made for every write or event is a named tuple or a Struct: a fifth of the price of a frozen dataclass.
+Values that are made for every write or event are named tuples or Structs: these cost a fifth of a frozen
+dataclass.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -24,7 +25,7 @@ Version = NewType("Version", int)
 
 
 class EventType(StrEnum):
-    """What happened to a key; the words of the API's watch events."""
+    """The kinds of events; the words of the API's watch events."""
 
     ADDED = "ADDED"
     MODIFIED = "MODIFIED"
@@ -221,7 +222,7 @@ class Storage(Protocol):
 
 
 class CachedStorage(Storage, Protocol):
-    """A storage that may know without waiting what is stored."""
+    """A storage that may give stored objects without waiting."""
 
     def peek(self, key: Key, at_least: Version) -> Stored | None:
         """Return what the cache has, if it is as new as a version; None: ask `get`."""

@@ -1,13 +1,13 @@
-"""Sends what a group of watchers gets, without waking the task of each: that costs more than the message.
+"""Sends messages to a group of watchers without waking the task of each, which costs more than the message.
 
-Once a stream has caught up its task only waits for its end, and what the group's log has goes from here to
-the stream's outlet: the bytes are joined once and handed to one outlet after the other, half a millisecond in
-a turn of the loop. A stream that is still sending is passed over and gets all that it missed later, or is cut
-by the log's bounds.
+Once a stream has caught up its task only waits for the stream's end, and the pusher sends the events of the
+group's log: it joins the bytes once and hands them to the streams' outlets one after the other, for half a
+millisecond in a turn of the loop. It skips a stream that is still sending. That stream gets the missed events
+later, or is cut when the log exceeds its bounds.
 
-A message costs the server 50 µs and more, whatever is in it, and its reader as much. So the watchers of one
-selection get no more than `_CROWD_PER_SECOND` together in a second, and each of them no fewer than
-`_MIN_PER_SECOND`: a thousand who watch everything leave half a core for those who write.
+A message costs the server 50 µs and more, whatever is in it, and its reader as much. So all watchers of one
+selection together get at most `_CROWD_PER_SECOND` messages a second, but each of them at least
+`_MIN_PER_SECOND`: a thousand watchers of everything leave half a core for writes.
 """
 
 import asyncio
@@ -24,21 +24,21 @@ from vaina.clock import Clock
 BATCH_EVENTS: Final = 500
 #: bytes of one message; one event always fits
 BATCH_BYTES: Final = 1 << 20
-#: in one turn of the loop, in seconds; then others come
+#: the time of one turn of the loop, after which other tasks run
 _TURN_SECONDS: Final = 0.0005
-#: The first batches go out at once; who gets many more gets one every 20 ms, with all that happened meanwhile
-#: (40 -> 19 µs of a scheduler's CPU a Pod).
+#: The first batches are sent at once; under load a watcher gets one batch every 20 ms, with all events since
+#: the last one (40 -> 19 µs of a scheduler's CPU a Pod).
 _BURST, _PER_SECOND = 20.0, 50.0
 _CROWD_PER_SECOND, _MIN_PER_SECOND = 2500.0, 4.0
 
 
 def per_second(crowd: int) -> float:
-    """Return how many messages each watcher of a crowd gets in a second."""
+    """Return how many messages a second each of `crowd` watchers gets."""
     return min(_PER_SECOND, max(_MIN_PER_SECOND, _CROWD_PER_SECOND / max(crowd, 1)))
 
 
 class Pace:
-    """What is left of the messages that may go out at once."""
+    """Limits the rate of messages, with a burst."""
 
     __slots__ = ("_allowance", "_clock", "_last")
 
@@ -47,7 +47,7 @@ class Pace:
         self._allowance, self._last = _BURST, clock.monotonic()
 
     def wait_seconds(self, crowd: int) -> float:
-        """Return how long the next message waits; 0 when it need not."""
+        """Return how long the next message must wait; 0 when it may be sent now."""
         now, rate = self._clock.monotonic(), per_second(crowd)
         burst = _BURST * rate / _PER_SECOND
         self._allowance, self._last = min(burst, self._allowance + (now - self._last) * rate), now
@@ -61,22 +61,22 @@ class Pusher:
     """Serves the watchers of a group. Owned by one event loop."""
 
     def __init__(self, group: Group, cache: WatchCache, clock: Clock) -> None:
-        """Serve a group; a watcher who has everything is where the cache is."""
+        """Serve a group. A watcher that has all events has the version of `cache`."""
         self._group, self._cache, self._clock = group, cache, clock
         self._members: dict[int, _Member] = {}
         self._pace = Pace(clock)
-        #: whose turn it is in the round that is under way
+        #: the watchers that are still to be served in the present round
         self._round: deque[_Member] = deque()
-        #: a round is under way, or will be
+        #: a round is under way or scheduled
         self._is_due = False
         self._later: asyncio.TimerHandle | None = None
-        #: something happened while a round was under way
+        #: events came during a round
         self._again = False
-        #: up to where the last round was
+        #: the number of the log's last event when the last round began
         self._reached = group.end
 
     async def serve(self, subscription: Subscription, outlet: Outlet) -> None:
-        """Return when the watcher was cut. Raises what the outlet raised."""
+        """Serve a watcher until it is cut. Raises what its outlet raises."""
         member = _Member(subscription, outlet, self, asyncio.get_running_loop().create_future())
         self._members[id(member)] = member
         outlet.on_idle(member.went_out)
@@ -93,7 +93,7 @@ class Pusher:
                 self._group.sender = None
 
     def wake(self) -> None:
-        """There is something to send: begin a round, at the group's pace."""
+        """Begin a round, because there are events to send, at the group's pace."""
         if self._is_due:
             self._again = True
             if self._later is not None and self._group.end - self._reached >= BATCH_EVENTS:
@@ -153,7 +153,7 @@ class _Member:
         if self.is_gone or subscription.is_cut or not self.has_more:
             return
         taken = subscription.take(BATCH_EVENTS, BATCH_BYTES)
-        # Everything that has been applied was logged: with nothing left the watcher is where the cache is.
+        # The log has every applied event: a watcher that has taken all of them has the cache's version.
         version = taken.items[-1].version if len(subscription) else self._pusher.version()
         try:
             self._outlet.send(taken.response(version), len(taken))
@@ -163,7 +163,7 @@ class _Member:
                 self.ended.set_exception(error)
 
     def went_out(self) -> None:
-        """The last message is on its way."""
+        """Send the next events; called when the last message has been sent."""
         if self.is_gone:
             return
         if len(self._subscription) >= BATCH_EVENTS:
@@ -172,7 +172,7 @@ class _Member:
             self._pusher.wake()
 
     def changed(self) -> None:
-        """The watcher was cut, or gets a bookmark, or begins."""
+        """End a watcher that was cut, or send what it waits for; also called when it begins."""
         if self._subscription.is_cut:
             self.is_gone = True
             if not self.ended.done():

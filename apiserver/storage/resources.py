@@ -1,4 +1,4 @@
-"""What the watch cache must know of a kind: its prefix, and how to read labels and fields off an encoded object.
+"""What the watch cache knows of a kind: its prefix, and how to read labels and fields of an encoded object.
 
 Pure. The table comes from `vaina.kinds`; storage itself knows no kind.
 """

@@ -1,6 +1,6 @@
-"""What a list or a watch is about (a prefix, selectors on labels and fields), and where a watch's messages go.
+"""The selection of a list or watch (a prefix, selectors of labels and fields), and the outlet of a watch.
 
-Pure. The selectors are those of `vaina.objects.selectors`; storage asks no more of them than `matches`.
+Pure. The selectors are those of `vaina.objects.selectors`; storage calls only their `matches`.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
-"""Between objects and what etcd holds of them: the envelope (`codec`), and encryption where a kind has it.
+"""Turns objects into the values that etcd stores, and back: the envelope (`codec`), and a kind's encryption.
 
-The one place where values are encrypted and read again: every write of the group commit and every read, list,
-watch and deletion of `etcd/store` goes through it, whatever caches stand before.
+Values are encrypted and decrypted only here: every write of the group commit, and every read, list, watch and
+deletion of `etcd/store`, calls this module.
 """
 
 from collections.abc import Mapping

@@ -1,14 +1,14 @@
 """The arithmetic of resourceVersions: `version = revision * 1000 + position` (decision 195). Pure.
 
-All writes of one transaction share one etcd revision; the position tells them apart, so that a watch can be
-resumed after any single event. What others write in transactions of several keys has no position: such events
-share a version, and a watch cannot be resumed after it, because it does not say which were seen (decision
+All writes of one transaction share one etcd revision. The position distinguishes them, so that a watch can
+resume after any single event. Other programs write transactions of several keys without positions: their
+events share a version, and a watch cannot resume after it, because it does not say which were seen (decision
 196).
 """
 
 from apiserver.storage.interface import Version
 
-#: positions per revision: three digits, so that a person reads both numbers out of a version
+#: positions per revision: three digits, so that people can read both numbers in a version
 SPAN = 1000
 #: the position that lists and bookmarks carry: everything of the revision has been seen
 WHOLE = SPAN - 1
@@ -22,7 +22,7 @@ def version_of(revision: int, position: int) -> Version:
 
 
 def whole(revision: int) -> Version:
-    """Return the version that says: everything up to and with this revision has been seen."""
+    """Return the version after all events of a revision."""
     return Version(revision * SPAN + WHOLE)
 
 
@@ -39,10 +39,10 @@ def position_of(version: Version) -> int:
 def deletion_position(previous: int | None) -> int:
     """Return the position of a deletion, which carries no value and so cannot store its own.
 
-    It is that of the event before it in the same revision + 1; the first has 0. A foreign transaction (or the
-    end of a lease, to which Kubernetes attaches up to 1,000 keys: apiserver `storage/etcd3/lease_manager.go`)
-    may delete more keys than there are positions: it repeats the last one, and these events share a version
-    (decision 196).
+    It is the position of the event before it in the same revision plus 1; the first one has 0. A transaction
+    of another program, or the end of a lease, to which Kubernetes attaches up to 1,000 keys (apiserver
+    `storage/etcd3/lease_manager.go`), may delete more keys than there are positions. Its later events repeat
+    the last position, and share a version (decision 196).
     """
     return 0 if previous is None else min(previous + 1, LAST)
 
@@ -50,8 +50,8 @@ def deletion_position(previous: int | None) -> int:
 def start_revision(after: Version) -> int:
     """Return the revision from which a watch must begin to see everything after a version.
 
-    After a whole revision that is the next one; after a single event its own, from which the events up to the
-    position are dropped.
+    After a whole revision it is the next one. After a single event it is the event's own, of which the reader
+    drops the events up to the position.
     """
     revision, position = divmod(after, SPAN)
     return revision + 1 if position == WHOLE else revision
@@ -60,8 +60,8 @@ def start_revision(after: Version) -> int:
 def is_expired(after: Version, compacted_revision: int) -> bool:
     """Tell whether a watch after this version can no longer be served without a gap.
 
-    Within a revision that is not newer than the compacted one: yes, even at the very revision of the
-    compaction, where some releases of etcd 3.5 drop deletions.
+    That is so within a revision that is not newer than the compacted one. It includes the compacted revision
+    itself, of which some releases of etcd 3.5 drop deletions.
     """
     revision, position = divmod(after, SPAN)
     if position == WHOLE:

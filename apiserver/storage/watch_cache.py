@@ -1,4 +1,4 @@
-"""The watch cache of one kind: what is stored now, by key and by index, and a ring of what happened lately.
+"""The watch cache of one kind: the stored objects, by key and by index, and a ring of the latest events.
 
 Pure. Fed by `cacher`, which applies whole revisions at once; read by `cacher` and `fanout`. Model test:
 "watch cache == replay of all events".

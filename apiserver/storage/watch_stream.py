@@ -1,8 +1,8 @@
-"""One client's watch: the current state in chunks, then what the ring has since, then live (or to an outlet).
+"""One client's watch: the current state in chunks, then the ring's events, then live ones (or to an outlet).
 
-A watcher is attached to the fan-out only when it has caught up, in one step with the last look at the ring:
-nothing is lost between them, and a client that is slow to take the current state fills no queue. What the
-ring no longer has is asked of the storage (`history`).
+A watcher is attached to the fan-out only when it has caught up, in the same step as the last read of the
+ring. So no event is lost between the two, and a client that is slow to take the current state fills no queue.
+The storage gives events that the ring no longer has (`history`).
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -21,13 +21,13 @@ from vaina.clock import Clock
 
 
 class WatchBatch(NamedTuple):
-    """Events that go out together."""
+    """Events that are sent together."""
 
-    #: how many they are
+    #: the number of events
     events: int
     #: the encoded RawWatchResponse: events and version, joined from parts encoded once for all watchers
     response: bytes
-    #: resume after it; 0: a part of the current state, after which nobody can resume
+    #: the version to resume after; 0: a part of the current state, after which a watch cannot resume
     version: Version
 
 
@@ -46,19 +46,17 @@ class WatchStream:
         outlet: Outlet | None = None,
     ) -> None:
         self._outlet = outlet
-        #: something was yielded
+        #: a batch was yielded
         self._has_begun = False
         self._history, self._kind, self._selection = history, kind, selection
         self._selects = judge_of(kind.cache.resource, selection)
         self._bookmarks, self._mark_end, self._clock = bookmarks, mark_end, clock
 
     async def batches(self, after: Version | None) -> AsyncGenerator[WatchBatch, None]:
-        """Yield batches after a version; None: with the current state first. Ends when the watcher was too
-        slow.
+        """Yield batches after a version (None: the current state first), until the watcher was too slow.
 
-        With an outlet the watch only begins here: something is yielded, and the rest goes there. Raises
-        Expired when neither ring nor storage has what comes next; Unavailable, Timeout when storage had to be
-        asked.
+        With an outlet only the first batches are yielded, and the outlet gets the others. Raises Expired when
+        neither ring nor storage has the next events; Unavailable, Timeout when a read of storage failed.
         """
         cache = self._kind.cache
         if after is None:
@@ -76,11 +74,11 @@ class WatchStream:
                 continue
             if not events:
                 break
-            # The cache stands at whole revisions: nothing of the last one is left, whatever shares a version.
+            # The cache has whole revisions, so also all events of the last one that share a version.
             after = cache.version
             for batch in self._chunks(items_for(events, self._selects), after):
                 yield batch
-        # No await between the last look at the ring and this: nothing is lost between them.
+        # There is no await between the last read of the ring and this, so no event is lost between them.
         subscription = self._kind.fanout.attach(self._selection, bookmarks=self._bookmarks)
         try:
             async with aclosing(self._live(subscription)) as live:
@@ -94,8 +92,8 @@ class WatchStream:
             self._kind.fanout.detach(subscription)
 
     async def _initial(self, entries: Sequence[Entry], version: Version) -> AsyncGenerator[WatchBatch, None]:
-        """Yield the current state. Only the last batch has a version: without the others nobody may resume."""
-        # Not the events, which would keep what they encode for as long as the watcher does not read.
+        """Yield the current state. Only the last batch has a version: after a part of it none may resume."""
+        # It keeps no events, which would hold their encoded bytes while the watcher does not read.
         parts: list[bytes] = []
         size = 0
         for number, entry in enumerate(entries):
@@ -126,9 +124,9 @@ class WatchStream:
             yield _batch(chunk, end if is_last else chunk[-1].version)
 
     async def _live(self, subscription: Subscription) -> AsyncGenerator[WatchBatch, None]:
-        """Yield what the fan-out logs, gathered under load: longer the more watchers there are of the same.
+        """Yield the group's events. Under load it gathers them, the longer the more watchers the group has.
 
-        With an outlet only until something was sent: then it is known that everything before is out.
+        With an outlet it ends after the first batch of the stream: then all earlier messages were sent.
         """
         pace = Pace(self._clock)
         while self._outlet is None or not self._has_begun:
@@ -140,15 +138,14 @@ class WatchStream:
             if subscription.is_cut:
                 return
             taken = subscription.take(BATCH_EVENTS, BATCH_BYTES)
-            # Everything that has been applied was logged: with nothing left the watcher is where the cache
-            # is.
+            # The log has every applied event: a watcher that has taken all of them has the cache's version.
             version = taken.items[-1].version if len(subscription) else self._kind.cache.version
             self._has_begun = True
             yield WatchBatch(len(taken), taken.response(version), version)
 
 
 def _split(items: Sequence[Item]) -> Iterator[tuple[Sequence[Item], bool]]:
-    """Yield runs of events that fit into one message each, and whether it is the last."""
+    """Yield runs of events that fit into one message each, and whether the run is the last."""
     start = size = 0
     for index, item in enumerate(items):
         size += len(item.wire)
