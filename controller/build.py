@@ -207,7 +207,7 @@ def _certificate_controllers(
 
     directory, seconds = config.cluster_signing_cert_dir, config.cluster_signing_duration_seconds
     return {
-        "csrapproving": lambda: CsrApprover(tools, factory),
+        "csrapproving": lambda: CsrApprover(tools, factory, config.cert_dir),
         "csrsigning": lambda: CsrSigner(tools, factory, directory, seconds),
         "csrcleaner": lambda: CsrCleaner(tools, factory),
         "tokencleaner": lambda: TokenCleaner(tools, factory),
@@ -242,7 +242,6 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     service = ControllerService(manager.controllers)
-    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
     async with (
         election.clients,
         serve(

@@ -7,6 +7,7 @@ nothing is approved or signed here.
 from pathlib import Path
 
 import structlog
+from cryptography.x509 import load_pem_x509_certificate
 
 from controller.base import Controller, Tools, delete, find
 from controller.certificates.reconcile import APPROVED, FAILED, Csr, approve, seconds_kept, sign
@@ -15,6 +16,7 @@ from vaina.clock import seconds_of, timestamp
 from vaina.errors import InternalError
 from vaina.kinds import CERTIFICATE_SIGNING_REQUEST
 from vaina.pki.authority import CERTIFICATE_SECONDS, Profile, certificate_pem, load_authority
+from vaina.pki.cluster import hosts_of
 from vaina.pki.folder import CERTIFICATE, KEY
 from vaina.pki.requests import SERVER_AUTH, CertificateRequest
 
@@ -28,14 +30,16 @@ class CsrApprover(Controller):
 
     name = "csrapproving"
 
-    def __init__(self, tools: Tools, factory: InformerFactory) -> None:
+    def __init__(self, tools: Tools, factory: InformerFactory, cert_dir: str = "") -> None:
+        """Make it. `cert_dir`: the folder of this process's own certificate."""
         super().__init__(tools)
+        self._cert_dir = cert_dir
         self._client, self._leases = factory.clientset.certificate_signing_requests, factory.clientset.leases
         self._requests = self.watch(factory.informer(CERTIFICATE_SIGNING_REQUEST))
 
     async def sync(self, key: str) -> float | None:
         csr = self._requests.get(key)
-        approval = None if csr is None else approve(csr)
+        approval = None if csr is None else approve(csr, self._servers())
         if csr is None or approval is None:
             return None
         if approval.unless_alive and (left := await self._seconds_alive(approval.unless_alive)) > 0:
@@ -47,6 +51,19 @@ class CsrApprover(Controller):
         await self._client.update_approval(wanted)
         log.info("certificate request approved", request=key, requestor=csr.spec.username)
         return None
+
+    def _servers(self) -> frozenset[str]:
+        """Return the names that this process's certificate is for: `vaina certs make --host` gives all servers
+        the same. Raises InternalError, which is tried again: it cannot be read.
+        """
+        if not self._cert_dir:
+            return frozenset()
+        try:
+            # Read each time: it may have been replaced, and requests are few.
+            certificate = load_pem_x509_certificate((Path(self._cert_dir) / CERTIFICATE).read_bytes())
+        except (OSError, ValueError) as error:
+            raise InternalError(f"the own certificate cannot be read: {error}") from error
+        return frozenset(host.lower() for host in hosts_of(certificate))
 
     async def _seconds_alive(self, node: str) -> float:
         """Return for how long a kubelet that holds the node's Lease counts as alive; 0 or less: none does."""

@@ -61,8 +61,11 @@ def has(csr: Csr, kind: str) -> bool:
     return any(condition.type == kind and condition.status == "True" for condition in csr.status.conditions)
 
 
-def approve(csr: Csr) -> Approval | None:
-    """Return how to approve a request; None: it is not to be approved by itself, or decided already."""
+def approve(csr: Csr, servers: Collection[str] = ()) -> Approval | None:
+    """Return how to approve a request; None: it is not to be approved by itself, or decided already.
+
+    `servers`: further names under which the cluster's own servers are reached, in lower case.
+    """
     spec = csr.spec
     if csr.status.certificate or has(csr, APPROVED) or has(csr, DENIED):
         return None
@@ -76,7 +79,7 @@ def approve(csr: Csr) -> Approval | None:
         return None
     own = is_node(spec.username, spec.groups) and spec.username == request.name
     if spec.signer_name == KUBELET_SERVING:
-        return _approve_serving(csr, request) if own else None
+        return _approve_serving(csr, request, servers) if own else None
     if own:
         return Approval("Auto approving self kubelet client certificate.")
     if BOOTSTRAPPERS_GROUP in spec.groups:
@@ -84,11 +87,11 @@ def approve(csr: Csr) -> Approval | None:
     return None
 
 
-def _approve_serving(csr: Csr, request: CertificateRequest) -> Approval | None:
+def _approve_serving(csr: Csr, request: CertificateRequest, servers: Collection[str]) -> Approval | None:
     source = set(csr.spec.extra[SOURCE].items) if SOURCE in csr.spec.extra else set()
     name = node_name(request.name)
     # gRPC takes a DNS name in a certificate for an address that is written alike.
-    own = source if _is_address(name) or name in _SERVERS else {*source, name}
+    own = source if _is_address(name) or name in _SERVERS or name in servers else {*source, name}
     if set(request.addresses) <= source and set(request.dns_names) <= own:
         return Approval("Auto approving kubelet serving certificate for the node's own name and address.")
     return None

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
 
@@ -15,6 +16,7 @@ from vaina.client.transport import InProcessTransport
 from vaina.clock import micro_timestamp, rfc3339
 from vaina.errors import NotFound
 from vaina.pki.authority import certificate_pem, key_pem, make_authority
+from vaina.pki.cluster import Folders
 from vaina.pki.folder import write_folder
 from vaina.pki.identity import read_identity
 from vaina.serving.handlers import User
@@ -92,6 +94,22 @@ async def test_what_is_not_the_nodes_own_waits_for_a_person(config: ControllerCo
         assert [str(name.value) for name in names] == ["10.0.0.9"]
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         assert [usage._name for usage in usages] == ["serverAuth"]
+
+
+async def test_no_node_stands_under_a_name_of_the_clusters_servers(
+    config: ControllerConfig, tmp_path: Path
+) -> None:
+    """`vaina certs make --host front` makes certificates of all servers for that name."""
+    Folders(tmp_path / "certs", hosts=("Front",)).make(EPOCH)
+    config = msgspec.structs.replace(config, cert_dir=str(tmp_path / "certs" / "controller"))
+    async with control_plane(config) as plane:
+        for name in ("front", "a"):
+            client = by_node(plane, name).certificate_signing_requests
+            await client.create(serving_csr(f"serving-{name}", name, name))
+        await issued(plane, "serving-a")
+        await plane.clock.advance(60)
+        found = await plane.client.certificate_signing_requests.get("serving-front")
+        assert not found.status.conditions
 
 
 async def test_old_requests_go(config: ControllerConfig) -> None:
