@@ -73,10 +73,8 @@ async def serve_metrics(
 async def _start(pages: "_MetricsServer", listen: str) -> asyncio.Server:
     host, _, port = listen.rpartition(":")
     return await asyncio.start_server(
-        pages.connected, host.strip("[]") or None, int(port), limit=MAX_HEAD_BYTES,
-        ssl=None if pages.tls is None else pages.tls.context,
-        ssl_handshake_timeout=None if pages.tls is None else TIMEOUT_SECONDS,
-    )  # fmt: skip
+        pages.connected, host.strip("[]") or None, int(port), limit=MAX_HEAD_BYTES
+    )
 
 
 class _Tls:
@@ -126,6 +124,10 @@ class _MetricsServer:
         try:
             if self.connections <= MAX_CONNECTIONS:
                 async with asyncio.timeout(TIMEOUT_SECONDS):
+                    if self.tls is not None:
+                        self.tls.follow()
+                        # Here and not in `start_server`, so that connections before their handshake count too.
+                        await writer.start_tls(self.tls.context)
                     await self.answer(reader, writer)
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             log.debug("http request dropped", error=str(error))
@@ -134,8 +136,6 @@ class _MetricsServer:
         finally:
             self.connections -= 1
             writer.close()
-            if self.tls is not None:
-                self.tls.follow()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -12,7 +12,7 @@ from tests.support.certificates import ADMIN, APISERVER, Certificates, node
 from vaina.metrics import new_registry
 from vaina.pki.authority import Profile
 from vaina.pki.folder import Folder, format_serials, write_file
-from vaina.serving.http import MAX_HEAD_BYTES, serve_metrics
+from vaina.serving.http import MAX_CONNECTIONS, MAX_HEAD_BYTES, serve_metrics
 
 
 async def ask(port: int, request: bytes) -> bytes:
@@ -134,13 +134,27 @@ async def test_over_tls_health_is_told_to_everybody_and_metrics_to_some(tmp_path
         assert await get_over_tls(port, "/metrics", admin, watcher) == "200 OK"
         assert await get_over_tls(port, "/healthz", admin, others.issue(ADMIN)) == ""
         assert await ask(port, b"GET /healthz HTTP/1.1\r\n\r\n") == b""
-        # A new certificate, and one that is denied: from the connection after the next on.
+        # A new certificate, and one that is denied: from the next connection on.
         made.issue(APISERVER)
         serial = x509.load_pem_x509_certificate(watcher.current().certificate).serial_number
         write_file(server.path / "denied", format_serials([serial]))
-        await get_over_tls(port, "/livez", admin, None)
         assert await get_over_tls(port, "/metrics", admin, watcher) == "401 Unauthorized"
         assert await get_over_tls(port, "/metrics", admin, admin) == "200 OK"
+
+
+async def test_connections_are_bounded_before_their_handshake_too(tmp_path: Path) -> None:
+    made = Certificates(tmp_path)
+    server, admin = made.issue(APISERVER), made.issue(ADMIN)
+    async with serve_metrics(CollectorRegistry(), listen="127.0.0.1:0", credentials=server) as port:
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        for _, each in (*silent, (reader, writer)):
+            each.close()
+        async with asyncio.timeout(5):
+            while await get_over_tls(port, "/healthz", admin, None) != "200 OK":
+                pass
 
 
 async def test_those_who_read_metrics_may_be_of_another_authority_than_callers(tmp_path: Path) -> None:
