@@ -11,6 +11,7 @@ import asyncio
 import os
 import stat
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -92,15 +93,20 @@ class LogFile:
             self._rotate()
         elif not state.st_nlink:
             # Somebody removed it: the lines of before are gone, those to come need not be.
-            self.close()
-            self._fd = self._open()
+            self._open_anew()
+
+    def _open_anew(self) -> None:
+        """Write to the file of the path from now on. Raises OSError: to the file of before, as it was."""
+        before, self._fd = self._fd, self._open()
+        os.close(before)
 
     def _rotate(self) -> None:
         now = datetime.fromtimestamp(self._clock.now(), UTC)
         aside = self._path.with_name(f"{self._path.stem}-{now.strftime(_TIME)[:-3]}{self._path.suffix}")
-        self._path.rename(aside)
-        self.close()
-        self._fd = self._open()
+        # Somebody may have put it aside already, or an earlier rotation found no room for a new one.
+        with suppress(FileNotFoundError):
+            self._path.rename(aside)
+        self._open_anew()
         backups = sorted(self._aside(), reverse=True)
         oldest = now - timedelta(days=self._days)
         for number, (time, path) in enumerate(backups):

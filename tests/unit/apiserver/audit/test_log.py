@@ -74,6 +74,41 @@ def test_a_log_that_was_removed_is_there_again(tmp_path: Path) -> None:
     assert path.read_bytes() == b"b\n"
 
 
+def test_a_log_that_somebody_put_aside_is_rotated_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    file = LogFile(str(path), FakeClock(), max_megabytes=1)
+    file.write(b"x" * MEGABYTE)
+    path.rename(tmp_path / "aside")
+    file.write(b"a\n")
+    assert path.read_bytes() == b"a\n"
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_a_log_that_cannot_be_opened_anew_goes_on_when_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_removed: bool
+) -> None:
+    """Nor does it write to what has the number of its closed file by then."""
+    path = tmp_path / "audit.log"
+    file = LogFile(str(path), FakeClock(), max_megabytes=1)
+    file.write(b"x" * MEGABYTE)
+    if is_removed:
+        path.unlink()
+
+    def full(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", full)
+        with pytest.raises(OSError, match="Too many"):
+            file.write(b"a\n")
+    other = os.open(tmp_path / "other", os.O_CREAT | os.O_WRONLY)
+    try:
+        file.write(b"b\n")
+    finally:
+        os.close(other)
+    assert (path.read_bytes(), (tmp_path / "other").read_bytes()) == (b"b\n", b"")
+
+
 def test_what_a_failed_write_left_does_not_spoil_the_next_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
