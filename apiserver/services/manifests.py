@@ -72,8 +72,9 @@ class _Service:
 
         for document in documents:
             # One after the other: a namespace may stand before what is in it.
+            asked = len(rpc.authorized)
             result = await _apply_one(self._applier, ctx, request, document, may)
-            if rpc.audited is not None and rpc.authorized and isinstance(document, Decoded):
+            if rpc.audited is not None and len(rpc.authorized) > asked and isinstance(document, Decoded):
                 name = document.message.metadata.name  # type: ignore[attr-defined]  # every kind has metadata
                 error = result if isinstance(result, ApiError) else None
                 rpc.audited.documents[len(rpc.authorized) - 1] = (name, error)

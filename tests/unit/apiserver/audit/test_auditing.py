@@ -182,6 +182,14 @@ async def test_each_document_of_a_manifest_is_written_with_what_came_of_it(tmp_p
     assert found() == [("patch", "a", 200)]
 
 
+async def test_a_document_that_comes_to_no_authorization_hides_none_before_it(tmp_path: Path) -> None:
+    audited = Audited(tmp_path, "rules: [{level: Metadata, verbs: [create, patch]}]")
+    unnamed = "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: b}\n"
+    await audited.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n" + unnamed)
+    found = [(event["objectRef"]["name"], event["responseStatus"]["code"]) for event in audited.events()]
+    assert found == [("a", 200)]
+
+
 async def test_a_watch_is_written_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
     audited = Audited(tmp_path, "rules: [{level: Metadata}]")
     async with asyncio.timeout(5):
