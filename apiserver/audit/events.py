@@ -98,7 +98,7 @@ def line(
     kind = _KINDS.get((asked.group, asked.resource))
     level = Level.METADATA if is_secret(asked) and auditing.level > Level.METADATA else auditing.level
     before, after = _head(
-        level, stage.name, call.path, asked.verb, asked.user, address_of(call.peer), call.agent
+        level, stage.name, call.path, asked.verb, asked.user, address_of(call.peer), _cut(call.agent)
     )
     parts = [before, call.id.encode(), after]
     if asked.resource:
@@ -136,7 +136,7 @@ def _head(
         "sourceIPs": [address] if address else [],
     }  # fmt: skip
     if agent:
-        after["userAgent"] = _cut(agent)
+        after["userAgent"] = agent
     return _json(before)[:-1] + b',"auditID":"', b'",' + _json(after)[1:-1]
 
 
