@@ -9,6 +9,7 @@ from contextlib import aclosing
 from functools import lru_cache, partial
 from typing import Any, Final
 
+from apiserver import refusals
 from apiserver.authorization.checks import Checks
 from apiserver.context import Context
 from apiserver.flowcontrol.control import check_unsent
@@ -28,9 +29,10 @@ from apiserver.storage import codec
 from apiserver.storage.interface import Key, Stored
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
-from vaina.errors import ApiError, TooLarge
+from vaina.errors import ApiError, Forbidden, TooLarge
 from vaina.kinds import Kind
 from vaina.objects.scale import scale_of
+from vaina.quoting import go_quote
 from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode, typed
 from vaina.serving.outlet import Outlet
 
@@ -53,6 +55,8 @@ _METHODS: Final = (
     "Get", "List", "Watch", "Create", "Update", "UpdateStatus", "Patch", "Delete", "DeleteCollection", "CreateBatch",
     "DeleteBatch", "UpdateStatusBatch", *SUBRESOURCES,
 )  # fmt: skip
+#: the verb for deleting what cannot be read
+_UNSAFE_DELETE: Final = "unsafe-delete-ignore-read-errors"
 #: raises Forbidden unless the caller may, by namespace and name
 May = Callable[[str, str], None]
 #: is told of every batch that a watch sends: how many events, how many bytes
@@ -95,6 +99,7 @@ class _Verbs:
         self._store, self._kind = store, store.kind
         #: by method: whether the caller may
         self._may = {name: checks.of(store.kind.method(name)) for name in _METHODS}
+        self._may_delete_unreadable = checks.of_kind(store.kind, _UNSAFE_DELETE)
         self._on_watch_batch = on_watch_batch
 
     async def get(self, data: bytes, rpc: RequestContext) -> bytes:
@@ -192,9 +197,8 @@ class _Verbs:
 
     async def delete(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.DeleteRequest, data)
-        self._may["Delete"](rpc, request.namespace, request.name)
-        ctx = context_of(rpc, "delete", dry_run=request.dry_run)
-        return answer(await self._store.delete(ctx, request.namespace, request.name, delete_options(request)))
+        deletion = self._deletion(request, rpc, self._may["Delete"].batch(rpc))
+        return answer(await self._store.delete(*deletion))
 
     async def delete_collection(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(request_pb2.DeleteCollectionRequest, data)
@@ -256,7 +260,22 @@ class _Verbs:
     def _deletion(self, request: request_pb2.DeleteRequest, rpc: RequestContext, may: May) -> Deletion:
         may(request.namespace, request.name)
         ctx = context_of(rpc, "delete", dry_run=request.dry_run)
-        return Deletion(ctx, request.namespace, request.name, delete_options(request))
+        options = delete_options(request)
+        if options.ignore_store_read_error:
+            self._check_unsafe_delete(request, rpc)
+        return Deletion(ctx, request.namespace, request.name, options)
+
+    def _check_unsafe_delete(self, request: request_pb2.DeleteRequest, rpc: RequestContext) -> None:
+        """Raise Forbidden unless the caller may delete what cannot be read, for which nothing else is checked.
+
+        Follows authorizeUnsafeDelete (apiserver `endpoints/handlers/delete.go`).
+        """
+        try:
+            self._may_delete_unreadable(rpc, request.namespace, request.name)
+        except Forbidden:
+            reason = rpc.authorized[-1][1].reason
+            why = f"not permitted to do {go_quote(_UNSAFE_DELETE)}, reason: {reason}"
+            raise refusals.forbidden(self._kind, request.name, why) from None
 
     def _status_edit(self, request: raw_pb2.RawUpdateRequest, rpc: RequestContext, may: May) -> Edit[Any]:
         ctx = context_of(rpc, "update", request.options)

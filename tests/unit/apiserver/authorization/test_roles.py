@@ -137,6 +137,20 @@ async def test_a_batch_asks_once_for_each_namespace() -> None:
     assert [asked.namespace for asked in counting.asked] == ["x", "y"]
 
 
+async def test_what_cannot_be_read_is_deleted_by_who_may_that(api: Harness) -> None:
+    await gave(api, "jane", rule("delete", "configmaps"))
+    for delete in (
+        api.client_of("jane").config_maps.delete_unreadable("a", "default"),
+        api.client_of("jane").config_maps.delete_unreadable("a", "default", dry_run=True),
+    ):
+        assert await refused(delete) == (
+            'configmaps "a" is forbidden: not permitted to do "unsafe-delete-ignore-read-errors", reason: '
+        )
+    await gave(api, "joe", rule("delete unsafe-delete-ignore-read-errors", "configmaps"))
+    with pytest.raises(NotFound):
+        await api.client_of("joe").config_maps.delete_unreadable("a", "default")
+
+
 async def test_an_update_that_creates_needs_the_right_to_create(api: Harness) -> None:
     jane = api.client_of("jane")
     await gave(api, "jane", rule("update", "limitranges"))
