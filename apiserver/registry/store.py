@@ -289,6 +289,8 @@ class Store(Changer[M]):
         subresource: str = "",
     ) -> Checks:
         """Ask admission. Returns what is still to be asked of an update, once what is stored is known."""
+        # A kind without namespaces has none, whatever a request names: rights are looked up by it.
+        namespace = (namespace or metadata.DEFAULT_NAMESPACE) if self.kind.namespaced else ""
         attributes = Attributes(ctx, operation, self.kind, namespace, name, obj, subresource=subresource)
         await self._world.admission.admit(attributes)
         return attributes.checks

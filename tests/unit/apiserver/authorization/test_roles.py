@@ -283,6 +283,31 @@ async def test_a_role_of_a_namespace_is_given_by_who_has_it_there(api: Harness) 
     await refused(jane.create(make_role("writer", rule("delete", "pods"), namespace="x")))
 
 
+async def test_a_namespace_in_the_request_gives_nothing_to_the_author_of_a_clusters_role(
+    api: Harness,
+) -> None:
+    """Whoever has everything in a namespace of their own must not name it to give that for all namespaces."""
+    await store(api, make_namespace("x"), make_role("reader", rule("get", "pods")))
+    await gave(api, "jane", rule("patch", "clusterroles", "rbac.authorization.k8s.io"))
+    await store(
+        api, make_role("own", rule("*", "*"), namespace="x"), make_binding("own", "jane", namespace="x")
+    )
+    more = '{"rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"]}]}'
+    jane = api.client_of("jane")
+    for namespace in ("", "x"):
+        message = await refused(jane.kind(CLUSTER_ROLE).patch("reader", more, namespace=namespace))
+        assert "is attempting to grant RBAC permissions not currently held" in message
+
+
+async def test_the_author_of_a_role_in_the_default_namespace_may_leave_it_out(api: Harness) -> None:
+    own = (rule("get", "pods"), rule("patch", "roles", "rbac.authorization.k8s.io"))
+    await store(api, make_role("reader", rule("get", "pods", names="a"), namespace="default"))
+    await gave(api, "jane", *own, namespace="default")
+    patch = '{"rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]}'
+    changed = await api.client_of("jane").kind(ROLE).patch("reader", patch)
+    assert not changed.rules[0].resource_names
+
+
 async def test_an_aggregation_rule_needs_everything(api: Harness) -> None:
     await gave(api, "jane", EDIT)
     role = make_role("all")
