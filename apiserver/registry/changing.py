@@ -1,8 +1,8 @@
-"""Changes of objects by pure functions: compare-and-swap on what is stored, one object or many at once.
+"""Changes of objects by pure functions: compare-and-swap on the stored object, one object or many at once.
 
-The second part of the generic store (`store`): updates, patches, writes of the status and bindings come here.
-What an update costs is known when what is stored is: a check of admission says so by raising `Owed`, nothing
-is written, the charge is taken, and the update is tried again (`charged`).
+This is the second part of the generic store (`store`). Updates, patches, writes of the status and bindings
+use it. What an update charges to a quota depends on the stored object. So a check of admission raises `Owed`
+before the write; then `charged` charges the quota and tries the update again.
 """
 
 import asyncio
@@ -33,19 +33,18 @@ from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.patching import apply_patch, read_patch
 
-#: how often storage, which itself tries some thirty times, is asked to write what others were quicker to
-#: change
+#: how often a write is tried again after a conflict; each time storage itself tries some thirty times
 _ROUNDS = 16
 
 
 class Edit(NamedTuple, Generic[M]):
-    """A change of one object by a pure function, which gets a copy of its own."""
+    """A change of one object by a pure function, which gets its own copy."""
 
     ctx: Context
     namespace: str
     name: str
-    #: may raise ApiErrors; may run several times. What a kind has of its own (binding, scale) is not
-    #: validated.
+    #: may raise ApiErrors, and may run several times. The results of a kind's own verbs (binding, scale) are
+    #: not validated.
     build: Callable[[M], M]
     #: must be the object's, when it is not empty
     uid: str = ""
@@ -61,8 +60,8 @@ class Changer(Creator[M]):
     async def change(self, edit: Edit[M]) -> Stored:
         """Change an object. Raises NotFound, Conflict, and what the function raises.
 
-        When the change removes the object by taking its last finalizer, the answer is what the change made of
-        it, as upstream's is (apiserver `registry/generic/registry/store.go`, deleteWithoutFinalizers).
+        When the change takes the last finalizer and so removes the object, it returns the changed object, as
+        upstream does (apiserver `registry/generic/registry/store.go`, deleteWithoutFinalizers).
         """
         made: M | None = None
 
@@ -77,10 +76,10 @@ class Changer(Creator[M]):
         return stored
 
     async def change_all(self, makers: Sequence[Callable[[], Edit[M]]]) -> Sequence[Stored | ApiError]:
-        """Change objects; return for each, in its place, what its edit and `change` would return or raise.
+        """Change objects; return for each, in order, what its edit and `change` would return or raise.
 
-        What the cache has is changed and written with one call to storage. Everything else is done again by
-        itself: an object that the cache does not have, a conflict, a refusal (the cache may be stale).
+        One call to storage writes all objects that the cache has. The others are changed one by one: objects
+        that the cache does not have, conflicts, and refusals (the cache may be stale).
         """
         puts: dict[int, Put] = {}
         for index, make in enumerate(makers):
@@ -109,7 +108,7 @@ class Changer(Creator[M]):
         return [results[index] for index in range(len(makers))]
 
     def _put_from_cache(self, edit: Edit[M]) -> Put | None:
-        """Return how to write a change of what the cache has; None: read what is stored. Raises ApiErrors."""
+        """Return the write of a change of a cached object; None: read storage first. Raises ApiErrors."""
         current = self.peek(edit.namespace, edit.name)
         if current is None or edit.ctx.dry_run:
             return None
@@ -119,7 +118,7 @@ class Changer(Creator[M]):
         return Put(current.key, wanted.data, current.type_meta, current.version, wanted.ttl_seconds)
 
     def _apply(self, edit: Edit[M], current: Stored) -> tuple[M, Change]:
-        """Return what a change makes of what is stored, and what storage is to do."""
+        """Return the changed object, and the change that storage makes."""
         old = self.decode(current)
         before: Any = old.metadata  # type: ignore[attr-defined]  # every kind has metadata
         if edit.uid and edit.uid != before.uid:
@@ -137,7 +136,7 @@ class Changer(Creator[M]):
     async def _write(
         self, ctx: Context, namespace: str, name: str, change: Callable[[Stored], Change]
     ) -> Stored:
-        """Write what a function makes of what is stored, or try it. Raises NotFound, Conflict."""
+        """Change the stored object by a function, unless it is a dry run. Raises NotFound, Conflict."""
         key = self.key(namespace, name)
         removed = False
 
@@ -162,7 +161,7 @@ class Changer(Creator[M]):
         return stored
 
     async def _write_stored(self, key: Key, change: Callable[[Stored], Change]) -> Stored:
-        """Write, though others are quicker. `change` refuses a version that its caller does not want."""
+        """Write, again after each conflict. `change` refuses a version that its caller does not want."""
         for _ in range(_ROUNDS - 1):
             with contextlib.suppress(KeyConflict):
                 return await self.storage.guaranteed_update(key, change)
@@ -177,14 +176,15 @@ async def outcome(write: Awaitable[Stored]) -> Stored | ApiError:
         return error
 
 
-#: how often others may change what an update costs
+#: how often an update is charged again because another writer has changed the object
 _CHARGES: Final = 8
-#: answers that say that nothing was stored; after any other the quota controller finds out
+#: errors after which it is certain that nothing was stored; after others the quota controller corrects the
+#: quota
 _NOT_STORED: Final = (BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests)
 
 
 async def charged(write: Callable[[], Awaitable[Stored]]) -> Stored:
-    """Write, and charge if a check asks for it. Raises what the write raises, and why it is not charged."""
+    """Write, and charge a quota when a check raises Owed. Raises what the write or the charge raises."""
     refund: Refund = nothing_to_refund
     for _ in range(_CHARGES):
         try:

@@ -1,4 +1,4 @@
-"""Deleting all that is selected. Called by the services."""
+"""Deletes all selected objects. Called by the services."""
 
 import asyncio
 from dataclasses import replace
@@ -19,11 +19,11 @@ _PAGE = 500
 async def delete_collection(
     ctx: Context, store: Store[Any], options: ListOptions, delete: DeleteOptions
 ) -> int:
-    """Delete what is selected; return how many there were. What is gone or replaced meanwhile is no error.
+    """Delete the selected objects; return how many. An object that is gone or replaced meanwhile is no error.
 
-    A namespace may be so large that the version of its first page is compacted before the last one is read:
-    what was created since then may be deleted or not. Raises the first refusal (Forbidden, Invalid); others
-    may have been deleted by then.
+    A namespace may be so large that the version of its first page is compacted before the last page is read:
+    objects that were created since may then be deleted too. Raises the first refusal (Forbidden, Invalid);
+    other objects may have been deleted by then.
     """
     deletion.check_options(delete)
     deleted, options, width = 0, replace(options, limit=_PAGE), asyncio.Semaphore(_WIDTH)
@@ -48,7 +48,7 @@ async def delete_collection(
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(delete_one(meta)) for meta in found]
         except ExceptionGroup as errors:
-            # Not `except*`: what is raised there comes out in a group of its own.
+            # Not `except*`, which would put an exception that is raised here into another group.
             refused = [error for error in errors.exceptions if isinstance(error, ApiError)]
             if len(refused) < len(errors.exceptions):
                 raise

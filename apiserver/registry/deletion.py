@@ -1,7 +1,7 @@
-"""What a deletion does to an object: nothing yet, a mark, or its end. Pure; called by `store`.
+"""Decides whether a deletion removes an object, marks it, or changes nothing. Pure; called by `store`.
 
-An object with a grace period or with finalizers is marked and stays. A mark is never taken back (I9), a grace
-period only gets shorter. Follows apiserver `registry/rest/delete.go` and
+An object with a grace period or with finalizers is marked and stays. A mark is never removed (I9), and a
+grace period only gets shorter. Follows apiserver `registry/rest/delete.go` and
 `registry/generic/registry/store.go`, and for Namespaces, which end in two steps,
 `pkg/registry/core/namespace/storage/storage.go`.
 """
@@ -19,7 +19,7 @@ from vaina.objects import field_path
 
 ORPHAN: Final = "orphan"
 FOREGROUND: Final = "foregroundDeletion"
-#: propagation policy -> the finalizer that asks the collector for it
+#: propagation policy -> the finalizer by which the garbage collector knows it
 _BACKGROUND: Final = "Background"
 _POLICIES: Final = {"Orphan": ORPHAN, "Foreground": FOREGROUND, _BACKGROUND: ""}
 #: the policy of kinds that own nothing
@@ -31,28 +31,28 @@ _IGNORE: Final = field_path.Path("ignoreStoreReadErrorWithClusterBreakingPotenti
 class DeleteOptions:
     """How to delete. Empty preconditions always hold."""
 
-    #: None: what the object says; negative: one second
+    #: None: the object's own; negative: one second
     grace_period_seconds: int | None = None
     uid: str = ""
     resource_version: str = ""
     #: Background, Foreground, Orphan or empty
     propagation_policy: str = ""
-    #: what is stored cannot be read, and is to go all the same
+    #: delete an object that cannot be read from the store
     ignore_store_read_error: bool = False
 
 
 class Verdict(Enum):
-    """What is to be done with the object."""
+    """What the store does with the object."""
 
-    #: it is ending already, and nothing is to be changed
+    #: nothing: it is ending already
     KEEP = auto()
-    #: it was changed, and is to be stored
+    #: it stores the changed object
     STORE = auto()
     REMOVE = auto()
 
 
 def check_options(options: DeleteOptions) -> None:
-    """Refuse options that mean nothing (apimachinery `apis/meta/v1/validation`). Raises Invalid."""
+    """Check the options (apimachinery `apis/meta/v1/validation`). Raises Invalid."""
     errors: list[FieldError] = []
     if options.propagation_policy and options.propagation_policy not in _POLICIES:
         error = field_path.not_supported(
@@ -105,7 +105,7 @@ def decide(obj: Message, options: DeleteOptions, strategy: Strategy[Any], now: f
 
 
 def is_done(obj: Message, strategy: Strategy[Any]) -> bool:
-    """Say whether nothing holds an ending object any more; the update that brings it there removes it."""
+    """Say whether nothing holds an ending object any more; the update that causes this removes the object."""
     meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
     return (
         meta.HasField("deletion_timestamp")
@@ -115,9 +115,9 @@ def is_done(obj: Message, strategy: Strategy[Any]) -> bool:
 
 
 def _shorten(obj: Message, wished: int | None, policy: str, strategy: Strategy[Any], now: float) -> Verdict:
-    """Give an ending object less time; what the deletion says of dependents counts only then.
+    """Shorten the grace period of an ending object. Only then does the deletion's propagation policy count.
 
-    The end is never in the past: where it would be, it is now, and the object's owner has a second left.
+    An end in the past becomes now, with a grace period of at most a second.
     """
     meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
     left = meta.deletion_grace_period_seconds
@@ -147,7 +147,7 @@ def _mark(obj: Message, grace: int, strategy: Strategy[Any], now: float) -> None
 
 
 def _set_finalizers(meta: Any, policy: str, strategy: Strategy[Any]) -> None:
-    """Ask the collector for what the policy wants; none: for what was asked before, or what the kind says."""
+    """Set the finalizer of a policy; without a policy keep that of an earlier one, or take the kind's."""
     if strategy.propagation_policy == _UNSUPPORTED:
         policy = _BACKGROUND
     elif not policy:

@@ -1,8 +1,8 @@
-"""Pod traces: the seven steps of a Pod as a record that outlives it by an hour. Pure but for `TraceWriter`.
+"""Pod traces: the seven steps of a Pod, in a record that is kept for an hour after the Pod.
 
-Components report steps in batches (PodTraceService/Report); the apiserver reports ADMITTED itself, best
-effort and never on the path of a create: `TraceWriter` has a bounded queue. Under load not every Pod has a
-trace (`trace_choice`).
+Components report steps in batches (PodTraceService/Report). The apiserver itself reports ADMITTED, through
+the bounded queue of `TraceWriter`, so that a create never waits for it. Under load not every Pod has a trace
+(`trace_choice`).
 """
 
 import asyncio
@@ -32,9 +32,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: how long a trace is kept after its Pod has gone
 GONE_TTL_SECONDS = 3600
-#: waits kept of one Pod
+#: waits that one trace keeps
 MAX_WAITS = 20
-#: characters of what a step or a wait says
+#: characters of the message of a step or a wait
 MAX_MESSAGE = 1024
 #: reports waiting to be written; more are dropped
 _QUEUE_LIMIT = 5000
@@ -48,7 +48,7 @@ StepReport = trace_service_pb2.StepReport
 
 
 class PodTraceStrategy(Strategy[trace_pb2.PodTrace]):
-    """Traces are records: what a client writes is what is stored."""
+    """Traces are records: the store keeps what a client writes."""
 
     def prepare_for_create(self, obj: trace_pb2.PodTrace, now: float) -> None:
         """The status is the record."""
@@ -58,7 +58,7 @@ class PodTraceStrategy(Strategy[trace_pb2.PodTrace]):
 
 
 def merge_reports(trace: trace_pb2.PodTrace, reports: Iterable[StepReport]) -> None:
-    """Add records to a trace, in place: one a step, in the order of the steps; the first one stays."""
+    """Add records to a trace, in place, in the order of the steps; of several for a step the first stays."""
     records = {record.step: record for record in trace.status.steps}
     for report in reports:
         if len(report.record.message) > MAX_MESSAGE:
@@ -106,13 +106,13 @@ class Traces:
         self._prefix = keys.kind_prefix(POD_TRACE)  # type: ignore[arg-type]  # a Kind[PodTrace] is a Kind
 
     async def record(self, reports: Sequence[StepReport]) -> int:
-        """Write reports, a trace of a Pod at a time; return how many. One that cannot be written is logged."""
+        """Write reports, one write for each Pod; return how many were written. A failed write is logged."""
         by_pod: dict[tuple[str, str], list[StepReport]] = {}
         for report in reports:
             if report.pod_uid and report.namespace and may_have_trace(report.pod_uid):
                 by_pod.setdefault((report.namespace, report.pod_uid), []).append(report)
-        # Who has just been admitted has none yet: there is nothing to ask (a read of etcd for each lone
-        # create). Should there be one, `_begin` finds it.
+        # A Pod that was just admitted has no trace yet, so none is read (it would be a read of etcd for each
+        # lone create). If there is one all the same, `_begin` finds it.
         old = [pod for pod, group in by_pod.items() if not _is_admitted(group)]
         found = await self._known([self._key(namespace, uid) for namespace, uid in old])
         hints = dict(zip(old, found, strict=True))
@@ -136,15 +136,15 @@ class Traces:
         return sum(task.result() for task in done)
 
     def _may_begin(self, reports: Sequence[StepReport]) -> bool:
-        """Say whether reports of a Pod without a trace begin one. ADMITTED comes for chosen Pods alone."""
+        """Say whether reports of a Pod without a trace begin one. Only chosen Pods have a report ADMITTED."""
         return _is_admitted(reports) or self._choice.take() > 0
 
     async def _known(self, wanted: Sequence[Key]) -> list[Stored | None]:
-        """Return what is stored at each key, with at most one question: most Pods have no trace under load."""
+        """Return the stored trace of each key, with at most one read: under load most Pods have no trace."""
         peek = self._storage.peek
         found = [peek(key, Version(0)) for key in wanted]
         missing = [index for index, stored in enumerate(found) if stored is None]
-        with contextlib.suppress(ApiError):  # whoever writes will hear of it
+        with contextlib.suppress(ApiError):  # the write that follows raises it
             if self._storage.changed(self._prefix) is None:
                 # There is no cache.
                 return [await self._storage.get(key) for key in wanted]
@@ -156,7 +156,7 @@ class Traces:
         return found
 
     async def mark_gone(self, namespace: str, pod_uid: str) -> None:
-        """Put the trace of a Pod that has gone again, if there is one, to be kept for an hour more."""
+        """Store the trace of a Pod that has gone, if there is one, with an hour to live."""
         key = self._key(namespace, pod_uid)
         when = timestamp(self._clock.now())
 
@@ -194,7 +194,7 @@ class Traces:
         now = self._clock.now()
         metadata.prepare_for_create(trace.metadata, self._new_uid(), now)
         merge_reports(trace, reports)
-        # A report that comes after the Pod has gone must not leave a trace for ever.
+        # A report that comes after the Pod has gone must not make a trace that stays for ever.
         pod = await self._pods.find(first.namespace, first.pod_name)
         gone = pod is None or pod.metadata.uid != first.pod_uid
         if gone:
@@ -223,9 +223,9 @@ def _is_admitted(reports: Sequence[StepReport]) -> bool:
 
 
 class TraceWriter:
-    """Is told of Pods that came and went, and writes that down in its own time. Owned by one event loop.
+    """Records Pods that were created and removed, and writes traces later. Owned by one event loop.
 
-    When the queue is full, or more Pods come than are sampled, records are dropped: traces are best effort.
+    It drops records when the queue is full, or when more Pods come than are sampled: traces are best effort.
     """
 
     def __init__(self, clock: Clock, instance: str, choice: TraceChoice) -> None:
@@ -236,7 +236,7 @@ class TraceWriter:
         self._wake = asyncio.Event()
 
     def uids(self, uids: Sequence[str], meta: meta_pb2.ObjectMeta, warn: Callable[[str], None]) -> list[str]:
-        """Choose which of some Pods are to have a trace; return the uids that say it."""
+        """Choose which of some Pods have a trace; return the uids that say it."""
         return self._choice.uids(uids, meta, warn)
 
     def wants(self, uid: str) -> bool:
@@ -265,7 +265,7 @@ class TraceWriter:
             self.bound(obj, started=self._clock.now(), node=obj.spec.node_name, by=who)
 
     def bound(self, obj: pod_pb2.Pod, *, started: float, node: str, by: str) -> None:
-        """A Pod was given its node by somebody who reports no steps: a person, another scheduler, its maker."""
+        """A Pod was bound by a client that reports no steps: a person, another scheduler, its maker."""
         meta = obj.metadata
         if not may_have_trace(meta.uid):
             return
@@ -285,7 +285,7 @@ class TraceWriter:
             self._wake.set()
 
     async def run(self, traces: Traces) -> None:
-        """Write until cancelled, gathering what comes soon: each write costs a question to storage."""
+        """Write until cancelled. It gathers records first, because each write costs a read of storage."""
         written = float("-inf")
         while True:
             await self._wake.wait()
@@ -297,7 +297,7 @@ class TraceWriter:
             written = self._clock.monotonic()
 
     async def flush(self, traces: Traces) -> None:
-        """Write all that is waiting."""
+        """Write all records that wait."""
         while self._admitted or self._gone:
             batch = [self._admitted.popleft() for _ in range(min(len(self._admitted), _WIDTH))]
             await traces.record(batch)

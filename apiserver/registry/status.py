@@ -1,10 +1,10 @@
-"""What a write of the status makes of an object. Pure; called by `store`.
+"""Applies a write of the status to an object. Pure; called by `store`.
 
-Without a mask it is upstream's: the spec stays, and status and metadata are those that were sent, but for the
-metadata that the kind's status strategy resets (GetResetFields in `pkg/registry/*/*/strategy.go`). With one it
-replaces the fields of the status that the mask names, merges conditions by type and amounts by name, and
-leaves the metadata alone: kubelet, scheduler and controllers each send what is theirs, and need no
-resourceVersion (decision 003).
+Without a mask it does what upstream does: the spec stays, and the object gets the sent status and metadata,
+except for the metadata that the kind's status strategy resets (GetResetFields in
+`pkg/registry/*/*/strategy.go`). With a mask it replaces the fields of the status that the mask names, merges
+conditions by type and amounts by name, and keeps the metadata: kubelet, scheduler and controllers each send
+their own fields, and need no resourceVersion (decision 003).
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _CONDITIONS = "conditions"
 
 
 def take_status(new: Message, sent: Message, strategy: Strategy[Any]) -> None:
-    """Bring the sent status and metadata into `new`, the object as it is stored, in place."""
+    """Copy the sent status and metadata into `new`, the stored object, in place."""
     copy_field(new, sent, "status")
     meta: Any = new.metadata  # type: ignore[attr-defined]  # every kind has metadata
     stored = type(meta)()
@@ -34,10 +34,10 @@ def take_status(new: Message, sent: Message, strategy: Strategy[Any]) -> None:
 
 
 def merge_status(new: Message, sent: Message, mask: Sequence[str], now: Timestamp) -> None:
-    """Bring the fields of the sent status that `mask` names (snake_case) into the stored object `new`, in place.
+    """Copy the fields of the sent status that `mask` names (snake_case) into the stored object `new`.
 
-    A named field that is unset in `sent` is cleared. `now` is the transition time of conditions that changed
-    and say no time. Raises BadRequest when the status has no such field.
+    A named field that is unset in `sent` is cleared. `now` is the transition time of changed conditions that
+    have none. Raises BadRequest when the status has no such field.
     """
     target: Any = new.status  # type: ignore[attr-defined]  # only kinds that have one
     source: Any = sent.status  # type: ignore[attr-defined]  # only kinds that have one
@@ -55,9 +55,9 @@ def merge_status(new: Message, sent: Message, mask: Sequence[str], now: Timestam
 
 
 def merge_conditions(current: Any, sent: Any, now: Timestamp) -> None:
-    """Bring conditions into a list of conditions, by type. A transition time moves only when the status does.
+    """Merge conditions into a list of conditions, by type. A transition time changes only with the status.
 
-    A condition that is sent without a status is taken away (decision 122).
+    A condition that is sent without a status is removed (decision 122).
     """
     gone = {condition.type for condition in sent if not condition.status}
     if gone:
@@ -88,7 +88,7 @@ def _has_amounts(field: Any) -> bool:
 
 
 def _merge_amounts(current: Any, sent: Any) -> None:
-    """Bring amounts into others by name: several owners may write them. One without a number goes."""
+    """Merge amounts by name, because several owners may write them. One without a number is removed."""
     for name in sent:
         if sent[name].string:
             current[name].CopyFrom(sent[name])

@@ -26,6 +26,8 @@ from vaina.pki.folder import Folder, Material
 from vaina.tasks import is_being_cancelled
 
 _log = structlog.get_logger()
+#: a key that does not exist, for a read of which only the answer's header counts
+_NO_KEY = b"/vaina/none"
 
 
 class Rotation:
@@ -50,8 +52,8 @@ class Rotation:
         return True
 
 
-#: Answers may be large (a batch with many refusals, a page of a list). They have no limit, because a committed
-#: batch would look lost with one. Watches and calls have separate connections. etcd closes connections that
+#: Answers may be large (a batch with many refusals, a page of a list). They have no limit: with one a
+#: committed batch would look lost. Watches and calls have separate connections. etcd closes connections that
 #: ping more often than every 5 s.
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", -1),
@@ -164,6 +166,14 @@ class EtcdClient:
                 if members == 1:
                     raise
         return await self._call("kv.Range", request, operation, self._timeout / members)
+
+    async def revision(self, operation: str, at: int = 0) -> int:
+        """Return etcd's newest revision. Raises what `failures.meaning` returns.
+
+        With `at` it raises Compacted or FutureRevision when etcd does not have that revision.
+        """
+        request = rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True, revision=at)
+        return int((await self.range(request, operation)).header.revision)
 
     async def txn(self, request: "rpc_pb2.TxnRequest", operation: str) -> "rpc_pb2.TxnResponse":
         """Do a transaction. Raises what `failures.meaning` returns."""

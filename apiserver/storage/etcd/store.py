@@ -56,8 +56,6 @@ _LEASE_TRIES = 3
 _LARGE = MAX_BYTES // 2
 #: added to the writer's name for the group commit of keys with a lease
 _PASSING = "-passing"
-#: a key that does not exist, for requests of which only the answer's header counts
-_NO_KEY = b"/vaina/none"
 
 
 class EtcdStorage(SingleWrites):
@@ -224,9 +222,7 @@ class EtcdStorage(SingleWrites):
             self._watchers.discard(watcher)
 
     async def current_version(self) -> Version:
-        request = rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True)
-        answer = await self._client.range(request, "getCurrentResourceVersion")
-        return versions.whole(answer.header.revision)
+        return versions.whole(await self._client.revision("getCurrentResourceVersion"))
 
     async def request_progress(self) -> None:
         for watcher in list(self._watchers):
@@ -262,9 +258,8 @@ class EtcdStorage(SingleWrites):
         """
         before = versions.start_revision(after) - 1
         if before > 0:
-            request = rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True, revision=before)
             try:
-                await self._client.range(request, "getCompacted")
+                await self._client.revision("getCompacted", at=before)
             except Compacted as error:
                 raise Expired("The resourceVersion for the provided watch is too old.") from error
             except FutureRevision:

@@ -18,8 +18,6 @@ from vaina.errors import Expired, Unavailable
 
 #: a stream that was silent for so long is dead, because the feed requests progress every 10 s
 _SILENCE_SECONDS = 30.0
-#: a key that does not exist, for requests of which only the answer's header counts
-_NO_KEY = b"/vaina/none"
 _PROGRESS = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest())
 
 
@@ -85,9 +83,9 @@ class Watcher:
         if answer.created and answer.header.revision < revision:
             # This member may only lag: it catches up, and sends the later events. A quorum read gives etcd's
             # newest revision.
-            newest = await self._client.range(rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True), "watch")
-            if newest.header.revision < revision:
-                raise too_large(after, versions.whole(newest.header.revision))
+            newest = await self._client.revision("watch")
+            if newest < revision:
+                raise too_large(after, versions.whole(newest))
 
     def _create(self, after: Version) -> "rpc_pb2.WatchRequest":
         return rpc_pb2.WatchRequest(
