@@ -281,7 +281,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
     fast_paths = choose(config.fast_paths, FAST_PATHS)
     log.info("fast paths", on=sorted(fast_paths))
     credentials = server_folder(config.cert_dir, config.listen)
-    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
+    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen, config.health_listen)
     clock, registry = SystemClock(), new_registry("apiserver")
     auditing = open_auditing(config, clock, registry)
     async with (

@@ -222,7 +222,7 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     credentials = server_folder(config.cert_dir, config.listen)
-    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
+    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen, config.health_listen)
     clock, registry = SystemClock(), new_registry(COMPONENT)
     transport = MeteredTransport(
         GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent=f"vaina-{COMPONENT}"), RestClientMetrics(registry), clock,

@@ -295,7 +295,7 @@ class _Process:
         self.name, self.address = _name(config), _address(config)
         self.port = int(config.listen.rpartition(":")[2])
         self.credentials = server_folder(config.serving_cert_dir, config.listen)
-        self.of_metrics = metrics_folder(config.serving_cert_dir, config.metrics_listen)
+        self.of_metrics = metrics_folder(config.serving_cert_dir, config.metrics_listen, config.health_listen)
         # Whoever reads metrics is no apiserver: the cluster's authority tells.
         self.clients_of_metrics = client_folder(config.cert_dir)
         self.events = EventRecorder(client.events, "kubelet", self.name, clock)

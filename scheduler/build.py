@@ -108,7 +108,7 @@ async def run(
         raise ConfigError(f"plugins_dir: {error}") from error
     profiles = make_profiles(scheduling.profiles, handle=handle, third_party=third_party)
     credentials = server_folder(config.cert_dir, config.listen)
-    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
+    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen, config.health_listen)
     clock, registry = SystemClock(), new_registry("scheduler")
     transport = MeteredTransport(
         GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent="vaina-scheduler"), RestClientMetrics(registry), clock,
@@ -135,7 +135,6 @@ async def run(
         leading=(lambda: True) if elector is None else elector.is_leader,
         leader=(lambda: "") if elector is None else (lambda: elector.leader),
     )  # fmt: skip
-    of_metrics = metrics_folder(config.cert_dir, config.metrics_listen)
     try:
         async with (
             serve(

@@ -126,11 +126,16 @@ def server_folder(cert_dir: str, listen: str) -> Folder | None:
     )
 
 
-def metrics_folder(cert_dir: str, listen: str) -> Folder | None:
+def metrics_folder(cert_dir: str, listen: str, health_listen: str = "") -> Folder | None:
     """Return what a server of metrics shows to its clients: nothing on loopback, where it serves in the clear.
 
-    Raises as `server_folder` does.
+    `health_listen` is always in the clear, and so on loopback. Raises as `server_folder` does.
     """
+    if health_listen and not is_loopback(health_listen):
+        raise ConfigError(
+            f"{health_listen} is reached from other machines, and health_listen is in the clear: listen on "
+            "127.0.0.1; beside the metrics health is told over TLS"
+        )
     return None if is_loopback(listen) else server_folder(cert_dir, listen)
 
 

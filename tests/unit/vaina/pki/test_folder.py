@@ -12,6 +12,7 @@ from vaina.pki.folder import (
     client_folder,
     format_serials,
     is_loopback,
+    metrics_folder,
     server_folder,
     write_file,
 )
@@ -94,6 +95,14 @@ def test_nothing_is_served_in_the_clear_beyond_loopback(made: Certificates) -> N
         server_folder("", "0.0.0.0:6443")
     folder = made.issue(ADMIN)
     assert server_folder(str(folder.path), "0.0.0.0:6443") is not None
+
+
+def test_health_alone_is_served_in_the_clear_on_loopback_and_nowhere_else(made: Certificates) -> None:
+    folder = str(made.issue(ADMIN).path)
+    assert metrics_folder(folder, "0.0.0.0:8080", "127.0.0.1:8081") is not None
+    assert metrics_folder("", "127.0.0.1:8080", "[::1]:8081") is None
+    with pytest.raises(ConfigError, match=r"0\.0\.0\.0:8081 .*health_listen"):
+        metrics_folder(folder, "0.0.0.0:8080", "0.0.0.0:8081")
 
 
 def test_a_client_without_a_folder_calls_in_the_clear_and_one_with_a_wrong_one_does_not_start(
