@@ -84,26 +84,33 @@ def inside(network: str, *words: str) -> list[str]:
 def test_two_machines_make_one_load_over_the_network(networks: tuple[str, str, str], tmp_path: Path) -> None:
     plane, one, two = networks
     mark = f"LOAD_TEST_MARK={uuid.uuid4().hex}"
+    certs = tmp_path / "certs"
+    subprocess.run(
+        [sys.executable, "-m", "cli", "certs", "make", str(certs), f"--host={ADDRESS}"],
+        cwd=ROOT, check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    shown = f"VAINA_CERT_DIR={certs / 'admin'}"
     with ExitStack() as stack:
         for service, page, *flags in (
             ("apiserver", "127.0.0.1:8080", "--storage=memory", f"--listen={SERVER}"),
             ("scheduler", "127.0.0.1:10251", f"--apiserver={SERVER}"),
         ):
+            flags.append(f"--cert-dir={certs / service}")
             words = inside(plane, "-m", service, f"--metrics-listen={page}", "--log-level=warning", *flags)
             process = stack.enter_context(subprocess.Popen(words, cwd=ROOT))
             stack.callback(process.kill)
             subprocess.run(inside(plane, "-c", HEALTHY, f"http://{page}/healthz"), check=True, timeout=60)
         commands = [
-            f"ip netns exec {network} env {mark} {AGENT} --name m-{number}"
+            f"ip netns exec {network} env {mark} {shown} {AGENT} --name m-{number}"
             for number, network in enumerate((one, two))
         ]
         done = subprocess.run(
-            inside(
+            ["env", shown, *inside(
                 plane, "-m", "cli", f"--server={SERVER}", "load", "run", "SchedulingBasic/5Nodes_20Pods", "--nodes=hollow",
                 "--rate=100", "--keep", "--etcd-metrics=", "--controller-metrics=", "--verify-seconds=600",
                 f"--output={tmp_path / 'r.json'}", f"--html={tmp_path / 'r.html'}",
                 *(f"--{option}={command}" for command in commands for option in ("generate-on", "hollow-on")),
-            ),
+            )],
             cwd=ROOT, capture_output=True, text=True, timeout=150, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr

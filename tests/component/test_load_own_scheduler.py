@@ -50,7 +50,7 @@ async def sync(self, key, inner=AnyNode.sync):
     return await inner(self, key)
 
 AnyNode.sync = sync
-asyncio.run(main(os.environ["VAINA_APISERVER"]))
+asyncio.run(main(os.environ["VAINA_APISERVER"], ""))
 """
 
 
