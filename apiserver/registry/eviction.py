@@ -40,7 +40,7 @@ _IGNORE: Final = field_path.Path("deleteOptions").child("ignoreStoreReadErrorWit
 EVICTION_BY_API: Final = "EvictionByEvictionAPI"
 #: names of Pods in a budget's status; more evictions are refused until the controller has seen them go
 MAX_DISRUPTED_PODS: Final = 2000
-#: looks at a Pod that changes meanwhile
+#: tries with a Pod that changes meanwhile
 _ROUNDS: Final = 20
 _RETRY_SECONDS: Final = 10.0
 _REFUSED: Final = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -58,9 +58,9 @@ class Evictor:
     async def evict(self, ctx: Context, namespace: str, name: str, options: DeleteOptions) -> None:
         """Delete a Pod, if its budget allows it.
 
-        Raises TooManyRequests when its budget does not, or not yet; NotFound, Conflict, Forbidden,
-        InternalError (two budgets); Invalid when the Pod is to go though it cannot be read, because then
-        nobody knows its budget.
+        Raises TooManyRequests when its budget does not allow it, or not yet; NotFound, Conflict, Forbidden;
+        InternalError for two budgets; Invalid for a Pod that cannot be read (`ignore_store_read_error`),
+        because its budget is unknown.
         """
         if options.ignore_store_read_error:
             words = "can not be set for pod eviction, try after removing the option"
@@ -71,8 +71,8 @@ class Evictor:
             try:
                 await self._evict(ctx, pod, options)
             except Conflict:
-                # With a precondition of the caller's the conflict is the answer; else somebody was quicker:
-                # look again.
+                # The conflict is the answer when the caller set a precondition. Otherwise another writer was
+                # faster: try again.
                 if options.resource_version or options.uid not in ("", pod.metadata.uid):
                     raise
             else:
@@ -105,7 +105,7 @@ class Evictor:
         return found[0] if found else None
 
     async def _take_one(self, ctx: Context, pod: pod_pb2.Pod, budget: Budget) -> None:
-        """Count one disruption off. Raises TooManyRequests, Forbidden."""
+        """Count down the allowed disruptions by one. Raises TooManyRequests, Forbidden."""
         name = pod.metadata.name
 
         def build(stored: Budget) -> Budget:

@@ -1,7 +1,8 @@
-"""The generic store: what update, patch and delete mean for every kind; create is in `create.pipeline`.
+"""The generic store: updates, patches and deletes objects of every kind; `create.pipeline` creates them.
 
-Called by the services. An update is a compare-and-swap on the version that the client saw (`changing`), or
-runs again on what is stored when the client saw none. Follows apiserver `registry/generic/registry/store.go`.
+Called by the services. An update is a compare-and-swap on the client's resourceVersion (`changing`). When the
+client sent none, it runs again on the stored object. Follows apiserver
+`registry/generic/registry/store.go`.
 """
 
 import asyncio
@@ -39,7 +40,7 @@ def _may() -> None:
 
 
 class Deletion(NamedTuple):
-    """An object that is to be deleted."""
+    """The deletion of one object."""
 
     ctx: Context
     namespace: str
@@ -55,11 +56,11 @@ class Store(Changer[M]):
     async def update(
         self, ctx: Context, sent: M, *, subresource: str = "", may_create: Callable[[], object] = _may
     ) -> Stored:
-        """Replace an object but for its status, or the part of it that a sub-resource (not `status`) is about.
+        """Replace an object without its status, or the part of it that a sub-resource (not `status`) changes.
 
-        Sent with a resourceVersion it replaces that version only. `may_create` is asked before an update
-        creates, and may raise Forbidden (apiserver `endpoints/handlers/update.go`). Raises NotFound, Conflict,
-        Invalid, BadRequest, TooLarge.
+        An object with a resourceVersion replaces only that version. `may_create` is called before an update
+        creates, and may raise Forbidden (apiserver `endpoints/handlers/update.go`). Raises NotFound,
+        Conflict, Invalid, BadRequest, TooLarge.
         """
         meta = self._named(sent)
         version = parse_object_version(self.kind, meta)
@@ -84,7 +85,7 @@ class Store(Changer[M]):
         return await charged(lambda: self.change(edit))
 
     async def _create_by_update(self, ctx: Context, sent: M) -> Stored:
-        """Create what an update is of; a uid means that it existed."""
+        """Create the object of an update. Raises Conflict when it has a uid: then it has existed."""
         new = cast("M", self.kind.message())
         new.CopyFrom(sent)
         meta: Any = new.metadata  # type: ignore[attr-defined]  # every kind has metadata
@@ -94,11 +95,11 @@ class Store(Changer[M]):
         return await self.create(ctx, new)
 
     async def rewrite(self, ctx: Context, namespace: str, name: str, make: Callable[[M], M | None]) -> Stored:
-        """Change an object into what a function makes of it, as often as others are quicker.
+        """Replace an object by the result of a function, again after each conflict.
 
-        `make` leaves what is stored as it is and returns None when nothing is to be changed. A
-        resourceVersion or uid in what it returns is a precondition. Raises NotFound, Conflict, Invalid,
-        TooLarge, and what `make` raises.
+        `make` does not change its argument, and returns None when nothing is to be written. A resourceVersion
+        or uid in its result is a precondition. Raises NotFound, Conflict, Invalid, TooLarge, and what `make`
+        raises.
         """
         checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None)
 
@@ -113,10 +114,10 @@ class Store(Changer[M]):
         return await charged(lambda: self.change(edit))
 
     def status_edit(self, ctx: Context, sent: M, mask: Sequence[str] = ()) -> Edit[M]:
-        """Return how to replace the status with its metadata, or the fields that the mask names (`status`).
+        """Return the edit that replaces the status and metadata, or the fields that the mask names (`status`).
 
-        With a mask no version is compared: each owner sends what is its own. The uid is, when it is set.
-        Raises BadRequest, Invalid.
+        With a mask it compares no version, because each owner sends its own fields. It compares the uid when
+        one is set. Raises BadRequest, Invalid.
         """
         meta = self._named(sent)
         version = None if mask else parse_object_version(self.kind, meta)
@@ -159,7 +160,7 @@ class Store(Changer[M]):
         return await charged(lambda: self.change(edit))
 
     def _check_preconditions_in(self, new: Any, old: Any, name: str) -> None:
-        """Refuse what was made of an object if it names another one, or another version of it."""
+        """Refuse a changed object that names another object, or another version of it."""
         meta, before = new.metadata, old.metadata
         if meta.name and meta.name != before.name:
             raise BadRequest(
@@ -178,7 +179,7 @@ class Store(Changer[M]):
     # -- delete
 
     async def delete(self, ctx: Context, namespace: str, name: str, options: DeleteOptions) -> Stored:
-        """Delete an object, or begin to (`deletion`). Return its last, or its new, state. Raises ApiErrors."""
+        """Delete an object, or mark it (`deletion`). Return its last or its new state. Raises ApiErrors."""
         deletion.check_options(options)
         await self._admit(ctx, Operation.DELETE, namespace, name, None)
         if options.ignore_store_read_error:
@@ -200,7 +201,7 @@ class Store(Changer[M]):
         return await self._write(ctx, namespace, name, change)
 
     async def delete_all(self, makers: Sequence[Callable[[], Deletion]]) -> list[Stored | ApiError]:
-        """Delete objects side by side; return for each, in its place, what `delete` would return or raise."""
+        """Delete objects in parallel; return for each, in order, what `delete` would return or raise."""
 
         async def delete(make: Callable[[], Deletion]) -> Stored:
             return await self.delete(*make())
@@ -268,7 +269,7 @@ class Store(Changer[M]):
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
     def _named(self, obj: M) -> Any:
-        """Return the metadata of what a client sent, with its namespace. Raises BadRequest without a name."""
+        """Return the metadata of a sent object, with its namespace. Raises BadRequest without a name."""
         meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
         if not meta.name:
             raise BadRequest("the name of the object is required")
@@ -288,8 +289,8 @@ class Store(Changer[M]):
         obj: M | None,
         subresource: str = "",
     ) -> Checks:
-        """Ask admission. Returns what is still to be asked of an update, once what is stored is known."""
-        # A kind without namespaces has none, whatever a request names: rights are looked up by it.
+        """Run admission. Returns the checks of an update that need the stored object."""
+        # A kind without namespaces has none, whatever a request names: admission looks up rights by it.
         namespace = (namespace or metadata.DEFAULT_NAMESPACE) if self.kind.namespaced else ""
         attributes = Attributes(ctx, operation, self.kind, namespace, name, obj, subresource=subresource)
         await self._world.admission.admit(attributes)
@@ -299,11 +300,11 @@ class Store(Changer[M]):
 async def _delete_unreadable(
     ctx: Context, kind: Kind[Any], storage: SelectingStorage, prefix: Key, key: Key
 ) -> Stored:
-    """Remove what cannot be read; return an object with nothing but its name, at the version of the deletion.
+    """Remove an object that cannot be read; return one with its name alone, at the version of the deletion.
 
-    Nobody can say what the object was, so neither preconditions nor finalizers are looked at, and no observer
-    is told (apiserver `registry/generic/registry/corrupt_obj_deleter.go`). Raises NotFound when there is
-    nothing, Conflict when it can be read.
+    The object's content is unknown, so preconditions and finalizers do not count, and no observer is called
+    (apiserver `registry/generic/registry/corrupt_obj_deleter.go`). Raises NotFound when there is no such key,
+    Conflict when the object can be read.
     """
     namespace, name = split(key, prefix)
     try:
@@ -322,7 +323,7 @@ async def _delete_unreadable(
 
 
 async def _try(storage: SelectingStorage, key: Key) -> Version:
-    """Say what `_delete_unreadable` would."""
+    """Return or raise what `_delete_unreadable` would."""
     try:
         found = await storage.get(key)
     except Unreadable:
