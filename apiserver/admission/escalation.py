@@ -7,7 +7,7 @@ write what it has gathered grants nothing.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from apiserver import refusals
 from apiserver.admission.chain import Attributes, Operation
@@ -15,13 +15,18 @@ from apiserver.authorization import attributes as questions
 from apiserver.authorization.authorizer import MASTERS, Authorizer
 from apiserver.authorization.rbac.roles import Roles
 from apiserver.context import Context
+from vaina.errors import TooLarge
 from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING, Kind
-from vaina.objects.rules import FULL_AUTHORITY, Rule, compact, missing, quoted, rules_of
+from vaina.objects.rules import FULL_AUTHORITY, Rule, compact, count_pieces, missing, quoted, rules_of
 from vaina.quoting import go_quote
 from vaina.serving.handlers import User
 
 _ROLES = (ROLE.kind, CLUSTER_ROLE.kind)
 _BINDINGS = (ROLE_BINDING.kind, CLUSTER_ROLE_BINDING.kind)
+#: pieces of a role times rules that its author has: 0.15 µs each, in which nothing else is served
+_MAX_COMPARISONS: Final = 2_000_000
+#: a piece that is compared with nothing costs as much as this many comparisons
+_PIECE: Final = 100
 
 
 class Escalation:
@@ -75,7 +80,7 @@ class Escalation:
         same.CopyFrom(old)
         del same.rules[:]
         same.rules.extend(new.rules)
-        return _is_same(new, same) and not missing(self._roles.gathered(old), rules_of(new.rules))
+        return _is_same(new, same) and not _lacking(self._roles.gathered(old), rules_of(new.rules))
 
     def _check_binding(self, attributes: Attributes, new: Any, _old: Any | None) -> None:
         ref, namespace = new.role_ref, attributes.namespace
@@ -95,7 +100,7 @@ class Escalation:
         """Refuse to grant what the author does not have. Raises Forbidden."""
         user = _user_of(attributes.context)
         held, errors = self._roles.rules_for(user, attributes.namespace)
-        lacking = missing(held, wanted)
+        lacking = _lacking(held, wanted)
         if not lacking:
             return
         lines = sorted({str(rule) for rule in compact(lacking)})
@@ -106,6 +111,16 @@ class Escalation:
         if errors:
             why += f"; resolution errors: [{' '.join(errors)}]"
         raise refusals.forbidden(attributes.kind, obj.metadata.name, why)
+
+
+def _lacking(held: Sequence[Rule], wanted: Sequence[Rule]) -> list[Rule]:
+    """Return what of the wanted rules the held ones do not cover.
+
+    Raises TooLarge where it would take long to find out. Upstream has no such bound.
+    """
+    if sum(map(count_pieces, wanted)) * (_PIECE + len(held)) > _MAX_COMPARISONS:
+        raise TooLarge("Request entity too large: the rules name too many verbs, groups, resources and names")
+    return missing(held, wanted)
 
 
 def _user_of(ctx: Context) -> User:

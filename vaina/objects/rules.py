@@ -76,15 +76,22 @@ def missing(owned: Sequence[Rule], wanted: Iterable[Rule]) -> list[Rule]:
 
 
 def pieces(rule: Rule) -> Iterator[Rule]:
-    """Break a rule down to rules of one verb, one resource and at most one name (BreakdownRule)."""
-    for group in rule.groups:
-        for resource in rule.resources:
-            for verb in rule.verbs:
+    """Break a rule down to rules of one verb, one resource and at most one name (BreakdownRule), each once."""
+    verbs, groups, resources, names, urls = map(dict.fromkeys, rule)
+    for group in groups:
+        for resource in resources:
+            for verb in verbs:
                 piece = Rule((verb,), (group,), (resource,))
-                yield from [piece._replace(names=(name,)) for name in rule.names] or (piece,)
-    for url in rule.urls:
-        for verb in rule.verbs:
+                yield from [piece._replace(names=(name,)) for name in names] or (piece,)
+    for url in urls:
+        for verb in verbs:
             yield Rule((verb,), urls=(url,))
+
+
+def count_pieces(rule: Rule) -> int:
+    """Return how many pieces a rule has; a rule of a few kilobytes may have millions."""
+    verbs, groups, resources, names, urls = (len(set(words)) for words in rule)
+    return verbs * (groups * resources * max(names, 1) + urls)
 
 
 def _covers(owner: Rule, piece: Rule) -> bool:
@@ -105,12 +112,11 @@ def _covers(owner: Rule, piece: Rule) -> bool:
 
 def compact(rules: Iterable[Rule]) -> list[Rule]:
     """Join rules of one resource and at most one name that differ in their verbs alone (CompactRules)."""
-    joined: dict[tuple[tuple[str, ...], ...], Rule] = {}
+    joined: dict[tuple[tuple[str, ...], ...], dict[str, None]] = {}
     others: list[Rule] = []
     for rule in rules:
         if rule.urls or len(rule.groups) != 1 or len(rule.resources) != 1 or len(rule.names) > 1:
             others.append(rule)
             continue
-        known = joined.setdefault(rule[1:4], rule)
-        joined[rule[1:4]] = known._replace(verbs=tuple(dict.fromkeys(known.verbs + rule.verbs)))
-    return others + list(joined.values())
+        joined.setdefault(rule[1:4], {}).update(dict.fromkeys(rule.verbs))
+    return others + [Rule(tuple(verbs), *place) for place, verbs in joined.items()]

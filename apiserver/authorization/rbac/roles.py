@@ -6,6 +6,7 @@ as the caller has bindings, not as there are. Answers are kept until anything ch
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, Final, NamedTuple
 
 from apiserver.authorization.attributes import Attributes
@@ -43,12 +44,14 @@ class _Role:
     def __init__(self, rules: Sequence[Rule], labels: Mapping[str, str]) -> None:
         self.rules, self.labels = rules, dict(labels)
         self._urls = [rule for rule in rules if rule.urls]
-        found: dict[tuple[str, str, str], _Names] = {}
+        names: dict[tuple[str, str, str], set[str]] = {}
+        everything: set[tuple[str, str, str]] = set()
         for rule in rules:
-            for key in ((v, g, r) for v in rule.verbs for g in rule.groups for r in rule.resources):
-                known = found.get(key, _Names(False, frozenset()))
-                found[key] = _Names(known.everything or not rule.names, known.names.union(rule.names))
-        self._table = found
+            for key in product(set(rule.verbs), set(rule.groups), set(rule.resources)):
+                names.setdefault(key, set()).update(rule.names)
+                if not rule.names:
+                    everything.add(key)
+        self._table = {key: _Names(key in everything, frozenset(found)) for key, found in names.items()}
 
     def grants(self, asked: Attributes) -> Iterator[_Names]:
         """Yield what the role allows of what is asked, whatever its name."""

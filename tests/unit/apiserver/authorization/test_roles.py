@@ -12,7 +12,7 @@ from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
 from tests.support.rbac import empty_roles, make_binding, make_role, rule
 from vaina.api.core.v1 import limit_range_pb2, manifest_service_pb2
 from vaina.api.trace.v1 import trace_service_pb2
-from vaina.errors import Forbidden, Invalid, NotFound, Unavailable
+from vaina.errors import Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, KINDS, ROLE, ROLE_BINDING, Kind
 from vaina.serving.handlers import User
 from vaina.testing.builders import make_config_map, make_namespace, make_node, make_pod
@@ -281,6 +281,24 @@ async def test_a_role_of_a_namespace_is_given_by_who_has_it_there(api: Harness) 
     jane = api.client_of("jane").kind(ROLE)
     await jane.create(make_role("reader", rule("get", "pods"), namespace="x"))
     await refused(jane.create(make_role("writer", rule("delete", "pods"), namespace="x")))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("words", [lambda _: "get", str], ids=["the same", "others"])
+async def test_a_role_is_not_compared_with_its_authors_rights_for_long(
+    api: Harness, words: Callable[[int], str]
+) -> None:
+    """A thousand verbs, groups and resources are a rule of ten kilobytes, and a milliard of pieces."""
+    await gave(api, "jane", EDIT, rule("get", "pods"))
+    many = [words(number) for number in range(1000)]
+    role = make_role("large")
+    role.rules.add(verbs=many, api_groups=many, resources=many)
+    role.rules.add(verbs=["get"] * 1000, api_groups=[""] * 1000, resources=["pods"] * 1000)
+    jane = api.client_of("jane").kind(CLUSTER_ROLE)
+    with pytest.raises((Forbidden, TooLarge)):
+        await jane.create(role)
+    del role.rules[0]
+    await jane.create(role)
 
 
 async def test_a_namespace_in_the_request_gives_nothing_to_the_author_of_a_clusters_role(
