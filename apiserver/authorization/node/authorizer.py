@@ -107,7 +107,7 @@ class NodeAuthorizer:
         """Allow to tell the steps of a Pod of the node; the name is the Pod's uid."""
         if (attributes.verb, attributes.subresource) != ("create", "report"):
             return NO_OPINION
-        if self._graph.node_of(attributes.name) == node:
+        if self._graph.has_pod(node, attributes.namespace, attributes.name):
             return _ALLOWED
         return _no(f"no relationship found between node '{node}' and this object")
 

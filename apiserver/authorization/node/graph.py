@@ -43,8 +43,8 @@ class Graph:
     def __init__(self) -> None:
         #: by (namespace, name)
         self._pods: dict[tuple[str, str], _Pod] = {}
-        #: by uid
-        self._node_of_pod: dict[str, str] = {}
+        #: namespace and name by uid
+        self._by_uid: dict[str, tuple[str, str]] = {}
         self._volumes: dict[str, _Volume] = {}
         #: object -> node -> how many of its Pods name the object
         self._nodes: dict[Object, Counter[str]] = {}
@@ -71,9 +71,10 @@ class Graph:
         claim = self._volumes[name].claim
         return claim is not None and node in self._nodes.get(claim, ())
 
-    def node_of(self, uid: str) -> str:
-        """Return the node of a Pod; empty when it has none, or is not there."""
-        return self._node_of_pod.get(uid, "")
+    def has_pod(self, node: str, namespace: str, uid: str) -> bool:
+        """Say whether a Pod of a namespace is on a node."""
+        key = self._by_uid.get(uid)
+        return key is not None and key[0] == namespace and self._pods[key].node == node
 
     def is_local_volume(self, node: str, name: str) -> bool:
         """Say whether a volume of the node-local provisioner is on a node."""
@@ -97,7 +98,7 @@ class Graph:
         names = () if is_mirror(pod) else pod_references(pod)
         uid, named = meta.uid, tuple({(plural, namespace, name): None for plural, name in names if name})
         self._pods[key] = _Pod(uid, node, count, named)
-        self._node_of_pod[uid] = node
+        self._by_uid[uid] = key
         for one in named:
             self._nodes.setdefault(one, Counter())[node] += 1
 
@@ -105,7 +106,7 @@ class Graph:
         known = self._pods.pop((namespace, name), None)
         if known is None:
             return
-        self._node_of_pod.pop(known.uid, None)
+        self._by_uid.pop(known.uid, None)
         for one in known.named:
             nodes = self._nodes[one]
             nodes[known.node] -= 1
@@ -137,7 +138,7 @@ class Graph:
     def clear_pods(self) -> None:
         """Forget all Pods."""
         self._pods.clear()
-        self._node_of_pod.clear()
+        self._by_uid.clear()
         self._nodes.clear()
 
     def clear_volumes(self) -> None:

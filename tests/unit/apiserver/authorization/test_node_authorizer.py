@@ -109,6 +109,7 @@ MAY_NOT: list[tuple[dict[str, str], str]] = [
     ({"verb": "update", "subresource": "approval", **CSR}, ""),
     ({"verb": "approve", "group": "certificates.k8s.io", "resource": "signers", "name": "kubernetes.io/kubelet-serving"}, ""),
     ({"name": "uid-b", "namespace": "x", **TRACE}, _NO_PATH),
+    ({"name": "uid-a", "namespace": "y", **TRACE}, _NO_PATH),
     ({"verb": "list", "resource": "namespaces"}, ""),
     ({"verb": "get", "path": "/version"}, ""),
 ]  # fmt: skip
