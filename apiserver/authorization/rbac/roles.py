@@ -19,8 +19,10 @@ from vaina.objects.selectors import from_message
 from vaina.quoting import go_quote
 from vaina.serving.handlers import User
 
-#: answers that are kept; when there are more, all are found anew
-MAX_ANSWERS: Final = 100_000
+#: characters of the questions whose answers are kept, and _ANSWER for each; beyond them all are found anew
+MAX_KEPT: Final = 30_000_000
+#: an answer takes as much memory as so many characters
+_ANSWER: Final = 250
 _GROUP: Final = ROLE.group
 #: characters of a question whose answer is kept
 MAX_QUESTION: Final = 1_000
@@ -174,11 +176,13 @@ class Roles:
 
     def _keep(self, user: User, key: tuple[str, ...], answer: _Answer) -> None:
         """Keep an answer, unless its question is so long that somebody might fill the memory with such."""
-        if sum(map(len, (user.name, *user.groups, *key))) > MAX_QUESTION:
+        question = "".join((user.name, *user.groups, *key))
+        # A character that is not ASCII may take four bytes.
+        if len(question) > MAX_QUESTION or not question.isascii():
             return
-        self._kept += 1
-        if self._kept > MAX_ANSWERS:
+        if self._kept > MAX_KEPT:
             self._forget()
+        self._kept += len(question) + _ANSWER
         self._answers.setdefault(user, {})[key] = answer
 
     def _find(self, asked: Attributes) -> _Answer:

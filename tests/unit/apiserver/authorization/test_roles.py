@@ -7,7 +7,7 @@ import pytest
 
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import AlwaysAllow
-from apiserver.authorization.rbac.roles import DEFAULTS, MAX_ANSWERS, MAX_QUESTION, Roles
+from apiserver.authorization.rbac.roles import DEFAULTS, MAX_KEPT, MAX_QUESTION, Roles
 from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
 from tests.support.rbac import empty_roles, make_binding, make_role, rule
 from vaina.api.core.v1 import limit_range_pb2, manifest_service_pb2
@@ -221,17 +221,19 @@ def test_answers_are_kept_but_not_those_of_long_questions_and_not_too_many() -> 
     asked = Attributes(User("jane"), "get", "", "pods", "", "x")
     roles.authorize(asked)
     roles.authorize(asked._replace(name="a"))
-    assert roles._kept == 1
+    kept = roles._kept
+    assert list(map(len, roles._answers.values())) == [1]
     for long in (
         asked._replace(resource="p" * MAX_QUESTION),
         asked._replace(user=User("j" * MAX_QUESTION)),
         asked._replace(user=User("jane", ("g" * MAX_QUESTION,))),
+        asked._replace(namespace="\N{GRINNING FACE}"),
     ):
         assert not roles.authorize(long).is_allowed
-    assert roles._kept == 1
-    for number in range(MAX_ANSWERS):
-        roles.authorize(asked._replace(namespace=str(number)))
-    assert sum(map(len, roles._answers.values())) <= MAX_ANSWERS
+    assert roles._kept == kept
+    for number in range(MAX_KEPT // 1000):
+        roles.authorize(asked._replace(namespace=f"{number:0900}"))
+    assert 0 < sum(map(len, roles._answers.values())) < MAX_KEPT / 1000
 
 
 def test_a_verdict_says_why() -> None:
