@@ -72,6 +72,8 @@ class Holder:
     profile: Profile
     signer: str = CA
     trusts: str = CA
+    #: it looks at serial numbers that count no more: a server of ours
+    reads_denied: bool = False
 
 
 def _server(*names: str) -> tuple[str, ...]:
@@ -79,12 +81,22 @@ def _server(*names: str) -> tuple[str, ...]:
 
 
 HOLDERS: Final = (
-    Holder("apiserver", Profile("kube-apiserver", (), _server("apiserver"), is_server=True, is_client=False)),
+    Holder(
+        "apiserver",
+        Profile("kube-apiserver", (), _server("apiserver"), is_server=True, is_client=False),
+        reads_denied=True,
+    ),
     Holder("apiserver-etcd-client", Profile("kube-apiserver-etcd-client"), ETCD_CA, ETCD_CA),
     Holder("apiserver-kubelet-client", Profile("kube-apiserver-kubelet-client"), KUBELET_CLIENT_CA, CA),
-    Holder("scheduler", Profile("system:kube-scheduler", (), _server("scheduler"), is_server=True)),
     Holder(
-        "controller", Profile("system:kube-controller-manager", (), _server("controller"), is_server=True)
+        "scheduler",
+        Profile("system:kube-scheduler", (), _server("scheduler"), is_server=True),
+        reads_denied=True,
+    ),
+    Holder(
+        "controller",
+        Profile("system:kube-controller-manager", (), _server("controller"), is_server=True),
+        reads_denied=True,
     ),
     Holder(ADMIN, Profile("kubernetes-admin", ("system:masters",))),
     # Members of etcd are each other's clients.
@@ -167,7 +179,7 @@ class Folders:
             client = Profile(f"{NODE_USER_PREFIX}{name}", (NODES_GROUP,))
             yield Holder(f"nodes/{name}/client", client)
             serving = replace(client, hosts=(name, address), is_server=True, is_client=False)
-            yield Holder(f"nodes/{name}/serving", serving, CA, KUBELET_CLIENT_CA)
+            yield Holder(f"nodes/{name}/serving", serving, CA, KUBELET_CLIENT_CA, reads_denied=True)
 
     def _make_node_folder(self) -> None:
         node = self.root / NODE
@@ -192,7 +204,7 @@ class Folders:
     def _hand_on_denied(self, holder: Holder) -> bool:
         """Give a server the list of its clients' authority; say whether there was one, and a folder for it."""
         denied, folder = self.root / holder.trusts / DENIED, self.root / holder.folder
-        if not holder.profile.is_server or not denied.exists() or not folder.exists():
+        if not holder.reads_denied or not denied.exists() or not folder.exists():
             return False
         write_file(folder / DENIED, denied.read_bytes())
         return True
