@@ -68,7 +68,7 @@ def serving_certificate(node: str, address: str, folder: Path, bootstrap: Path) 
 
 
 class Rejected(Exception):
-    """A request was denied, has failed, or nobody decided about it."""
+    """A request was denied, has failed, nobody decided about it, or what was issued does not hold."""
 
 
 class CertificateKeeper:
@@ -111,6 +111,9 @@ class CertificateKeeper:
         pem = await self._ask(client, key)
         write_file(self._pending / CERTIFICATE, pem)
         self._put(pem, key_pem(key))
+        if not self.holds():
+            # As a failure, so that a node whose clock is wrong does not ask again and again at once.
+            raise Rejected("the certificate that was issued does not hold by the clock of this node")
         log.info("certificate obtained", folder=str(self._wanted.folder), signer=self._wanted.signer)
 
     def _pending_key(self) -> PrivateKey:

@@ -24,6 +24,7 @@ from kubelet.certificates import (
 from tests.support.controlplane import ControlPlane, control_plane
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
+from vaina.clock import Clock
 from vaina.pki.authority import certificate_pem, key_pem, make_authority, make_key
 from vaina.pki.folder import Folder, write_file, write_folder
 from vaina.serving.handlers import User
@@ -61,9 +62,21 @@ def clients(plane: ControlPlane, user: User) -> Clientset:
     return Clientset(InProcessTransport(plane.server.app.handlers, user=user))
 
 
-def keeper(plane: ControlPlane, folders: Path) -> CertificateKeeper:
+def keeper(plane: ControlPlane, folders: Path, *, seconds_ahead: float = 0.0) -> CertificateKeeper:
     wanted = client_certificate("a", folders / "client", folders / "bootstrap")
-    return CertificateKeeper(wanted, plane.clock, random.Random(1))
+    clock = Ahead(plane.clock, seconds_ahead) if seconds_ahead else plane.clock
+    return CertificateKeeper(wanted, clock, random.Random(1))
+
+
+class Ahead:
+    """The clock of a machine whose time is wrong."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._seconds = seconds
+        self.monotonic, self.sleep, self._now = clock.monotonic, clock.sleep, clock.now
+
+    def now(self) -> float:
+        return self._now() + self._seconds
 
 
 async def attempt(plane: ControlPlane, act: Coroutine[Any, Any, None]) -> bool:
@@ -206,6 +219,18 @@ async def test_what_is_denied_is_asked_for_anew_with_another_key(folders: Path) 
             group.create_task(deny())
             assert await attempt(plane, ask())
         assert not (folders / "client" / "pending").exists()
+
+
+async def test_a_certificate_that_has_expired_by_the_nodes_own_clock_is_a_failure(folders: Path) -> None:
+    """So a node whose clock is wrong asks less and less often, instead of twice a second."""
+    async with signing(folders, cluster_signing_duration_seconds=600.0) as plane:
+        keeping = keeper(plane, folders, seconds_ahead=1200.0)
+
+        async def ask() -> None:
+            with pytest.raises(Rejected, match="does not hold by the clock of this node"):
+                await keeping.obtain(clients(plane, TOKEN).certificate_signing_requests)
+
+        assert await attempt(plane, ask())
 
 
 async def test_other_names_and_addresses_are_another_certificate(folders: Path) -> None:
