@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 
-from vaina.pki.folder import CERTIFICATE, KEY, Folder, FolderError
+from vaina.pki.folder import CERTIFICATE, KEY, Folder, FolderError, Material
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -82,24 +82,26 @@ class _Tls:
 
     def __init__(self, server: Folder, clients: Folder) -> None:
         self._server, self._clients = server, clients
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.context.verify_mode = ssl.CERT_OPTIONAL
         self._material = server.current()
         self._trusted = clients.current()
-        self._take()
+        self.context = self._make_context(self._trusted)
 
-    def _take(self) -> None:
-        self.context.load_cert_chain(self._server.path / CERTIFICATE, self._server.path / KEY)
-        self.context.load_verify_locations(cadata=self._trusted.authorities.decode("ascii"))
+    def _make_context(self, trusted: Material) -> ssl.SSLContext:
+        # Anew each time: a context forgets no authority.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_cert_chain(self._server.path / CERTIFICATE, self._server.path / KEY)
+        context.load_verify_locations(cadata=trusted.authorities.decode("ascii"))
+        return context
 
     def follow(self) -> None:
-        """Take what has changed; it counts from the next connection on."""
+        """Take what has changed; called before each handshake."""
         try:
             material, trusted = self._server.current(), self._clients.current()
             if material is not self._material or trusted is not self._trusted:
+                self.context = self._make_context(trusted)
                 self._material, self._trusted = material, trusted
-                self._take()
         except (FolderError, ssl.SSLError) as error:
             log.warning("certificate not read, the earlier one stays", error=str(error))
 

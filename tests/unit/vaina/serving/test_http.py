@@ -142,6 +142,18 @@ async def test_over_tls_health_is_told_to_everybody_and_metrics_to_some(tmp_path
         assert await get_over_tls(port, "/metrics", admin, admin) == "200 OK"
 
 
+async def test_an_authority_that_is_taken_out_is_trusted_no_more(tmp_path: Path) -> None:
+    made, old = Certificates(tmp_path), Certificates(tmp_path / "old")
+    server, admin, stolen = made.issue(APISERVER), made.issue(ADMIN), old.issue(ADMIN)
+    new = server.current().authorities
+    write_file(server.path / "ca.crt", new + old.issue(APISERVER).current().authorities)
+    async with serve_metrics(CollectorRegistry(), listen="127.0.0.1:0", credentials=server) as port:
+        assert await get_over_tls(port, "/metrics", admin, stolen) == "200 OK"
+        write_file(server.path / "ca.crt", new)
+        assert await get_over_tls(port, "/metrics", admin, stolen) == ""
+        assert await get_over_tls(port, "/metrics", admin, admin) == "200 OK"
+
+
 async def test_connections_are_bounded_before_their_handshake_too(tmp_path: Path) -> None:
     made = Certificates(tmp_path)
     server, admin = made.issue(APISERVER), made.issue(ADMIN)
