@@ -64,8 +64,10 @@ class Check:
             namespace = namespace or self._default
         else:
             # A Role in a namespace gives nothing of the cluster, whatever a request names; but one on
-            # `namespaces` gives its own namespace, as upstream's paths /namespaces/NAME have it.
-            namespace = name if resource == NAMESPACE.plural and not group else ""
+            # `namespaces` gives its own namespace, as upstream's paths /namespaces/NAME have it. Paths of lists
+            # and watches name none, whatever is selected.
+            is_namespace = resource == NAMESPACE.plural and not group and verb not in _OF_ALL
+            namespace = name if is_namespace else ""
         asked = Attributes(
             rpc.user, verb, group, resource, subresource or own, namespace, name, path, field_selector,
             label_selector,
@@ -91,6 +93,9 @@ class Check:
         allowed: set[str] = set()
 
         def check(namespace: str, name: str = "") -> None:
+            if self._action.resource == NAMESPACE.plural:
+                # Each is a namespace of its own.
+                namespace = name
             if namespace not in allowed and self(rpc, namespace, name).any_name:
                 allowed.add(namespace)
 

@@ -7,14 +7,15 @@ import pytest
 
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import AlwaysAllow
+from apiserver.authorization.checks import Checks
 from apiserver.authorization.rbac.roles import DEFAULTS, MAX_KEPT, MAX_QUESTION, Roles
 from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
 from tests.support.rbac import empty_roles, make_binding, make_role, rule
 from vaina.api.core.v1 import limit_range_pb2, manifest_service_pb2
 from vaina.api.trace.v1 import trace_service_pb2
 from vaina.errors import Forbidden, Invalid, NotFound, TooLarge, Unavailable
-from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, KINDS, ROLE, ROLE_BINDING, Kind
-from vaina.serving.handlers import User
+from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, KINDS, NAMESPACE, ROLE, ROLE_BINDING, Kind
+from vaina.serving.handlers import RequestContext, User
 from vaina.testing.builders import make_config_map, make_namespace, make_node, make_pod
 
 _ROWS: dict[str, Kind[Any]] = {kind.kind: kind for kind in KINDS}
@@ -84,7 +85,19 @@ async def test_a_role_of_a_namespace_gives_nothing_of_the_cluster(api: Harness) 
     await refused(jane.namespaces.get("default"))
     # But the namespace itself is in it, as /api/v1/namespaces/x is upstream.
     assert (await jane.namespaces.get("x")).metadata.name == "x"
-    await refused(jane.namespaces.list())
+    # Of lists and watches there is one path for all namespaces.
+    for selector in ("", "metadata.name=x"):
+        await refused(jane.namespaces.list(field_selector=selector))
+
+
+def test_in_a_batch_of_namespaces_each_is_asked_for() -> None:
+    roles = empty_roles()
+    roles.put_role(make_role("own", rule("*", "*"), namespace="x"))
+    roles.put_binding(make_binding("own", "jane", namespace="x"))
+    check = Checks(roles).of(NAMESPACE.method("UpdateStatus")).batch(RequestContext(user=User("jane")))
+    check("", "x")
+    with pytest.raises(Forbidden):
+        check("", "kube-system")
 
 
 async def test_names_of_rules_hold_for_one_object_and_for_lists_of_it(api: Harness) -> None:
