@@ -36,7 +36,7 @@ def _wanted(command: F) -> F:
         "--duration seconds", "2160h", "How long new certificates hold; they are due at two thirds of it."
     )(command)
     command = flags.several(
-        "--host hosts", "A further name or address under which servers are reached; may be repeated.", "HOST"
+        "--host hosts", "A further name or address of the control plane's servers; may be repeated.", "HOST"
     )(command)
     command = click.option(
         "--node", "nodes", multiple=True, metavar="NAME=ADDRESS", callback=_read_nodes,

@@ -55,7 +55,7 @@ from vaina.pki.folder import (
 )
 from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES, TOKEN, make_token
 
-ADMIN, NODE = "admin", "node"
+ADMIN, NODE, REGISTRY = "admin", "node", "registry"
 CA, ETCD_CA, KUBELET_CLIENT_CA = "ca", "etcd-ca", "kubelet-client-ca"
 #: never made anew: what its key has encrypted would be lost
 ENCRYPTION: Final = "apiserver/encryption.yaml"
@@ -102,7 +102,7 @@ HOLDERS: Final = (
     # Members of etcd are each other's clients.
     Holder("etcd", Profile("etcd", (), _server("etcd"), is_server=True), ETCD_CA, ETCD_CA),
     Holder(
-        "registry",
+        REGISTRY,
         Profile("registry", (), _server("registry", "private-registry"), is_server=True, is_client=False),
     ),
 )
@@ -123,7 +123,7 @@ class Folders:
     root: Path
     #: name of the administrator's folder
     admin: str = ADMIN
-    #: further names and addresses of servers
+    #: further names and addresses of the control plane's servers
     hosts: tuple[str, ...] = ()
     #: how long certificates hold
     seconds: float = CERTIFICATE_SECONDS
@@ -170,7 +170,8 @@ class Folders:
         for holder in HOLDERS:
             if holder.folder == ADMIN:
                 yield replace(holder, folder=self.admin)
-            elif holder.profile.is_server:
+            elif holder.profile.is_server and holder.folder != REGISTRY:
+                # Not the registry: its key would do for the apiserver's where that is reached by such a name.
                 hosts = tuple(dict.fromkeys((*holder.profile.hosts, *self.hosts)))
                 yield replace(holder, profile=replace(holder.profile, hosts=hosts))
             else:

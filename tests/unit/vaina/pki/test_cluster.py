@@ -87,9 +87,10 @@ def test_a_holder_whose_key_is_of_another_certificate_gets_a_new_one(root: Path,
 
 def test_another_authority_or_another_host_makes_new_certificates(root: Path) -> None:
     assert cluster.Folders(root, hosts=("10.0.0.7", "vaina.example")).make(NOW) == [
-        "apiserver", "scheduler", "controller", "etcd", "registry",
+        "apiserver", "scheduler", "controller", "etcd",
     ]  # fmt: skip
     assert {"10.0.0.7", "vaina.example"} <= cluster.hosts_of(certificate(root, "apiserver"))
+    assert "10.0.0.7" not in cluster.hosts_of(certificate(root, "registry"))
     (root / "etcd-ca" / "tls.crt").unlink()
     assert cluster.Folders(root, hosts=("10.0.0.7", "vaina.example")).make(NOW) == [
         "etcd-ca", "apiserver-etcd-client", "etcd",
