@@ -68,8 +68,13 @@ class Auditing:
     def unauthorized(self, path: str, rpc: RequestContext, error: ApiError) -> None:
         """Write a call that came to no handler: its caller is not known, or counts no more."""
         of = self._of(path)
-        if of.policy.may_concern(rpc.user, of.action):
-            self._end(self._begin(path, rpc), rpc, of, error)
+        if not of.policy.may_concern(rpc.user, of.action):
+            return
+        if not self._log.has_room:
+            # Such a call waits for nothing: a flood of them must not take the room of calls that have waited.
+            self._log.lose()
+            return
+        self._end(self._begin(path, rpc), rpc, of, error)
 
     def wrap(self, handlers: Mapping[str, Method]) -> dict[str, Method]:
         return {

@@ -187,15 +187,20 @@ class AuditLog:
 
     def append(self, line: bytes) -> None:
         """Write a line, or count it as lost when the buffer is full."""
-        self._events.inc()
         if self._bytes >= 2 * self._max_bytes or (self._is_stuck and not self.has_room):
-            self._errors.labels("buffered").inc()
+            self.lose()
             return
+        self._events.inc()
         self._lines.append(line)
         self._bytes += len(line)
         self._work.set()
         if self._bytes >= self._max_bytes:
             self._room.clear()
+
+    def lose(self) -> None:
+        """Count a line that is not written."""
+        self._events.inc()
+        self._errors.labels("buffered").inc()
 
     async def run(self) -> None:
         """Write until cancelled; then what is left."""

@@ -86,5 +86,7 @@ def etcd_targets(endpoints: Sequence[str]) -> tuple[str, ...]:
         raise ConfigError("etcd_endpoints: at least one is needed")
     for endpoint in plain:
         if "://" in endpoint:
-            raise ConfigError(f'etcd_endpoints: "{endpoint}" is not host:port; etcd_cert_dir says whether TLS is used')
+            raise ConfigError(
+                f'etcd_endpoints: "{endpoint}" is not host:port; etcd_cert_dir says whether TLS is used'
+            )
     return plain

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from apiserver.admission.pod_security.levels import Level, LevelVersion, Policy
+from apiserver.audit.auditing import Auditing
+from apiserver.audit.log import AuditLog, LogFile
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import ALLOWED, NO_OPINION, Verdict
 from tests.support.apiserver import Harness, make_apiserver
@@ -227,6 +229,16 @@ async def test_a_caller_who_counts_no_more_is_written(tmp_path: Path) -> None:
         "metadata": {}, "status": "Failure", "reason": "Unauthorized", "code": 401,
         "message": "Unauthorized: the certificate of jane is denied",
     }  # fmt: skip
+
+
+async def test_those_who_are_not_known_do_not_fill_the_log(tmp_path: Path) -> None:
+    """Each other call waits until there is room; these are answered at once."""
+    clock = FakeClock(1_780_000_000)
+    log = AuditLog(LogFile(str(tmp_path / "audit.log"), clock), clock, max_bytes=1000)
+    auditing = Auditing(policy_of(tmp_path), log, clock, lambda: "audit-1")
+    for _ in range(100):
+        auditing.unauthorized(POD.method("Delete"), RequestContext(), Unauthorized("Unauthorized"))
+    assert 1000 <= log._bytes < 2000
 
 
 async def test_a_bug_is_written_as_a_panic_without_its_words(tmp_path: Path) -> None:
