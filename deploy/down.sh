@@ -7,6 +7,9 @@ source "$(dirname "$0")/lib.sh"
 
 PROJECT=${COMPOSE_PROJECT_NAME:-vaina}
 
+# The administrator's keys, whatever else is here; the others are in volumes. `make up` makes them anew.
+rm -rf "$ROOT/deploy/admin/$PROJECT"
+
 if ! engine_answers; then
   say "cluster: no Docker engine answers, so nothing of it can be running"
   exit 0
@@ -28,9 +31,6 @@ fi
 say "cluster: removing containers, networks and volumes of project $PROJECT"
 "$ROOT/deploy/compose.sh" --progress quiet --profile private-registry --profile registry-push down -v --remove-orphans
 ((${#volumes[@]} == 0)) || docker volume rm -f "${volumes[@]}" >/dev/null
-
-# The administrator's keys; the others went with their volumes.
-rm -rf "$ROOT/deploy/admin/$PROJECT"
 
 # A node that is stopped removes its own cgroups; one that was killed cannot. From a container, because the
 # engine may run in a virtual machine, or this user may not be root.
