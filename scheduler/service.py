@@ -16,28 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from scheduler.columns.pod_info import PodInfo
 from scheduler.columns.readout import Difference
-from scheduler.debug.answers import (
-    EVALUATED,
-    PodState,
-    Seen,
-    decision_message,
-    evaluation_message,
-    fit_message,
-    manifest_state,
-    state_of,
-    verify_message,
-)
-from scheduler.debug.verify import (
-    Captured,
-    CapturedStorage,
-    Rebuilt,
-    capture,
-    capture_storage,
-    compare,
-    rebuild,
-    verify_nominations,
-    verify_storage,
-)
+from scheduler.debug import answers, verify
 from scheduler.explain.evaluate import evaluate
 from scheduler.explain.remedies import Fit, copy, fill, would_decide
 from scheduler.scheduler import Scheduler
@@ -128,20 +107,20 @@ class SchedulerService:
             namespaces = dict(cache.table.topology.namespaces)
             await self._in_steps(copy(nodes, cache.held(), nominated, namespaces, fit.cache))
             await self._in_steps(fill(info, profile, most, fit))
-        return fit_message(answerer, fit, evaluate(info.pod_class, fit.cache.table, profile))
+        return answers.fit_message(answerer, fit, evaluate(info.pod_class, fit.cache.table, profile))
 
     async def Verify(self, request: pb.VerifyRequest, ctx: RequestContext) -> pb.VerifyResponse:
         """Compare the columns with the objects that the watches brought, and those with the apiserver's."""
         self._check_synced()
         most = _bounded(request.max_differences, DIFFERENCES, MAX_DIFFERENCES, "maxDifferences")
         async with self._one_at_a_time():
-            answerer, cache, rebuilt = self._answerer(), self._scheduler.cache, Rebuilt()
+            answerer, cache, rebuilt = self._answerer(), self._scheduler.cache, verify.Rebuilt()
             captured, storage = self._capture(), self._capture_storage()
             nominations = cache.nominations.all()
-            differences = [*verify_nominations(nominations, cache.table, captured.pods, captured.held)]
-            await self._in_steps(rebuild(captured, rebuilt))
+            differences = [*verify.verify_nominations(nominations, cache.table, captured.pods, captured.held)]
+            await self._in_steps(verify.rebuild(captured, rebuilt))
             found: Difference | None
-            for found in chain(compare(captured, rebuilt), verify_storage(storage)):
+            for found in chain(verify.compare(captured, rebuilt), verify.verify_storage(storage)):
                 if found is None:
                     await self._clock.sleep(0)
                 else:
@@ -149,7 +128,7 @@ class SchedulerService:
             if request.against_apiserver:
                 differences += await _check_watch(self._clients.nodes, self._scheduler.nodes, self._clock)
                 differences += await _check_watch(self._clients.pods, self._scheduler.pods, self._clock)
-        answer = verify_message(answerer, captured, rebuilt, differences, most)
+        answer = answers.verify_message(answerer, captured, rebuilt, differences, most)
         answer.against_apiserver = request.against_apiserver
         return answer
 
@@ -162,12 +141,12 @@ class SchedulerService:
         found = log.find(namespace=namespace, name=request.name, uid=request.uid, limit=limit)
         return pb.ListDecisionsResponse(
             answered_by=self._answerer(), recorded=log.recorded, kept=len(log), capacity=log.capacity,
-            decisions=[decision_message(number, entry, self._moment()) for number, entry in found],
+            decisions=[answers.decision_message(number, entry, self._moment()) for number, entry in found],
         )  # fmt: skip
 
     def _explain_manifest(self, pod: pod_pb2.Pod, limit: int) -> pb.ExplainResponse:
         info = self._compile(pod)
-        state, words = manifest_state(info.pod, self._scheduler.frameworks.names)
+        state, words = answers.manifest_state(info.pod, self._scheduler.frameworks.names)
         answer = self._answer(info.pod, state, words)
         answer.evaluation.CopyFrom(self._evaluate(info, limit))
         return answer
@@ -183,25 +162,25 @@ class SchedulerService:
         wall = self._clock.now() - self._clock.monotonic()
         until = scheduler.queue.backoff_until(queued) if queued is not None else 0.0
         nominated = scheduler.cache.nominations.node_of(uid)
-        seen = Seen(
+        seen = answers.Seen(
             pod, held, queued, backoff_until=until, wall=wall, nominated=nominated,
             following=not self._leading(), unreadable=unreadable,
         )  # fmt: skip
-        state, words = state_of(seen, scheduler.frameworks.names)
+        state, words = answers.state_of(seen, scheduler.frameworks.names)
         answer = self._answer(pod, state, words)
         answer.node = pod.spec.node_name or (held.node_name if held is not None else "")
         if queued is not None:
             answer.attempts = queued.attempts
             answer.queued_since.CopyFrom(self._moment()(queued.added))
-            if state is PodState.BACKOFF:
+            if state is answers.PodState.BACKOFF:
                 answer.backoff_until.CopyFrom(self._moment()(until))
         condition = get_condition(pod.status, "PodScheduled")
         if condition is not None and condition.status == "False":
             answer.condition = condition.message
         self._add_decisions(answer, uid=uid, limit=limit)
-        if state is PodState.BOUND and not answer.decisions:
+        if state is answers.PodState.BOUND and not answer.decisions:
             answer.message += f"; {self._not_recorded()}"
-        if info is not None and state in EVALUATED:
+        if info is not None and state in answers.EVALUATED:
             answer.evaluation.CopyFrom(self._evaluate(info, limit, nominated=bool(nominated)))
         return answer
 
@@ -217,13 +196,13 @@ class SchedulerService:
         _, last = found[0]
         answer = pb.ExplainResponse(
             answered_by=self._answerer(), namespace=last.namespace, name=last.name, uid=last.uid,
-            state=PodState.GONE.value,
+            state=answers.PodState.GONE.value,
             message=f"{last.namespace}/{last.name} is not there any more; this was decided for it",
         )  # fmt: skip
         self._add_decisions(answer, uid=last.uid, limit=limit)
         return answer
 
-    def _answer(self, pod: pod_pb2.Pod, state: PodState, words: str) -> pb.ExplainResponse:
+    def _answer(self, pod: pod_pb2.Pod, state: answers.PodState, words: str) -> pb.ExplainResponse:
         meta = pod.metadata
         return pb.ExplainResponse(
             answered_by=self._answerer(), namespace=meta.namespace, name=meta.name, uid=meta.uid,
@@ -233,7 +212,7 @@ class SchedulerService:
     def _add_decisions(self, answer: pb.ExplainResponse, *, uid: str, limit: int) -> None:
         moment = self._moment()
         for number, entry in self._scheduler.decisions.find(uid=uid, limit=limit):
-            answer.decisions.append(decision_message(number, entry, moment))
+            answer.decisions.append(answers.decision_message(number, entry, moment))
 
     def _not_recorded(self) -> str:
         log = self._scheduler.decisions
@@ -250,7 +229,7 @@ class SchedulerService:
         seen = evaluate(pod_class, cache.table, profile, but=pod_class if nominated else None)
         asked = not seen.feasible and not nominated
         verdict = would_decide(pod_class, cache.table, profile, cache.on) if asked else None
-        return evaluation_message(seen, verdict, limit)
+        return answers.evaluation_message(seen, verdict, limit)
 
     def _find(self, namespace: str, name: str, uid: str) -> pod_pb2.Pod | None:
         lister = self._scheduler.pods.lister
@@ -282,18 +261,18 @@ class SchedulerService:
             raise BadRequest(f"pod cannot be read: {error}") from error
         return PodInfo(made, pod_class)
 
-    def _capture(self) -> Captured:
+    def _capture(self) -> verify.Captured:
         scheduler = self._scheduler
-        return capture(
+        return verify.capture(
             scheduler.cache, nodes=scheduler.nodes.lister.list(), pods=scheduler.pods.lister.captured(),
             queued=scheduler.queue.uids(), ours=scheduler.frameworks.names,
             namespaces=scheduler.namespaces.lister.list(),
         )  # fmt: skip
 
-    def _capture_storage(self) -> CapturedStorage:
+    def _capture_storage(self) -> verify.CapturedStorage:
         kinds = ("volumes", "claims", "classes", "nodes", "drivers", "capacities", "attachments")
         objects = {kind: getattr(self._scheduler.storage, kind).lister.list() for kind in kinds}
-        return capture_storage(self._scheduler.catalogue, **objects)
+        return verify.capture_storage(self._scheduler.catalogue, **objects)
 
     @asynccontextmanager
     async def _one_at_a_time(self) -> AsyncIterator[None]:

@@ -19,17 +19,7 @@ import structlog
 from scheduler.bind import binding
 from scheduler.bind.binding import PendingBinding
 from scheduler.columns.pod_info import PodInfo
-from scheduler.framework.binding_points import (
-    APPROVE,
-    MAX_WAIT_SECONDS,
-    MAX_WAITING,
-    TIMEOUT_SECONDS,
-    BindingPoints,
-    PermitPlugin,
-    PermitResult,
-    WaitingPod,
-    WaitingPods,
-)
+from scheduler.framework import binding_points
 from scheduler.framework.checked import WrongAnswer, text, truth
 from scheduler.framework.interface import CycleState
 from scheduler.framework.runtime import UNOBSERVED, Observer
@@ -57,7 +47,7 @@ class Outcome(binding.Outcome, Protocol):
 class _Job:
     pending: PendingBinding
     info: PodInfo
-    points: BindingPoints
+    points: binding_points.BindingPoints
     #: what follows Permit: binding its volumes; None: it has none
     volumes: Callable[[], None] | None
     observer: Observer
@@ -101,7 +91,7 @@ class BindingCycles:
     def __init__(
         self,
         clock: Clock,
-        waiting: WaitingPods,
+        waiting: binding_points.WaitingPods,
         outcome: Outcome,
         *,
         submit: Callable[[PendingBinding], None],
@@ -119,7 +109,7 @@ class BindingCycles:
     def begin(
         self,
         pending: PendingBinding,
-        points: BindingPoints,
+        points: binding_points.BindingPoints,
         volumes: Callable[[], None] | None = None,
         observer: Observer = UNOBSERVED,
     ) -> None:
@@ -150,7 +140,7 @@ class BindingCycles:
                     return
                 point.answered("Wait" if result.wait_seconds else "Success")
                 if result.wait_seconds:
-                    seconds = min(result.wait_seconds, MAX_WAIT_SECONDS)
+                    seconds = min(result.wait_seconds, binding_points.MAX_WAIT_SECONDS)
                     waits[permit.name] = (now + seconds, seconds)
             if waits:
                 point.status = "Wait"
@@ -159,8 +149,10 @@ class BindingCycles:
             return
         if not waits:
             self._go_on(job)
-        elif len(self._waiting) >= MAX_WAITING:
-            self.refused(job.pending, TooManyRequests(f"{MAX_WAITING} pods are waiting at Permit"))
+        elif len(self._waiting) >= binding_points.MAX_WAITING:
+            self.refused(
+                job.pending, TooManyRequests(f"{binding_points.MAX_WAITING} pods are waiting at Permit")
+            )
         else:
             self._waiting.add(job.info, job.node_name, waits)
 
@@ -213,7 +205,7 @@ class BindingCycles:
             if len(self._waiting):
                 self._waiting.expire(self._clock.monotonic())
 
-    def _decided(self, waited: WaitingPod) -> None:
+    def _decided(self, waited: binding_points.WaitingPod) -> None:
         job = self._jobs.get(waited.pod.uid)
         if job is None:
             return
@@ -309,7 +301,7 @@ class BindingCycles:
 
     async def _within(self, plugin: object, answer: Awaitable[T]) -> T:
         """Wait for an answer as long as the plugin may take. Raises Timeout."""
-        seconds = float(getattr(plugin, "timeout_seconds", TIMEOUT_SECONDS))
+        seconds = float(getattr(plugin, "timeout_seconds", binding_points.TIMEOUT_SECONDS))
         answers: list[T] = []
         errors: list[Exception] = []
 
@@ -331,11 +323,11 @@ class BindingCycles:
         return answers[0]
 
 
-def _ask_permit(plugin: PermitPlugin, job: _Job) -> PermitResult:
+def _ask_permit(plugin: binding_points.PermitPlugin, job: _Job) -> binding_points.PermitResult:
     result: object = plugin.permit(job.state, job.info, job.node_name)
-    if result is APPROVE:
-        return APPROVE
-    if not isinstance(result, PermitResult):
+    if result is binding_points.APPROVE:
+        return binding_points.APPROVE
+    if not isinstance(result, binding_points.PermitResult):
         words = f"answers permit with {type(result).__name__}, it should be a PermitResult"
         raise WrongAnswer(f'plugin "{plugin.name}" {words}')
     text(plugin.name, "rejected of permit", result.rejected)

@@ -12,22 +12,9 @@ from sys import intern
 from typing import Final
 from weakref import WeakValueDictionary
 
+from scheduler.columns import pod_asks
 from scheduler.columns.attachables import of_pod
 from scheduler.columns.node_info import NO_EXECUTE, NO_SCHEDULE, Taint
-from scheduler.columns.pod_asks import (
-    MAX_AMOUNT,
-    NodeTerm,
-    PreferredTerm,
-    Toleration,
-    claims_of,
-    disks_of,
-    features_of,
-    host_ports_of,
-    images_of,
-    nonzero_requests,
-    preferred_terms,
-    required_terms,
-)
 from scheduler.columns.pod_terms import (
     NOTHING_ASKED,
     Asked,
@@ -109,24 +96,24 @@ class PodClass:
         requests = spec_requests(spec)
         #: (resource, amount) of all that is more than nothing, by name; CPU in thousandths, otherwise units
         self.requests: tuple[tuple[str, int], ...] = tuple(
-            (name, min(amount, MAX_AMOUNT))
+            (name, min(amount, pod_asks.MAX_AMOUNT))
             for name, amount in sorted(requests.items())
             if amount > 0 and name != "pods"
         )
         #: requests for scoring, where a container that names none counts as a small one
-        self.nonzero_cpu, self.nonzero_memory = nonzero_requests(spec, requests)
-        self.host_ports = host_ports_of(spec)
+        self.nonzero_cpu, self.nonzero_memory = pod_asks.nonzero_requests(spec, requests)
+        self.host_ports = pod_asks.host_ports_of(spec)
         self.tolerations = tuple(
-            Toleration(item.key, item.operator or "Equal", item.value, item.effect)
+            pod_asks.Toleration(item.key, item.operator or "Equal", item.value, item.effect)
             for item in spec.tolerations
         )
         self.node_selector = tuple(sorted(spec.node_selector.items()))
         #: None: no required affinity; an empty tuple matches nothing
-        self.node_affinity: tuple[NodeTerm, ...] | None = None
-        self.preferred_nodes: tuple[PreferredTerm, ...] = ()
+        self.node_affinity: tuple[pod_asks.NodeTerm, ...] | None = None
+        self.preferred_nodes: tuple[pod_asks.PreferredTerm, ...] = ()
         if spec.HasField("affinity") and spec.affinity.HasField("node_affinity"):
-            self.node_affinity = required_terms(spec.affinity.node_affinity)
-            self.preferred_nodes = preferred_terms(spec.affinity.node_affinity)
+            self.node_affinity = pod_asks.required_terms(spec.affinity.node_affinity)
+            self.preferred_nodes = pod_asks.preferred_terms(spec.affinity.node_affinity)
         self.priority = spec.priority
         self.may_preempt = spec.preemption_policy != "Never"
         self.gates = tuple(gate.name for gate in spec.scheduling_gates)
@@ -134,15 +121,15 @@ class PodClass:
         #: whose profile decides
         self.scheduler_name = spec.scheduler_name or DEFAULT_SCHEDULER_NAME
         #: of init containers, containers and image volumes, with tags; twice if used twice
-        self.images = images_of(spec)
+        self.images = pod_asks.images_of(spec)
         #: PersistentVolumeClaims that its volumes are
-        self.claims = claims_of(spec, *identity)
+        self.claims = pod_asks.claims_of(spec, *identity)
         #: disks that its volumes name, and that Pods on one node may not share
-        self.disks = disks_of(spec)
+        self.disks = pod_asks.disks_of(spec)
         #: disks that its volumes name, and that take a place on the node
         self.attached = of_pod(spec)
         #: features that a node must declare for it
-        self.features = features_of(spec)
+        self.features = pod_asks.features_of(spec)
         self.signature = (
             self.requests, self.nonzero_cpu, self.nonzero_memory, self.host_ports, self.tolerations,
             self.node_selector, self.node_affinity, self.preferred_nodes, self.priority, self.may_preempt,

@@ -17,17 +17,7 @@ from numpy.typing import NDArray
 from scheduler.columns.pod_info import PodClass
 from scheduler.decide.node_rows import NodeRows
 from scheduler.decide.ranking import Ranking, RowSet, TieBreak, pick
-from scheduler.framework.checked import (
-    ask_feasible_changed,
-    ask_filter,
-    ask_ignored,
-    ask_scale,
-    ask_score,
-    checked_groups,
-    invalid_score,
-    out_of_range,
-    whole,
-)
+from scheduler.framework import checked
 from scheduler.framework.interface import (
     MAX_SCORE,
     CycleState,
@@ -100,7 +90,7 @@ class ScaledScore:
     def groups(self, state: CycleState) -> Groups | None:
         """Return what rows differ in that score differently; None: that is not known."""
         found = None if self.grouped is None else self.grouped.score_groups(state)
-        return checked_groups(self.plugin_name, "score_groups", found)
+        return checked.checked_groups(self.plugin_name, "score_groups", found)
 
 
 class Beyond:
@@ -136,7 +126,7 @@ class Beyond:
         for name, ask in self._ask_rows:
             code = ask(state, pod, nodes, row)
             if type(code) is not int:
-                code = whole(name, "filter_row", code)
+                code = checked.whole(name, "filter_row", code)
             if code:
                 return False
         return True
@@ -282,14 +272,14 @@ class Beyond:
                 if scaled.by_feasible is not None and scaled.grouped is not None:
                     scaled.grouped.feasible_groups(state, rows, feasible)
                 score, name = plugin.score_row, scaled.plugin_name
-                raw = [whole(name, "score_row", score(state, pod, nodes, row)) for row in rows]
+                raw = [checked.whole(name, "score_row", score(state, pod, nodes, row)) for row in rows]
             low, high = (min(raw), max(raw)) if plugin.scales else (0, 0)
             # Few differ: each is scaled once.
             different = sorted({*raw})
-            answers = ask_scale(plugin, np.array(different, np.int64), low, high)
-            if out_of_range(answers) is not None:
+            answers = checked.ask_scale(plugin, np.array(different, np.int64), low, high)
+            if checked.out_of_range(answers) is not None:
                 odd = next(score for score in answers.tolist() if not 0 <= score <= MAX_SCORE)
-                raise invalid_score(scaled.plugin_name, odd)
+                raise checked.invalid_score(scaled.plugin_name, odd)
             gets = dict(zip(different, answers.tolist(), strict=True))
             for index, value in enumerate(raw):
                 found[index] += gets[value] * weight
@@ -302,7 +292,7 @@ class Beyond:
         nodes = rows.nodes
         ok: NDArray[np.bool_] = rows.total >= 0
         for plugin in self._filters:
-            answers = ask_filter(plugin, state, pod, nodes, nodes.all)
+            answers = checked.ask_filter(plugin, state, pod, nodes, nodes.all)
             if answers is not None:
                 ok &= answers == 0
         for row in nominated:
@@ -325,12 +315,12 @@ class Beyond:
         plugin, counted = scaled.weighted.plugin, ok
         ignored: NDArray[np.bool_] | None = None
         if scaled.by_feasible is not None:
-            ask_feasible_changed(name, scaled.by_feasible, state, pod, nodes, ok)
-            ignored = ask_ignored(name, scaled.by_feasible, state, nodes.size)
+            checked.ask_feasible_changed(name, scaled.by_feasible, state, pod, nodes, ok)
+            ignored = checked.ask_ignored(name, scaled.by_feasible, state, nodes.size)
             counted = ok if ignored is None else ok & ~ignored
         raw = scaled.raw
         if raw is None:
-            raw = ask_score(plugin, state, pod, nodes, nodes.all)
+            raw = checked.ask_score(plugin, state, pod, nodes, nodes.all)
         if not counted.any():
             return np.zeros(nodes.size, np.int64)
         low = high = 0
@@ -339,16 +329,18 @@ class Beyond:
             low, high = int(some.min()), int(some.max())
         if plugin.scales and high - low < min(_TABLE, len(raw)):
             # Rows beyond the bounds will not do anyway.
-            answers = ask_scale(plugin, np.arange(low, high + 1), low, high).take(raw - low, mode="clip")
+            answers = checked.ask_scale(plugin, np.arange(low, high + 1), low, high).take(
+                raw - low, mode="clip"
+            )
         else:
-            answers = ask_scale(plugin, raw, low, high)
-        wrong = out_of_range(answers)
+            answers = checked.ask_scale(plugin, raw, low, high)
+        wrong = checked.out_of_range(answers)
         if wrong is not None and (wrong & counted).any():
-            raise invalid_score(name, int(answers[wrong & counted][0]))
+            raise checked.invalid_score(name, int(answers[wrong & counted][0]))
         found = answers * scaled.weighted.weight
         return found if ignored is None else np.where(ignored, np.int64(0), found)
 
 
 def _groups_of(plugin: FilterPlugin, state: CycleState) -> Groups | None:
     found = cast("GroupedFilter", plugin).filter_groups(state) if hasattr(plugin, "filter_groups") else None
-    return checked_groups(plugin.name, "filter_groups", found)
+    return checked.checked_groups(plugin.name, "filter_groups", found)

@@ -11,20 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
-from scheduler.volumes.objects import (
-    AttachmentInfo,
-    CapacityInfo,
-    ClaimInfo,
-    ClassInfo,
-    VolumeInfo,
-    compile_attachment,
-    compile_capacity,
-    compile_claim,
-    compile_class,
-    compile_limits,
-    compile_migrated,
-    compile_volume,
-)
+from scheduler.volumes import objects
 from vaina.api.core.v1 import persistent_volume_pb2
 from vaina.api.storage.v1 import (
     csi_driver_pb2,
@@ -60,9 +47,9 @@ class Catalogue:
 
     def __init__(self) -> None:
         #: by namespace/name, or name
-        self.claims: dict[str, ClaimInfo] = {}
-        self.volumes: dict[str, VolumeInfo] = {}
-        self.classes: dict[str, ClassInfo] = {}
+        self.claims: dict[str, objects.ClaimInfo] = {}
+        self.volumes: dict[str, objects.VolumeInfo] = {}
+        self.classes: dict[str, objects.ClassInfo] = {}
         #: node -> driver -> most volumes
         self._limits: dict[str, Mapping[str, int]] = {}
         #: node -> in-tree plugins that it has given up
@@ -70,15 +57,15 @@ class Catalogue:
         #: drivers that say how much they have left
         self._counting: set[str] = set()
         #: what drivers have left, by the object's name, and by class and name
-        self._capacities: dict[str, CapacityInfo] = {}
-        self._capacities_of: dict[str, dict[str, CapacityInfo]] = {}
+        self._capacities: dict[str, objects.CapacityInfo] = {}
+        self._capacities_of: dict[str, dict[str, objects.CapacityInfo]] = {}
         #: by the object's name, and by node and name
-        self._attachments: dict[str, AttachmentInfo] = {}
-        self._attached: dict[str, dict[str, AttachmentInfo]] = {}
+        self._attachments: dict[str, objects.AttachmentInfo] = {}
+        self._attached: dict[str, dict[str, objects.AttachmentInfo]] = {}
         #: what `bounds` returns; None: a node or an attachment has changed since
         self._bounds: tuple[int, int] | None = None
         #: class -> volumes of it, by name
-        self._by_class: dict[str, dict[str, VolumeInfo]] = {}
+        self._by_class: dict[str, dict[str, objects.VolumeInfo]] = {}
         #: volume -> claim that it was promised to
         self._promised: dict[str, str] = {}
         #: claim -> node for which its volume is to be made
@@ -125,22 +112,22 @@ class Catalogue:
         """Say whether a driver says how much it has left (CSIDriver, spec.storageCapacity)."""
         return driver in self._counting
 
-    def capacities(self, class_name: str) -> Iterable[CapacityInfo]:
+    def capacities(self, class_name: str) -> Iterable[objects.CapacityInfo]:
         return self._capacities_of.get(class_name, {}).values()
 
     @property
     def has_limits(self) -> bool:
         return any(self._limits.values())
 
-    def of_class(self, name: str) -> Mapping[str, VolumeInfo]:
+    def of_class(self, name: str) -> Mapping[str, objects.VolumeInfo]:
         return self._by_class.get(name, {})
 
-    def owner(self, volume: VolumeInfo) -> tuple[str, str] | None:
+    def owner(self, volume: objects.VolumeInfo) -> tuple[str, str] | None:
         """Return whose a volume is, promises included: claim and uid (perhaps empty)."""
         promised = self._promised.get(volume.name)
         return (promised, "") if promised is not None else volume.claim
 
-    def selected_node(self, claim: ClaimInfo) -> str:
+    def selected_node(self, claim: objects.ClaimInfo) -> str:
         """Return for which node a claim's volume is to be made, promises included."""
         return self._selected.get(claim.key) or claim.selected_node
 
@@ -190,25 +177,25 @@ class Catalogue:
     def on_claims(self, changes: Changes[persistent_volume_pb2.PersistentVolumeClaim]) -> None:
         """Take in a batch of (before, after); so do all of these."""
         for key, new in _by_key(changes):
-            _replace(self.claims, key, self._read(f"PersistentVolumeClaim {key}", compile_claim, new))
+            _replace(self.claims, key, self._read(f"PersistentVolumeClaim {key}", objects.compile_claim, new))
         self._tell()
 
     def on_volumes(self, changes: Changes[persistent_volume_pb2.PersistentVolume]) -> None:
         for name, new in _by_key(changes):
-            info = self._read(f"PersistentVolume {name}", compile_volume, new)
+            info = self._read(f"PersistentVolume {name}", objects.compile_volume, new)
             before = _replace(self.volumes, name, info)
             _regroup(self._by_class, name, before, info, lambda volume: volume.class_name)
         self._tell()
 
     def on_classes(self, changes: Changes[storage_class_pb2.StorageClass]) -> None:
         for name, new in _by_key(changes):
-            _replace(self.classes, name, None if new is None else compile_class(new))
+            _replace(self.classes, name, None if new is None else objects.compile_class(new))
         self._tell()
 
     def on_nodes(self, changes: Changes[csi_node_pb2.CSINode]) -> None:
         for name, new in _by_key(changes):
-            _replace(self._limits, name, None if new is None else compile_limits(new))
-            _replace(self._migrated, name, None if new is None else compile_migrated(new) or None)
+            _replace(self._limits, name, None if new is None else objects.compile_limits(new))
+            _replace(self._migrated, name, None if new is None else objects.compile_migrated(new) or None)
         self._bounds = None
         self._tell()
 
@@ -221,14 +208,14 @@ class Catalogue:
 
     def on_capacities(self, changes: Changes[csi_storage_capacity_pb2.CSIStorageCapacity]) -> None:
         for key, new in _by_key(changes):
-            info = self._read(f"CSIStorageCapacity {key}", compile_capacity, new)
+            info = self._read(f"CSIStorageCapacity {key}", objects.compile_capacity, new)
             before = _replace(self._capacities, key, info)
             _regroup(self._capacities_of, key, before, info, lambda capacity: capacity.class_name)
         self._tell()
 
     def on_attachments(self, changes: Changes[volume_attachment_pb2.VolumeAttachment]) -> None:
         for name, new in _by_key(changes):
-            info = None if new is None else compile_attachment(new)
+            info = None if new is None else objects.compile_attachment(new)
             before = _replace(self._attachments, name, info)
             _regroup(self._attached, name, before, info, lambda attachment: attachment.node_name)
         self._bounds = None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scheduler.columns import pod_info
+from scheduler.columns import pod_asks
 from scheduler.framework.interface import UNRESOLVABLE
 from scheduler.plugins import volume_places, volume_use
 from scheduler.plugins.default_preemption import DefaultPreemption
@@ -20,7 +20,7 @@ from scheduler.plugins.node_filters import NodeDeclaredFeatures
 from scheduler.plugins.volume_use import NodeVolumeLimits, VolumeRestrictions
 from scheduler.preemption import search
 from scheduler.preemption.dry_run import DryRun
-from scheduler.volumes import catalogue, matching
+from scheduler.volumes import matching, objects
 from scheduler.volumes.catalogue import Catalogue
 from vaina.api.core.v1 import pod_pb2
 
@@ -42,13 +42,13 @@ def read_as(kind: str, name: str, **fields: Any) -> None:
     """List a mistake: objects of a kind are read with other fields."""
 
     def make(patch: Patch) -> None:
-        compiler = getattr(catalogue, f"compile_{kind}")
+        compiler = getattr(objects, f"compile_{kind}")
 
         def misread(made: Any) -> Any:
             found = compiler(made)
             return replace(found, **{key: to(found) if callable(to) else to for key, to in fields.items()})
 
-        patch.setattr(catalogue, f"compile_{kind}", misread)
+        patch.setattr(objects, f"compile_{kind}", misread)
 
     MISTAKES[name] = make
 
@@ -77,8 +77,8 @@ read_as("class", "volumes_are_made_in_the_first_place_alone", topologies=lambda 
 
 @mistake
 def a_claim_of_another_pod_will_do(patch: Patch) -> None:
-    before = pod_info.claims_of
-    patch.setattr(pod_info, "claims_of", lambda spec, *_identity: before(spec, _identity[0]))
+    before = pod_asks.claims_of
+    patch.setattr(pod_asks, "claims_of", lambda spec, *_identity: before(spec, _identity[0]))
 
 
 @mistake
@@ -155,9 +155,9 @@ def nobody_can_be_made_to_give_the_claim_back(patch: Patch) -> None:
 
 @mistake
 def one_volume_more_than_the_limit(patch: Patch) -> None:
-    before = catalogue.compile_limits
+    before = objects.compile_limits
     patch.setattr(
-        catalogue, "compile_limits", lambda made: {name: count + 1 for name, count in before(made).items()}
+        objects, "compile_limits", lambda made: {name: count + 1 for name, count in before(made).items()}
     )
 
 
@@ -179,20 +179,20 @@ def what_is_attached_without_a_pod_does_not_count(patch: Patch) -> None:
 
 @mistake
 def whoever_attaches_counts(patch: Patch) -> None:
-    before = catalogue.compile_attachment
+    before = objects.compile_attachment
 
     def compiled(made: Any) -> Any:
         found = before(made)
         return found and replace(found, attacher="disk.example.com")
 
-    patch.setattr(catalogue, "compile_attachment", compiled)
+    patch.setattr(objects, "compile_attachment", compiled)
 
 
 @mistake
 def disks_in_the_tree_do_not_count(patch: Patch) -> None:
-    before = catalogue.compile_volume
+    before = objects.compile_volume
     patch.setattr(
-        catalogue, "compile_volume",
+        objects, "compile_volume",
         lambda made: replace(found, attachable=None) if not (found := before(made)).handle else found,
     )  # fmt: skip
 
@@ -219,13 +219,13 @@ def every_driver_says_what_it_has_left(patch: Patch) -> None:
 
 @mistake
 def what_is_left_is_left_everywhere(patch: Patch) -> None:
-    before = catalogue.compile_capacity
-    patch.setattr(catalogue, "compile_capacity", lambda made: replace(before(made), topology=()))
+    before = objects.compile_capacity
+    patch.setattr(objects, "compile_capacity", lambda made: replace(before(made), topology=()))
 
 
 @mistake
 def the_largest_volume_does_not_matter(patch: Patch) -> None:
-    before = catalogue.compile_capacity
+    before = objects.compile_capacity
 
     def compiled(made: Any) -> Any:
         other = type(made)()
@@ -233,7 +233,7 @@ def the_largest_volume_does_not_matter(patch: Patch) -> None:
         other.ClearField("maximum_volume_size")
         return before(other)
 
-    patch.setattr(catalogue, "compile_capacity", compiled)
+    patch.setattr(objects, "compile_capacity", compiled)
 
 
 @mistake
@@ -351,7 +351,7 @@ def victims_are_looked_for_with_old_budgets(patch: Patch) -> None:
 
 @mistake
 def features_do_not_matter(patch: Patch) -> None:
-    patch.setattr(pod_info, "features_of", lambda _spec: frozenset())
+    patch.setattr(pod_asks, "features_of", lambda _spec: frozenset())
 
 
 @mistake
@@ -366,7 +366,7 @@ def one_of_the_features_is_enough(patch: Patch) -> None:
 
 @mistake
 def init_containers_need_no_features(patch: Patch) -> None:
-    before = pod_info.features_of
+    before = pod_asks.features_of
 
     def without(spec: Any) -> Any:
         fewer = pod_pb2.PodSpec()
@@ -374,7 +374,7 @@ def init_containers_need_no_features(patch: Patch) -> None:
         fewer.ClearField("init_containers")
         return before(fewer)
 
-    patch.setattr(pod_info, "features_of", without)
+    patch.setattr(pod_asks, "features_of", without)
 
 
 #: a story that is known to show each
