@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from random import Random
 
 import pytest
+from msgspec import structs
 
 from apiserver.storage import versions
 from apiserver.storage.interface import (
@@ -100,7 +101,7 @@ class LosesUpdates(Honest):
     ) -> Stored:
         current = await self.memory.get(key)
         if current is not None and current.version == expected and self.lies_now:
-            return current._replace(data=data, version=Version(await self.current_version()))
+            return structs.replace(current, data=data, version=Version(await self.current_version()))
         return await super().update(key, data, meta, expected=expected)
 
 
