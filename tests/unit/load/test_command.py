@@ -114,7 +114,8 @@ def test_a_short_trace_is_told_before_anything_is_made(tmp_path: Path) -> None:
 
 def test_workloads_are_listed_by_label_or_from_a_file(tmp_path: Path) -> None:
     lines = CommandLine().run("load", "list", "-l", "cost,-performance").out.splitlines()
-    assert [line.split()[0].split("/")[0] for line in lines] == ["MixedApps"] * 2 + ["SchedulingBasic"] * 3
+    cases = [line.split()[0].split("/")[0] for line in lines]
+    assert cases == ["MixedApps"] * 2 + ["PlainApps"] + ["SchedulingBasic"] * 3
     own = tmp_path / "own.yaml"
     own.write_text("- {name: A, workloadTemplate: [{opcode: sleep, duration: 1s}], workloads: [{name: B}]}")
     assert CommandLine().run("load", "list", "-f", str(own)).out == "A/B\n"
