@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from apiserver.admission import node_restriction
+from apiserver.authorization.authorizer import ALLOWED
+from apiserver.authorization.node.authorizer import NodeAuthorizer
 from apiserver.registry import eviction
 from controller.cronjob.controller import CronJobController
 from controller.daemonset import controller as daemon_set_shell
@@ -18,7 +21,7 @@ from controller.job import controller as job_shell
 from controller.job import reconcile as jobs
 from controller.job import tracking
 from controller.job.tracking import Counting
-from controller.local_path import controller as local_path_shell
+from controller.local_path import reconcile as local_path
 from controller.local_path.reconcile import HOSTNAME, without_node
 from controller.persistent_volume import reconcile as persistent_volumes
 from controller.statefulset import reconcile as stateful_sets
@@ -163,9 +166,11 @@ def lets_used_claims_go(patch: Patch) -> None:
 
 def forgets_which_node(patch: Patch) -> None:
     """volume: a volume is made on the first node there is, whichever the scheduler chose, and said to be on
-    any.
+    any; and nodes are not held to their own volumes, which alone keeps the others from making it.
     """
-    made = local_path_shell.provision
+    patch.setattr(NodeAuthorizer, "_authorize_volume", lambda _self, _node, _asked: ALLOWED)
+    patch.setattr(node_restriction, "_problem_of_volume", lambda _node, _new, _old: "")
+    made = local_path.provision
 
     def anywhere(claim: Any, found: Any, nodes: Any, directory: str) -> Any:
         volume = made(without_node(claim), found, nodes[:1], directory)
@@ -174,7 +179,7 @@ def forgets_which_node(patch: Patch) -> None:
         term.match_expressions.add(key=HOSTNAME, operator="Exists")
         return volume
 
-    patch.setattr(local_path_shell, "provision", anywhere)
+    patch.setattr(local_path, "provision", anywhere)
 
 
 def keeps_what_nobody_has(patch: Patch) -> None:

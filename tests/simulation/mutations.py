@@ -20,7 +20,7 @@ from apiserver.storage.cacher import Cacher
 from apiserver.storage.fanout import Fanout
 from apiserver.storage.interface import Put, Stored
 from controller.expectations import Expectations
-from controller.node_lifecycle import controller as node_lifecycle
+from controller.node_lifecycle import reconcile as node_lifecycle
 from controller.node_lifecycle.reconcile import Heartbeats
 from controller.replicaset import reconcile as replica_sets
 from kubelet.kubelet import Kubelet
