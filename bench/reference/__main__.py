@@ -34,7 +34,7 @@ from vaina.errors import ApiError
 
 BEGIN, END = "<!-- table of the reference: begin -->", "<!-- table of the reference: end -->"
 _MAX_PATIENCE = 3600
-_NO_TLS = "vaina serves no TLS yet, and kube-apiserver nothing else: one side of every run is in the clear"
+_NO_TLS = "vaina runs in the clear in this comparison, and kube-apiserver serves nothing but TLS"
 
 
 class _Parser(argparse.ArgumentParser):
