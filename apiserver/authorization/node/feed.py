@@ -3,7 +3,7 @@
 Follows `plugin/pkg/auth/authorizer/node/graph_populator.go`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -13,74 +13,51 @@ from apiserver.storage.cached import CacheEvent
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.interface import EventType, Stored
 from apiserver.storage.keys import kind_prefix, split
-from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.kinds import PERSISTENT_VOLUME, POD, Kind
 
 
 def feed_graph(graph: Graph, storage: Cacher) -> None:
     """Have a graph follow the Pods and volumes of a watch cache that does not run yet."""
-    for follower in (_Pods(graph), _Volumes(graph)):
+    for follower in (
+        _Follower(POD, graph.clear_pods, graph.put_pod, graph.remove_pod),
+        _Follower(
+            PERSISTENT_VOLUME,
+            graph.clear_volumes,
+            graph.put_volume,
+            lambda _, name: graph.remove_volume(name),
+        ),
+    ):
         storage.follow(follower.prefix, follower)
 
 
 class _Follower:
-    """Of one kind."""
+    """Of one kind; `remove` takes a namespace and a name."""
 
-    kind: Kind[Any]
-
-    def __init__(self, graph: Graph) -> None:
-        self._graph, self.prefix = graph, kind_prefix(self.kind)
-
-    def clear(self) -> None:
-        raise NotImplementedError
-
-    def put(self, obj: Any) -> None:
-        raise NotImplementedError
-
-    def remove(self, namespace: str, name: str) -> None:
-        raise NotImplementedError
+    def __init__(
+        self,
+        kind: Kind[Any],
+        clear: Callable[[], None],
+        put: Callable[[Any], None],
+        remove: Callable[[str, str], None],
+    ) -> None:
+        self._kind, self.prefix = kind, kind_prefix(kind)
+        self._clear, self._put, self._remove = clear, put, remove
 
     def replaced(self, items: Sequence[Stored]) -> None:
-        self.clear()
+        self._clear()
         for item in items:
             self._take(item)
 
     def changed(self, events: Sequence[CacheEvent]) -> None:
         for event in events:
             if event.type is EventType.DELETED:
-                self.remove(*split(event.entry.stored.key, self.prefix))
+                self._remove(*split(event.entry.stored.key, self.prefix))
             else:
                 self._take(event.entry.stored)
 
     def _take(self, stored: Stored) -> None:
         try:
-            self.put(self.kind.message.FromString(stored.data))
+            self._put(self._kind.message.FromString(stored.data))
         except (DecodeError, ValueError):  # ValueError: bad UTF-8
             # What cannot be read gives no rights to a node.
-            self.remove(*split(stored.key, self.prefix))
-
-
-class _Pods(_Follower):
-    kind = POD
-
-    def clear(self) -> None:
-        self._graph.clear_pods()
-
-    def put(self, obj: pod_pb2.Pod) -> None:
-        self._graph.put_pod(obj)
-
-    def remove(self, namespace: str, name: str) -> None:
-        self._graph.remove_pod(namespace, name)
-
-
-class _Volumes(_Follower):
-    kind = PERSISTENT_VOLUME
-
-    def clear(self) -> None:
-        self._graph.clear_volumes()
-
-    def put(self, obj: persistent_volume_pb2.PersistentVolume) -> None:
-        self._graph.put_volume(obj)
-
-    def remove(self, namespace: str, name: str) -> None:
-        self._graph.remove_volume(name)
+            self._remove(*split(stored.key, self.prefix))
