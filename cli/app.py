@@ -51,6 +51,7 @@ VERBS = {
     "scheduler": "scheduler",
     "load": "load",
     "certs": "certs",
+    "kubeconfig": "kubeconfig",
     "completion": "info",
     "api-resources": "info",
     "version": "info",

@@ -2,6 +2,7 @@
 # Takes pinned programs out of Debian trixie's packages into .tools/bin, without installing
 # anything: a private apt state, fed from the mirror that this machine is set up for.
 #   trixie.sh etcd      etcd and etcdctl 3.5.16 (component tests)
+#   trixie.sh kubectl   kubectl 1.32 (tests of the REST door)
 #   trixie.sh compose   the compose plugin, where `docker compose` is missing or too old
 set -euo pipefail
 # shellcheck source=deploy/lib.sh
@@ -9,6 +10,7 @@ source "$(dirname "$0")/lib.sh"
 
 ETCD_VERSION=3.5.16
 COMPOSE_VERSION=2.26
+KUBECTL_VERSION=1.32
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 APT=$TOOLS/apt
 
@@ -53,11 +55,17 @@ case ${1:-} in
     take "etcd-server=$ETCD_VERSION*" usr/bin/etcd
     take "etcd-client=$ETCD_VERSION*" usr/bin/etcdctl
     ;;
+  kubectl)
+    if [[ -x $TOOLS/bin/kubectl ]] && "$TOOLS/bin/kubectl" version --client | grep -q "v$KUBECTL_VERSION"; then exit 0; fi
+    say "kubectl: taking $KUBECTL_VERSION out of Debian trixie's packages into .tools/bin"
+    prepare_apt "kubectl $KUBECTL_VERSION"
+    take "kubectl=$KUBECTL_VERSION*" usr/bin/kubectl
+    ;;
   compose)
     if "$ROOT/deploy/compose.sh" version >/dev/null 2>&1; then exit 0; fi
     say "compose: no plugin of 2.20 or newer; taking $COMPOSE_VERSION out of Debian trixie's packages into .tools/bin"
     prepare_apt "the compose plugin (2.20 or newer)"
     take "docker-compose=$COMPOSE_VERSION*" usr/libexec/docker/cli-plugins/docker-compose
     ;;
-  *) fail "usage: $0 etcd|compose" ;;
+  *) fail "usage: $0 etcd|kubectl|compose" ;;
 esac

@@ -42,6 +42,10 @@ def _wanted(command: F) -> F:
         "--node", "nodes", multiple=True, metavar="NAME=ADDRESS", callback=_read_nodes,
         help="A node that gets its certificates here, instead of asking the apiserver; may be repeated.",
     )(command)  # fmt: skip
+    command = click.option(
+        "--kubeconfig-server", default="", envvar="VAINA_CERTS_KUBECONFIG_SERVER", metavar="URL",
+        help="Write a kubeconfig for this URL of the REST port into the administrator's folder (VAINA_CERTS_KUBECONFIG_SERVER).",
+    )(command)  # fmt: skip
     return _folder(command)
 
 

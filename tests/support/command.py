@@ -15,6 +15,7 @@ from tests.support.direct import build_handlers
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import Clock
+from vaina.pki.folder import Folder
 from vaina.serving.handlers import Handlers
 from vaina.testing.clock import FakeClock
 
@@ -37,8 +38,10 @@ class CommandLine:
     Every run is a process of its own, as far as the command can tell.
     """
 
-    def __init__(self, handlers: Handlers | None = None, clock: Clock | None = None) -> None:
-        self.clock = clock or FakeClock()
+    def __init__(
+        self, handlers: Handlers | None = None, clock: Clock | None = None, credentials: Folder | None = None
+    ) -> None:
+        self.clock, self.credentials = clock or FakeClock(), credentials
         self.handlers = handlers if handlers is not None else build_handlers(MemoryStorage(), self.clock)
 
     def shell(
@@ -50,6 +53,7 @@ class CommandLine:
             connect=lambda _, warn: Clientset(
                 InProcessTransport(self.handlers, clock=self.clock, on_warning=warn)
             ),
+            credentials=self.credentials,
             clock=self.clock,
             stdin=io.BytesIO(stdin),
             stdout=io.StringIO(),

@@ -7,6 +7,7 @@ Called by `vaina certs`. Whatever is there and holds is left as it is, so making
     kubelet-client-ca/         the authority of apiservers towards kubelets
     apiserver/, scheduler/ …   a folder for each holder (`HOLDERS`, vaina.pki.folder)
     apiserver/encryption.yaml  the key for Secrets at rest (vaina.pki.encryption)
+    admin/kubeconfig           what kubectl reads, where a server is named for it (vaina.pki.kubeconfig)
     node/                      what nodes have before they ask for certificates: the authorities of the apiserver
                                (ca.crt) and of those who call a kubelet (kubelet-client-ca.crt), and a bootstrap
                                token (token), which the apiserver's folder has too
@@ -53,6 +54,7 @@ from vaina.pki.folder import (
     write_file,
     write_folder,
 )
+from vaina.pki.kubeconfig import KUBECONFIG, with_files
 from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES, TOKEN, make_token
 
 ADMIN, NODE, REGISTRY = "admin", "node", "registry"
@@ -129,6 +131,8 @@ class Folders:
     seconds: float = CERTIFICATE_SECONDS
     #: name and address of nodes that get certificates here
     nodes: tuple[tuple[str, str], ...] = ()
+    #: URL of the REST port in the administrator's kubeconfig; empty: no such file is written
+    kubeconfig_server: str = ""
 
     def make(self, now: float, *, renew: bool = False) -> list[str]:
         """Make what is missing, due (at Unix time `now`), or says something else than it should.
@@ -149,6 +153,10 @@ class Folders:
         if make_encryption_config(self.root / ENCRYPTION):
             written.append(ENCRYPTION)
         self._make_node_folder()
+        if self.kubeconfig_server:
+            cluster = Path(self.admin).name if self.admin != ADMIN else AUTHORITY_NAMES[CA]
+            text = with_files(cluster, self.kubeconfig_server, AUTHORITIES, CERTIFICATE, KEY)
+            write_file(self.root / self.admin / KUBECONFIG, text.encode())
         return written
 
     def next_renewal(self) -> float:

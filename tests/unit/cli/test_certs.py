@@ -1,8 +1,10 @@
 """`vaina certs`, and where the command finds its own certificate."""
 
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cli.failures import explain_error
 from cli.process import certificate_folder
@@ -75,4 +77,34 @@ def test_a_refused_certificate_is_told_as_such() -> None:
     assert explain_error(error, server="127.0.0.1:6443") == (
         "Unable to connect to the server: 127.0.0.1:6443 ended the handshake: certificate refused? "
         "VAINA_CERT_DIR names the folder of yours (docs/security.md)"
+    )
+
+
+def test_the_administrators_kubeconfig_names_the_files_beside_it(line: CommandLine, tmp_path: Path) -> None:
+    made = line.run(
+        "certs", "make", str(tmp_path), "--admin", "admins/home", "--kubeconfig-server", "https://127.0.0.1:1"
+    )
+    assert made.code == 0
+    config = yaml.safe_load((tmp_path / "admins" / "home" / "kubeconfig").read_text())
+    assert config["current-context"] == "kubernetes-admin@home"
+    [cluster], [user] = config["clusters"], config["users"]
+    assert cluster["cluster"] == {"server": "https://127.0.0.1:1", "certificate-authority": "ca.crt"}
+    assert user["user"] == {"client-certificate": "tls.crt", "client-key": "tls.key"}
+
+
+def test_a_kubeconfig_to_be_taken_elsewhere_holds_everything(tmp_path: Path) -> None:
+    CommandLine().run("certs", "make", str(tmp_path))
+    folder = Folder(tmp_path / "admin")
+    line = CommandLine(credentials=folder)
+    config = yaml.safe_load(line.run("kubeconfig", "--server", "cluster.example:6443").out)
+    [cluster], [user] = config["clusters"], config["users"]
+    assert cluster["cluster"]["server"] == "https://cluster.example:6445"
+    assert b64decode(user["user"]["client-key-data"]) == folder.current().key
+    other = yaml.safe_load(line.run("kubeconfig", "--address", "https://10.0.0.7:443").out)
+    assert other["clusters"][0]["cluster"]["server"] == "https://10.0.0.7:443"
+
+
+def test_without_a_certificate_there_is_no_kubeconfig(line: CommandLine) -> None:
+    assert line.run("kubeconfig").err == (
+        "error: there is no certificate to put into it; VAINA_CERT_DIR names the folder of yours\n"
     )
