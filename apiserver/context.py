@@ -41,6 +41,9 @@ class Context:
     verb: str = ""
     user: str = "system:anonymous"
     groups: tuple[str, ...] = ("system:unauthenticated",)
+    #: what else is known of the user (`vaina.serving.handlers.User`)
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
     #: where the request came from, as gRPC has it
     peer: str = ""
     field_manager: str = ""

@@ -41,8 +41,10 @@ class CertificateRequests:
             spec: Any = attributes.object.spec  # type: ignore[union-attr]  # a create has an object
             for field in ("username", "uid", "groups", "extra"):
                 spec.ClearField(field)
-            spec.username = context.user
+            spec.username, spec.uid = context.user, context.uid
             spec.groups.extend(context.groups)
+            for name, values in context.extra:
+                spec.extra[name].items.extend(values)
             if address := address_of(context.peer):
                 spec.extra[SOURCE].items.append(address)
         elif attributes.operation is Operation.UPDATE and attributes.subresource == _APPROVAL:
@@ -84,7 +86,7 @@ class CertificateRequests:
 
     def _may(self, context: Context, verb: str, signer: str) -> bool:
         """Say whether a user may do something for a signer, or for all signers of its domain."""
-        user = User(context.user, context.groups)
+        user = User(context.user, context.groups, context.uid, context.extra)
         names = (signer, f"{signer.partition('/')[0]}/*")
         questions = [Question(user, verb, CSR.group, "signers", name=name) for name in names]
         return any(self._authorizer.authorize(question).is_allowed for question in questions)

@@ -124,7 +124,7 @@ def _lacking(held: Sequence[Rule], wanted: Sequence[Rule]) -> list[Rule]:
 
 
 def _user_of(ctx: Context) -> User:
-    return User(ctx.user, ctx.groups)
+    return User(ctx.user, ctx.groups, ctx.uid, ctx.extra)
 
 
 def _is_same(new: Any, old: Any) -> bool:

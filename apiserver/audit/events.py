@@ -132,12 +132,22 @@ def _head(
     before = {"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": level.word}
     after: Json = {
         "stage": stage, "requestURI": path, "verb": verb,
-        "user": {"username": _cut(user.name), "groups": [_cut(group) for group in user.groups]},
+        "user": _user(user),
         "sourceIPs": [address] if address else [],
     }  # fmt: skip
     if agent:
         after["userAgent"] = agent
     return _json(before)[:-1] + b',"auditID":"', b'",' + _json(after)[1:-1]
+
+
+def _user(user: User) -> Json:
+    said: Json = {"username": _cut(user.name)}
+    if user.uid:
+        said["uid"] = _cut(user.uid)
+    said["groups"] = [_cut(group) for group in user.groups]
+    if user.extra:
+        said["extra"] = {_cut(name): [_cut(value) for value in values] for name, values in user.extra}
+    return said
 
 
 @lru_cache(maxsize=1024)

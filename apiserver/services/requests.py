@@ -40,6 +40,8 @@ def context_of(
         verb=verb,
         user=rpc.user.name,
         groups=rpc.user.groups,
+        uid=rpc.user.uid,
+        extra=rpc.user.extra,
         peer=rpc.peer,
         field_manager="" if options is None else options.field_manager,
         dry_run=only_try,

@@ -66,7 +66,7 @@ class _Reviews:
         review: authorization_pb2.SubjectAccessReview = request.object
         self._begin("SubjectAccessReview", request, rpc)
         errors = [*_check_spec(review.spec), *_check_somebody(review.spec), *_check_metadata(review.metadata)]
-        self._answer(review, errors, User(review.spec.user, tuple(review.spec.groups)))
+        self._answer(review, errors, _asked_about(review.spec))
         return review
 
     async def local(self, request: Any, rpc: RequestContext) -> authorization_pb2.LocalSubjectAccessReview:
@@ -85,7 +85,7 @@ class _Reviews:
             place = path.child("nonResourceAttributes")
             words = "disallowed on this kind of request"
             errors.append(field_path.invalid(place, spec.non_resource_attributes, words))
-        self._answer(review, errors, User(spec.user, tuple(spec.groups)))
+        self._answer(review, errors, _asked_about(spec))
         return review
 
     async def self_subject(
@@ -127,8 +127,7 @@ class _Reviews:
         self._begin("SelfSubjectReview", request, rpc)
         answer = authentication_pb2.SelfSubjectReview()
         answer.metadata.creation_timestamp.CopyFrom(timestamp(int(self._clock.now())))
-        answer.status.user_info.username = rpc.user.name
-        answer.status.user_info.groups.extend(rpc.user.groups)
+        write_user(answer.status.user_info, rpc.user)
         return answer
 
     def _begin(self, kind: str, request: Any, rpc: RequestContext, namespace: str = "") -> None:
@@ -145,6 +144,20 @@ class _Reviews:
         review.status.allowed = verdict.is_allowed
         review.status.denied = verdict.decision is Decision.DENY
         review.status.reason = verdict.reason
+
+
+def write_user(info: authentication_pb2.UserInfo, user: User) -> None:
+    """Write who somebody is into an answer."""
+    info.username, info.uid = user.name, user.uid
+    info.groups.extend(user.groups)
+    for name, values in user.extra:
+        info.extra[name].items.extend(values)
+
+
+def _asked_about(spec: Any) -> User:
+    """Return the user that a review names."""
+    extra = tuple((name, tuple(spec.extra[name].items)) for name in sorted(spec.extra))
+    return User(spec.user, tuple(spec.groups), spec.uid, extra)
 
 
 def _question(spec: Any, user: User) -> Attributes:

@@ -32,6 +32,10 @@ class User:
 
     name: str = "system:anonymous"
     groups: tuple[str, ...] = ("system:unauthenticated",)
+    #: of the object that the user is, where there is one: a ServiceAccount's
+    uid: str = ""
+    #: what else is known of the user, by name; the names are sorted
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 #: every caller that is known is in it

@@ -101,7 +101,8 @@ class Roles:
         self._subjects: dict[Key, Sequence[tuple[Key, _Binding]]] = {}
         #: by the binding's namespace and the name of the user or group, which has a sign before it
         self._bindings: dict[Key, dict[Key, _Binding]] = {}
-        self._answers: dict[User, dict[tuple[str, ...], _Answer]] = {}
+        #: by name and groups of the user: no rule looks at more of it
+        self._answers: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], _Answer]] = {}
         self._kept = 0
         #: kinds that have not been read yet, and the default roles until they are stored
         self._awaited = {DEFAULTS, ROLE.kind, CLUSTER_ROLE.kind, ROLE_BINDING.kind, CLUSTER_ROLE_BINDING.kind}
@@ -166,7 +167,7 @@ class Roles:
     def authorize(self, attributes: Attributes) -> Verdict:
         """Answer a question. Raises Unavailable until all roles and bindings have been read."""
         user, verb, group, resource, subresource, namespace, name, path, *_ = attributes
-        answers = self._answers.get(user)
+        answers = self._answers.get((user.name, user.groups))
         key = verb, group, resource, subresource, namespace, path
         answer = None if answers is None else answers.get(key)
         if answer is None:
@@ -183,7 +184,7 @@ class Roles:
         if self._kept > MAX_KEPT:
             self._forget()
         self._kept += len(question) + _ANSWER
-        self._answers.setdefault(user, {})[key] = answer
+        self._answers.setdefault((user.name, user.groups), {})[key] = answer
 
     def _find(self, asked: Attributes) -> _Answer:
         self.check_filled()

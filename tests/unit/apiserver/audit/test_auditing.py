@@ -68,6 +68,18 @@ def secret(name: str = "s") -> config_pb2.Secret:
     return made
 
 
+async def test_a_users_uid_and_what_else_is_known_of_it_are_written(tmp_path: Path) -> None:
+    audited = Audited(tmp_path, "rules: [{level: Metadata}]")
+    builder = User(
+        "system:serviceaccount:default:builder", ("system:serviceaccounts",), "u-1", (("a", ("b", "c")),)
+    )
+    client = Clientset(InProcessTransport(audited.api.app.handlers, clock=FakeClock(0), user=builder))
+    await client.config_maps.create(make_config_map("a"))
+    assert audited.event()["user"] == {
+        "username": builder.name, "uid": "u-1", "groups": ["system:serviceaccounts"], "extra": {"a": ["b", "c"]},
+    }  # fmt: skip
+
+
 async def test_a_create_is_written_with_who_and_what_and_what_came_of_it(tmp_path: Path) -> None:
     audited = Audited(tmp_path, "rules: [{level: Metadata}]")
     made = await audited.client.config_maps.create(make_config_map("a"))

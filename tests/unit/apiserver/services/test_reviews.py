@@ -7,9 +7,12 @@ import pytest
 from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
 from tests.support.rbac import make_binding, make_role, rule
 from vaina.api.authorization.v1 import authorization_pb2 as pb
+from vaina.client.clientset import Clientset
 from vaina.client.reviews import Reviews
+from vaina.client.transport import InProcessTransport
 from vaina.errors import ApiError, BadRequest, Forbidden, Invalid
 from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE_BINDING
+from vaina.serving.handlers import User
 
 
 @pytest.fixture
@@ -70,6 +73,15 @@ async def test_the_rules_that_one_has_in_a_namespace(api: Harness) -> None:
 async def test_who_one_is(api: Harness) -> None:
     found = (await reviews(api, "jane", "dev").who_am_i()).status.user_info
     assert (found.username, [*found.groups]) == ("jane", ["dev", "system:authenticated"])
+
+
+async def test_a_service_account_reads_its_uid_and_what_else_is_known_of_it(api: Harness) -> None:
+    extra = (("authentication.kubernetes.io/pod-name", ("web",)),)
+    user = User("system:serviceaccount:default:web", ("system:authenticated",), "u-1", extra)
+    client = Clientset(InProcessTransport(api.app.handlers, user=user))
+    found = (await client.reviews.who_am_i()).status.user_info
+    assert found.uid == "u-1"
+    assert [(name, [*values.items]) for name, values in found.extra.items()] == [(extra[0][0], ["web"])]
 
 
 async def test_who_asks_about_others_must_be_allowed_that(api: Harness) -> None:
