@@ -10,6 +10,7 @@
       TooLarge, TooManyRequests(retry_seconds)
       Unavailable, Timeout      try again; the outcome of a write may be unknown
       MethodNotSupported
+      NotAcceptable, UnsupportedMediaType    of the REST door: no such form of an answer, of a body
       InternalError
         StorageFull      etcd is out of space
 
@@ -173,6 +174,18 @@ class MethodNotSupported(ApiError):
     reason, code = "MethodNotAllowed", 405
 
 
+class NotAcceptable(ApiError):
+    """No form of an answer that the client takes is there."""
+
+    reason, code = "NotAcceptable", 406
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is in no form that can be read."""
+
+    reason, code = "UnsupportedMediaType", 415
+
+
 class InternalError(ApiError):
     """A bug of ours."""
 
@@ -186,7 +199,8 @@ ERRORS_BY_REASON: dict[str, type[ApiError]] = {
     cls.reason: cls
     for cls in (
         Invalid, BadRequest, Unauthorized, Forbidden, NotFound, AlreadyExists, Conflict, Expired, TooLarge,
-        TooManyRequests, Unavailable, Timeout, MethodNotSupported, InternalError,
+        TooManyRequests, Unavailable, Timeout, MethodNotSupported, NotAcceptable, UnsupportedMediaType,
+        InternalError,
     )
 }  # fmt: skip
 

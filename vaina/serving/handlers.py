@@ -76,6 +76,8 @@ class RequestContext:
     authorized: list[tuple[Any, Any]] = field(default_factory=list)
     #: whom the server counts the call for; empty before it does
     counted: str = ""
+    #: of a REST request: path and query as they came; empty for calls by gRPC
+    uri: str = ""
     #: W3C trace id of the caller's traceparent, where there is one
     trace_id: str = ""
     #: warnings for the caller; they travel in trailing metadata

@@ -49,6 +49,8 @@ _CODES: dict[str, grpc.StatusCode] = {
     "ServiceUnavailable": grpc.StatusCode.UNAVAILABLE,
     "InternalError": grpc.StatusCode.INTERNAL,
     "MethodNotAllowed": grpc.StatusCode.UNIMPLEMENTED,
+    "NotAcceptable": grpc.StatusCode.INVALID_ARGUMENT,
+    "UnsupportedMediaType": grpc.StatusCode.INVALID_ARGUMENT,
     "Timeout": grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 

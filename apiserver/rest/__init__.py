@@ -1,0 +1,6 @@
+"""The REST door: Kubernetes' HTTP API as a translation to the handlers of the gRPC door.
+
+A request becomes a gRPC method path and request bytes, is answered by the same handlers, and the answer is
+written in the form that the client asked for. Nothing below this package knows HTTP; nothing in it knows
+storage or registry. `apiserver.build.run` imports it where `rest_listen` is configured.
+"""
