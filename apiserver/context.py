@@ -12,6 +12,8 @@ from vaina.objects import field_path
 
 #: values of fieldValidation
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
+#: bytes of a field manager's name
+MAX_FIELD_MANAGER = 128
 
 
 def nobody_listens(_text: str) -> None:
@@ -20,6 +22,15 @@ def nobody_listens(_text: str) -> None:
 
 def nobody_audits(_key: str, _value: str) -> None:
     """Drop an annotation of the audit log: the caller is a component of the apiserver itself."""
+
+
+def no_agent() -> str:
+    """Return no user agent: the caller is a component of the apiserver itself."""
+    return ""
+
+
+def nobody_waits() -> None:
+    """Do nothing when an object was made."""
 
 
 def once(collected: list[str]) -> Callable[[str], None]:
@@ -59,6 +70,23 @@ class Context:
     warn: Callable[[str], None] = nobody_listens
     #: says something of the request in the audit log: (key, value); the first value of a key stays
     annotate: Callable[[str, str], None] = nobody_audits
+    #: returns the caller's user agent
+    agent: Callable[[], str] = no_agent
+    #: is called when an update or a patch makes the object
+    on_created: Callable[[], None] = nobody_waits
+
+    @property
+    def manager(self) -> str:
+        """Whose fields a write sets: the field manager, or the user agent up to its first slash.
+
+        Characters that cannot be printed are left out, as apiserver `endpoints/handlers/create.go` does
+        (managerOrUserAgent); so is what gRPC adds to a client's own name.
+        """
+        if self.field_manager:
+            return self.field_manager
+        name = self.agent().partition(" grpc-")[0].partition("/")[0]
+        printable = "".join(filter(str.isprintable, name)).encode()
+        return printable[:MAX_FIELD_MANAGER].decode(errors="ignore")
 
 
 #: requests of the apiserver itself

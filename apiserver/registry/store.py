@@ -92,7 +92,9 @@ class Store(Changer[M]):
         if meta.uid:
             raise refusals.wrong_uid(self.kind, meta.name, meta.uid, "")
         meta.resource_version = ""
-        return await self.create(ctx, new)
+        created = await self.create(ctx, new)
+        ctx.on_created()
+        return created
 
     async def rewrite(self, ctx: Context, namespace: str, name: str, make: Callable[[M], M | None]) -> Stored:
         """Replace an object by the result of a function, again after each conflict.

@@ -50,6 +50,8 @@ def context_of(
         field_validation=validation,
         warn=warn or once(rpc.trailing),
         annotate=rpc.annotate,
+        agent=rpc.agent,
+        on_created=rpc.note_created,
     )
 
 

@@ -84,6 +84,8 @@ class RequestContext:
     trailing: list[str] = field(default_factory=list)
     #: set by the service when the call stores nothing: metrics tell such calls apart
     dry_run: bool = False
+    #: set by the service when an update or a patch made the object: REST answers 201 then
+    created: bool = False
     #: the caller has gone away, or the call is over
     cancelled: bool = False
     #: the server's answers that were not taken yet; None where nothing is between caller and service
@@ -116,6 +118,14 @@ class RequestContext:
         """Say something of the call in the audit log. The first value of a key stays."""
         if self.audited is not None:
             self.audited.annotations.setdefault(key, value)
+
+    def note_created(self) -> None:
+        """Say that the call made the object that it was to change."""
+        self.created = True
+
+    def agent(self) -> str:
+        """Return the caller's user agent; empty when it sent none."""
+        return str(self.get("user-agent") or "")
 
     def get(self, key: str) -> str | bytes | None:
         """Return the first value of a metadata key, or None."""
