@@ -66,7 +66,7 @@ def certs() -> None:
 @flags.flag("--watch", "Go on, and renew each certificate when it is due.")
 @click.pass_context
 def make(context: click.Context, /, *, watch: bool, **wanted: Any) -> None:
-    """Make what is missing or due: three authorities, and a folder for each component."""
+    """Make what is missing or due: the authorities, and a folder for each component."""
     shell, folders = flags.shell_of(context), _folders(**wanted)
     _make(shell, folders)
     if watch:

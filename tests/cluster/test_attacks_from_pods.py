@@ -35,6 +35,8 @@ CLIENT = Path(from_pods.__file__).read_text()
 PKI = "/var/lib/vaina/pki"
 #: what the thief shows: its node's certificate
 STOLEN = f"{PKI}/client"
+#: what nodes have from their start: a token, and what their engines show to the registry
+GIVEN = "/certs/node"
 #: runs a program in Python with the libraries of the node
 RUN = """ln -sfn usr/lib /lib
 ln -sfn usr/lib64 /lib64
@@ -131,7 +133,7 @@ def scene(whole_cluster: Cluster, api: Api, numbers: Iterator[int]) -> Iterator[
     node, privileged = space.node(0), {"securityContext": {"privileged": True}}
     _, thief, victim = space.start(
         with_python("tenant", main={"envFrom": [{"secretRef": {"name": "own"}}]}, nodeName=node),
-        with_python("thief", main=privileged, more=(PKI,), hostNetwork=True, nodeName=node),
+        with_python("thief", main=privileged, more=(PKI, GIVEN), hostNetwork=True, nodeName=node),
         pod("victim", container(volumeMounts=mounts), volumes=volumes, nodeName=space.node(1)),
     )
     services = ("apiserver", "scheduler", "controller", "registry")
@@ -275,16 +277,32 @@ def test_scheduler_and_controllers_answer_nobody_and_no_node(
     assert f'User "system:node:{scene.own}" cannot post path "{method}"' in node
 
 
-def test_a_node_reads_from_the_registry_and_writes_nothing(scene: Scene, cluster: Cluster) -> None:
+def test_the_registry_is_read_with_its_certificate_alone_and_nobody_writes_to_it(
+    scene: Scene, cluster: Cluster
+) -> None:
     manifest = "/v2/library/busybox/manifests/1.37"
     asked = [
         get("/v2/"), get(manifest), get(manifest, "PUT"), get(manifest, "DELETE"),
         get("/v2/library/busybox/blobs/uploads/", "POST"),
         get("/v2/library/mine/blobs/uploads/?mount=sha256:00&from=library/busybox", "POST"),
     ]  # fmt: skip
-    answers = scene.try_from("thief", *[scene.say("registry", 5000, one, tls=True) for one in asked])
-    status = [answer.partition("\r\n")[0].partition(" ")[2] for answer in answers]
-    assert status == ["200 OK"] * 2 + ["405 Method Not Allowed"] * 4
+
+    def status(cert: str) -> list[str]:
+        attempts = [scene.say("registry", 5000, one, tls=True, cert=cert) for one in asked]
+        answers = scene.try_from("thief", *attempts)
+        return [answer.partition("\r\n")[0].partition(" ")[2] for answer in answers]
+
+    assert status(f"{GIVEN}/registry") == ["200 OK"] * 2 + ["405 Method Not Allowed"] * 4
+    # Without a certificate nothing is read, and with another authority's neither: a node's, and what apiservers
+    # show to etcd.
+    assert status("") == status(STOLEN) == [""] * 6
+    for file in ("tls.crt", "tls.key"):
+        pem = cluster.execute(cluster.container("apiserver"), "cat", f"/certs/apiserver-etcd-client/{file}")
+        written = f"mkdir -p /etcd-client && cat >/etcd-client/{file}"
+        assert scene.space.exec("thief", "sh", "-c", written, stdin=pem.encode()).code == 0
+    assert status("/etcd-client") == [""] * 6
+    clear = scene.try_from("thief", *[scene.say("registry", 5000, one) for one in IN_THE_CLEAR])
+    assert {answer.partition("\r\n")[0] for answer in clear} <= {"", "HTTP/1.0 400 Bad Request"}
 
 
 def test_a_mounted_secret_is_in_memory_and_not_on_the_nodes_disk(scene: Scene, cluster: Cluster) -> None:

@@ -214,7 +214,8 @@ def test_images_are_pushed_from_the_machine_and_from_nowhere_else(space: Workspa
     assert reached(space, "own", [f"{inside}:5000"]) == set()
     for what in ("library/busybox", "library/mine"):
         asked = "printf 'POST /v2/{}/blobs/uploads/ HTTP/1.0\\r\\nContent-Length: 0\\r\\n\\r\\n'"
-        refused = f"{asked} | openssl s_client -quiet -connect registry:5000 2>/dev/null"
+        shown = "-cert /certs/node/registry/tls.crt -key /certs/node/registry/tls.key"
+        refused = f"{asked} | openssl s_client -quiet {shown} -connect registry:5000 2>/dev/null"
         assert "405 Method Not Allowed" in cluster.execute(space.node(0), "sh", "-c", refused.format(what))
 
 

@@ -5,12 +5,14 @@ Called by `vaina certs`. Whatever is there and holds is left as it is, so making
     ca/                        the cluster's authority: users, servers, kubelets (tls.crt, tls.key)
     etcd-ca/                   the authority of etcd and its clients
     kubelet-client-ca/         the authority of apiservers towards kubelets
+    registry-ca/               the authority of those who pull images from the cluster's registry
     apiserver/, scheduler/ …   a folder for each holder (`HOLDERS`, vaina.pki.folder)
     apiserver/encryption.yaml  the key for Secrets at rest (vaina.pki.encryption)
     admin/kubeconfig           what kubectl reads, where a server is named for it (vaina.pki.kubeconfig)
     node/                      what nodes have before they ask for certificates: the authorities of the apiserver
-                               (ca.crt) and of those who call a kubelet (kubelet-client-ca.crt), and a bootstrap
-                               token (token), which the apiserver's folder has too
+                               (ca.crt) and of those who call a kubelet (kubelet-client-ca.crt), a bootstrap
+                               token (token), which the apiserver's folder has too, and what their engines show
+                               to the registry (registry/)
     nodes/NAME/                certificates (client/, serving/) of a node that cannot ask for them, for it runs
                                the control plane
 
@@ -58,11 +60,16 @@ from vaina.pki.kubeconfig import KUBECONFIG, with_files
 from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES, TOKEN, make_token
 
 ADMIN, NODE, REGISTRY = "admin", "node", "registry"
-CA, ETCD_CA, KUBELET_CLIENT_CA = "ca", "etcd-ca", "kubelet-client-ca"
+CA, ETCD_CA, KUBELET_CLIENT_CA, REGISTRY_CA = "ca", "etcd-ca", "kubelet-client-ca", "registry-ca"
 #: never made anew: what its key has encrypted would be lost
 ENCRYPTION: Final = "apiserver/encryption.yaml"
 #: folder of an authority, and its name
-AUTHORITY_NAMES: Final = {CA: "vaina", ETCD_CA: "vaina-etcd", KUBELET_CLIENT_CA: "vaina-kubelet-client"}
+AUTHORITY_NAMES: Final = {
+    CA: "vaina",
+    ETCD_CA: "vaina-etcd",
+    KUBELET_CLIENT_CA: "vaina-kubelet-client",
+    REGISTRY_CA: "vaina-registry",
+}
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -106,7 +113,10 @@ HOLDERS: Final = (
     Holder(
         REGISTRY,
         Profile("registry", (), _server("registry", "private-registry"), is_server=True, is_client=False),
+        trusts=REGISTRY_CA,
     ),
+    # Engines of nodes pull with it before the kubelet has a certificate of its own.
+    Holder(f"{NODE}/{REGISTRY}", Profile("registry-client"), REGISTRY_CA),
 )
 
 

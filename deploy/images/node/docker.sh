@@ -7,11 +7,14 @@ engine_answers() { docker version >/dev/null 2>&1; }
 # the Pod network is the kubelet's. For anything named docker.io the engine would ask the DNS first whether it may push
 # layers of a licence to there: ten seconds a pull, mirror or not, on a machine whose DNS does not answer. It may.
 run_engine() {
-  # The registries' certificates are of the cluster's authority.
-  local registry
+  # The registries' certificates are of the cluster's authority, and they ask for one of their own. Read at each pull.
+  local registry folder
   for registry in registry private-registry; do
-    mkdir -p "/etc/docker/certs.d/$registry:5000"
-    ln -sf /certs/node/ca.crt "/etc/docker/certs.d/$registry:5000/ca.crt"
+    folder=/etc/docker/certs.d/$registry:5000
+    mkdir -p "$folder"
+    ln -sf /certs/node/ca.crt "$folder/ca.crt"
+    ln -sf /certs/node/registry/tls.crt "$folder/client.cert"
+    ln -sf /certs/node/registry/tls.key "$folder/client.key"
   done
   exec dockerd --log-level=warn --host=unix:///var/run/docker.sock --live-restore \
     --bridge=none --iptables=false --ip6tables=false --userland-proxy=false \

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Serves the registry (registry.sh CONFIG), and starts it anew when its certificate is renewed: it reads it at its start alone.
-certificate() { cksum </certs/registry/tls.crt; }
+# Serves the registry (registry.sh CONFIG), and starts it anew when its certificate is renewed, or the authorities of those who
+# pull change: it reads them at its start alone.
+certificate() { cat /certs/registry/tls.crt /certs/registry/ca.crt | cksum; }
 
 until [ -s /certs/registry/tls.crt ]; do sleep 0.2; done
 trap 'kill -TERM "$child" 2>/dev/null; wait "$child"; exit 0' TERM INT

@@ -89,6 +89,7 @@ def test_keys_are_mounted_by_those_who_hold_them_alone() -> None:
                 assert name in CERTS or how.endswith(":ro")
     assert {source: names - CERTS for source, names in mounted.items()} == {
         "certs-ca": {"controller"}, "certs-etcd-ca": set(), "certs-kubelet-client-ca": set(),
+        "certs-registry-ca": set(),
         "certs-apiserver": {"apiserver"}, "certs-apiserver-etcd-client": {"apiserver"},
         "certs-apiserver-kubelet-client": {"apiserver"}, "certs-scheduler": {"scheduler"},
         "certs-controller": {"controller"}, "certs-etcd": {"etcd"},
@@ -124,6 +125,21 @@ def test_a_registry_reads_unless_it_is_told_otherwise() -> None:
     )
     config = yaml.safe_load((folder / "config.yml").read_text())
     assert config["storage"]["maintenance"]["readonly"] == {"enabled": True}
+
+
+def test_a_registry_that_nodes_reach_asks_for_a_certificate_which_both_engines_have() -> None:
+    images = ROOT / "deploy" / "images"
+    config = yaml.safe_load((images / "registry" / "config.yml").read_text())
+    assert config["http"]["tls"] == {
+        "certificate": "/certs/registry/tls.crt", "key": "/certs/registry/tls.key",
+        "clientcas": ["/certs/registry/ca.crt"],
+    }  # fmt: skip
+    shown = [f"/certs/node/registry/{name}" for name in ("tls.crt", "tls.key")]
+    for file in (images / "node" / "containerd" / "certs.d").glob("*/hosts.toml"):
+        assert [host["client"] for host in tomllib.loads(file.read_text())["host"].values()] == [[shown]]
+    docker = (images / "node" / "docker.sh").read_text()
+    for path, name in zip(shown, ("client.cert", "client.key"), strict=True):
+        assert f'ln -sf {path} "$folder/{name}"' in docker
 
 
 @pytest.mark.parametrize("name", running("node"))

@@ -32,8 +32,8 @@ def root(tmp_path: Path) -> Path:
 def test_each_holder_has_a_folder_that_reads_and_its_keys_are_its_own(root: Path) -> None:
     for name in HOLDERS:
         assert Folder(root / name).current().denied == frozenset()
-    keys = [path.read_bytes() for path in root.glob("*/tls.key")]
-    assert len(set(keys)) == len(keys) == len(HOLDERS) + 3
+    keys = [path.read_bytes() for path in root.glob("**/tls.key")]
+    assert len(set(keys)) == len(keys) == len(HOLDERS) + len(cluster.AUTHORITY_NAMES)
     assert {path.stat().st_mode & 0o777 for path in root.glob("**/*") if path.is_file()} == {0o600}
 
 
@@ -41,7 +41,7 @@ def test_each_holder_has_a_folder_that_reads_and_its_keys_are_its_own(root: Path
     ("folder", "signer", "trusts"),
     [
         ("apiserver", "ca", "ca"), ("scheduler", "ca", "ca"), ("controller", "ca", "ca"), ("admin", "ca", "ca"),
-        ("registry", "ca", "ca"), ("etcd", "etcd-ca", "etcd-ca"),
+        ("registry", "ca", "registry-ca"), ("node/registry", "registry-ca", "ca"), ("etcd", "etcd-ca", "etcd-ca"),
         ("apiserver-etcd-client", "etcd-ca", "etcd-ca"), ("apiserver-kubelet-client", "kubelet-client-ca", "ca"),
     ],
 )  # fmt: skip
