@@ -7,7 +7,7 @@ bring_up() {
     # Free ports, and images of their own: a cluster that runs is not touched.
     export COMPOSE_PROJECT_NAME=vaina-bench VAINA_TAG=vaina-bench
     export VAINA_PORT=0 VAINA_METRICS_PORT=0 VAINA_SCHEDULER_PORT=0 VAINA_SCHEDULER_METRICS_PORT=0
-    export VAINA_CONTROLLER_PORT=0 VAINA_CONTROLLER_METRICS_PORT=0 VAINA_ETCD_METRICS_PORT=0
+    export VAINA_CONTROLLER_PORT=0 VAINA_CONTROLLER_METRICS_PORT=0
     deploy/build.sh
     say "bench: bringing up a cluster for it"
     trap 'deploy/down.sh' EXIT

@@ -25,7 +25,7 @@ from apiserver.storage.values import Values
 from vaina.clock import Clock
 from vaina.config import ConfigError
 from vaina.kinds import KINDS
-from vaina.pki.folder import client_folder
+from vaina.pki.folder import client_folder, is_loopback
 
 Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -56,7 +56,7 @@ async def open_storage(
     if config.storage != "etcd":
         raise ConfigError(f'storage: "{config.storage}" is neither etcd nor memory')
     async with EtcdClient(
-        etcd_targets(config.etcd_endpoints), clock=clock, metrics=metrics,
+        etcd_targets(config.etcd_endpoints, config.etcd_cert_dir), clock=clock, metrics=metrics,
         credentials=client_folder(config.etcd_cert_dir),
     ) as client:  # fmt: skip
         # Replicas may share a host name: the writer's name must be one process's own.
@@ -79,8 +79,11 @@ def _resources() -> list[Resource]:
     return [resource_of(kind) for kind in KINDS]
 
 
-def etcd_targets(endpoints: Sequence[str]) -> tuple[str, ...]:
-    """Return host:port of each member of an etcd cluster."""
+def etcd_targets(endpoints: Sequence[str], cert_dir: str) -> tuple[str, ...]:
+    """Return host:port of each member of an etcd cluster.
+
+    Raises ConfigError: none is named, one is no host:port, or is beyond loopback in the clear.
+    """
     plain = tuple(endpoint.removeprefix("http://").rstrip("/") for endpoint in endpoints)
     if not plain:
         raise ConfigError("etcd_endpoints: at least one is needed")
@@ -88,5 +91,10 @@ def etcd_targets(endpoints: Sequence[str]) -> tuple[str, ...]:
         if "://" in endpoint:
             raise ConfigError(
                 f'etcd_endpoints: "{endpoint}" is not host:port; etcd_cert_dir says whether TLS is used'
+            )
+        if not cert_dir and not is_loopback(endpoint):
+            raise ConfigError(
+                f"etcd_endpoints: {endpoint} is on another machine, and is not spoken to in the clear: "
+                "name a folder with a certificate (etcd_cert_dir)"
             )
     return plain

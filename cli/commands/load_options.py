@@ -186,8 +186,7 @@ _OPTIONS = (
     ),
     flags.text(
         "--etcd-metrics",
-        "Metrics page of a running cluster's etcd; empty: none.",
-        default="http://127.0.0.1:2381/metrics",
+        "Metrics page of a running cluster's etcd, which is read in the clear; none unless given.",
     ),
     click.option(
         "--controller-metrics",

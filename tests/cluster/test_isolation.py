@@ -74,6 +74,12 @@ def test_nobody_on_a_node_reaches_etcd(space: Workspace) -> None:
     space.start(pod("tenant", container(), nodeName=space.node(0)))
     [etcd] = cluster.addresses(cluster.container("etcd")).values()
     apiserver = cluster.address(cluster.container("apiserver"))
+    # The apiserver reaches the store, and not the metrics, which are in the clear.
+    for port, code in ((2379, 0), (2381, 1)):
+        tried = (
+            f"python -c 'import socket; socket.create_connection((\"etcd\", {port}), 5)' 2>/dev/null; echo $?"
+        )
+        assert cluster.execute(cluster.container("apiserver"), "sh", "-c", tried).strip() == str(code)
     targets = [f"{etcd}:{port}" for port in (2379, 2380, 2381)]
     assert reached(space, "tenant", targets) == set()
     assert answers_the_node(space, space.node(0), targets) == set()

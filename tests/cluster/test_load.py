@@ -28,7 +28,6 @@ def load(space: Workspace, tmp_path: Path, workload: str, *options: str) -> Path
     cluster, report = space.cluster, tmp_path / "report.json"
     pages = {
         "scheduler": ("https", "VAINA_SCHEDULER_METRICS_PORT"), "apiserver": ("https", "VAINA_METRICS_PORT"),
-        "etcd": ("http", "VAINA_ETCD_METRICS_PORT"),
     }  # fmt: skip
     cluster.cli(
         "load", "run", workload, f"--output={report}", f"--html={tmp_path / 'report.html'}", *options,
@@ -66,7 +65,7 @@ def test_a_load_test_measures_the_scheduler_of_the_real_cluster(space: Workspace
     assert bound.maximum < running.maximum
     assert one.throughput.average > 0
     assert one.attempts["scheduled"] >= 10
-    assert set(one.processes) == {"load", "etcd", "apiserver", "scheduler"}
+    assert set(one.processes) == {"load", "apiserver", "scheduler"}
     assert all(use.cpu_seconds > 0 and use.peak_memory_bytes > 0 for use in one.processes.values())
     assert one.etcd_requests
     assert "<svg" in (tmp_path / "report.html").read_text()

@@ -1,6 +1,7 @@
 """The process around the handlers: health, targets, what happens beside requests."""
 
 import asyncio
+import re
 from uuid import RFC_4122, UUID
 
 import pytest
@@ -22,12 +23,23 @@ from vaina.testing.clock import FakeClock, settle
 
 
 def test_members_of_etcd_are_named_by_host_and_port() -> None:
-    assert etcd_targets(["etcd:2379"]) == ("etcd:2379",)
-    assert etcd_targets(["http://etcd-0:2379", "10.0.0.2:2379"]) == ("etcd-0:2379", "10.0.0.2:2379")
+    assert etcd_targets(["etcd:2379"], "certs") == ("etcd:2379",)
+    assert etcd_targets(["http://etcd-0:2379", "10.0.0.2:2379"], "certs") == ("etcd-0:2379", "10.0.0.2:2379")
     with pytest.raises(ConfigError, match="etcd_endpoints: at least one"):
-        etcd_targets([])
+        etcd_targets([], "")
     with pytest.raises(ConfigError, match='etcd_endpoints: "https://etcd:2379" is not host:port'):
-        etcd_targets(["https://etcd:2379"])
+        etcd_targets(["https://etcd:2379"], "certs")
+
+
+@pytest.mark.parametrize("endpoint", ["etcd:2379", "10.0.0.2:2379", "http://etcd-0:2379", "[fd00::1]:2379"])
+def test_etcd_is_spoken_to_in_the_clear_on_loopback_alone(endpoint: str) -> None:
+    here = ("127.0.0.1:2379", "localhost:12379", "[::1]:2379")
+    assert etcd_targets(here, "") == here
+    plain = re.escape(endpoint.removeprefix("http://"))
+    with pytest.raises(
+        ConfigError, match=f"{plain} is on another machine, and is not spoken to in the clear"
+    ):
+        etcd_targets([*here, endpoint], "")
 
 
 async def test_uids_are_random_uuids_and_never_the_same() -> None:

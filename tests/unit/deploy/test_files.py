@@ -101,8 +101,16 @@ def test_etcd_is_on_a_network_that_only_apiservers_share() -> None:
     on_it = {name for name, parts in COMPOSE["services"].items() if "etcd" in parts.get("networks", ())}
     assert on_it == {"etcd", "apiserver"}
     assert COMPOSE["services"]["etcd"]["networks"] == ["etcd"]
+    assert "ports" not in COMPOSE["services"]["etcd"]
     # A container that stands in two networks would lead from one to the other.
     assert COMPOSE["services"]["apiserver"]["sysctls"] == ["net.ipv4.ip_forward=0"]
+
+
+@pytest.mark.parametrize("file", ["images/etcd/etcd.sh", "manifests/etcd.yaml"])
+def test_etcds_metrics_which_are_in_the_clear_are_on_its_loopback_alone(file: str) -> None:
+    words = (ROOT / "deploy" / file).read_text().split()
+    [found] = [word for word in words if word.startswith("--listen-metrics-urls=")]
+    assert found == "--listen-metrics-urls=http://127.0.0.1:2381"
 
 
 @pytest.mark.parametrize("name", running("registry"))
