@@ -15,6 +15,7 @@ CODES = {
     "Conflict": "ABORTED", "Expired": "OUT_OF_RANGE", "RequestEntityTooLarge": "RESOURCE_EXHAUSTED",
     "TooManyRequests": "RESOURCE_EXHAUSTED", "ServiceUnavailable": "UNAVAILABLE", "InternalError": "INTERNAL",
     "MethodNotAllowed": "UNIMPLEMENTED", "Timeout": "DEADLINE_EXCEEDED",
+    "NotAcceptable": "INVALID_ARGUMENT", "UnsupportedMediaType": "INVALID_ARGUMENT",
 }  # fmt: skip
 
 
