@@ -28,7 +28,8 @@ from bench.load.cluster import QUOTA, ClusterError, watch_process
 from bench.load.judging import Judging
 from bench.load.scrape import Meter, ProcMeter
 from bench.reference.programs import Program, ProgramError, ProgramProcess
-from bench.reference.transport import HttpTransport
+from vaina.client.rest.kubeconfig import Connection
+from vaina.client.rest.transport import RestTransport
 from vaina.pki.folder import Folder
 
 _USER: Final = "load"
@@ -126,11 +127,12 @@ class KubeCluster:
         """host:port of kube-apiserver."""
         return f"127.0.0.1:{self._port}"
 
-    def transport(self) -> HttpTransport:
+    def transport(self) -> RestTransport:
         """Return a way to its apiserver; the caller's to close."""
-        return HttpTransport(
-            f"https://{self.address}", token=self._token, certificate=self._certificate("apiserver")
+        connection = Connection(
+            f"https://{self.address}", self._certificate("apiserver"), token=self._token.encode()
         )
+        return RestTransport(connection, user_agent="vaina-load")
 
     def meters(self) -> dict[str, Meter]:
         """Return where the usage of each process is read."""

@@ -95,6 +95,7 @@ LINES: dict[str, list[list[str]]] = {
     "secrets": [["secrets", "rewrite"], ["secrets", "rewrite", "-n", HOSTILE]],
     "completion": [["completion", HOSTILE]],
     "api-resources": [["api-resources"]],
+    "kubeconfig": [["kubeconfig", "--cluster", HOSTILE]],
     "version": [["version", "--client"]],
 }  # fmt: skip
 

@@ -1,8 +1,11 @@
 """What kube-apiserver sends and takes, for tests: objects, refusals and frames of a watch in their envelopes."""
 
+from typing import Any
+
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2
 from vaina.api.runtime.v1 import runtime_pb2
+from vaina.kinds import Kind
 
 
 def pod(name: str = "a", version: str = "") -> pod_pb2.Pod:
@@ -13,6 +16,12 @@ def pod(name: str = "a", version: str = "") -> pod_pb2.Pod:
 
 def create(obj: object) -> raw_pb2.RawCreateRequest:
     return raw_pb2.RawCreateRequest(object=obj.SerializeToString())  # type: ignore[attr-defined]
+
+
+def wrap(kind: Kind[Any], content: bytes) -> bytes:
+    unknown = runtime_pb2.Unknown(raw=content)
+    unknown.type_meta.api_version, unknown.type_meta.kind = kind.api_version, kind.kind
+    return b"k8s\0" + unknown.SerializeToString()
 
 
 def status(reason: str, code: int, message: str = "no") -> bytes:

@@ -1,0 +1,1 @@
+"""The REST API of Kubernetes, spoken by the same clients: requests, watches, kubeconfigs, and the transport."""
