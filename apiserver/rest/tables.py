@@ -1,15 +1,19 @@
 """PURE: objects as rows of a Table (meta.k8s.io/v1), as upstream's printers show them.
 
-Called by `answers` for each object; `forms` asks whether a resource has rows at all. Follows apiserver
-`pkg/registry/rest/table.go` (what has no columns of its own) and kubernetes `pkg/printers/internalversion`.
+Called by `answers` for each object; `forms` asks whether a resource has rows at all. The columns are those of
+`vaina get` (`vaina/printers`). Follows `pkg/printers/storage/storage.go` (a Table always has the columns of
+-o wide; clients leave out those of priority 1) and apiserver `pkg/registry/rest/table.go` (kinds without columns
+of their own).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from vaina.kinds import Kind
-from vaina.objects.times import format_time
+from vaina.printers.columns import Columns
+from vaina.printers.kinds import COLUMNS, columns_of
 
 
 class Column(NamedTuple):
@@ -26,7 +30,7 @@ class Column(NamedTuple):
 class Row(NamedTuple):
     """An object's row."""
 
-    #: as many as there are columns: texts, integers, None
+    #: as many as there are columns: texts, integers, booleans
     cells: Sequence[object]
     #: of the row, as JSON: that what it shows is completed
     conditions: Sequence[Mapping[str, object]] = ()
@@ -41,14 +45,33 @@ class Rows:
     row: Callable[[Any, float], Row]
 
 
-def _plain_row(message: Any, _now: float) -> Row:
-    meta = message.metadata
-    return Row([meta.name, format_time(meta.creation_timestamp)])
+#: the phase of a Pod that is over -> the conditions of its row (`printers.go`, podSuccessConditions)
+_COMPLETED: Final = {
+    phase: ({"type": "Completed", "status": "True", "reason": phase, "message": message},)
+    for phase, message in (
+        ("Succeeded", "The pod has completed successfully."),
+        ("Failed", "The pod failed."),
+    )
+}
 
 
-_PLAIN = Rows((Column("Name", format="name"), Column("Created At", "date")), _plain_row)
+def _maker(columns: Columns, *, completes: bool) -> Callable[[Any, float], Row]:
+    cells = [column.cell for column in columns]
+
+    def row(message: Any, now: float) -> Row:
+        conditions = _COMPLETED.get(message.status.phase, ()) if completes else ()
+        return Row([cell(message, now) for cell in cells], conditions)
+
+    return row
 
 
+@lru_cache(maxsize=256)
 def rows_of(shape: Kind[Any]) -> Rows | None:
     """Return how a resource is shown; None: never as a Table."""
-    return _PLAIN if shape.plural else None
+    if not shape.plural and shape.kind not in COLUMNS:
+        return None
+    found = columns_of(shape.kind)
+    definitions = tuple(
+        Column(one.name, one.type, one.format, one.description, int(one.wide)) for one in found
+    )
+    return Rows(definitions, _maker(found, completes=shape.kind == "Pod"))

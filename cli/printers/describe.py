@@ -10,13 +10,13 @@ from google.protobuf.message import Message
 
 from cli.printers import describe_kinds
 from cli.printers.autoscaler import describe_autoscaler
-from cli.printers.cells import UNKNOWN, event_count, event_source, event_times, human_duration
 from cli.printers.describe_pod import describe_pod
 from cli.printers.page import NONE, Page, describe_labels, describe_meta, show_time
 from cli.printers.rbac import describe_binding, describe_role
 from cli.printers.style import PLAIN, Paint
 from vaina.kinds import Kind
 from vaina.objects.encode import message_to_dict
+from vaina.printers.cells import UNKNOWN, event_count, event_source, event_times, human_duration
 
 
 def describe_events(page: Page, events: Sequence[Any], now: float) -> None:

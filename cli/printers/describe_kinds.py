@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from cli.printers.cells import UNSET, int_or_text, job_duration, selector_text, set_text, show_amount
 from cli.printers.describe_pod import describe_template
 from cli.printers.page import NONE, Page, controlled_by, describe_labels, describe_meta, show_time
 from vaina.objects import nodes, pods, quantity
 from vaina.objects.jobs import is_indexed
 from vaina.objects.rollouts import new_replica_set, old_replica_sets, replicas_of
+from vaina.printers.cells import UNSET, int_or_text, job_duration, selector_text, set_text, show_amount
 
 
 def describe_node(page: Page, node: Any, on_it: Sequence[Any] = ()) -> None:

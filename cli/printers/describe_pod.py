@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cli.printers.cells import int_or_text
 from cli.printers.page import NONE, Page, controlled_by, describe_labels, describe_meta, show_time
 from vaina.objects.encode import message_to_dict
+from vaina.printers.cells import int_or_text
 
 
 def describe_pod(page: Page, pod: Any, _: Sequence[Any] = ()) -> None:

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from cli.printers.cells import NONE, event_times, pairs_text
 from cli.printers.jsonpath import JsonPathError, values
-from cli.printers.kind_columns import COLUMNS, OTHERS
 from cli.printers.table import Styler, Table
 from vaina.kinds import Kind
 from vaina.objects.manifest import to_dict, write_json
 from vaina.objects.yaml_text import write_yaml
+from vaina.printers.cells import NONE, event_times, pairs_text, text_of
+from vaina.printers.kinds import columns_of
 
 
 def status_style(word: str) -> str:
@@ -65,13 +65,12 @@ class Shown:
 
 def make_table(kind: Kind[Any], items: Sequence[Message], now: float, shown: Shown = Shown()) -> Table:
     """Make the table of some objects of one kind; now in seconds since the epoch, for ages."""
-    found = COLUMNS.get(kind.kind, OTHERS)
-    columns = {**found.shown, **found.wide} if shown.wide else found.shown
-    headers = [*columns]
+    columns = [column for column in columns_of(kind.kind) if shown.wide or not column.wide]
+    headers = [column.name.upper() for column in columns]
     rows: list[Sequence[str]] = []
     for item in items:
         fields: Any = item
-        cells = [cell(item, now) for cell in columns.values()]
+        cells = [text_of(column.cell(item, now)) for column in columns]
         if shown.with_kind and "NAME" in headers:
             place = headers.index("NAME")
             cells[place] = f"{resource_name(kind)}/{cells[place]}"

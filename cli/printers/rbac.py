@@ -1,32 +1,10 @@
-"""Roles and bindings as kubectl shows them (`pkg/printers/internalversion`, kubectl `pkg/describe`)."""
+"""Roles and bindings as kubectl shows them (kubectl `pkg/describe`)."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from cli.printers.cells import UNKNOWN, Cell
 from cli.printers.page import Page, describe_labels, describe_meta
 from vaina.objects.rules import Rule, compact, pieces, rules_of
-from vaina.objects.times import format_time
-
-
-def created_at(obj: Any, _: float) -> str:
-    """Return when an object was made."""
-    return format_time(obj.metadata.creation_timestamp) or UNKNOWN
-
-
-def role_ref(binding: Any, _: float) -> str:
-    """Return the role that a binding is for."""
-    return f"{binding.role_ref.kind}/{binding.role_ref.name}"
-
-
-def subjects(kind: str) -> Cell:
-    """Return the cell with the subjects of one kind."""
-
-    def cell(binding: Any, _: float) -> str:
-        found = [subject for subject in binding.subjects if subject.kind == kind]
-        return ", ".join(f"{s.namespace}/{s.name}" if kind == "ServiceAccount" else s.name for s in found)
-
-    return cell
 
 
 def readable(rules: Sequence[Rule]) -> list[Rule]:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cli.printers.cells import precise
 from cli.printers.style import PLAIN, Paint
 from cli.printers.table import one_line
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.trace.v1 import trace_pb2
 from vaina.clock import rfc3339, seconds_of
 from vaina.objects.conditions import get_condition
+from vaina.printers.cells import precise
 from vaina.steps import SHORT_SECONDS, PodStep
 
 _NEXT: Final = {

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cli.printers.cells import human_duration
 from cli.printers.steps import step_rows
 from cli.printers.style import PLAIN, Paint
 from cli.why import containers, waiting
@@ -17,6 +16,7 @@ from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of
 from vaina.objects import pods
 from vaina.objects.conditions import get_condition
+from vaina.printers.cells import human_duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cli.printers.cells import human_duration
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2
 from vaina.api.trace.v1 import trace_pb2
 from vaina.clock import seconds_of
+from vaina.printers.cells import human_duration
 
 _MISSING: Final = re.compile(r'(configmap|secret)s? "([^"]+)" not found')
 

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from cli.failures import explain_error
-from cli.printers.cells import age, human_duration, precise
 from cli.printers.describe_pod import describe_pod
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.page import Page
@@ -14,6 +13,7 @@ from cli.printers.table import Table, render_table
 from vaina import errors
 from vaina.clock import timestamp
 from vaina.errors import ApiError, FieldError
+from vaina.printers.cells import age, human_duration, precise
 from vaina.testing.builders import make_pod
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cli.printers.pod_summary import summarise
 from vaina.api.core.v1 import pod_pb2
+from vaina.printers.pod_summary import summarise
 
 RUNNING = {"running": {}}
 DONE = {"terminated": {"exit_code": 0, "reason": "Completed"}}

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cli.printers.cells import age
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import pods
 from vaina.objects.conditions import get_condition
+from vaina.printers.cells import age
 
 
 @dataclass(slots=True)

@@ -68,17 +68,24 @@ NONE: Final = "<none>"
 UNSET: Final = "<unset>"
 UNKNOWN: Final = "<unknown>"
 
+#: what a cell shows; numbers and booleans stay what they are in a Table
+Value = str | int
 #: (object, now in seconds since the epoch) -> what a cell of it shows
-Cell = Callable[[Any, float], str]
+Cell = Callable[[Any, float], Value]
+
+
+def text_of(value: Value) -> str:
+    """Write what a cell shows."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def at(path: str, none: str = "") -> Cell:
     """Show the field at a path; `none` where it is empty."""
     read = attrgetter(path)
 
-    def cell(obj: Any, _: float) -> str:
+    def cell(obj: Any, _: float) -> Value:
         value = read(obj)
-        return str(value).lower() if isinstance(value, bool) else str(value) or none
+        return value if isinstance(value, int) else str(value) or none
 
     return cell
 
@@ -99,22 +106,13 @@ def since(path: str, none: str = UNKNOWN) -> Cell:
 def count(path: str) -> Cell:
     """Show how many entries the field at a path has."""
     read = attrgetter(path)
-    return lambda obj, _: str(len(read(obj)))
+    return lambda obj, _: len(read(obj))
 
 
 def selector(path: str) -> Cell:
     """Show the selector at a path."""
     read = attrgetter(path)
     return lambda obj, _: selector_text(read(obj))
-
-
-def template(path: str) -> dict[str, Cell]:
-    """Return the columns of the containers of the Pod template at a path."""
-    read = attrgetter(f"{path}.spec.containers")
-    return {
-        "CONTAINERS": lambda obj, _: ",".join(container.name for container in read(obj)),
-        "IMAGES": lambda obj, _: ",".join(container.image for container in read(obj)),
-    }
 
 
 def set_text(message: Any, field: str, none: str = UNSET) -> str:
