@@ -78,7 +78,7 @@ def _take_init(pod: pod_pb2.Pod, summary: PodSummary, sidecars: PodSummary) -> b
 
 
 def _take_containers(pod: pod_pb2.Pod, summary: PodSummary) -> None:
-    running = False
+    running, failure = False, ""
     for container in reversed(pod.status.container_statuses):
         summary.count(container)
         state = container.state
@@ -86,11 +86,16 @@ def _take_containers(pod: pod_pb2.Pod, summary: PodSummary) -> None:
             summary.status = state.waiting.reason
         elif state.HasField("terminated"):
             summary.status = _terminated_word(state.terminated)
+            failure = summary.status if state.terminated.exit_code else failure
         elif container.ready and state.HasField("running"):
             running = True
             summary.ready += 1
-    if summary.status == "Completed" and running:
-        summary.status = "Running" if _is_true(pod.status, "Ready") else "NotReady"
+    if summary.status != "Completed":
+        return
+    if running and _is_true(pod.status, "Ready"):
+        summary.status = "Running"
+    elif failure or running:
+        summary.status = failure or "NotReady"
 
 
 def summarise(pod: pod_pb2.Pod) -> PodSummary:

@@ -57,6 +57,11 @@ CASES = [
         make([status("a", DONE), status("b", RUNNING, ready=True)], conditions={"Ready": "True"}),
         "Running", 1, 2,
     ),
+    (
+        "one done and one failed: the failure is what counts, whichever comes first",
+        make([status("a", DONE), status("b", {"terminated": {"exit_code": 1, "reason": "Error"}})], phase="Failed"),
+        "Error", 0, 2,
+    ),
     ("one done, one running and the pod not ready", make([status("a", DONE), status("b", RUNNING, ready=True)]), "NotReady", 1, 2),
     ("init containers are counted", make([], [status("i", RUNNING), status("j", {})], phase="Pending"), "Init:0/2", 0, 1),
     ("the second init container", make([], [status("i", DONE), status("j", RUNNING)], phase="Pending"), "Init:1/2", 0, 1),
