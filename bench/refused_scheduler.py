@@ -11,11 +11,12 @@ import random
 import signal
 import socket
 import sys
+from typing import Any
 
 from scheduler import build
 from scheduler.config import load_configuration
 from tests.support.refusals import RefusingTransport
-from vaina.client.transport import GrpcTransport
+from vaina.client.connecting import open_transport
 from vaina.serving.main import run_service
 
 SHARE = 0.01
@@ -25,16 +26,16 @@ def main() -> None:
     """Run until ended."""
     made: list[RefusingTransport] = []
 
-    def transport(target: str, *, user_agent: str) -> RefusingTransport:
-        inner = GrpcTransport(target, user_agent=user_agent)
+    def transport(*way: Any, user_agent: str) -> tuple[RefusingTransport, str]:
+        inner, host = open_transport(*way, user_agent=user_agent)
         made.append(RefusingTransport(inner, random.Random(1), share=0.0))
-        return made[-1]
+        return made[-1], host
 
     def refuse(*_: object) -> None:
         for one in made:
             one.share = SHARE
 
-    build.GrpcTransport = transport  # type: ignore[assignment, attr-defined]  # the one place where it meets the wire
+    build.open_transport = transport  # type: ignore[assignment, attr-defined]  # the one place where it meets the wire
     signal.signal(signal.SIGUSR1, refuse)
     run_service(
         lambda stop: build.run(

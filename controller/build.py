@@ -42,15 +42,16 @@ from vaina import log
 from vaina.api.controller.v1 import controller_service_pb2 as pb
 from vaina.cache.informer import InformerFactory, MutationDetector
 from vaina.client.clientset import Clientset
+from vaina.client.connecting import open_transport
 from vaina.client.events import EventRecorder
 from vaina.client.metrics import MeteredTransport, RestClientMetrics
+from vaina.client.rest.kubeconfig import Connection
 from vaina.client.reviews import Reviews
-from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError, choose
 from vaina.leaderelection.service import Election
 from vaina.metrics import QueueMetrics, new_registry
-from vaina.pki.folder import client_folder, metrics_folder, server_folder
+from vaina.pki.folder import metrics_folder, server_folder
 from vaina.serving.delegated import Delegated
 from vaina.serving.handlers import Handlers, RequestContext, typed
 from vaina.serving.http import serve_metrics
@@ -214,8 +215,11 @@ def _certificate_controllers(
     }
 
 
-async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
-    """Run the service until `stop`: controllers, gRPC server, metrics."""
+async def run(config: ControllerConfig, stop: asyncio.Event, *, connection: Connection | None = None) -> None:
+    """Run the service until `stop`: controllers, gRPC server, metrics.
+
+    `connection` is to a REST API, instead of gRPC to `config.apiserver`.
+    """
     try:
         log.configure(COMPONENT, config.log_level, config.log_format)
         choose(config.fast_paths, {})
@@ -224,10 +228,10 @@ async def run(config: ControllerConfig, stop: asyncio.Event) -> None:
     credentials = server_folder(config.cert_dir, config.listen)
     of_metrics = metrics_folder(config.cert_dir, config.metrics_listen, config.health_listen)
     clock, registry = SystemClock(), new_registry(COMPONENT)
-    transport = MeteredTransport(
-        GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent=f"vaina-{COMPONENT}"), RestClientMetrics(registry), clock,
-        config.apiserver,
-    )  # fmt: skip
+    inner, host = open_transport(
+        config.apiserver, config.cert_dir, connection, user_agent=f"vaina-{COMPONENT}"
+    )
+    transport = MeteredTransport(inner, RestClientMetrics(registry), clock, host)
     instance = socket.gethostname()
     try:
         election = Election(

@@ -10,6 +10,8 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
 
     #: host:port of the apiserver
     apiserver: str = "127.0.0.1:6443"
+    #: instead of gRPC, the REST API that a kubeconfig names; in-cluster: as the Pod that this process runs in
+    kubeconfig: str = ""
     #: where gRPC is served (health, reflection)
     listen: str = "127.0.0.1:10257"
     #: folder with tls.crt, tls.key and ca.crt (docs/security.md); empty: in the clear, on loopback alone

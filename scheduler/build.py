@@ -27,16 +27,17 @@ from vaina import log as logging_setup
 from vaina.backoff import Backoff
 from vaina.cache.informer import MutationDetector
 from vaina.client.clientset import Clientset
+from vaina.client.connecting import open_transport
 from vaina.client.events import EventRecorder
 from vaina.client.metrics import MeteredTransport, RestClientMetrics
+from vaina.client.rest.kubeconfig import Connection
 from vaina.client.reviews import Reviews
 from vaina.client.steps import StepReporter
-from vaina.client.transport import GrpcTransport
 from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError, choose
 from vaina.leaderelection.service import Election
 from vaina.metrics import new_registry
-from vaina.pki.folder import client_folder, metrics_folder, server_folder
+from vaina.pki.folder import metrics_folder, server_folder
 from vaina.serving.delegated import Delegated
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics
@@ -93,9 +94,17 @@ def build(  # noqa: PLR0913 - tools, all by keyword
 
 
 async def run(
-    config: SchedulerConfig, scheduling: KubeSchedulerConfiguration, stop: asyncio.Event, *, instance: str
+    config: SchedulerConfig,
+    scheduling: KubeSchedulerConfiguration,
+    stop: asyncio.Event,
+    *,
+    instance: str,
+    connection: Connection | None = None,
 ) -> None:
-    """Be the scheduler until `stop` is set; `instance` names this process among its replicas."""
+    """Be the scheduler until `stop` is set; `instance` names this process among its replicas.
+
+    `connection` is to a REST API, instead of gRPC to `config.apiserver`.
+    """
     logging_setup.configure("scheduler", config.log_level, config.log_format)
     fast_paths = choose(config.fast_paths, FAST_PATHS)
     log.info("fast paths", on=sorted(fast_paths))
@@ -110,10 +119,8 @@ async def run(
     credentials = server_folder(config.cert_dir, config.listen)
     of_metrics = metrics_folder(config.cert_dir, config.metrics_listen, config.health_listen)
     clock, registry = SystemClock(), new_registry("scheduler")
-    transport = MeteredTransport(
-        GrpcTransport(config.apiserver, client_folder(config.cert_dir), user_agent="vaina-scheduler"), RestClientMetrics(registry), clock,
-        config.apiserver,
-    )  # fmt: skip
+    inner, host = open_transport(config.apiserver, config.cert_dir, connection, user_agent="vaina-scheduler")
+    transport = MeteredTransport(inner, RestClientMetrics(registry), clock, host)
     try:
         election = Election(
             config, transport, clock, component=config.scheduler_name, instance=instance, registry=registry

@@ -14,7 +14,7 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.client.verbs import PodTraceClient
 from vaina.clock import Clock, set_micros
-from vaina.errors import ApiError
+from vaina.errors import ApiError, MethodNotSupported
 from vaina.steps import PodStep, may_have_trace
 
 log = structlog.stdlib.get_logger(__name__)
@@ -39,6 +39,8 @@ class StepReporter:
         self._blank = trace_pb2.StepRecord(component=component, instance=instance)
         self._waiting: deque[trace_service_pb2.StepReport] = deque(maxlen=MAX_WAITING)
         self._wake = asyncio.Event()
+        #: the apiserver has no traces: it is another's, behind its REST API
+        self._is_off = False
         #: reports that were never sent: pushed out, or refused twice
         self.dropped = 0
 
@@ -59,7 +61,7 @@ class StepReporter:
         with the same `start` when it is over.
         """
         uid = pod_meta.uid
-        if not may_have_trace(uid):
+        if self._is_off or not may_have_trace(uid):
             return
         if len(self._waiting) == MAX_WAITING:
             self.dropped += 1
@@ -93,6 +95,10 @@ class StepReporter:
         for attempt in range(2):
             try:
                 await self._client.report(batch)
+            except MethodNotSupported:
+                log.info("this cluster keeps no traces: steps are reported no more")
+                self._is_off = True
+                return
             except ApiError as error:
                 log.debug("steps not reported", reports=len(batch), error=error.message)
                 if attempt == 0:

@@ -139,3 +139,16 @@ async def test_of_a_pod_without_a_trace_nothing_is_said(clock):
             reporter.report(meta, PodStep.STARTED, EPOCH, EPOCH + 1)
         await clock.advance(1)
     assert [report.pod_name for batch in server.batches for report in batch] == ["with"]
+
+
+async def test_where_no_traces_are_kept_nothing_is_reported_any_more(clock):
+    handlers = {}
+    reporter = StepReporter(Clientset(InProcessTransport(handlers)).pod_traces, "scheduler", "s", clock)
+    async with running(reporter):
+        report(reporter)
+        await clock.advance(1)
+        server = Server()
+        handlers[POD_TRACE.method("Report")] = typed(server.report, trace_service_pb2.ReportRequest)
+        report(reporter)
+        await clock.advance(5)
+    assert (server.batches, reporter.dropped) == ([], 0)

@@ -55,7 +55,7 @@ def test_data_count_more_than_files(tmp_path: Path) -> None:
         cluster={
             "certificate-authority": "ca.crt",
             "certificate-authority-data": PEM,
-            "tls-server-name": "n",
+            "tls-server-name": "name",
         },
         user={"token": "secret"},
     )
