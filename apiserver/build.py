@@ -6,7 +6,7 @@
 import asyncio
 import random
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from apiserver.admission.certificates import CertificateRequests
 from apiserver.admission.chain import Chain
@@ -115,6 +116,8 @@ class App:
     trace_writer: TraceWriter
     kubelets: Kubelets
     roles: Roles | None
+    #: who decides what a caller may do
+    authorizer: Authorizer
     #: of which a Secret is made at the start; empty: none
     bootstrap_token: str = ""
     #: writes calls to the audit log that come to no handler
@@ -260,7 +263,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
 
     first = bootstrap_handlers(made["CertificateSigningRequest"])
     return App(
-        wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, bootstrap_token,
+        wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, authorizer, bootstrap_token,
         None if auditing is None else auditing.unauthorized,
     )  # fmt: skip
 
@@ -327,7 +330,11 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             ):
                 servers.append(server)
                 tasks.append(group.create_task(keep_health(app, opened.storage, server.health, clock)))
+                doors = _serve_rest(config, app, server.health, clock, registry, stop)
+                rest = [group.create_task(door) for door in doors]
                 await stop.wait()
+            # Both doors drain at the same time.
+            await asyncio.gather(*rest)
         finally:
             # After the servers have ended: calls under way need what these do.
             for task in tasks:
@@ -362,6 +369,29 @@ def _serve_bootstrap(
         app.bootstrap_handlers, listen=config.bootstrap_listen, clock=clock, credentials=credentials,
         identify=tokens.identify, on_unauthorized=app.on_unauthorized,
     )  # fmt: skip
+
+
+def _serve_rest(
+    config: ApiserverConfig,
+    app: App,
+    health: Health,
+    clock: Clock,
+    registry: CollectorRegistry,
+    stop: asyncio.Event,
+) -> Sequence[Coroutine[Any, Any, None]]:
+    """Return what serves the REST door until `stop` is set, if there is to be one. Raises ConfigError."""
+    if not config.rest_listen:
+        return ()
+    # Here, so that who has no such door does without an HTTP server.
+    from apiserver.rest.server import RestOptions, serve_until
+
+    options = RestOptions(
+        config.rest_listen, clock, app.authorizer, registry=registry, health={"etcd": lambda: health.serving},
+        credentials=server_folder(config.cert_dir, config.rest_listen), anonymous=app.roles is not None,
+        drain=_drain(config), max_connections=min(config.max_connections, open_files() // 4),
+        on_unauthorized=app.on_unauthorized,
+    )  # fmt: skip
+    return (serve_until(stop, app.handlers, options),)
 
 
 #: for how long a client is told that nothing was done, before GOAWAY: longer than a message is on its way

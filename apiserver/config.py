@@ -12,6 +12,8 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:6443"
     #: folder with tls.crt, tls.key and ca.crt (docs/security.md); empty: in the clear, on loopback alone
     cert_dir: str = ""
+    #: where Kubernetes' REST API is served, with the same certificates; empty: nowhere
+    rest_listen: str = ""
     #: where nodes get their first certificate, with a bootstrap token (docs/security.md); empty: nowhere
     bootstrap_listen: str = ""
     #: file with a bootstrap token, of which a Secret is made at the start; empty: people make the Secrets

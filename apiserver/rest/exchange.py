@@ -1,46 +1,160 @@
 """One HTTP request under way, as the modules that answer it have it.
 
-Made by `server`; `listing`, `watching` and `streams` are called with it. The handlers of the gRPC door are
+Made by `answering`; `listing`, `watching` and `streams` are called with it. The handlers of the gRPC door are
 called through it alone.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
-from typing import Protocol
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Final
 
 from aiohttp import web
 
 from apiserver.rest.forms import Form
-from apiserver.rest.info import RequestInfo
+from apiserver.rest.info import Query, RequestInfo
 from apiserver.rest.served import Served
-from vaina.serving.handlers import RequestContext
+from apiserver.rest.status import not_found, warning_headers
+from vaina.clock import Clock
+from vaina.errors import BadRequest
+from vaina.serving.authentication import Caller
+from vaina.serving.draining import Calls, Stream
+from vaina.serving.handlers import Handlers, RequestContext, guarded, guarded_stream
+from vaina.serving.unsent import MIN_BYTES
+
+#: of every answer (apiserver `pkg/endpoints/filters/cachecontrol.go`)
+HEADERS: Final = (("Cache-Control", "no-cache, private"), ("Server", "vaina"))
 
 
-class Calls(Protocol):
-    """The methods of the gRPC door, called for one request. Made by `server`."""
-
-    async def unary(self, path: str, request: bytes) -> bytes:
-        """Call a unary method by its full path. Raises ApiErrors alone."""
-        ...
-
-    def stream(self, path: str, request: bytes | AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Call a streaming method by its full path. Raises ApiErrors alone.
-
-        It ends in good order when the server ends, between two answers, and with Unauthorized when the caller's
-        certificate counts no more. The iterator has to be closed (`aclosing`).
-        """
-        ...
-
-
-@dataclass(slots=True)
 class Exchange:
     """A request for a resource. Owned by its task."""
 
-    #: aiohttp's: headers, body, and what a response is prepared with
-    http: web.BaseRequest
-    info: RequestInfo
-    served: Served
-    form: Form
-    #: of the request; warnings for the client are in its `trailing`
-    rpc: RequestContext
-    calls: Calls
+    def __init__(
+        self, http: web.BaseRequest, rpc: RequestContext, handlers: Handlers, calls: Calls, clock: Clock
+    ) -> None:
+        """Make it; `answering` fills in the rest before it hands it on.
+
+        Args:
+            http: aiohttp's: headers, body, and what a response is prepared with.
+            rpc: the context of the methods that are called for it.
+            handlers: these methods.
+            calls: all requests under way.
+            clock: for ages and waiting.
+        """
+        self.http, self.rpc, self.clock = http, rpc, clock
+        #: what it is about
+        self.info = RequestInfo(http.method, "", "", Query())
+        self.served: Served
+        self.form = Form()
+        #: the holder of the connection's certificate
+        self.caller: Caller | None = None
+        #: an answer was begun: a refusal cannot be told any more
+        self.is_begun = False
+        self._handlers, self._calls = handlers, calls
+
+    async def unary(self, path: str, request: bytes) -> bytes:
+        """Call a unary method by its full gRPC path. Raises ApiErrors alone."""
+        method = self._handlers.get(path)
+        if method is None:
+            raise not_found()
+        return await guarded(path, method, request, self.rpc)
+
+    async def stream(self, path: str, request: bytes | AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Call a streaming method by its full gRPC path. Raises ApiErrors alone.
+
+        One with one request ends in good order when the server ends, between two answers; one with many ends
+        when the time for calls under way is over. Both end with Unauthorized when the caller's certificate
+        counts no more. The iterator has to be closed (`aclosing`), and is used by one task.
+        """
+        method = self._handlers.get(path)
+        if method is None:
+            raise not_found()
+        task = asyncio.current_task()
+        assert task is not None
+        stream = Stream(task)
+        if self.caller is not None:
+            stream.caller = self.caller
+            self._calls.authenticated.add(stream)
+        if isinstance(request, bytes):
+            self._calls.streams.add(stream)
+        try:
+            async with aclosing(guarded_stream(path, method, request, self.rpc)) as answers:
+                stream.waiting = True
+                async for answer in answers:
+                    stream.waiting = False
+                    yield answer
+                    if stream.ending:
+                        return
+                    stream.waiting = True
+        except asyncio.CancelledError:
+            if stream.refusal is not None:
+                task.uncancel()
+                raise stream.refusal from None
+            if not (stream.ending and stream.waiting):
+                raise
+            # The server is going: the answer ends in good order.
+            task.uncancel()
+        finally:
+            self._calls.streams.discard(stream)
+            self._calls.authenticated.discard(stream)
+
+    def response(
+        self, content_type: str = "", code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> web.StreamResponse:
+        """Return the beginning of an answer, with the warnings that there are by now.
+
+        It has to be begun (`begin`) before parts are sent.
+        """
+        response = web.StreamResponse(status=code)
+        if content_type:
+            response.headers["Content-Type"] = content_type
+        if self._calls.refusing:
+            response.force_close()
+        for name, value in (*HEADERS, *warning_headers(self.rpc.trailing), *(headers or {}).items()):
+            response.headers.add(name, value)
+        return response
+
+    async def begin(self, response: web.StreamResponse) -> None:
+        """Send the head of an answer; from here on a refusal can only break it off."""
+        self.is_begun = True
+        await response.prepare(self.http)
+
+    async def send(self, response: web.StreamResponse, data: bytes) -> None:
+        """Write a part of an answer that was begun.
+
+        Raises TooManyRequests: it is large, and its client has not read earlier ones. Raises ConnectionError:
+        the client has gone.
+        """
+        unsent = self._calls.unsent
+        if (size := len(data)) <= MIN_BYTES:
+            await response.write(data)
+            return
+        client, peer = self.rpc.client, self.rpc.peer
+        unsent.add(client, peer, size)
+        try:
+            await response.write(data)
+        finally:
+            unsent.remove(client, peer, size)
+
+    async def answer(
+        self, content_type: str, data: bytes, code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> web.StreamResponse:
+        """Answer with bytes that are whole. Raises as `send` does."""
+        response = self.response(content_type, code, headers)
+        response.content_length = len(data)
+        await self.begin(response)
+        if self.http.method != "HEAD":
+            await self.send(response, data)
+        await response.write_eof()
+        return response
+
+    async def go_on(self) -> None:
+        """Tell a client that waits for it that its body is read. Raises BadRequest."""
+        wanted = self.http.headers.get("Expect")
+        if wanted is None:
+            return
+        if wanted.lower() != "100-continue":
+            raise BadRequest("Expectation Failed: only 100-continue is known")
+        if not self.http.content.is_eof():
+            await self.http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.http.writer.output_size = 0

@@ -68,6 +68,8 @@ class RequestInfo:
 def read_query(text: str) -> Query:
     """Read a query as Go's url.Values are read: what cannot be read is left out."""
     query = Query()
+    # What is no UTF-8 in the head of a request is there as surrogates, which no message takes.
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     for part in text.split("&"):
         if not part or ";" in part or _BAD_ESCAPE.search(part):
             continue
@@ -78,11 +80,11 @@ def read_query(text: str) -> Query:
 
 def read_info(method: str, target: str) -> RequestInfo:
     """Read the target of a request: /api/v1/namespaces/default/pods?limit=5. Raises BadRequest."""
-    raw, _, query_text = target.partition("?")
+    raw, _, query_text = _without_authority(target).partition("?")
     found = _BAD_ESCAPE.search(raw)
     if found:
         raise BadRequest(f"invalid URL escape {go_quote(found.group())}")
-    path = unquote_to_bytes(raw).decode("utf-8", "replace")
+    path = unquote_to_bytes(raw.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
     query = read_query(query_text)
     parts = path.strip("/").split("/")
     plain = RequestInfo(method, path, method.lower(), query, uri=target)
@@ -109,6 +111,14 @@ def read_info(method: str, target: str) -> RequestInfo:
         method, path, verb, query, True, group, version, rest[0], subresource, namespace, name,
         "".join(f"/{part}" for part in rest[3:]), target,
     )  # fmt: skip
+
+
+def _without_authority(target: str) -> str:
+    """Return path and query of a target that names scheme and host too, as clients of proxies send it."""
+    if target.startswith(("http://", "https://")):
+        _, _, rest = target.partition("://")
+        return rest[rest.find("/") :] if "/" in rest else "/"
+    return target
 
 
 def _of_collection(verb: str, query: Query) -> str:

@@ -14,7 +14,7 @@ from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import eviction_pb2
-from vaina.kinds import KINDS, Kind
+from vaina.kinds import KINDS, NAMESPACE, Kind
 
 #: kinds that travel and are not stored
 STATUS: Final = Kind("Status", "", meta_pb2.Status, "", "")
@@ -34,10 +34,15 @@ class Subresource:
     name: str
     #: what its bodies and answers are
     shape: Kind[Any]
-    #: verb (get, create, update, patch) -> method of the gRPC service
+    #: verb (get, create, update, patch) -> method of the gRPC service. A create's request has the fields of
+    #: RawCreateRequest, an update's those of RawUpdateRequest; the door fills in name and namespace.
     methods: Mapping[str, str]
     #: a log, a shell, a proxy: answered by `streams`
     is_stream: bool = False
+    #: its methods are its own, and are not told its name
+    is_whole: bool = False
+    #: its creates answer with a Status
+    answers_with_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,9 @@ def of_kind(kind: Kind[Any]) -> Served:
     """Return the row of a stored kind: the verbs that its service has."""
     has = frozenset(service_descriptor(kind.service).methods_by_name)
     methods = {verb: method for verb, method in _METHODS.items() if method in has}
+    if kind is NAMESPACE:
+        # Upstream's store of namespaces is no CollectionDeleter.
+        del methods["deletecollection"]
     return Served(kind, kind.service, methods, {each.name: each for each in _subresources(kind, has)}, kind)
 
 
@@ -95,10 +103,10 @@ def _subresources(kind: Kind[Any], has: frozenset[str]) -> list[Subresource]:
         found.append(Subresource("finalize", kind, {"update": "Finalize"}))
     if "GetScale" in has:
         methods = {"get": "GetScale", "update": "UpdateScale", "patch": "PatchScale"}
-        found.append(Subresource("scale", SCALE, methods))
+        found.append(Subresource("scale", SCALE, methods, is_whole=True))
     if "Bind" in has:
-        found.append(Subresource("binding", BINDING, {"create": "Bind"}))
-        found.append(Subresource("eviction", EVICTION, {"create": "Evict"}))
+        for name, shape, method in (("binding", BINDING, "Bind"), ("eviction", EVICTION, "Evict")):
+            found.append(Subresource(name, shape, {"create": method}, answers_with_status=True))
         found += (Subresource(name, kind, {}, is_stream=True) for name in _STREAMS)
     return found
 

@@ -84,23 +84,34 @@ class Authenticator:
         )
 
     def identify(self, context: Any, rpc: RequestContext) -> Caller:
-        """Return who makes a call, and say it in the call's context. Raises Unauthorized.
+        """Return who makes a gRPC call, and say it in the call's context. Raises Unauthorized.
 
         The context has the user also of a certificate that counts no more: the audit log names it.
         """
+        shown = context.auth_context().get("x509_pem_cert")
+        if not shown:
+            self.refused(context.peer(), "no certificate")
+            raise Unauthorized("Unauthorized")
+        return self.identify_certificate(shown[0], context.peer(), rpc)
+
+    def identify_certificate(self, pem: bytes, peer: str, rpc: RequestContext) -> Caller:
+        """Return whose certificate the connection of a call has shown. Raises as `identify` does."""
         try:
-            pem = context.auth_context()["x509_pem_cert"][0]
             caller = self._known.get(pem) or self._learn(pem)
             rpc.user = caller.user
             self.check(caller)
         except Unauthorized as error:
-            self._refused(context, error)
+            self.refused(peer, str(error))
             raise
-        except (KeyError, IndexError, ValueError) as error:
-            self._refused(context, error)
+        except ValueError as error:
+            self.refused(peer, str(error))
             raise Unauthorized("Unauthorized") from error
-        self._success.inc()
+        self.succeeded()
         return caller
+
+    def succeeded(self) -> None:
+        """Count a call whose caller is known."""
+        self._success.inc()
 
     def check(self, caller: Caller) -> None:
         """Raise Unauthorized when a certificate counts no more."""
@@ -117,9 +128,10 @@ class Authenticator:
             self._denied = self._served.denied
             look()
 
-    def _refused(self, context: Any, error: Exception) -> None:
+    def refused(self, peer: str, why: str) -> None:
+        """Count a call whose caller is not known, or counts no more."""
         self._failure.inc()
-        log.info("caller refused", peer=context.peer(), error=str(error))
+        log.info("caller refused", peer=peer, error=why)
 
     def _current(self, known: Material) -> Material:
         try:

@@ -165,7 +165,7 @@ class _MetricsServer:
             registry, names = self.registries[path], parse_qs(query).get("name[]")
             # Prometheus' clients' own: only these, at a hundredth of what a whole page costs.
             some = registry.restricted_registry(names) if names else registry
-            return "200 OK", CONTENT_TYPE_LATEST, await _exposition(some.collect())
+            return "200 OK", CONTENT_TYPE_LATEST, await exposition(some.collect())
         if path == "/livez" or (path in ("/healthz", "/readyz") and self.healthy()):
             return "200 OK", text, b"ok"
         if path in ("/healthz", "/readyz"):
@@ -183,7 +183,7 @@ class _Family:
         return (self._family,)
 
 
-async def _exposition(families: Iterable[Metric]) -> bytes:
+async def exposition(families: Iterable[Metric]) -> bytes:
     """Return a page. Others have a turn after each metric.
 
     The page of a busy apiserver, all at once, kept them waiting for 110 ms.

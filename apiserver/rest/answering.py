@@ -1,0 +1,303 @@
+"""Answers one HTTP request: who sends it, what it is about, who answers it, and how a refusal is written.
+
+The order is that of upstream's filters (apiserver `pkg/server/config.go`, DefaultBuildHandlerChain). Called by
+`connections` for each request, in a task of its own.
+"""
+
+import asyncio
+from contextlib import nullcontext
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from apiserver.authorization.attributes import Attributes
+from apiserver.authorization.authorizer import Authorizer
+from apiserver.authorization.checks import forbidden
+from apiserver.rest import (
+    answers,
+    bodies,
+    calls,
+    discovery,
+    forms,
+    listing,
+    openapi,
+    pages,
+    status,
+    streams,
+    watching,
+)
+from apiserver.rest.authentication import Callers
+from apiserver.rest.calls import Route
+from apiserver.rest.discovery import Page
+from apiserver.rest.exchange import Exchange
+from apiserver.rest.info import RequestInfo, read_info
+from apiserver.rest.origins import check_origin
+from apiserver.rest.reading import Bodies
+from apiserver.rest.served import DELETE_OPTIONS, Table
+from vaina.api.meta.v1 import meta_pb2
+from vaina.clock import Clock
+from vaina.durations import DurationError, parse_duration
+from vaina.errors import ApiError, BadRequest, Timeout, TooManyRequests, Unauthorized, Unavailable
+from vaina.kinds import Kind
+from vaina.serving.draining import Calls
+from vaina.serving.handlers import Handlers, OnUnauthorized, RequestContext, as_api_error
+from vaina.serving.server import DEFAULT_DEADLINE_SECONDS, MAX_CALLS
+from vaina.serving.turns import Turns
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: verbs that last as long as their client likes
+_LONG: Final = frozenset(("watch",))
+_TIMEOUT: Final = (
+    "the server was unable to return a response in the time allotted, but may still be processing the request"
+)
+
+
+class Answerer:
+    """Answers the requests of one door. Owned by its event loop."""
+
+    def __init__(  # noqa: PLR0913 - what answers, all by keyword
+        self,
+        handlers: Handlers,
+        *,
+        table: Table,
+        clock: Clock,
+        calls: Calls,
+        turns: Turns,
+        callers: Callers,
+        authorizer: Authorizer,
+        pages: pages.Pages,
+        in_the_clear: bool,
+        on_unauthorized: OnUnauthorized | None = None,
+    ) -> None:
+        self._handlers, self._table, self._clock, self._calls = handlers, table, clock, calls
+        self._turns, self._callers, self._authorizer, self._pages = turns, callers, authorizer, pages
+        self._in_the_clear, self._on_unauthorized = in_the_clear, on_unauthorized
+        self._bodies = Bodies()
+
+    async def __call__(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request. Raises ConnectionError: the client has gone, or its answer cannot be finished."""
+        rpc = _context(http, self._calls)
+        exchange = Exchange(http, rpc, self._handlers, self._calls, self._clock)
+        self._calls.current += 1
+        try:
+            return await self._answer(exchange)
+        except ApiError as error:
+            return await _refuse(exchange, error)
+        except TimeoutError:
+            return await _refuse(exchange, Timeout(_TIMEOUT))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours, which is logged
+            return await _refuse(exchange, as_api_error(error, exchange.info.path))
+        finally:
+            rpc.cancelled = True
+            self._calls.current -= 1
+            if rpc.counted:
+                self._calls.clients.leave(rpc.counted, rpc.peer)
+
+    async def _answer(self, exchange: Exchange) -> web.StreamResponse:
+        http, rpc = exchange.http, exchange.rpc
+        check_origin(http.headers, in_the_clear=self._in_the_clear)
+        info = exchange.info = read_info(http.method, http.raw_path)
+        rpc.uri = info.uri
+        start = self._clock.monotonic()
+        seconds = _seconds(info)
+        rpc.deadline = start + seconds
+        found: Route | ApiError = status.not_found()
+        if info.is_resource:
+            try:
+                found = calls.route(self._table, info)
+            except ApiError as error:
+                found = error
+        self._admit(exchange, found)
+        if not info.is_resource:
+            async with asyncio.timeout(seconds):
+                return await self._page(exchange)
+        if isinstance(found, ApiError):
+            self._authorize(exchange, info.verb)
+            raise found
+        exchange.served = found.served
+        is_stream = found.part is not None and found.part.is_stream
+        if not is_stream:
+            exchange.form = forms.choose_form(
+                http.headers.get("Accept", ""), info.query, verb=info.verb,
+                user_agent=http.headers.get("User-Agent", ""), shape=found.shape,
+            )  # fmt: skip
+        if is_stream or info.verb in _LONG:
+            rpc.deadline = None
+        async with nullcontext() if rpc.deadline is None else asyncio.timeout(seconds):
+            if is_stream:
+                return await streams.answer_stream(exchange)
+            return await self._resource(exchange, found)
+
+    def _admit(self, exchange: Exchange, found: Route | ApiError) -> None:
+        """Turn away what comes while the server goes, what nobody could answer, and who is not known.
+
+        Raises Unavailable, TooManyRequests, Unauthorized.
+        """
+        rpc, all_calls = exchange.rpc, self._calls
+        if all_calls.refusing:
+            raise Unavailable("The server is shutting down, please try again later.", retry_seconds=1)
+        if all_calls.current > MAX_CALLS:
+            raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
+        try:
+            exchange.caller = self._callers.identify(exchange.http, rpc)
+        except Unauthorized as error:
+            if self._on_unauthorized is not None and isinstance(found, Route) and found.path:
+                self._on_unauthorized(found.path, rpc, error)
+            raise
+        client = rpc.client
+        all_calls.clients.enter(client, rpc.peer, MAX_CALLS - all_calls.current, is_user=rpc.is_known)
+        rpc.counted = client
+
+    def _authorize(self, exchange: Exchange, verb: str) -> None:
+        """Raise Forbidden unless the caller may do what no handler will ask about."""
+        info, user = exchange.info, exchange.rpc.user
+        if info.is_resource:
+            asked = Attributes(
+                user, verb, info.group, info.resource, info.subresource, info.namespace, info.name
+            )
+        else:
+            asked = Attributes(user, verb, path=info.path)
+        verdict = self._authorizer.authorize(asked)
+        if not verdict.is_allowed:
+            raise forbidden(asked, verdict.reason)
+
+    async def _page(self, exchange: Exchange) -> web.StreamResponse:
+        """Answer what is no resource."""
+        info = exchange.info
+        page: Page | None
+        if info.path == pages.VERSION:
+            _check_get(info)
+            page = pages.version_page(await exchange.unary(pages.VERSION_METHOD, b""))
+        else:
+            self._authorize(exchange, info.verb)
+            headers = {name.lower(): value for name, value in exchange.http.headers.items()}
+            page = await self._pages.answer(info)
+            if page is None:
+                page = discovery.answer(self._table, info, headers)
+            if page is None:
+                page = openapi.answer(self._table, info, headers)
+            if page is None:
+                raise status.not_found()
+            _check_get(info)
+        return await exchange.answer(page.content_type, page.body, page.code, page.headers)
+
+    async def _resource(self, exchange: Exchange, found: Route) -> web.StreamResponse:
+        info, rpc = exchange.info, exchange.rpc
+        match info.verb:
+            case "list" | "watch":
+                await self._turns.take(rpc.client if rpc.is_known else rpc.peer)
+                if info.verb == "list":
+                    return await listing.answer_list(exchange)
+                return await watching.answer_watch(exchange)
+            case "get":
+                return await self._unary(exchange, found, calls.read(info, found))
+            case "patch":
+                content_type = _content_type(exchange)
+                calls.check_patch_type(content_type)
+                text = await self._bodies.read(exchange)
+                return await self._unary(exchange, found, calls.patch(info, found, content_type, text))
+            case "delete" | "deletecollection":
+                return await self._delete(exchange, found)
+        body = bodies.read_object(
+            found.shape, _content_type(exchange), await self._bodies.read(exchange),
+            info.query.one("fieldValidation"),
+        )  # fmt: skip
+        rpc.trailing.extend(body.warnings)
+        data = body.data if found.served.write is None or found.part else found.served.write(body.data)
+        if info.verb == "update":
+            return await self._unary(exchange, found, calls.update(info, found, data))
+        return await self._unary(exchange, found, calls.create(info, found, data))
+
+    async def _unary(self, exchange: Exchange, found: Route, call: calls.Call) -> web.StreamResponse:
+        info = exchange.info
+        answer = await exchange.unary(call.path, call.request)
+        code = 201 if info.verb == "create" or exchange.rpc.created else 200
+        if found.answers_with_status:
+            told = meta_pb2.Status.FromString(answer)
+            told.code = code
+            return await exchange.answer(
+                exchange.form.content_type, answers.write_status(exchange.form, told), code
+            )
+        return await self._object(exchange, found.shape, answer, code, found)
+
+    async def _delete(self, exchange: Exchange, found: Route) -> web.StreamResponse:
+        info = exchange.info
+        data = await self._bodies.read(exchange)
+        options = meta_pb2.DeleteOptions()
+        if data:
+            body = bodies.read_object(DELETE_OPTIONS, _content_type(exchange), data, "Ignore")
+            options = meta_pb2.DeleteOptions.FromString(body.data)
+        elif info.query:
+            options = calls.query_options(info.query)
+        call = calls.delete(info, found, options)
+        answer = await exchange.unary(call.path, call.request)
+        shown = calls.deleted(info, found, answer)
+        if shown is not None:
+            return await exchange.answer(
+                exchange.form.content_type, answers.write_status(exchange.form, shown)
+            )
+        return await self._object(exchange, found.shape, answer, 200, found)
+
+    async def _object(
+        self, exchange: Exchange, shape: Kind[Any], answer: bytes, code: int, found: Route
+    ) -> web.StreamResponse:
+        if found.served.read is not None and shape is found.served.shape:
+            answer = found.served.read(answer)
+        data = answers.write_object(exchange.form, shape, answer, self._clock.now())
+        return await exchange.answer(exchange.form.content_type, data, code)
+
+
+async def _refuse(exchange: Exchange, error: ApiError) -> web.StreamResponse:
+    """Answer with a Status. Raises ConnectionError where an answer has begun already."""
+    if exchange.is_begun:
+        transport = exchange.http.transport
+        if transport is not None:
+            transport.abort()
+        raise ConnectionResetError("the answer had begun") from error
+    headers = exchange.http.headers
+    form = forms.form_of_refusal(
+        headers.get("Accept", ""), exchange.info.query, headers.get("User-Agent", "")
+    )
+    told = error.to_status()
+    data = answers.write_status(form, told)
+    if isinstance(error, Unauthorized) or error.code >= 500:
+        log.debug("request refused", path=exchange.info.path, code=error.code, message=error.message)
+    return await exchange.answer(form.content_type, data, error.code, status.headers_of(error))
+
+
+def _context(http: web.BaseRequest, all_calls: Calls) -> RequestContext:
+    peername = None if http.transport is None else http.transport.get_extra_info("peername")
+    host, port = peername[:2] if peername else ("", 0)
+    metadata = [(name, http.headers[name]) for name in ("user-agent", "traceparent") if name in http.headers]
+    parent = http.headers.get("traceparent", "")
+    return RequestContext(
+        peer=f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}",
+        metadata=metadata,
+        unsent=all_calls.unsent,
+        trace_id=parent.split("-")[1] if parent.count("-") >= 3 else "",
+    )
+
+
+def _seconds(info: RequestInfo) -> float:
+    """Return how long a request may take (`pkg/endpoints/filters/request_deadline.go`). Raises BadRequest."""
+    text = info.query.one("timeout")
+    if not text or info.verb == "watch":
+        return DEFAULT_DEADLINE_SECONDS
+    try:
+        seconds = parse_duration(text) / 1e9
+    except DurationError as error:
+        raise BadRequest(f"invalid timeout specified in the request URL - {error}") from error
+    return min(seconds, DEFAULT_DEADLINE_SECONDS) if seconds > 0 else DEFAULT_DEADLINE_SECONDS
+
+
+def _content_type(exchange: Exchange) -> str:
+    return exchange.http.headers.get("Content-Type", "")
+
+
+def _check_get(info: RequestInfo) -> None:
+    if info.method not in ("GET", "HEAD"):
+        raise status.not_allowed()

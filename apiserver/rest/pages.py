@@ -1,0 +1,110 @@
+"""What is asked of the door itself: health, the version, metrics.
+
+Follows apiserver `pkg/server/healthz/healthz.go` and `pkg/server/routes/version.go`. Who may ask is answered by
+authorization of the path, before.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
+
+from apiserver.rest.discovery import Page
+from apiserver.rest.info import RequestInfo
+from apiserver.rest.status import not_found
+from vaina.api.version.v1 import version_service_pb2
+from vaina.serving.http import exposition
+
+_TEXT: Final = "text/plain; charset=utf-8"
+_NO_SNIFF: Final = {"X-Content-Type-Options": "nosniff"}
+VERSION: Final = "/version"
+#: method that answers `VERSION`
+VERSION_METHOD: Final = "/vaina.api.version.v1.VersionService/Get"
+_HEALTH: Final = ("/healthz", "/livez", "/readyz")
+
+#: by name: whether what it says holds
+HealthChecks = Mapping[str, Callable[[], bool]]
+
+
+def always() -> bool:
+    """Say yes: that the question is answered is the answer."""
+    return True
+
+
+class Pages:
+    """The pages of one door."""
+
+    def __init__(self, ready: HealthChecks, registry: CollectorRegistry) -> None:
+        """Make them; `ready` are the checks that /livez leaves out."""
+        self._checks = {
+            "healthz": {"ping": always, **ready}, "livez": {"ping": always}, "readyz": {"ping": always, **ready},
+        }  # fmt: skip
+        self._registry = registry
+
+    async def answer(self, info: RequestInfo) -> Page | None:
+        """Answer health and metrics; None: no such path."""
+        path = info.path.rstrip("/") or "/"
+        if path == "/metrics":
+            names = info.query.get("name[]")
+            some = self._registry.restricted_registry(names) if names else self._registry
+            return Page(CONTENT_TYPE_LATEST, await exposition(some.collect()))
+        root, _, name = path.removeprefix("/").partition("/")
+        if root not in self._checks:
+            return None
+        return health_page(root, name, self._checks[root], info)
+
+
+def is_health(path: str) -> bool:
+    """Say whether a path is one of health."""
+    return path.startswith(_HEALTH)
+
+
+def health_page(root: str, name: str, checks: HealthChecks, info: RequestInfo) -> Page:
+    """Return what one of the paths of health is answered with.
+
+    Args:
+        root: healthz, livez or readyz.
+        name: of the one check that is asked; empty: all.
+        checks: by name.
+        info: of the request: `verbose` and `exclude` are read.
+
+    Raises:
+        NotFound: there is no such check.
+    """
+    if name:
+        if name not in checks:
+            raise not_found()
+        if checks[name]():
+            return Page(_TEXT, b"ok", 200, _NO_SNIFF)
+        return Page(_TEXT, b"internal server error: not ready\n", 500, _NO_SNIFF)
+    excluded = info.query.get("exclude", [])
+    lines, failed = list[str](), list[str]()
+    for one, holds in checks.items():
+        if one in excluded:
+            lines.append(f"[+]{one} excluded: ok")
+        elif holds():
+            lines.append(f"[+]{one} ok")
+        else:
+            lines.append(f"[-]{one} failed: reason withheld")
+            failed.append(one)
+    unknown = [one for one in excluded if one not in checks]
+    if unknown:
+        named = ", ".join(f'"{one}"' for one in unknown)
+        lines.append(f"warn: some health checks cannot be excluded: no matches for {named}")
+    if failed:
+        return Page(_TEXT, "\n".join([*lines, f"{root} check failed", ""]).encode(), 500, _NO_SNIFF)
+    if "verbose" not in info.query:
+        return Page(_TEXT, b"ok", 200, _NO_SNIFF)
+    return Page(_TEXT, "\n".join([*lines, f"{root} check passed", ""]).encode(), 200, _NO_SNIFF)
+
+
+def version_page(answer: bytes) -> Page:
+    """Return the version of which the gRPC method tells, as apimachinery's `pkg/version` Info."""
+    told = version_service_pb2.VersionInfo.FromString(answer)
+    fields = {
+        "major": told.major, "minor": told.minor, "gitVersion": told.git_version, "gitCommit": "",
+        "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z", "goVersion": f"python{told.python_version}",
+        "compiler": "cpython", "platform": told.platform,
+    }  # fmt: skip
+    return Page("application/json", msgspec.json.format(msgspec.json.encode(fields), indent=2))

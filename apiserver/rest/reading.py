@@ -1,0 +1,51 @@
+"""Reads the bodies of requests, one and all of them within bounds.
+
+A body is decoded from no encoding, as in Kubernetes' apiserver: a little of it may be much.
+"""
+
+import asyncio
+from typing import Final
+
+from apiserver.flowcontrol.control import MAX_REQUEST_BYTES
+from apiserver.rest.exchange import Exchange
+from vaina.errors import BadRequest, TooLarge, TooManyRequests
+
+#: a body is there within this time, as a request of the gRPC port
+BODY_SECONDS: Final = 32.0
+#: bodies that are being read, all together
+MAX_BYTES: Final = 128 * 1024 * 1024
+
+
+class Bodies:
+    """The bodies that are being read. Owned by one event loop."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes, self._bytes = max_bytes, 0
+
+    async def read(self, exchange: Exchange) -> bytes:
+        """Return the body of a request.
+
+        Raises TooLarge, TooManyRequests, BadRequest: it has an encoding, or ends early; TimeoutError.
+        """
+        http = exchange.http
+        if http.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
+            raise BadRequest("the body of the request has an encoding, which is not read")
+        too_large = TooLarge(f"Request entity too large: limit is {MAX_REQUEST_BYTES}")
+        if (http.content_length or 0) > MAX_REQUEST_BYTES:
+            raise too_large
+        await exchange.go_on()
+        counted, parts, size = 0, list[bytes](), 0
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while chunk := await http.content.readany():
+                    size += len(chunk)
+                    if size > MAX_REQUEST_BYTES:
+                        raise too_large
+                    self._bytes += len(chunk)
+                    counted += len(chunk)
+                    if self._bytes > self._max_bytes:
+                        raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
+                    parts.append(chunk)
+        finally:
+            self._bytes -= counted
+        return b"".join(parts)

@@ -1,0 +1,126 @@
+"""The door: `rest_door` puts the handlers behind HTTP, as `vaina.serving.server.serve` puts them behind gRPC.
+
+    async with rest_door(app.handlers, RestOptions(listen="127.0.0.1:0", ...)) as door:
+        ...  # door.port
+
+It ends as the gRPC server does (`vaina.serving.draining`): health says no, new requests are refused for a
+moment, watches end one after the other between two events, and requests under way have time to finish. Nothing
+here knows what is asked: `answering` does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from apiserver.authorization.authorizer import Authorizer
+from apiserver.rest import connections, pages
+from apiserver.rest.answering import Answerer
+from apiserver.rest.authentication import Callers, TokenAuthenticator
+from apiserver.rest.served import Table, make_table
+from vaina.clock import Clock
+from vaina.pki.folder import Folder
+from vaina.serving.authentication import Authenticator
+from vaina.serving.draining import Calls, Drain
+from vaina.serving.handlers import Handlers, OnUnauthorized
+from vaina.serving.options import MAX_CONNECTIONS
+from vaina.serving.turns import Turns
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: how often the end looks whether requests are still under way
+_LOOK_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class RestOptions:
+    """How to serve."""
+
+    #: host:port; port 0 takes a free one
+    listen: str
+    clock: Clock
+    #: answers for paths that are no resources, and for what is not served
+    authorizer: Authorizer
+    #: what is served under which path
+    table: Table = field(default_factory=make_table)
+    #: what /metrics shows, and where the door's own go
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    #: by name: what /healthz and /readyz ask
+    health: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
+    #: the server's certificate, and the authorities of its clients'; None: in the clear
+    credentials: Folder | None = None
+    tokens: TokenAuthenticator | None = None
+    #: whether requests without credentials are served
+    anonymous: bool = True
+    drain: Drain = field(default_factory=Drain)
+    max_connections: int = MAX_CONNECTIONS
+    on_unauthorized: OnUnauthorized | None = None
+
+
+@dataclass(slots=True)
+class Door:
+    """A running door. Owned by the task that is inside `rest_door`."""
+
+    port: int
+    #: the requests under way
+    calls: Calls
+    listener: connections.Listener
+
+
+@asynccontextmanager
+async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[Door]:
+    """Serve while the context lasts.
+
+    Raises OSError: the address cannot be bound; FolderError: the certificate cannot be read.
+    """
+    clock, folder, going = options.clock, options.credentials, [False]
+    authenticator = None if folder is None else Authenticator(folder, clock, CollectorRegistry())
+    contexts = None if folder is None else connections.Contexts(folder)
+    calls = Calls(authenticator)
+    health = {**options.health, "shutdown": lambda: not going[0]}
+    answerer = Answerer(
+        handlers, table=options.table, clock=clock, calls=calls,
+        turns=Turns(asyncio.get_running_loop(), clock.monotonic),
+        callers=Callers(authenticator, options.tokens, anonymous=options.anonymous), authorizer=options.authorizer,
+        pages=pages.Pages(health, options.registry), in_the_clear=folder is None,
+        on_unauthorized=options.on_unauthorized,
+    )  # fmt: skip
+    server = connections.make_server(answerer)
+    listener = connections.Listener(server, contexts, options.max_connections)
+    port = await listener.listen(options.listen)
+    log.info("serving REST", listen=options.listen, port=port, resources=len(options.table))
+
+    async def unready() -> None:
+        going[0] = True
+
+    async def stop(seconds: float) -> None:
+        listener.close()
+        end = clock.monotonic() + seconds
+        while calls.current and clock.monotonic() < end:
+            await clock.sleep(_LOOK_SECONDS)
+
+    async with asyncio.TaskGroup() as group:
+        follower = (
+            None if authenticator is None else group.create_task(authenticator.run(calls.refuse_denied))
+        )
+        try:
+            yield Door(port, calls, listener)
+        finally:
+            log.info("draining REST", calls=calls.current, streams=len(calls.streams))
+            try:
+                await calls.drain(options.drain, clock, unready=unready(), stop=stop)
+            finally:
+                listener.close()
+                await connections.end(server)
+                if follower is not None:
+                    follower.cancel()
+
+
+async def serve_until(stop: asyncio.Event, handlers: Handlers, options: RestOptions) -> None:
+    """Serve until `stop` is set, and drain. Raises as `rest_door` does."""
+    async with rest_door(handlers, options):
+        await stop.wait()

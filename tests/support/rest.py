@@ -1,0 +1,107 @@
+"""The REST door over an apiserver in this process, on a loopback port, with a client of it."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
+from apiserver.rest.server import Door, RestOptions, rest_door
+from tests.support.apiserver import Harness, make_apiserver
+from vaina.clock import SystemClock
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that was read."""
+
+    code: int
+    headers: Mapping[str, str]
+    body: bytes
+    #: all of them, in their order
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@dataclass(slots=True)
+class RestServer:
+    """A door with what is behind it. Made by `rest_server`."""
+
+    api: Harness
+    door: Door
+    session: aiohttp.ClientSession
+    host: str
+
+    @property
+    def port(self) -> int:
+        return self.door.port
+
+    @property
+    def url(self) -> str:
+        """Its address without a slash at the end."""
+        return f"{self.host}:{self.port}"
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Answer:
+        """Send a request; a body that is no bytes is written as JSON."""
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        sent = {**({"Content-Type": content_type} if data is not None else {}), **(headers or {})}
+        url = aiohttp.client.URL(self.url + path, encoded=True)
+        async with self.session.request(method, url, data=data, headers=sent) as answer:
+            warnings = tuple(answer.headers.getall("Warning", ()))
+            return Answer(answer.status, dict(answer.headers), await answer.read(), warnings)
+
+    async def get(self, path: str, **kwargs: Any) -> Answer:
+        return await self.request("GET", path, **kwargs)
+
+    async def post(self, path: str, body: object, **kwargs: Any) -> Answer:
+        return await self.request("POST", path, body, **kwargs)
+
+    async def put(self, path: str, body: object, **kwargs: Any) -> Answer:
+        return await self.request("PUT", path, body, **kwargs)
+
+    async def delete(self, path: str, body: object = None, **kwargs: Any) -> Answer:
+        return await self.request("DELETE", path, body, **kwargs)
+
+    async def patch(
+        self,
+        path: str,
+        body: object,
+        *,
+        content_type: str = "application/merge-patch+json",
+        **kwargs: Any,
+    ) -> Answer:
+        return await self.request("PATCH", path, body, content_type=content_type, **kwargs)
+
+
+@asynccontextmanager
+async def rest_server(
+    api: Harness | None = None, *, authorizer: Authorizer | None = None, **options: Any
+) -> AsyncIterator[RestServer]:
+    """Run a door in the clear over an apiserver with storage in memory; `options` are those of RestOptions."""
+    api = api or make_apiserver(authorizer=authorizer)
+    given: dict[str, Any] = {"listen": "127.0.0.1:0", "clock": SystemClock(), **options}
+    door_options = RestOptions(authorizer=authorizer or AlwaysAllow(), **given)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with (
+        rest_door(api.app.handlers, door_options) as door,
+        aiohttp.ClientSession(connector=connector) as session,
+    ):
+        yield RestServer(api, door, session, "http://127.0.0.1")
