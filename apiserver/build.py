@@ -30,7 +30,7 @@ from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.admission.runtime_class import RuntimeClasses
 from apiserver.admission.storage_class import ClaimResize, DefaultStorageClass
-from apiserver.audit.auditing import Auditing, open_auditing
+from apiserver.audit.auditing import Auditing, OnTold, open_auditing
 from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
 from apiserver.authorization.checks import Checks
 from apiserver.authorization.modes import authorization
@@ -122,6 +122,8 @@ class App:
     bootstrap_token: str = ""
     #: writes calls to the audit log that come to no handler
     on_unauthorized: OnUnauthorized | None = None
+    #: likewise, of the REST door's own answers
+    on_told: OnTold | None = None
 
     async def bootstrap(self) -> None:
         """Make the namespaces, priority classes and roles of the system, and the Secret of the nodes' token."""
@@ -264,7 +266,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     first = bootstrap_handlers(made["CertificateSigningRequest"])
     return App(
         wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, authorizer, bootstrap_token,
-        None if auditing is None else auditing.unauthorized,
+        None if auditing is None else auditing.unauthorized, None if auditing is None else auditing.told,
     )  # fmt: skip
 
 
@@ -389,7 +391,7 @@ def _serve_rest(
         config.rest_listen, clock, app.authorizer, registry=registry, health={"etcd": lambda: health.serving},
         credentials=server_folder(config.cert_dir, config.rest_listen), anonymous=app.roles is not None,
         drain=_drain(config), max_connections=min(config.max_connections, open_files() // 4),
-        on_unauthorized=app.on_unauthorized,
+        on_told=app.on_told,
     )  # fmt: skip
     return (serve_until(stop, app.handlers, options),)
 

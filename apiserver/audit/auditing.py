@@ -39,6 +39,8 @@ from vaina.config import ConfigError
 from vaina.errors import ApiError
 from vaina.serving.handlers import UNARY, Audited, Method, RequestContext
 
+#: context, question, code and refusal of a request that the REST door answered without a handler
+OnTold = Callable[[RequestContext, Attributes, int, ApiError | None], None]
 _CANCELLED: Final = Outcome(504, None, "context canceled")
 _OK, _CREATED = Outcome(200), Outcome(201)
 
@@ -75,6 +77,21 @@ class Auditing:
             self._log.lose()
             return
         self._end(self._begin(path, rpc), rpc, of, error)
+
+    def told(self, rpc: RequestContext, asked: Attributes, code: int, error: ApiError | None) -> None:
+        """Write a request that the REST door answered without a handler.
+
+        It was of no resource, or refused before; `asked` is what it asked for, unless authorization was asked.
+        """
+        if not rpc.authorized:
+            rpc.authorized.append((asked, None))
+        of = _Of(None, self._policy)
+        if not of.policy.may_concern(rpc.user, None):
+            return
+        if not self._log.has_room:
+            self._log.lose()
+            return
+        self._end(self._begin("", rpc), rpc, of, Outcome(code, error) if error is None else error)
 
     def wrap(self, handlers: Mapping[str, Method]) -> dict[str, Method]:
         return {
@@ -153,6 +170,7 @@ class Auditing:
             agent if isinstance(agent, str) else "",
             self._clock.now(),
             request,
+            uri=rpc.uri or path,
         )
 
     def _end(self, call: Call, rpc: RequestContext, of: "_Of", ended: BaseException | Outcome) -> None:

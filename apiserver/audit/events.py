@@ -1,8 +1,9 @@
 """PURE: the lines of the audit log: audit.k8s.io/v1 Events as JSON.
 
 Fields and limits are upstream's (apiserver `pkg/apis/audit/v1/types.go`, `pkg/audit/request.go`,
-`plugin/pkg/audit/truncate`). The requestURI is the method's gRPC path. Whatever a policy says, bodies of Secrets
-and of what carries tokens are never written, and of a text of many manifests only what each is about.
+`plugin/pkg/audit/truncate`). The requestURI is what a REST request asked for, or the method's gRPC path.
+Whatever a policy says, bodies of Secrets and of what carries tokens are never written, and of a text of many
+manifests only what each is about.
 """
 
 from collections.abc import Sequence
@@ -58,6 +59,8 @@ class Call:
     received: float
     request: bytes = b""
     answer: bytes = b""
+    #: path and query of a REST request; of other calls the path
+    uri: str = ""
 
 
 class Outcome(NamedTuple):
@@ -97,10 +100,14 @@ def line(
     """
     kind = _KINDS.get((asked.group, asked.resource))
     level = Level.METADATA if is_secret(asked) and auditing.level > Level.METADATA else auditing.level
-    before, after = _head(
-        level, stage.name, call.path, asked.verb, asked.user, address_of(call.peer), _cut(call.agent)
-    )
-    parts = [before, call.id.encode(), after]
+    before, after = _head(level, stage.name, asked.verb, asked.user, address_of(call.peer), _cut(call.agent))
+    parts = [
+        before,
+        call.id.encode(),
+        after,
+        b',"requestURI":',
+        msgspec.json.encode(_cut(call.uri or call.path)),
+    ]
     if asked.resource:
         parts += (b',"objectRef":', _json(_reference(asked, kind, _meta(call))))
     parts += (b',"responseStatus":', _status(stage.outcome, hides=is_secret(asked)))
@@ -125,13 +132,11 @@ def line(
 
 
 @lru_cache(maxsize=4096)
-def _head(
-    level: Level, stage: str, path: str, verb: str, user: User, address: str, agent: str
-) -> tuple[bytes, bytes]:
+def _head(level: Level, stage: str, verb: str, user: User, address: str, agent: str) -> tuple[bytes, bytes]:
     """Return how an event begins, before its id and after it: most calls of a client begin alike."""
     before = {"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": level.word}
     after: Json = {
-        "stage": stage, "requestURI": path, "verb": verb,
+        "stage": stage, "verb": verb,
         "user": _user(user),
         "sourceIPs": [address] if address else [],
     }  # fmt: skip

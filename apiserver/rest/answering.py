@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from apiserver.audit.auditing import OnTold
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import Authorizer
 from apiserver.authorization.checks import forbidden
@@ -38,10 +39,10 @@ from apiserver.rest.served import DELETE_OPTIONS, Table
 from vaina.api.meta.v1 import meta_pb2
 from vaina.clock import Clock
 from vaina.durations import DurationError, parse_duration
-from vaina.errors import ApiError, BadRequest, Timeout, TooManyRequests, Unauthorized, Unavailable
+from vaina.errors import ApiError, BadRequest, Timeout, TooManyRequests, Unavailable
 from vaina.kinds import Kind
 from vaina.serving.draining import Calls
-from vaina.serving.handlers import Handlers, OnUnauthorized, RequestContext, as_api_error
+from vaina.serving.handlers import Handlers, RequestContext, as_api_error
 from vaina.serving.server import DEFAULT_DEADLINE_SECONDS, MAX_CALLS
 from vaina.serving.turns import Turns
 
@@ -69,11 +70,11 @@ class Answerer:
         authorizer: Authorizer,
         pages: pages.Pages,
         in_the_clear: bool,
-        on_unauthorized: OnUnauthorized | None = None,
+        on_told: OnTold | None = None,
     ) -> None:
         self._handlers, self._table, self._clock, self._calls = handlers, table, clock, calls
         self._turns, self._callers, self._authorizer, self._pages = turns, callers, authorizer, pages
-        self._in_the_clear, self._on_unauthorized = in_the_clear, on_unauthorized
+        self._in_the_clear, self._on_told = in_the_clear, on_told
         self._bodies = Bodies()
 
     async def __call__(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -84,13 +85,13 @@ class Answerer:
         try:
             return await self._answer(exchange)
         except ApiError as error:
-            return await _refuse(exchange, error)
+            return await self._refuse(exchange, error)
         except TimeoutError:
-            return await _refuse(exchange, Timeout(_TIMEOUT))
+            return await self._refuse(exchange, Timeout(_TIMEOUT))
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - a bug of ours, which is logged
-            return await _refuse(exchange, as_api_error(error, exchange.info.path))
+            return await self._refuse(exchange, as_api_error(error, exchange.info.path))
         finally:
             rpc.cancelled = True
             self._calls.current -= 1
@@ -99,9 +100,9 @@ class Answerer:
 
     async def _answer(self, exchange: Exchange) -> web.StreamResponse:
         http, rpc = exchange.http, exchange.rpc
-        check_origin(http.headers, in_the_clear=self._in_the_clear)
+        rpc.uri = http.raw_path
         info = exchange.info = read_info(http.method, http.raw_path)
-        rpc.uri = info.uri
+        check_origin(http.headers, in_the_clear=self._in_the_clear)
         start = self._clock.monotonic()
         seconds = _seconds(info)
         rpc.deadline = start + seconds
@@ -111,12 +112,12 @@ class Answerer:
                 found = calls.route(self._table, info)
             except ApiError as error:
                 found = error
-        self._admit(exchange, found)
+        self._admit(exchange)
         if not info.is_resource:
             async with asyncio.timeout(seconds):
                 return await self._page(exchange)
         if isinstance(found, ApiError):
-            self._authorize(exchange, info.verb)
+            self._authorize(exchange)
             raise found
         exchange.served = found.served
         is_stream = found.part is not None and found.part.is_stream
@@ -132,7 +133,7 @@ class Answerer:
                 return await streams.answer_stream(exchange)
             return await self._resource(exchange, found)
 
-    def _admit(self, exchange: Exchange, found: Route | ApiError) -> None:
+    def _admit(self, exchange: Exchange) -> None:
         """Turn away what comes while the server goes, what nobody could answer, and who is not known.
 
         Raises Unavailable, TooManyRequests, Unauthorized.
@@ -142,26 +143,16 @@ class Answerer:
             raise Unavailable("The server is shutting down, please try again later.", retry_seconds=1)
         if all_calls.current > MAX_CALLS:
             raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
-        try:
-            exchange.caller = self._callers.identify(exchange.http, rpc)
-        except Unauthorized as error:
-            if self._on_unauthorized is not None and isinstance(found, Route) and found.path:
-                self._on_unauthorized(found.path, rpc, error)
-            raise
+        exchange.caller = self._callers.identify(exchange.http, rpc)
         client = rpc.client
         all_calls.clients.enter(client, rpc.peer, MAX_CALLS - all_calls.current, is_user=rpc.is_known)
         rpc.counted = client
 
-    def _authorize(self, exchange: Exchange, verb: str) -> None:
+    def _authorize(self, exchange: Exchange) -> None:
         """Raise Forbidden unless the caller may do what no handler will ask about."""
-        info, user = exchange.info, exchange.rpc.user
-        if info.is_resource:
-            asked = Attributes(
-                user, verb, info.group, info.resource, info.subresource, info.namespace, info.name
-            )
-        else:
-            asked = Attributes(user, verb, path=info.path)
+        asked = _question(exchange)
         verdict = self._authorizer.authorize(asked)
+        exchange.rpc.authorized.append((asked, verdict))
         if not verdict.is_allowed:
             raise forbidden(asked, verdict.reason)
 
@@ -173,7 +164,7 @@ class Answerer:
             _check_get(info)
             page = pages.version_page(await exchange.unary(pages.VERSION_METHOD, b""))
         else:
-            self._authorize(exchange, info.verb)
+            self._authorize(exchange)
             headers = {name.lower(): value for name, value in exchange.http.headers.items()}
             page = await self._pages.answer(info)
             if page is None:
@@ -183,6 +174,8 @@ class Answerer:
             if page is None:
                 raise status.not_found()
             _check_get(info)
+            if self._on_told is not None:
+                self._on_told(exchange.rpc, _question(exchange), page.code, None)
         return await exchange.answer(page.content_type, page.body, page.code, page.headers)
 
     async def _resource(self, exchange: Exchange, found: Route) -> web.StreamResponse:
@@ -250,23 +243,30 @@ class Answerer:
         data = answers.write_object(exchange.form, shape, answer, self._clock.now())
         return await exchange.answer(exchange.form.content_type, data, code)
 
-
-async def _refuse(exchange: Exchange, error: ApiError) -> web.StreamResponse:
-    """Answer with a Status. Raises ConnectionError where an answer has begun already."""
-    if exchange.is_begun:
-        transport = exchange.http.transport
-        if transport is not None:
-            transport.abort()
-        raise ConnectionResetError("the answer had begun") from error
-    headers = exchange.http.headers
-    form = forms.form_of_refusal(
-        headers.get("Accept", ""), exchange.info.query, headers.get("User-Agent", "")
-    )
-    told = error.to_status()
-    data = answers.write_status(form, told)
-    if isinstance(error, Unauthorized) or error.code >= 500:
+    async def _refuse(self, exchange: Exchange, error: ApiError) -> web.StreamResponse:
+        """Answer with a Status. Raises ConnectionError where an answer has begun already."""
+        if self._on_told is not None and not exchange.is_handled:
+            self._on_told(exchange.rpc, _question(exchange), error.code, error)
+        if exchange.is_begun:
+            transport = exchange.http.transport
+            if transport is not None:
+                transport.abort()
+            raise ConnectionResetError("the answer had begun") from error
+        headers = exchange.http.headers
+        form = forms.form_of_refusal(
+            headers.get("Accept", ""), exchange.info.query, headers.get("User-Agent", "")
+        )
+        data = answers.write_status(form, error.to_status())
         log.debug("request refused", path=exchange.info.path, code=error.code, message=error.message)
-    return await exchange.answer(form.content_type, data, error.code, status.headers_of(error))
+        return await exchange.answer(form.content_type, data, error.code, status.headers_of(error))
+
+
+def _question(exchange: Exchange) -> Attributes:
+    """Return what a request asks for."""
+    info, user = exchange.info, exchange.rpc.user
+    if not info.is_resource:
+        return Attributes(user, info.verb, path=info.path)
+    return Attributes(user, info.verb, info.group, info.resource, info.subresource, info.namespace, info.name)
 
 
 def _context(http: web.BaseRequest, all_calls: Calls) -> RequestContext:

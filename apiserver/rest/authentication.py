@@ -49,7 +49,7 @@ class Callers:
             return None
         shown = _certificate_of(http)
         if shown is not None:
-            return self._certificates.identify_certificate(shown, rpc.peer, rpc)
+            return self._certificates.identify_certificate(shown, rpc)
         token = _bearer(http.headers.getall("Authorization", ()))
         if token:
             rpc.user = self._by_token(token, rpc.peer)

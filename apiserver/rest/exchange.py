@@ -43,11 +43,13 @@ class Exchange:
         """
         self.http, self.rpc, self.clock = http, rpc, clock
         #: what it is about
-        self.info = RequestInfo(http.method, "", "", Query())
+        self.info = RequestInfo(http.method, http.path, http.method.lower(), Query())
         self.served: Served
         self.form = Form()
         #: the holder of the connection's certificate
         self.caller: Caller | None = None
+        #: a handler was called, which writes the audit log itself
+        self.is_handled = False
         #: an answer was begun: a refusal cannot be told any more
         self.is_begun = False
         self._handlers, self._calls = handlers, calls
@@ -57,6 +59,7 @@ class Exchange:
         method = self._handlers.get(path)
         if method is None:
             raise not_found()
+        self.is_handled = True
         return await guarded(path, method, request, self.rpc)
 
     async def stream(self, path: str, request: bytes | AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
@@ -69,6 +72,7 @@ class Exchange:
         method = self._handlers.get(path)
         if method is None:
             raise not_found()
+        self.is_handled = True
         task = asyncio.current_task()
         assert task is not None
         stream = Stream(task)

@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 
+from apiserver.audit.auditing import OnTold
 from apiserver.authorization.authorizer import Authorizer
 from apiserver.rest import connections, pages
 from apiserver.rest.answering import Answerer
@@ -26,7 +27,7 @@ from vaina.clock import Clock
 from vaina.pki.folder import Folder
 from vaina.serving.authentication import Authenticator
 from vaina.serving.draining import Calls, Drain
-from vaina.serving.handlers import Handlers, OnUnauthorized
+from vaina.serving.handlers import Handlers
 from vaina.serving.options import MAX_CONNECTIONS
 from vaina.serving.turns import Turns
 
@@ -58,7 +59,8 @@ class RestOptions:
     anonymous: bool = True
     drain: Drain = field(default_factory=Drain)
     max_connections: int = MAX_CONNECTIONS
-    on_unauthorized: OnUnauthorized | None = None
+    #: writes what is answered without a handler to the audit log
+    on_told: OnTold | None = None
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[D
         turns=Turns(asyncio.get_running_loop(), clock.monotonic),
         callers=Callers(authenticator, options.tokens, anonymous=options.anonymous), authorizer=options.authorizer,
         pages=pages.Pages(health, options.registry), in_the_clear=folder is None,
-        on_unauthorized=options.on_unauthorized,
+        on_told=options.on_told,
     )  # fmt: skip
     server = connections.make_server(answerer)
     listener = connections.Listener(server, contexts, options.max_connections)
@@ -118,6 +120,7 @@ async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[D
                 await connections.end(server)
                 if follower is not None:
                     follower.cancel()
+            log.info("stopped serving REST", listen=options.listen)
 
 
 async def serve_until(stop: asyncio.Event, handlers: Handlers, options: RestOptions) -> None:

@@ -90,21 +90,21 @@ class Authenticator:
         """
         shown = context.auth_context().get("x509_pem_cert")
         if not shown:
-            self.refused(context.peer(), "no certificate")
+            self.refused(rpc.peer, "no certificate")
             raise Unauthorized("Unauthorized")
-        return self.identify_certificate(shown[0], context.peer(), rpc)
+        return self.identify_certificate(shown[0], rpc)
 
-    def identify_certificate(self, pem: bytes, peer: str, rpc: RequestContext) -> Caller:
+    def identify_certificate(self, pem: bytes, rpc: RequestContext) -> Caller:
         """Return whose certificate the connection of a call has shown. Raises as `identify` does."""
         try:
             caller = self._known.get(pem) or self._learn(pem)
             rpc.user = caller.user
             self.check(caller)
         except Unauthorized as error:
-            self.refused(peer, str(error))
+            self.refused(rpc.peer, str(error))
             raise
         except ValueError as error:
-            self.refused(peer, str(error))
+            self.refused(rpc.peer, str(error))
             raise Unauthorized("Unauthorized") from error
         self.succeeded()
         return caller
