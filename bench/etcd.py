@@ -169,7 +169,9 @@ class EtcdProcess:
         if self._cert_dir is None:
             return []
         folder = self._cert_dir
+        revoked = folder / "denied.crl"
         return [
+            *([f"--client-crl-file={revoked}", f"--peer-crl-file={revoked}"] if revoked.exists() else []),
             "--client-cert-auth", f"--trusted-ca-file={folder}/ca.crt",
             f"--cert-file={folder}/tls.crt", f"--key-file={folder}/tls.key",
             "--peer-client-cert-auth", f"--peer-trusted-ca-file={folder}/ca.crt",

@@ -27,7 +27,16 @@ from vaina.errors import AlreadyExists, ApiError, Forbidden
 from vaina.objects.identities import NODE_USER_PREFIX, NODES_GROUP
 from vaina.pki.authority import PrivateKey, Profile, key_pem, load_key, make_key, make_request, subject_of
 from vaina.pki.cluster import hosts_of
-from vaina.pki.folder import AUTHORITIES, CERTIFICATE, KEY, FolderError, make_folder, write_file, write_folder
+from vaina.pki.folder import (
+    AUTHORITIES,
+    CERTIFICATE,
+    DENIED,
+    KEY,
+    FolderError,
+    make_folder,
+    write_file,
+    write_folder,
+)
 from vaina.pki.requests import CLIENT_AUTH, DIGITAL_SIGNATURE, KUBELET_CLIENT, KUBELET_SERVING, SERVER_AUTH
 from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES
 
@@ -39,8 +48,8 @@ _POLL: Final = Backoff(0.2, 5.0, jitter=0.2)
 #: a request that nobody has decided for so long is made anew
 _WAIT_SECONDS: Final = 900.0
 _RETRY: Final = Backoff(0.5, 30.0, jitter=0.2)
-#: how often certificates and authorities are looked at
-LOOK_SECONDS: Final = 60.0
+#: how often certificates are looked at, and who is trusted: as often as a server looks at what is denied
+LOOK_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +61,23 @@ class Wanted:
     profile: Profile
     #: file with the authorities of the other side
     authorities: Path
+    #: file with the serial numbers that count no more; may be missing
+    denied: Path
 
 
 def client_certificate(node: str, folder: Path, bootstrap: Path) -> Wanted:
     """Return what a kubelet shows to the apiserver."""
     profile = Profile(f"{NODE_USER_PREFIX}{node}", (NODES_GROUP,))
-    return Wanted(folder, KUBELET_CLIENT, profile, bootstrap / AUTHORITIES)
+    return Wanted(folder, KUBELET_CLIENT, profile, bootstrap / AUTHORITIES, bootstrap / DENIED)
 
 
 def serving_certificate(node: str, address: str, folder: Path, bootstrap: Path) -> Wanted:
     """Return what a kubelet shows to apiservers that call it."""
     hosts = (node, address)
     profile = Profile(f"{NODE_USER_PREFIX}{node}", (NODES_GROUP,), hosts, is_server=True, is_client=False)
-    return Wanted(folder, KUBELET_SERVING, profile, bootstrap / KUBELET_CLIENT_AUTHORITIES)
+    return Wanted(
+        folder, KUBELET_SERVING, profile, bootstrap / KUBELET_CLIENT_AUTHORITIES, bootstrap / DENIED
+    )
 
 
 class Rejected(Exception):
@@ -96,8 +109,10 @@ class CertificateKeeper:
         return self._due[serial] - self._clock.now()
 
     def settle(self) -> None:
-        """Put a pair that was pending when the kubelet was killed in its place, and the authorities of now."""
+        """Put a pair that was pending when the kubelet was killed in its place, and who is trusted now."""
         make_folder(self._wanted.folder)
+        if self._wanted.denied.exists():
+            write_file(self._wanted.folder / DENIED, self._wanted.denied.read_bytes())
         certificate, key = self._pending / CERTIFICATE, self._pending / KEY
         if certificate.exists():
             self._put(certificate.read_bytes(), key.read_bytes())

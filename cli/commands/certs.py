@@ -108,8 +108,8 @@ def deny(context: click.Context, *, directory: Path, serial: str) -> None:
     except ValueError as error:
         raise Failure(f'"{serial}" is no serial number; they are written in hex') from error
     with _told(directory):
-        told = cluster.Folders(directory).deny(number)
-    flags.shell_of(context).out(f"denied; {len(told)} servers were told\n")
+        told = cluster.Folders(directory).deny(number, flags.shell_of(context).clock.now())
+    flags.shell_of(context).out(f"denied; told: {', '.join(told)}\n")
 
 
 def _folders(directory: Path, **wanted: Any) -> cluster.Folders:

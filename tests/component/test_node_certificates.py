@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from bench.etcd import EtcdProcess, find_etcd, free_port
 from bench.processes import ServiceProcess
@@ -134,6 +135,44 @@ async def test_a_node_comes_with_a_token_renews_its_certificates_and_survives_be
                 assert part
         page = kubelet.get("/metrics")
         assert 'rest_client_requests_total{code="401"' not in page
+    finally:
+        kubelet.close()
+
+
+def serial_of(folder: Path) -> int:
+    return x509.load_pem_x509_certificate((folder / "tls.crt").read_bytes()).serial_number
+
+
+async def test_what_the_cluster_denies_a_kubelet_denies_within_a_minute(
+    processes: Processes, admin: Clientset
+) -> None:
+    shown = processes.folders / "apiserver-kubelet-client"
+    kubelet = processes.kubelet("n2")
+
+    async def logs() -> bool:
+        try:
+            async with aclosing(admin.pods.logs("default", "talks", pod_pb2.PodLogOptions())) as parts:
+                async for _ in parts:
+                    pass
+        except ApiError:
+            return False
+        return True
+
+    try:
+        await asyncio.to_thread(kubelet.wait_healthy)
+        await admin.pods.create(make_pod("talks", node="n2"))
+        await running(admin, "talks")
+        assert await logs()
+        assert "node" in cluster.Folders(processes.folders).deny(serial_of(shown), NOW())
+        async with asyncio.timeout(60):
+            while await logs():
+                await SLEEP(0.2)
+        # Another certificate of the same authority opens the port again.
+        (shown / "tls.crt").unlink()
+        cluster.Folders(processes.folders).make(NOW())
+        async with asyncio.timeout(60):
+            while not await logs():
+                await SLEEP(0.2)
     finally:
         kubelet.close()
 

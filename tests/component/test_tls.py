@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
+import grpc
 import pytest
+from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
+from cryptography import x509
 
 from bench.etcd import EtcdProcess, find_etcd
 from bench.processes import ServiceProcess
@@ -153,6 +156,26 @@ async def test_a_certificate_of_another_authority_of_the_cluster_opens_no_apiser
     with pytest.raises(Unavailable, match=r"certificate refused\?"):
         await transport.unary("/grpc.health.v1.Health/Check", b"", timeout=5)
     await transport.close()
+
+
+async def test_etcd_takes_no_new_connection_with_what_is_denied(folders: Path, etcd: EtcdProcess) -> None:
+    shown = folders / "apiserver-etcd-client"
+
+    async def count() -> int:
+        credentials = Folder(shown).current().channel_credentials()
+        async with grpc.aio.secure_channel(etcd.target, credentials) as channel:
+            answer = await rpc_pb2_grpc.KVStub(channel).Range(rpc_pb2.RangeRequest(key=b"a"), timeout=5)
+            return int(answer.count)
+
+    assert await count() == 0
+    serial = x509.load_pem_x509_certificate((shown / "tls.crt").read_bytes()).serial_number
+    assert "etcd" in cluster.Folders(folders).deny(serial, NOW())
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await count()
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    (shown / "tls.crt").unlink()
+    assert cluster.Folders(folders).make(NOW()) == ["apiserver-etcd-client"]
+    assert await count() == 0
 
 
 @pytest.mark.parametrize("flags", [("0.0.0.0:0", "127.0.0.1:0"), ("127.0.0.1:0", "0.0.0.0:0")])

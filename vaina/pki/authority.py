@@ -72,6 +72,24 @@ class Authority:
             builder = builder.add_extension(_names(profile.hosts), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
+    def revoke(self, serials: Iterable[int], now: float) -> bytes:
+        """Return the list of its certificates that count no more (PEM), which holds as long as the authority."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(_time(now - BACKDATE_SECONDS))
+            .next_update(self.certificate.not_valid_after_utc)
+        )
+        for serial in sorted(serials):
+            revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(_time(now))
+            builder = builder.add_revoked_certificate(revoked.build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def revoked_of(pem: bytes) -> frozenset[int]:
+    """Return the serial numbers of such a list. Raises ValueError: it is none."""
+    return frozenset(revoked.serial_number for revoked in x509.load_pem_x509_crl(pem))
+
 
 def make_key() -> PrivateKey:
     """Make a private key."""
@@ -161,7 +179,7 @@ def _usage(*, key_cert_sign: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=key_cert_sign,
-        crl_sign=False,
+        crl_sign=key_cert_sign,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,

@@ -11,8 +11,9 @@ Called by `vaina certs`. Whatever is there and holds is left as it is, so making
     admin/kubeconfig           what kubectl reads, where a server is named for it (vaina.pki.kubeconfig)
     node/                      what nodes have before they ask for certificates: the authorities of the apiserver
                                (ca.crt) and of those who call a kubelet (kubelet-client-ca.crt), a bootstrap
-                               token (token), which the apiserver's folder has too, and what their engines show
-                               to the registry (registry/)
+                               token (token), which the apiserver's folder has too, what their engines show to
+                               the registry (registry/), and what they deny (denied)
+    etcd/denied.crl            the list of etcd's authority that says what etcd denies
     nodes/NAME/                certificates (client/, serving/) of a node that cannot ask for them, for it runs
                                the control plane
 
@@ -42,6 +43,7 @@ from vaina.pki.authority import (
     make_authority,
     make_key,
     renewal_at,
+    revoked_of,
     subject_of,
 )
 from vaina.pki.encryption import make_encryption_config
@@ -63,6 +65,8 @@ ADMIN, NODE, REGISTRY = "admin", "node", "registry"
 CA, ETCD_CA, KUBELET_CLIENT_CA, REGISTRY_CA = "ca", "etcd-ca", "kubelet-client-ca", "registry-ca"
 #: never made anew: what its key has encrypted would be lost
 ENCRYPTION: Final = "apiserver/encryption.yaml"
+#: etcd reads it at each handshake, and refuses everybody while it is missing (`--client-crl-file`)
+REVOKED: Final = "etcd/denied.crl"
 #: folder of an authority, and its name
 AUTHORITY_NAMES: Final = {
     CA: "vaina",
@@ -163,6 +167,8 @@ class Folders:
         if make_encryption_config(self.root / ENCRYPTION):
             written.append(ENCRYPTION)
         self._make_node_folder()
+        self._tell_nodes()
+        self._tell_etcd(now)
         if self.kubeconfig_server:
             cluster = Path(self.admin).name if self.admin != ADMIN else AUTHORITY_NAMES[CA]
             text = with_files(cluster, self.kubeconfig_server, AUTHORITIES, CERTIFICATE, KEY)
@@ -173,15 +179,22 @@ class Folders:
         """Return when the first certificate of a holder is due (Unix time)."""
         return min(renewal_at(_load(self.root / holder.folder)) for holder in self.holders())
 
-    def deny(self, serial: int) -> list[str]:
-        """Let a certificate count no more, whichever authority it is of; return the servers that were told.
+    def deny(self, serial: int, now: float) -> list[str]:
+        """Let a certificate count no more, whichever authority it is of; return the folders that were told.
 
-        Raises ValueError: the list cannot be read.
+        Raises ValueError: the list or etcd's authority cannot be read.
         """
         for name in AUTHORITY_NAMES:
             path = self.root / name / DENIED
             write_file(path, format_serials(read_serials(path) | {serial}))
-        return [holder.folder for holder in self.holders() if self._hand_on_denied(holder)]
+        told = [holder.folder for holder in self.holders() if self._hand_on_denied(holder)]
+        if (self.root / NODE).exists():
+            self._tell_nodes()
+            told.append(NODE)
+        if (self.root / REVOKED).exists():
+            self._tell_etcd(now)
+            told.append("etcd")
+        return told
 
     def holders(self) -> Iterator[Holder]:
         """Yield who has a folder, as it is wanted."""
@@ -219,6 +232,25 @@ class Folders:
         certificate = signer.sign(holder.profile, key.public_key(), now, self.seconds)
         write_folder(folder, certificate_pem(certificate), key_pem(key), trusted)
         return True
+
+    def _tell_nodes(self) -> None:
+        """Write what kubelets deny: of those who call them, and of those who read their metrics."""
+        path = self.root / NODE / DENIED
+        lists = [read_serials(self.root / authority / DENIED) for authority in (CA, KUBELET_CLIENT_CA)]
+        if any(lists) or path.exists():
+            write_file(path, format_serials(frozenset().union(*lists)))
+
+    def _tell_etcd(self, now: float) -> None:
+        """Write what etcd denies, unless it is there. Raises ValueError: no authority is read."""
+        path, denied = self.root / REVOKED, read_serials(self.root / ETCD_CA / DENIED)
+        try:
+            is_told = revoked_of(path.read_bytes()) == denied
+        except (OSError, ValueError):
+            is_told = False
+        if not is_told:
+            folder = self.root / ETCD_CA
+            authority = load_authority((folder / CERTIFICATE).read_bytes(), (folder / KEY).read_bytes())
+            write_file(path, authority.revoke(denied, now))
 
     def _hand_on_denied(self, holder: Holder) -> bool:
         """Give a server the list of its clients' authority; say whether there was one, and a folder for it."""

@@ -11,4 +11,5 @@ exec etcd --name=etcd --data-dir=/var/lib/etcd/data \
   --listen-peer-urls=https://127.0.0.1:2380 --initial-advertise-peer-urls=https://127.0.0.1:2380 \
   --initial-cluster=etcd=https://127.0.0.1:2380 --peer-client-cert-auth --peer-trusted-ca-file=$certs/ca.crt \
   --peer-cert-file=$certs/tls.crt --peer-key-file=$certs/tls.key \
+  --client-crl-file=$certs/denied.crl --peer-crl-file=$certs/denied.crl \
   --listen-metrics-urls=http://127.0.0.1:2381 --log-level=warn --max-txn-ops=1024 "$@"

@@ -26,7 +26,7 @@ from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import Clock
 from vaina.pki.authority import certificate_pem, key_pem, make_authority, make_key
-from vaina.pki.folder import Folder, write_file, write_folder
+from vaina.pki.folder import Folder, format_serials, read_serials, write_file, write_folder
 from vaina.serving.handlers import User
 from vaina.testing.clock import EPOCH
 
@@ -182,6 +182,24 @@ async def test_killed_at_any_step_it_goes_on_with_the_same_request(
         Folder(folders / "client").current()
         assert not (folders / "client" / "pending").exists()
         assert len((await plane.client.certificate_signing_requests.list()).items) == 1
+
+
+@pytest.mark.parametrize("kind", ["client", "serving"])
+async def test_what_a_node_is_told_that_it_denies_is_denied(kind: str, folders: Path) -> None:
+    """As long as it runs, and whether its certificate was made before or after."""
+    bootstrap = folders / "bootstrap"
+    wanted = {
+        "client": client_certificate("a", folders / "client", bootstrap),
+        "serving": serving_certificate("a", "10.0.0.7", folders / "serving", bootstrap),
+    }[kind]
+    async with signing(folders) as plane:
+        keeping = CertificateKeeper(wanted, plane.clock, random.Random(1))
+        keeping.settle()
+        assert not (folders / kind / "denied").exists()
+        for serials in ([0xABC], [0xABC, 0xDEF], []):
+            write_file(bootstrap / "denied", format_serials(serials))
+            keeping.settle()
+            assert read_serials(folders / kind / "denied") == {*serials}
 
 
 async def test_a_pair_of_which_half_was_put_in_its_place_is_made_whole(folders: Path) -> None:

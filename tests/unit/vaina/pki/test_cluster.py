@@ -4,10 +4,18 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from vaina.pki import cluster
-from vaina.pki.authority import CERTIFICATE_SECONDS, certificate_pem, key_pem, make_authority, make_key
-from vaina.pki.folder import Folder
+from vaina.pki.authority import (
+    CERTIFICATE_SECONDS,
+    certificate_pem,
+    key_pem,
+    make_authority,
+    make_key,
+    revoked_of,
+)
+from vaina.pki.folder import Folder, read_serials
 from vaina.pki.identity import read_identity
 
 NOW = 1_800_000_000.0
@@ -107,12 +115,35 @@ def test_while_an_authority_is_replaced_both_are_trusted(root: Path) -> None:
 
 def test_a_denied_serial_number_reaches_all_servers_that_look_also_new_ones(root: Path) -> None:
     servers = ["apiserver", "scheduler", "controller"]
-    assert cluster.Folders(root).deny(0xABC) == servers
-    cluster.Folders(root).deny(0xDEF)
+    assert not (root / "node" / "denied").exists()
+    assert cluster.Folders(root).deny(0xABC, NOW) == [*servers, "node", "etcd"]
+    cluster.Folders(root).deny(0xDEF, NOW)
     for path in (root / "scheduler").iterdir():
         path.unlink()
     cluster.Folders(root).make(NOW)
     assert {Folder(root / name).current().denied for name in servers} == {frozenset((0xABC, 0xDEF))}
+    # Nodes, which ask for their certificates elsewhere, find it where they found whom to trust.
+    assert read_serials(root / "node" / "denied") == {0xABC, 0xDEF}
+
+
+def test_etcd_has_a_list_of_its_authority_from_the_start_which_changes_when_something_is_denied(
+    root: Path,
+) -> None:
+    path = root / cluster.REVOKED
+    first = path.read_bytes()
+    assert revoked_of(first) == set()
+    cluster.Folders(root).make(NOW + 1)
+    assert path.read_bytes() == first
+    cluster.Folders(root).deny(0xABC, NOW)
+    assert revoked_of(path.read_bytes()) == {0xABC}
+    # Without it, or with half of it, etcd would let nobody in.
+    path.write_bytes(path.read_bytes()[:100])
+    cluster.Folders(root).make(NOW)
+    assert revoked_of(path.read_bytes()) == {0xABC}
+    listed = x509.load_pem_x509_crl(path.read_bytes())
+    authority = certificate(root, "etcd-ca").public_key()
+    assert isinstance(authority, EllipticCurvePublicKey)
+    assert listed.is_signature_valid(authority)
 
 
 def test_nodes_know_whom_to_trust_before_they_have_a_certificate(root: Path) -> None:
