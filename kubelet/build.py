@@ -22,6 +22,7 @@ from kubelet.machine.capacity import allocatable, configured
 from kubelet.machine.cgroups import Cgroups, PodCgroups
 from kubelet.machine.machine import Machine, node_dns, read_machine
 from kubelet.metrics import KubeletMetrics
+from kubelet.network.kubernetes_service import read_service, service_variables
 from kubelet.node.care import NodeCare
 from kubelet.node.manager import NodeLease, NodeManager
 from kubelet.pod.config import NodeSettings
@@ -130,12 +131,14 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         status_seconds=config.node_status_seconds, report_seconds=config.node_report_seconds, rng=rng,
         look=care.look if care else NodeSeen, beside=(care.run,) if care else (),
     )  # fmt: skip
+    service = read_service(config.kubernetes_service, config.kubernetes_service_ip)
     settings = NodeSettings(
         memory_capacity_bytes=capacity.memory_bytes, cgroup_parent=config.cgroup_parent,
         cluster_dns=config.cluster_dns, cluster_domain=config.cluster_domain, allocatable=room.amounts(),
         node_dns=node_dns() if node_runtime.runs_processes else DnsConfig(), seccomp_default=config.seccomp_default,
         seccomp_root=f"{config.root_dir}/seccomp", recursive_readonly=version.recursive_readonly,
         pod_pids_limit=max(config.pod_pids_limit, 0), allowed_unsafe_sysctls=config.allowed_unsafe_sysctls,
+        services={} if service is None else service_variables(service.address),
     )  # fmt: skip
     pulls = PullSettings(
         Backoff(config.image_backoff_seconds, config.image_backoff_cap_seconds), config.parallel_pulls
@@ -316,7 +319,7 @@ class _Process:
         elif self.config.runtime == "cri":
             node_runtime = cri_runtime(self.config, self.client, self.clock)
         else:
-            node_runtime = docker_runtime(self.config, self.client)
+            node_runtime = docker_runtime(self.config, self.client, self.clock)
         status = self._status(self.client, self.name, self.steps)
         kubelet = await self._build_when_up(node_runtime, machine, status)
         self.metrics.node_name.labels(self.name).set(1)

@@ -57,6 +57,10 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cluster_cidr: str = "10.244.0.0/16"
     #: TCP ports of nodes, and of what shares a network with them, that Pods do not reach
     closed_to_pods: tuple[int, ...] = CLOSED_TO_PODS
+    #: host:port of the apiserver's REST API, as the node reaches it; empty: Pods are told of none
+    kubernetes_service: str = ""
+    #: address under which Pods reach it, at port 443: that of the Service kubernetes
+    kubernetes_service_ip: str = "10.96.0.1"
     #: addresses of the cluster's DNS; empty until there is one
     cluster_dns: tuple[str, ...] = ()
     #: domain of the cluster's DNS

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kubelet.config import KubeletConfig
 from kubelet.machine.machine import least_oom_score_adj, node_dns
+from kubelet.network.kubernetes_service import ServiceRoute, read_service
 from kubelet.network.pod_network import PodNetwork
 from kubelet.pod.directory import PodDirectory, PodFiles
 from kubelet.runtime.hollow.program import Delay, Stages, parse_stages
@@ -60,11 +61,16 @@ def closed_to_pods(config: KubeletConfig) -> tuple[int, ...]:
     return (*config.closed_to_pods, *own)
 
 
+def _service_jobs(config: KubeletConfig, network: PodNetwork, clock: Clock) -> tuple[Job, ...]:
+    service = read_service(config.kubernetes_service, config.kubernetes_service_ip)
+    return () if service is None else (ServiceRoute(service, network, clock).run,)
+
+
 def _log_limits(config: KubeletConfig) -> LogLimits:
     return LogLimits(value(config.container_log_max_size), config.container_log_max_files)
 
 
-def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
+def docker_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeRuntime:
     """Make the runtime over this node's Docker engine."""
     # The SDK takes a while to import, and a hollow node may be without it.
     from kubelet.runtime.docker.engine import Engine
@@ -86,6 +92,7 @@ def docker_runtime(config: KubeletConfig, client: Clientset) -> NodeRuntime:
         volumes=volumes,
         files=PodDirectory(Path(config.root_dir), volumes, cluster_domain=config.cluster_domain),
         network=network,
+        jobs=_service_jobs(config, network, clock),
         runs_processes=True,
     )
 
@@ -101,6 +108,12 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
 
     root = Path(config.root_dir)
     connection = Connection(config.cri_socket)
+    network = CniNetwork(
+        cluster_cidr=IPv4Network(config.cluster_cidr),
+        closed_to_pods=closed_to_pods(config),
+        directory=Path(config.cni_conf_dir),
+        pool=root / "cni",
+    )
     runtime = CriRuntime(connection, clock, node_dns=node_dns(), log_root=root / "logs")
     volumes = VolumeManager(root, ApiObjects(client))
     return NodeRuntime(
@@ -108,12 +121,7 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
         images=CriImages(connection),
         volumes=volumes,
         files=PodDirectory(root, volumes, cluster_domain=config.cluster_domain),
-        network=CniNetwork(
-            cluster_cidr=IPv4Network(config.cluster_cidr),
-            closed_to_pods=closed_to_pods(config),
-            directory=Path(config.cni_conf_dir),
-            pool=root / "cni",
-        ),
-        jobs=(LogRotation(runtime, clock, _log_limits(config)).run,),
+        network=network,
+        jobs=(LogRotation(runtime, clock, _log_limits(config)).run, *_service_jobs(config, network, clock)),
         runs_processes=True,
     )

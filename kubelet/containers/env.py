@@ -33,6 +33,8 @@ class PodFacts:
     node_name: str = ""
     #: of the node: cpu in thousandths, everything else in units; stands in for limits that are not set
     allocatable: Mapping[str, int] = field(default_factory=dict[str, int])
+    #: variables of Services, which every container has unless it says otherwise
+    services: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def field_value(pod: pod_pb2.Pod, path: str, facts: PodFacts) -> str:
@@ -159,18 +161,22 @@ def expand_all(texts: Iterable[str], variables: Mapping[str, str]) -> tuple[str,
 def make_env(
     pod: pod_pb2.Pod, container: pod_pb2.Container, sources: Sources, facts: PodFacts
 ) -> tuple[tuple[str, str], ...]:
-    """Return (name, value) of envFrom, then env; the last of a name wins. Raises ConfigProblem."""
+    """Return (name, value) of envFrom, then env, then of Services; the last of a name wins.
+
+    Services give values to $(NAME), and none to a name that has one. Raises ConfigProblem.
+    """
     variables: dict[str, str] = {}
     for source in container.env_from:
         variables.update(_env_from(pod, source, sources))
     for item in container.env:
         if not item.HasField("value_from"):
-            variables[item.name] = expand(item.value, variables)
+            # A variable of the container counts more than one of a Service (mappingFunc).
+            variables[item.name] = expand(item.value, {**facts.services, **variables})
             continue
         found = _value_from(pod, container, item.value_from, sources, facts)
         if found is not None:
             variables[item.name] = found
-    return tuple(variables.items())
+    return (*variables.items(), *(pair for pair in facts.services.items() if pair[0] not in variables))
 
 
 def _env_from(pod: pod_pb2.Pod, source: pod_pb2.EnvFromSource, sources: Sources) -> Mapping[str, str]:

@@ -171,3 +171,28 @@ def _rule(port: HostPort) -> str:
     to = "" if mapping.host_ip in _ANY else f"ip daddr {mapping.host_ip} "
     protocol = mapping.protocol.lower()
     return f"{to}{protocol} dport {mapping.host_port} dnat to {port.address}:{mapping.container_port}"
+
+
+SERVICE_TABLE = "vaina-service"
+
+
+def service_rules(address: IPv4Address, port: int, targets: Sequence[tuple[IPv4Address, int]]) -> str:
+    """Return the file that makes a Service's TCP port lead to its endpoints, for Pods and for the node itself.
+
+    With several, each connection takes one by chance, as kube-proxy does.
+    """
+    # `add` and `delete` before the rules make the file say the same however often it is applied.
+    head = f"add table ip {SERVICE_TABLE}\ndelete table ip {SERVICE_TABLE}\n"
+    if not targets:
+        return head
+    [(first, to), *others] = targets
+    leads = f"dnat to {first}:{to}"
+    if others:
+        ends = ", ".join(f"{number} : {one} . {to}" for number, (one, to) in enumerate(targets))
+        leads = f"dnat ip addr . port to numgen random mod {len(targets)} map {{ {ends} }}"
+    rule = f"    ip daddr {address} tcp dport {port} {leads}\n"
+    return (
+        f"{head}table ip {SERVICE_TABLE} {{\n"
+        f"  chain prerouting {{\n    type nat hook prerouting priority -101; policy accept;\n{rule}  }}\n"
+        f"  chain output {{\n    type nat hook output priority -101; policy accept;\n{rule}  }}\n}}\n"
+    )

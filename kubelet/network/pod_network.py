@@ -24,6 +24,7 @@ from kubelet.network.plan import (
     plan_routes,
     port_rules,
     ruleset,
+    service_rules,
 )
 
 log = structlog.stdlib.get_logger(__name__)
@@ -102,6 +103,7 @@ class PodNetwork:
         #: what was applied last; None: not known, after an earlier kubelet or a failed command
         self._rules: str | None = None
         self._host_ports: str | None = None
+        self._service: str | None = None
 
     async def interfaces(self) -> tuple[IPv4Interface, ...]:
         """Return the node's own addresses, not loopback or bridge. Raises NetworkCommandError."""
@@ -215,6 +217,18 @@ class PodNetwork:
             await run(["nft", "-f", "-"], rules)
             self._host_ports = rules
             log.info("host ports set", rules=rules.count(" dnat to "))
+
+    async def set_service(
+        self, address: IPv4Address, port: int, targets: Sequence[tuple[IPv4Address, int]]
+    ) -> None:
+        """Make a Service's port lead to its endpoints. Raises NetworkCommandError."""
+        rules = service_rules(address, port, targets)
+        async with self._lock:
+            if rules != self._service:
+                self._service = None
+                await run(["nft", "-f", "-"], rules)
+                self._service = rules
+                log.info("service set", address=str(address), port=port, endpoints=len(targets))
 
     async def set_routes(self, desired: Mapping[IPv4Network, IPv4Address]) -> None:
         """Make the routes to the other nodes' Pods, and touch no other route. Raises NetworkCommandError."""

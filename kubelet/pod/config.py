@@ -39,6 +39,8 @@ class NodeSettings:
     recursive_readonly: bool = False
     pod_pids_limit: int = 0
     allowed_unsafe_sysctls: tuple[str, ...] = ()
+    #: variables of Services, for every container
+    services: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def pod_labels(pod: pod_pb2.Pod) -> dict[str, str]:

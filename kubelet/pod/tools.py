@@ -40,7 +40,8 @@ class NodeView:
         return sandbox.ip if sandbox is not None else ""
 
     def facts(self, pod_ip: str) -> PodFacts:
-        return PodFacts(pod_ip, self.host_ip, self.name, self.settings.allocatable)
+        settings = self.settings
+        return PodFacts(pod_ip, self.host_ip, self.name, settings.allocatable, settings.services)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,11 @@ AUTHORITY_NAMES: Final = {
     REGISTRY_CA: "vaina-registry",
 }
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+#: how Pods reach the apiserver (kubeadm, `cmd/kubeadm/app/util/pkiutil/pki_helpers.go::GetAPIServerAltNames`)
+_SERVICE: Final = (
+    "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+    "10.96.0.1",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def _server(*names: str) -> tuple[str, ...]:
 HOLDERS: Final = (
     Holder(
         "apiserver",
-        Profile("kube-apiserver", (), _server("apiserver"), is_server=True, is_client=False),
+        Profile("kube-apiserver", (), _server("apiserver", *_SERVICE), is_server=True, is_client=False),
         reads_denied=True,
     ),
     Holder("apiserver-etcd-client", Profile("kube-apiserver-etcd-client"), ETCD_CA, ETCD_CA),
