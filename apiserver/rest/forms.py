@@ -249,3 +249,31 @@ def media_of_body(content_type: str) -> Media:
             "the body of the request was in an unknown format - accepted media types include: "
             + ", ".join(Media)
         ) from None
+
+
+#: what aggregated discovery is asked for with: `as`, `g` and the values of `v`
+DISCOVERY_LIST, DISCOVERY_GROUP, DISCOVERY_VERSIONS = (
+    "APIGroupDiscoveryList", "apidiscovery.k8s.io", ("v2", "v2beta1"),
+)  # fmt: skip
+
+
+def choose_discovery_form(accept: str, query: Query, user_agent: str = "", *, aggregates: bool) -> Form:
+    """Return the form of an answer of discovery.
+
+    The first clause that is offered tells whether the client takes aggregated discovery (apiserver
+    `pkg/endpoints/discovery/aggregated/wrapper.go`); it is then that kind in its version. Raises NotAcceptable.
+    """
+    for clause in _clauses(accept) if aggregates else ():
+        wished = {name: clause.parameters[name] for name in ("as", "g", "v") if name in clause.parameters}
+        is_aggregated = wished.get("as") == DISCOVERY_LIST and wished.get("g") == DISCOVERY_GROUP
+        if wished and not (is_aggregated and wished.get("v") in DISCOVERY_VERSIONS):
+            continue
+        media = next((one for one in Media if clause.covers(one)), None)
+        if media is not None and wished:
+            return _for_people(Form(media, DISCOVERY_LIST, wished["v"]), query, user_agent)
+        if media is not None:
+            break
+    form = _accepted(accept, tables=False, transforms=False)
+    if form is None:
+        raise NotAcceptable(f"only the following media types are accepted: {', '.join(Media)}")
+    return _for_people(form, query, user_agent)

@@ -31,7 +31,7 @@ class Shape(Enum):
     MICRO_TIME = auto()
     #: bytes that are a JSON value: FieldsV1, RawExtension
     RAW = auto()
-    #: a message that JSON shows as a list of texts: ExtraValue
+    #: a message that JSON shows as a list of texts: ExtraValue, Verbs
     TEXTS = auto()
 
 
@@ -50,6 +50,7 @@ _SPECIAL: Final[Mapping[str, Shape]] = {
     "vaina.api.meta.v1.FieldsV1": Shape.RAW,
     "vaina.api.runtime.v1.RawExtension": Shape.RAW,
     "vaina.api.certificates.v1.ExtraValue": Shape.TEXTS,
+    "vaina.api.meta.v1.Verbs": Shape.TEXTS,
     "google.protobuf.Timestamp": Shape.TIME,
 }
 _SCALARS: Final[Mapping[int, Shape]] = {

@@ -39,7 +39,7 @@ from vaina.api.core.v1 import (
     topology_selector_pb2,
     volume_pb2,
 )
-from vaina.api.meta.v1 import meta_pb2
+from vaina.api.meta.v1 import discovery_pb2, meta_pb2
 from vaina.api.node.v1 import runtime_class_pb2
 from vaina.api.options.v1 import options_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
@@ -75,7 +75,7 @@ FILES = {
         csi_driver_pb2, csi_node_pb2, csi_storage_capacity_pb2, storage_class_pb2, volume_attachment_pb2,
     ),
     "autoscaling/v1": (scale_pb2,),
-    "meta/v1": (meta_pb2,),
+    "meta/v1": (discovery_pb2, meta_pb2),
     "runtime": (runtime_pb2,),
 }  # fmt: skip
 #: where a message of ours stands in the data, when not in its own group
@@ -107,6 +107,12 @@ NEWER: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"name": "disruptionMode", "number": 3, "type": "*scheduling/v1alpha3.WorkloadPodGroupDisruptionMode"},
         {"name": "resourceClaims", "number": 4, "type": "[]scheduling/v1alpha3.WorkloadPodGroupResourceClaim",
          "patchStrategy": "merge", "patchMergeKey": "name", "listType": "map", "listMapKeys": ["name"]},
+    ],
+    # The data do not have it: from apimachinery's `pkg/apis/meta/v1/group_version.go` of the same version.
+    ("meta/v1", "GroupVersionKind"): [
+        {"name": "group", "number": 1, "type": "string", "always": True},
+        {"name": "version", "number": 2, "type": "string", "always": True},
+        {"name": "kind", "number": 3, "type": "string", "always": True},
     ],
     # A group that the data do not have: from `api/certificates/v1/types.go` of the same module.
     ("certificates/v1", "CertificateSigningRequest"): [
