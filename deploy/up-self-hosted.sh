@@ -62,3 +62,4 @@ cd "$ROOT"
 say "what shows the static Pods: vaina get pods -n kube-system"
 "$PYTHON" -m cli get pods -n kube-system
 say "the apiserver listens at $VAINA_SERVER. \`make down\` removes everything."
+say "with kubectl: export KUBECONFIG=$VAINA_CERT_DIR/kubeconfig"

@@ -27,3 +27,4 @@ say "a first Pod: vaina apply -f examples/jumpod.yaml"
 say "its seven steps: vaina trace pod/jumpod --watch"
 "$PYTHON" -m cli trace pod/jumpod --watch
 say "the apiserver listens at $VAINA_SERVER; try: .venv/bin/vaina get pods. \`make down\` removes everything."
+say "with kubectl: export KUBECONFIG=$VAINA_CERT_DIR/kubeconfig"

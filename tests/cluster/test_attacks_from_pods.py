@@ -161,7 +161,7 @@ def csr_request(csr: Csr) -> Message:
 def test_a_node_reaches_everything_but_etcd(scene: Scene, cluster: Cluster) -> None:
     # A Pod with a network of its own does not (test_isolation.py). A Pod in its node's network does, and there
     # certificates alone keep it out, as the next tests see.
-    reached = [("apiserver", port) for port in (6443, 6444, 8080)]
+    reached = [("apiserver", port) for port in (6443, 6444, 6445, 8080)]
     reached += [("scheduler", 10259), ("scheduler", 10251), ("controller", 10257), ("controller", 10252)]
     reached += [("registry", 5000), ("self", 10248)]
     reached += [(node, port) for node in ("own", "other") for port in (10250, 10255)]
@@ -171,7 +171,7 @@ def test_a_node_reaches_everything_but_etcd(scene: Scene, cluster: Cluster) -> N
 
 
 def test_the_apiserver_does_nothing_for_a_pod_without_identity(scene: Scene, cluster: Cluster) -> None:
-    clear = [scene.say("apiserver", port, one) for port in (6443, 6444, 8080) for one in IN_THE_CLEAR]
+    clear = [scene.say("apiserver", port, one) for port in (6443, 6444, 6445, 8080) for one in IN_THE_CLEAR]
     assert set(scene.try_from("tenant", *clear)) == {""}
     nobody, healthy, metrics = scene.try_from(
         "tenant",

@@ -62,7 +62,8 @@ def test_a_pod_reaches_the_apiserver_and_pods_and_nothing_that_obeys_anybody(
     assert reached(space, "tenant", closed) == set()
 
     # Ports that ask for a certificate or a token (test_attacks_from_pods.py), and other Pods.
-    opened = [f"{services['apiserver']}:{port}" for port in (6443, 6444, 8080)]
+    opened = [f"{services['apiserver']}:{port}" for port in (6443, 6444, 6445, 8080)]
+    opened.append("10.96.0.1:443")
     opened.append(f"{peer.status.pod_ip}:8080")
     assert reached(space, "tenant", opened) == set(opened)
 

@@ -32,6 +32,7 @@ DEPLOY = ROOT / "deploy"
 #: the variable of docker-compose.yml that publishes each port of a service
 PORTS = {
     "VAINA_PORT": 6443,
+    "VAINA_REST_PORT": 6445,
     "VAINA_METRICS_PORT": 8080,
     "VAINA_SCHEDULER_PORT": 10259,
     "VAINA_SCHEDULER_METRICS_PORT": 10251,
