@@ -128,7 +128,7 @@ class Reader(Generic[M]):
     ) -> AsyncGenerator[WatchBatch, None]:
         """Yield what happens, in batches, until the time is over or the storage ends the stream.
 
-        With an outlet what happens goes there once the watch has begun, and is not yielded. Raises Invalid,
+        With an outlet what happens goes there once the watch has caught up, and is not yielded. Raises Invalid,
         BadRequest; Expired when what lies after the given version is no longer kept.
         """
         reads.check_watch(options)

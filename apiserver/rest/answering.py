@@ -32,6 +32,7 @@ from apiserver.rest.authentication import Callers
 from apiserver.rest.calls import Route
 from apiserver.rest.discovery import Page
 from apiserver.rest.exchange import Exchange
+from apiserver.rest.frames import Frames
 from apiserver.rest.info import RequestInfo, read_info
 from apiserver.rest.origins import check_origin
 from apiserver.rest.reading import Bodies
@@ -70,17 +71,18 @@ class Answerer:
         authorizer: Authorizer,
         pages: pages.Pages,
         in_the_clear: bool,
+        frames: Frames,
         on_told: OnTold | None = None,
     ) -> None:
         self._handlers, self._table, self._clock, self._calls = handlers, table, clock, calls
         self._turns, self._callers, self._authorizer, self._pages = turns, callers, authorizer, pages
         self._in_the_clear, self._on_told = in_the_clear, on_told
-        self._bodies = Bodies()
+        self._bodies, self._frames = Bodies(), frames
 
     async def __call__(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer a request. Raises ConnectionError: the client has gone, or its answer cannot be finished."""
         rpc = _context(http, self._calls)
-        exchange = Exchange(http, rpc, self._handlers, self._calls, self._clock)
+        exchange = Exchange(http, rpc, self._handlers, self._calls, self._clock, self._frames)
         self._calls.current += 1
         try:
             return await self._answer(exchange)

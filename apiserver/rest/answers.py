@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from apiserver.rest.forms import INCLUDE_NONE, INCLUDE_OBJECT, META_GROUP, PARTIAL, TABLE, Form, Media
-from apiserver.rest.served import STATUS, Convert
+from apiserver.rest.served import STATUS
 from apiserver.rest.tables import Rows, rows_of
 from vaina.api.meta.v1 import meta_pb2, raw_pb2
 from vaina.api.runtime.v1 import runtime_pb2
@@ -223,17 +223,10 @@ def list_envelope(form: Form, shape: Kind[Any], metadata: meta_pb2.ListMeta, siz
     return b"".join((head, varint(len(before) + size), before))
 
 
-def list_items(form: Form, convert: Convert | None, page: bytes) -> bytes:
-    """Return the items of a page of a list as they are in a list in protobuf."""
-    if not form.as_kind and convert is None:
-        return split_page(page)[1]
-    parts: list[bytes] = []
-    for data in raw_pb2.RawList.FromString(page).items:
-        item = data if convert is None else convert(data)
-        if form.as_kind:
-            item = _partial(item).SerializeToString()
-        parts += (_FIELD_2, varint(len(item)), item)
-    return b"".join(parts)
+def list_item(form: Form, data: bytes) -> bytes:
+    """Return one item as it is in a list in protobuf."""
+    item = _partial(data).SerializeToString() if form.as_kind else data
+    return b"".join((_FIELD_2, varint(len(item)), item))
 
 
 def split_page(page: bytes) -> tuple[meta_pb2.ListMeta, bytes]:

@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from apiserver.rest.forms import Form
+from apiserver.rest.frames import Frames
 from apiserver.rest.info import Query, RequestInfo
 from apiserver.rest.served import Served
 from apiserver.rest.status import not_found, warning_headers
@@ -30,7 +31,13 @@ class Exchange:
     """A request for a resource. Owned by its task."""
 
     def __init__(
-        self, http: web.BaseRequest, rpc: RequestContext, handlers: Handlers, calls: Calls, clock: Clock
+        self,
+        http: web.BaseRequest,
+        rpc: RequestContext,
+        handlers: Handlers,
+        calls: Calls,
+        clock: Clock,
+        frames: Frames,
     ) -> None:
         """Make it; `answering` fills in the rest before it hands it on.
 
@@ -40,8 +47,9 @@ class Exchange:
             handlers: these methods.
             calls: all requests under way.
             clock: for ages and waiting.
+            frames: encodes the events of all watches.
         """
-        self.http, self.rpc, self.clock = http, rpc, clock
+        self.http, self.rpc, self.clock, self.frames = http, rpc, clock, frames
         #: what it is about
         self.info = RequestInfo(http.method, http.path, http.method.lower(), Query())
         self.served: Served

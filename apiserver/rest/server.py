@@ -22,6 +22,7 @@ from apiserver.authorization.authorizer import Authorizer
 from apiserver.rest import connections, pages
 from apiserver.rest.answering import Answerer
 from apiserver.rest.authentication import Callers, TokenAuthenticator
+from apiserver.rest.frames import Frames
 from apiserver.rest.served import Table, make_table
 from vaina.clock import Clock
 from vaina.pki.folder import Folder
@@ -71,6 +72,8 @@ class Door:
     #: the requests under way
     calls: Calls
     listener: connections.Listener
+    #: of the watches
+    frames: Frames
 
 
 @asynccontextmanager
@@ -82,14 +85,14 @@ async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[D
     clock, folder, going = options.clock, options.credentials, [False]
     authenticator = None if folder is None else Authenticator(folder, clock, CollectorRegistry())
     contexts = None if folder is None else connections.Contexts(folder)
-    calls = Calls(authenticator)
+    calls, frames = Calls(authenticator), Frames(clock)
     health = {**options.health, "shutdown": lambda: not going[0]}
     answerer = Answerer(
         handlers, table=options.table, clock=clock, calls=calls,
         turns=Turns(asyncio.get_running_loop(), clock.monotonic),
         callers=Callers(authenticator, options.tokens, anonymous=options.anonymous), authorizer=options.authorizer,
         pages=pages.Pages(health, options.registry), in_the_clear=folder is None,
-        on_told=options.on_told,
+        on_told=options.on_told, frames=frames,
     )  # fmt: skip
     server = connections.make_server(answerer)
     listener = connections.Listener(server, contexts, options.max_connections)
@@ -110,7 +113,7 @@ async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[D
             None if authenticator is None else group.create_task(authenticator.run(calls.refuse_denied))
         )
         try:
-            yield Door(port, calls, listener)
+            yield Door(port, calls, listener, frames)
         finally:
             log.info("draining REST", calls=calls.current, streams=len(calls.streams))
             try:

@@ -203,8 +203,7 @@ class Cacher(SingleWrites):
             initial: begin with the current state.
             bookmarks: the watcher wants bookmarks.
             mark_end: one of them says where the current state ends.
-            outlet: where what happens goes once the watcher has caught up, and was sent something; None: it
-                is yielded.
+            outlet: where what happens goes once the watcher has caught up; None: it is yielded.
         """
         kind = self._kind(selection)
         if initial and after is None:

@@ -46,8 +46,6 @@ class WatchStream:
         outlet: Outlet | None = None,
     ) -> None:
         self._outlet = outlet
-        #: a batch was yielded
-        self._has_begun = False
         self._history, self._kind, self._selection = history, kind, selection
         self._selects = judge_of(kind.cache.resource, selection)
         self._bookmarks, self._mark_end, self._clock = bookmarks, mark_end, clock
@@ -55,8 +53,9 @@ class WatchStream:
     async def batches(self, after: Version | None) -> AsyncGenerator[WatchBatch, None]:
         """Yield batches after a version (None: the current state first), until the watcher was too slow.
 
-        With an outlet only the first batches are yielded, and the outlet gets the others. Raises Expired when
-        neither ring nor storage has the next events; Unavailable, Timeout when a read of storage failed.
+        With an outlet only those are yielded until the watcher has caught up, and the outlet gets the others.
+        Raises Expired when neither ring nor storage has the next events; Unavailable, Timeout when a read of
+        storage failed.
         """
         cache = self._kind.cache
         if after is None:
@@ -81,13 +80,14 @@ class WatchStream:
         # There is no await between the last read of the ring and this, so no event is lost between them.
         subscription = self._kind.fanout.attach(self._selection, bookmarks=self._bookmarks)
         try:
-            async with aclosing(self._live(subscription)) as live:
-                async for batch in live:
-                    yield batch
-            if not subscription.is_cut and self._outlet is not None:
+            if self._outlet is not None:
                 group = subscription.group
                 sender = group.sender or Pusher(group, cache, self._clock)
                 await sender.serve(subscription, self._outlet)
+                return
+            async with aclosing(self._live(subscription)) as live:
+                async for batch in live:
+                    yield batch
         finally:
             self._kind.fanout.detach(subscription)
 
@@ -107,7 +107,6 @@ class WatchStream:
                 batch = WatchBatch(len(parts), b"".join(parts), Version(0))
                 parts.clear()
                 size = len(wire)
-                self._has_begun = True
                 yield batch
             parts.append(wire)
         if self._mark_end:
@@ -115,21 +114,16 @@ class WatchStream:
         if parts:
             batch = WatchBatch(len(parts), b"".join((*parts, version_frame(version))), version)
             parts.clear()
-            self._has_begun = True
             yield batch
 
     def _chunks(self, items: Sequence[Item], end: Version) -> Iterator[WatchBatch]:
         for chunk, is_last in _split(items):
-            self._has_begun = True
             yield _batch(chunk, end if is_last else chunk[-1].version)
 
     async def _live(self, subscription: Subscription) -> AsyncGenerator[WatchBatch, None]:
-        """Yield the group's events. Under load it gathers them, the longer the more watchers the group has.
-
-        With an outlet it ends after the first batch of the stream: then all earlier messages were sent.
-        """
+        """Yield the group's events. Under load it gathers them, the longer the more watchers the group has."""
         pace = Pace(self._clock)
-        while self._outlet is None or not self._has_begun:
+        while True:
             await subscription.wait()
             seconds = pace.wait_seconds(len(subscription.group))
             if seconds and len(subscription) < BATCH_EVENTS:
@@ -140,7 +134,6 @@ class WatchStream:
             taken = subscription.take(BATCH_EVENTS, BATCH_BYTES)
             # The log has every applied event: a watcher that has taken all of them has the cache's version.
             version = taken.items[-1].version if len(subscription) else self._kind.cache.version
-            self._has_begun = True
             yield WatchBatch(len(taken), taken.response(version), version)
 
 

@@ -6,7 +6,7 @@ sends the same bytes to many streams takes each stream's outlet instead (decisio
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from prometheus_client import Counter
@@ -14,8 +14,35 @@ from prometheus_client import Counter
 from vaina.serving.unsent import MIN_BYTES, Unsent
 
 
-class Outlet:
-    """Sends messages of one stream. Owned by the loop of its server; used once the handler yields no more."""
+class Outlet(Protocol):
+    """Sends messages of one stream, once the handler yields no more. Owned by the loop of its server."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the last message is still on its way."""
+        ...
+
+    def send(self, message: bytes) -> None:
+        """Send a message; not while busy.
+
+        Raises TooManyRequests: earlier ones were not read, and it is large.
+        """
+        ...
+
+    def on_idle(self, callback: Callable[[], None]) -> None:
+        """Call back each time that a message is on its way and the next may follow.
+
+        It is called once, when the handler yields no more: nothing of the call can be refused from here on.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """Return when nothing is on its way any more; there are no callbacks from now on."""
+        ...
+
+
+class GrpcOutlet:
+    """The outlet of a stream of gRPC."""
 
     __slots__ = ("_client", "_context", "_on_idle", "_peer", "_sent", "_unsent", "_writing", "is_busy")
 

@@ -48,7 +48,7 @@ from vaina.serving.handlers import (
 )
 from vaina.serving.health import Health
 from vaina.serving.options import MAX_CONNECTIONS, MAX_METADATA_BYTES, server_options
-from vaina.serving.outlet import Outlet
+from vaina.serving.outlet import GrpcOutlet
 from vaina.serving.reflection import add_reflection
 from vaina.serving.turns import Turns
 from vaina.serving.unsent import MIN_BYTES
@@ -311,7 +311,7 @@ class _Wrapped:
         stream.caller = self._admit(ctx, context)
         if stream.caller is not None:
             self.calls.authenticated.add(stream)
-        ctx.outlet = Outlet(context, self.calls.unsent, ctx.client, ctx.peer, self.sent)
+        ctx.outlet = GrpcOutlet(context, self.calls.unsent, ctx.client, ctx.peer, self.sent)
         if self.turns is not None:
             await self.turns.take(ctx.client if ctx.is_known else ctx.peer)
         request: bytes | AsyncIterator[bytes] = requests
