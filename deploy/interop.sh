@@ -8,7 +8,7 @@ source "$(dirname "$0")/lib.sh"
 SOURCE=$ROOT/tests/interop
 BUILT=$TOOLS/interop
 # What was built, and from what.
-stamp=$(cat "$SOURCE"/go.mod "$SOURCE"/go.sum "$SOURCE"/main.go | sha256sum)
+stamp=$(cat "$SOURCE"/go.mod "$SOURCE"/go.sum "$SOURCE"/*.go | sha256sum)
 if [[ -x $TOOLS/bin/k8s-interop && $(cat "$BUILT/stamp" 2>/dev/null) == "$stamp" ]]; then exit 0; fi
 
 go=$("$ROOT/deploy/go.sh")

@@ -9,6 +9,8 @@
 //	{"encrypt" or "decrypt": {"config": text, "resource": "secrets", "key": etcd's key, "data": base64}}
 //	                                                 ->  {"data": base64, "json": whether it is stale}
 //	{"audit": {"policy": text, "attributes": attributes}}  ->  {"json": the level and the stages that are left out}
+//	{"managed": {"live": object, "object": object, "apply": bool, "manager": name, ...}}
+//	                                                 ->  {"json": the object with its managedFields, or the refusal}
 //
 // What cannot be read is answered with {"error": text}.
 package main
@@ -59,6 +61,7 @@ type request struct {
 	Encrypt *transforming `json:"encrypt,omitempty"`
 	Decrypt *transforming `json:"decrypt,omitempty"`
 	Audit   *auditing     `json:"audit,omitempty"`
+	Managed *managing     `json:"managed,omitempty"`
 }
 
 // transforming is a value of a resource at a key, and the EncryptionConfiguration that says how it is stored.
@@ -111,6 +114,7 @@ type response struct {
 }
 
 type codecs struct {
+	scheme *runtime.Scheme
 	stored runtime.Serializer
 	text   runtime.Serializer
 }
@@ -129,6 +133,7 @@ func newCodecs() (codecs, error) {
 	}
 	strict := jsonserializer.SerializerOptions{Strict: true}
 	return codecs{
+		scheme: scheme,
 		stored: protobuf.NewSerializer(scheme, scheme),
 		text:   jsonserializer.NewSerializerWithOptions(jsonserializer.DefaultMetaFactory, scheme, scheme, strict),
 	}, nil
@@ -153,6 +158,9 @@ func (c codecs) answer(line []byte) response {
 	}
 	if asked.Audit != nil {
 		return audited(*asked.Audit)
+	}
+	if asked.Managed != nil {
+		return c.managed(*asked.Managed)
 	}
 	reader, data := c.stored, asked.Decode
 	if asked.Encode != nil {

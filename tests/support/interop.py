@@ -75,6 +75,15 @@ class Kubernetes:
         assert isinstance(found, dict)
         return found
 
+    def managed(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return what upstream's field manager makes of a write: `object`, or `refused` with its message.
+
+        `asked` has live, object, apply, manager, subresource, force, and the fields that are reset.
+        """
+        found = self._answer({"managed": asked})["json"]
+        assert isinstance(found, dict)
+        return found
+
     def close(self) -> None:
         """End the process."""
         self._process.communicate(timeout=10)
