@@ -113,3 +113,20 @@ def check_field_validation(value: str, options: str) -> str:
         )
         raise Invalid.of(options, "", [wrong], group="meta.k8s.io")
     return value
+
+
+def check_field_manager(manager: str, options: str) -> None:
+    """Check the fieldManager of a request. Raises Invalid: it is too long, or has what cannot be printed."""
+    if len(manager) <= MAX_FIELD_MANAGER and manager.isascii() and manager.isprintable():
+        return
+    path, wrong = field_path.Path("fieldManager"), []
+    if len(manager.encode()) > MAX_FIELD_MANAGER:
+        wrong.append(field_path.too_long(path, MAX_FIELD_MANAGER))
+    position = 0
+    for char in manager:
+        if not char.isprintable():
+            detail = f"invalid character U+{ord(char):04X} (at position {position})"
+            wrong.append(field_path.invalid(path, manager, detail))
+        position += len(char.encode())
+    if wrong:
+        raise Invalid.of(options, "", wrong, group="meta.k8s.io")

@@ -52,6 +52,7 @@ def _set_times(new: Request, old: Request, now: float) -> None:
 class CertificateRequestStrategy(Strategy[Request]):
     """The hooks."""
 
+    reset_fields: tuple[str, ...] = ("spec", "status")
     #: ApprovalREST has a Get
     subresources: Mapping[str, Subresource[Request]] = {
         APPROVAL: Subresource(decided, partial(find_violations, certificates.check_approval))

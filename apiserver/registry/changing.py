@@ -17,6 +17,7 @@ from apiserver.admission.chain import Owed, Refund, nothing_to_refund
 from apiserver.context import IGNORE, STRICT, Context, nobody_listens
 from apiserver.registry import deletion
 from apiserver.registry.create.pipeline import FAIR, Creator
+from apiserver.registry.managing import manager_of, track
 from apiserver.registry.strategy import M
 from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Put, Stored, Version
 from vaina.errors import (
@@ -52,6 +53,9 @@ class Edit(NamedTuple, Generic[M]):
     version: Version | None = None
     #: whether there must be one
     needs_version: bool = False
+    #: the sub-resource that is written, or empty, whose fields get an owner by it; None: they get none (a
+    #: binding, an eviction, as upstream's), or `build` has seen to it
+    through: str | None = None
 
 
 class Changer(Creator[M]):
@@ -128,10 +132,26 @@ class Changer(Creator[M]):
             raise refusals.invalid(self.kind, edit.name, [error])
         if edit.version and edit.version != current.version:
             raise refusals.conflict(self.kind, edit.name)
-        new = edit.build(old)
+        new: Any = edit.build(old)
+        if edit.through is not None and new.metadata.managed_fields:
+            self._track(edit, edit.through, current, new)
         if deletion.is_done(new, self.strategy):
             return new, Change(None)
-        return new, Change(self._encode(new), self.strategy.ttl_seconds or current.ttl_seconds)
+        try:
+            data = self._encode(new)
+        except TooLarge:
+            if edit.through is None or not new.metadata.managed_fields:
+                raise
+            # What has grown too large by its managedFields goes without them (`endpoints/handlers/update.go`).
+            new.metadata.ClearField("managed_fields")
+            data = self._encode(new)
+        return new, Change(data, self.strategy.ttl_seconds or current.ttl_seconds)
+
+    def _track(self, edit: Edit[M], through: str, current: Stored, new: Any) -> None:
+        old: Any = self.decode(current)
+        new.metadata.resource_version = old.metadata.resource_version
+        if new != old:
+            track(manager_of(self.kind, self.strategy, through), edit.ctx, old, new, self.now())
 
     async def _write(
         self, ctx: Context, namespace: str, name: str, change: Callable[[Stored], Change]

@@ -4,7 +4,7 @@ Follows `pkg/registry/apps/replicaset` and `pkg/registry/core/replicationcontrol
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from apiserver import refusals
 from apiserver.context import Context
@@ -17,6 +17,8 @@ from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.meta.v1 import request_pb2
 from vaina.errors import BadRequest
 from vaina.objects.scale import SCALE, check_scale, scale_of
+
+_SCALE: Final = "scale"
 
 
 async def get_scale(
@@ -60,4 +62,4 @@ async def _change(
             obj.metadata.generation += 1
         return obj
 
-    return await store.change(Edit(ctx, namespace or DEFAULT_NAMESPACE, name, build))
+    return await store.change(Edit(ctx, namespace or DEFAULT_NAMESPACE, name, build, through=_SCALE))

@@ -18,6 +18,7 @@ from apiserver.registry import deletion, metadata
 from apiserver.registry.changing import Changer, Edit, charged, outcome, patcher
 from apiserver.registry.create.pipeline import FAIR
 from apiserver.registry.deletion import DeleteOptions, Verdict
+from apiserver.registry.managing import Apply, manager_of, read_apply, settle
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.status import merge_status, take_status
 from apiserver.registry.strategy import STATUS, M, Subresource, check_has_get, part_of
@@ -27,6 +28,7 @@ from apiserver.storage.keys import split
 from vaina.clock import timestamp
 from vaina.errors import AlreadyExists, ApiError, BadRequest, NotFound
 from vaina.kinds import Kind
+from vaina.objects.manifest import decode_dict
 from vaina.objects.normalise import normalise
 
 #: what admission still asks of an update: (new, old)
@@ -74,7 +76,9 @@ class Store(Changer[M]):
             new.CopyFrom(sent)
             return self._prepare_update(ctx, new, old, checks)
 
-        edit = Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, self._needs_version)
+        edit = Edit(
+            ctx, meta.namespace, meta.name, build, meta.uid, version, self._needs_version, subresource
+        )
         creates = self.strategy.allow_create_on_update and part is None
         for _ in range(_CREATES if creates else 0):
             with contextlib.suppress(NotFound):
@@ -112,7 +116,7 @@ class Store(Changer[M]):
             self._check_preconditions_in(new, old, name)
             return self._prepare_update(ctx, new, old, checks)
 
-        edit = Edit(ctx, namespace, name, build)
+        edit = Edit(ctx, namespace, name, build, through="")
         return await charged(lambda: self.change(edit))
 
     def status_edit(self, ctx: Context, sent: M, mask: Sequence[str] = ()) -> Edit[M]:
@@ -135,7 +139,7 @@ class Store(Changer[M]):
             return self._prepare_status(ctx, new, old, now)
 
         needs_version = self._needs_version and not mask
-        return Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, needs_version)
+        return Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, needs_version, STATUS)
 
     async def patch(
         self, ctx: Context, namespace: str, name: str, patch_type: str, text: str, *, subresource: str = ""
@@ -149,34 +153,114 @@ class Store(Changer[M]):
         def build(old: M) -> M:
             new: Any = patch(old)
             self._check_preconditions_in(new, old, name)
-            if part is not None:
-                return self._prepare_part(part, new, old, checks)
-            if not subresource:
-                return self._prepare_update(ctx, new, old, checks)
-            whole = cast("M", self.kind.message())
-            whole.CopyFrom(old)
-            take_status(whole, new, self.strategy)
-            return self._prepare_status(ctx, whole, old, self.now())
+            return self._prepare_changed(ctx, new, old, part, checks, subresource=subresource)
+
+        edit = Edit(ctx, namespace, name, build, through=subresource)
+        return await charged(lambda: self.change(edit))
+
+    async def apply(
+        self,
+        ctx: Context,
+        namespace: str,
+        name: str,
+        text: str,
+        *,
+        force: bool = False,
+        subresource: str = "",
+        may_create: Callable[[], object] = _may,
+    ) -> Stored:
+        """Apply an object (server-side apply): merge it into the stored one, or create it.
+
+        `may_create` is called before it creates, and may raise Forbidden. Raises Conflict: others own fields
+        that are wanted otherwise; BadRequest, InternalError: what is applied is no object of the kind;
+        NotFound, Invalid.
+        """
+        check_has_get(self.kind, self.strategy, subresource)
+        namespace = (namespace or metadata.DEFAULT_NAMESPACE) if self.kind.namespaced else ""
+        applying = read_apply(ctx, text, force=force)
+        for _ in range(_CREATES if not subresource else 0):
+            with contextlib.suppress(NotFound):
+                return await self._apply_to_stored(applying, namespace, name, subresource)
+            with contextlib.suppress(AlreadyExists):
+                may_create()
+                return await self._create_by_apply(applying, namespace, name)
+        return await self._apply_to_stored(applying, namespace, name, subresource)
+
+    async def _apply_to_stored(self, applying: Apply, namespace: str, name: str, subresource: str) -> Stored:
+        ctx, manager = applying.ctx, manager_of(self.kind, self.strategy, subresource)
+        part = None if subresource == STATUS else part_of(self.kind, self.strategy, subresource)
+        checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None, subresource)
+
+        def build(old: M) -> M:
+            applied = applying.to(manager, old, self.now())
+            new: Any = decode_dict(applied.tree, kind=self.kind, strict=False).message
+            self._check_preconditions_in(new, old, name)
+            made = self._prepare_changed(ctx, new, old, part, checks, subresource=subresource)
+            settle(made, old, applied.entries)
+            return made
 
         edit = Edit(ctx, namespace, name, build)
         return await charged(lambda: self.change(edit))
 
+    async def _create_by_apply(self, applying: Apply, namespace: str, name: str) -> Stored:
+        """Create what is applied. Raises Conflict when it has a uid: then it has existed."""
+        manager = manager_of(self.kind, self.strategy, "")
+        applied = applying.to(manager, self.kind.message(), self.now())
+        new: Any = decode_dict(applied.tree, kind=self.kind, strict=False).message
+        meta = new.metadata
+        if not meta.name:
+            raise BadRequest(
+                f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+            )
+        if meta.uid:
+            why = f"uid mismatch: the provided object specified uid {meta.uid}, and no existing object was found"
+            raise refusals.conflict(self.kind, name, why)
+        self._check_place(meta, namespace, name)
+        meta.namespace, meta.resource_version = namespace, ""
+        created = await self.create(applying.ctx, new, entries=applied.entries)
+        applying.ctx.on_created()
+        return created
+
+    def _prepare_changed(
+        self,
+        ctx: Context,
+        new: Any,
+        old: Any,
+        part: Subresource[M] | None,
+        checks: Checks,
+        *,
+        subresource: str,
+    ) -> M:
+        """Prepare an object that a patch or an apply has made, by the rules of the sub-resource."""
+        if part is not None:
+            return self._prepare_part(part, new, old, checks)
+        if not subresource:
+            return self._prepare_update(ctx, new, old, checks)
+        whole = cast("M", self.kind.message())
+        whole.CopyFrom(old)
+        take_status(whole, new, self.strategy)
+        return self._prepare_status(ctx, whole, old, self.now())
+
     def _check_preconditions_in(self, new: Any, old: Any, name: str) -> None:
         """Refuse a changed object that names another object, or another version of it."""
-        meta, before = new.metadata, old.metadata
-        if meta.name and meta.name != before.name:
-            raise BadRequest(
-                f"the name of the object ({meta.name}) does not match the name on the URL ({before.name})"
-            )
-        if self.kind.namespaced and meta.namespace and meta.namespace != before.namespace:
-            raise BadRequest(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
+        before = old.metadata
+        self._check_place(new.metadata, before.namespace, before.name)
         if new.metadata.uid not in ("", before.uid):
             raise refusals.wrong_uid(self.kind, name, new.metadata.uid, before.uid)
         wanted = parse_object_version(self.kind, new.metadata)
         if wanted and str(wanted) != before.resource_version:
             raise refusals.conflict(self.kind, name)
+
+    def _check_place(self, meta: Any, namespace: str, name: str) -> None:
+        """Refuse an object that has another name or namespace than the request."""
+        if meta.name and meta.name != name:
+            raise BadRequest(
+                f"the name of the object ({meta.name}) does not match the name on the URL ({name})"
+            )
+        if self.kind.namespaced and meta.namespace and meta.namespace != namespace:
+            raise BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
 
     # -- delete
 

@@ -45,6 +45,9 @@ class Strategy(Generic[M]):
     #: metadata that a write of the status leaves as it is stored; what else of it was sent is taken, as
     #: upstream's status strategies do (their GetResetFields). Of managedFields no sub-resource takes any.
     kept_by_status: tuple[str, ...] = ()
+    #: what a write of the object itself leaves as it is stored, by JSON name: nobody owns it by such a write
+    #: (GetResetFields)
+    reset_fields: tuple[str, ...] = ("status",)
     #: seconds an object lives after it was last written; 0 for ever
     ttl_seconds: int = 0
     #: what becomes of what an object owns, when its deletion does not say: Background or Orphan; Unsupported:

@@ -24,13 +24,22 @@ from apiserver.registry.store import Deletion, Store
 from apiserver.registry.strategies import FINALIZE
 from apiserver.registry.strategy import check_has_get
 from apiserver.services.descriptors import service_descriptor
-from apiserver.services.requests import answer, context_of, delete_options, encode, note, object_of
+from apiserver.services.requests import (
+    answer,
+    check_patch_options,
+    context_of,
+    delete_options,
+    encode,
+    note,
+    object_of,
+)
 from apiserver.storage import codec
 from apiserver.storage.interface import Key, Stored
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.errors import ApiError, Forbidden, TooLarge
 from vaina.kinds import Kind
+from vaina.objects.patching import APPLY_PATCH
 from vaina.objects.scale import scale_of
 from vaina.quoting import go_quote
 from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode, typed
@@ -185,14 +194,26 @@ class _Verbs:
         request = decode(request_pb2.PatchRequest, data)
         self._may["Patch"](rpc, request.namespace, request.name, subresource=request.subresource)
         ctx = context_of(rpc, "patch", request.options)
-        stored = await self._store.patch(
-            ctx,
-            request.namespace,
-            request.name,
-            request.patch_type,
-            request.patch,
-            subresource=request.subresource,
-        )
+        check_patch_options(request)
+        if request.patch_type == APPLY_PATCH:
+            stored = await self._store.apply(
+                ctx,
+                request.namespace,
+                request.name,
+                request.patch,
+                force=request.options.force,
+                subresource=request.subresource,
+                may_create=partial(self._may["Create"], rpc, request.namespace),
+            )
+        else:
+            stored = await self._store.patch(
+                ctx,
+                request.namespace,
+                request.name,
+                request.patch_type,
+                request.patch,
+                subresource=request.subresource,
+            )
         return answer(stored)
 
     async def delete(self, data: bytes, rpc: RequestContext) -> bytes:
@@ -375,6 +396,7 @@ def scale_handlers(store: Store[Any], checks: Checks) -> dict[str, Method]:
 
     async def patch(request: request_pb2.PatchRequest, rpc: RequestContext) -> scale_pb2.Scale:
         ctx = context_of(rpc, "patch", request.options)
+        check_patch_options(request)
         may_patch(rpc, request.namespace, request.name)
         return scale_of(store.decode(await patch_scale(ctx, store, request)))
 

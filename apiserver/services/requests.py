@@ -5,15 +5,17 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from apiserver.context import Context, check_field_validation, is_dry_run, once
+from apiserver.context import Context, check_field_manager, check_field_validation, is_dry_run, once
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.strategy import M
 from apiserver.storage import codec
 from apiserver.storage.interface import Stored
 from apiserver.storage.keys import kind_prefix, split
 from vaina.api.meta.v1 import request_pb2
-from vaina.errors import ApiError, BadRequest
+from vaina.errors import ApiError, BadRequest, Invalid
 from vaina.kinds import Kind
+from vaina.objects import field_path
+from vaina.objects.patching import APPLY_PATCH
 from vaina.serving.handlers import RequestContext
 
 
@@ -36,6 +38,9 @@ def context_of(
         kind = "DeleteOptions" if options is None else options.DESCRIPTOR.name
         only_try = rpc.dry_run = is_dry_run(wanted, kind)
         check_field_validation(validation, kind)
+    manager = "" if options is None else options.field_manager
+    if manager:
+        check_field_manager(manager, options.DESCRIPTOR.name)
     return Context(
         verb=verb,
         user=rpc.user.name,
@@ -43,7 +48,7 @@ def context_of(
         uid=rpc.user.uid,
         extra=rpc.user.extra,
         peer=rpc.peer,
-        field_manager="" if options is None else options.field_manager,
+        field_manager=manager,
         dry_run=only_try,
         deadline=rpc.deadline,
         trace_id=rpc.trace_id,
@@ -53,6 +58,25 @@ def context_of(
         agent=rpc.agent,
         on_created=rpc.note_created,
     )
+
+
+def check_patch_options(request: request_pb2.PatchRequest) -> None:
+    """Check what only some patches may say. Raises Invalid.
+
+    Follows apimachinery `meta/v1/validation` (ValidatePatchOptions).
+    """
+    options = request.options
+    if request.patch_type != APPLY_PATCH:
+        wrong = options.HasField("force") and field_path.forbidden(
+            field_path.Path("force"), "may not be specified for non-apply patch"
+        )
+    else:
+        # kubectl gives its own name; controllers have to.
+        wrong = not options.field_manager and field_path.required(
+            "fieldManager", "is required for apply patch"
+        )
+    if wrong:
+        raise Invalid.of("PatchOptions", "", [wrong], group="meta.k8s.io")
 
 
 def object_of(kind: Kind[M], data: bytes) -> M:

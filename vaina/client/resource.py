@@ -16,6 +16,7 @@ from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Transport
 from vaina.errors import ApiError, Expired, from_status
 from vaina.kinds import Kind
+from vaina.objects.patching import APPLY_PATCH
 
 M = TypeVar("M", bound=Message)
 A = TypeVar("A", bound=Message)
@@ -216,6 +217,34 @@ class ResourceClient(Generic[M]):
             options=meta_pb2.PatchOptions(
                 dry_run=_dry_run(dry_run), field_manager=field_manager, field_validation=field_validation
             ),
+        )  # fmt: skip
+        return await self._object("Patch", request)
+
+    async def apply(  # noqa: PLR0913  # each is an option of the request
+        self,
+        name: str,
+        applied: str,
+        *,
+        field_manager: str,
+        force: bool = False,
+        namespace: str = "",
+        subresource: str = "",
+        dry_run: bool = False,
+        field_validation: str = "",
+    ) -> M:
+        """Apply an object (server-side apply): YAML or JSON with those fields that `field_manager` wants.
+
+        Raises Conflict, with a cause for each field that another manager owns, unless it is forced.
+        """
+        options = meta_pb2.PatchOptions(
+            dry_run=_dry_run(dry_run),
+            field_manager=field_manager,
+            field_validation=field_validation,
+            force=force,
+        )
+        request = request_pb2.PatchRequest(
+            namespace=namespace, name=name, patch_type=APPLY_PATCH, patch=applied, subresource=subresource,
+            options=options,
         )  # fmt: skip
         return await self._object("Patch", request)
 

@@ -20,7 +20,9 @@ from vaina.quoting import go_quote
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
-TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH)
+#: server-side apply, which is no patch of this module (`vaina.objects.managed_fields`)
+APPLY_PATCH: Final = "application/apply-patch+yaml"
+_TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH)
 
 #: values of fieldValidation that are not strict
 _WARN: Final = "Warn"
@@ -40,10 +42,10 @@ def read_patch(
     (Ignore). Raises BadRequest: it cannot be read, or is of no known type; TooLarge: it has too many
     operations.
     """
-    if patch_type not in TYPES:
+    if patch_type not in _TYPES:
         raise BadRequest(
             "the body of the request was in an unknown format - accepted media types include: "
-            + ", ".join(TYPES)
+            + ", ".join((*_TYPES, APPLY_PATCH))
         )
     try:
         patch: Any = parse_one(text.encode())

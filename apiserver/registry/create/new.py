@@ -2,7 +2,7 @@
 beside them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic
 
 from apiserver import validation
@@ -11,6 +11,7 @@ from apiserver.context import Context
 from apiserver.defaulting import default
 from apiserver.registry.strategy import M, Strategy
 from apiserver.storage.interface import Put, Stored
+from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import ApiError, FieldError
 from vaina.kinds import Kind
 from vaina.objects.normalise import normalise
@@ -45,7 +46,7 @@ class New(Generic[M]):
     """A new object: what was sent, what the stages made of it, and how it is stored or why it is refused."""
 
     __slots__ = (
-        "_attributes", "_obj", "ctx", "is_name_generated", "kind", "preparation", "put", "refund", "result", "started",
+        "_attributes", "_obj", "ctx", "entries", "is_name_generated", "kind", "preparation", "put", "refund", "result", "started",
     )  # fmt: skip
 
     #: set by the first stage
@@ -64,6 +65,8 @@ class New(Generic[M]):
         self.kind, self.ctx, self._obj, self.started = kind, ctx, obj, started
         self._attributes: Attributes | None = None
         self.is_name_generated = False
+        #: its managedFields, when it is applied
+        self.entries: Sequence[meta_pb2.ManagedFieldsEntry] = ()
         #: gives back what a quota took for it
         self.refund: Refund = nothing_to_refund
         #: what is stored, or the refusal

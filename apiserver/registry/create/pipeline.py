@@ -61,12 +61,15 @@ class Creator(Storer[M]):
         self._begin: Prepare[M] = partial(Preparation, kind) if prepare is None else prepare
         self._preparer = preparer
 
-    async def create(self, ctx: Context, obj: M) -> Stored:
-        """Store a new object, which is changed in place.
+    async def create(
+        self, ctx: Context, obj: M, *, entries: Sequence[meta_pb2.ManagedFieldsEntry] = ()
+    ) -> Stored:
+        """Store a new object, which is changed in place; of one that is applied `entries` are the managedFields.
 
         Raises Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a missing namespace.
         """
         new = New(self.kind, ctx, obj, self.now())
+        new.entries = entries
         await self.prepare([new])
         await self.store([new])
         if isinstance(new.result, ApiError):
@@ -155,6 +158,10 @@ class Creator(Storer[M]):
         if not meta.name:
             self.name_anew(new)
         self._validate(meta.name, new.preparation.errors())
+        if meta.managed_fields or new.entries:
+            # Nobody has applied to a new object, whatever it was copied from (decision 275).
+            meta.ClearField("managed_fields")
+            meta.managed_fields.extend(new.entries)
         new.put = self.make_put(new)
 
     def new_uids(self, ctx: Context, count: int, meta: meta_pb2.ObjectMeta) -> list[str]:

@@ -79,9 +79,8 @@ async def test_generation_counts_changes_of_the_spec_alone() -> None:
 
 async def test_managed_fields_that_are_not_sent_stay_and_one_empty_entry_resets_them() -> None:
     api = make_apiserver()
-    made = make_pod()
-    made.metadata.managed_fields.add(manager="first", operation="Update")
-    pod = await api.client.pods.create(made)
+    applied = "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: c, image: i}]}}"
+    pod = await api.client.pods.apply("web", applied, namespace="default", field_manager="first")
     pod.metadata.ClearField("managed_fields")
     pod = await api.client.pods.update(pod)
     assert [entry.manager for entry in pod.metadata.managed_fields] == ["first"]
