@@ -29,6 +29,7 @@ from apiserver.admission.pod_security.plugin import PodSecurity
 from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.admission.runtime_class import RuntimeClasses
+from apiserver.admission.service_accounts import ServiceAccounts
 from apiserver.admission.storage_class import ClaimResize, DefaultStorageClass
 from apiserver.audit.auditing import Auditing, OnTold, open_auditing
 from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
@@ -51,9 +52,10 @@ from apiserver.registry.resource_metrics import ResourceMetrics
 from apiserver.registry.store import Store
 from apiserver.registry.streams import Kubelets, PodStreams
 from apiserver.registry.table import Stores, make_stores
+from apiserver.registry.token_requests import TokenRequests
 from apiserver.registry.trace_choice import SAMPLED_PER_SECOND, TraceChoice
 from apiserver.registry.world import SelectingStorage, World
-from apiserver.services.bootstrap import BootstrapTokens, bootstrap_handlers, token_secret
+from apiserver.services.bootstrap import bootstrap_handlers
 from apiserver.services.generic import kind_handlers, scale_handlers
 from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
@@ -62,11 +64,16 @@ from apiserver.services.resource_metrics import NODES as METRICS_OF_NODES
 from apiserver.services.resource_metrics import PODS as METRICS_OF_PODS
 from apiserver.services.resource_metrics import resource_metrics_handlers
 from apiserver.services.reviews import review_handlers
+from apiserver.services.tokens import token_handlers
 from apiserver.services.version import version_handlers
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.interface import Key
 from apiserver.storage.opening import open_storage
 from apiserver.storage.resources import resource_of
+from apiserver.tokens.bearers import Bearers
+from apiserver.tokens.bootstrap import BootstrapTokens, token_secret
+from apiserver.tokens.interface import Pages
+from apiserver.tokens.opening import Tokens, open_tokens
 from apiserver.validation.classes import SYSTEM_CLASS_DESCRIPTIONS, SYSTEM_CLASSES
 from vaina import log as logging_setup
 from vaina.api.core.v1 import namespace_pb2
@@ -83,6 +90,7 @@ from vaina.kinds import (
     PRIORITY_CLASS,
     RESOURCE_QUOTA,
     RUNTIME_CLASS,
+    SERVICE_ACCOUNT,
     STORAGE_CLASS,
 )
 from vaina.metrics import new_registry
@@ -118,6 +126,10 @@ class App:
     roles: Roles | None
     #: who decides what a caller may do
     authorizer: Authorizer
+    #: knows callers by bearer tokens, for servers that take such
+    bearers: Bearers
+    #: what else such a server serves, by path
+    pages: Pages
     #: of which a Secret is made at the start; empty: none
     bootstrap_token: str = ""
     #: writes calls to the audit log that come to no handler
@@ -182,6 +194,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     roles: Roles | None = None,
     bootstrap_token: str = "",
     auditing: Auditing | None = None,
+    tokens: Tokens | None = None,
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -203,6 +216,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         bootstrap_token: with which nodes ask for their first certificate; a Secret is made of it.
         roles: the roles and bindings, where they count: nobody grants what they do not have.
         auditing: writes who did what; None: nobody does. Its `run` must be running.
+        tokens: of ServiceAccounts; None: there are none, and Pods get no account.
     """
     authorizer = authorizer or AlwaysAllow()
     checks = Checks(authorizer)
@@ -211,9 +225,12 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     async def make_namespace(name: str) -> None:
         await create_namespace(stores, name)  # type: ignore[arg-type]  # filled below
 
-    restriction = NodeRestriction(storage)
+    restriction = NodeRestriction(storage, authorizer)
+    rng = rng or random.SystemRandom()
+    accounts = () if tokens is None else (ServiceAccounts(Followed(SERVICE_ACCOUNT, storage), clock, rng),)
     chain = Chain((
         NamespaceLifecycle(storage, make_namespace),
+        *accounts,
         Priority(Followed(PRIORITY_CLASS, storage)),
         DefaultStorageClass(Followed(STORAGE_CLASS, storage)),
         ClaimResize(Followed(STORAGE_CLASS, storage)),
@@ -228,7 +245,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         *(() if roles is None else (Escalation(authorizer, roles),)),
         ResourceQuotas(Followed(RESOURCE_QUOTA, storage), storage, clock),
     ))  # fmt: skip
-    world = World(storage, clock, rng or random.SystemRandom(), new_uid, chain)
+    world = World(storage, clock, rng, new_uid, chain)
     choice = TraceChoice(clock, traces_per_second)
     writer = TraceWriter(clock, instance, choice)
     made = make_stores(
@@ -253,6 +270,11 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     handlers |= manifest_handlers(made, Applier(made), checks)
     handlers |= version_handlers(checks)
     handlers |= review_handlers(authorizer, roles, checks, clock)
+    bearers = Bearers(BootstrapTokens(storage, clock), tokens)
+    requests = TokenRequests(
+        None if tokens is None else tokens.issuer, made["ServiceAccount"], pods, made["Secret"], nodes, clock
+    )
+    handlers |= token_handlers(requests, bearers, restriction, checks)
     flow = flow or FlowControl(clock)
     if metrics is not None:
         metrics.registry.register(flow.metrics)
@@ -265,7 +287,8 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
 
     first = bootstrap_handlers(made["CertificateSigningRequest"])
     return App(
-        wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, authorizer, bootstrap_token,
+        wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, authorizer, bearers,
+        {} if tokens is None else tokens.pages, bootstrap_token,
         None if auditing is None else auditing.unauthorized, None if auditing is None else auditing.told,
     )  # fmt: skip
 
@@ -294,6 +317,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
         asyncio.TaskGroup() as group,
     ):
         authorizer, roles = authorization(config, opened.storage)
+        tokens = open_tokens(config, opened.storage, clock)
         app = build(
             opened.storage, clock, instance=instance, metrics=RequestMetrics(registry, clock),
             connect_kubelet=partial(GrpcTransport, credentials=client_folder(config.kubelet_client_cert_dir)),
@@ -301,8 +325,10 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             traces_per_second=config.traces_per_second, fast_paths=fast_paths,
             pod_security=_pod_security(config), pod_security_exempt=config.pod_security_exempt_namespaces,
             auditing=auditing, authorizer=authorizer, roles=roles, bootstrap_token=_bootstrap_token(config),
+            tokens=tokens,
         )  # fmt: skip
         jobs = (*opened.jobs, app.run) if auditing is None else (*opened.jobs, app.run, auditing.run)
+        jobs = jobs if tokens is None else (*jobs, tokens.keys.run)
         tasks = [group.create_task(job()) for job in jobs]
         try:
             servers: list[Server] = []
@@ -389,7 +415,7 @@ def _serve_rest(
 
     options = RestOptions(
         config.rest_listen, clock, app.authorizer, registry=registry, health={"etcd": lambda: health.serving},
-        credentials=server_folder(config.cert_dir, config.rest_listen), anonymous=app.roles is not None,
+        credentials=server_folder(config.cert_dir, config.rest_listen), tokens=app.bearers, anonymous=app.roles is not None,
         drain=_drain(config), max_connections=min(config.max_connections, open_files() // 4),
         on_told=app.on_told,
     )  # fmt: skip

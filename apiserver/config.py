@@ -76,6 +76,21 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: upstream's EncryptionConfiguration: which kinds etcd holds encrypted, and with which keys; read again
     #: when it changes (docs/secrets-at-rest.md)
     encryption_provider_config: str = ""
+    #: who signs tokens of ServiceAccounts; of several the first, and those of the others count too; empty:
+    #: there are no tokens, and Pods get no account
+    service_account_issuer: tuple[str, ...] = ()
+    #: PEM file with the private key by which tokens are signed; read again when it changes
+    service_account_signing_key_file: str = ""
+    #: PEM files with the keys whose tokens count; the signing key's do besides
+    service_account_key_file: tuple[str, ...] = ()
+    #: for whom tokens are that name nobody; empty: for the issuers
+    api_audiences: tuple[str, ...] = ()
+    #: seconds that a token holds at most; 0: as it was asked for, 2^32 at most
+    service_account_max_token_expiration: float = 0.0
+    #: tokens that are mounted into containers hold a year, for programs that read them once
+    service_account_extend_token_expiration: bool = False
+    #: where others find the keys, as /.well-known/openid-configuration has it; empty: at the issuer
+    service_account_jwks_uri: str = ""
     #: lines of this level and above are written: debug, info, warning, error
     log_level: str = "info"
     #: json, or console for people

@@ -32,6 +32,7 @@ from vaina.api.core.v1 import (
     pod_pb2,
     replication_controller_pb2,
     resource_quota_pb2,
+    service_account_pb2,
 )
 from vaina.api.node.v1 import runtime_class_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
@@ -105,6 +106,10 @@ CONFIG_MAP = Kind(
 )  # fmt: skip
 SECRET = Kind(
     "Secret", "secrets", config_pb2.Secret, "vaina.api.core.v1.SecretService", "secrets", singular="secret",
+)  # fmt: skip
+SERVICE_ACCOUNT = Kind(
+    "ServiceAccount", "serviceaccounts", service_account_pb2.ServiceAccount, "vaina.api.core.v1.ServiceAccountService",
+    "serviceaccounts", singular="serviceaccount", short_names=("sa",),
 )  # fmt: skip
 EVENT = Kind(
     "Event", "events", event_pb2.Event, "vaina.api.core.v1.EventService", "events", singular="event",
@@ -240,7 +245,7 @@ POD_TRACE = Kind(
 
 #: every kind, in the order in which discovery and `vaina api-resources` show them
 KINDS: tuple[Kind[Message], ...] = (
-    POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, EVENT, POD_TEMPLATE, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
+    POD, NODE, NAMESPACE, CONFIG_MAP, SECRET, SERVICE_ACCOUNT, EVENT, POD_TEMPLATE, REPLICATION_CONTROLLER, REPLICA_SET, DEPLOYMENT,
     STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB, HORIZONTAL_POD_AUTOSCALER,
     RESOURCE_QUOTA, LIMIT_RANGE,
     PRIORITY_CLASS, RUNTIME_CLASS, POD_DISRUPTION_BUDGET, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, ROLE_BINDING, ROLE,

@@ -48,6 +48,16 @@ class Followed(Generic[M]):
             self._as_of, self._lists[namespace] = changed, found
         return found
 
+    async def get(self, name: str, namespace: str = "") -> M | None:
+        """Return one object: as the cache has it, or as storage does where the cache has none."""
+        found = self.peek(name, namespace)
+        return await self.find(name, namespace) if found is None else found
+
+    def peek(self, name: str, namespace: str = "") -> M | None:
+        """Return one object as the cache has it."""
+        stored = self._storage.peek(keys.object_key(self._kind, namespace, name), Version(0))
+        return None if stored is None else self.parse(stored)
+
     async def find(self, name: str, namespace: str = "") -> M | None:
         """Return an object as it is now, from storage: the cache may not have it yet."""
         stored = await self._storage.get(keys.object_key(self._kind, namespace, name))

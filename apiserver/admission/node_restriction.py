@@ -5,14 +5,17 @@ here the object is known. What vaina adds: of a PersistentVolume of the node-loc
 nothing but what its kubelet writes (decision 114).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from apiserver import refusals
 from apiserver.admission.chain import Attributes, Operation
+from apiserver.authorization.attributes import Attributes as Question
+from apiserver.authorization.authorizer import Authorizer
 from apiserver.context import Context
 from apiserver.storage import keys
 from apiserver.storage.interface import CachedStorage, Version
+from vaina.api.authentication.v1 import authentication_pb2
 from vaina.api.core.v1 import node_pb2, persistent_volume_pb2, pod_pb2
 from vaina.errors import Forbidden
 from vaina.kinds import (
@@ -23,6 +26,7 @@ from vaina.kinds import (
     PERSISTENT_VOLUME,
     PERSISTENT_VOLUME_CLAIM,
     POD,
+    SERVICE_ACCOUNT,
     Kind,
 )
 from vaina.objects.identities import NODE_USER_PREFIX, is_node, node_name
@@ -31,7 +35,10 @@ from vaina.objects.meta import remove_finalizer
 from vaina.objects.pods import MIRROR, is_mirror
 from vaina.objects.references import object_references
 from vaina.quoting import go_quote
+from vaina.serving.handlers import User
 
+#: the verb by which a node is allowed tokens for an audience that none of its Pod's volumes names
+_REQUEST_AUDIENCE: Final = "request-serviceaccounts-token-audience"
 _LEASES: Final = "kube-node-lease"
 _NODE_SIGNERS: Final = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
 _RESTRICTED: Final = "node-restriction.kubernetes.io"
@@ -51,8 +58,9 @@ class NodeRestriction:
     #: the names are looked at, but no object of a node is treated as another one was (`create.pipeline`)
     ignores_names = True
 
-    def __init__(self, storage: CachedStorage) -> None:
-        self._storage = storage
+    def __init__(self, storage: CachedStorage, authorizer: Authorizer | None = None) -> None:
+        """Make it; `authorizer` says which further audiences of tokens nodes may ask for."""
+        self._storage, self._authorizer = storage, authorizer
 
     async def admit(self, attributes: Attributes) -> None:
         """Refuse what a node may not write, or add the check of an update. Raises Forbidden, NotFound."""
@@ -94,6 +102,53 @@ class NodeRestriction:
         if (await self._pod(namespace, name)).spec.node_name != node:
             why = f"node {node} can only evict pods with spec.nodeName set to itself"
             raise refusals.forbidden(POD, name, why)
+
+    async def check_token(
+        self, context: Context, namespace: str, account: str, spec: authentication_pb2.TokenRequestSpec
+    ) -> None:
+        """Refuse a token for a node that is not bound to a Pod of that node. Raises Forbidden, NotFound.
+
+        Follows admitServiceAccount and validateNodeServiceAccountAudience.
+        """
+        if not is_node(context.user, context.groups):
+            return
+        node, ref, why = node_name(context.user), spec.bound_object_ref, ""
+        if (ref.api_version, ref.kind) != ("v1", "Pod") or not ref.name:
+            why = "node requested token not bound to a pod"
+        elif not ref.uid:
+            why = "node requested token with a pod binding without a uid"
+        else:
+            pod = await self._pod(namespace, ref.name)
+            if pod.metadata.uid != ref.uid:
+                why = (
+                    f"the UID in the bound object reference ({ref.uid}) does not match the UID in record. The object "
+                    "might have been deleted and then recreated"
+                )
+            elif not node or pod.spec.node_name != node:
+                why = "node requested token bound to a pod scheduled on a different node"
+            else:
+                why = self._problem_of_audiences(context, namespace, account, spec.audiences, pod)
+        if why:
+            raise refusals.forbidden(SERVICE_ACCOUNT, account, why)
+
+    def _problem_of_audiences(
+        self, context: Context, namespace: str, account: str, audiences: Sequence[str], pod: pod_pb2.Pod
+    ) -> str:
+        """Say why a node may not have a token for some audience: a volume of the Pod must name it."""
+        if len(audiences) > 1:
+            return "node may only request 0 or 1 audiences"
+        audience = audiences[0] if audiences else ""
+        if any(
+            source.HasField("service_account_token") and source.service_account_token.audience == audience
+            for volume in pod.spec.volumes
+            for source in volume.volume_source.projected.sources
+        ):
+            return ""
+        user = User(context.user, context.groups, context.uid, context.extra)
+        asked = Question(user, _REQUEST_AUDIENCE, "", audience, "", namespace, account)
+        if self._authorizer is not None and self._authorizer.authorize(asked).is_allowed:
+            return ""
+        return f"audience {go_quote(audience)} not found in pod spec volume"
 
     async def _admit_pod(self, node: str, attributes: Attributes) -> None:
         if attributes.subresource:

@@ -33,6 +33,7 @@ _VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "GetScale": ("get", "scale"),
     "UpdateScale": ("update", "scale"),
     "PatchScale": ("patch", "scale"),
+    "CreateToken": ("create", "token"),
     "Logs": ("get", "log"),
     "Exec": ("create", "exec"),
     "Attach": ("create", "attach"),
@@ -68,6 +69,7 @@ _OTHERS |= {
     )
     for group, kind in (
         ("authentication", "SelfSubjectReview"),
+        ("authentication", "TokenReview"),
         ("authorization", "SelfSubjectAccessReview"),
         ("authorization", "SelfSubjectRulesReview"),
         ("authorization", "SubjectAccessReview"),

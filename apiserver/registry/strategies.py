@@ -30,6 +30,7 @@ from vaina.api.core.v1 import (
     persistent_volume_pb2,
     pod_pb2,
     replication_controller_pb2,
+    service_account_pb2,
 )
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
@@ -114,6 +115,25 @@ class SecretStrategy(Strategy[config_pb2.Secret]):
         for key, text in secret.string_data.items():
             secret.data[key] = text.encode()
         secret.ClearField("string_data")
+
+
+class ServiceAccountStrategy(Strategy[service_account_pb2.ServiceAccount]):
+    """Of the Secrets that an account names nothing but the names is kept (cleanSecretReferences)."""
+
+    def prepare_for_create(self, obj: service_account_pb2.ServiceAccount, now: float) -> None:
+        self._keep_names(obj)
+
+    def prepare_for_update(
+        self, new: service_account_pb2.ServiceAccount, old: service_account_pb2.ServiceAccount
+    ) -> None:
+        self._keep_names(new)
+
+    @staticmethod
+    def _keep_names(account: service_account_pb2.ServiceAccount) -> None:
+        names = [reference.name for reference in account.secrets]
+        del account.secrets[:]
+        for name in names:
+            account.secrets.add(name=name)
 
 
 class StorageDriverStrategy(Strategy[Message]):

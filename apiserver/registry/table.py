@@ -21,6 +21,7 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "Node": by_kind.NodeStrategy(),
     "Namespace": by_kind.NamespaceStrategy(),
     "Secret": by_kind.SecretStrategy(),
+    "ServiceAccount": by_kind.ServiceAccountStrategy(),
     "Event": by_kind.EventStrategy(),
     "Job": by_kind.JobStrategy(),
     "CronJob": by_kind.GenerationStrategy(),

@@ -114,7 +114,7 @@ class Answerer:
                 found = calls.route(self._table, info)
             except ApiError as error:
                 found = error
-        self._admit(exchange)
+        await self._admit(exchange)
         if not info.is_resource:
             async with asyncio.timeout(seconds):
                 return await self._page(exchange)
@@ -135,7 +135,7 @@ class Answerer:
                 return await streams.answer_stream(exchange)
             return await self._resource(exchange, found)
 
-    def _admit(self, exchange: Exchange) -> None:
+    async def _admit(self, exchange: Exchange) -> None:
         """Turn away what comes while the server goes, what nobody could answer, and who is not known.
 
         Raises Unavailable, TooManyRequests, Unauthorized.
@@ -145,7 +145,7 @@ class Answerer:
             raise Unavailable("The server is shutting down, please try again later.", retry_seconds=1)
         if all_calls.current > MAX_CALLS:
             raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
-        exchange.caller = self._callers.identify(exchange.http, rpc)
+        exchange.caller = await self._callers.identify(exchange.http, rpc)
         client = rpc.client
         all_calls.clients.enter(client, rpc.peer, MAX_CALLS - all_calls.current, is_user=rpc.is_known)
         rpc.counted = client

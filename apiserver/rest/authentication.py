@@ -7,21 +7,13 @@ everything is allowed nobody is anonymous, as on upstream.
 
 import ssl
 from collections.abc import Sequence
-from typing import Protocol
 
 from aiohttp import web
 
+from apiserver.tokens.interface import TokenAuthenticator
 from vaina.errors import Unauthorized
 from vaina.serving.authentication import Authenticator, Caller
 from vaina.serving.handlers import ANONYMOUS, IN_THE_CLEAR, RequestContext, User
-
-
-class TokenAuthenticator(Protocol):
-    """Tells callers by their tokens."""
-
-    def authenticate(self, token: str, audiences: Sequence[str] = ()) -> User:
-        """Return whose token it is. Raises Unauthorized."""
-        ...
 
 
 class Callers:
@@ -39,7 +31,7 @@ class Callers:
         """
         self._certificates, self._tokens, self._anonymous = certificates, tokens, anonymous
 
-    def identify(self, http: web.BaseRequest, rpc: RequestContext) -> Caller | None:
+    async def identify(self, http: web.BaseRequest, rpc: RequestContext) -> Caller | None:
         """Say in the context of a request who sends it; return the holder of the certificate, if there is one.
 
         Raises Unauthorized.
@@ -52,7 +44,7 @@ class Callers:
             return self._certificates.identify_certificate(shown, rpc)
         token = _bearer(http.headers.getall("Authorization", ()))
         if token:
-            rpc.user = self._by_token(token, rpc.peer)
+            rpc.user = await self._by_token(token, rpc.peer)
             return None
         if not self._anonymous:
             self._certificates.refused(rpc.peer, "no credentials")
@@ -60,13 +52,13 @@ class Callers:
         rpc.user = ANONYMOUS
         return None
 
-    def _by_token(self, token: str, peer: str) -> User:
+    async def _by_token(self, token: str, peer: str) -> User:
         assert self._certificates is not None
         if self._tokens is None:
             self._certificates.refused(peer, "tokens are not known here")
             raise Unauthorized("Unauthorized")
         try:
-            user = self._tokens.authenticate(token)
+            user = await self._tokens.authenticate(token)
         except Unauthorized as error:
             self._certificates.refused(peer, str(error))
             # Why a token does not count is nothing for who shows it.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from apiserver.services.descriptors import service_descriptor
+from vaina.api.authentication.v1 import authentication_pb2
 from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -22,6 +23,9 @@ DELETE_OPTIONS: Final = Kind("DeleteOptions", "", meta_pb2.DeleteOptions, "", ""
 SCALE: Final = Kind("Scale", "", scale_pb2.Scale, "", "", group="autoscaling")
 BINDING: Final = Kind("Binding", "", pod_pb2.Binding, "", "")
 EVICTION: Final = Kind("Eviction", "", eviction_pb2.Eviction, "", "", group="policy")
+TOKEN_REQUEST: Final = Kind(
+    "TokenRequest", "", authentication_pb2.TokenRequest, "", "", group="authentication.k8s.io"
+)
 
 #: converts encoded messages
 Convert = Callable[[bytes], bytes]
@@ -101,6 +105,8 @@ def _subresources(kind: Kind[Any], has: frozenset[str]) -> list[Subresource]:
     ]
     if "Finalize" in has:
         found.append(Subresource("finalize", kind, {"update": "Finalize"}))
+    if "CreateToken" in has:
+        found.append(Subresource("token", TOKEN_REQUEST, {"create": "CreateToken"}))
     if "GetScale" in has:
         methods = {"get": "GetScale", "update": "UpdateScale", "patch": "PatchScale"}
         found.append(Subresource("scale", SCALE, methods, is_whole=True))

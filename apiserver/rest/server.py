@@ -21,9 +21,10 @@ from apiserver.audit.auditing import OnTold
 from apiserver.authorization.authorizer import Authorizer
 from apiserver.rest import connections, pages
 from apiserver.rest.answering import Answerer
-from apiserver.rest.authentication import Callers, TokenAuthenticator
+from apiserver.rest.authentication import Callers
 from apiserver.rest.frames import Frames
 from apiserver.rest.served import Table, make_table
+from apiserver.tokens.interface import TokenAuthenticator
 from vaina.clock import Clock
 from vaina.pki.folder import Folder
 from vaina.serving.authentication import Authenticator

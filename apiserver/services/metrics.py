@@ -42,6 +42,7 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "GetScale": ("GET", "scale", "resource"),
     "UpdateScale": ("PUT", "scale", "resource"),
     "PatchScale": ("PATCH", "scale", "resource"),
+    "CreateToken": ("POST", "token", "resource"),
     "Logs": ("CONNECT", "log", "resource"),
     "Exec": ("CONNECT", "exec", "resource"),
     "Attach": ("CONNECT", "attach", "resource"),

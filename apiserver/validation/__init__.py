@@ -79,6 +79,10 @@ def _anything(_root: Place, _new: Any, _old: Any) -> None:
     """Allow any change."""
 
 
+def _any_object(_root: Place, _new: Any) -> None:
+    """Ask nothing besides the metadata."""
+
+
 def _event_update(root: Place, new: Any, _: Any) -> None:
     records.check_event(root, new)
 
@@ -132,6 +136,7 @@ _RULES: Final[Mapping[str, _Rules]] = {
     ),
     kinds.CONFIG_MAP.kind: _own(config.check_config_map, config.check_config_map_update),
     kinds.SECRET.kind: _own(config.check_secret, config.check_secret_update),
+    kinds.SERVICE_ACCOUNT.kind: _Rules(_any_object, order=_Order.NEW_LAST),
     kinds.EVENT.kind: _own(records.check_event, _event_update, _event_update),
     kinds.POD_TEMPLATE.kind: _Rules(workloads.check_pod_template),
     kinds.REPLICATION_CONTROLLER.kind: _Rules(
@@ -248,6 +253,8 @@ def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
         return warnings.warnings_for_pod(Place("spec.template"), template.metadata, template.spec)
     if kind is kinds.POD_TEMPLATE:
         return warnings.warnings_for_pod(Place("template"), found.template.metadata, found.template.spec)
+    if kind is kinds.SERVICE_ACCOUNT:
+        return warnings.warnings_for_account(Place("metadata.annotations"), found.metadata)
     if kind is kinds.JOB:
         named = warnings.warnings_for_name(found.metadata, of_job=True)
         return named + warnings.warnings_for_job(Place("spec"), found.spec)

@@ -10,11 +10,10 @@ from typing import Final
 from apiserver.validation import metadata
 from apiserver.validation.place import Place
 from vaina.api.core.v1 import config_pb2
-from vaina.objects import names
+from vaina.objects import names, service_accounts
 
 _MAX_BYTES: Final = 1024 * 1024
 _LOCKED: Final = "field is immutable when `immutable` is set"
-_ACCOUNT_NAME: Final = "kubernetes.io/service-account.name"
 
 ConfigMap = config_pb2.ConfigMap
 Secret = config_pb2.Secret
@@ -64,9 +63,9 @@ def check_secret(root: Place, new: Secret) -> None:
 
 def _check_type(root: Place, secret: Secret) -> None:
     match secret.type:
-        case "kubernetes.io/service-account-token":
-            if not secret.metadata.annotations.get(_ACCOUNT_NAME):
-                root.child("metadata", "annotations").key(_ACCOUNT_NAME).required()
+        case service_accounts.TOKEN_SECRET_TYPE:
+            if not secret.metadata.annotations.get(service_accounts.ACCOUNT_NAME):
+                root.child("metadata", "annotations").key(service_accounts.ACCOUNT_NAME).required()
         case "kubernetes.io/dockercfg":
             _check_json(root.child("data"), secret.data, ".dockercfg")
         case "kubernetes.io/dockerconfigjson":

@@ -99,6 +99,7 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "ManagedFieldsEntry": {"api_version": "any text: no apply of servers reads it here", "time": _WHEN},
     "FieldsV1": {"raw": "bytes that no apply of servers reads here"},
     "Secret": {"string_data": "moved into data, which is checked, before rules are asked"},
+    "ServiceAccount": {"automount_service_account_token": _BOOLEAN},
     "Event": {
         "count": _TOLD, "type": "any text in this group, as upstream", "first_timestamp": _WHEN, "last_timestamp": _WHEN,
     },

@@ -17,6 +17,7 @@ from vaina.api.core.v1 import pod_pb2, volume_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects import names, quantity
 from vaina.objects.jobs import is_indexed
+from vaina.objects.service_accounts import ENFORCE_MOUNTABLE_SECRETS
 from vaina.quoting import go_quote
 
 _NOT_YET: Final = "accepted, but vaina does not act on it yet"
@@ -265,6 +266,16 @@ def warnings_for_name(meta: meta_pb2.ObjectMeta, *, of_job: bool = False) -> lis
     return [
         f"metadata.name: this is used in {used}, which can result in surprising behavior; "
         f"a DNS label is recommended: {list(names.dns_1123_label(meta.name))}"
+    ]
+
+
+def warnings_for_account(path: Place, meta: meta_pb2.ObjectMeta) -> list[str]:
+    """Warn of what a ServiceAccount should no longer have (`pkg/registry/core/serviceaccount/strategy.go`)."""
+    if ENFORCE_MOUNTABLE_SECRETS not in meta.annotations:
+        return []
+    return [
+        f"{path}[{ENFORCE_MOUNTABLE_SECRETS}]: deprecated in v1.32+; prefer separate namespaces to isolate "
+        "access to mounted secrets"
     ]
 
 

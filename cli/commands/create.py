@@ -21,10 +21,10 @@ Fill = TypeVar("Fill", bound=Callable[..., None])
 _MADE: Final = dict.fromkeys(
     ("namespace", "configmap", "secret", "deployment", "job", "cronjob", "quota", "priorityclass", "poddisruptionbudget"),
     "create_kinds",
-) | dict.fromkeys(("role", "clusterrole", "rolebinding", "clusterrolebinding"), "create_rbac")  # fmt: skip
+) | dict.fromkeys(("serviceaccount", "token"), "create_accounts") | dict.fromkeys(("role", "clusterrole", "rolebinding", "clusterrolebinding"), "create_rbac")  # fmt: skip
 _SHORT: Final = {
     "ns": "namespace", "cm": "configmap", "deploy": "deployment", "cj": "cronjob", "resourcequota": "quota",
-    "pc": "priorityclass", "pdb": "poddisruptionbudget",
+    "pc": "priorityclass", "pdb": "poddisruptionbudget", "sa": "serviceaccount",
 }  # fmt: skip
 
 

@@ -74,6 +74,12 @@ def _secret(page: Page, secret: Any, _: Sequence[Any]) -> None:
         page.value(0, key, f"{len(secret.data[key])} bytes")
 
 
+def _service_account(page: Page, account: Any, _: Sequence[Any]) -> None:
+    describe_meta(page, account)
+    describe_labels(page, account)
+    page.many(0, "Image pull secrets", [one.name for one in account.image_pull_secrets])
+
+
 def _any(page: Page, obj: Any, _: Sequence[Any]) -> None:
     """Write every field that is set, for kinds without a page of their own."""
     describe_meta(page, obj)
@@ -124,6 +130,7 @@ _PAGES: Final[Mapping[str, _Describe]] = {
     "HorizontalPodAutoscaler": describe_autoscaler,
     "ConfigMap": _config_map,
     "Secret": _secret,
+    "ServiceAccount": _service_account,
     "Namespace": describe_kinds.describe_namespace,
     "ResourceQuota": describe_kinds.describe_resource_quota,
     "LimitRange": describe_kinds.describe_limit_range,

@@ -30,6 +30,7 @@ OBJECTS = [
     ("v1", "Namespace", ""),
     ("v1", "ConfigMap", "data: {a: b}"),
     ("v1", "Secret", "stringData: {a: b}"),
+    ("v1", "ServiceAccount", "secrets: [{name: a}]\nautomountServiceAccountToken: false"),
     ("v1", "Event", "involvedObject: {kind: Pod, name: a, namespace: default}\nreason: Seen"),
     ("v1", "PodTemplate", TEMPLATE),
     ("v1", "ReplicationController", f"spec: {{{TEMPLATE}}}"),

@@ -18,6 +18,7 @@ from vaina.client.verbs import (
     PodTraceClient,
     ResourceMetricsClient,
     ScalableClient,
+    ServiceAccountClient,
 )
 from vaina.kinds import Kind
 
@@ -47,6 +48,7 @@ class Clientset:
     nodes = _client(kinds.NODE)
     config_maps = _client(kinds.CONFIG_MAP)
     secrets = _client(kinds.SECRET)
+    service_accounts = _own(ServiceAccountClient, kinds.SERVICE_ACCOUNT)
     events = _client(kinds.EVENT)
     replication_controllers = _scalable(kinds.REPLICATION_CONTROLLER)
     replica_sets = _scalable(kinds.REPLICA_SET)

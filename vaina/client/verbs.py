@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from google.protobuf.message import Message
 
+from vaina.api.authentication.v1 import authentication_pb2
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
 from vaina.api.certificates.v1 import certificate_signing_request_pb2, certificate_signing_request_service_pb2
 from vaina.api.core.v1 import (
@@ -15,6 +16,8 @@ from vaina.api.core.v1 import (
     pod_pb2,
     pod_service_pb2,
     pod_stream_pb2,
+    service_account_pb2,
+    service_account_service_pb2,
 )
 from vaina.api.meta.v1 import meta_pb2, request_pb2
 from vaina.api.metrics.v1beta1 import metrics_pb2
@@ -56,6 +59,20 @@ class CertificateRequestClient(ResourceClient[Csr]):
         """Replace the conditions Approved and Denied. Raises NotFound, Conflict, Invalid, Forbidden."""
         request = certificate_signing_request_service_pb2.UpdateCertificateSigningRequestRequest(object=csr)
         return await self._object("UpdateApproval", request)
+
+
+class ServiceAccountClient(ResourceClient[service_account_pb2.ServiceAccount]):
+    """ServiceAccounts, and the sub-resource that makes tokens of them."""
+
+    async def create_token(
+        self, name: str, namespace: str, spec: authentication_pb2.TokenRequestSpec, *, uid: str = ""
+    ) -> authentication_pb2.TokenRequest:
+        """Have a token made, of the account with this uid. Raises NotFound, Conflict, Invalid, Forbidden."""
+        request = service_account_service_pb2.CreateTokenRequest()
+        meta = request.object.metadata
+        meta.name, meta.namespace, meta.uid = name, namespace, uid
+        request.object.spec.CopyFrom(spec)
+        return await self._call("CreateToken", request, authentication_pb2.TokenRequest)
 
 
 class PodClient(ResourceClient[pod_pb2.Pod]):

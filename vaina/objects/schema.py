@@ -51,6 +51,9 @@ _SPECIAL: Final[Mapping[str, Shape]] = {
     "vaina.api.runtime.v1.RawExtension": Shape.RAW,
     "vaina.api.certificates.v1.ExtraValue": Shape.TEXTS,
     "vaina.api.meta.v1.Verbs": Shape.TEXTS,
+    "vaina.api.authentication.v1.ExtraValue": Shape.TEXTS,
+    "vaina.api.authentication.v1.AttestationValue": Shape.TEXTS,
+    "vaina.api.authorization.v1.ExtraValue": Shape.TEXTS,
     "google.protobuf.Timestamp": Shape.TIME,
 }
 _SCALARS: Final[Mapping[int, Shape]] = {

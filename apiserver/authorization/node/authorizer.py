@@ -8,7 +8,7 @@ depends on the object itself is left to admission (`apiserver.admission.node_res
 - Claims may be watched one at a time, as Secrets and ConfigMaps may: kubelets wait for them that way.
 - Volumes of the node-local provisioner may be listed by the label of the node, and changed and deleted by their
   node: its kubelet deletes their data (decision 114).
-- What the kubelet does not use is not allowed: Services, CSI objects, tokens, reviews.
+- What the kubelet does not use is not allowed: Services, CSI objects, reviews.
 """
 
 from typing import Final
@@ -56,6 +56,8 @@ class NodeAuthorizer:
         match attributes.group, attributes.resource:
             case "", "secrets" | "configmaps" | "persistentvolumeclaims":
                 return self._authorize_read(node, attributes)
+            case "", "serviceaccounts":
+                return self._authorize_token(node, attributes)
             case "", "persistentvolumes":
                 return self._authorize_volume(node, attributes)
             case "", "pods":
@@ -82,6 +84,14 @@ class NodeAuthorizer:
         if self._graph.has_path(node, attributes.resource, attributes.namespace, attributes.name):
             return _ALLOWED
         return _no(f"no relationship found between node '{node}' and this object")
+
+    def _authorize_token(self, node: str, attributes: Attributes) -> Verdict:
+        """Allow to ask for tokens of the accounts of the node's Pods; admission looks for which Pod it is."""
+        if attributes.verb != "create" or not attributes.name:
+            return _no("can only create tokens for individual service accounts")
+        if attributes.subresource != "token":
+            return _no("can only create token subresource of serviceaccount")
+        return self._authorize_related(node, attributes)
 
     def _authorize_volume(self, node: str, attributes: Attributes) -> Verdict:
         if attributes.subresource:

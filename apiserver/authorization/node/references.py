@@ -12,14 +12,19 @@ from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 SECRETS: Final = "secrets"
 CONFIG_MAPS: Final = "configmaps"
 CLAIMS: Final = "persistentvolumeclaims"
+ACCOUNTS: Final = "serviceaccounts"
 
 #: secrets of CSI volumes that a kubelet needs; the others are the controllers' alone
 _CSI: Final = ("node_publish_secret_ref", "node_stage_secret_ref")
 
 
 def pod_references(pod: pod_pb2.Pod) -> Iterator[tuple[str, str]]:
-    """Yield (plural, name) of each Secret, ConfigMap and claim that a Pod names; all are in its namespace."""
+    """Yield (plural, name) of the account, and of each Secret, ConfigMap and claim that a Pod names.
+
+    All are in its namespace.
+    """
     spec = pod.spec
+    yield ACCOUNTS, spec.service_account_name
     for reference in spec.image_pull_secrets:
         yield SECRETS, reference.name
     ephemeral = [one.ephemeral_container_common for one in spec.ephemeral_containers]

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from vaina.api.rbac.v1 import rbac_pb2
 from vaina.kinds import EVENT, KINDS, POD_TRACE, Kind
+from vaina.objects import service_accounts
 from vaina.objects.rules import Rule, message_of
 
 AUTO_UPDATE: Final = "rbac.authorization.kubernetes.io/autoupdate"
@@ -71,12 +72,15 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
     ),
     "system:aggregate-to-edit": (
         _rule(_READ, "", "pods/attach pods/exec pods/portforward secrets"),
+        _rule("impersonate", "", "serviceaccounts"),
         _rule(_WRITE, "", "pods pods/attach pods/exec pods/portforward"),
         _rule("create", "", "pods/eviction"),
         _rule(
             _WRITE, "",
-            "configmaps events persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets",
+            "configmaps events persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets "
+            "serviceaccounts",
         ),
+        _rule("create", "", "serviceaccounts/token"),
         _rule(
             _WRITE, "apps",
             "daemonsets deployments deployments/scale replicasets replicasets/scale statefulsets statefulsets/scale",
@@ -90,7 +94,7 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule(
             _READ, "",
             "configmaps persistentvolumeclaims persistentvolumeclaims/status pods replicationcontrollers "
-            "replicationcontrollers/scale",
+            "replicationcontrollers/scale serviceaccounts",
         ),
         _rule(
             _READ, "",
@@ -111,7 +115,13 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
     ),
     # As metrics-server brings it.
     "system:aggregated-metrics-reader": (_rule(_READ, "metrics.k8s.io", "nodes pods"),),
-    "system:auth-delegator": (_rule("create", _REVIEWS, "subjectaccessreviews"),),
+    "system:auth-delegator": (
+        _rule("create", "authentication.k8s.io", "tokenreviews"), _rule("create", _REVIEWS, "subjectaccessreviews"),
+    ),
+    # How others check tokens of this cluster; no more than what anybody may know of the keys.
+    "system:service-account-issuer-discovery": (
+        _urls("/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/"),
+    ),
     "system:persistent-volume-provisioner": (
         _rule("create delete get list watch", "", "persistentvolumes"),
         _rule("get list update watch", "", "persistentvolumeclaims"),
@@ -137,6 +147,7 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule("create get list watch", _CERTIFICATES, "certificatesigningrequests"),
         _rule("create delete get patch update", "coordination.k8s.io", "leases"),
         _rule(_READ, "node.k8s.io", "runtimeclasses"),
+        _rule("create", "", "serviceaccounts/token"),
         _rule("create", "trace.vaina.dev", "podtraces/report"),
     ),
     "system:node-bootstrapper": (_rule("create get list watch", _CERTIFICATES, "certificatesigningrequests"),),
@@ -264,6 +275,8 @@ CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
         _rule("create delete get update", "", "pods"),
     ),
     "resourcequota-controller": (_rule("update", "", "resourcequotas/status"),),
+    "root-ca-cert-publisher": (_rule("create update", "", "configmaps"),),
+    "service-account-controller": (_rule("create", "", "serviceaccounts"),),
     "statefulset-controller": (
         _rule("get", "apps", "statefulsets"),
         _rule("update", "apps", "statefulsets/status"),
@@ -280,6 +293,8 @@ CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
         _rule("create", _STORAGE, "storageclasses"),
     ),
     "node-ipam-controller": (_rule("update", "", "nodes"),),
+    # Upstream's is part of system:kube-controller-manager, and makes Secrets too.
+    "service-account-token-controller": (_rule("delete get", "", "secrets"),),
     "trace-collector": (_rule("delete", "trace.vaina.dev", "podtraces"),),
 }  # fmt: skip
 
@@ -294,6 +309,7 @@ _CLUSTER_BINDINGS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "system:discovery": (("Group", _AUTHENTICATED),),
     "system:basic-user": (("Group", _AUTHENTICATED),),
     "system:public-info-viewer": (("Group", _AUTHENTICATED), ("Group", _UNAUTHENTICATED)),
+    "system:service-account-issuer-discovery": (("Group", service_accounts.GROUP),),
     SCHEDULER: (("User", SCHEDULER),),
     "system:volume-scheduler": (("User", SCHEDULER),),
     CONTROLLERS: (("User", CONTROLLERS),),

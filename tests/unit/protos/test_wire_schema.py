@@ -36,6 +36,7 @@ from vaina.api.core.v1 import (
     reference_pb2,
     replication_controller_pb2,
     resource_quota_pb2,
+    service_account_pb2,
     topology_selector_pb2,
     volume_pb2,
 )
@@ -59,7 +60,7 @@ pytestmark = needs_data
 FILES = {
     "core/v1": (
         config_pb2, event_pb2, limit_range_pb2, namespace_pb2, node_pb2, pod_pb2, reference_pb2, replication_controller_pb2,
-        resource_quota_pb2, volume_pb2, persistent_volume_pb2, topology_selector_pb2,
+        resource_quota_pb2, service_account_pb2, volume_pb2, persistent_volume_pb2, topology_selector_pb2,
     ),
     "apps/v1": (apps_pb2, controller_revision_pb2, daemon_set_pb2, deployment_pb2, stateful_set_pb2),
     "batch/v1": (job_pb2,),

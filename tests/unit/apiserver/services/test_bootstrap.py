@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.services.bootstrap import BootstrapTokens, groups_of, token_secret
+from apiserver.tokens.bootstrap import BootstrapTokens, groups_of, token_secret
 from tests.support.apiserver import cached_apiserver
 from vaina.api.core.v1 import config_pb2
 from vaina.clock import timestamp

@@ -28,6 +28,7 @@ def test_every_method_of_every_service_is_served_and_no_other() -> None:
         "vaina.api.authorization.v1.SelfSubjectRulesReviewService",
         "vaina.api.authorization.v1.SubjectAccessReviewService",
         "vaina.api.authentication.v1.SelfSubjectReviewService",
+        "vaina.api.authentication.v1.TokenReviewService",
     ]  # fmt: skip
     services = [kind.service for kind in KINDS] + others
     want = {

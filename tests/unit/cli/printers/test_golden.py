@@ -63,6 +63,8 @@ OTHERS = {
     "rolebinding": "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: ops, namespace: ns1}, "
     "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}, "
     "subjects: [{kind: User, name: jane, apiGroup: rbac.authorization.k8s.io}, {kind: ServiceAccount, name: bot, namespace: ci}]}",
+    "serviceaccount": "{apiVersion: v1, kind: ServiceAccount, metadata: {name: bot, namespace: ns1, labels: {a: b}}, "
+    "imagePullSecrets: [{name: ours}, {name: theirs}], secrets: [{name: s}]}",
     "lease": "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a, namespace: ns1}, spec: {holderIdentity: me, leaseDurationSeconds: 40}}",
 }
 TABLES = {
@@ -94,6 +96,11 @@ TABLES = {
     "limitranges": (
         "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\n",
         "limitranges",
+    ),
+    "serviceaccounts": (
+        "apiVersion: v1\nkind: ServiceAccount\n"
+        "metadata: {name: bot, namespace: default, creationTimestamp: '2026-01-01T00:58:00Z'}\nsecrets: [{name: s}]\n",
+        "serviceaccounts",
     ),
     "clusterroles": (
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: ops, creationTimestamp: '2026-01-01T00:58:00Z'}\n",

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from cryptography import x509
 
-from apiserver.services.bootstrap import token_secret
+from apiserver.tokens.bootstrap import token_secret
 from controller.config import ControllerConfig
 from tests.support.certificate_requests import node_csr, serving_csr
 from tests.support.controlplane import ControlPlane, control_plane
