@@ -26,7 +26,7 @@ PATCHES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 #: verbs without a name
 _OF_COLLECTIONS: Final = frozenset(("list", "watch", "create", "deletecollection"))
 #: kinds whose deletion answers with the object even when it is gone (ReturnDeletedObject of upstream's stores)
-_RETURNED: Final = frozenset((
+RETURNED: Final = frozenset((
     "pods", "podtemplates", "resourcequotas", "serviceaccounts", "services", "persistentvolumes",
     "persistentvolumeclaims", "storageclasses", "csinodes", "csidrivers", "csistoragecapacities", "volumeattachments",
     "resourceclaims", "resourceclaimtemplates", "deviceclasses", "resourceslices",
@@ -217,7 +217,7 @@ def deleted(info: RequestInfo, found: Route, answer: bytes) -> meta_pb2.Status |
         return status
     meta = _metadata(answer)
     is_ending = meta.HasField("deletion_timestamp") and (meta.finalizers or kind.plural == "namespaces")
-    if is_ending or kind.plural in _RETURNED:
+    if is_ending or kind.plural in RETURNED:
         return None
     details = status.details
     details.name, details.group, details.kind, details.uid = meta.name, kind.group, kind.plural, meta.uid

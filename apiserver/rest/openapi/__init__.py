@@ -1,4 +1,4 @@
-"""PURE: the OpenAPI documents: /openapi/v2 and /openapi/v3."""
+"""PURE: the OpenAPI documents, made of the descriptors of messages and of the table of what is served."""
 
 from collections.abc import Mapping
 
