@@ -111,11 +111,12 @@ class Frames:
     def __init__(self, kind: Kind[Any]) -> None:
         self._version = _version_of(kind)
         self._buffer = bytearray()
+        self._error: ApiError | None = None
 
     def take(self, data: bytes) -> bytes | None:
         """Take in what was read; return the message of a watch with the events that are whole now, or None.
 
-        Raises ApiError: the watch was ended with an error (Expired: it fell behind).
+        Call `check` after each message. Raises InternalError: these are no events.
         """
         buffer = self._buffer
         buffer += data
@@ -133,12 +134,18 @@ class Frames:
         del buffer[:at]
         return batch.SerializeToString() if batch.events else None
 
+    def check(self) -> None:
+        """Raise the ApiError that has ended the watch, after the events before it (Expired: it fell behind)."""
+        if self._error is not None:
+            raise self._error
+
     def _add(self, batch: raw_pb2.RawWatchResponse, frame: bytes) -> None:
         event = raw_pb2.RawWatchEvent.FromString(frame)
         # The second field is a RawExtension there, whose bytes are the object in its envelope.
         content = unwrap(runtime_pb2.RawExtension.FromString(event.object).raw).raw
         if event.type == "ERROR":
-            raise from_status(meta_pb2.Status.FromString(content))
+            self._error = from_status(meta_pb2.Status.FromString(content))
+            return
         batch.events.add(type=event.type, object=content)
         batch.resource_version = self._version.FromString(content).metadata.resource_version
 

@@ -97,6 +97,8 @@ class RestTransport:
                     message = log_piece(data) if frames is None else frames.take(data)
                     if message is not None:
                         yield message
+                    if frames is not None:
+                        frames.check()
         except TimeoutError as error:
             raise Timeout("Deadline Exceeded") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -131,7 +133,7 @@ class RestTransport:
             allow_redirects=False,
         ) as answer:  # fmt: skip
             if answer.status >= _REDIRECTED:
-                body = await answer.content.read(_MAX_ERROR_BYTES)
+                body = await _read(answer, _MAX_ERROR_BYTES)
                 raise error_of(answer.status, body, answer.headers.get("Retry-After", ""))
             yield answer
 
@@ -155,15 +157,13 @@ class RestTransport:
             return _away(asked, error)
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, limit: int = MAX_ANSWER_BYTES) -> bytes:
     """Read a whole answer. Raises TooLarge."""
     pieces = bytearray()
     async for piece in answer.content.iter_any():
         pieces += piece
-        if len(pieces) > MAX_ANSWER_BYTES:
-            raise TooLarge(
-                f"an answer larger than {MAX_ANSWER_BYTES} bytes: name a namespace, a selector or a limit"
-            )
+        if len(pieces) > limit:
+            raise TooLarge(f"an answer larger than {limit} bytes: name a namespace, a selector or a limit")
     return bytes(pieces)
 
 

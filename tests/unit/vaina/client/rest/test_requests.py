@@ -281,8 +281,11 @@ def test_a_message_says_the_version_to_resume_after() -> None:
 
 
 def test_a_watch_that_fell_behind_says_so() -> None:
+    frames = Frames(POD)
+    before = frame("ADDED", wrap(POD, pod().SerializeToString()))
+    assert frames.take(before + frame("ERROR", status("Expired", 410))) is not None
     with pytest.raises(Expired):
-        Frames(POD).take(frame("ERROR", status("Expired", 410)))
+        frames.check()
 
 
 def test_what_is_no_frame_is_not_waited_for() -> None:
