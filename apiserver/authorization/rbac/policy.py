@@ -230,7 +230,6 @@ CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
     "ephemeral-volume-controller": (_rule("create", "", "persistentvolumeclaims"),),
     "generic-garbage-collector": _of_kinds("delete get update", OWNERS),
     "horizontal-pod-autoscaler": (
-        _rule("get", "autoscaling", "horizontalpodautoscalers"),
         _rule("update", "autoscaling", "horizontalpodautoscalers/status"),
         _rule("get update", "*", "*/scale"),
         _rule("list", "metrics.k8s.io", "pods"),
@@ -333,7 +332,7 @@ _ROLES: Final[Mapping[tuple[str, str], Rules]] = {
     (_SYSTEM, "system::leader-locking-kube-controller-manager"): _lock("kube-controller-manager"),
     (_SYSTEM, "system::leader-locking-kube-scheduler"): _lock("kube-scheduler"),
     (_SYSTEM, "system:controller:bootstrap-signer"): (_rule(_READ, "", "secrets"),),
-    (_SYSTEM, "system:controller:token-cleaner"): (_rule(f"{_READ} delete", "", "secrets"), _EVENTS),
+    (_SYSTEM, "system:controller:token-cleaner"): (_rule("delete", "", "secrets"),),
     (_PUBLIC, "system:controller:bootstrap-signer"): (
         _rule(_READ, "", "configmaps"), _rule("update", "", "configmaps", "cluster-info"), _EVENTS,
     ),
