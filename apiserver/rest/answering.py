@@ -71,13 +71,14 @@ class Answerer:
         authorizer: Authorizer,
         pages: pages.Pages,
         in_the_clear: bool,
+        body_seconds: float,
         frames: Frames,
         on_told: OnTold | None = None,
     ) -> None:
         self._handlers, self._table, self._clock, self._calls = handlers, table, clock, calls
         self._turns, self._callers, self._authorizer, self._pages = turns, callers, authorizer, pages
         self._in_the_clear, self._on_told = in_the_clear, on_told
-        self._bodies, self._frames = Bodies(), frames
+        self._bodies, self._frames = Bodies(body_seconds), frames
 
     async def __call__(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer a request. Raises ConnectionError: the client has gone, or its answer cannot be finished."""
@@ -105,6 +106,8 @@ class Answerer:
         rpc.uri = http.raw_path
         info = exchange.info = read_info(http.method, http.raw_path)
         check_origin(http.headers, in_the_clear=self._in_the_clear)
+        if http.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+            raise BadRequest("Unsupported transfer encoding")
         start = self._clock.monotonic()
         seconds = _seconds(info)
         rpc.deadline = start + seconds
@@ -184,6 +187,7 @@ class Answerer:
         info, rpc = exchange.info, exchange.rpc
         match info.verb:
             case "list" | "watch":
+                exchange.info = calls.selected(info)
                 await self._turns.take(rpc.client if rpc.is_known else rpc.peer)
                 if info.verb == "list":
                     return await listing.answer_list(exchange)

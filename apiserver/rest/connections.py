@@ -8,6 +8,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -19,25 +20,43 @@ from vaina.pki.folder import CERTIFICATE, KEY, Folder, FolderError, Material
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: TCP to the end of TLS' handshake
-HANDSHAKE_SECONDS: Final = 10.0
-#: from the first byte of a head to its last (upstream's ReadHeaderTimeout)
-HEAD_SECONDS: Final = 32.0
-#: a connection without any request is closed (upstream's IdleTimeout)
-IDLE_SECONDS: Final = 90.0
-#: a body that nobody asked for is read and dropped for so long, so that its client reads the answer
-LINGER_SECONDS: Final = 5.0
+#: for requests that were cancelled, at the end
+_END_SECONDS: Final = 1.0
 #: a line of a head, and its field; all fields together are bounded by their number
 MAX_LINE_BYTES: Final = 16 * 1024
 MAX_FIELDS: Final = 100
 
 
-#: for requests that were cancelled, at the end
-_END_SECONDS: Final = 1.0
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long clients may take, in seconds."""
+
+    #: TCP to the end of TLS' handshake
+    handshake: float = 10.0
+    #: from the first byte of a head to its last (upstream's ReadHeaderTimeout)
+    head: float = 32.0
+    #: a body is there within this time, as a request of the gRPC port
+    body: float = 32.0
+    #: a connection without any request is closed (upstream's IdleTimeout)
+    idle: float = 90.0
+    #: a body that nobody asked for is read and dropped for so long, so that its client reads the answer
+    linger: float = 5.0
+
+
+#: answers one request
+Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Server(web.Server):
     """aiohttp's, with connections of our own."""
+
+    def __init__(self, answer: Answer, times: Times) -> None:
+        super().__init__(
+            answer, handler_cancellation=True, access_log=None, keepalive_timeout=times.idle,
+            lingering_time=times.linger, auto_decompress=False, max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES, max_headers=MAX_FIELDS, tcp_keepalive=False,
+        )  # fmt: skip
+        self.times = times
 
     def __call__(self) -> "Connection":
         return Connection(self, loop=self._loop, **self._kwargs)
@@ -46,10 +65,11 @@ class Server(web.Server):
 class Connection(RequestHandler):
     """One connection. Owned by its event loop."""
 
-    __slots__ = ("_head", "on_lost")
+    __slots__ = ("_head", "_head_seconds", "on_lost")
 
-    def __init__(self, manager: web.Server, **kwargs: Any) -> None:
+    def __init__(self, manager: Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
+        self._head_seconds = manager.times.head
         #: ends the connection when a head takes too long; None: no head has begun
         self._head: asyncio.TimerHandle | None = None
         #: is called once, at the end
@@ -61,7 +81,7 @@ class Connection(RequestHandler):
         if self._request_count != before:
             self._stop()
         elif data and self._head is None and self._current_request is None and self._payload_parser is None:
-            self._head = self._loop.call_later(HEAD_SECONDS, self._slow)
+            self._head = self._loop.call_later(self._head_seconds, self._slow)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop()
@@ -200,10 +220,11 @@ class Listener:
     async def _shake_hands(
         self, arriving: "_Arriving", transport: asyncio.Transport, contexts: Contexts
     ) -> None:
+        times = self._server.times
         try:
             secured = await asyncio.get_running_loop().start_tls(
-                transport, arriving, contexts.current(), server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=HANDSHAKE_SECONDS,
+                transport, arriving, contexts.current(), server_side=True, ssl_handshake_timeout=times.handshake,
+                ssl_shutdown_timeout=times.handshake,
             )  # fmt: skip
         except (OSError, TimeoutError) as error:
             log.debug("no handshake", address=arriving.address, error=str(error))
@@ -256,15 +277,6 @@ def _notice_death(transport: asyncio.Transport) -> None:
     for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2)):
         if hasattr(socket, option):
             found.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
-
-def make_server(answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> Server:
-    """Make what speaks HTTP on connections; `answer` is called for each request."""
-    return Server(
-        answer, handler_cancellation=True, access_log=None, keepalive_timeout=IDLE_SECONDS,
-        lingering_time=LINGER_SECONDS, auto_decompress=False, max_line_size=MAX_LINE_BYTES,
-        max_field_size=MAX_LINE_BYTES, max_headers=MAX_FIELDS, tcp_keepalive=False,
-    )  # fmt: skip
 
 
 async def end(server: Server) -> None:

@@ -27,6 +27,12 @@ from vaina.serving.unsent import MIN_BYTES
 HEADERS: Final = (("Cache-Control", "no-cache, private"), ("Server", "vaina"))
 
 
+class ExpectationFailed(BadRequest):
+    """The client waits for something that is never sent."""
+
+    code = 417
+
+
 class Exchange:
     """A request for a resource. Owned by its task."""
 
@@ -161,12 +167,12 @@ class Exchange:
         return response
 
     async def go_on(self) -> None:
-        """Tell a client that waits for it that its body is read. Raises BadRequest."""
+        """Tell a client that waits for it that its body is read. Raises ExpectationFailed."""
         wanted = self.http.headers.get("Expect")
         if wanted is None:
             return
         if wanted.lower() != "100-continue":
-            raise BadRequest("Expectation Failed: only 100-continue is known")
+            raise ExpectationFailed("Expectation Failed: only 100-continue is known")
         if not self.http.content.is_eof():
             await self.http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.http.writer.output_size = 0

@@ -10,8 +10,6 @@ from apiserver.flowcontrol.control import MAX_REQUEST_BYTES
 from apiserver.rest.exchange import Exchange
 from vaina.errors import BadRequest, TooLarge, TooManyRequests
 
-#: a body is there within this time, as a request of the gRPC port
-BODY_SECONDS: Final = 32.0
 #: bodies that are being read, all together
 MAX_BYTES: Final = 128 * 1024 * 1024
 
@@ -19,8 +17,9 @@ MAX_BYTES: Final = 128 * 1024 * 1024
 class Bodies:
     """The bodies that are being read. Owned by one event loop."""
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._max_bytes, self._bytes = max_bytes, 0
+    def __init__(self, seconds: float, max_bytes: int = MAX_BYTES) -> None:
+        """Make it; a body is there within so many seconds."""
+        self._seconds, self._max_bytes, self._bytes = seconds, max_bytes, 0
 
     async def read(self, exchange: Exchange) -> bytes:
         """Return the body of a request.
@@ -36,7 +35,7 @@ class Bodies:
         await exchange.go_on()
         counted, parts, size = 0, list[bytes](), 0
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 while chunk := await http.content.readany():
                     size += len(chunk)
                     if size > MAX_REQUEST_BYTES:

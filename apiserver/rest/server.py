@@ -61,6 +61,7 @@ class RestOptions:
     anonymous: bool = True
     drain: Drain = field(default_factory=Drain)
     max_connections: int = MAX_CONNECTIONS
+    times: connections.Times = field(default_factory=connections.Times)
     #: writes what is answered without a handler to the audit log
     on_told: OnTold | None = None
 
@@ -93,9 +94,9 @@ async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[D
         turns=Turns(asyncio.get_running_loop(), clock.monotonic),
         callers=Callers(authenticator, options.tokens, anonymous=options.anonymous), authorizer=options.authorizer,
         pages=pages.Pages(health, options.registry), in_the_clear=folder is None,
-        on_told=options.on_told, frames=frames,
+        body_seconds=options.times.body, on_told=options.on_told, frames=frames,
     )  # fmt: skip
-    server = connections.make_server(answerer)
+    server = connections.Server(answerer, options.times)
     listener = connections.Listener(server, contexts, options.max_connections)
     port = await listener.listen(options.listen)
     log.info("serving REST", listen=options.listen, port=port, resources=len(options.table))
