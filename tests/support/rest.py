@@ -1,5 +1,6 @@
 """The REST door over an apiserver in this process, on a loopback port, with a client of it."""
 
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,9 @@ from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
 from apiserver.rest.server import Door, RestOptions, rest_door
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.clock import SystemClock
+
+#: bodies that aiohttp's client does not take as bytes
+_LARGE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,10 @@ class RestServer:
         content_type: str = "application/json",
     ) -> Answer:
         """Send a request; a body that is no bytes is written as JSON."""
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        data: Any = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         sent = {**({"Content-Type": content_type} if data is not None else {}), **(headers or {})}
+        if data is not None and len(data) > _LARGE:
+            data = io.BytesIO(data)
         url = aiohttp.client.URL(self.url + path, encoded=True)
         async with self.session.request(method, url, data=data, headers=sent) as answer:
             warnings = tuple(answer.headers.getall("Warning", ()))
