@@ -9,6 +9,15 @@ from vaina.quoting import go_quote
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
+class NoHostAssigned(BadRequest):
+    """The Pod has no node yet (kubernetes `pkg/registry/core/pod/strategy.go`)."""
+
+
+def no_host_assigned(name: str) -> NoHostAssigned:
+    """Return that refusal for a Pod's name."""
+    return NoHostAssigned(f"pod {name} does not have a host assigned")
+
+
 def not_found(kind: Kind[Any], name: str) -> NotFound:
     """There is no such object: `pods "x" not found`."""
     return NotFound(

@@ -8,7 +8,7 @@ and until when it may begin (`vaina.client.sessions`). Texts follow `pkg/registr
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -39,6 +39,8 @@ _ADDRESS_TYPES = ("InternalIP", "Hostname", "ExternalIP")
 R = TypeVar("R", bound=Message)
 #: raises Forbidden unless the caller may, by namespace and name
 May = Callable[[str, str], object]
+#: `RequestContext.checked`
+Checked = Callable[[], Awaitable[None]] | None
 
 
 @dataclass(slots=True)
@@ -122,7 +124,9 @@ class PodStreams:
                 async for data in answers:
                     yield pod_stream_pb2.PodLogResponse.FromString(data)
 
-    async def exec(self, requests: AsyncIterator[bytes], user: User, may: May) -> AsyncGenerator[bytes, None]:
+    async def exec(
+        self, requests: AsyncIterator[bytes], user: User, may: May, checked: Checked = None
+    ) -> AsyncGenerator[bytes, None]:
         """Run a command in a container: pass on what comes, both ways. The first request says where."""
         first = await _first(pod_stream_pb2.PodExecRequest, requests)
         start = first.start
@@ -134,12 +138,12 @@ class PodStreams:
         )
         start.namespace = start.namespace or "default"
         start.uid, start.options.container = place.uid, place.container
-        async with aclosing(self._pass_on("Exec", place, user, first, requests)) as answers:
+        async with aclosing(self._pass_on("Exec", place, user, first, requests, checked)) as answers:
             async for data in answers:
                 yield data
 
     async def attach(
-        self, requests: AsyncIterator[bytes], user: User, may: May
+        self, requests: AsyncIterator[bytes], user: User, may: May, checked: Checked = None
     ) -> AsyncGenerator[bytes, None]:
         """Join the streams of a container's own process, as `exec` does."""
         first = await _first(pod_stream_pb2.PodAttachRequest, requests)
@@ -152,12 +156,12 @@ class PodStreams:
         place = await self._place(start.namespace, start.name, start.uid, options.container, running=running)
         start.namespace = start.namespace or "default"
         start.uid, start.options.container = place.uid, place.container
-        async with aclosing(self._pass_on("Attach", place, user, first, requests)) as answers:
+        async with aclosing(self._pass_on("Attach", place, user, first, requests, checked)) as answers:
             async for data in answers:
                 yield data
 
     async def port_forward(
-        self, requests: AsyncIterator[bytes], user: User, may: May
+        self, requests: AsyncIterator[bytes], user: User, may: May, checked: Checked = None
     ) -> AsyncGenerator[bytes, None]:
         """Carry one connection to a port of a Pod, as `exec` does. Raises BadRequest, too."""
         first = await _first(pod_stream_pb2.PodPortForwardRequest, requests)
@@ -170,13 +174,22 @@ class PodStreams:
         pod, node = await self._find(start.namespace, start.name, start.uid)
         place = _Place(pod.metadata.uid, "", node.metadata.name, kubelet_address(node))
         start.namespace, start.uid = start.namespace or "default", place.uid
-        async with aclosing(self._pass_on("PortForward", place, user, first, requests)) as answers:
+        async with aclosing(self._pass_on("PortForward", place, user, first, requests, checked)) as answers:
             async for data in answers:
                 yield data
 
     async def _pass_on(
-        self, method: str, place: _Place, user: User, first: Message, requests: AsyncIterator[bytes]
+        self,
+        method: str,
+        place: _Place,
+        user: User,
+        first: Message,
+        requests: AsyncIterator[bytes],
+        checked: Checked,
     ) -> AsyncGenerator[bytes, None]:
+        if checked is not None:
+            await checked()
+
         async def onward() -> AsyncIterator[bytes]:
             yield first.SerializeToString()
             async for item in requests:
@@ -220,7 +233,7 @@ class PodStreams:
     async def _node(self, pod: pod_pb2.Pod) -> node_pb2.Node:
         node = pod.spec.node_name
         if not node:
-            raise BadRequest(f"pod {pod.metadata.name} does not have a host assigned")
+            raise refusals.no_host_assigned(pod.metadata.name)
         found = await self._nodes.find("", node)
         if found is None:
             raise refusals.not_found(NODE, node)

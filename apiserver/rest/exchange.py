@@ -76,8 +76,12 @@ class Exchange:
         self.is_handled = True
         return await guarded(path, method, request, self.rpc)
 
-    async def stream(self, path: str, request: bytes | AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, path: str, request: bytes | AsyncIterator[bytes], rpc: RequestContext | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """Call a streaming method by its full gRPC path. Raises ApiErrors alone.
+
+        `rpc` is the context of a call that is one of several at once; by default the request's own.
 
         One with one request ends in good order when the server ends, between two answers; one with many ends
         when the time for calls under way is over. Both end with Unauthorized when the caller's certificate
@@ -96,7 +100,7 @@ class Exchange:
         if isinstance(request, bytes):
             self._calls.streams.add(stream)
         try:
-            async with aclosing(guarded_stream(path, method, request, self.rpc)) as answers:
+            async with aclosing(guarded_stream(path, method, request, rpc or self.rpc)) as answers:
                 stream.waiting = True
                 async for answer in answers:
                     stream.waiting = False

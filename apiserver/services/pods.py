@@ -137,13 +137,13 @@ def pod_handlers(
         return streams.logs(request, rpc.user)
 
     def run(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
-        return streams.exec(requests, rpc.user, partial(may["Exec"], rpc))
+        return streams.exec(requests, rpc.user, partial(may["Exec"], rpc), rpc.checked)
 
     def attach(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
-        return streams.attach(requests, rpc.user, partial(may["Attach"], rpc))
+        return streams.attach(requests, rpc.user, partial(may["Attach"], rpc), rpc.checked)
 
     def port_forward(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
-        return streams.port_forward(requests, rpc.user, partial(may["PortForward"], rpc))
+        return streams.port_forward(requests, rpc.user, partial(may["PortForward"], rpc), rpc.checked)
 
     return {
         POD.method("Bind"): typed(bindings.bind, pod_service_pb2.BindPodRequest),

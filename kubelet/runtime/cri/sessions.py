@@ -1,59 +1,35 @@
 """Processes with their streams connected: exec and attach over the runtime's streaming server.
 
 The remote command protocol v4.channel.k8s.io (`k8s.io/apimachinery/pkg/util/remotecommand`) goes over as much
-of SPDY/3.1 as it needs: every runtime has that and no Python library any more, and up to v4 WebSocket cannot
-end standard input and go on reading. Frames:
-https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/. Servers made of moby/spdystream keep no
-windows. Our headers are compressed without the protocol's dictionary; headers that come are not read.
+of SPDY/3.1 as it needs (`vaina.spdy`): every runtime has that and no Python library any more, and up to v4
+WebSocket cannot end standard input and go on reading. Headers that come are not read.
 """
 
 import asyncio
 import json
 import struct
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kubelet.runtime.interface import RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import Output, OutputStream
 from kubelet.runtime.sessions import StreamRefused, upgrade
+from vaina.spdy import (
+    GOAWAY,
+    PING,
+    RST_STREAM,
+    SYN_STREAM,
+    Data,
+    FrameReader,
+    HeaderWriter,
+    SpdyError,
+    control_frame,
+    data_frame,
+)
 
-_VERSION = 3
-_SYN_STREAM, _RST_STREAM, _PING, _GOAWAY = 1, 3, 6, 7
-_CONTROL = 0x8000
-_FIN = 0x01
-_HEADER = 8
 _CHUNK = 32 * 1024
-#: a control frame that is longer is none that a streaming server sends
-_MAX_CONTROL = 64 * 1024
 #: until the server has upgraded the connection (upstream's forgets a prepared session after a minute)
 CONNECT_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """A piece of what came on a stream; `last`: nothing more comes on it."""
-
-    stream: int
-    data: bytes
-    last: bool
-
-
-def control_frame(kind: int, flags: int, payload: bytes) -> bytes:
-    """PURE: return a control frame."""
-    return struct.pack(">HHI", _CONTROL | _VERSION, kind, flags << 24 | len(payload)) + payload
-
-
-def data_frame(stream: int, data: bytes, *, last: bool = False) -> bytes:
-    """PURE: return a data frame (at most 16 MiB)."""
-    return struct.pack(">II", stream, (_FIN if last else 0) << 24 | len(data)) + data
-
-
-def header_block(headers: Mapping[str, str]) -> bytes:
-    """PURE: return headers before compression; names are sent in lower case."""
-    texts = [text.encode() for name, value in headers.items() for text in (name.lower(), value)]
-    return struct.pack(">I", len(headers)) + b"".join(struct.pack(">I", len(text)) + text for text in texts)
 
 
 class SpdyConnection:
@@ -61,13 +37,13 @@ class SpdyConnection:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
-        self._compress = zlib.compressobj()
+        self._headers = HeaderWriter()
         self._next = 1
 
     async def open_stream(self, headers: Mapping[str, str]) -> int:
         number, self._next = self._next, self._next + 2
-        block = self._compress.compress(header_block(headers)) + self._compress.flush(zlib.Z_SYNC_FLUSH)
-        self._writer.write(control_frame(_SYN_STREAM, 0, struct.pack(">IIH", number, 0, 0) + block))
+        block = self._headers.compressed(headers)
+        self._writer.write(control_frame(SYN_STREAM, 0, struct.pack(">IIH", number, 0, 0) + block))
         await self._writer.drain()
         return number
 
@@ -86,37 +62,22 @@ class SpdyConnection:
 
     async def frames(self) -> AsyncIterator[Data]:
         """Yield what comes, in pieces of at most 32 KiB, until the server ends the connection."""
+        frames = FrameReader()
         try:
-            while True:
-                header = await self._reader.readexactly(_HEADER)
-                first, second = struct.unpack(">II", header)
-                flags, left = second >> 24, second & 0xFFFFFF
-                if first >> 31:
-                    ended = await self._control(first & 0xFFFF, left)
-                    if ended == 0:
+            while data := await self._reader.read(_CHUNK):
+                for frame in frames.feed(data):
+                    if isinstance(frame, Data):
+                        yield frame
+                    elif frame.kind == PING:
+                        # One with an even number is the server's own.
+                        if len(frame.payload) == 4 and not frame.stream & 1:
+                            self._writer.write(control_frame(PING, 0, frame.payload))
+                    elif frame.kind == RST_STREAM:
+                        yield Data(frame.stream, b"", last=True)
+                    elif frame.kind == GOAWAY:
                         return
-                    if ended is not None:
-                        yield Data(ended, b"", last=True)
-                    continue
-                stream, last = first & 0x7FFFFFFF, bool(flags & _FIN)
-                while left > _CHUNK:
-                    yield Data(stream, await self._reader.readexactly(_CHUNK), last=False)
-                    left -= _CHUNK
-                yield Data(stream, await self._reader.readexactly(left), last=last)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (SpdyError, ConnectionError):
             return
-
-    async def _control(self, kind: int, length: int) -> int | None:
-        """Act on a control frame; return the stream that it ends, 0 when it ends the connection."""
-        if length > _MAX_CONTROL:
-            return 0
-        payload = await self._reader.readexactly(length)
-        if kind == _PING and length == 4 and not payload[-1] & 1:
-            # One with an even number is the server's own.
-            self._writer.write(control_frame(_PING, 0, payload))
-        if kind == _RST_STREAM and length >= 4:
-            return int(struct.unpack(">I", payload[:4])[0]) & 0x7FFFFFFF
-        return 0 if kind == _GOAWAY else None
 
 
 async def connect(url: str, *, protocol: str, timeout_seconds: float = CONNECT_SECONDS) -> SpdyConnection:

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kubelet.runtime.cri.sessions import CriSession, connect, control_frame, data_frame, exit_code_of
+from kubelet.runtime.cri.sessions import CriSession, connect, exit_code_of
 from kubelet.runtime.interface import RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import OutputStream
+from vaina.spdy import control_frame, data_frame
 
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n"
 Handler = Callable[["Server"], Awaitable[None]]
