@@ -120,25 +120,32 @@ def _within(shell: Shell, objects: Sequence[Decoded | ApiError]) -> tuple[list[s
     return kept, refused
 
 
-def read_objects(sources: Sequence[Source]) -> list[tuple[Source, Decoded | ApiError]]:
+def read_objects(
+    sources: Sequence[Source], *, strict: bool = True
+) -> list[tuple[Source, Decoded | ApiError]]:
     """Read the objects of all sources, in their order; one that cannot be read stands as its error."""
     found: list[tuple[Source, Decoded | ApiError]] = []
     for source in sources:
         try:
-            found.extend((source, result) for result in read_documents(source.text))
+            found.extend((source, result) for result in read_documents(source.text, strict=strict))
         except ApiError as error:
             found.append((source, BadRequest(f"error parsing {source.name}: {error.message}")))
     return found
 
 
 async def each_object(
-    shell: Shell, sources: Sequence[Source], act: Callable[[Decoded], Awaitable[None]], doing: str = ""
+    shell: Shell,
+    sources: Sequence[Source],
+    act: Callable[[Decoded], Awaitable[None]],
+    doing: str = "",
+    *,
+    strict: bool = True,
 ) -> int:
     """Do something with each object of the sources, in its namespace; return how many there are.
 
     What is wrong with one is told, as of `doing` its file, and does not hold up the others.
     """
-    objects = read_objects(sources)
+    objects = read_objects(sources, strict=strict)
     for source, found in objects:
         with shell.reporting(f'{doing} "{source.name}"' if doing else ""):
             if isinstance(found, ApiError):

@@ -22,6 +22,9 @@ from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.errors import ApiError
 from vaina.kinds import KINDS, Kind
 from vaina.objects.manifest import to_dict
+from vaina.objects.patching import APPLY_PATCH
+from vaina.objects.tree import compact_json
+from vaina.objects.yaml_text import parse_yaml
 from vaina.serving.handlers import Audited, User, address_of
 
 #: longer lines lose their bodies, then their annotations (upstream's --audit-log-truncate-max-event-size)
@@ -234,8 +237,8 @@ def _bodies(call: Call, kind: Kind[Any], level: Level, *, omits: bool) -> list[b
     method, found = call.path.rpartition("/")[2], list[bytes]()
     try:
         if method == "Patch":
-            patch = request_pb2.PatchRequest.FromString(call.request).patch
-            found += (b',"requestObject":', _json(msgspec.json.decode(patch)))
+            request = request_pb2.PatchRequest.FromString(call.request)
+            found += (b',"requestObject":', _patch_body(request))
         elif method.endswith("Batch"):
             items = [_tree(kind, item, omits=omits) for item in _items(method, call.request)]
             found += (b',"requestObject":', _json({"kind": "List", "apiVersion": "v1", "items": items}))
@@ -247,6 +250,20 @@ def _bodies(call: Call, kind: Kind[Any], level: Level, *, omits: bool) -> list[b
     except (DecodeError, ValueError, msgspec.DecodeError):
         return found
     return found
+
+
+def _patch_body(request: request_pb2.PatchRequest) -> bytes:
+    """Return a patch as JSON. What is applied may be YAML. Raises ValueError.
+
+    Follows apiserver `endpoints/handlers/patch.go` (validateAndTranscodePatch).
+    """
+    try:
+        return _json(msgspec.json.decode(request.patch))
+    except msgspec.DecodeError:
+        if request.patch_type != APPLY_PATCH:
+            raise
+    documents = parse_yaml(request.patch)
+    return compact_json(documents[0][0] if documents else None)
 
 
 def _items(method: str, request: bytes) -> list[bytes]:

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from cli import flags
 from cli.app import cli
+from cli.commands.apply_server_side import ServerSide, apply_one
 from cli.failures import Exit, Failure, explain_error
 from cli.files import Source, checked_text, each_object, into_namespace, read_sources
 from cli.following import Wanted, follow
@@ -20,6 +21,7 @@ from vaina.api.core.v1 import manifest_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError, NotFound, from_status
 from vaina.kinds import KINDS_BY_GVK, SECRET, Kind
+from vaina.objects.managed_fields.manager import KUBECTL
 from vaina.objects.manifest import Decoded, decode_json, read_documents
 from vaina.objects.rollouts import LAST_APPLIED
 from vaina.objects.yaml_text import write_yaml
@@ -48,6 +50,10 @@ class WriteOptions:
     wait: bool = False
     #: seconds; 0 waits without end
     timeout: float = 0.0
+    server_side: bool = False
+    force_conflicts: bool = False
+    #: empty: kubectl on the server's side, vaina on the client's
+    field_manager: str = ""
 
 
 class _Written:
@@ -87,17 +93,27 @@ class _Written:
     flag_value="strict",
     help="Unknown and duplicate fields; true is strict, false is ignore.",
 )
+@flags.flag(
+    "--server-side", "Let the server merge, and keep who owns which fields (docs/server-side-apply.md)."
+)
+@flags.flag("--force-conflicts", "With --server-side: take fields from the managers that have them.")
+@flags.text("--field-manager", "Whose the fields are that are set.", "NAME")
 @flags.flag("--wait", "Until Deployments, ReplicaSets and Pods are ready; tell why they are not.")
 @flags.duration("--timeout", "0s", "How long to wait: 30s; 0 waits without end.")
 async def apply(shell: Shell, clients: Clientset, options: WriteOptions) -> None:
     """Bring objects to what manifests say: create them, or change what is different."""
+    _check(options)
     written = _Written(shell, options)
     count = 0
-    for source in read_sources(shell, options.files, recursive=options.recursive):
-        if options.dry_run == "client":
-            count += _show_only(shell, source, written)
-        else:
-            count += await _apply_source(shell, clients, source, options, written)
+    sources = read_sources(shell, options.files, recursive=options.recursive)
+    if options.server_side:
+        count = await _apply_on_server(shell, clients, sources, options, written)
+    else:
+        for source in sources:
+            if options.dry_run == "client":
+                count += _show_only(shell, source, written)
+            else:
+                count += await _apply_source(shell, clients, source, options, written)
     written.finish()
     if not count and not shell.failures:
         raise Failure(NOTHING)
@@ -110,6 +126,38 @@ async def apply(shell: Shell, clients: Clientset, options: WriteOptions) -> None
         await follow(shell, clients, item, seconds=left)
 
 
+def _check(options: WriteOptions) -> None:
+    """Refuse flags that do not go together, as kubectl's apply does (ApplyOptions.Validate). Raises Failure."""
+    if options.force_conflicts and not options.server_side:
+        raise Failure("--force-conflicts only works with --server-side")
+    if options.server_side and options.dry_run == "client":
+        raise Failure(
+            "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)"
+        )
+
+
+async def _apply_on_server(
+    shell: Shell, clients: Clientset, sources: Sequence[Source], options: WriteOptions, written: _Written
+) -> int:
+    """Apply each object by itself; return how many there are."""
+    how = ServerSide(
+        manager=options.field_manager or KUBECTL,
+        force=options.force_conflicts,
+        dry_run=options.dry_run == "server",
+        validation=_VALIDATIONS[options.validate],
+    )
+
+    async def one(found: Decoded) -> None:
+        try:
+            made = await apply_one(shell, clients, found, how)
+        except Failure as error:
+            shell.complain(str(error))
+        else:
+            written.add(found.kind, made, "serverside-applied")
+
+    return await each_object(shell, sources, one, strict=how.validation == "Strict")
+
+
 async def _apply_source(
     shell: Shell, clients: Clientset, source: Source, options: WriteOptions, written: _Written
 ) -> int:
@@ -117,7 +165,7 @@ async def _apply_source(
     doing, validation = f'applying "{source.name}"', _VALIDATIONS[options.validate]
     text = checked_text(shell, source, strict=validation == "Strict")
     request = manifest_service_pb2.ApplyRequest(
-        manifest=text, namespace=shell.namespace, field_manager=FIELD_MANAGER,
+        manifest=text, namespace=shell.namespace, field_manager=options.field_manager or FIELD_MANAGER,
         dry_run=["All"] if options.dry_run == "server" else [], field_validation=validation,
     )  # fmt: skip
     try:

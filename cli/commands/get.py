@@ -40,6 +40,7 @@ class GetOptions(Selection):
     label_columns: Sequence[str] = ()
     sort_by: str = ""
     ignore_not_found: bool = False
+    show_managed_fields: bool = False
     #: objects that one answer of the server has
     chunk_size: int = 500
 
@@ -89,6 +90,7 @@ def _check(options: GetOptions, targets: Sequence[Target]) -> None:
 @flags.flag("--show-labels", "Show labels as the last column.")
 @flags.several("-L --label-columns", "Labels that have a column each; may be given again.", "KEY,...")
 @flags.text("--sort-by", "Sort by a field: .metadata.creationTimestamp.", "JSONPATH")
+@flags.flag("--show-managed-fields", "Show who owns which fields, in JSON and YAML.")
 @flags.flag("--ignore-not-found", "An object that is not there is no error.")
 @click.option(
     "--chunk-size", type=click.IntRange(0), default=500, show_default=True,
@@ -111,7 +113,7 @@ async def get(shell: Shell, clients: Clientset, options: GetOptions) -> None:
     elif items or not errors:
         single = len(targets) == 1 and bool(targets[0].name)
         write = _writer(shell, options.output)
-        write(_format(items, options.output, single=single, headers=options.headers))
+        write(_format(items, options, single=single))
     for error in errors:
         shell.report(error)
 
@@ -157,24 +159,30 @@ def _writer(shell: Shell, output: str) -> Callable[[str], None]:
     return shell.out if output.startswith(objects.CUSTOM_COLUMNS) else shell.out_data
 
 
-def _format(items: Sequence[Item], output: str, *, single: bool, headers: bool = True) -> str:
+def _format(items: Sequence[Item], options: GetOptions, *, single: bool, headers: bool | None = None) -> str:
+    output = options.output
     match output:
         case "json" | "yaml":
-            return objects.print_objects(items, output, single=single)
+            return objects.print_objects(
+                items, output, single=single, managed_fields=options.show_managed_fields
+            )
         case "name":
             return objects.print_names(items)
         case _ if output.startswith(objects.CUSTOM_COLUMNS):
-            found = [objects.as_values([item], single=True) for item in items]
+            found = [objects.as_values([item], single=True, managed_fields=True) for item in items]
             try:
                 return render_table(
                     objects.make_custom_table(output.removeprefix(objects.CUSTOM_COLUMNS), found),
-                    show_headers=headers,
+                    show_headers=options.headers if headers is None else headers,
                 )
             except objects.ColumnsError as error:
                 raise Failure(str(error)) from error
         case _:
             try:
-                return render(output.removeprefix(_JSONPATH), objects.as_values(items, single=single))
+                return render(
+                    output.removeprefix(_JSONPATH),
+                    objects.as_values(items, single=single, managed_fields=True),
+                )
             except JsonPathError as error:
                 raise Failure(f"error parsing jsonpath: {error}") from error
 
@@ -231,7 +239,7 @@ class _WatchPrinter:
         """Return an object in the format that was asked for: with its event in it, or before it."""
         output = self._options.output
         if not self._options.output_watch_events:
-            return _format([(self._kind, item)], output, single=True, headers=self._headers)
+            return _format([(self._kind, item)], self._options, single=True, headers=self._headers)
         values = {"type": event, "object": to_dict(self._kind, item)}
         match output:
             case "json":
@@ -239,7 +247,7 @@ class _WatchPrinter:
             case "yaml":
                 return f"---\n{write_yaml(values)}"
             case _:
-                text = _format([(self._kind, item)], output, single=True, headers=False)
+                text = _format([(self._kind, item)], self._options, single=True, headers=False)
                 return f"{event:<10} {text}"
 
 

@@ -108,19 +108,24 @@ CUSTOM_COLUMNS = "custom-columns="
 Item = tuple[Kind[Any], Message]
 
 
-def as_values(items: Sequence[Item], *, single: bool) -> dict[str, Any]:
-    """Return one object, or a List of all, as plain values; the owners of fields are left out, as by kubectl."""
+def as_values(items: Sequence[Item], *, single: bool, managed_fields: bool = False) -> dict[str, Any]:
+    """Return one object, or a List of all, as plain values.
+
+    The owners of fields are left out, as by kubectl, unless `managed_fields` are to be shown.
+    """
     found = [to_dict(kind, message) for kind, message in items]
-    for value in found:
+    for value in () if managed_fields else found:
         value.get("metadata", {}).pop("managedFields", None)
     if single and len(found) == 1:
         return found[0]
     return {"apiVersion": "v1", "items": found, "kind": "List", "metadata": {"resourceVersion": ""}}
 
 
-def print_objects(items: Sequence[Item], output: str, *, single: bool = True) -> str:
+def print_objects(
+    items: Sequence[Item], output: str, *, single: bool = True, managed_fields: bool = False
+) -> str:
     """Write objects as YAML, or as JSON indented by four; `single`: one object is no List."""
-    found = as_values(items, single=single)
+    found = as_values(items, single=single, managed_fields=managed_fields)
     return write_yaml(found) if output == "yaml" else write_json(found, indent=4) + "\n"
 
 

@@ -119,6 +119,16 @@ async def test_bodies_are_written_where_the_policy_says_so(tmp_path: Path) -> No
     assert [item["metadata"]["name"] for item in event["requestObject"]["items"]] == ["a", "b"]
 
 
+async def test_what_is_applied_is_written_as_json(tmp_path: Path) -> None:
+    audited = Audited(tmp_path, EVERYTHING)
+    applied = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {key: value}"
+    await audited.client.config_maps.apply("a", applied, namespace="default", field_manager="me")
+    patch, _create = audited.events()
+    assert patch["requestObject"] == {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"key": "value"},
+    }  # fmt: skip
+
+
 async def test_no_policy_writes_what_is_in_a_secret(tmp_path: Path) -> None:
     audited = Audited(tmp_path)
     secrets = audited.client.secrets
