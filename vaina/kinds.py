@@ -24,6 +24,7 @@ from vaina.api.certificates.v1 import certificate_signing_request_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
     config_pb2,
+    endpoints_pb2,
     event_pb2,
     limit_range_pb2,
     namespace_pb2,
@@ -33,10 +34,14 @@ from vaina.api.core.v1 import (
     replication_controller_pb2,
     resource_quota_pb2,
     service_account_pb2,
+    service_pb2,
 )
+from vaina.api.discovery.v1 import endpoint_slice_pb2
+from vaina.api.networking.v1 import ingress_class_pb2, ingress_pb2, network_policy_pb2
 from vaina.api.node.v1 import runtime_class_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.rbac.v1 import rbac_pb2
+from vaina.api.resource.v1 import device_class_pb2, resource_claim_pb2, resource_slice_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.storage.v1 import (
     csi_driver_pb2,
@@ -238,6 +243,49 @@ CERTIFICATE_SIGNING_REQUEST = Kind(
     group="certificates.k8s.io", singular="certificatesigningrequest", short_names=("csr",), namespaced=False,
     has_status=True,
 )  # fmt: skip
+SERVICE = Kind(
+    "Service", "services", service_pb2.Service, "vaina.api.core.v1.ServiceService", "services/specs",
+    singular="service", short_names=("svc",), categories=("all",), has_status=True,
+)  # fmt: skip
+ENDPOINTS = Kind(
+    "Endpoints", "endpoints", endpoints_pb2.Endpoints, "vaina.api.core.v1.EndpointsService", "services/endpoints",
+    singular="endpoints", short_names=("ep",),
+)  # fmt: skip
+ENDPOINT_SLICE = Kind(
+    "EndpointSlice", "endpointslices", endpoint_slice_pb2.EndpointSlice, "vaina.api.discovery.v1.EndpointSliceService",
+    "endpointslices", group="discovery.k8s.io", singular="endpointslice",
+)  # fmt: skip
+NETWORK_POLICY = Kind(
+    "NetworkPolicy", "networkpolicies", network_policy_pb2.NetworkPolicy,
+    "vaina.api.networking.v1.NetworkPolicyService", "networkpolicies", group="networking.k8s.io",
+    singular="networkpolicy", short_names=("netpol",),
+)  # fmt: skip
+INGRESS = Kind(
+    "Ingress", "ingresses", ingress_pb2.Ingress, "vaina.api.networking.v1.IngressService", "ingress",
+    group="networking.k8s.io", singular="ingress", short_names=("ing",), has_status=True,
+)  # fmt: skip
+INGRESS_CLASS = Kind(
+    "IngressClass", "ingressclasses", ingress_class_pb2.IngressClass, "vaina.api.networking.v1.IngressClassService",
+    "ingressclasses", group="networking.k8s.io", singular="ingressclass", namespaced=False,
+)  # fmt: skip
+DEVICE_CLASS = Kind(
+    "DeviceClass", "deviceclasses", device_class_pb2.DeviceClass, "vaina.api.resource.v1.DeviceClassService",
+    "deviceclasses", group="resource.k8s.io", singular="deviceclass", namespaced=False,
+)  # fmt: skip
+RESOURCE_CLAIM = Kind(
+    "ResourceClaim", "resourceclaims", resource_claim_pb2.ResourceClaim, "vaina.api.resource.v1.ResourceClaimService",
+    "resourceclaims", group="resource.k8s.io", singular="resourceclaim", has_status=True,
+)  # fmt: skip
+RESOURCE_CLAIM_TEMPLATE = Kind(
+    "ResourceClaimTemplate", "resourceclaimtemplates", resource_claim_pb2.ResourceClaimTemplate,
+    "vaina.api.resource.v1.ResourceClaimTemplateService", "resourceclaimtemplates", group="resource.k8s.io",
+    singular="resourceclaimtemplate",
+)  # fmt: skip
+RESOURCE_SLICE = Kind(
+    "ResourceSlice", "resourceslices", resource_slice_pb2.ResourceSlice, "vaina.api.resource.v1.ResourceSliceService",
+    "resourceslices", group="resource.k8s.io", singular="resourceslice", namespaced=False,
+    indexed_fields=("spec.nodeName",),
+)  # fmt: skip
 POD_TRACE = Kind(
     "PodTrace", "podtraces", trace_pb2.PodTrace, "vaina.api.trace.v1.PodTraceService", "vaina.dev/podtraces",
     group="trace.vaina.dev", singular="podtrace", short_names=("pt",),
@@ -250,7 +298,8 @@ KINDS: tuple[Kind[Message], ...] = (
     RESOURCE_QUOTA, LIMIT_RANGE,
     PRIORITY_CLASS, RUNTIME_CLASS, POD_DISRUPTION_BUDGET, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, ROLE_BINDING, ROLE,
     PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE, CSI_DRIVER, CSI_STORAGE_CAPACITY,
-    VOLUME_ATTACHMENT, LEASE, CERTIFICATE_SIGNING_REQUEST, POD_TRACE,
+    VOLUME_ATTACHMENT, LEASE, CERTIFICATE_SIGNING_REQUEST, SERVICE, ENDPOINTS, ENDPOINT_SLICE, NETWORK_POLICY,
+    INGRESS, INGRESS_CLASS, DEVICE_CLASS, RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE, RESOURCE_SLICE, POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from apiserver.defaulting import objects, workloads
+from apiserver.defaulting import objects, stored_only, workloads
 from vaina import kinds
 from vaina.kinds import Kind
 from vaina.objects.defaults import default_pod
@@ -38,6 +38,13 @@ _DEFAULTS: Final[Mapping[str, Callable[[Any], None]]] = {
     kinds.PERSISTENT_VOLUME_CLAIM.kind: objects.default_claim_object,
     kinds.STORAGE_CLASS.kind: objects.default_class,
     kinds.CSI_DRIVER.kind: objects.default_driver,
+    kinds.SERVICE.kind: stored_only.default_service,
+    kinds.ENDPOINTS.kind: stored_only.default_endpoints,
+    kinds.ENDPOINT_SLICE.kind: stored_only.default_endpoint_slice,
+    kinds.NETWORK_POLICY.kind: stored_only.default_network_policy,
+    kinds.INGRESS_CLASS.kind: stored_only.default_ingress_class,
+    kinds.RESOURCE_CLAIM.kind: stored_only.default_claim,
+    kinds.RESOURCE_CLAIM_TEMPLATE.kind: stored_only.default_claim_template,
 }
 
 

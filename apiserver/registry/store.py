@@ -329,7 +329,7 @@ class Store(Changer[M]):
         self._validate(old.metadata.name, validation.validate_update(self.kind, new, old))
         for check in checks:
             check(new, old)
-        if changed:
+        if changed or not self.strategy.has_generation:
             for text in validation.warnings_for(self.kind, new):
                 ctx.warn(text)
         return new  # type: ignore[no-any-return]  # an object of the kind of this store

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from apiserver.registry import services
 from apiserver.registry import strategies as by_kind
 from apiserver.registry.certificates import CertificateRequestStrategy
 from apiserver.registry.create.new import Prepare
@@ -40,6 +41,15 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "CSIStorageCapacity": by_kind.StorageDriverStrategy(),
     "VolumeAttachment": by_kind.VolumeAttachmentStrategy(),
     "CertificateSigningRequest": CertificateRequestStrategy(),
+    "Service": services.ServiceStrategy(),
+    "Endpoints": services.EndpointsStrategy(),
+    "EndpointSlice": services.EndpointSliceStrategy(),
+    "NetworkPolicy": by_kind.GenerationStrategy(),
+    "Ingress": by_kind.GenerationStrategy(),
+    "IngressClass": by_kind.GenerationStrategy(),
+    "DeviceClass": by_kind.GenerationStrategy(),
+    "ResourceClaim": services.ResourceClaimStrategy(),
+    "ResourceSlice": services.ResourceSliceStrategy(),
     "PodTrace": PodTraceStrategy(),
     "PodTemplate": by_kind.PodTemplateStrategy(),
     "PriorityClass": by_kind.GenerationStrategy(),

@@ -30,20 +30,27 @@ from apiserver.validation import (
     certificates,
     classes,
     config,
+    devices,
     disruption_budgets,
+    endpoints,
     job_status,
     jobs,
     limits,
     metadata,
     namespaces,
+    networking,
     nodes,
     persistent_volumes,
     pod_status,
     pods,
     rbac,
     records,
+    resource_claims,
+    resource_slices,
+    services,
     sets,
     storage,
+    stored_only,
     warnings,
     workloads,
 )
@@ -216,6 +223,24 @@ _RULES: Final[Mapping[str, _Rules]] = {
     kinds.CERTIFICATE_SIGNING_REQUEST.kind: _own(
         certificates.check, certificates.check_update, certificates.check_status_update
     ),
+    kinds.SERVICE.kind: _own(services.check_create, services.check_update, services.check_status),
+    kinds.ENDPOINTS.kind: _own(endpoints.check_endpoints, endpoints.check_endpoints_update),
+    kinds.ENDPOINT_SLICE.kind: _own(endpoints.check_slice, endpoints.check_slice_update),
+    kinds.NETWORK_POLICY.kind: _own(networking.check_policy, networking.check_policy_update),
+    kinds.INGRESS.kind: _own(
+        networking.check_ingress, networking.check_ingress_update, networking.check_ingress_status
+    ),
+    kinds.INGRESS_CLASS.kind: _Rules(
+        networking.check_class, networking.check_class_change, order=_Order.NEW_LAST
+    ),
+    kinds.DEVICE_CLASS.kind: _Rules(devices.check_class, order=_Order.NEW_FIRST),
+    kinds.RESOURCE_CLAIM.kind: _own(
+        resource_claims.check_claim, resource_claims.check_claim_update, resource_claims.check_claim_status
+    ),
+    kinds.RESOURCE_CLAIM_TEMPLATE.kind: _own(
+        resource_claims.check_template, resource_claims.check_template_update
+    ),
+    kinds.RESOURCE_SLICE.kind: _own(resource_slices.check, resource_slices.check_update),
     kinds.POD_TRACE.kind: _Rules(
         records.check_trace, records.check_trace_change, records.check_trace_change, order=_Order.CHANGE_ONLY
     ),
@@ -261,4 +286,4 @@ def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
     if kind is kinds.CRON_JOB:
         named = warnings.warnings_for_name(found.metadata, of_job=True)
         return named + warnings.warnings_for_job(Place("spec.jobTemplate.spec"), found.spec.job_template.spec)
-    return []
+    return stored_only.warnings_for(kind, found)

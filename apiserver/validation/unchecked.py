@@ -203,6 +203,13 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "NodeAllocatableOverheadResources": dict.fromkeys(("name", "per_pod", "per_container"), _GATED),
     "PodVolumeHealth": {"name": _GATED, "last_transition_time": _GATED},
     "VolumeHealthCondition": dict.fromkeys(("status", "reason", "message"), _GATED),
+    "ServiceSpec": {"load_balancer_ip": "any text, as upstream", "publish_not_ready_addresses": _BOOLEAN},
+    "PortStatus": dict.fromkeys(("port", "protocol", "error"), _TOLD),
+    "IngressPortStatus": dict.fromkeys(("port", "protocol", "error"), _TOLD),
+    "ResourceClaimConsumerReference": {"api_group": "any text; together with the resource it names a kind"},
+    "ResourceSliceSpec": {"partition_type_attribute": _GATED, "skip_node_operations": _GATED},
+    "Device": {"binds_to_node": _BOOLEAN, "node_allocatable_resources": _GATED},
+    "DeviceCounterConsumption": {"compatibility_groups": _GATED},
     "PodTraceStatus": {"node_name": _TOLD, "pod_deleted_time": _WHEN},
     "StepRecord": {"component": _TOLD, "instance": _TOLD, "message": _TOLD, "start_time": _WHEN, "end_time": _WHEN},
 }  # fmt: skip

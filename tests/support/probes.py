@@ -103,8 +103,10 @@ def _fill(field: FieldDescriptor, table: dict[str, str]) -> Put:
                 entries[key].seconds = len(value)
             elif kind.message_type and kind.message_type.name == "ExtraValue":
                 entries[key].items.append(value)
-            elif kind.message_type:
+            elif kind.message_type and kind.message_type.name == "Quantity":
                 entries[key].string = value
+            elif kind.message_type:
+                entries[key].SetInParent()
             else:
                 entries[key] = value.encode() if kind.type == FieldDescriptor.TYPE_BYTES else value
 

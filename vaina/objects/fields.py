@@ -50,6 +50,12 @@ _BY_KIND: Final[Mapping[str, Mapping[str, _Getter]]] = {
     "ReplicationController": {"status.replicas": lambda o: str(o.status.replicas)},
     "Job": {"status.successful": lambda o: str(o.status.succeeded)},
     "ReplicaSet": {"status.replicas": lambda o: str(o.status.replicas)},
+    "Service": {"spec.clusterIP": lambda o: o.spec.cluster_ip, "spec.type": lambda o: o.spec.type},
+    "ResourceSlice": {
+        "spec.nodeName": lambda o: o.spec.node_name,
+        "spec.driver": lambda o: o.spec.driver,
+        "spec.pool.name": lambda o: o.spec.pool.name,
+    },
     "CertificateSigningRequest": {"spec.signerName": lambda o: o.spec.signer_name},
     "PodTrace": {"spec.podName": lambda o: o.spec.pod_name, "spec.podUID": lambda o: o.spec.pod_uid},
 }

@@ -69,6 +69,12 @@ _SUBDOMAIN_RULE: Final = _shape(
     _SUBDOMAIN,
     "example.com",
 )
+_WILDCARD_RULE: Final = _shape(
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
+    "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+    rf"\*\.{_SUBDOMAIN}",
+    "*.example.com",
+)
 _SUBDOMAIN_UNDERSCORE_RULE: Final = _shape(
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start "
     "and end with an alphanumeric character",
@@ -112,6 +118,14 @@ def dns_1123_subdomain(value: str) -> Problems:
 def is_dns_1123_label(value: str) -> bool:
     """Say whether nothing is wrong with a DNS label. Remembers nothing: for names, which are new each time."""
     return _label(value) is not None and len(value) <= 63
+
+
+def wildcard_dns_1123_subdomain(value: str) -> Problems:
+    """Check a subdomain whose first part is a star: *.example.com."""
+    problems = [max_length(253)] if size(value) > 253 else []
+    if not value.startswith("*.") or not _subdomain(value[2:]):
+        problems.append(_WILDCARD_RULE)
+    return tuple(problems)
 
 
 def dns_1123_subdomain_with_underscore(value: str) -> Problems:

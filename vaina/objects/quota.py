@@ -7,12 +7,13 @@ The apiserver charges by it before an object is stored, the quota controller cou
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2, resource_quota_pb2
+from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2, resource_quota_pb2, service_pb2
 from vaina.clock import seconds_of
-from vaina.kinds import EVENT, KINDS, PERSISTENT_VOLUME_CLAIM, POD, POD_TRACE, Kind
+from vaina.kinds import EVENT, KINDS, PERSISTENT_VOLUME_CLAIM, POD, POD_TRACE, SERVICE, Kind
 from vaina.objects.amounts import ONE, Amounts, plus
 from vaina.objects.pods import BEST_EFFORT, is_terminal, pod_limits, pod_requests, qos_class
 from vaina.objects.quantity import Amount, QuantityError, parse
+from vaina.objects.services import LOAD_BALANCER, NODE_PORT
 
 Quota = resource_quota_pb2.ResourceQuota
 Claim = persistent_volume_pb2.PersistentVolumeClaim
@@ -21,7 +22,7 @@ Requirement = resource_quota_pb2.ScopedResourceSelectorRequirement
 #: kinds that no quota counts: they come and go by themselves
 UNCOUNTED: Final = frozenset({EVENT.kind, POD_TRACE.kind})
 #: kinds that a quota knows by their plain plural as well as by count/...
-_ALIASES: Final = frozenset({"configmaps", "secrets", "replicationcontrollers", "resourcequotas"})
+_ALIASES: Final = frozenset({"configmaps", "secrets", "replicationcontrollers", "resourcequotas", "services"})
 _COMPUTE: Final = ("cpu", "memory", "ephemeral-storage")
 _POD: Final = frozenset({
     "count/pods", "pods", *_COMPUTE, *(f"{side}.{name}" for side in ("requests", "limits") for name in _COMPUTE),
@@ -36,6 +37,8 @@ _STORAGE: Final = "requests.storage"
 _OF_CLASS: Final = ".storageclass.storage.k8s.io/"
 _CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
 _HUGE: Final = "hugepages-"
+_NODE_PORTS: Final = "services.nodeports"
+_BALANCERS: Final = "services.loadbalancers"
 _NANO: Final = 10**9
 
 
@@ -53,6 +56,8 @@ def resources_of(kind: Kind[Any], names: Iterable[str]) -> list[str]:
     mine = {f"count/{kind.resource}"}
     if not kind.group and kind.plural in _ALIASES:
         mine.add(kind.plural)
+    if kind is SERVICE:
+        mine |= {_NODE_PORTS, _BALANCERS}
     return [name for name in names if name in mine]
 
 
@@ -139,7 +144,7 @@ def usage_of(kind: Kind[Any], obj: Any, now: float) -> dict[str, Amount]:
     if kind is not POD:
         if not kind.group and kind.plural in _ALIASES:
             used[kind.plural] = ONE
-        return used
+        return plus(used, _service_usage(obj)) if kind is SERVICE else used
     return plus(used, _pod_usage(obj)) if _is_charged(obj, now) else used
 
 
@@ -205,6 +210,23 @@ def unsaid(pod: pod_pb2.Pod, required: Collection[str]) -> dict[str, list[str]]:
 def _said(resources: Any) -> set[str]:
     requests, limits = set(resources.requests), set(resources.limits)
     return requests | {f"requests.{name}" for name in requests} | {f"limits.{name}" for name in limits}
+
+
+def _service_usage(service: service_pb2.Service) -> dict[str, Amount]:
+    """Return what a Service takes besides itself (`pkg/quota/v1/evaluator/core/services.go`).
+
+    Its ports of nodes count as upstream's do, though nothing allocates them here.
+    """
+    spec = service.spec
+    allocates = spec.allocate_load_balancer_node_ports or not spec.HasField(
+        "allocate_load_balancer_node_ports"
+    )
+    every = spec.type == NODE_PORT or (spec.type == LOAD_BALANCER and allocates)
+    ports = [port for port in spec.ports if every or (port.node_port and spec.type == LOAD_BALANCER)]
+    used = {_NODE_PORTS: Amount(len(ports) * _NANO, "DecimalSI")}
+    if spec.type == LOAD_BALANCER:
+        used[_BALANCERS] = ONE
+    return used
 
 
 def _is_of_claims(name: str) -> bool:

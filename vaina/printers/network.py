@@ -1,10 +1,11 @@
-"""Columns of Services and their endpoints, and of devices that Pods claim."""
+"""Columns of Services and their endpoints, of policies and Ingresses, and of devices that Pods claim."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from vaina.printers.cells import NONE, UNSET, at
-from vaina.printers.columns import Column, Columns, named, selecting
+from vaina.printers.cells import NONE, UNSET, at, selector_text, set_at
+from vaina.printers.columns import AGE, NAME, Column, Columns, named, selecting
 
 #: entries that a cell shows; the others are counted
 _SHOWN: Final = 3
@@ -70,6 +71,36 @@ def _claim_state(claim: Any, _: float) -> str:
     return ",".join(states)
 
 
+def _hosts(ingress: Any, _: float) -> str:
+    """Show the first hosts of an Ingress; what there is more is counted in rules (formatHosts)."""
+    hosts: list[str] = []
+    more = ""
+    for rule in ingress.spec.rules:
+        if len(hosts) == _SHOWN:
+            more = f" + {len(ingress.spec.rules) - _SHOWN} more..."
+            break
+        if rule.host:
+            hosts.append(rule.host)
+    return ",".join(hosts) + more or "*"
+
+
+def _balanced(ingress: Any, _: float) -> str:
+    return ",".join(sorted({it.ip or it.hostname for it in ingress.status.load_balancer.ingress} - {""}))
+
+
+def _class_name(found: Any, _: float) -> str:
+    default = found.metadata.annotations.get("ingressclass.kubernetes.io/is-default-class") == "true"
+    return f"{found.metadata.name} (default)" if default else str(found.metadata.name)
+
+
+def _parameters(found: Any, _: float) -> str:
+    if not found.spec.HasField("parameters"):
+        return NONE
+    parameters = found.spec.parameters
+    group = f".{parameters.api_group}" if parameters.HasField("api_group") else ""
+    return f"{parameters.kind}{group}/{parameters.name}"
+
+
 COLUMNS: Final[Mapping[str, Columns]] = {
     "Service": named(
         Column("Type", "How the Service is reached.", at("spec.type")),
@@ -89,6 +120,22 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             "Endpoints", "The addresses of its endpoints.",
             lambda it, _: _some([ip for endpoint in it.endpoints for ip in endpoint.addresses], UNSET),
         ),
+    ),
+    "NetworkPolicy": named(
+        Column("Pod-Selector", "The Pods that it is about, by their labels.",
+               lambda it, _: selector_text(it.spec.pod_selector)),
+    ),
+    "Ingress": named(
+        Column("Class", "The IngressClass that it is of.", set_at("spec.ingress_class_name", NONE)),
+        Column("Hosts", "The hosts whose requests it is about.", _hosts),
+        Column("Address", "Where it is reached from outside.", _balanced),
+        Column("Ports", "The ports that it is reached at.", lambda it, _: "80, 443" if it.spec.tls else "80"),
+    ),
+    "IngressClass": (
+        replace(NAME, cell=_class_name),
+        Column("Controller", "Who serves Ingresses of the class.", at("spec.controller")),
+        Column("Parameters", "The object with what the controller has to know.", _parameters),
+        AGE,
     ),
     "DeviceClass": named(),
     "ResourceClaim": named(Column("State", "Whether it has devices, and whether a Pod uses them.", _claim_state)),

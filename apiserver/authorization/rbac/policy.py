@@ -56,6 +56,9 @@ _OWN_EVENTS: Final = _rule("create update", "", "events")
 _HEALTH: Final = "/healthz /livez /readyz /version /version/"
 _CERTIFICATES: Final = "certificates.k8s.io"
 _STORAGE: Final = "storage.k8s.io"
+_DISCOVERY: Final = "discovery.k8s.io"
+_NETWORKING: Final = "networking.k8s.io"
+_RESOURCE: Final = "resource.k8s.io"
 _REVIEWS: Final = "authorization.k8s.io"
 
 _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
@@ -78,7 +81,7 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule(
             _WRITE, "",
             "configmaps events persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets "
-            "serviceaccounts",
+            "serviceaccounts services",
         ),
         _rule("create", "", "serviceaccounts/token"),
         _rule(
@@ -88,13 +91,15 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule(_WRITE, "autoscaling", "horizontalpodautoscalers"),
         _rule(_WRITE, "batch", "cronjobs jobs"),
         _rule(_WRITE, "policy", "poddisruptionbudgets"),
+        _rule(_WRITE, _NETWORKING, "ingresses networkpolicies"),
+        _rule(_WRITE, _RESOURCE, "resourceclaims resourceclaimtemplates"),
         _rule(_READ_WRITE, "coordination.k8s.io", "leases"),
     ),
     "system:aggregate-to-view": (
         _rule(
             _READ, "",
-            "configmaps persistentvolumeclaims persistentvolumeclaims/status pods replicationcontrollers "
-            "replicationcontrollers/scale serviceaccounts",
+            "configmaps endpoints persistentvolumeclaims persistentvolumeclaims/status pods replicationcontrollers "
+            "replicationcontrollers/scale serviceaccounts services services/status",
         ),
         _rule(
             _READ, "",
@@ -110,6 +115,9 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule(_READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"),
         _rule(_READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
         _rule(_READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
+        _rule(_READ, _DISCOVERY, "endpointslices"),
+        _rule(_READ, _NETWORKING, "ingresses ingresses/status networkpolicies"),
+        _rule(_READ, _RESOURCE, "resourceclaims resourceclaims/status resourceclaimtemplates"),
         # vaina's own: the steps of the Pods that one may see
         _rule(_READ, "trace.vaina.dev", "podtraces"),
     ),

@@ -176,7 +176,8 @@ def test_each_kind_of_namespaces_can_be_seen_by_who_may_view_and_escalates_nothi
     assert may("edit", "get") == (kind.kind not in {*left_out, *admins})
     assert may("admin", "get") == (kind.kind not in left_out)
     assert not may("view", "create")
-    system = {"ResourceQuota", "LimitRange", "ControllerRevision", "PodTrace"}
+    # Who may write addresses of others may send a Service's traffic anywhere (CVE-2021-25740).
+    system = {"ResourceQuota", "LimitRange", "ControllerRevision", "PodTrace", "Endpoints", "EndpointSlice"}
     assert may("edit", "create") == (kind.kind not in {*left_out, *admins, *system})
 
 

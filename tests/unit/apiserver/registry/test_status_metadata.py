@@ -98,6 +98,26 @@ CASES = [
         {"request": REQUEST, "signerName": "example.com/a", "usages": ["client auth"]},
         {"conditions": [{**SAID, "lastUpdateTime": "2026-01-02T03:04:05Z"}]},
     ),
+    Case(
+        "Service",
+        {"ports": [{"port": 80}], "selector": {"app": "web"}},
+        {"conditions": [{**SAID, "reason": "Said", "message": ""}]},
+    ),
+    Case(
+        "Ingress",
+        {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}},
+        {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}},
+    ),
+    Case(
+        "ResourceClaim",
+        {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu"}}]}},
+        {
+            "allocation": {
+                "devices": {"results": [{"request": "gpu", "driver": "d", "pool": "p", "device": "x"}]}
+            }
+        },
+        ("labels", "annotations", "finalizers", "ownerReferences"),
+    ),
 ]
 every_kind = pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind)
 BY_NAME = {kind.kind: kind for kind in KINDS}

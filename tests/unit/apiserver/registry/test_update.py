@@ -300,7 +300,7 @@ async def test_what_is_there_is_not_created_anew_by_an_update() -> None:
 async def test_of_other_kinds_an_update_creates_nothing() -> None:
     kept = {name for name, strategy in STRATEGIES.items() if strategy.allow_create_on_update}
     assert kept == {
-        "Lease", "Event", "LimitRange", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding",
+        "Lease", "Event", "LimitRange", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Service", "Endpoints",
     }  # fmt: skip
     with pytest.raises(NotFound):
         await make_apiserver().client.pods.update(make_pod())

@@ -149,6 +149,43 @@ _OBJECTS: Final[Mapping[str, str]] = {
         ---
         type: Opaque
 """,
+    "Service": """
+        spec: {type: ClusterIP, sessionAffinity: ClientIP, ports: [{port: 80}]}
+        ---
+        spec: {type: LoadBalancer, ports: [{port: 80}], externalTrafficPolicy: Local, loadBalancerClass: a/b}
+        status: {loadBalancer: {ingress: [{ip: 10.0.0.1}]}}
+        ---
+        spec: {type: NodePort, ports: [{port: 80, nodePort: 1}, {port: 81, nodePort: 2}]}
+        ---
+        spec: {type: ExternalName, externalName: a.b}
+""",
+    "EndpointSlice": """
+        addressType: IPv4
+        endpoints: [{addresses: [10.0.0.1], hints: {forZones: [{name: a}], forNodes: [{name: b}]}}]
+        ports: [{name: a, port: 80}]
+""",
+    "Ingress": """
+        spec: {rules: [{host: a, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: a, port: {number: 80}}}}]}}]}
+""",
+    "NetworkPolicy": """
+        spec: {podSelector: {}, ingress: [{ports: [{port: 1, endPort: 2}], from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]}]}
+""",
+    "IngressClass": "spec: {controller: a.b/c, parameters: {kind: a, name: b, scope: Namespace, namespace: c}}",
+    "ResourceClaim": """
+        spec: {devices: {requests: [{name: a, exactly: {deviceClassName: b, tolerations: [{key: a, operator: Exists}]}}]}}
+        status: {allocation: {devices: {results: [{request: a, driver: d, pool: p, device: x, tolerations: [{operator: Equal, value: a}]}]}}, devices: [{driver: d, pool: p, device: x}]}
+        ---
+        spec: {devices: {requests: [{name: a, firstAvailable: [{name: c, deviceClassName: b}]}], constraints: [{distinctAttribute: a/b}]}}
+        ---
+        spec: {devices: {requests: [{name: a, exactly: {deviceClassName: b}}], constraints: [{matchAttribute: a/b}]}}
+""",
+    "ResourceSlice": """
+        spec: {driver: d, pool: {name: p, resourceSliceCount: 1}, nodeName: n1, devices: [{name: a, allowMultipleAllocations: true, taints: [{key: a, effect: NoSchedule}], capacity: {a: {value: '1', requestPolicy: {default: '1', validValues: ['1']}}}}]}
+        ---
+        spec: {driver: d, pool: {name: p, resourceSliceCount: 1}, perDeviceNodeSelection: true, devices: [{name: a, nodeName: n1}]}
+        ---
+        spec: {driver: d, pool: {name: p, resourceSliceCount: 1}, nodeName: n1, sharedCounters: [{name: a, counters: {b: {value: '1'}}}]}
+""",
 }  # fmt: skip
 #: words of the answer that any change of a Node's or a StatefulSet's spec gets: they show no rule of the field
 _ANY_CHANGE: Final = ("updates may only change", "updates to statefulset spec for fields other than")

@@ -50,14 +50,13 @@ async def test_a_new_quota_is_told_what_is_there() -> None:
                     "count/replicasets.apps": "1",
                     "resourcequotas": "2",
                     "services": "1",
+                    "count/widgets.example.com": "1",
                 }
             )
         )
-        # Nobody counts services here: their use stays unknown.
-        await until_used(
-            plane,
-            **{"pods": "1/3", "configmaps": "1/5", "count/replicasets.apps": "0/1", "resourcequotas": "1/2"},
-        )
+        # Nobody counts widgets here: their use stays unknown.
+        counted = {"count/replicasets.apps": "0/1", "resourcequotas": "1/2", "services": "0/1"}
+        await until_used(plane, **{"pods": "1/3", "configmaps": "1/5", **counted})
 
 
 async def test_a_changed_quota_limits_by_what_it_says_now() -> None:
