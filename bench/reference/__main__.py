@@ -34,7 +34,6 @@ from vaina.errors import ApiError
 
 BEGIN, END = "<!-- table of the reference: begin -->", "<!-- table of the reference: end -->"
 _MAX_PATIENCE = 3600
-_NO_TLS = "vaina runs in the clear in this comparison, and kube-apiserver serves nothing but TLS"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,7 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         help="10s..60s: each side as many Pods as take so long",
     )
     add("--no-fsync", action="store_true", help="on both sides: etcd does not wait for the disk")
-    add("--tls", choices=["reference", "both"], default="reference", help="which side is spoken to with TLS")
+    add(
+        "--tls",
+        choices=["reference", "both"],
+        default="reference",
+        help="which side is spoken to with TLS: kube-apiserver alone, with a token, or both, all with certificates",
+    )
     add("--seed", type=int, default=1, help="of what is dealt by chance, the same on both sides")
     add("--no-verify", action="store_true", help="do not judge afterwards where Pods went")
     add("--patience", type=float, default=120.0, help="give up when nothing has happened for so many seconds")
@@ -93,8 +97,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _checked(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[list[Workload], How]:
     """Return what is run and how, or end with what is wrong, before anything is started."""
-    if options.tls == "both":
-        parser.error(f"--tls both: {_NO_TLS}")
     if not 1 <= options.repeat <= MAX_RUNS:
         parser.error(f"--repeat: 1 to {MAX_RUNS}, not {options.repeat}")
     if not 1 <= options.patience <= _MAX_PATIENCE:
@@ -116,7 +118,7 @@ def _checked(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tu
         how = How(
             find_program("kube-apiserver", options.kube_apiserver),
             find_program("kube-scheduler", options.kube_scheduler),
-            fsync=not options.no_fsync, repeat=options.repeat, bounds=bounds, seed=options.seed,
+            fsync=not options.no_fsync, certificates=options.tls == "both", repeat=options.repeat, bounds=bounds, seed=options.seed,
             verify=not options.no_verify, patience_seconds=options.patience,
         )  # fmt: skip
     except (WorkloadError, MeasureError, ProgramError) as error:

@@ -33,6 +33,7 @@ from vaina.clock import rfc3339
 #: a call may wait long for its turn under load, as with `vaina load`
 _CALL_SECONDS: Final = 60.0
 _TLS: Final = "kube-apiserver serves nothing but TLS and was spoken to with a static token; vaina was spoken to in the clear"
+_CERTIFICATES: Final = "all processes of both sides showed certificates to each other, etcd's among them"
 #: upstream: pkg/scheduler/schedule_one.go, scheduleOnePod, has a goroutine for each binding
 _ORDER: Final = (
     "the judge looks at each binding as of the moment at which it was written; kube-scheduler writes bindings side by side, "
@@ -47,6 +48,8 @@ class How:
     apiserver: Program
     scheduler: Program
     fsync: bool = True
+    #: both sides speak over TLS and show certificates, instead of the reference alone, with a token
+    certificates: bool = False
     #: of each side
     repeat: int = 1
     bounds: Bounds | None = None
@@ -92,7 +95,8 @@ class Both:
         etcd = ProgramUsed(self.machine.etcd)
         kubernetes = {
             how.apiserver.name: _used(
-                how.apiserver, apiserver_flags("FOLDER", etcd="127.0.0.1:PORT", port="PORT")
+                how.apiserver,
+                apiserver_flags("FOLDER", etcd="127.0.0.1:PORT", port="PORT", certificates=how.certificates),
             ),
             how.scheduler.name: _used(
                 how.scheduler,
@@ -106,8 +110,8 @@ class Both:
             workload=self.workload.name, when=self.begun, where="", machine=self.machine, fsync=how.fsync,
             commit=facts.commit(),
             reference=Side(tls=True, programs={"etcd": etcd} | kubernetes, reports=self.reference),
-            vaina=Side(tls=False, programs={"etcd": etcd}, reports=self.vaina),
-            notes=[_TLS, *([_ORDER] if self._is_doubted() else [])],
+            vaina=Side(tls=how.certificates, programs={"etcd": etcd}, reports=self.vaina),
+            notes=[_CERTIFICATES if how.certificates else _TLS, *([_ORDER] if self._is_doubted() else [])],
         )  # fmt: skip
 
     def _is_doubted(self) -> bool:
@@ -126,7 +130,9 @@ class Both:
     async def _on_theirs(self, workload: Workload, settings: Settings) -> Report:
         how = self.how
         async with (
-            KubeCluster(how.apiserver, how.scheduler, fsync=how.fsync) as cluster,
+            KubeCluster(
+                how.apiserver, how.scheduler, fsync=how.fsync, certificates=how.certificates
+            ) as cluster,
             Clientset(cluster.transport(), timeout=_CALL_SECONDS) as client,
         ):
             report = await run_workload(
@@ -135,10 +141,13 @@ class Both:
         return self._judged("reference", report)
 
     async def _on_ours(self, workload: Workload, settings: Settings) -> Report:
-        fsync = self.how.fsync
-        async with LocalCluster(LocalSettings(fsync=fsync)) as cluster, client_of(cluster.address) as client:
+        fsync, tls = self.how.fsync, self.how.certificates
+        async with (
+            LocalCluster(LocalSettings(fsync=fsync, tls=tls)) as cluster,
+            client_of(cluster.address, cluster.credentials) as client,
+        ):
             report = await run_workload(
-                workload, cluster, client, settings, self.progress, fsync=fsync, tls=False
+                workload, cluster, client, settings, self.progress, fsync=fsync, tls=tls
             )
         return self._judged("vaina", report)
 

@@ -1,4 +1,4 @@
-"""etcd, kube-apiserver and kube-scheduler as processes on the loopback, with TLS and a token.
+"""etcd, kube-apiserver and kube-scheduler as processes on the loopback, with TLS and a token or certificates.
 
 A target of the load lab.
 
@@ -18,6 +18,7 @@ import ssl
 import tempfile
 import threading
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,8 @@ from bench.load.scrape import Meter, ProcMeter
 from bench.reference.programs import Program, ProgramError, ProgramProcess
 from vaina.client.rest.kubeconfig import Connection
 from vaina.client.rest.transport import RestTransport
-from vaina.pki.folder import Folder
+from vaina.clock import SystemClock
+from vaina.pki.folder import AUTHORITIES, CERTIFICATE, KEY, Folder
 
 _USER: Final = "load"
 _READY_SECONDS: Final = 5.0
@@ -40,18 +42,31 @@ _CLIENT_QPS: Final = 5000
 _KEY_HEAD, _KEY_TAIL = bytes.fromhex("30310201010420"), bytes.fromhex("a00a06082a8648ce3d030107")
 
 
-def apiserver_flags(folder: str, *, etcd: str, port: int | str) -> list[str]:
+def apiserver_flags(folder: str, *, etcd: str, port: int | str, certificates: bool = False) -> list[str]:
     """Return the flags of kube-apiserver.
 
     Args:
         folder: with its token and keys; certificates are made there.
         etcd: host:port.
         port: that it listens on.
+        certificates: clients show certificates instead of a token, and so does it to etcd.
     """
-    key = f"{folder}/service-account.key"
+    key, pki = f"{folder}/service-account.key", f"{folder}/pki"
+    known_by = (
+        [
+            f"--etcd-servers=https://{etcd}", f"--etcd-cafile={pki}/apiserver-etcd-client/ca.crt",
+            f"--etcd-certfile={pki}/apiserver-etcd-client/tls.crt",
+            f"--etcd-keyfile={pki}/apiserver-etcd-client/tls.key", f"--client-ca-file={pki}/apiserver/ca.crt",
+            f"--tls-cert-file={pki}/apiserver/tls.crt", f"--tls-private-key-file={pki}/apiserver/tls.key",
+        ]
+        if certificates
+        else [
+            f"--etcd-servers=http://{etcd}", f"--cert-dir={folder}/apiserver",
+            f"--token-auth-file={folder}/tokens.csv",
+        ]
+    )  # fmt: skip
     return [
-        f"--etcd-servers=http://{etcd}", "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
-        f"--secure-port={port}", f"--cert-dir={folder}/apiserver", f"--token-auth-file={folder}/tokens.csv",
+        *known_by, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--secure-port={port}",
         "--anonymous-auth=false", "--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24",
         "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}", "--endpoint-reconciler-type=none",
@@ -86,14 +101,17 @@ class KubeCluster:
 
     name = "kube-apiserver and kube-scheduler"
     is_disposable = True
-    #: the bridge to it is called in the clear
+    #: those of the metrics' pages, of which there are none
     credentials: Folder | None = None
-    #: behind TLS and a token, where the lab does not read them: CPU and memory are those of the processes
+    #: behind TLS, where the lab does not read them: CPU and memory are those of the processes
     scheduler_page = ""
     apiserver_page = ""
 
-    def __init__(self, apiserver: Program, scheduler: Program, *, fsync: bool) -> None:
-        self._programs, self._fsync = (apiserver, scheduler), fsync
+    def __init__(
+        self, apiserver: Program, scheduler: Program, *, fsync: bool, certificates: bool = False
+    ) -> None:
+        """Make it. With `certificates` all show some to each other, instead of a token and, to etcd, nothing."""
+        self._programs, self._fsync, self._certificates = (apiserver, scheduler), fsync, certificates
         self._folder: Path | None = None
         self._etcd: EtcdProcess | None = None
         self._apiserver: ProgramProcess | None = None
@@ -129,9 +147,12 @@ class KubeCluster:
 
     def transport(self) -> RestTransport:
         """Return a way to its apiserver; the caller's to close."""
-        connection = Connection(
-            f"https://{self.address}", self._certificate("apiserver"), token=self._token.encode()
-        )
+        connection = Connection(f"https://{self.address}", self._authority())
+        if self._certificates:
+            admin = self._pki("admin")
+            connection = replace(connection, certificate=admin / CERTIFICATE, key=admin / KEY)
+        else:
+            connection = replace(connection, token=self._token.encode())
         return RestTransport(connection, user_agent="vaina-load")
 
     def meters(self) -> dict[str, Meter]:
@@ -182,19 +203,28 @@ class KubeCluster:
         if find_etcd() is None:
             raise ClusterError("there is no etcd on the PATH: deploy/trixie.sh etcd brings one")
         fsync = () if self._fsync else ("--unsafe-no-fsync",)
-        try:
-            self._etcd = EtcdProcess(QUOTA, *fsync)
-        except (AssertionError, TimeoutError) as error:
-            raise ClusterError(f"etcd does not start:\n{error}") from None
         # mkdtemp makes it for its owner alone (0700): there are a token and private keys in it.
         folder = self._folder = Path(tempfile.mkdtemp(prefix="vaina-reference-"))
         self._write_secrets(folder)
-        flags = apiserver_flags(str(folder), etcd=self._etcd.target, port=self._port)
+        try:
+            self._etcd = EtcdProcess(
+                QUOTA, *fsync, cert_dir=self._pki("etcd") if self._certificates else None
+            )
+        except (AssertionError, TimeoutError) as error:
+            raise ClusterError(f"etcd does not start:\n{error}") from None
+        flags = apiserver_flags(
+            str(folder), etcd=self._etcd.target, port=self._port, certificates=self._certificates
+        )
         self._apiserver = ProgramProcess(self._programs[0], flags, folder / "apiserver.log")
         self._wait(self._apiserver, "apiserver", self._port, "/readyz")
         self._write_config(folder)
 
     def _write_secrets(self, folder: Path) -> None:
+        if self._certificates:
+            # Here, so that others do without the library of certificates.
+            from vaina.pki.cluster import Folders
+
+            Folders(self._pki("")).make(SystemClock().now())
         (folder / "tokens.csv").write_text(f'{self._token},{_USER},{_USER},"system:masters"\n')
         number = bytearray(secrets.token_bytes(32))
         number[0] = number[0] & 0x7F | 1  # neither 0 nor beyond the order of the curve
@@ -205,12 +235,15 @@ class KubeCluster:
     def _write_config(self, folder: Path) -> None:
         cluster = {
             "server": f"https://{self.address}",
-            "certificate-authority": str(self._certificate("apiserver")),
+            "certificate-authority": str(self._authority()),
         }
+        shown = self._pki("scheduler")
+        certificate = {"client-certificate": str(shown / CERTIFICATE), "client-key": str(shown / KEY)}
+        user = certificate if self._certificates else {"token": self._token}
         config = {
             "apiVersion": "v1", "kind": "Config", "current-context": _USER,
             "clusters": [{"name": _USER, "cluster": cluster}],
-            "users": [{"name": _USER, "user": {"token": self._token}}],
+            "users": [{"name": _USER, "user": user}],
             "contexts": [{"name": _USER, "context": {"cluster": _USER, "user": _USER}}],
         }  # fmt: skip
         (folder / "kubeconfig").write_bytes(msgspec.json.encode(config))
@@ -218,14 +251,18 @@ class KubeCluster:
 
     def _wait(self, process: ProgramProcess, name: str, port: int, path: str) -> None:
         """Wait until a page of a process says that it is well."""
-        certificate = self._certificate("kube-scheduler" if name == "scheduler" else name, name)
-        asked = urllib.request.Request(
-            f"https://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {self._token}"}
-        )
+        # kube-scheduler makes a certificate of its own; its health is told to everybody.
+        trusted = self._made("scheduler", "kube-scheduler") if name == "scheduler" else self._authority()
+        asked = urllib.request.Request(f"https://127.0.0.1:{port}{path}")
+        if not self._certificates:
+            asked.add_header("Authorization", f"Bearer {self._token}")
 
         def is_ready() -> bool:
             try:
-                trust = ssl.create_default_context(cafile=str(certificate))
+                trust = ssl.create_default_context(cafile=str(trusted))
+                if self._certificates:
+                    admin = self._pki("admin")
+                    trust.load_cert_chain(admin / CERTIFICATE, admin / KEY)
                 with urllib.request.urlopen(asked, timeout=_READY_SECONDS, context=trust) as answer:
                     code: int = answer.status
                     return code == 200
@@ -237,8 +274,19 @@ class KubeCluster:
         except ProgramError as error:
             raise ClusterError(str(error)) from None
 
-    def _certificate(self, name: str, folder: str = "") -> Path:
-        return self._home() / (folder or name) / f"{name}.crt"
+    def _authority(self) -> Path:
+        """Return the file with the authority of kube-apiserver's certificate."""
+        return (
+            self._pki("admin") / AUTHORITIES if self._certificates else self._made("apiserver", "apiserver")
+        )
+
+    def _made(self, folder: str, name: str) -> Path:
+        """Return the certificate that a program has made for itself."""
+        return self._home() / folder / f"{name}.crt"
+
+    def _pki(self, name: str) -> Path:
+        """Return the folder of somebody's certificate."""
+        return self._home() / "pki" / name
 
     def _home(self) -> Path:
         assert self._folder is not None, "it was started"

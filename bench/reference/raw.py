@@ -48,7 +48,7 @@ class ProgramUsed(msgspec.Struct, frozen=True):
 class Side(msgspec.Struct, frozen=True):
     """One control plane."""
 
-    #: whether clients spoke to its apiserver with TLS, and with a token
+    #: whether clients spoke to its apiserver with TLS; with a token or certificates: a note says it
     tls: bool
     #: by name: etcd, kube-apiserver, ...
     programs: dict[str, ProgramUsed] = {}

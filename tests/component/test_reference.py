@@ -98,6 +98,20 @@ def test_both_sides_of_a_load_are_measured_and_judged(tmp_path: Path, folder: Pa
     assert lines[2:] == ["| SchedulingBasic/5Nodes_20Pods", "| MixedApps/12Apps"]
 
 
+def test_both_sides_show_certificates(tmp_path: Path, folder: Path) -> None:
+    output = tmp_path / "raw.json"
+    done = subprocess.run(
+        command(folder, output, "SchedulingBasic/5Nodes_20Pods", "--tls=both"),
+        cwd=ROOT, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    [basic] = decode(output.read_bytes()).entries
+    for side in (basic.reference, basic.vaina):
+        assert side is not None
+        assert_measured(side, [20], [25])
+        assert side.tls
+
+
 @pytest.mark.parametrize("name", ["kube-apiserver", "kube-scheduler"])
 def test_a_program_that_does_not_start_is_told_with_its_words(
     tmp_path: Path, folder: Path, name: str

@@ -91,7 +91,7 @@ def test_a_file_that_no_system_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["SchedulingBasic/5Nodes", "--tls=both"], "vaina runs in the clear in this comparison"),
+        (["SchedulingBasic/5Nodes", "--tls=none"], "invalid choice: 'none'"),
         (["SchedulingBasic/5Nodes", "--repeat=0"], "--repeat: 1 to 20, not 0"),
         (["SchedulingBasic/5Nodes", "--measure=10"], "is not like 10s..60s"),
         (["SchedulingBasic/5Nodes", "--patience=0"], "--patience"),
