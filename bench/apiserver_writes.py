@@ -1,7 +1,7 @@
 """How fast the apiserver writes, beside a no-op server of the same sort and beside etcd driven directly, in
 one run.
 
-    python -m bench.apiserver_writes [-n 5000] [--repeat 3] [--case create] [--fsync]
+    python -m bench.apiserver_writes [-n 5000] [--repeat 3] [--case create] [--fsync] [--tls [--audit]]
         [--output bench/results/apiserver_writes.json]
 
 etcd, apiserver, no-op server and this load generator are processes of their own on the loopback; requests are
@@ -19,13 +19,16 @@ what is compared with them:
 
 The table has objects a second, p50 and p99 of a call, and CPU µs per object of each process; medians of the
 repetitions. etcd runs without fsync, so that it is the code that is measured (`--fsync` for the disk as
-well). Targets are printed with whether they are met; the exit code says nothing of them.
+well). With `--tls` apiserver, etcd and load speak over TLS, and calls are authorized; with `--audit` the
+apiserver writes an audit log by the policy of the compose file. Targets are printed with whether they are met;
+the exit code says nothing of them.
 """
 
 import argparse
 import asyncio
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -42,7 +45,10 @@ from bench.processes import ServiceProcess, cpu_seconds
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import raw_pb2
 from vaina.client.transport import OPTIONS
+from vaina.clock import SystemClock
 from vaina.kinds import EVENT, NODE, POD, Kind
+from vaina.pki.cluster import Folders
+from vaina.pki.folder import Folder
 
 IN_FLIGHT: Final = 32
 BATCH, BATCHES_IN_FLIGHT = 100, 4
@@ -61,11 +67,22 @@ class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         fsync = () if options.fsync else ("--unsafe-no-fsync",)
         self.count: int = options.n
-        self.etcd = EtcdProcess("--quota-backend-bytes=8589934592", *fsync)
+        self._folder = tempfile.TemporaryDirectory(prefix="vaina-bench-")
+        folder, secured = Path(self._folder.name), list[str]()
+        if options.tls:
+            Folders(folder).make(SystemClock().now())
+            secured = [f"--cert-dir={folder}/apiserver", f"--etcd-cert-dir={folder}/apiserver-etcd-client"]
+        if options.audit:
+            policy = ROOT / "deploy" / "audit-policy.yaml"
+            secured += [f"--audit-log-path={folder}/audit.log", f"--audit-policy-file={policy}"]
+        self.etcd = EtcdProcess(
+            "--quota-backend-bytes=8589934592", *fsync, cert_dir=folder / "etcd" if options.tls else None
+        )
         self.apiserver = ServiceProcess(
             "apiserver",
             f"--etcd-endpoints={self.etcd.target}",
             "--log-level=warning",
+            *secured,
             profile=options.profile,
         )
         port = free_port()
@@ -73,9 +90,13 @@ class Bench:
             [sys.executable, "-m", "bench.echo", f"--listen=127.0.0.1:{port}"], cwd=ROOT
         )
         self.apiserver.wait_healthy()
+        shown = ("", "admin", "apiserver-etcd-client") if options.tls else ("", "", "")
+        targets = (f"127.0.0.1:{port}", self.apiserver.target, self.etcd.target)
         self._channels = [
-            grpc.aio.insecure_channel(target, options=OPTIONS)
-            for target in (f"127.0.0.1:{port}", self.apiserver.target, self.etcd.target)
+            grpc.aio.secure_channel(target, Folder(folder / name).current().channel_credentials(), OPTIONS)
+            if name
+            else grpc.aio.insecure_channel(target, options=OPTIONS)
+            for target, name in zip(targets, shown, strict=True)
         ]
         self._number = 0
 
@@ -87,6 +108,7 @@ class Bench:
         self._echo.wait()
         self.apiserver.close()
         self.etcd.close()
+        self._folder.cleanup()
 
     async def measure(
         self,
@@ -346,6 +368,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--case", action="append", choices=CASES)
     parser.add_argument("--fsync", action="store_true", help="let etcd wait for the disk")
+    parser.add_argument("--tls", action="store_true", help="speak over TLS, as a deployed cluster does")
+    parser.add_argument("--audit", action="store_true", help="have the apiserver write its audit log")
     parser.add_argument("--profile", type=Path, help="where cProfile writes what it saw in the apiserver")
     parser.add_argument("--output", type=Path, default=Path("bench/results/apiserver_writes.json"))
     options = parser.parse_args()
@@ -361,6 +385,8 @@ def main() -> None:
         n=options.n,
         repeat=options.repeat,
         fsync=options.fsync,
+        tls=options.tls,
+        audit=options.audit,
     )
 
 
