@@ -317,9 +317,9 @@ class _Process:
             cidr = next(IPv4Network(self.config.hollow_cidr).subnets(new_prefix=24))
             node_runtime = hollow_runtime(self.config, self.clock, self.rng, cidr=cidr)
         elif self.config.runtime == "cri":
-            node_runtime = cri_runtime(self.config, self.client, self.clock)
+            node_runtime = cri_runtime(self.config, self.client, self.clock, self.rng)
         else:
-            node_runtime = docker_runtime(self.config, self.client, self.clock)
+            node_runtime = docker_runtime(self.config, self.client, self.clock, self.rng)
         status = self._status(self.client, self.name, self.steps)
         kubelet = await self._build_when_up(node_runtime, machine, status)
         self.metrics.node_name.labels(self.name).set(1)

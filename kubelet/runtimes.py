@@ -17,6 +17,7 @@ from kubelet.runtime.records import LogLimits
 from kubelet.tasks import Job
 from kubelet.volumes.interface import ApiObjects, Volumes
 from kubelet.volumes.manager import VolumeManager
+from kubelet.volumes.tokens import Tokens
 from vaina.client.clientset import Clientset
 from vaina.clock import Clock
 from vaina.objects.quantity import value
@@ -61,6 +62,10 @@ def closed_to_pods(config: KubeletConfig) -> tuple[int, ...]:
     return (*config.closed_to_pods, *own)
 
 
+def _objects(client: Clientset, clock: Clock, rng: random.Random) -> ApiObjects:
+    return ApiObjects(client, Tokens(client.service_accounts.create_token, clock, rng))
+
+
 def _service_jobs(config: KubeletConfig, network: PodNetwork, clock: Clock) -> tuple[Job, ...]:
     service = read_service(config.kubernetes_service, config.kubernetes_service_ip)
     return () if service is None else (ServiceRoute(service, network, clock).run,)
@@ -70,7 +75,7 @@ def _log_limits(config: KubeletConfig) -> LogLimits:
     return LogLimits(value(config.container_log_max_size), config.container_log_max_files)
 
 
-def docker_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeRuntime:
+def docker_runtime(config: KubeletConfig, client: Clientset, clock: Clock, rng: random.Random) -> NodeRuntime:
     """Make the runtime over this node's Docker engine."""
     # The SDK takes a while to import, and a hollow node may be without it.
     from kubelet.runtime.docker.engine import Engine
@@ -79,7 +84,7 @@ def docker_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> No
 
     engine = Engine(config.docker_socket)
     network = PodNetwork(cluster_cidr=IPv4Network(config.cluster_cidr), closed_to_pods=closed_to_pods(config))
-    volumes = VolumeManager(Path(config.root_dir), ApiObjects(client))
+    volumes = VolumeManager(Path(config.root_dir), _objects(client, clock, rng))
     return NodeRuntime(
         runtime=DockerRuntime(
             engine,
@@ -97,7 +102,7 @@ def docker_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> No
     )
 
 
-def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeRuntime:
+def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock, rng: random.Random) -> NodeRuntime:
     """Make the runtime over this node's CRI socket (containerd)."""
     # Only these nodes have the messages in memory.
     from kubelet.network.pod_network import CniNetwork
@@ -115,7 +120,7 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock) -> NodeR
         pool=root / "cni",
     )
     runtime = CriRuntime(connection, clock, node_dns=node_dns(), log_root=root / "logs")
-    volumes = VolumeManager(root, ApiObjects(client))
+    volumes = VolumeManager(root, _objects(client, clock, rng))
     return NodeRuntime(
         runtime=runtime,
         images=CriImages(connection),

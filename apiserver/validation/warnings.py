@@ -25,8 +25,6 @@ _NOT_YET: Final = "accepted, but vaina does not act on it yet"
 #: (field path in manifests, does a spec use it)
 _POD_FEATURES: Final[tuple[tuple[str, Callable[[pod_pb2.PodSpec], bool]], ...]] = (
     ("resourceClaims", lambda spec: bool(spec.resource_claims)),
-    ("serviceAccountName", lambda spec: spec.service_account_name not in {"", "default"}),
-    ("automountServiceAccountToken", lambda spec: spec.automount_service_account_token),
     ("hostUsers", lambda spec: spec.HasField("host_users") and not spec.host_users),
     ("schedulingGroup", lambda spec: spec.HasField("scheduling_group")),
     ("evictionResponders", lambda spec: bool(spec.eviction_responders)),
@@ -169,7 +167,7 @@ def _projected(path: Place, source: volume_pb2.ProjectedVolumeSource) -> Iterato
             at = path.index(index).child(field.json_name)
             if field.name in _FILE_SOURCES:
                 yield from _item_users(at, value.items)
-            else:
+            elif field.name != "service_account_token":
                 yield f"{at}: {_NOT_YET}"
 
 

@@ -65,10 +65,6 @@ def left_aside(pod: pod_pb2.Pod) -> tuple[str, ...]:
 
 def _left_aside(pod: pod_pb2.Pod) -> Iterator[str]:
     spec = pod.spec
-    if spec.service_account_name not in {"", "default"}:
-        yield "spec.serviceAccountName"
-    if spec.automount_service_account_token:
-        yield "spec.automountServiceAccountToken"
     if spec.HasField("scheduling_group"):
         yield "spec.schedulingGroup"
     if spec.eviction_responders:

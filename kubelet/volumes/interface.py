@@ -12,6 +12,8 @@ from typing import TypeVar
 from kubelet.containers.cgroups import pod_cgroup_limits
 from kubelet.containers.env import PodFacts
 from kubelet.runtime.records import Uid
+from kubelet.volumes.payload import PayloadError
+from kubelet.volumes.tokens import Tokens
 from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2, pod_pb2, volume_pb2
 from vaina.api.node.v1 import runtime_class_pb2
 from vaina.client.clientset import Clientset
@@ -88,8 +90,20 @@ class ApiObjects:
     None: there is no such object. Raises ApiError: that is not known.
     """
 
-    def __init__(self, client: Clientset) -> None:
-        self._client = client
+    def __init__(self, client: Clientset, tokens: Tokens | None = None) -> None:
+        """Make them; without `tokens` there are no tokens of ServiceAccounts."""
+        self._client, self._tokens = client, tokens
+
+    async def token(self, pod: pod_pb2.Pod, wanted: volume_pb2.ServiceAccountTokenProjection) -> bytes:
+        """Return a token of the Pod's account. Raises PayloadError."""
+        if self._tokens is None:
+            raise PayloadError("failed to fetch token: this kubelet asks for none")
+        return await self._tokens.token(pod, wanted)
+
+    def forget(self, uid: Uid) -> None:
+        """Drop what is kept for a Pod that is gone."""
+        if self._tokens is not None:
+            self._tokens.forget(uid)
 
     async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None:
         return await _or_none(self._client.config_maps.get(name, namespace))

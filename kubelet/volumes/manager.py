@@ -232,6 +232,7 @@ class VolumeManager(Volumes):
 
         try:
             await asyncio.to_thread(undo)
+            self._objects.forget(uid)
         except OSError as error:
             raise VolumeFailed("", f"volumes of pod {uid} cannot be unmounted: {error}") from error
 

@@ -22,10 +22,11 @@ class PayloadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file's content and permission bits."""
+    """One file's content and permission bits, and whom it belongs to; None: root."""
 
     data: bytes
     mode: int
+    user: int | None = None
 
 
 Files = Mapping[str, File]

@@ -17,6 +17,7 @@ from typing import Any
 from kubelet.volumes import mounting, payload
 from kubelet.volumes.interface import PodVolume, Reference, VolumePlugin, memory_bytes
 from kubelet.volumes.payload import DEFAULT_MODE, Files, PayloadError
+from kubelet.volumes.tokens import owner_of
 from vaina.api.core.v1 import pod_pb2, volume_pb2
 
 
@@ -133,11 +134,9 @@ async def _projection(wanted: PodVolume, source: volume_pb2.VolumeProjection, mo
     if source.HasField("downward_api"):
         return payload.downward_files(pod, source.downward_api.items, wanted.facts, mode=mode)
     if source.HasField("service_account_token"):
-        # This cluster has no accounts, so there are no tokens.
-        account = pod.spec.service_account_name or "default"
-        raise PayloadError(
-            f"failed to fetch token: this cluster has no service accounts (serviceaccount {account!r})"
-        )
+        token, user = source.service_account_token, owner_of(pod)
+        mode = mode if user is None and wanted.group is None else _OWN_MODE
+        return {token.path: payload.File(await wanted.objects.token(pod, token), mode, user)}
     if source.HasField("cluster_trust_bundle") and source.cluster_trust_bundle.optional:
         # There are no trust bundles; an optional one shows as an empty file.
         return {source.cluster_trust_bundle.path: payload.File(b"", mode)}
@@ -154,6 +153,8 @@ def _write(path: Path, files: Files, memory: int | None, group: int | None) -> N
     write_files(path, files, group=group)
 
 
+#: of a token whose owner is known (`pkg/volume/projected/projected.go`)
+_OWN_MODE = 0o600
 DATA_LINK = "..data"
 _NEW_LINK = "..data_tmp"
 
@@ -180,8 +181,8 @@ def write_files(directory: Path, files: Files, *, group: int | None = None) -> b
         target = new / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.data)
-        if group is not None:
-            os.chown(target, -1, group)
+        if group is not None or file.user is not None:
+            os.chown(target, -1 if file.user is None else file.user, -1 if group is None else group)
         target.chmod(_mode(file.mode, group))
     old = directory / link.readlink() if link.is_symlink() else None
     temporary = directory / _NEW_LINK

@@ -33,10 +33,6 @@ NOT_DONE = {
     "PodSpec.hostUsers": (_POD.format("hostUsers: false"), "spec.hostUsers"),
     "PodSpec.resourceClaims": (_POD.format("resourceClaims: [{name: a}]"), "spec.resourceClaims"),
     "PodSpec.os": (_POD.format("os: {name: windows}"), "spec.os"),
-    "PodSpec.serviceAccountName": (_POD.format("serviceAccountName: a"), "spec.serviceAccountName"),
-    "PodSpec.automountServiceAccountToken": (
-        _POD.format("automountServiceAccountToken: true"), "spec.automountServiceAccountToken"
-    ),
     "PodSpec.schedulingGroup": (_POD.format("schedulingGroup: {podGroupName: g}"), "spec.schedulingGroup"),
     "PodSpec.evictionResponders": (_POD.format("evictionResponders: [{name: a}]"), "spec.evictionResponders"),
     "Container.volumeDevices": (
@@ -82,7 +78,7 @@ NOT_DONE = {
             _VOLUME.format(f"projected: {{sources: [{{ {field}: {{}} }}]}}"),
             f"spec.volumes[0].projected.sources[0].{field}",
         )
-        for field in ("serviceAccountToken", "clusterTrustBundle", "podCertificate")
+        for field in ("clusterTrustBundle", "podCertificate")
     },
     "HTTPGetAction.protocol": (
         _CONTAINER.format("livenessProbe: {httpGet: {protocol: HTTP1}}"),

@@ -16,7 +16,7 @@ import msgspec
 from google.protobuf.message import Message
 
 from vaina.api.autoscaling.v1 import scale_request_pb2
-from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2
+from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2, service_account_service_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.api.version.v1 import version_service_pb2
 from vaina.client.rest.envelope import PROTOBUF, object_of, unwrap, wrap
@@ -264,6 +264,14 @@ def _deleted(body: bytes) -> bytes:
     return request_pb2.DeleteCollectionResponse(deleted=count).SerializeToString()
 
 
+def _create_token(kind: Kind[Any], data: bytes) -> Sequence[Request]:
+    asked = service_account_service_pb2.CreateTokenRequest.FromString(data)
+    meta = asked.object.metadata
+    path = _one(kind, meta.namespace, meta.name, "token")
+    body = wrap("authentication.k8s.io/v1", "TokenRequest", asked.object.SerializeToString())
+    return [Request("POST", path, _options(asked.options), body)]
+
+
 def _get_scale(kind: Kind[Any], data: bytes) -> Sequence[Request]:
     asked = request_pb2.GetRequest.FromString(data)
     return [Request("GET", _one(kind, asked.namespace, asked.name, "scale"))]
@@ -398,6 +406,7 @@ _VERBS: Final[Mapping[str, Make]] = {
     "Delete": _delete,
     "DeleteBatch": _delete_batch,
     "DeleteCollection": _delete_collection,
+    "CreateToken": _create_token,
     "GetScale": _get_scale,
     "UpdateScale": _update_scale,
     "PatchScale": _patch("scale"),

@@ -22,14 +22,14 @@ NOT_YET = "accepted, but vaina does not act on it yet"
 PODS = (
     case("a plain Pod gives none", ""),
     case("each feature that is not acted on is named",
-         "automountServiceAccountToken: true\nhostUsers: false\n"
+         "hostUsers: false\n"
          "schedulingGroup: {podGroupName: g}\nevictionResponders: [{name: a.b/c, priority: 1}]\n"
-         "serviceAccountName: builder\nresources: {limits: {cpu: 1}}\nresourceClaims: [{name: a, resourceClaimName: b}]\n"
+         "resources: {limits: {cpu: 1}}\nresourceClaims: [{name: a, resourceClaimName: b}]\n"
          "securityContext: {seLinuxOptions: {level: a}, windowsOptions: {}, fsGroupChangePolicy: Always, "
          "supplementalGroupsPolicy: Strict, seLinuxChangePolicy: Recursive}",
          *(f"spec.{field}: {NOT_YET}" for field in (
              "resourceClaims",
-             "serviceAccountName", "automountServiceAccountToken", "hostUsers", "schedulingGroup",
+             "hostUsers", "schedulingGroup",
              "evictionResponders", "securityContext.supplementalGroupsPolicy", "securityContext.seLinuxOptions",
              "securityContext.windowsOptions",
              "securityContext.seLinuxChangePolicy"))),

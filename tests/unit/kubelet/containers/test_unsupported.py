@@ -87,13 +87,12 @@ def test_a_runtime_that_can_is_asked_for_all_that_is_mounted_below():
 def test_what_has_no_effect_is_named():
     found = left_aside(
         pod(
-            ", serviceAccountName: robot, automountServiceAccountToken: true, securityContext: {seLinuxOptions: {type: t}}"
-            ", volumes: [{name: v, emptyDir: {mode: 511}}]",
+            ", securityContext: {seLinuxOptions: {type: t}}, volumes: [{name: v, emptyDir: {mode: 511}}]",
             ", livenessProbe: {httpGet: {port: 80, protocol: HTTP2}}, readinessProbe: {grpc: {port: 1, mode: TLS}}",
         )
     )
     assert found == (
-        "spec.serviceAccountName", "spec.automountServiceAccountToken", "spec.securityContext.seLinuxOptions",
+        "spec.securityContext.seLinuxOptions",
         "spec.volumes[0].emptyDir.mode", "spec.containers[0].livenessProbe.httpGet.protocol",
         "spec.containers[0].readinessProbe.grpc.mode",
     )  # fmt: skip
@@ -101,4 +100,4 @@ def test_what_has_no_effect_is_named():
 
 def test_of_an_ordinary_pod_nothing_is_left_aside():
     assert left_aside(make_pod()) == ()
-    assert left_aside(pod(", serviceAccountName: default, automountServiceAccountToken: false")) == ()
+    assert left_aside(pod(", serviceAccountName: robot, automountServiceAccountToken: true")) == ()

@@ -16,7 +16,7 @@ from kubelet.volumes import mounting
 from kubelet.volumes.interface import ApiObjects, VolumeFailed
 from kubelet.volumes.manager import VolumeManager
 from tests.unit.kubelet.volumes.mounts import needs_mounts
-from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2, pod_pb2
+from vaina.api.core.v1 import config_pb2, node_pb2, persistent_volume_pb2, pod_pb2, volume_pb2
 from vaina.objects.local_path import MADE_ANNOTATION
 from vaina.testing.builders import make_config_map, make_node, make_pod
 
@@ -32,6 +32,14 @@ class Objects(ApiObjects):
     secrets: dict[str, config_pb2.Secret] = field(default_factory=dict)
     claims: dict[str, persistent_volume_pb2.PersistentVolumeClaim] = field(default_factory=dict)
     volumes: dict[str, persistent_volume_pb2.PersistentVolume] = field(default_factory=dict)
+    #: uids of Pods of which nothing is kept any more
+    forgotten: list[Uid] = field(default_factory=list)
+
+    async def token(self, pod: pod_pb2.Pod, wanted: volume_pb2.ServiceAccountTokenProjection) -> bytes:
+        return f"{pod.spec.service_account_name} for {wanted.audience}".encode()
+
+    def forget(self, uid: Uid) -> None:
+        self.forgotten.append(uid)
 
     async def config_map(self, namespace: str, name: str) -> config_pb2.ConfigMap | None:
         return self.config_maps.get(name)
@@ -127,6 +135,30 @@ async def test_what_is_nobody_elses_business_lies_in_memory_and_leaves_no_mount(
     assert mounting.mounts_below(tmp_path) == []
     assert await again.mounted(pod) == frozenset()
     assert not path.exists()
+
+
+@needs_mounts
+@pytest.mark.parametrize(
+    ("user", "group", "want"),
+    [(None, None, (0o644, 0, 0)), (1000, None, (0o600, 1000, 0)), (1000, 7, (0o640, 1000, 7))],
+)
+async def test_a_token_belongs_to_the_user_of_the_pod_and_goes_with_it(
+    objects: Objects, volumes: VolumeManager, user: int | None, group: int | None, want: tuple[int, int, int]
+) -> None:
+    pod = with_volume("access")
+    token = pod.spec.volumes[0].volume_source.projected.sources.add().service_account_token
+    token.path, token.audience, pod.spec.service_account_name = "token", "vault", "robot"
+    if user is not None:
+        pod.spec.security_context.run_as_user = user
+    if group is not None:
+        pod.spec.security_context.fs_group = group
+    await volumes.mount(pod, ["access"], FACTS)
+    file = Path(volumes.host_path(UID, pod.spec.volumes[0])) / "token"
+    stat = file.stat()
+    assert (stat.st_mode & 0o777, stat.st_uid, stat.st_gid) == want
+    assert file.read_text() == "robot for vault"
+    await volumes.unmount(UID)
+    assert objects.forgotten == [UID]
 
 
 async def test_the_first_volume_of_a_node_makes_its_root(tmp_path: Path, objects: Objects) -> None:
