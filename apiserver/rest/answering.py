@@ -22,7 +22,6 @@ from apiserver.rest import (
     discovery,
     forms,
     listing,
-    openapi,
     pages,
     status,
     streams,
@@ -34,6 +33,7 @@ from apiserver.rest.discovery import Page
 from apiserver.rest.exchange import Exchange
 from apiserver.rest.frames import Frames
 from apiserver.rest.info import RequestInfo, read_info
+from apiserver.rest.openapi.documents import Documents
 from apiserver.rest.origins import check_origin
 from apiserver.rest.reading import Bodies
 from apiserver.rest.served import DELETE_OPTIONS, Table
@@ -78,7 +78,7 @@ class Answerer:
         self._handlers, self._table, self._clock, self._calls = handlers, table, clock, calls
         self._turns, self._callers, self._authorizer, self._pages = turns, callers, authorizer, pages
         self._in_the_clear, self._on_told = in_the_clear, on_told
-        self._bodies, self._frames = Bodies(body_seconds), frames
+        self._bodies, self._frames, self._documents = Bodies(body_seconds), frames, Documents(table, clock)
 
     async def __call__(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer a request. Raises ConnectionError: the client has gone, or its answer cannot be finished."""
@@ -175,7 +175,7 @@ class Answerer:
             if page is None:
                 page = discovery.answer(self._table, info, headers)
             if page is None:
-                page = openapi.answer(self._table, info, headers)
+                page = await self._documents.answer(info, headers)
             if page is None:
                 raise status.not_found()
             _check_get(info)

@@ -29,7 +29,7 @@ _OF_COLLECTIONS: Final = frozenset(("list", "watch", "create", "deletecollection
 #: kinds whose deletion answers with the object even when it is gone (ReturnDeletedObject of upstream's stores)
 RETURNED: Final = frozenset((
     "pods", "podtemplates", "resourcequotas", "serviceaccounts", "services", "persistentvolumes",
-    "persistentvolumeclaims", "storageclasses", "csinodes", "csidrivers", "csistoragecapacities", "volumeattachments",
+    "persistentvolumeclaims", "storageclasses", "csinodes", "csidrivers", "volumeattachments",
     "resourceclaims", "resourceclaimtemplates", "deviceclasses", "resourceslices",
 ))  # fmt: skip
 

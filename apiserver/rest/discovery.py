@@ -43,7 +43,7 @@ _PRIORITIES: Final = {
 _OTHERS: Final = 1000
 #: sub-resource that is a stream -> what its options are called, and verbs: the HTTP methods that it is asked by
 #: (kubernetes `pkg/registry/core/pod/rest`, ConnectMethods)
-_CONNECTED: Final = {
+CONNECTED: Final = {
     "attach": ("AttachOptions", ("create", "get")),
     "exec": ("ExecOptions", ("create", "get")),
     "portforward": ("PortForwardOptions", ("create", "get")),
@@ -188,9 +188,9 @@ def _part(row: Served, part: Subresource) -> tuple[str, Iterable[str]]:
     """Return the kind and the verbs of a sub-resource."""
     if not part.is_stream:
         return part.shape.kind, sorted(part.methods)
-    if part.name not in _CONNECTED:
+    if part.name not in CONNECTED:
         return part.shape.kind, _LOG
-    options, verbs = _CONNECTED[part.name]
+    options, verbs = CONNECTED[part.name]
     return f"{row.shape.kind}{options}", verbs
 
 

@@ -132,8 +132,10 @@ class Exchange:
             response.headers["Content-Type"] = content_type
         if self._calls.refusing:
             response.force_close()
-        for name, value in (*HEADERS, *warning_headers(self.rpc.trailing), *(headers or {}).items()):
+        for name, value in (*HEADERS, *warning_headers(self.rpc.trailing)):
             response.headers.add(name, value)
+        # What may be kept says so.
+        response.headers.update(headers or {})
         return response
 
     async def begin(self, response: web.StreamResponse) -> None:

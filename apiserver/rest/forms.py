@@ -277,3 +277,8 @@ def choose_discovery_form(accept: str, query: Query, user_agent: str = "", *, ag
     if form is None:
         raise NotAcceptable(f"only the following media types are accepted: {', '.join(Media)}")
     return _for_people(form, query, user_agent)
+
+
+def takes_json(accept: str) -> bool:
+    """Say whether a client takes JSON of what is offered in no other form."""
+    return not accept or any(clause.covers(Media.JSON) for clause in _clauses(accept))
