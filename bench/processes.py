@@ -25,6 +25,22 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def memory_bytes(pid: int) -> int:
+    """Return the resident memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak_memory_bytes(pid: int) -> int:
+    """Return the most resident memory that a process had since its start, or `reset_peak_memory`."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def reset_peak_memory(pid: int) -> None:
+    """Let the peak begin anew, at what the process has now (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 class ServiceProcess:
     """`python -m MODULE` on free ports."""
 
@@ -104,17 +120,15 @@ class ServiceProcess:
 
     def memory_bytes(self) -> int:
         """Return the resident memory of the process."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return memory_bytes(self._process.pid)
 
     def peak_memory_bytes(self) -> int:
         """Return the most resident memory that the process had since its start, or `reset_peak_memory`."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+        return peak_memory_bytes(self._process.pid)
 
     def reset_peak_memory(self) -> None:
-        """Let the peak begin anew, at what the process has now (proc(5), clear_refs)."""
-        Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
+        """Let the peak begin anew, at what the process has now."""
+        reset_peak_memory(self._process.pid)
 
     def log(self) -> str:
         """Return the end of what it logged."""

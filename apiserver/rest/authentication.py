@@ -7,6 +7,7 @@ everything is allowed nobody is anonymous, as on upstream.
 
 import ssl
 from collections.abc import Sequence
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -72,7 +73,12 @@ def _certificate_of(http: web.BaseRequest) -> bytes | None:
     transport = http.transport
     connection = None if transport is None else transport.get_extra_info("ssl_object")
     shown = None if connection is None else connection.getpeercert(binary_form=True)
-    return ssl.DER_cert_to_PEM_cert(shown).encode() if shown else None
+    return _pem(shown) if shown else None
+
+
+@lru_cache(maxsize=1024)
+def _pem(shown: bytes) -> bytes:
+    return ssl.DER_cert_to_PEM_cert(shown).encode()
 
 
 def _bearer(headers: Sequence[str]) -> str:

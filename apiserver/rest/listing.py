@@ -5,8 +5,7 @@ written while the pages come, in parts that hold the loop for a few milliseconds
 items stands before them: so many pages are kept until it is known, and those beyond are read a second time.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Final
 
 from aiohttp import web
@@ -104,27 +103,13 @@ class _Output:
         self._until = exchange.clock.monotonic() + _SLICE_SECONDS
 
 
-@contextmanager
-def _counted(exchange: Exchange, size: int) -> Iterator[None]:
-    """Count bytes that are held for a client. Raises TooManyRequests: it has not read earlier answers."""
-    rpc = exchange.rpc
-    if rpc.unsent is None:
-        yield
-        return
-    rpc.unsent.add(rpc.client, rpc.peer, size)
-    try:
-        yield
-    finally:
-        rpc.unsent.remove(rpc.client, rpc.peer, size)
-
-
 async def _write_text(exchange: Exchange, pages: _Pages, items: bytes) -> web.StreamResponse:
     served = exchange.served
     writer = ListWriter(exchange.form, served.shape, exchange.clock.now())
     output = _Output(exchange)
     await output.write(writer.begin(pages.metadata))
     while True:
-        with _counted(exchange, len(items)):
+        with exchange.holding(len(items)):
             for data in raw_pb2.RawList.FromString(items).items:
                 await output.write(writer.item(data if served.read is None else served.read(data)))
         if not pages.token:
@@ -139,13 +124,13 @@ async def _write_protobuf(exchange: Exchange, pages: _Pages, items: bytes) -> we
     kept, left_at = [await _items(exchange, items)], ""
     size = held = len(kept[0])
     with ExitStack() as counted:
-        counted.enter_context(_counted(exchange, held))
+        counted.enter_context(exchange.holding(held))
         while pages.token:
             token = pages.token
             more = await _items(exchange, await pages.next())
             size += len(more)
             if not left_at and held + len(more) <= KEPT_BYTES:
-                counted.enter_context(_counted(exchange, len(more)))
+                counted.enter_context(exchange.holding(len(more)))
                 kept.append(more)
                 held += len(more)
             else:
@@ -166,7 +151,7 @@ async def _write_again(exchange: Exchange, pages: _Pages, output: _Output, size:
     while size > 0 and pages.token:
         part = await _items(exchange, await pages.next())
         size -= len(part)
-        with _counted(exchange, len(part)):
+        with exchange.holding(len(part)):
             await output.write(part)
     if size:
         raise InternalError("a list has changed while it was written")

@@ -59,6 +59,8 @@ def warning_headers(texts: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(character for character in text if ord(character) >= 0x20 and character != "\x7f")
 
 

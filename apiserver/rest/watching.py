@@ -103,9 +103,8 @@ class _Chunks:
         return self._exchange.is_begun
 
     async def begin(self) -> None:
-        await self._exchange.begin(self._response)
         # A client takes the watch for begun when it has the head, however long nothing happens.
-        self._exchange.http.writer.send_headers()
+        await self._exchange.begin(self._response)
 
     async def send(self, batch: Batch) -> None:
         await self._response.write(batch.joined)

@@ -145,15 +145,23 @@ class KubeCluster:
         """host:port of kube-apiserver."""
         return f"127.0.0.1:{self._port}"
 
+    @property
+    def apiserver_pid(self) -> int:
+        """Of kube-apiserver's process."""
+        assert self._apiserver is not None
+        return self._apiserver.pid
+
+    def connection(self) -> Connection:
+        """Return how its apiserver is reached."""
+        connection = Connection(f"https://{self.address}", self._authority())
+        if not self._certificates:
+            return replace(connection, token=self._token.encode())
+        admin = self._pki("admin")
+        return replace(connection, certificate=admin / CERTIFICATE, key=admin / KEY)
+
     def transport(self) -> RestTransport:
         """Return a way to its apiserver; the caller's to close."""
-        connection = Connection(f"https://{self.address}", self._authority())
-        if self._certificates:
-            admin = self._pki("admin")
-            connection = replace(connection, certificate=admin / CERTIFICATE, key=admin / KEY)
-        else:
-            connection = replace(connection, token=self._token.encode())
-        return RestTransport(connection, user_agent="vaina-load")
+        return RestTransport(self.connection(), user_agent="vaina-load")
 
     def meters(self) -> dict[str, Meter]:
         """Return where the usage of each process is read."""
