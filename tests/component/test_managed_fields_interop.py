@@ -4,12 +4,13 @@ object of it, with the same managedFields, and refuses with the same words.
 
 import json
 import random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.support.applied_objects import KINDS, Tree, mixed, part
-from tests.support.interop import Kubernetes, kubernetes
+from tests.support.golden import golden_kinds
+from tests.support.interop import TESTDATA, Kubernetes, kubernetes
 from vaina.errors import ApiError
 from vaina.kinds import KINDS_BY_GVK, Kind
 from vaina.objects.managed_fields.entries import Managed, read_entries, write_entries
@@ -53,8 +54,8 @@ def _without_entries(kind: Kind[Any], message: Any) -> tuple[Tree, Managed]:
     return to_dict(kind, plain), managed
 
 
-def _filter(subresource: str) -> Any:
-    reset = FieldSet.of(*(tuple(map(field, path)) for path in RESETS[subresource]))
+def _filter(paths: list[list[str]]) -> Any:
+    reset = FieldSet.of(*(tuple(map(field, path)) for path in paths))
     return lambda fields: fields.without(reset)
 
 
@@ -63,7 +64,7 @@ def _ours(asked: Tree) -> Tree:
     live = asked["live"]
     kind = KINDS_BY_GVK[live["apiVersion"], live["kind"]]
     tree, managed = _without_entries(kind, _message(kind, live))
-    manager = FieldManager(kind, asked["subresource"], _filter(asked["subresource"]))
+    manager = FieldManager(kind, asked["subresource"], _filter(asked["reset"]))
     try:
         if asked["apply"]:
             made, after = manager.apply(
@@ -141,3 +142,32 @@ def test_any_row_of_writes_leaves_the_object_and_the_owners_that_upstream_has(
                 live = to_dict(kind, _aged(_message(kind, theirs["object"])))
                 live["metadata"]["uid"] = "u"
         first = make(rng)
+
+
+def _whole(kind: Kind[Any]) -> Tree:
+    """Return upstream's golden object, in which every field is set."""
+    path = TESTDATA / "HEAD" / f"{kind.group or 'core'}.{kind.version}.{kind.kind}.json"
+    if not path.exists():
+        pytest.skip("no golden object")
+    tree = json.loads(path.read_text())
+    for name in ("managedFields", "uid", "resourceVersion", "selfLink"):
+        tree["metadata"].pop(name, None)
+    return cast("Tree", tree)
+
+
+@pytest.mark.parametrize("kind", golden_kinds(), ids=lambda kind: kind.kind)
+def test_every_field_of_every_kind_is_merged_and_owned_as_upstream_does(
+    kubernetes: Kubernetes, kind: Kind[Any]
+) -> None:
+    whole, rng = _whole(kind), random.Random(kind.kind)
+    live = _stored({**whole, "metadata": {**whole["metadata"], "uid": "u"}})
+    for manager in ("one", "two", "one", "two", "one"):
+        asked = {
+            "live": live, "object": part(rng, whole, 0.85), "apply": True, "manager": manager, "force": True,
+            "subresource": "", "reset": [],
+        }  # fmt: skip
+        theirs = kubernetes.managed(asked)
+        ours = _ours(asked)
+        assert _comparable(ours, kind) == _comparable(theirs, kind), json.dumps(asked)
+        live = to_dict(kind, _aged(_message(kind, theirs["object"])))
+        live["metadata"]["uid"] = "u"

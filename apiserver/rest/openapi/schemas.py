@@ -229,8 +229,8 @@ def _merging(item: Field, options: Any) -> Json:
         found["x-kubernetes-list-map-keys"] = [*keys]
     if options[options_pb2.list_type]:
         found["x-kubernetes-list-type"] = options[options_pb2.list_type]
-    if options[options_pb2.atomic]:
-        found["x-kubernetes-map-type"] = "atomic"
+    if options[options_pb2.atomic] or options[options_pb2.granular]:
+        found["x-kubernetes-map-type"] = "atomic" if options[options_pb2.atomic] else "granular"
     if item.patch_merge_key:
         found["x-kubernetes-patch-merge-key"] = item.patch_merge_key
     if item.patch_strategy:

@@ -6,7 +6,7 @@ structs and maps are merged, or one value. Upstream has the same of its OpenAPI 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import cache
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from vaina.api.options.v1 import options_pb2
 from vaina.kinds import Kind
-from vaina.objects.schema import Field, Shape, schema_of
+from vaina.objects.schema import Field, Shape, Unset, schema_of
 
 
 class Form(Enum):
@@ -46,7 +46,7 @@ class Type:
     #: JSON names of the keys of a list's items; of a set none
     keys: tuple[str, ...] = ()
     #: what a key is where an item leaves it out
-    key_defaults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    key_defaults: Mapping[str, str | int] = field(default_factory=lambda: MappingProxyType({}))
 
     def of(self, name: str) -> "Type | None":
         """Return the type of a field or of a map's entry; None: there is no such field."""
@@ -62,6 +62,7 @@ _VALUES: Final[Mapping[Shape, Type]] = {
     Shape.INT64: _NUMBER, Shape.QUANTITY: _UNTYPED, Shape.INT_OR_STRING: _UNTYPED, Shape.TIME: _UNTYPED,
     Shape.MICRO_TIME: _UNTYPED, Shape.RAW: _ANY, Shape.TEXTS: Type(Form.LIST, atomic=True, element=_STRING),
 }  # fmt: skip
+_ZEROS: Final[Mapping[Shape, str | int]] = {Shape.STRING: "", Shape.INT32: 0, Shape.INT64: 0}
 
 
 def type_of(kind: Kind[Any]) -> Type:
@@ -86,19 +87,23 @@ def _options(descriptor: Descriptor | FieldDescriptor) -> Any:
     return descriptor.GetOptions().Extensions
 
 
-def _of_field(outer: Descriptor, item: Field) -> Type:
+def _descriptor(outer: Descriptor, item: Field) -> FieldDescriptor:
     for name in item.via:
         inner = outer.fields_by_name[name].message_type
         assert inner is not None
         outer = inner
-    options = _options(outer.fields_by_name[item.name])
+    return outer.fields_by_name[item.name]
+
+
+def _of_field(outer: Descriptor, item: Field) -> Type:
+    options = _options(_descriptor(outer, item))
     element = _value(item)
     if item.is_list:
         return _list_type(item, element, options)
     if item.is_map:
         return Type(Form.MAP, atomic=options[options_pb2.atomic], element=element)
-    if options[options_pb2.atomic] and not element.atomic:
-        return Type(element.form, atomic=True, fields=element.fields, element=element.element)
+    if options[options_pb2.atomic] or options[options_pb2.granular]:
+        return replace(element, atomic=options[options_pb2.atomic])
     return element
 
 
@@ -111,12 +116,19 @@ def _value(item: Field) -> Type:
 
 def _list_type(item: Field, element: Type, options: Any) -> Type:
     keys = tuple(options[options_pb2.list_map_key])
-    defaults: dict[str, str] = {}
+    defaults: dict[str, str | int] = {}
     if keys:
         assert item.message is not None
-        for name, inner in schema_of(item.message).by_json.items():
-            given = _options(item.message.fields_by_name[inner.name]) if not inner.via else None
-            if name in keys and given is not None and given[options_pb2.list_key_default]:
-                defaults[name] = given[options_pb2.list_key_default]
+        fields = schema_of(item.message).by_json
+        defaults = {
+            name: default for name in keys if (default := _key_default(item, fields[name])) is not None
+        }
     atomic = options[options_pb2.list_type] not in ("map", "set")
     return Type(Form.LIST, atomic=atomic, element=element, keys=keys, key_defaults=defaults)
+
+
+def _key_default(item: Field, key: Field) -> str | int | None:
+    """Return what a key is where an item leaves it out; a field that JSON always shows is zero then."""
+    assert item.message is not None
+    given: str = _options(_descriptor(item.message, key))[options_pb2.list_key_default]
+    return given or (_ZEROS.get(key.shape) if key.unset is Unset.ZERO else None)
