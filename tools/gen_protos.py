@@ -11,6 +11,7 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +20,8 @@ OUT = ROOT / "vaina" / "api"
 #: generated beside the hand-written modules that use it, and used by nobody else
 CRI = Path("kubelet") / "runtime" / "cri"
 STAMP = OUT / ".generated"
+#: numbers of fields of FileDescriptorProto and DescriptorProto, of which places of comments are made
+_MESSAGES, _FIELDS = 4, 2
 
 
 def is_current(sources: list[Path]) -> bool:
@@ -41,15 +44,49 @@ def generate(sources: list[Path]) -> int:
     services = [name for name in names if name.endswith("_service.proto")]
     include = ["protoc", f"-I{PROTOS}", f"-I{files('grpc_tools') / '_proto'}"]
     with tempfile.TemporaryDirectory(prefix=".protos-", dir=ROOT) as made:
-        messages = [*include, f"--python_out={made}", f"--pyi_out={made}", *names]
+        described = Path(made) / "described.binpb"
+        found = [f"--descriptor_set_out={described}", "--include_source_info"]
+        messages = [*include, f"--python_out={made}", f"--pyi_out={made}", *found, *names]
         stubs = [*include, f"--grpc_python_out={made}", f"--mypy_grpc_out=quiet:{made}", *services]
         code = protoc.main(messages) or protoc.main(stubs)
         if code == 0:
+            text = descriptions_module(descriptor_pb2.FileDescriptorSet.FromString(described.read_bytes()))
+            (Path(made) / "vaina" / "api" / "descriptions.py").write_text(text)
             _replace(Path(made) / "vaina" / "api")
             for path in sorted((Path(made) / CRI).glob("*_pb2*")):
                 (ROOT / CRI).mkdir(parents=True, exist_ok=True)
                 path.replace(ROOT / CRI / path.name)
     return code
+
+
+def descriptions_module(files: descriptor_pb2.FileDescriptorSet) -> str:
+    """Return the module with what comments say of messages and their fields, for documents of the API.
+
+    A comment is what stands before a message or a field, or behind it in its line; of a message the first
+    paragraph.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for file in files.file:
+        if not file.package.startswith("vaina.api.") or file.name.endswith("_service.proto"):
+            continue
+        comments = {
+            tuple(place.path): place.leading_comments or place.trailing_comments
+            for place in file.source_code_info.location
+        }
+        for number, message in enumerate(file.message_type):
+            texts = {"": _text(comments.get((_MESSAGES, number), ""))}
+            for place, item in enumerate(message.field):
+                texts[item.json_name] = _text(comments.get((_MESSAGES, number, _FIELDS, place), ""))
+            found[f"{file.package}.{message.name}"] = {name: text for name, text in texts.items() if text}
+    lines = [f"    {name!r}: {texts!r},\n" for name, texts in sorted(found.items()) if texts]
+    return (
+        '"""What the comments in protos/ say, by message and JSON name of its fields. Generated; do not edit."""\n\n'
+        f"DESCRIPTIONS: dict[str, dict[str, str]] = {{\n{''.join(lines)}}}\n"
+    )
+
+
+def _text(comment: str) -> str:
+    return " ".join(comment.split("\n\n")[0].split())
 
 
 def _replace(made: Path) -> None:

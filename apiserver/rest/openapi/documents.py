@@ -10,6 +10,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from email.utils import formatdate
+from importlib import import_module
 from typing import Final, NamedTuple
 
 import msgspec
@@ -18,7 +19,6 @@ from apiserver.rest.discovery import Page
 from apiserver.rest.forms import takes_json
 from apiserver.rest.info import RequestInfo
 from apiserver.rest.openapi.document import document, document_names
-from apiserver.rest.openapi.schemas import Describe, described
 from apiserver.rest.served import Table
 from vaina.clock import Clock
 
@@ -39,9 +39,9 @@ class _Kept(NamedTuple):
 class Documents:
     """The documents of one door. Owned by its event loop; they are made in a thread, 80 ms of work in all."""
 
-    def __init__(self, table: Table, clock: Clock, describe: Describe = described) -> None:
+    def __init__(self, table: Table, clock: Clock) -> None:
         """Make it; nothing is made of the table before somebody asks."""
-        self._table, self._clock, self._describe = table, clock, describe
+        self._table, self._clock = table, clock
         self._kept: dict[str, _Kept] = {}
         self._making = asyncio.Lock()
 
@@ -82,9 +82,15 @@ class Documents:
             return self._kept
 
     def _make(self) -> dict[str, _Kept]:
+        # Imported when it is needed: nobody else needs the texts.
+        texts: dict[str, dict[str, str]] = import_module("vaina.api.descriptions").DESCRIPTIONS
+
+        def describe(message: str, field: str) -> str:
+            return texts.get(message, {}).get(field, "")
+
         kept: dict[str, _Kept] = {}
         for name, (group, version) in document_names(self._table).items():
-            kept[name] = _keep(msgspec.json.encode(document(self._table, group, version, self._describe)))
+            kept[name] = _keep(msgspec.json.encode(document(self._table, group, version, describe)))
         paths = {name: {"serverRelativeURL": _url(name, one.hash)} for name, one in kept.items()}
         kept[""] = _keep(msgspec.json.encode({"paths": paths}))
         return kept
