@@ -142,6 +142,13 @@ def key_pem(key: PrivateKey) -> bytes:
     )
 
 
+def public_pem(key: PrivateKey) -> bytes:
+    """Return the public key of a private one, as PEM."""
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
 def load_key(pem: bytes) -> PrivateKey:
     """Read a private key. Raises ValueError."""
     key = serialization.load_pem_private_key(pem, None)

@@ -8,6 +8,7 @@ Called by `vaina certs`. Whatever is there and holds is left as it is, so making
     registry-ca/               the authority of those who pull images from the cluster's registry
     apiserver/, scheduler/ …   a folder for each holder (`HOLDERS`, vaina.pki.folder)
     apiserver/encryption.yaml  the key for Secrets at rest (vaina.pki.encryption)
+    apiserver/sa.key, sa.pub   the keys of tokens (vaina.pki.token_keys)
     admin/kubeconfig           what kubectl reads, where a server is named for it (vaina.pki.kubeconfig)
     node/                      what nodes have before they ask for certificates: the authorities of the apiserver
                                (ca.crt) and of those who call a kubelet (kubelet-client-ca.crt), a bootstrap
@@ -60,11 +61,14 @@ from vaina.pki.folder import (
 )
 from vaina.pki.kubeconfig import KUBECONFIG, with_files
 from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES, TOKEN, make_token
+from vaina.pki.token_keys import SIGNING, make_token_keys, next_token_key
 
 ADMIN, NODE, REGISTRY = "admin", "node", "registry"
 CA, ETCD_CA, KUBELET_CLIENT_CA, REGISTRY_CA = "ca", "etcd-ca", "kubelet-client-ca", "registry-ca"
 #: never made anew: what its key has encrypted would be lost
 ENCRYPTION: Final = "apiserver/encryption.yaml"
+APISERVER: Final = "apiserver"
+TOKEN_KEYS: Final = f"{APISERVER}/{SIGNING}"
 #: etcd reads it at each handshake, and refuses everybody while it is missing (`--client-crl-file`)
 REVOKED: Final = "etcd/denied.crl"
 #: folder of an authority, and its name
@@ -171,6 +175,8 @@ class Folders:
             self._hand_on_denied(holder)
         if make_encryption_config(self.root / ENCRYPTION):
             written.append(ENCRYPTION)
+        if make_token_keys(self.root / APISERVER, now, self.seconds, renew=renew):
+            written.append(TOKEN_KEYS)
         self._make_node_folder()
         self._tell_nodes()
         self._tell_etcd(now)
@@ -181,8 +187,9 @@ class Folders:
         return written
 
     def next_renewal(self) -> float:
-        """Return when the first certificate of a holder is due (Unix time)."""
-        return min(renewal_at(_load(self.root / holder.folder)) for holder in self.holders())
+        """Return when the first certificate of a holder, or the key of tokens, is due (Unix time)."""
+        first = min(renewal_at(_load(self.root / holder.folder)) for holder in self.holders())
+        return min(first, next_token_key(self.root / APISERVER, self.seconds))
 
     def deny(self, serial: int, now: float) -> list[str]:
         """Let a certificate count no more, whichever authority it is of; return the folders that were told.

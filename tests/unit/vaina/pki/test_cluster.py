@@ -33,7 +33,7 @@ def certificate(root: Path, folder: str) -> x509.Certificate:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    assert cluster.Folders(tmp_path).make(NOW) == [*cluster.AUTHORITY_NAMES, *HOLDERS, cluster.ENCRYPTION]
+    assert cluster.Folders(tmp_path).make(NOW) == [*cluster.AUTHORITY_NAMES, *HOLDERS, cluster.ENCRYPTION, cluster.TOKEN_KEYS]
     return tmp_path
 
 
@@ -76,7 +76,7 @@ def test_what_is_due_is_renewed_with_a_new_key_and_the_authorities_stay(root: Pa
 
 
 def test_renew_renews_what_holds(root: Path) -> None:
-    assert cluster.Folders(root).make(NOW, renew=True) == HOLDERS
+    assert cluster.Folders(root).make(NOW, renew=True) == [*HOLDERS, cluster.TOKEN_KEYS]
 
 
 @pytest.mark.parametrize("name", ["tls.crt", "tls.key"])
