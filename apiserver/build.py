@@ -328,7 +328,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             tokens=tokens,
         )  # fmt: skip
         jobs = (*opened.jobs, app.run) if auditing is None else (*opened.jobs, app.run, auditing.run)
-        jobs = jobs if tokens is None else (*jobs, tokens.keys.run)
+        jobs = jobs if tokens is None else (*jobs, tokens.run)
         tasks = [group.create_task(job()) for job in jobs]
         try:
             servers: list[Server] = []

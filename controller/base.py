@@ -8,13 +8,16 @@ from google.protobuf.message import Message
 
 from vaina import controller
 from vaina.api.controller.v1 import controller_service_pb2
+from vaina.api.core.v1 import namespace_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.client.resource import ResourceClient
 from vaina.clock import timestamp
 from vaina.controller import SYNC_TIMEOUT_SECONDS, SyncRecord, Tools
-from vaina.errors import ApiError, Conflict, NotFound
+from vaina.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
 
-__all__ = ["SYNC_TIMEOUT_SECONDS", "Controller", "SyncRecord", "Tools", "delete", "find", "for_each"]
+__all__ = [
+    "SYNC_TIMEOUT_SECONDS", "Controller", "SyncRecord", "Tools", "create_in", "delete", "find", "for_each", "is_active",
+]  # fmt: skip
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -66,6 +69,22 @@ async def find(client: ResourceClient[M], name: str, namespace: str = "") -> M |
         return await client.get(name, namespace)
     except NotFound:
         return None
+
+
+def is_active(namespace: namespace_pb2.Namespace | None) -> bool:
+    """Say whether anything is to be made in a namespace."""
+    return namespace is not None and namespace.status.phase == "Active"
+
+
+async def create_in(client: ResourceClient[M], obj: M) -> None:
+    """Create an object, unless it is there, or its namespace is not or ends. Raises ApiError."""
+    try:
+        await client.create(obj)
+    except (AlreadyExists, NotFound):
+        return
+    except Forbidden as error:
+        if all(cause.type != "NamespaceTerminating" for cause in error.causes):
+            raise
 
 
 async def delete(client: ResourceClient[M], meta: meta_pb2.ObjectMeta, **how: Any) -> bool:

@@ -34,6 +34,8 @@ from controller.replicaset.controller import (
     new_age_ratio,
 )
 from controller.resource_quota.controller import ResourceQuotaController
+from controller.root_ca import RootCaPublisher
+from controller.service_accounts import ServiceAccountController, TokenSecretController
 from controller.statefulset.controller import StatefulSetController
 from controller.trace_collector import TraceCollector
 from controller.ttl_after_finished import TtlAfterFinishedController
@@ -194,6 +196,12 @@ def build(  # noqa: PLR0913 - all but three by keyword
             tools, factory, recorder("ephemeral_volume"), registry
         ),
     }  # fmt: skip
+    if config.root_ca_file:
+        constructors |= {
+            "serviceaccount": lambda: ServiceAccountController(tools, factory),
+            "root-ca-cert-publisher": lambda: RootCaPublisher(tools, factory, config.root_ca_file),
+            "serviceaccount-token": lambda: TokenSecretController(tools, factory),
+        }
     if config.cluster_signing_cert_dir:
         constructors |= _certificate_controllers(tools, factory, config)
     return Manager(factory, recorders, constructors, config.controllers)

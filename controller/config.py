@@ -20,6 +20,9 @@ class ControllerConfig(LeaderElectionConfig, frozen=True, forbid_unknown_fields=
     cluster_signing_cert_dir: str = ""
     #: how long those certificates hold at most
     cluster_signing_duration_seconds: float = 7_776_000.0
+    #: file with the authority of the apiserver, which each namespace gets as ConfigMap kube-root-ca.crt,
+    #: beside its ServiceAccount `default`; empty: neither (there are no tokens)
+    root_ca_file: str = ""
     #: where /metrics and /healthz are served
     metrics_listen: str = "127.0.0.1:10252"
     #: where /healthz is served in the clear as well, on loopback alone; empty: nowhere else

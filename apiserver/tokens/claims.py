@@ -130,7 +130,7 @@ def read_claims(payload: Mapping[str, Any]) -> Claims:
         _text(payload.get("jti", "-"), may_be_empty=True) if "jti" in payload else "",
         Bound(
             _ref(ours.get("pod")),
-            _ref(ours.get("node"), needs_uid="pod" not in ours),
+            _ref(ours.get("node"), needs_uid=ours.get("pod") is None),
             _ref(ours.get("secret")),
         ),
         _number(ours.get("warnafter", 0)),

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -77,14 +77,22 @@ def public_key_of(found: Public) -> Key:
     return Key(key_id, algorithm, ECKey.import_key(pem))
 
 
-def _signing_key(found: Private) -> Key:
-    public = public_key_of(found.public_key())
-    pem = found.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return Key(public.id, public.algorithm, type(public.jwk).import_key(pem))
+def keys_of(signing: Private, others: Iterable[Public] = ()) -> Keys:
+    """Return the keys of a cluster. Raises ValueError: one is of no kind that signs tokens."""
+    public = public_key_of(signing.public_key())
+    pem = signing.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key = Key(public.id, public.algorithm, type(public.jwk).import_key(pem))
+    trusted = {public.id: public} | {other.id: other for other in map(public_key_of, others)}
+    return Keys(key, trusted)
 
 
 def read_public_keys(data: bytes) -> Iterator[Public]:
-    """Yield the public keys of a file, those of its private keys and certificates too. Raises ValueError."""
+    """Yield the public keys of a file, those of its private keys and certificates too.
+
+    Raises ValueError: one cannot be read, or there is none.
+    """
+    if _BLOCK.search(data) is None:
+        raise ValueError("no keys found")
     for block in _BLOCK.finditer(data):
         kind, pem = block[1], block[0]
         if kind.endswith(b"PARAMETERS"):
@@ -147,18 +155,15 @@ class KeyFiles:
                 f"service_account_signing_key_file: {self._signing} has a key that makes tokens, and others may "
                 f"read it: chmod 600 {self._signing}"
             )
+        at, others = self._signing, list[Public]()
         try:
-            signing = _signing_key(read_private_key(data[0]))
+            signing = read_private_key(data[0])
+            for path, text in zip(self._trusted, data[1:], strict=True):
+                at = path
+                others += read_public_keys(text)
+            keys = keys_of(signing, others)
         except (ValueError, TypeError) as error:  # TypeError: it is encrypted
-            raise ConfigError(f"service_account_signing_key_file: {self._signing}: {error}") from error
-        trusted: dict[str, Key] = {}
-        for path, text in zip((self._signing, *self._trusted), data, strict=True):
-            try:
-                found = [public_key_of(key) for key in read_public_keys(text)]
-            except (ValueError, TypeError) as error:
-                raise ConfigError(f"service_account_key_file: {path}: {error}") from error
-            if not found:
-                raise ConfigError(f"service_account_key_file: {path}: no keys found")
-            trusted |= {key.id: key for key in found}
+            flag = "service_account_signing_key_file" if at is self._signing else "service_account_key_file"
+            raise ConfigError(f"{flag}: {at}: {error}") from error
         self._loaded = data
-        return Keys(signing, trusted)
+        return keys

@@ -1,8 +1,9 @@
 """What the apiserver needs of tokens, as the configuration says; without an issuer there are none."""
 
 import uuid
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from apiserver.config import ApiserverConfig
@@ -15,7 +16,7 @@ from vaina.clock import Clock
 from vaina.config import ConfigError
 
 if TYPE_CHECKING:
-    from apiserver.tokens.keys import KeyFiles
+    from apiserver.tokens.signing import GetKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class Tokens:
     reviewer: TokenReviewer
     #: by which others check them
     pages: Pages
-    #: its `run` follows the files of the keys
-    keys: "KeyFiles"
+    #: follows the files of the keys until it is cancelled
+    run: Callable[[], Coroutine[Any, Any, None]]
 
 
 def open_tokens(config: ApiserverConfig, storage: CachedStorage, clock: Clock) -> Tokens | None:
@@ -43,26 +44,37 @@ def open_tokens(config: ApiserverConfig, storage: CachedStorage, clock: Clock) -
         if ":" in issuer and not urlsplit(issuer).scheme:
             raise ConfigError(f"service_account_issuer: \"{issuer}\" contained a ':' but was not a valid URL")
     # Here alone: an apiserver without tokens does without the libraries.
-    from apiserver.tokens.authenticator import ServiceAccountTokens
     from apiserver.tokens.keys import KeyFiles
+
+    keys = KeyFiles(signing_key, config.service_account_key_file, clock)
+    return make_tokens(lambda: keys.current, config, storage, clock, keys.run)
+
+
+def make_tokens(
+    get_keys: "GetKeys",
+    config: ApiserverConfig,
+    storage: CachedStorage,
+    clock: Clock,
+    run: Callable[[], Coroutine[Any, Any, None]],
+) -> Tokens:
+    """Make what the configuration says, of keys that may change."""
+    from apiserver.tokens.authenticator import ServiceAccountTokens
     from apiserver.tokens.openid import pages
     from apiserver.tokens.signing import sign
 
-    keys = KeyFiles(signing_key, config.service_account_key_file, clock)
+    issuers = config.service_account_issuer
     audiences = config.api_audiences or issuers
 
     def sign_now(claims: Claims) -> str:
-        return sign(claims, keys.current)
+        return sign(claims, get_keys())
 
-    return Tokens(
-        TokenIssuer(
-            issuers[0], audiences, sign_now, lambda: str(uuid.uuid4()),
-            int(config.service_account_max_token_expiration),
-            config.service_account_extend_token_expiration,
-        ),
-        ServiceAccountTokens(
-            lambda: keys.current, issuers, audiences, Living(storage, clock), clock
-        ),
-        pages(issuers[0], config.service_account_jwks_uri, lambda: keys.current),
-        keys,
+    issuer = TokenIssuer(
+        issuers[0], audiences, sign_now, lambda: str(uuid.uuid4()),
+        int(config.service_account_max_token_expiration), config.service_account_extend_token_expiration,
     )  # fmt: skip
+    return Tokens(
+        issuer,
+        ServiceAccountTokens(get_keys, issuers, audiences, Living(storage, clock), clock),
+        pages(issuers[0], config.service_account_jwks_uri, get_keys),
+        run,
+    )

@@ -78,8 +78,6 @@ async def create_token(shell: Shell, clients: Clientset, options: TokenOptions) 
 
 def _request(options: TokenOptions) -> authentication_pb2.TokenRequestSpec:
     """Return what is asked for. Raises Failure."""
-    if options.duration < 0:
-        raise Failure("--duration must be greater than or equal to 0")
     if options.duration % 1:
         raise Failure("--duration cannot be expressed in units less than seconds")
     if "" in options.audiences:

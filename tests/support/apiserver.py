@@ -20,13 +20,14 @@ from apiserver.registry.world import SelectingStorage
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.resources import resource_of
+from apiserver.tokens.opening import Tokens
 from tests.support.direct import Direct
 from tests.support.fast_paths import switched_on
 from tests.support.tasks import running
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport, Transport
-from vaina.clock import SystemClock
+from vaina.clock import Clock, SystemClock
 from vaina.kinds import KINDS
 from vaina.serving.handlers import ANONYMOUS, User
 from vaina.testing.builders import make_node, make_pod
@@ -36,6 +37,8 @@ from vaina.testing.clock import FakeClock
 ON = switched_on(FAST_PATHS)
 
 
+#: makes tokens of ServiceAccounts over a storage
+MakeTokens = Callable[[SelectingStorage, Clock], Tokens]
 ADMINISTRATOR = User("kubernetes-admin", (MASTERS, "system:authenticated"))
 
 
@@ -89,19 +92,25 @@ def make_apiserver(
     exempt: Collection[str] = (),
     authorizer: Authorizer | None = None,
     auditing: Auditing | None = None,
+    tokens: MakeTokens | None = None,
 ) -> Harness:
     """Make an apiserver; uids are uid-1, uid-2, ... and generated names follow the seed."""
     clock = clock or FakeClock()
     storage = MemoryStorage(clock)
     return _harness(
         storage, Direct(storage), clock, seed, connect_kubelet, ephemeral_containers, fast_paths, pod_security, exempt,
-        authorizer, auditing=auditing,
+        authorizer, auditing=auditing, tokens=tokens,
     )  # fmt: skip
 
 
 @asynccontextmanager
 async def cached_apiserver(
-    *, seed: int = 1, storage: MemoryStorage | None = None, roles: bool = False
+    *,
+    seed: int = 1,
+    storage: MemoryStorage | None = None,
+    roles: bool = False,
+    tokens: MakeTokens | None = None,
+    authorizer: Authorizer | None = None,
 ) -> AsyncIterator[Harness]:
     """Run an apiserver with the watch cache before its storage; with `roles` these say who may do what.
 
@@ -115,7 +124,9 @@ async def cached_apiserver(
         follow_roles(known, cacher)
     async with running(cacher.run()):
         await cacher.wait_ready()
-        yield _harness(storage, cacher, FakeClock(), seed, _no_kubelet, roles=known)
+        yield _harness(
+            storage, cacher, FakeClock(), seed, _no_kubelet, roles=known, tokens=tokens, authorizer=authorizer
+        )
 
 
 def _harness(
@@ -131,6 +142,7 @@ def _harness(
     authorizer: Authorizer | None = None,
     roles: Roles | None = None,
     auditing: Auditing | None = None,
+    tokens: MakeTokens | None = None,
 ) -> Harness:
     numbers, warnings = count(1), list[str]()
     app = build(
@@ -138,7 +150,7 @@ def _harness(
         connect_kubelet=connect_kubelet, ephemeral_containers=ephemeral_containers, fast_paths=fast_paths,
         pod_security=pod_security, pod_security_exempt=exempt, roles=roles,
         authorizer=authorizer if roles is None else Union((roles,)),
-        auditing=auditing,
+        auditing=auditing, tokens=None if tokens is None else tokens(selecting, clock),
     )  # fmt: skip
     user = ANONYMOUS if roles is None else ADMINISTRATOR
     client = Clientset(InProcessTransport(app.handlers, user=user, on_warning=warnings.append))

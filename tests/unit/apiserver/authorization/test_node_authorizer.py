@@ -18,6 +18,7 @@ def _pod(name: str, node: str) -> pod_pb2.Pod:
     pod.metadata.namespace, pod.metadata.name, pod.metadata.uid = "x", name, f"uid-{name}"
     pod.spec.node_name = node
     pod.spec.image_pull_secrets.add(name=f"secret-{name}")
+    pod.spec.service_account_name = f"account-{name}"
     pod.spec.volumes.add(name="v").volume_source.persistent_volume_claim.claim_name = f"claim-{name}"
     pod.spec.volumes.add(name="w").volume_source.config_map.local_object_reference.name = f"config-{name}"
     return pod
@@ -48,6 +49,9 @@ def _ask(user: User = A, /, **what: str) -> Attributes:
 
 CSR = {"group": "certificates.k8s.io", "resource": "certificatesigningrequests"}
 LEASE = {"group": "coordination.k8s.io", "resource": "leases", "namespace": "kube-node-lease"}
+TOKEN = {
+    "verb": "create", "resource": "serviceaccounts", "subresource": "token", "namespace": "x", "name": "account-a",
+}  # fmt: skip
 TRACE = {"verb": "create", "group": "trace.vaina.dev", "resource": "podtraces", "subresource": "report"}
 MAY = [
     *(
@@ -55,6 +59,7 @@ MAY = [
         for verb in ("get", "list", "watch")
     ),
     {"verb": "get", "resource": "configmaps", "namespace": "x", "name": "config-a"},
+    TOKEN,
     {"verb": "watch", "resource": "persistentvolumeclaims", "namespace": "x", "name": "claim-a"},
     {"verb": "get", "resource": "persistentvolumes", "name": "volume-a"},
     {"verb": "update", "resource": "persistentvolumes", "name": "volume-a"},
@@ -81,6 +86,11 @@ _NO_PATH = "no relationship found between node 'a' and this object"
 MAY_NOT: list[tuple[dict[str, str], str]] = [
     ({"verb": "get", "resource": "secrets", "namespace": "x", "name": "secret-b"}, _NO_PATH),
     ({"verb": "get", "resource": "secrets", "namespace": "y", "name": "secret-a"}, _NO_PATH),
+    ({**TOKEN, "name": "account-b"}, _NO_PATH),
+    ({**TOKEN, "namespace": "y"}, _NO_PATH),
+    ({**TOKEN, "name": ""}, "can only create tokens for individual service accounts"),
+    ({**TOKEN, "verb": "get"}, "can only create tokens for individual service accounts"),
+    ({**TOKEN, "subresource": ""}, "can only create token subresource of serviceaccount"),
     ({"verb": "list", "resource": "secrets", "namespace": "x"}, "No Object name found"),
     ({"verb": "list", "resource": "secrets", "name": "secret-a"}, "can only read namespaced object of this type"),
     ({"verb": "update", "resource": "secrets", "namespace": "x", "name": "secret-a"}, "can only read resources of this type"),

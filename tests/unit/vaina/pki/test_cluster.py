@@ -33,7 +33,12 @@ def certificate(root: Path, folder: str) -> x509.Certificate:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    assert cluster.Folders(tmp_path).make(NOW) == [*cluster.AUTHORITY_NAMES, *HOLDERS, cluster.ENCRYPTION, cluster.TOKEN_KEYS]
+    assert cluster.Folders(tmp_path).make(NOW) == [
+        *cluster.AUTHORITY_NAMES,
+        *HOLDERS,
+        cluster.ENCRYPTION,
+        cluster.TOKEN_KEYS,
+    ]
     return tmp_path
 
 
