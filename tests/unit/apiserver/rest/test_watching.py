@@ -18,6 +18,7 @@ from vaina.api.core.v1 import config_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.clock import SystemClock
+from vaina.errors import Unauthorized
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
@@ -416,3 +417,41 @@ async def test_a_watch_that_is_not_read_is_cut_off_and_holds_no_other_up(monkeyp
                 await server.patch(f"{CONFIG_MAPS}/large", {"metadata": {"labels": {"n": "y"}}})
         writer.close()
         del reader
+
+
+async def test_a_caller_that_counts_no_more_is_told_in_an_event():
+    async with door() as server, watching_of(server, f"{CONFIG_MAPS}?watch=1&resourceVersion=0") as watch:
+        [stream] = server.door.calls.streams
+        stream.refuse(Unauthorized("Unauthorized"))
+        kind, status = await watch.next()
+        assert (kind, status["code"], status["reason"]) == ("ERROR", 401, "Unauthorized")
+        await watch.ends()
+
+
+async def test_what_a_reflector_asks_for():
+    """It lists from the cache, watches from there on, resumes, and lists anew when it is too late."""
+    async with door() as server:
+        await make(server, "a")
+        listed = (await server.get(f"{CONFIG_MAPS}?resourceVersion=0&limit=500")).json
+        version = listed["metadata"]["resourceVersion"]
+        again = await server.get(f"{CONFIG_MAPS}?resourceVersion={version}&resourceVersionMatch=NotOlderThan")
+        assert again.json == listed
+        query = "watch=true&allowWatchBookmarks=true&timeoutSeconds=300"
+        async with watching_of(server, f"{CONFIG_MAPS}?{query}&resourceVersion={version}") as watch:
+            await make(server, "b")
+            kind, shown = await watch.next()
+            assert described((kind, shown)) == ("ADDED", "b")
+        await make(server, "c")
+        seen = shown["metadata"]["resourceVersion"]
+        async with watching_of(server, f"{CONFIG_MAPS}?{query}&resourceVersion={seen}") as watch:
+            assert described(await watch.next()) == ("ADDED", "c")
+
+
+async def test_a_version_that_is_not_there_yet_is_an_event(monkeypatch):
+    monkeypatch.setattr("apiserver.storage.cacher._READ_SECONDS", 0.05)
+    async with door() as server:
+        version = int(await make(server, "a")) + 1_000_000
+        async with watching_of(server, f"{CONFIG_MAPS}?watch=1&resourceVersion={version}") as watch:
+            kind, status = await watch.next()
+            assert (kind, status["code"], status["reason"]) == ("ERROR", 504, "Timeout")
+            assert status["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
