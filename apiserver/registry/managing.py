@@ -173,15 +173,20 @@ class Apply(NamedTuple):
         """Return what becomes of an object, which is not changed. Raises Conflict, BadRequest, InternalError."""
         live = type(obj)()
         live.CopyFrom(obj)
-        tree, entries = _without_entries(manager.kind, live)
-        try:
-            managed = read_entries(entries)
-        except EntriesError as error:
-            raise InternalError(f"failed to decode managed fields: {error}") from error
+        managed = read_stored(live)
+        tree, _ = _without_entries(manager.kind, live)
         made, owners = manager.apply(
             tree, self.applied, managed, self.ctx.field_manager, force=self.force, now=int(now)
         )
         return Applied(made, write_entries(owners))
+
+
+def read_stored(obj: Any) -> Managed:
+    """Return who owns what of a stored object. Raises InternalError."""
+    try:
+        return read_entries(obj.metadata.managed_fields)
+    except EntriesError as error:
+        raise InternalError(f"failed to decode managed fields: {error}") from error
 
 
 def settle(new: Any, old: Any, entries: list[meta_pb2.ManagedFieldsEntry]) -> None:

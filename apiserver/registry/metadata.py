@@ -50,6 +50,8 @@ def prepare_for_create(meta: meta_pb2.ObjectMeta, uid: str, now: float) -> None:
         raise BadRequest("resourceVersion should not be set on objects to be created")
     for field in _OF_THE_SERVER:
         meta.ClearField(field)
+    if len(meta.managed_fields) == 1 and not meta.managed_fields[0].ByteSize():
+        meta.ClearField("managed_fields")
     meta.uid = uid
     meta.creation_timestamp.seconds = int(now // 1)
 

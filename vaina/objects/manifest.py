@@ -126,11 +126,22 @@ def _find_kind(tree: Any, expected: Kind[Message] | None) -> Kind[Message]:
     return row
 
 
+def _resets_owners(tree: Mapping[str, Any]) -> bool:
+    """Say whether managedFields are an empty list, which resets them: a message has one empty entry for that.
+
+    Follows isResetManagedFields (apimachinery `util/managedfields/internal/fieldmanager.go`).
+    """
+    metadata = tree.get("metadata")
+    return isinstance(metadata, dict) and metadata.get("managedFields") == []
+
+
 def _decode(tree: Any, line: int, *, kind: Kind[Message] | None, strict: bool) -> Decoded:
     row = _find_kind(tree, kind)
     message, mistakes = dict_to_message(row.message, tree, known=_TYPE_FIELDS)
     _check(row, _name_of(tree), mistakes, strict=strict)
     assert message is not None
+    if _resets_owners(tree):
+        message.metadata.managed_fields.add()  # type: ignore[attr-defined]  # every kind has metadata
     normalise(message)
     return Decoded(row, message, tuple(mistakes.warnings()), line, tree)
 

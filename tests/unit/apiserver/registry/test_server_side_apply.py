@@ -7,6 +7,7 @@ import yaml
 
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.calls import call
+from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.meta.v1 import meta_pb2, request_pb2
 from vaina.errors import ApiError, BadRequest, Conflict, InternalError, Invalid, NotFound
 from vaina.kinds import CONFIG_MAP, DEPLOYMENT, POD, Kind
@@ -221,6 +222,31 @@ async def test_replicas_that_are_scaled_belong_to_who_scales() -> None:
         await _apply(api, DEPLOYMENT, _DEPLOYMENT)
 
 
+async def test_a_scale_is_applied_and_its_manager_owns_the_replicas() -> None:
+    api = make_apiserver()
+    await _apply(api, DEPLOYMENT, _DEPLOYMENT)
+
+    async def scale(replicas: int, **options: Any) -> scale_pb2.Scale:
+        applied = f"apiVersion: autoscaling/v1\nkind: Scale\nspec: {{replicas: {replicas}}}"
+        request = request_pb2.PatchRequest(
+            namespace="default", name="web", patch_type=APPLY_PATCH, patch=applied,
+            options=meta_pb2.PatchOptions(field_manager="hpa", **options),
+        )  # fmt: skip
+        return await call(api, "PatchScale", request, scale_pb2.Scale, kind=DEPLOYMENT)
+
+    with pytest.raises(Conflict, match=r'conflict with "mine": \.spec\.replicas'):
+        await scale(4)
+    assert (await scale(4, force=True)).spec.replicas == 4
+    made = await api.client.deployments.get("web", "default")
+    assert _owners(made)[0] == ("hpa", "Apply", "scale", '{"f:spec":{"f:replicas":{}}}')
+    assert "f:replicas" not in _owners(made)[1][3]
+    await scale(4)
+    again = await api.client.deployments.get("web", "default")
+    assert again.metadata.resource_version == made.metadata.resource_version
+    with pytest.raises(Conflict, match=r'conflict with "hpa" with subresource "scale": \.spec\.replicas'):
+        await _apply(api, DEPLOYMENT, _DEPLOYMENT)
+
+
 async def test_managed_fields_are_reset_by_one_empty_entry_and_kept_when_they_cannot_be_read() -> None:
     api = make_apiserver()
     made = await _apply(api, CONFIG_MAP, _config(a="1"))
@@ -233,6 +259,15 @@ async def test_managed_fields_are_reset_by_one_empty_entry_and_kept_when_they_ca
     assert not reset.metadata.managed_fields
     reset.data["a"] = "2"
     assert not (await api.client.config_maps.update(reset)).metadata.managed_fields
+
+
+@pytest.mark.parametrize("entries", ["[]", "[{}]"])
+async def test_a_patch_resets_managed_fields_by_an_empty_list_or_entry(entries: str) -> None:
+    api = make_apiserver()
+    await _apply(api, CONFIG_MAP, _config(a="1"))
+    patch = f'{{"metadata": {{"managedFields": {entries}}}}}'
+    reset = await api.client.config_maps.patch("web", patch, patch_type=MERGE_PATCH, namespace="default")
+    assert not reset.metadata.managed_fields
 
 
 async def test_a_new_object_has_no_managed_fields_whatever_it_was_copied_from() -> None:
