@@ -5,7 +5,7 @@ acceptMediaTypeOptions, isPrettyPrint, NegotiateInputSerializer) and `handlers/r
 (AllowsMediaTypeTransform); clauses are read and ordered as github.com/munnerz/goautoneg does it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -85,8 +85,8 @@ class _Clause:
             or (self.subtype != "*" and other.subtype == "*")
         )
 
-    def covers(self, media: Media) -> bool:
-        main, _, sub = media.value.partition("/")
+    def covers(self, media: str) -> bool:
+        main, _, sub = media.partition("/")
         if self.type == "*":
             return self.subtype == "*"
         return self.type == main and self.subtype in (sub, "*")
@@ -279,6 +279,10 @@ def choose_discovery_form(accept: str, query: Query, user_agent: str = "", *, ag
     return _for_people(form, query, user_agent)
 
 
-def takes_json(accept: str) -> bool:
-    """Say whether a client takes JSON of what is offered in no other form."""
-    return not accept or any(clause.covers(Media.JSON) for clause in _clauses(accept))
+def choose_media(accept: str, offered: Sequence[str]) -> str:
+    """Return which of some media types a client takes first; empty: none. Without a header it takes all."""
+    for clause in _clauses(accept or "*/*"):
+        for media in offered:
+            if clause.covers(media):
+                return media
+    return ""

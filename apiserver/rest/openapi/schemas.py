@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor
 
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.options.v1 import options_pb2
-from vaina.kinds import Kind
+from vaina.kinds import KINDS, Kind
 from vaina.objects.schema import Field, Shape, Unset, schema_of
 
 #: a schema, or a part of one, as JSON has it
@@ -57,6 +57,7 @@ _ZEROS: Final[Mapping[Shape, Any]] = {
 _NAMES: Final = {
     Shape.QUANTITY: _QUANTITY, Shape.INT_OR_STRING: _INT_OR_STRING, Shape.TIME: _TIME, Shape.MICRO_TIME: _MICRO_TIME,
 }  # fmt: skip
+_KINDS: Final[Mapping[str, Kind[Any]]] = {kind.message.DESCRIPTOR.full_name: kind for kind in KINDS}
 _TYPED: Final[Mapping[str, str]] = {
     "apiVersion": "The group and version of the form that the object is written in.",
     "kind": "What the object is.",
@@ -95,11 +96,13 @@ class Schemas:
         """Return the reference to the schema of a kind, which has an apiVersion and is told of as one."""
         descriptor = kind.message.DESCRIPTOR
         reference = self.message(descriptor)
-        schema = self.found[schema_name(descriptor)]
+        self._name_kind(self.found[schema_name(descriptor)], kind)
+        return reference
+
+    def _name_kind(self, schema: Json, kind: Kind[Any]) -> None:
         if "x-kubernetes-group-version-kind" not in schema:
             schema["properties"] = _sorted({**_typed(), **schema.get("properties", {})})
             schema["x-kubernetes-group-version-kind"] = [gvk(kind)]
-        return reference
 
     def list_of(self, kind: Kind[Any]) -> Json:
         """Return the reference to the schema of a list of a kind."""
@@ -127,6 +130,9 @@ class Schemas:
             # Messages refer to themselves.
             self.found[name] = {}
             self.found[name] = self._of_message(descriptor)
+            # Some kinds are part of others: claims of a StatefulSet.
+            if kind := _KINDS.get(descriptor.full_name):
+                self._name_kind(self.found[name], kind)
         return ref(name)
 
     def _of_message(self, descriptor: Descriptor) -> Json:

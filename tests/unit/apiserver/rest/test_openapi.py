@@ -11,8 +11,10 @@ from apiserver.rest import calls, discovery
 from apiserver.rest.info import read_info
 from apiserver.rest.openapi.document import document, document_names
 from apiserver.rest.openapi.documents import Documents
+from apiserver.rest.openapi.swagger import swagger, to_protobuf
 from apiserver.rest.served import make_table
 from tests.support.rest import rest_server
+from vaina.api.openapi.v2 import openapi_pb2
 from vaina.clock import SystemClock
 
 TABLE = make_table()
@@ -238,7 +240,9 @@ async def test_documents_are_fetched_by_their_hash_and_kept() -> None:
         assert (moved.code, moved.body) == (200, found.body)  # the client has followed
 
 
-@pytest.mark.parametrize("path", ["/openapi/v3/apis/nope/v1", "/openapi/v3/api", "/openapi/v2", "/openapi"])
+@pytest.mark.parametrize(
+    "path", ["/openapi/v3/apis/nope/v1", "/openapi/v3/api", "/openapi/v2/api/v1", "/openapi"]
+)
 async def test_other_documents_are_not_there(path: str) -> None:
     async with rest_server() as server:
         assert (await server.get(path)).code == 404
@@ -257,6 +261,73 @@ async def test_a_client_that_takes_no_json_is_told_so() -> None:
         assert (await ask(documents, "/openapi/v3/api/v1", accept=accept)).code == 406
     for accept in ("", "*/*", "application/json, */*"):
         assert (await ask(documents, "/openapi/v3/api/v1", accept=accept)).code == 200
+
+
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+
+@pytest.mark.parametrize(
+    ("accept", "want"),
+    [
+        ("", "application/json"),
+        ("application/json, */*", "application/json"),
+        # As kubectl sends it.
+        ("application/com.github.proto-openapi.spec.v2@v1.0+protobuf", V2_PROTOBUF),
+        (f"{V2_PROTOBUF};q=0.5,application/json;q=0.4", V2_PROTOBUF),
+    ],
+)
+async def test_the_one_document_of_version_2_is_written_as_the_client_asks(accept: str, want: str) -> None:
+    page = await ask(Documents(TABLE, SystemClock()), "/openapi/v2", accept=accept)
+    assert (page.code, page.content_type) == (200, want)
+
+
+async def test_version_2_is_not_offered_in_other_forms() -> None:
+    assert (await ask(Documents(TABLE, SystemClock()), "/openapi/v2", accept="text/html")).code == 406
+
+
+def test_version_2_says_what_the_documents_say(documents: dict[str, Any]) -> None:
+    made = swagger(documents.values())
+    container = made["definitions"]["io.k8s.api.core.v1.Container"]["properties"]
+    assert _without_descriptions(container["name"]) == {"type": "string"}
+    assert _without_descriptions(container["resources"]) == {
+        "$ref": "#/definitions/io.k8s.api.core.v1.ResourceRequirements"
+    }
+    quantity = made["definitions"]["io.k8s.apimachinery.pkg.api.resource.Quantity"]
+    assert _without_descriptions(quantity) == {"type": "string"}
+    create = made["paths"]["/api/v1/namespaces/{namespace}/pods"]["post"]
+    assert create["parameters"][0] == {
+        "name": "body", "in": "body", "required": True, "schema": {"$ref": "#/definitions/io.k8s.api.core.v1.Pod"},
+    }  # fmt: skip
+    assert {*made["paths"]} == {path for found in documents.values() for path in found["paths"]}
+
+
+def test_protobuf_says_what_json_says(documents: dict[str, Any]) -> None:
+    made = swagger(documents.values())
+    found = openapi_pb2.Document.FromString(to_protobuf(made))
+    assert [one.name for one in found.definitions.additional_properties] == [*made["definitions"]]
+    assert [one.name for one in found.paths.path] == [*made["paths"]]
+    schemas = {one.name: one.value for one in found.definitions.additional_properties}
+    ports = next(
+        one.value
+        for one in schemas["io.k8s.api.core.v1.Container"].properties.additional_properties
+        if one.name == "ports"
+    )
+    assert [*ports.type.value] == ["array"]
+    assert ports.items.schema[0].ref == "#/definitions/io.k8s.api.core.v1.ContainerPort"
+    assert {one.name: one.value.yaml for one in ports.vendor_extension} == {
+        "x-kubernetes-list-map-keys": '["containerPort","protocol"]', "x-kubernetes-list-type": '"map"',
+        "x-kubernetes-patch-merge-key": '"containerPort"', "x-kubernetes-patch-strategy": '"merge"',
+    }  # fmt: skip
+    one = next(it.value for it in found.paths.path if it.name == "/api/v1/namespaces/{namespace}/pods/{name}")
+    kinds = {it.name: it.value.yaml for it in one.patch.vendor_extension}
+    assert kinds["x-kubernetes-action"] == '"patch"'
+    names = [it.parameter.non_body_parameter.query_parameter_sub_schema.name for it in one.patch.parameters]
+    assert "fieldValidation" in names
+
+
+def test_a_kind_that_is_part_of_another_stays_one(documents: dict[str, Any]) -> None:
+    claim = documents["apis/apps/v1"]["components"]["schemas"]["io.k8s.api.core.v1.PersistentVolumeClaim"]
+    assert {"apiVersion", "kind"} <= {*claim["properties"]}
 
 
 async def test_an_old_hash_leads_to_the_new_one() -> None:
