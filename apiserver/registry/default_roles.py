@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
+
 from apiserver.authorization.rbac import policy
 from apiserver.authorization.rbac.reconciling import reconciled_binding, reconciled_role
 from apiserver.context import INTERNAL
@@ -10,7 +12,10 @@ from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.options import ListOptions
 from apiserver.registry.store import Store
 from apiserver.registry.table import Stores
+from apiserver.storage.interface import Unreadable
 from vaina.errors import AlreadyExists, ApiError
+
+log = structlog.stdlib.get_logger(__name__)
 
 Reconcile = Callable[[Any, Any], Any]
 
@@ -18,7 +23,8 @@ Reconcile = Callable[[Any, Any], Any]
 async def reconcile_default_roles(stores: Stores) -> None:
     """Store what is missing of the defaults (`apiserver.authorization.rbac.reconciling`). Raises ApiErrors.
 
-    Another apiserver may do the same at the same time: who is second finds nothing to do.
+    Another apiserver may do the same at the same time: who is second finds nothing to do. One that is stored and
+    cannot be read gives no rights, and stays as it is: an administrator has to delete it.
     """
     await _reconcile(stores["ClusterRole"], policy.cluster_roles(), reconciled_role)
     await _reconcile(stores["ClusterRoleBinding"], policy.cluster_role_bindings(), reconciled_binding)
@@ -41,7 +47,9 @@ async def _reconcile(store: Store[Any], wanted: Sequence[Any], reconcile: Reconc
         elif made is not known:
             await store.update(INTERNAL, made)
     for result in await store.create_all(missing, store.kind.message.FromString) if missing else ():
-        if isinstance(result, ApiError) and not isinstance(result, AlreadyExists):
+        if isinstance(result, Unreadable):
+            log.error("default role cannot be read", error=str(result))
+        elif isinstance(result, ApiError) and not isinstance(result, AlreadyExists):
             raise result
 
 

@@ -12,6 +12,7 @@ from vaina.cache.informer import Informer
 from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
 from vaina.errors import InternalError, NotFound
+from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING
 from vaina.testing.builders import make_config_map
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(90)]
@@ -52,3 +53,27 @@ async def test_informers_go_on_and_an_administrator_finds_and_deletes_them(
                 await client.config_maps.get(name, "default")
             await client.config_maps.create(make_config_map(name))
     await client_of_warnings.close()
+
+
+async def test_a_default_role_that_cannot_be_read_keeps_no_apiserver_from_serving(etcd: EtcdServer) -> None:
+    broken = [
+        f"/registry/{CLUSTER_ROLE.etcd_prefix}/view",
+        f"/registry/{CLUSTER_ROLE_BINDING.etcd_prefix}/system:kube-scheduler",
+    ]
+    async with RawEtcd(etcd.target) as raw:
+        for key in broken:
+            await raw.put(key, BROKEN["json"])
+    server = ApiserverProcess(etcd.target, "--authorization-mode=RBAC")
+    try:
+        await server.start()
+        async with server.client() as client:
+            # The others are there, and whoever administers the cluster can take it out.
+            roles = client.kind(CLUSTER_ROLE)
+            assert await roles.get("edit")
+            with pytest.raises(InternalError, match=f"Key: {broken[0]}, "):
+                await roles.get("view")
+            await roles.delete_unreadable("view")
+        assert server.log().count("default role cannot be read") == 1
+        assert all(key in server.log() for key in broken)
+    finally:
+        server.close()
