@@ -1,7 +1,8 @@
 """The file with the keys: read at the start, and again when it changes.
 
 As upstream does with `--encryption-provider-config-automatic-reload`: the file is looked at once a minute, and
-one that cannot be used changes nothing (apiserver `pkg/server/options/encryptionconfig/controller`).
+one that cannot be used changes nothing (apiserver `pkg/server/options/encryptionconfig/controller`). A file
+that changes while it is looked at may be half of one that somebody is writing: it waits for the next time.
 """
 
 import stat
@@ -19,6 +20,8 @@ from vaina.config import ConfigError
 log = structlog.stdlib.get_logger(__name__)
 
 _SECONDS: Final = 60.0
+#: before it is taken, a file has been the same for so long
+_STILL_SECONDS: Final = 1.0
 
 
 class KeyFile:
@@ -39,14 +42,22 @@ class KeyFile:
 
     async def run(self) -> None:
         while True:
-            await self._clock.sleep(_SECONDS)
+            await self._clock.sleep(_SECONDS - _STILL_SECONDS)
+            seen = self._look()
+            await self._clock.sleep(_STILL_SECONDS)
             try:
-                if self._load():
+                if seen == self._look() and self._load():
                     self._reloads.labels("success").inc()
                     log.info("encryption configuration read again", file=str(self._path))
             except ConfigError as error:
                 self._reloads.labels("failure").inc()
                 log.warning("encryption configuration not taken, the one before holds", error=str(error))
+
+    def _look(self) -> bytes | None:
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            return None
 
     def _load(self) -> bool:
         """Take what the file says; return whether it is new. Raises ConfigError."""

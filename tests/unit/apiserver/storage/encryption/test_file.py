@@ -59,6 +59,25 @@ async def test_another_key_first_writes_after_a_minute_and_a_broken_file_changes
         assert (reloads("success"), reloads("failure")) == (1, 3)
 
 
+async def test_a_file_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    path, values, clock = tmp_path / "keys.yaml", Values(), FakeClock()
+    write(path, config("key1"))
+    file = KeyFile(path, values, clock)
+
+    def first_key() -> bytes:
+        return values.encode(KEY, b"", ("v1", "Secret"), 0).split(b":")[4]
+
+    async with running(file.run()):
+        await clock.advance(59.5)
+        # Half of it, which could be read, and would be without the key of before.
+        write(path, config("key2"))
+        await clock.advance(0.5)
+        assert first_key() == b"key1"
+        write(path, config("key2", "key1"))
+        await clock.advance(60)
+        assert first_key() == b"key2"
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
 def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     write(tmp_path / "keys.yaml", config("key1"), mode)
