@@ -257,6 +257,11 @@ async def test_a_token_that_has_expired_or_is_deleted_opens_nothing(
                     break
                 except Unauthorized:
                     await SLEEP(0.05)
+        await clients.certificate_signing_requests.create(node_csr("watched", "n8"))
+        watch = clients.certificate_signing_requests.watch(
+            field_selector="metadata.name=watched", send_initial_events=True
+        )
+        await anext(watch)
         made.data["expiration"] = b"2020-01-01T00:00:00Z"
         await admin.secrets.update(made)
         async with asyncio.timeout(10):
@@ -266,6 +271,12 @@ async def test_a_token_that_has_expired_or_is_deleted_opens_nothing(
                 except Unauthorized:
                     break
                 await SLEEP(0.05)
+        # What was opened with it ends too.
+        async with asyncio.timeout(30):
+            with pytest.raises(Unauthorized):
+                async for _ in watch:
+                    pass
+    await admin.certificate_signing_requests.delete("watched")
 
 
 async def test_hollow_nodes_have_identities_of_their_own(processes: Processes, admin: Clientset) -> None:

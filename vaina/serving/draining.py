@@ -87,6 +87,8 @@ class Calls:
         self.streams: set[Stream] = set()
         #: those whose caller has a certificate
         self.authenticated: set[Stream] = set()
+        #: those whose caller is known by what the call carries
+        self.identified: dict[Stream, RequestContext] = {}
         #: all calls, from their first byte
         self.current = 0
         #: new calls are turned away
@@ -95,12 +97,18 @@ class Calls:
         self.clients = Clients()
 
     def refuse_denied(self) -> None:
-        """End the streams of callers whose certificate counts no more."""
+        """End the streams of callers whose certificate, or what they sent instead, counts no more."""
         assert self.authenticator is not None
         for stream in self.authenticated:
             assert stream.caller is not None
             try:
                 self.authenticator.check(stream.caller)
+            except Unauthorized as error:
+                stream.refuse(error)
+        for stream, rpc in self.identified.items():
+            assert self.identify is not None
+            try:
+                self.identify(rpc)
             except Unauthorized as error:
                 stream.refuse(error)
 

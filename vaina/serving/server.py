@@ -302,6 +302,7 @@ class _Wrapped:
             ctx.cancelled = True
             self.calls.streams.discard(stream)
             self.calls.authenticated.discard(stream)
+            self.calls.identified.pop(stream, None)
             self._end(ctx, code, start)
 
     async def _answer(
@@ -311,6 +312,8 @@ class _Wrapped:
         stream.caller = self._admit(ctx, context)
         if stream.caller is not None:
             self.calls.authenticated.add(stream)
+        elif self.calls.identify is not None:
+            self.calls.identified[stream] = ctx
         ctx.outlet = GrpcOutlet(context, self.calls.unsent, ctx.client, ctx.peer, self.sent)
         if self.turns is not None:
             await self.turns.take(ctx.client if ctx.is_known else ctx.peer)
