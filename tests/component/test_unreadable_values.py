@@ -73,7 +73,7 @@ async def test_a_default_role_that_cannot_be_read_keeps_no_apiserver_from_servin
             with pytest.raises(InternalError, match=f"Key: {broken[0]}, "):
                 await roles.get("view")
             await roles.delete_unreadable("view")
-        assert server.log().count("default role cannot be read") == 1
+        assert server.log().count("default role cannot be read") == len(broken)
         assert all(key in server.log() for key in broken)
     finally:
         server.close()
