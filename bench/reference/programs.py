@@ -17,7 +17,11 @@ from typing import Final
 
 _VERSION: Final = re.compile(r"Kubernetes (v\d+\.\d+\.\d+[\w.+-]*)", re.ASCII)
 #: flags that `cluster` gives it and that none of the others knows, which say the same to --version
-_KNOWN_BY: Final = {"kube-apiserver": ["etcd-servers"], "kube-scheduler": ["config", "secure-port"]}
+_KNOWN_BY: Final = {
+    "kube-apiserver": ["etcd-servers"],
+    "kube-scheduler": ["config", "secure-port"],
+    "kube-controller-manager": ["controllers", "secure-port"],
+}
 _ANSWER_SECONDS: Final = 30
 _START_SECONDS: Final = 120
 _LOOK_SECONDS: Final = 0.05
