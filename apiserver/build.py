@@ -46,6 +46,7 @@ from apiserver.registry.create.spec_memo import PodSpecMemo
 from apiserver.registry.create.templates import batch_templates
 from apiserver.registry.default_roles import reconcile_default_roles
 from apiserver.registry.eviction import Evictor
+from apiserver.registry.node_pages import NodePages
 from apiserver.registry.pod_traces import Traces, TraceWriter
 from apiserver.registry.pods import PodStrategy
 from apiserver.registry.resource_metrics import ResourceMetrics
@@ -59,6 +60,7 @@ from apiserver.services.bootstrap import bootstrap_handlers
 from apiserver.services.generic import kind_handlers, scale_handlers
 from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
+from apiserver.services.nodes import node_handlers
 from apiserver.services.pods import pod_handlers, trace_handlers
 from apiserver.services.resource_metrics import NODES as METRICS_OF_NODES
 from apiserver.services.resource_metrics import PODS as METRICS_OF_PODS
@@ -265,6 +267,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     evictor = Evictor(pods, made["PodDisruptionBudget"])
     streams = PodStreams(pods, nodes, kubelets, clock)
     handlers |= pod_handlers(Binder(pods, nodes), evictor, streams, writer, clock, checks, restriction)
+    handlers |= node_handlers(NodePages(nodes, kubelets), checks)
     handlers |= resource_metrics_handlers(ResourceMetrics(pods, nodes, kubelets, clock), checks)
     handlers |= trace_handlers(traces, checks)
     handlers |= manifest_handlers(made, Applier(made), checks)

@@ -32,6 +32,7 @@ from kubelet.runtime.left import LeftCommands
 from kubelet.runtime.records import DnsConfig, Uid
 from kubelet.runtimes import NodeRuntime, cri_runtime, docker_runtime, hollow_runtime
 from kubelet.server.bound import bind_sessions
+from kubelet.server.pages import PageService
 from kubelet.server.service import KubeletService
 from kubelet.server.stats import ResourceCollector, StatsService
 from kubelet.stats import NodeStats, StatsSettings
@@ -53,7 +54,7 @@ from vaina.clock import Clock, SystemClock
 from vaina.config import ConfigError, choose
 from vaina.metrics import new_registry
 from vaina.pki.folder import Folder, client_folder, metrics_folder, server_folder
-from vaina.serving.http import serve_metrics
+from vaina.serving.http import Pages, serve_metrics
 from vaina.serving.server import serve
 
 if TYPE_CHECKING:
@@ -424,6 +425,8 @@ class _Process:
             handlers |= StatsService(care.sampler, self.name).handlers()
             more["/metrics/resource"] = CollectorRegistry(auto_describe=False)
             more["/metrics/resource"].register(ResourceCollector(care.sampler))
+        pages = Pages({"/metrics": self.registry, **more}, lambda: True)
+        handlers |= PageService(pages).handlers()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(job()) for job in jobs]
             async with (

@@ -10,7 +10,7 @@ from typing import Any, Final
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import Authorizer, Verdict
 from apiserver.authorization.methods import Action, action_of
-from vaina.errors import Forbidden
+from vaina.errors import BadRequest, Forbidden
 from vaina.kinds import NAMESPACE, Kind
 from vaina.objects import names
 from vaina.objects.selectors import SelectorError, parse_field_selector
@@ -21,6 +21,8 @@ from vaina.serving.handlers import RequestContext
 _OF_ALL: Final = frozenset(("list", "watch"))
 _DEFAULT: Final = "default"
 _NAME: Final = "metadata.name"
+#: of HTTP's methods (apiserver `endpoints/request/requestinfo.go`)
+_PROXY_VERBS: Final = ("get", "create", "update", "patch", "delete")
 
 
 class Checks:
@@ -32,6 +34,22 @@ class Checks:
     def of(self, path: str) -> "Check":
         """Return the check of a method, by its full gRPC path. Raises LookupError for an unknown one."""
         return Check(self._authorizer, action_of(path))
+
+    def proxy(self, path: str) -> Callable[[RequestContext, str, str, str], None]:
+        """Return the check of a method whose requests say what they have to be allowed.
+
+        It is called with verb, namespace and name. Raises BadRequest: the verb is none of a proxy; Forbidden.
+        """
+        action = action_of(path)
+        by_verb = {verb: Check(self._authorizer, action._replace(verb=verb)) for verb in _PROXY_VERBS}
+
+        def check(rpc: RequestContext, verb: str, namespace: str, name: str) -> None:
+            may = by_verb.get(verb or "get")
+            if may is None:
+                raise BadRequest(f"{go_quote(verb)} is no verb of a proxy")
+            may(rpc, namespace, name)
+
+        return check
 
     def of_kind(self, kind: Kind[Any], verb: str) -> "Check":
         """Return the check of a verb on a kind, for handlers that learn the kind from the request."""

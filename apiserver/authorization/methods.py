@@ -38,6 +38,8 @@ _VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "Exec": ("create", "exec"),
     "Attach": ("create", "attach"),
     "PortForward": ("create", "portforward"),
+    # The verb is that of the HTTP request: `Checks.proxy`.
+    "Proxy": ("get", "proxy"),
     # vaina's own: what components tell of a Pod's steps; the name is the Pod's uid
     "Report": ("create", "report"),
 }

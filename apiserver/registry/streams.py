@@ -26,6 +26,8 @@ from vaina.client.transport import Metadata, Transport
 from vaina.clock import Clock
 from vaina.errors import BadRequest, InternalError, Invalid, NotFound, Unavailable
 from vaina.kinds import NODE, POD
+from vaina.objects.names import split_scheme_name_port
+from vaina.quoting import go_quote
 from vaina.serving.handlers import User, decode
 from vaina.serving.server import REQUEST_SECONDS
 
@@ -167,14 +169,41 @@ class PodStreams:
         first = await _first(pod_stream_pb2.PodPortForwardRequest, requests)
         start = first.start
         may(start.namespace, start.name)
-        if not 1 <= start.port <= _MAX_PORT:
-            raise BadRequest(
-                f"{start.port} is not a valid port: must be between 1 and {_MAX_PORT}, inclusive"
-            )
+        _check_port(start.port)
         pod, node = await self._find(start.namespace, start.name, start.uid)
         place = _Place(pod.metadata.uid, "", node.metadata.name, kubelet_address(node))
         start.namespace, start.uid = start.namespace or "default", place.uid
         async with aclosing(self._pass_on("PortForward", place, user, first, requests, checked)) as answers:
+            async for data in answers:
+                yield data
+
+    async def proxy(
+        self, requests: AsyncIterator[bytes], user: User, may: Callable[[str, str, str], object]
+    ) -> AsyncGenerator[bytes, None]:
+        """Carry one connection to a port of a Pod, as `port_forward` does; `may` is asked for a verb, too.
+
+        Follows ResourceLocation of `pkg/registry/core/pod/strategy.go`.
+        """
+        first = await _first(pod_stream_pb2.PodProxyRequest, requests)
+        start = first.start
+        # Names of roles are compared with the whole of it, as upstream's.
+        may(start.verb, start.namespace, start.name)
+        found = split_scheme_name_port(start.name)
+        if found is None:
+            raise BadRequest(f"invalid pod request {go_quote(start.name)}")
+        scheme, name, port = found
+        pod = await self._pod(start.namespace, name, start.uid)
+        if not pod.status.pod_ip:
+            raise BadRequest("address not allowed")
+        node = await self._node(pod)
+        named = (each.container_port for container in pod.spec.containers for each in container.ports)
+        wanted = pod_stream_pb2.PodPortForwardRequest()
+        wanted.start.namespace, wanted.start.name = start.namespace or "default", name
+        wanted.start.uid = pod.metadata.uid
+        wanted.start.port = _port_number(port) if port else next(named, 443 if scheme == "https" else 80)
+        place = _Place(pod.metadata.uid, "", node.metadata.name, kubelet_address(node))
+        # What follows the start is the same in both.
+        async with aclosing(self._pass_on("PortForward", place, user, wanted, requests, None)) as answers:
             async for data in answers:
                 yield data
 
@@ -238,6 +267,19 @@ class PodStreams:
         if found is None:
             raise refusals.not_found(NODE, node)
         return found
+
+
+def _check_port(port: int) -> None:
+    if not 1 <= port <= _MAX_PORT:
+        raise BadRequest(f"{port} is not a valid port: must be between 1 and {_MAX_PORT}, inclusive")
+
+
+def _port_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 5:
+        raise BadRequest(f"{go_quote(text)} is not a valid port")
+    port = int(text)
+    _check_port(port)
+    return port
 
 
 async def _first(message: type[R], requests: AsyncIterator[bytes]) -> R:

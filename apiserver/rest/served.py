@@ -15,7 +15,7 @@ from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import eviction_pb2
-from vaina.kinds import KINDS, NAMESPACE, Kind
+from vaina.kinds import KINDS, NAMESPACE, SERVICE, Kind
 
 #: kinds that travel and are not stored
 STATUS: Final = Kind("Status", "", meta_pb2.Status, "", "")
@@ -84,7 +84,7 @@ _PARTS: Final = {
     "approval": "UpdateApproval",
 }  # fmt: skip
 #: of Pods
-_STREAMS: Final = ("attach", "exec", "log", "portforward", "proxy")
+_STREAMS: Final = ("attach", "exec", "log", "portforward")
 
 
 def of_kind(kind: Kind[Any]) -> Served:
@@ -114,6 +114,8 @@ def _subresources(kind: Kind[Any], has: frozenset[str]) -> list[Subresource]:
         for name, shape, method in (("binding", BINDING, "Bind"), ("eviction", EVICTION, "Evict")):
             found.append(Subresource(name, shape, {"create": method}, answers_with_status=True))
         found += (Subresource(name, kind, {}, is_stream=True) for name in _STREAMS)
+    if "Proxy" in has or kind is SERVICE:
+        found.append(Subresource("proxy", kind, {}, is_stream=True))
     return found
 
 

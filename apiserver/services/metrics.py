@@ -47,6 +47,7 @@ _VERBS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Exec": ("CONNECT", "exec", "resource"),
     "Attach": ("CONNECT", "attach", "resource"),
     "PortForward": ("CONNECT", "portforward", "resource"),
+    "Proxy": ("CONNECT", "proxy", "resource"),
     "Report": ("POST", "report", "cluster"),
 }
 #: verbs whose requests may name a namespace

@@ -128,6 +128,7 @@ def pod_handlers(
     """Return the methods by full path."""
     names = ("Bind", "Evict", "Logs", "Exec", "Attach", "PortForward")
     may = {name: checks.of(POD.method(name)) for name in names}
+    may_proxy = checks.proxy(POD.method("Proxy"))
     bindings = _Bindings(binder, traces, clock, may["Bind"])
 
     def logs(
@@ -142,6 +143,9 @@ def pod_handlers(
     def attach(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
         return streams.attach(requests, rpc.user, partial(may["Attach"], rpc), rpc.checked)
 
+    def proxy(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
+        return streams.proxy(requests, rpc.user, partial(may_proxy, rpc))
+
     def port_forward(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
         return streams.port_forward(requests, rpc.user, partial(may["PortForward"], rpc), rpc.checked)
 
@@ -153,6 +157,7 @@ def pod_handlers(
         POD.method("Exec"): Method(BIDI, run),
         POD.method("Attach"): Method(BIDI, attach),
         POD.method("PortForward"): Method(BIDI, port_forward),
+        POD.method("Proxy"): Method(BIDI, proxy),
     }
 
 

@@ -1,4 +1,4 @@
-"""A kubelet whose commands and ports are functions of the test, behind an apiserver with a REST door."""
+"""A kubelet whose commands and ports are functions of the test, behind an apiserver with a REST server."""
 
 import asyncio
 import struct
@@ -11,13 +11,15 @@ from typing import Any
 import aiohttp
 
 from apiserver.authorization.authorizer import Authorizer
+from kubelet.server.pages import PageService
 from tests.support.apiserver import Harness, make_apiserver
 from tests.support.rest import RestServer, rest_server
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.client.transport import InProcessTransport, Transport
 from vaina.errors import ApiError, InternalError
 from vaina.serving.draining import Drain
-from vaina.serving.handlers import BIDI, STREAM, Method, RequestContext
+from vaina.serving.handlers import BIDI, STREAM, UNARY, Method, RequestContext
+from vaina.serving.http import Pages
 from vaina.spdy import (
     DICTIONARY,
     SYN_STREAM,
@@ -70,6 +72,8 @@ class FakeKubelet:
     ports: dict[int, Port] = field(default_factory=dict)
     #: refuses every session
     refusal: ApiError | None = None
+    #: what it serves over HTTP; None: nothing is asked
+    pages: Pages | None = None
     asked: list[Any] = field(default_factory=list)
     #: sessions under way
     open: int = 0
@@ -80,7 +84,13 @@ class FakeKubelet:
             f"{_SERVICE}/Exec": Method(BIDI, self._exec),
             f"{_SERVICE}/Attach": Method(BIDI, self._attach),
             f"{_SERVICE}/PortForward": Method(BIDI, self._port_forward),
+            "/vaina.api.kubelet.v1.PageService/Get": Method(UNARY, self._page),
         })  # fmt: skip
+
+    async def _page(self, data: bytes, rpc: RequestContext) -> bytes:
+        assert self.pages is not None
+        [method] = PageService(self.pages).handlers().values()
+        return await method.fn(data, rpc)  # type: ignore[no-any-return]
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[None]:
@@ -152,7 +162,7 @@ class FakeKubelet:
 
 @dataclass
 class Plane:
-    """A REST door, and the kubelet of its only node, on which the Pod web runs."""
+    """A REST server, and the kubelet of its only node, on which the Pod web runs."""
 
     rest: RestServer
     kubelet: FakeKubelet
@@ -175,7 +185,7 @@ class Plane:
 async def streaming(
     *containers: str, authorizer: Authorizer | None = None, **options: Any
 ) -> AsyncIterator[Plane]:
-    """Run a door over an apiserver with a node and a Pod of some containers."""
+    """Run a REST server over an apiserver with a node and a Pod of some containers."""
     kubelet = FakeKubelet()
     api = make_apiserver(connect_kubelet=kubelet.connect, authorizer=authorizer)
     node = make_node()

@@ -284,3 +284,24 @@ def domain_prefixed_path(value: str) -> Problems:
     if not _http_path(rest):
         problems += ("Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')",)
     return problems
+
+
+#: of proxies; empty: http
+_SCHEMES = frozenset(("", "http", "https"))
+
+
+def split_scheme_name_port(text: str) -> tuple[str, str, str] | None:
+    """Return scheme, name and port of what a proxy's path calls an object: web, web:80, https:web:443.
+
+    None: it is none of these. Follows apimachinery `pkg/util/net/port_split.go` (SplitSchemeNamePort).
+    """
+    match text.split(":"):
+        case [name]:
+            scheme, port = "", ""
+        case [name, port]:
+            scheme = ""
+        case [scheme, name, port]:
+            pass
+        case _:
+            return None
+    return (scheme, name, port) if name and scheme in _SCHEMES else None

@@ -94,8 +94,8 @@ class RequestContext:
     outlet: Outlet | None = None
     #: what the service says for the audit log; None: the call is not audited
     audited: "Audited | None" = None
-    #: awaited by exec, attach and port-forward once the call may begin, before its node is asked: the REST door
-    #: upgrades its connection there; None: nobody waits for that
+    #: awaited by exec, attach and port-forward once the call may begin, before its node is asked: the REST
+    #: server upgrades its connection there; None: nobody waits for that
     checked: Callable[[], Awaitable[None]] | None = None
 
     @property

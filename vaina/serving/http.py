@@ -56,10 +56,10 @@ async def serve_metrics(
         FolderError: a certificate cannot be read.
     """
     tls = None if credentials is None else _Tls(credentials, clients or credentials)
-    pages = _MetricsServer({"/metrics": registry, **(more or {})}, healthy, tls)
-    servers = [await _start(pages, listen)]
+    pages = Pages({"/metrics": registry, **(more or {})}, healthy)
+    servers = [await _start(_MetricsServer(pages, tls), listen)]
     if health_listen:
-        servers.append(await _start(_MetricsServer({}, healthy, None), health_listen))
+        servers.append(await _start(_MetricsServer(Pages({}, healthy), None), health_listen))
     try:
         yield servers[0].sockets[0].getsockname()[1]
     finally:
@@ -115,10 +115,8 @@ class _Tls:
 
 
 class _MetricsServer:
-    def __init__(
-        self, registries: Mapping[str, CollectorRegistry], healthy: Callable[[], bool], tls: _Tls | None
-    ) -> None:
-        self.registries, self.healthy, self.tls = registries, healthy, tls
+    def __init__(self, pages: "Pages", tls: _Tls | None) -> None:
+        self.pages, self.tls = pages, tls
         self.connections = 0
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -144,10 +142,10 @@ class _MetricsServer:
         words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
         method, target = (words[0], words[1]) if len(words) == 3 else ("", "")
         path, _, query = target.partition("?")
-        if path in self.registries and self.tls is not None and not self.tls.lets_read(writer):
+        if path in self.pages.registries and self.tls is not None and not self.tls.lets_read(writer):
             status, kind, body = "401 Unauthorized", "text/plain; charset=utf-8", b"Unauthorized\n"
         else:
-            status, kind, body = await self.page(method, path, query)
+            status, kind, body = await self.pages.page(method, path, query)
         lines = [
             f"HTTP/1.1 {status}",
             f"Content-Type: {kind}",
@@ -157,7 +155,16 @@ class _MetricsServer:
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if method == "HEAD" else body))
         await writer.drain()
 
+
+class Pages:
+    """What is served, apart from who asks."""
+
+    def __init__(self, registries: Mapping[str, CollectorRegistry], healthy: Callable[[], bool]) -> None:
+        """Make them; `registries` are the pages of metrics by path, `healthy` is what health asks."""
+        self.registries, self.healthy = registries, healthy
+
     async def page(self, method: str, path: str, query: str = "") -> tuple[str, str, bytes]:
+        """Return status, content type and body of a page."""
         text = "text/plain; charset=utf-8"
         if method not in ("GET", "HEAD"):
             return "405 Method Not Allowed", text, b"method not allowed\n"

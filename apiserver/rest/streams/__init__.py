@@ -8,17 +8,22 @@ from aiohttp import web
 from apiserver.rest.exchange import Exchange
 from apiserver.rest.streams.logs import answer_log
 from apiserver.rest.streams.port_forward import answer_port_forward
+from apiserver.rest.streams.proxies import answer_node_proxy, answer_pod_proxy, answer_service_proxy
 from apiserver.rest.streams.remote_command import answer_attach, answer_exec
 from vaina.errors import MethodNotSupported
 
 Answer = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
+_PROXIED: Final = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 #: resource, sub-resource -> what answers, and HTTP's methods (kubernetes `pkg/registry/core/pod/rest`)
 _ANSWERS: Final[Mapping[tuple[str, str], tuple[Answer, frozenset[str]]]] = {
     ("pods", "log"): (answer_log, frozenset(("GET",))),
     ("pods", "exec"): (answer_exec, frozenset(("GET", "POST"))),
     ("pods", "attach"): (answer_attach, frozenset(("GET", "POST"))),
     ("pods", "portforward"): (answer_port_forward, frozenset(("GET", "POST"))),
+    ("pods", "proxy"): (answer_pod_proxy, _PROXIED),
+    ("nodes", "proxy"): (answer_node_proxy, _PROXIED),
+    ("services", "proxy"): (answer_service_proxy, _PROXIED),
 }
 
 

@@ -1,6 +1,6 @@
 """Port-forward over a WebSocket: SPDY/3.1 in its messages (kubectl), or channels (the Python client).
 
-Each forwarded connection is a call of the gRPC door. One more is held at the point where it may begin for as
+Each forwarded connection is a call of PodService. One more is held at the point where it may begin for as
 long as the session lasts: it says first whether the caller may forward ports of this Pod at all, and ends when
 the caller counts no more.
 

@@ -1,6 +1,6 @@
 """Exec and attach over a WebSocket, and what is said of an upgrade to SPDY.
 
-The call of the gRPC door is begun first: what it refuses by itself is a Status over HTTP. Once it may begin it
+The call of PodService is begun first: what it refuses by itself is a Status over HTTP. Once it may begin it
 awaits `RequestContext.checked`; there the connection is upgraded, and what a kubelet refuses comes over the
 session's error channel, as upstream's. So clients that try SPDY where an upgrade fails do so for few reasons,
 and are told the same one then.

@@ -1,4 +1,4 @@
-"""Logs through the REST door: text as it comes, and what is refused before anything was written."""
+"""Logs through the REST API: text as it comes, and what is refused before anything was written."""
 
 import asyncio
 import base64

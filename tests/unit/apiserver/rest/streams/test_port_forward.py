@@ -1,4 +1,4 @@
-"""Port-forward through the REST door: SPDY in a WebSocket, as kubectl, and channels, as the Python client."""
+"""Port-forward through the REST API: SPDY in a WebSocket, as kubectl, and channels, as the Python client."""
 
 import asyncio
 import struct

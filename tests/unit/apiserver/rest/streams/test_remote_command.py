@@ -1,4 +1,4 @@
-"""Exec and attach through the REST door, as kubectl, the Python client and dashboards speak it."""
+"""Exec and attach through the REST API, as kubectl, the Python client and dashboards speak it."""
 
 import asyncio
 import base64
