@@ -20,7 +20,7 @@ from apiserver.rest.forms import choose_media
 from apiserver.rest.info import RequestInfo
 from apiserver.rest.openapi.document import document, document_names
 from apiserver.rest.openapi.schemas import Json
-from apiserver.rest.openapi.swagger import swagger, to_protobuf
+from apiserver.rest.openapi.swagger import swagger
 from apiserver.rest.served import Table
 from vaina.clock import Clock
 
@@ -111,8 +111,8 @@ class Documents:
         return {**kept, "": _keep(msgspec.json.encode({"paths": paths}))}
 
     def _make_v2(self) -> dict[str, _Kept]:
-        found = swagger(one for _, one in self._documents())
-        return {_JSON: _keep(msgspec.json.encode(found)), _PROTOBUF: _keep(to_protobuf(found))}
+        text, packed = swagger(one for _, one in self._documents())
+        return {_JSON: _keep(text), _PROTOBUF: _keep(packed)}
 
 
 def _url(name: str, tag: str) -> str:

@@ -101,7 +101,7 @@ OPTIONS: Final[Mapping[str, tuple[Parameter, ...]]] = {
     "attach": _STREAMS,
     "exec": (in_query("command", "The command and its arguments, one a parameter."), *_STREAMS),
     "portforward": (_number("ports", "The ports, where the protocol does not tell them later."),),
-    "proxy": (in_query("path", "The path of the request to the Pod."),),
+    "proxy": (in_query("path", "The path of the request that is passed on."),),
     "log": (
         _CONTAINER,
         _flag("follow", "Whether lines are sent as they come."),

@@ -6,7 +6,7 @@ written where they are used. The messages are those of github.com/google/gnostic
 `openapiv2/OpenAPIv2.proto`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -19,29 +19,45 @@ _V3, _V2 = "#/components/schemas/", "#/definitions/"
 _UNKNOWN: Final = frozenset(("default", "oneOf"))
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
 _SCHEMES: Final = ("https",)
+_HEAD: Final[Json] = {
+    "swagger": "2.0",
+    "info": {"title": "Kubernetes", "version": "unversioned"},
+    "securityDefinitions": {
+        "BearerToken": {
+            "type": "apiKey",
+            "name": "authorization",
+            "in": "header",
+            "description": "Bearer Token authentication",
+        }
+    },
+    "security": [{"BearerToken": []}],
+}
 
 
-def swagger(documents: Iterable[Json]) -> Json:
-    """Return one document of OpenAPI 2 for several of OpenAPI 3."""
-    paths: Json = {}
-    definitions: Json = {}
+def swagger(documents: Iterable[Json]) -> tuple[bytes, bytes]:
+    """Return one document of OpenAPI 2 for several of OpenAPI 3, as JSON and as gnostic's Document.
+
+    It is put together of parts, a document each: all at once would be a quarter of a million objects, which hold
+    up everything else while they are counted and freed.
+    """
+    paths, definitions, known = list[bytes](), list[bytes](), set[str]()
+    packed = [_head_in_protobuf()]
     for found in documents:
-        paths.update({path: _item(item) for path, item in found["paths"].items()})
-        definitions.update({name: _schema(one) for name, one in found["components"]["schemas"].items()})
+        part = _part(found, known)
+        known.update(part["definitions"])
+        paths.append(msgspec.json.encode(part["paths"])[1:-1])
+        definitions.append(msgspec.json.encode(part["definitions"])[1:-1])
+        packed.append(_part_in_protobuf(part))
+    head = msgspec.json.encode(_HEAD)[:-1]
+    texts = (b",".join(filter(None, paths)), b",".join(filter(None, definitions)))
+    return b'%b,"paths":{%b},"definitions":{%b}}' % (head, *texts), b"".join(packed)
+
+
+def _part(document: Json, known: Collection[str]) -> Json:
+    schemas = document["components"]["schemas"]
     return {
-        "swagger": "2.0",
-        "info": {"title": "Kubernetes", "version": "unversioned"},
-        "paths": {path: paths[path] for path in sorted(paths)},
-        "definitions": {name: definitions[name] for name in sorted(definitions)},
-        "securityDefinitions": {
-            "BearerToken": {
-                "type": "apiKey",
-                "name": "authorization",
-                "in": "header",
-                "description": "Bearer Token authentication",
-            }
-        },
-        "security": [{"BearerToken": []}],
+        "paths": {path: _item(item) for path, item in document["paths"].items()},
+        "definitions": {name: _schema(one) for name, one in schemas.items() if name not in known},
     }
 
 
@@ -99,17 +115,22 @@ def _answer(answer: Json) -> Json:
     return {"description": answer["description"], "schema": _schema(schema)}
 
 
-def to_protobuf(document: Json) -> bytes:
-    """Return a document of OpenAPI 2 as gnostic's Document."""
-    found = openapi_pb2.Document(swagger=document["swagger"], info=document["info"])
-    for path, item in document["paths"].items():
-        _write_item(found.paths.path.add(name=path).value, item)
-    for name, schema in document["definitions"].items():
-        _write_schema(found.definitions.additional_properties.add(name=name).value, schema)
-    for name, key in document["securityDefinitions"].items():
+def _head_in_protobuf() -> bytes:
+    found = openapi_pb2.Document(swagger=_HEAD["swagger"], info=_HEAD["info"])
+    for name, key in _HEAD["securityDefinitions"].items():
         one = found.security_definitions.additional_properties.add(name=name)
         one.value.api_key_security.CopyFrom(openapi_pb2.ApiKeySecurity(**key))
         found.security.add().additional_properties.add(name=name).value.SetInParent()
+    return found.SerializeToString()
+
+
+def _part_in_protobuf(part: Json) -> bytes:
+    """Return paths and definitions; behind others they are taken as more of them."""
+    found = openapi_pb2.Document()
+    for path, item in part["paths"].items():
+        _write_item(found.paths.path.add(name=path).value, item)
+    for name, schema in part["definitions"].items():
+        _write_schema(found.definitions.additional_properties.add(name=name).value, schema)
     return found.SerializeToString()
 
 

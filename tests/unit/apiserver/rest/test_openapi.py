@@ -11,7 +11,7 @@ from apiserver.rest import calls, discovery
 from apiserver.rest.info import read_info
 from apiserver.rest.openapi.document import document, document_names
 from apiserver.rest.openapi.documents import Documents
-from apiserver.rest.openapi.swagger import swagger, to_protobuf
+from apiserver.rest.openapi.swagger import swagger
 from apiserver.rest.served import make_table
 from tests.support.rest import rest_server
 from vaina.api.openapi.v2 import openapi_pb2
@@ -286,7 +286,7 @@ async def test_version_2_is_not_offered_in_other_forms() -> None:
 
 
 def test_version_2_says_what_the_documents_say(documents: dict[str, Any]) -> None:
-    made = swagger(documents.values())
+    made = msgspec.json.decode(swagger(documents.values())[0])
     container = made["definitions"]["io.k8s.api.core.v1.Container"]["properties"]
     assert _without_descriptions(container["name"]) == {"type": "string"}
     assert _without_descriptions(container["resources"]) == {
@@ -302,8 +302,8 @@ def test_version_2_says_what_the_documents_say(documents: dict[str, Any]) -> Non
 
 
 def test_protobuf_says_what_json_says(documents: dict[str, Any]) -> None:
-    made = swagger(documents.values())
-    found = openapi_pb2.Document.FromString(to_protobuf(made))
+    text, packed = swagger(documents.values())
+    made, found = msgspec.json.decode(text), openapi_pb2.Document.FromString(packed)
     assert [one.name for one in found.definitions.additional_properties] == [*made["definitions"]]
     assert [one.name for one in found.paths.path] == [*made["paths"]]
     schemas = {one.name: one.value for one in found.definitions.additional_properties}
