@@ -418,7 +418,8 @@ def _serve_rest(
 
     options = RestOptions(
         config.rest_listen, clock, app.authorizer, registry=registry, health={"etcd": lambda: health.serving},
-        credentials=server_folder(config.cert_dir, config.rest_listen), tokens=app.bearers, anonymous=app.roles is not None,
+        credentials=server_folder(config.cert_dir, config.rest_listen), tokens=app.bearers, pages=app.pages,
+        anonymous=app.roles is not None,
         drain=_drain(config), max_connections=min(config.max_connections, open_files() // 4),
         on_told=app.on_told,
     )  # fmt: skip

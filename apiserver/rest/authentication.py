@@ -5,16 +5,21 @@ What a request without any of them may do is what everybody may, where rights ar
 everything is allowed nobody is anonymous, as on upstream.
 """
 
+import base64
 import ssl
-from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 from apiserver.tokens.interface import TokenAuthenticator
 from vaina.errors import Unauthorized
 from vaina.serving.authentication import Authenticator, Caller
 from vaina.serving.handlers import ANONYMOUS, IN_THE_CLEAR, RequestContext, User
+
+#: of a WebSocket, before a token in base64 without its last signs
+_SUBPROTOCOL: Final = "base64url.bearer.authorization.k8s.io."
 
 
 class Callers:
@@ -43,7 +48,7 @@ class Callers:
         shown = _certificate_of(http)
         if shown is not None:
             return self._certificates.identify_certificate(shown, rpc)
-        token = _bearer(http.headers.getall("Authorization", ()))
+        token = _bearer(http.headers)
         if token:
             rpc.user = await self._by_token(token, rpc.peer)
             return None
@@ -81,9 +86,22 @@ def _pem(shown: bytes) -> bytes:
     return ssl.DER_cert_to_PEM_cert(shown).encode()
 
 
-def _bearer(headers: Sequence[str]) -> str:
-    """Return the token of an Authorization header; empty: there is none (`bearertoken.go`)."""
-    if not headers:
+def _bearer(headers: CIMultiDictProxy[str]) -> str:
+    """Return the token of a request; empty: there is none.
+
+    It stands in the Authorization header (`bearertoken.go`), or among the subprotocols that a WebSocket may
+    speak (`websocket/protocol.go`): pages of a browser cannot send the other.
+    """
+    words = headers.get("Authorization", "").strip().split(" ", 2)
+    if len(words) > 1 and words[0].lower() == "bearer":
+        return words[1]
+    if headers.get("Upgrade", "").lower() != "websocket":
         return ""
-    words = headers[0].strip().split(" ", 2)
-    return words[1] if len(words) > 1 and words[0].lower() == "bearer" else ""
+    for protocol in ",".join(headers.getall("Sec-WebSocket-Protocol", ())).split(","):
+        if protocol.strip().startswith(_SUBPROTOCOL):
+            encoded = protocol.strip().removeprefix(_SUBPROTOCOL)
+            try:
+                return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+            except ValueError:
+                return encoded
+    return ""

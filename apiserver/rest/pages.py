@@ -12,7 +12,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 
 from apiserver.rest.discovery import Page
 from apiserver.rest.info import RequestInfo
+from apiserver.rest.served import Table
 from apiserver.rest.status import not_found
+from apiserver.tokens import interface as tokens
 from vaina.api.version.v1 import version_service_pb2
 from vaina.serving.http import exposition
 
@@ -21,7 +23,6 @@ _NO_SNIFF: Final = {"X-Content-Type-Options": "nosniff"}
 VERSION: Final = "/version"
 #: method that answers `VERSION`
 VERSION_METHOD: Final = "/vaina.api.version.v1.VersionService/Get"
-_HEALTH: Final = ("/healthz", "/livez", "/readyz")
 
 #: by name: whether what it says holds
 HealthChecks = Mapping[str, Callable[[], bool]]
@@ -35,29 +36,49 @@ def always() -> bool:
 class Pages:
     """The pages of one door."""
 
-    def __init__(self, ready: HealthChecks, registry: CollectorRegistry) -> None:
-        """Make them; `ready` are the checks that /livez leaves out."""
-        self._checks = {
+    def __init__(
+        self, ready: HealthChecks, registry: CollectorRegistry, table: Table, more: tokens.Pages | None = None
+    ) -> None:
+        """Make them.
+
+        Args:
+            ready: the checks that /livez leaves out.
+            registry: what /metrics shows.
+            table: of which / names the paths.
+            more: of others, by path.
+        """
+        self._checks: Mapping[str, HealthChecks] = {
             "healthz": {"ping": always, **ready}, "livez": {"ping": always}, "readyz": {"ping": always, **ready},
         }  # fmt: skip
-        self._registry = registry
+        self._registry, self._table, self._more = registry, table, more or {}
 
     async def answer(self, info: RequestInfo) -> Page | None:
-        """Answer health and metrics; None: no such path."""
+        """Answer health, metrics and pages of others; None: no such path. Raises NotFound."""
         path = info.path.rstrip("/") or "/"
         if path == "/metrics":
             names = info.query.get("name[]")
             some = self._registry.restricted_registry(names) if names else self._registry
             return Page(CONTENT_TYPE_LATEST, await exposition(some.collect()))
+        if path == "/":
+            return self._index()
+        if path in self._more:
+            found = self._more[path]()
+            kept = {"Cache-Control": f"public, max-age={found.max_age_seconds}"}
+            return Page(found.content_type, found.body, 200, kept)
         root, _, name = path.removeprefix("/").partition("/")
         if root not in self._checks:
             return None
         return health_page(root, name, self._checks[root], info)
 
-
-def is_health(path: str) -> bool:
-    """Say whether a path is one of health."""
-    return path.startswith(_HEALTH)
+    def _index(self) -> Page:
+        """Name all paths (`pkg/server/routes/index.go`)."""
+        paths = {"/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", VERSION, *self._more}
+        for group, version, _ in self._table:
+            paths |= {f"/apis/{group}", f"/apis/{group}/{version}"} if group else {f"/api/{version}"}
+        for root, checks in self._checks.items():
+            paths |= {f"/{root}", *(f"/{root}/{name}" for name in checks)}
+        content = msgspec.json.encode({"paths": sorted(paths)})
+        return Page("application/json", msgspec.json.format(content, indent=2))
 
 
 def health_page(root: str, name: str, checks: HealthChecks, info: RequestInfo) -> Page:

@@ -24,7 +24,7 @@ from apiserver.rest.answering import Answerer
 from apiserver.rest.authentication import Callers
 from apiserver.rest.frames import Frames
 from apiserver.rest.served import Table, make_table
-from apiserver.tokens.interface import TokenAuthenticator
+from apiserver.tokens.interface import Pages, TokenAuthenticator
 from vaina.clock import Clock
 from vaina.pki.folder import Folder
 from vaina.serving.authentication import Authenticator
@@ -57,6 +57,8 @@ class RestOptions:
     #: the server's certificate, and the authorities of its clients'; None: in the clear
     credentials: Folder | None = None
     tokens: TokenAuthenticator | None = None
+    #: what else is served, by path
+    pages: Pages = field(default_factory=dict)
     #: whether requests without credentials are served
     anonymous: bool = True
     drain: Drain = field(default_factory=Drain)
@@ -93,7 +95,7 @@ async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[D
         handlers, table=options.table, clock=clock, calls=calls,
         turns=Turns(asyncio.get_running_loop(), clock.monotonic),
         callers=Callers(authenticator, options.tokens, anonymous=options.anonymous), authorizer=options.authorizer,
-        pages=pages.Pages(health, options.registry), in_the_clear=folder is None,
+        pages=pages.Pages(health, options.registry, options.table, options.pages), in_the_clear=folder is None,
         body_seconds=options.times.body, on_told=options.on_told, frames=frames,
     )  # fmt: skip
     server = connections.Server(answerer, options.times)

@@ -2,9 +2,10 @@
 
 import io
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
 from apiserver.rest.server import Door, RestOptions, rest_door
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.clock import SystemClock
+from vaina.pki.folder import AUTHORITIES, CERTIFICATE, KEY, Folder
 
 #: bodies that aiohttp's client does not take as bytes
 _LARGE = 1_000_000
@@ -96,12 +98,26 @@ class RestServer:
     ) -> Answer:
         return await self.request("PATCH", path, body, content_type=content_type, **kwargs)
 
+    @asynccontextmanager
+    async def caller(self, folder: Folder, *, shows: bool = True) -> AsyncIterator["RestServer"]:
+        """Call over TLS as whom a folder's certificate names, or without showing it."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(folder.path / AUTHORITIES)
+        if shows:
+            context.load_cert_chain(folder.path / CERTIFICATE, folder.path / KEY)
+        connector = aiohttp.TCPConnector(limit=0, ssl=context)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            yield replace(self, session=session)
+
 
 @asynccontextmanager
 async def rest_server(
     api: Harness | None = None, *, authorizer: Authorizer | None = None, **options: Any
 ) -> AsyncIterator[RestServer]:
-    """Run a door in the clear over an apiserver with storage in memory; `options` are those of RestOptions."""
+    """Run a door over an apiserver with storage in memory; `options` are those of RestOptions.
+
+    It is in the clear, unless `credentials` are among them: then `caller` makes clients of it.
+    """
     api = api or make_apiserver(authorizer=authorizer)
     given: dict[str, Any] = {"listen": "127.0.0.1:0", "clock": SystemClock(), **options}
     door_options = RestOptions(authorizer=authorizer or AlwaysAllow(), **given)
@@ -110,4 +126,5 @@ async def rest_server(
         rest_door(api.app.handlers, door_options) as door,
         aiohttp.ClientSession(connector=connector) as session,
     ):
-        yield RestServer(api, door, session, "http://127.0.0.1")
+        scheme = "https" if "credentials" in options else "http"
+        yield RestServer(api, door, session, f"{scheme}://127.0.0.1")
