@@ -33,18 +33,21 @@ def field(name: str) -> Step:
 
 def key(values: Mapping[str, Any]) -> Step:
     """Return the step to the item of a list that has these keys."""
-    return KEY + _compact({name: values[name] for name in sorted(values)})
+    return KEY + _compact({name: _whole(values[name]) for name in sorted(values)})
 
 
 def value(item: Any) -> Step:
     """Return the step to an item of a set."""
-    return VALUE + _compact(item)
+    return VALUE + _compact(_whole(item))
+
+
+def _whole(item: Any) -> Any:
+    """Return a number that is a whole one as such: 80.0 and 80 are the same item."""
+    return int(item) if type(item) is float and item.is_integer() else item
 
 
 def _compact(item: Any) -> str:
     """Write a value as Go does, which spells three characters of HTML and two line ends as numbers."""
-    if type(item) is float and item.is_integer():
-        item = int(item)
     text = msgspec.json.encode(item).decode()
     for char in "<>&\u2028\u2029":
         if char in text:
