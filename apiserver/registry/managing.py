@@ -18,7 +18,7 @@ from apiserver.registry.pods import EPHEMERAL_CONTAINERS, RESIZE
 from apiserver.registry.strategies import FINALIZE
 from apiserver.registry.strategy import STATUS, Strategy
 from vaina.api.meta.v1 import meta_pb2
-from vaina.errors import BadRequest, InternalError
+from vaina.errors import BadRequest, InternalError, TooLarge
 from vaina.kinds import Kind
 from vaina.objects.managed_fields.comparing import Filter
 from vaina.objects.managed_fields.entries import EntriesError, Managed, read_entries, write_entries
@@ -27,7 +27,7 @@ from vaina.objects.managed_fields.manager import FieldManager, Json
 from vaina.objects.managed_fields.values import TypedError
 from vaina.objects.manifest import to_dict
 from vaina.objects.schema import schema_of
-from vaina.objects.tree import Number, TextError, Tree, parse_json
+from vaina.objects.tree import MAX_BYTES, Number, TextError, Tree, is_too_large, parse_json
 from vaina.objects.yaml_text import parse_yaml
 
 _SPEC: Final = field("spec")
@@ -200,8 +200,10 @@ def read_apply(ctx: Context, text: str, *, force: bool) -> Apply:
     """Read what is applied, as YAML. Fields that stand twice are an error (Strict) or a warning (Warn, the
     default).
 
-    Raises BadRequest.
+    Raises BadRequest, TooLarge.
     """
+    if is_too_large(text):
+        raise TooLarge(f"Request entity too large: limit is {MAX_BYTES}")
     try:
         tree = _read(text)
     except (TextError, UnicodeEncodeError) as error:

@@ -7,7 +7,7 @@ of this are never looked at: 20 µs for a rich Pod.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor
@@ -30,6 +30,8 @@ class _BadValue(Exception):
 
 #: in nanoseconds
 _SECOND = 1_000_000_000
+#: bytes of a JSON text that is remembered
+_MAX_KNOWN = 4096
 #: brings a set field of a message into its normal form
 _Action = Callable[[Message, Any], None]
 #: fields that are asked for one by one: to list those that are set costs as much as some fifteen questions
@@ -235,11 +237,20 @@ def _one_quantity(item: Field) -> _Action:
 
 
 def _raw(value: Any) -> None:
-    if value.raw:
-        try:
-            parse_one(value.raw)
-        except TextError as error:
-            raise _BadValue(f"invalid JSON: {error}") from error
+    raw = value.raw
+    if not raw:
+        return
+    try:
+        # managedFields are the same in one write after the other.
+        (_known_json if len(raw) <= _MAX_KNOWN else parse_one)(raw)
+    except TextError as error:
+        raise _BadValue(f"invalid JSON: {error}") from error
+
+
+@lru_cache(maxsize=1024)
+def _known_json(raw: bytes) -> None:
+    """Raise TextError when it is no JSON; keeps which texts are, 4 MiB of them at most."""
+    parse_one(raw)
 
 
 def _int_or_string(value: Any) -> None:

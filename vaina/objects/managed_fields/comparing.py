@@ -41,10 +41,13 @@ def _compare(of: Type, old: Value, new: Value, path: Path, found: Comparison) ->
     else:
         before, after = entries(old), entries(new)
         for name in before.keys() | after.keys():
+            ours, theirs = before.get(name, ABSENT), after.get(name, ABSENT)
+            if ours == theirs:
+                # Nothing inside of it has changed either, which is told here at C's speed.
+                continue
             inner = of.of(name)
             assert inner is not None, "it was checked"
-            step = (*path, field_set.field(name))
-            _compare(inner, before.get(name, ABSENT), after.get(name, ABSENT), step, found)
+            _compare(inner, ours, theirs, (*path, field_set.field(name)), found)
     if old is ABSENT:
         found.added.insert(path)
     elif new is ABSENT:

@@ -5,15 +5,18 @@ Follows apimachinery `util/managedfields/internal` (managedfields.go, capmanager
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from vaina.api.meta.v1 import meta_pb2
 from vaina.objects.managed_fields.conflicts import identifier
-from vaina.objects.managed_fields.field_set import FieldSetError, read_field_set
+from vaina.objects.managed_fields.field_set import FieldSet, FieldSetError, read_field_set
 from vaina.objects.managed_fields.updater import APPLY, UPDATE, Manager, Owned
 
 FIELDS_V1: Final = "FieldsV1"
 MAX_UPDATERS: Final = 10
+#: bytes of FieldsV1 that are remembered
+_MAX_KNOWN: Final = 4096
 #: into whose entry those of the oldest updates go
 ANCIENT: Final = "ancient-changes"
 
@@ -45,7 +48,7 @@ def read_entries(entries: Iterable[meta_pb2.ManagedFieldsEntry]) -> Managed:
         version = "" if entry.operation == APPLY else entry.api_version
         manager = Manager(entry.manager, entry.operation, version, entry.subresource)
         try:
-            fields = read_field_set(entry.fields_v1.raw)
+            fields = _fields(entry.fields_v1.raw)
         except FieldSetError as error:
             raise EntriesError(
                 f"error decoding versioned set from {entry.manager}: error decoding set: {error}"
@@ -56,6 +59,16 @@ def read_entries(entries: Iterable[meta_pb2.ManagedFieldsEntry]) -> Managed:
         else:
             managed.times.pop(manager, None)
     return managed
+
+
+def _fields(raw: bytes) -> FieldSet:
+    return _known_fields(raw) if len(raw) <= _MAX_KNOWN else read_field_set(raw)
+
+
+@lru_cache(maxsize=512)
+def _known_fields(raw: bytes) -> FieldSet:
+    """Read a set; those of an object are the same in one write after the other."""
+    return read_field_set(raw)
 
 
 def write_entries(managed: Managed) -> list[meta_pb2.ManagedFieldsEntry]:

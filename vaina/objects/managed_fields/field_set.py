@@ -88,6 +88,15 @@ def _order(step: Step) -> tuple[Any, ...]:
     return 3, int(rest)
 
 
+def _sorted(steps: Iterable[Step]) -> list[Step]:
+    """Return steps in the order of upstream; those to fields alone are in the order of their texts."""
+    found = sorted(steps)
+    # Sorted, the first and the last tell whether there are others: their letters are k, v and i.
+    if not found or (found[0].startswith(FIELD) and found[-1].startswith(FIELD)):
+        return found
+    return sorted(found, key=_order)
+
+
 def _value_order(item: Any) -> tuple[Any, ...]:
     """Return what orders values of any type (structured-merge-diff `value/value.go`: Compare)."""
     match item:
@@ -216,9 +225,9 @@ class FieldSet:
 
     def paths(self) -> Iterator[Path]:
         """Give the members, in the order of upstream."""
-        for step in sorted(self.members, key=_order):
+        for step in _sorted(self.members):
             yield (step,)
-        for step in sorted(self.children, key=_order):
+        for step in _sorted(self.children):
             for path in self.children[step].paths():
                 yield (step, *path)
 
@@ -228,7 +237,7 @@ class FieldSet:
 
     def _tree(self, *, is_member: bool) -> dict[str, Any]:
         tree: dict[str, Any] = {_SELF: {}} if is_member else {}
-        for step in sorted(self.members | self.children.keys(), key=_order):
+        for step in _sorted(self.members | self.children.keys()):
             inner = self.children.get(step)
             # An empty object is a member by itself.
             tree[step] = {} if not inner else inner._tree(is_member=step in self.members)
@@ -257,8 +266,12 @@ def _read(tree: Any) -> tuple[FieldSet, bool]:
         if text == _SELF:
             is_member = True
             continue
-        step = read_step(text)
+        # Most steps lead to fields: those are spelt as they are.
+        step = text if text.startswith(FIELD) else read_step(text)
         if step is None:
+            continue
+        if inner == {}:
+            found.members.add(step)
             continue
         below, below_is_member = _read(inner)
         if below_is_member:

@@ -68,8 +68,6 @@ class FieldManager:
 
     def _updated(self, live: Json, new: Json, managed: Managed, manager: str, now: int) -> Managed:
         of = type_of(self.kind)
-        check(of, live, duplicates=True)
-        check(of, new, duplicates=True)
         owners, times = self._updater(of).update(live, new, managed.owners), dict(managed.times)
         taken = owners.pop(SELF, None)
         fields = FieldSet() if taken is None else taken.fields - _STRIPPED
@@ -97,7 +95,6 @@ class FieldManager:
             empty = to_dict(self.kind, self.kind.message())
             managed = self._updated(empty, live, managed, BEFORE_FIRST_APPLY, now)
         try:
-            check(of, live, duplicates=True)
             made, owners = self._apply(of, live, applied, managed, manager, force=force)
         except Conflicts as error:
             raise conflict_error(error) from error

@@ -13,7 +13,7 @@ from vaina.objects.managed_fields.values import ABSENT, TypedError, Value, entri
 
 def merge(of: Type, live: Value, applied: Value) -> Value:
     """Return the live value with what is applied; neither is changed. Raises TypedError."""
-    if of.atomic or of.form in (Form.SCALAR, Form.ANY):
+    if of.is_leaf:
         return live if applied is ABSENT else applied
     if of.form is Form.LIST:
         if not items(live) and not items(applied):
@@ -26,7 +26,11 @@ def merge(of: Type, live: Value, applied: Value) -> Value:
     for name in {**before, **after}:
         inner = of.of(name)
         assert inner is not None, "it was checked"
-        made = merge(inner, before.get(name, ABSENT), after.get(name, ABSENT))
+        if name not in after:
+            # Nothing is applied inside.
+            merged[name] = before[name]
+            continue
+        made = merge(inner, before.get(name, ABSENT), after[name])
         if made is not ABSENT:
             merged[name] = made
     return merged or ABSENT

@@ -48,6 +48,11 @@ class Type:
     #: what a key is where an item leaves it out
     key_defaults: Mapping[str, str | int] = field(default_factory=lambda: MappingProxyType({}))
 
+    @property
+    def is_leaf(self) -> bool:
+        """Whether nothing inside has an owner of its own."""
+        return self.atomic or self.form is Form.SCALAR
+
     def of(self, name: str) -> "Type | None":
         """Return the type of a field or of a map's entry; None: there is no such field."""
         return self.fields.get(name) or self.element
@@ -55,12 +60,12 @@ class Type:
 
 _UNTYPED: Final = Type(Form.SCALAR, "untyped")
 _ANY: Final = Type(Form.ANY, atomic=True)
-_STRING: Final = Type(Form.SCALAR, "string")
+STRING: Final = Type(Form.SCALAR, "string")
 _NUMBER: Final = Type(Form.SCALAR, "numeric")
 _VALUES: Final[Mapping[Shape, Type]] = {
-    Shape.STRING: _STRING, Shape.BYTES: _STRING, Shape.BOOL: Type(Form.SCALAR, "boolean"), Shape.INT32: _NUMBER,
+    Shape.STRING: STRING, Shape.BYTES: STRING, Shape.BOOL: Type(Form.SCALAR, "boolean"), Shape.INT32: _NUMBER,
     Shape.INT64: _NUMBER, Shape.QUANTITY: _UNTYPED, Shape.INT_OR_STRING: _UNTYPED, Shape.TIME: _UNTYPED,
-    Shape.MICRO_TIME: _UNTYPED, Shape.RAW: _ANY, Shape.TEXTS: Type(Form.LIST, atomic=True, element=_STRING),
+    Shape.MICRO_TIME: _UNTYPED, Shape.RAW: _ANY, Shape.TEXTS: Type(Form.LIST, atomic=True, element=STRING),
 }  # fmt: skip
 _ZEROS: Final[Mapping[Shape, str | int]] = {Shape.STRING: "", Shape.INT32: 0, Shape.INT64: 0}
 
@@ -72,7 +77,7 @@ def type_of(kind: Kind[Any]) -> Type:
 
 @cache  # one entry a kind
 def _of_object(descriptor: Descriptor) -> Type:
-    return Type(Form.MAP, fields={"apiVersion": _STRING, "kind": _STRING, **_of_message(descriptor).fields})
+    return Type(Form.MAP, fields={"apiVersion": STRING, "kind": STRING, **_of_message(descriptor).fields})
 
 
 @cache  # as many entries as there are message types

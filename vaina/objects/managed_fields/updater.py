@@ -112,11 +112,14 @@ class Updater:
         """Remove what the applier said the last time, says no longer, and nobody else owns."""
         if last is None or not last.fields or last.api_version != self.api_version:
             return merged
-        of, said = self.type, named(self.type, last.fields)
         owned = FieldSet()
         for other in owners.values():
             if other.api_version == self.api_version:
                 owned |= other.fields
+        if not last.fields - owned:
+            # As in most applies: everything is said again, or owned by others.
+            return merged
+        of, said = self.type, named(self.type, last.fields)
         pruned = remove(of, merged, said)
         whole = named(of, fields_of(of, merged))
         kept = named(of, fields_of(of, pruned)) | named(of, owned)

@@ -3,13 +3,14 @@
 Follows structured-merge-diff `typed` (validate.go, helpers.go, tofieldset.go).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 
 from vaina.objects.managed_fields import field_set
 from vaina.objects.managed_fields.field_set import FieldSet, Path, Step, path_text
-from vaina.objects.managed_fields.types import Form, Type
+from vaina.objects.managed_fields.types import STRING, Form, Type
 from vaina.quoting import go_quote
 
 
@@ -89,8 +90,12 @@ def _errors(of: Type, item: Value, path: Path, *, duplicates: bool) -> Iterator[
         else:
             yield path, f"expected list, got &{{{_go_value(item)}}}"
     elif isinstance(item, dict):
+        fields, element = of.fields, of.element
         for name, inner in item.items():
-            below, step = of.of(name), (*path, field_set.field(name))
+            below = fields.get(name) or element
+            if below is STRING and type(inner) is str:
+                continue
+            step = (*path, field_set.field(name))
             if below is None:
                 yield step, "field not declared in schema"
                 return
@@ -173,34 +178,43 @@ def _go_value(item: Value, *, syntax: bool = False) -> str:
 def fields_of(of: Type, item: Value) -> FieldSet:
     """Return the fields that a checked value sets: leaves, items of lists, entries of maps."""
     found = FieldSet()
-    _collect(of, item, (), found)
+    _collect(of, item, found)
     return found
 
 
-def _collect(of: Type, item: Value, path: Path, found: FieldSet) -> None:
-    if of.form in (Form.SCALAR, Form.ANY) or of.atomic:
-        found.insert(path)
-    elif item is None:
+def _collect(of: Type, item: Value, found: FieldSet) -> None:
+    """Add what a list or map has inside."""
+    if item is None:
         return
-    elif of.form is Form.LIST:
-        _collect_items(of, item, path, found)
-    else:
-        for name, inner in item.items():
-            below = of.of(name)
-            assert below is not None, "it was checked"
-            step = (*path, field_set.field(name))
-            _collect(below, inner, step, found)
-            if inner is None or inner == {} or name not in of.fields:
-                found.insert(step)
+    if of.form is Form.LIST:
+        _collect_items(of, item, found)
+        return
+    fields, element = of.fields, of.element
+    for name, inner in item.items():
+        step, below = field_set.FIELD + name, fields.get(name) or element
+        assert below is not None, "it was checked"
+        if below.is_leaf:
+            found.members.add(step)
+            continue
+        inside = FieldSet()
+        _collect(below, inner, inside)
+        if inside:
+            found.children[step] = inside
+        if inner is None or inner == {} or name not in fields:
+            found.members.add(step)
 
 
-def _collect_items(of: Type, items: list[Value], path: Path, found: FieldSet) -> None:
+def _collect_items(of: Type, listed: list[Value], found: FieldSet) -> None:
     assert of.element is not None
-    steps = [item_step(of, item) for item in items]
-    for step, item in zip(steps, items, strict=True):
-        if steps.count(step) == 1:
-            _collect(of.element, item, (*path, step), found)
-        found.insert((*path, step))
+    steps = [item_step(of, item) for item in listed]
+    counts = Counter(steps)
+    for step, item in zip(steps, listed, strict=True):
+        if counts[step] == 1 and not of.element.is_leaf:
+            inside = FieldSet()
+            _collect(of.element, item, inside)
+            if inside:
+                found.children[step] = inside
+        found.members.add(step)
 
 
 def entries(item: Value) -> Mapping[str, Value]:
