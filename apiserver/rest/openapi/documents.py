@@ -1,4 +1,4 @@
-"""The OpenAPI documents of one door, made when the first client asks.
+"""The OpenAPI documents of one server, made when the first client asks.
 
 /openapi/v3 names a document for each group and version with its hash; clients keep one that they asked for by
 its hash for good (kube-openapi `pkg/handler3/handler.go`). /openapi/v2 is all of them in one, as JSON or as
@@ -44,7 +44,7 @@ class _Kept(NamedTuple):
 
 
 class Documents:
-    """The documents of one door. Owned by its event loop; they are made in a thread."""
+    """The documents of one server. Owned by its event loop; they are made in a thread."""
 
     def __init__(self, table: Table, clock: Clock) -> None:
         """Make it; nothing is made of the table before somebody asks."""
