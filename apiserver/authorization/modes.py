@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from apiserver.authorization.authorizer import AlwaysAllow, Authorizer, Union
+from apiserver.authorization.following import feed_graph, follow_roles
 from apiserver.authorization.node.authorizer import NodeAuthorizer
-from apiserver.authorization.node.feed import feed_graph
 from apiserver.authorization.node.graph import Graph
-from apiserver.authorization.rbac.following import follow_roles
 from apiserver.authorization.rbac.roles import Roles
 from apiserver.config import ApiserverConfig
 from apiserver.storage.cacher import Cacher

@@ -12,7 +12,7 @@ from itertools import count
 from apiserver.admission.pod_security.levels import PRIVILEGED, Policy
 from apiserver.audit.auditing import Auditing
 from apiserver.authorization.authorizer import MASTERS, Authorizer, Union
-from apiserver.authorization.rbac.following import follow_roles
+from apiserver.authorization.following import follow_roles
 from apiserver.authorization.rbac.roles import Roles
 from apiserver.build import App, build
 from apiserver.fast_paths import FAST_PATHS

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from apiserver.authorization.node.feed import feed_graph
+from apiserver.authorization.following import feed_graph
 from apiserver.authorization.node.graph import Graph
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.interface import Key
