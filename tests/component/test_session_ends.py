@@ -33,6 +33,8 @@ from vaina.testing.builders import make_node
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(60)]
 
+#: as long as it is open, at most: five of the proxy that it goes through, and one of gRPC
+TASKS_OF_A_CONNECTION = 6
 ExecRequest = pod_stream_pb2.PodExecRequest
 
 
@@ -138,13 +140,18 @@ class Plane:
     async def nothing_left(self) -> None:
         """Wait until all processes have ended, and there are no more tasks than before."""
         async with asyncio.timeout(20):
-            # Processes and connections have a clock of their own.
-            while self.runtime.open or len(asyncio.all_tasks()) > self.tasks:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)  # noqa: TID251
+            while self.runtime.open or len(asyncio.all_tasks()) > self.tasks:
+                await another_ended()
         for command in self.runtime.commands:
             assert command.process.returncode is not None
             assert command.process.stdin is not None
             assert command.process.stdin.is_closing()
+
+
+async def another_ended() -> None:
+    """Return when any other task has ended."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def silent() -> AsyncIterator[Any]:
@@ -182,13 +189,10 @@ async def made_plane(api_clock: SystemClock | None = None) -> AsyncIterator[Plan
             client = Clientset(GrpcTransport(to_apiserver.target))
             plane = Plane(api, runtime, client, to_apiserver, to_kubelet, pods)
             await plane.start_pod()
-            # Connections stay open; what serves them is there before and after.
+            # Connections stay open: one to the apiserver, one to the kubelet.
+            plane.tasks = len(asyncio.all_tasks()) + 2 * TASKS_OF_A_CONNECTION
             assert [item async for item in plane.exec("true")][-1].exit_code == 0
-            async with asyncio.timeout(10):
-                while runtime.open:  # noqa: ASYNC110 - as above
-                    await asyncio.sleep(0.01)  # noqa: TID251
-            await asyncio.sleep(0.2)  # noqa: TID251 - tasks of the call end
-            plane.tasks = len(asyncio.all_tasks())
+            await plane.nothing_left()
             yield plane
             await client.close()
         await api.app.kubelets.close()
