@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority, and folders with what it signs."""
+"""Certificates for tests: an authority, and folders with what it signs (a whole cluster's: `identities`)."""
 
 from pathlib import Path
 
@@ -10,8 +10,6 @@ from vaina.pki.folder import Folder, write_folder
 HERE = ("127.0.0.1", "localhost")
 APISERVER = Profile("kube-apiserver", hosts=HERE, is_server=True, is_client=False)
 ADMIN = Profile("kubernetes-admin", ("system:masters",))
-SCHEDULER = Profile("system:kube-scheduler", hosts=HERE, is_server=True)
-CONTROLLERS = Profile("system:kube-controller-manager", hosts=HERE, is_server=True)
 
 
 def node(name: str) -> Profile:
@@ -46,9 +44,17 @@ class Certificates:
             signed_by: another authority.
             trusting: the authority that the other side has to have, where it is not this one.
         """
-        key, now = make_key(), SystemClock().now() if start is None else start
-        certificate = (signed_by or self.authority).sign(profile, key.public_key(), now, seconds)
         folder = self.path / (into or profile.name.replace(":", "-"))
+        now = SystemClock().now() if start is None else start
         trusted = certificate_pem((trusting or self.authority).certificate)
-        write_folder(folder, certificate_pem(certificate), key_pem(key), trusted)
+        write_certificate(folder, profile, signed_by or self.authority, trusted, now, seconds)
         return Folder(folder)
+
+
+def write_certificate(
+    folder: Path, profile: Profile, signer: Authority, trusted: bytes, now: float, seconds: float
+) -> None:
+    """Write a folder with a new key and a certificate that holds from `now`; `trusted` are authorities, PEM."""
+    key = make_key()
+    certificate = signer.sign(profile, key.public_key(), now, seconds)
+    write_folder(folder, certificate_pem(certificate), key_pem(key), trusted)

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.certificates import HERE, write_certificate
 from vaina.clock import SystemClock
-from vaina.pki.authority import Authority, Profile, certificate_pem, key_pem, make_authority, make_key
-from vaina.pki.folder import Folder, write_folder
+from vaina.pki.authority import Authority, Profile, certificate_pem, make_authority
+from vaina.pki.folder import Folder
 
-LOOPBACK: Final = ("127.0.0.1", "localhost")
+LOOPBACK: Final = HERE
 _HOUR: Final = 3600.0
 NAMES: Final = {
     "cluster": "kubernetes-ca",
@@ -100,10 +101,10 @@ class Identities:
 
     def _write(self, path: Path) -> None:
         profile, of = self._made[path]
-        key, now = make_key(), SystemClock().now() + of["from_now"]
+        now = SystemClock().now() + of["from_now"]
         seconds = self.seconds if of["seconds"] is None else of["seconds"]
-        certificate = self.authority(of["signer"]).sign(profile, key.public_key(), now, seconds)
-        write_folder(path, certificate_pem(certificate), key_pem(key), self.authority_pem(of["trusts"]))
+        trusted = self.authority_pem(of["trusts"])
+        write_certificate(path, profile, self.authority(of["signer"]), trusted, now, seconds)
 
     def credentials(self, profile: Profile, **of: str | float) -> Folder:
         """Return what `folder` makes, for a client."""
