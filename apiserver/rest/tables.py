@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from vaina.kinds import Kind
-from vaina.printers.columns import Columns
+from vaina.printers.columns import Columns, cells_of
 from vaina.printers.kinds import COLUMNS, columns_of
 
 
@@ -56,11 +56,9 @@ _COMPLETED: Final = {
 
 
 def _maker(columns: Columns, *, completes: bool) -> Callable[[Any, float], Row]:
-    cells = [column.cell for column in columns]
-
     def row(message: Any, now: float) -> Row:
         conditions = _COMPLETED.get(message.status.phase, ()) if completes else ()
-        return Row([cell(message, now) for cell in cells], conditions)
+        return Row(cells_of(columns, message, now), conditions)
 
     return row
 

@@ -12,6 +12,7 @@ from vaina.kinds import Kind
 from vaina.objects.manifest import to_dict, write_json
 from vaina.objects.yaml_text import write_yaml
 from vaina.printers.cells import NONE, event_times, pairs_text, text_of
+from vaina.printers.columns import cells_of
 from vaina.printers.kinds import columns_of
 
 
@@ -70,7 +71,7 @@ def make_table(kind: Kind[Any], items: Sequence[Message], now: float, shown: Sho
     rows: list[Sequence[str]] = []
     for item in items:
         fields: Any = item
-        cells = [text_of(column.cell(item, now)) for column in columns]
+        cells = [text_of(value) for value in cells_of(columns, item, now)]
         if shown.with_kind and "NAME" in headers:
             place = headers.index("NAME")
             cells[place] = f"{resource_name(kind)}/{cells[place]}"

@@ -4,13 +4,13 @@ The names, types, formats and priorities are those of upstream's `pkg/printers/i
 (AddHandlers), and so is their order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
 from vaina.objects.times import format_time
-from vaina.printers.cells import UNKNOWN, Cell, at, selector_text, since
+from vaina.printers.cells import UNKNOWN, Cell, Value, at, selector_text, since
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,28 @@ class Column:
     format: str = ""
     #: shown with -o wide alone (priority 1)
     wide: bool = False
+    #: what the cell is made of in the object's place; columns of the same one share it in a row
+    part: Callable[[Any], Any] | None = None
 
 
 #: in the order in which they are shown
 Columns = Sequence[Column]
+
+
+def cells_of(columns: Columns, obj: Any, now: float) -> list[Value]:
+    """Return the cells of an object; now in seconds since the epoch."""
+    cells: list[Value] = []
+    parts: dict[Callable[[Any], Any], Any] = {}
+    for column in columns:
+        part = column.part
+        if part is None:
+            cells.append(column.cell(obj, now))
+            continue
+        if part not in parts:
+            parts[part] = part(obj)
+        cells.append(column.cell(parts[part], now))
+    return cells
+
 
 NAME: Final = Column("Name", "The object's name, which no other one of its kind has in its namespace.",
                      at("metadata.name"), format="name")  # fmt: skip

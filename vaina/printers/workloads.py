@@ -79,6 +79,10 @@ def _last_schedule(job: Any, now: float) -> str:
     return str(since("status.last_schedule_time")(job, now))
 
 
+def _of_summary(name: str, description: str, cell: Cell) -> Column:
+    return Column(name, description, cell, part=summarise)
+
+
 _OWNED: Final = (*of_template("spec.template"), selecting("spec.selector"))
 _REPLICAS: Final = named(
     integer("Desired", "How many Pods there are to be.", lambda owner, _: replicas_of(owner)),
@@ -90,14 +94,13 @@ _READY: Final = Column("Ready", "How many Pods are ready, of how many there are 
 
 COLUMNS: Final[Mapping[str, Columns]] = {
     "Pod": named(
-        Column(
-            "Ready", "How many containers are ready, of how many there are.",
-            lambda pod, _: summarise(pod).ready_text,
+        _of_summary(
+            "Ready", "How many containers are ready, of how many there are.", lambda it, _: it.ready_text
         ),
-        Column("Status", "The state of the Pod in one word.", lambda pod, _: summarise(pod).status),
-        Column(
+        _of_summary("Status", "The state of the Pod in one word.", lambda it, _: it.status),
+        _of_summary(
             "Restarts", "How often containers were started again, and how long ago it last happened.",
-            lambda pod, now: summarise(pod).restarts_text(now),
+            lambda it, now: it.restarts_text(now),
         ),
         wide=(
             wide("IP", "The Pod's address.", at("status.pod_ip", NONE)),
