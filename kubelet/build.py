@@ -425,7 +425,7 @@ class _Process:
             handlers |= StatsService(care.sampler, self.name).handlers()
             more["/metrics/resource"] = CollectorRegistry(auto_describe=False)
             more["/metrics/resource"].register(ResourceCollector(care.sampler))
-        pages = Pages({"/metrics": self.registry, **more}, lambda: True)
+        pages = Pages({"/metrics": self.registry, **more}, lambda: server.health.serving)
         handlers |= PageService(pages).handlers()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(job()) for job in jobs]

@@ -6,6 +6,7 @@ The order is that of upstream's filters (apiserver `pkg/server/config.go`, Defau
 
 import asyncio
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -149,6 +150,8 @@ class Answerer:
         if all_calls.current > MAX_CALLS:
             raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
         exchange.caller = await self._callers.identify(exchange.http, rpc)
+        if exchange.caller is None and rpc.is_known:
+            exchange.identify = partial(self._callers.identify, exchange.http, RequestContext(peer=rpc.peer))
         client = rpc.client
         all_calls.clients.enter(client, rpc.peer, MAX_CALLS - all_calls.current, is_user=rpc.is_known)
         rpc.counted = client

@@ -5,8 +5,8 @@ called through it alone.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager, nullcontext
 from typing import Final
 
 from aiohttp import web
@@ -17,12 +17,15 @@ from apiserver.rest.info import Query, RequestInfo
 from apiserver.rest.served import Served
 from apiserver.rest.status import not_found, warning_headers
 from vaina.clock import Clock
-from vaina.errors import BadRequest
+from vaina.errors import ApiError, BadRequest, Unauthorized
 from vaina.serving.authentication import Caller
 from vaina.serving.draining import Calls, Stream
 from vaina.serving.handlers import Handlers, RequestContext, guarded, guarded_stream
 from vaina.serving.unsent import MIN_BYTES
+from vaina.tasks import beside
 
+#: how often the token of a session's caller is looked at again
+TOKEN_SECONDS: Final = 60.0
 #: of every answer (apiserver `pkg/endpoints/filters/cachecontrol.go`)
 HEADERS: Final = (("Cache-Control", "no-cache, private"), ("Server", "vaina"))
 
@@ -62,6 +65,8 @@ class Exchange:
         self.form = Form()
         #: the holder of the connection's certificate
         self.caller: Caller | None = None
+        #: finds again who sends a request that showed a token; raises Unauthorized
+        self.identify: Callable[[], Awaitable[object]] | None = None
         #: a handler was called, which writes the audit log itself
         self.is_handled = False
         #: an answer was begun: a refusal cannot be told any more
@@ -84,8 +89,9 @@ class Exchange:
         `rpc` is the context of a call that is one of several at once; by default the request's own.
 
         One with one request ends in good order when the server ends, between two answers; one with many ends
-        when the time for calls under way is over. Both end with Unauthorized when the caller's certificate
-        counts no more. The iterator has to be closed (`aclosing`), and is used by one task.
+        when the time for calls under way is over. Both end with Unauthorized when the caller's certificate, or
+        but for watches their token, counts no more. The iterator has to be closed (`aclosing`), and is used by
+        one task.
         """
         method = self._handlers.get(path)
         if method is None:
@@ -99,8 +105,13 @@ class Exchange:
             self._calls.authenticated.add(stream)
         if isinstance(request, bytes):
             self._calls.streams.add(stream)
+        # Watches end by themselves within the hour.
+        follows = self.identify is not None and not path.endswith("/Watch")
         try:
-            async with aclosing(guarded_stream(path, method, request, rpc or self.rpc)) as answers:
+            async with (
+                beside(self._follow_token(stream)) if follows else nullcontext(),
+                aclosing(guarded_stream(path, method, request, rpc or self.rpc)) as answers,
+            ):
                 stream.waiting = True
                 async for answer in answers:
                     stream.waiting = False
@@ -119,6 +130,20 @@ class Exchange:
         finally:
             self._calls.streams.discard(stream)
             self._calls.authenticated.discard(stream)
+
+    async def _follow_token(self, stream: Stream) -> None:
+        """End a stream when its caller's token counts no more."""
+        assert self.identify is not None
+        while True:
+            await self.clock.sleep(TOKEN_SECONDS)
+            try:
+                await self.identify()
+            except Unauthorized as error:
+                stream.refuse(error)
+                return
+            except ApiError:
+                # Nobody can say so now.
+                continue
 
     def response(
         self, content_type: str = "", code: int = 200, headers: Mapping[str, str] | None = None

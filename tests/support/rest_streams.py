@@ -54,6 +54,12 @@ async def cat(start: Any, inputs: AsyncIterator[ExecRequest]) -> AsyncGenerator[
     yield ExecResponse(exit_code=0)
 
 
+async def waits(start: Any, inputs: AsyncIterator[ExecRequest]) -> AsyncGenerator[ExecResponse, None]:
+    """Say something, and never end."""
+    yield ExecResponse(stdout=b"on\n")
+    await asyncio.Event().wait()
+
+
 async def upper(data: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Answer each piece in capitals, and all of them once there are no more."""
     count = 0

@@ -41,6 +41,9 @@ from vaina.errors import ApiError, BadRequest, Unavailable
 from vaina.kinds import POD
 from vaina.tasks import first_of
 
+#: of a session that was idle for hours, or whose caller counts no more while it reads nothing
+_ENDED: Final = "the session was ended by the server"
+
 log = structlog.stdlib.get_logger(__name__)
 
 Start: TypeAlias = pod_stream_pb2.PodExecStart | pod_stream_pb2.PodAttachStart
@@ -207,7 +210,7 @@ class _Session:
             return
         if socket.gone.is_set():
             return
-        outcome = self._outcome or error_status(Unavailable("the session was idle for too long"))
+        outcome = self._outcome or error_status(Unavailable(_ENDED))
         data = write_outcome(outcome, as_json=self._protocol.has_status)
         if data:
             await self._send(ERROR, data)

@@ -320,7 +320,7 @@ def test_every_verb_that_writes_is_among_the_doors() -> None:
     known = {"Create", "CreateBatch", "Update", "UpdateStatus", "UpdateStatusBatch", "Patch", "Delete", "DeleteBatch",
              "DeleteCollection", "Bind", "BindBatch", "Evict", "UpdateScale", "UpdateEphemeralContainers", "UpdateResize",
              "Finalize", "UpdateApproval", "PatchScale"}  # fmt: skip
-    reads = {"Get", "List", "Watch", "Logs", "Exec", "Attach", "PortForward", "GetScale"}
+    reads = {"Get", "List", "Watch", "Logs", "Exec", "Attach", "PortForward", "Proxy", "GetScale"}
     # PodTraces: best effort, told not written. Tokens: made and not stored, with a dry run too, as upstream's.
     own = {"Report", "CreateToken"}
     verbs = {name for kind in KINDS for name in service_descriptor(kind.service).methods_by_name}

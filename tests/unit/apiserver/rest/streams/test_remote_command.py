@@ -11,7 +11,7 @@ import pytest
 
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import ALLOWED, NO_OPINION, Verdict
-from tests.support.rest_streams import ExecRequest, ExecResponse, everything, leave, streaming
+from tests.support.rest_streams import ExecRequest, ExecResponse, everything, leave, streaming, waits
 from vaina.errors import BadRequest, Unavailable
 from vaina.serving.handlers import RequestContext
 
@@ -34,11 +34,6 @@ async def shell(start: Any, inputs: AsyncIterator[ExecRequest]) -> AsyncGenerato
             case _:
                 break
     yield ExecResponse(exit_code=code)
-
-
-async def waits(start: Any, inputs: AsyncIterator[ExecRequest]) -> AsyncGenerator[ExecResponse, None]:
-    yield ExecResponse(stdout=b"on\n")
-    await asyncio.Event().wait()
 
 
 def outcome(message: bytes) -> Any:
