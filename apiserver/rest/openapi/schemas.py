@@ -166,7 +166,7 @@ class Schemas:
             return {"type": "object", "additionalProperties": value, **more}
         if default := options[options_pb2.list_key_default]:
             more["default"] = default
-        elif _has_zero(item, options):
+        elif _has_zero(item):
             more["default"] = _ZEROS[item.shape]
         if "$ref" in value and more:
             return {"allOf": [value], **more}
@@ -220,11 +220,11 @@ def _is_required(item: Field, options: Any) -> bool:
     return item.shape is not Shape.MESSAGE or item.is_list or item.is_map
 
 
-def _has_zero(item: Field, options: Any) -> bool:
+def _has_zero(item: Field) -> bool:
     """Say whether a field without a value is its type's zero for those who read the schema."""
     if item.shape is Shape.MESSAGE:
         return item.is_struct
-    return item.shape in _ZEROS and item.unset is Unset.ZERO and _is_required(item, options)
+    return item.shape in _ZEROS and item.unset is Unset.ZERO
 
 
 def _merging(item: Field, options: Any) -> Json:
