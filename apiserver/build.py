@@ -98,6 +98,7 @@ from vaina.kinds import (
 from vaina.metrics import new_registry
 from vaina.pki.folder import Folder, client_folder, metrics_folder, server_folder
 from vaina.serving import core, fast_core
+from vaina.serving.authentication import Authenticator
 from vaina.serving.handlers import Handlers, Method, OnUnauthorized
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics
@@ -312,9 +313,12 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
     fast_paths = choose(config.fast_paths, FAST_PATHS)
     log.info("fast paths", on=sorted(fast_paths))
     credentials = server_folder(config.cert_dir, config.listen)
+    if config.rest_listen:
+        server_folder(config.cert_dir, config.rest_listen)
     of_metrics = metrics_folder(config.cert_dir, config.metrics_listen, config.health_listen)
     clock, registry = SystemClock(), new_registry("apiserver")
     auditing = open_auditing(config, clock, registry)
+    authenticator = None if credentials is None else Authenticator(credentials, clock, registry)
     async with (
         open_storage(config, clock, registry, instance) as opened,
         asyncio.TaskGroup() as group,
@@ -355,13 +359,14 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
                     max_connections=min(config.max_connections, open_files() * 3 // 4),
                     core=(fast_core if GRPC_CORE in fast_paths else core).make_server,
                     credentials=credentials,
+                    authenticator=authenticator,
                     on_unauthorized=app.on_unauthorized,
                 ) as server,
                 _serve_bootstrap(config, app, opened.storage, clock, credentials),
             ):
                 servers.append(server)
                 tasks.append(group.create_task(keep_health(app, opened.storage, server.health, clock)))
-                doors = _serve_rest(config, app, server.health, clock, registry, stop)
+                doors = _serve_rest(config, app, server.health, clock, registry, authenticator, stop)
                 rest = [group.create_task(door) for door in doors]
                 await stop.wait()
             # Both doors drain at the same time.
@@ -408,6 +413,7 @@ def _serve_rest(
     health: Health,
     clock: Clock,
     registry: CollectorRegistry,
+    authenticator: Authenticator | None,
     stop: asyncio.Event,
 ) -> Sequence[Coroutine[Any, Any, None]]:
     """Return what serves the REST door until `stop` is set, if there is to be one. Raises ConfigError."""
@@ -418,9 +424,9 @@ def _serve_rest(
 
     options = RestOptions(
         config.rest_listen, clock, app.authorizer, registry=registry, health={"etcd": lambda: health.serving},
-        credentials=server_folder(config.cert_dir, config.rest_listen), tokens=app.bearers, pages=app.pages,
-        anonymous=app.roles is not None,
-        drain=_drain(config), max_connections=min(config.max_connections, open_files() // 4),
+        credentials=server_folder(config.cert_dir, config.rest_listen), authenticator=authenticator,
+        tokens=app.bearers, pages=app.pages, anonymous=app.roles is not None, drain=_drain(config),
+        max_connections=min(config.max_connections, open_files() // 8),
         on_told=app.on_told,
     )  # fmt: skip
     return (serve_until(stop, app.handlers, options),)

@@ -15,7 +15,7 @@ from aiohttp import web
 from apiserver.audit.auditing import OnTold
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import Authorizer
-from apiserver.authorization.checks import forbidden
+from apiserver.authorization.checks import Checks, forbidden
 from apiserver.rest import (
     answers,
     bodies,
@@ -52,6 +52,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: verbs that last as long as their client likes
 _LONG: Final = frozenset(("watch",))
+_WITH_BODIES: Final = frozenset(("create", "update", "patch", "delete", "deletecollection"))
+#: larger bodies are read by another thread: a millisecond for 10 kB of JSON, and 4 of YAML
+_LARGE_BODY: Final = 64 * 1024
 _TIMEOUT: Final = (
     "the server was unable to return a response in the time allotted, but may still be processing the request"
 )
@@ -78,7 +81,7 @@ class Answerer:
     ) -> None:
         self._handlers, self._table, self._clock, self._calls = handlers, table, clock, calls
         self._turns, self._callers, self._authorizer, self._pages = turns, callers, authorizer, pages
-        self._in_the_clear, self._on_told = in_the_clear, on_told
+        self._in_the_clear, self._on_told, self._checks = in_the_clear, on_told, Checks(authorizer)
         self._bodies, self._frames, self._documents = Bodies(body_seconds), frames, Documents(table, clock)
 
     async def __call__(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -125,6 +128,7 @@ class Answerer:
         if isinstance(found, ApiError):
             self._authorize(exchange)
             raise found
+        self._may(exchange, found)
         exchange.served = found.served
         is_stream = found.part is not None and found.part.is_stream
         if not is_stream:
@@ -145,7 +149,7 @@ class Answerer:
         Raises Unavailable, TooManyRequests, Unauthorized.
         """
         rpc, all_calls = exchange.rpc, self._calls
-        if all_calls.refusing:
+        if all_calls.refusing and exchange.info.is_resource:
             raise Unavailable("The server is shutting down, please try again later.", retry_seconds=1)
         if all_calls.current > MAX_CALLS:
             raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
@@ -155,6 +159,23 @@ class Answerer:
         client = rpc.client
         all_calls.clients.enter(client, rpc.peer, MAX_CALLS - all_calls.current, is_user=rpc.is_known)
         rpc.counted = client
+
+    def _may(self, exchange: Exchange, found: Route) -> None:
+        """Raise Forbidden unless the caller may do what has a body, before that is read.
+
+        The handler asks again, of what the body says: to read it is dear, and tells what is wrong with it.
+        """
+        info = exchange.info
+        if info.verb not in _WITH_BODIES or not found.path:
+            return
+        part = info.subresource if info.verb == "patch" else ""
+        check = self._checks.of(found.path)
+        if info.verb == "deletecollection":
+            selectors = info.query.one("fieldSelector"), info.query.one("labelSelector")
+            check.selection(exchange.rpc, info.namespace, *selectors)
+        else:
+            is_named = info.verb != "create" or info.subresource
+            check(exchange.rpc, info.namespace, info.name if is_named else "", subresource=part)
 
     def _authorize(self, exchange: Exchange) -> None:
         """Raise Forbidden unless the caller may do what no handler will ask about."""
@@ -204,12 +225,12 @@ class Answerer:
                 return await self._unary(exchange, found, calls.patch(info, found, content_type, text))
             case "delete" | "deletecollection":
                 return await self._delete(exchange, found)
-        body = bodies.read_object(
-            found.shape, _content_type(exchange), await self._bodies.read(exchange),
-            info.query.one("fieldValidation"),
-        )  # fmt: skip
+        data = await self._bodies.read(exchange)
+        body = await _read(found.shape, _content_type(exchange), data, info.query.one("fieldValidation"))
         rpc.trailing.extend(body.warnings)
-        data = body.data if found.served.write is None or found.part else found.served.write(body.data)
+        data = body.data
+        if found.served.write is not None and found.part is None:
+            data = found.served.write(data)
         if info.verb == "update":
             return await self._unary(exchange, found, calls.update(info, found, data))
         return await self._unary(exchange, found, calls.create(info, found, data))
@@ -231,7 +252,7 @@ class Answerer:
         data = await self._bodies.read(exchange)
         options = meta_pb2.DeleteOptions()
         if data:
-            body = bodies.read_object(DELETE_OPTIONS, _content_type(exchange), data, "Ignore")
+            body = await _read(DELETE_OPTIONS, _content_type(exchange), data, "Ignore")
             options = meta_pb2.DeleteOptions.FromString(body.data)
         elif info.query:
             options = calls.query_options(info.query)
@@ -268,6 +289,13 @@ class Answerer:
         data = answers.write_status(form, error.to_status())
         log.debug("request refused", path=exchange.info.path, code=error.code, message=error.message)
         return await exchange.answer(form.content_type, data, error.code, status.headers_of(error))
+
+
+async def _read(shape: Kind[Any], content_type: str, data: bytes, validation: str) -> bodies.Body:
+    """Read the object of a body. Raises as `read_object` does."""
+    if len(data) <= _LARGE_BODY:
+        return bodies.read_object(shape, content_type, data, validation)
+    return await asyncio.to_thread(bodies.read_object, shape, content_type, data, validation)
 
 
 def _question(exchange: Exchange) -> Attributes:

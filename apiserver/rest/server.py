@@ -56,6 +56,8 @@ class RestOptions:
     health: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     #: the server's certificate, and the authorities of its clients'; None: in the clear
     credentials: Folder | None = None
+    #: of callers by certificates, where another server has the same; None: one is made
+    authenticator: Authenticator | None = None
     tokens: TokenAuthenticator | None = None
     #: what else is served, by path
     pages: Pages = field(default_factory=dict)
@@ -87,7 +89,9 @@ async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[D
     Raises OSError: the address cannot be bound; FolderError: the certificate cannot be read.
     """
     clock, folder, going = options.clock, options.credentials, [False]
-    authenticator = None if folder is None else Authenticator(folder, clock, CollectorRegistry())
+    authenticator = options.authenticator
+    if folder is not None and authenticator is None:
+        authenticator = Authenticator(folder, clock, options.registry)
     contexts = None if folder is None else connections.Contexts(folder)
     calls, frames = Calls(authenticator), Frames(clock)
     health = {**options.health, "shutdown": lambda: not going[0]}

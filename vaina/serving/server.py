@@ -110,6 +110,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     max_connections: int = MAX_CONNECTIONS,
     core: Core = make_server,
     credentials: Folder | None = None,
+    authenticator: Authenticator | None = None,
     identify: Callable[[RequestContext], User] | None = None,
     on_unauthorized: OnUnauthorized | None = None,
 ) -> AsyncIterator[Server]:
@@ -132,6 +133,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
         core: makes the grpc.aio server; `vaina.serving.fast_core.make_server` serves many small calls faster.
         credentials: the server's certificate, and the authorities whose certificates clients have to show;
             None: in the clear, and everybody may do anything.
+        authenticator: of callers by certificates, where another server has the same; by default one is made.
         identify: tells callers by what they send, instead of by certificates, which are not asked for then. It
             raises Unauthorized. Needs `credentials`.
         on_unauthorized: is told of calls that are refused because nobody vouches for their callers.
@@ -143,7 +145,8 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
     names = tuple(services) or tuple(sorted({path.split("/")[1] for path in handlers}))
     server = core(server_options(max_connections=max_connections))
     registry = registry or CollectorRegistry()
-    authenticator = None if credentials is None else Authenticator(credentials, clock, registry)
+    if credentials is not None and authenticator is None:
+        authenticator = Authenticator(credentials, clock, registry)
     calls = Calls(authenticator, identify, on_unauthorized)
     turns = Turns(asyncio.get_running_loop(), clock.monotonic)
     metrics = RpcMetrics(registry)

@@ -24,6 +24,7 @@ from vaina.pki.authority import Profile, make_authority
 from vaina.pki.folder import format_serials
 from vaina.pki.identity import read_identity
 from vaina.serving.handlers import User
+from vaina.testing.builders import make_config_map
 from vaina.testing.clock import FakeClock
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -59,8 +60,6 @@ async def secured(certificates: Certificates, **options: Any) -> AsyncIterator[R
 
 
 def _map() -> Any:
-    from vaina.testing.builders import make_config_map
-
     return make_config_map("there")
 
 
@@ -81,6 +80,28 @@ async def test_a_certificate_names_its_caller(certificates: Certificates) -> Non
             )
         async with server.caller(certificates.issue(ADMIN)) as admin:
             assert (await admin.post(MAPS, {"metadata": {"name": "a"}})).code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type"),
+    [
+        ("POST", MAPS, "application/json"),
+        ("PUT", f"{MAPS}/there", "application/json"),
+        ("PATCH", f"{MAPS}/there", "application/merge-patch+json"),
+        ("PATCH", f"{MAPS}/there/status", "application/json"),
+        ("DELETE", f"{MAPS}/there", "application/json"),
+        ("DELETE", MAPS, "text/plain"),
+        ("POST", "/api/v1/namespaces/default/pods/a/binding", "text/plain"),
+        ("PATCH", "/api/v1/namespaces/default/pods/a/status", "text/plain"),
+        ("PUT", "/api/v1/namespaces/default/status", "text/plain"),
+    ],
+)
+async def test_who_may_not_write_is_refused_before_a_body_is_read(
+    certificates: Certificates, method: str, path: str, content_type: str
+) -> None:
+    async with secured(certificates) as server, server.caller(certificates.issue(ANA)) as ana:
+        refused = await ana.request(method, path, b"[" * 100_000, content_type=content_type)
+        assert refused.code == 403, refused.text
 
 
 async def test_what_is_not_served_is_told_to_who_may_ask(certificates: Certificates) -> None:

@@ -43,3 +43,13 @@ async def test_health_and_version() -> None:
         assert verbose.text == "[+]ping ok\n[+]shutdown ok\nreadyz check passed\n"
         version = await server.get("/version")
         assert version.json["gitVersion"].startswith("v1.37.")
+
+
+async def test_a_large_body_is_read_beside_others() -> None:
+    async with rest_server() as server:
+        path = "/api/v1/namespaces/default/configmaps"
+        data = {"metadata": {"name": "large"}, "data": {"a": "x" * 900_000}}
+        made = await server.post(path, data)
+        assert (made.code, len(made.json["data"]["a"])) == (201, 900_000)
+        wrong = await server.post(path, {**data, "data": {"a": ["x" * 900_000]}})
+        assert (wrong.code, wrong.json["reason"]) == (400, "BadRequest")
