@@ -5,7 +5,7 @@ Follows what a kube-apiserver publishes (kubernetes `api/openapi-spec/v3`, made 
 this the field options tell (`protos/vaina/api/options/v1/options.proto`).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor
@@ -247,11 +247,3 @@ def _merging(item: Field, options: Any) -> Json:
 def described(_: str, __: str) -> str:
     """Describe nothing."""
     return ""
-
-
-def closure(descriptors: Iterable[Descriptor], describe: Describe = described) -> dict[str, Json]:
-    """Return the schemas of messages and of all that they have."""
-    schemas = Schemas(describe)
-    for descriptor in descriptors:
-        schemas.message(descriptor)
-    return schemas.found
