@@ -189,7 +189,7 @@ class Answerer:
         """Answer what is no resource."""
         info = exchange.info
         page: Page | None
-        if info.path == pages.VERSION:
+        if info.path.rstrip("/") == pages.VERSION:
             _check_get(info)
             page = pages.version_page(await exchange.unary(pages.VERSION_METHOD, b""))
         else:

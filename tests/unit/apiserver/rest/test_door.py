@@ -43,6 +43,8 @@ async def test_health_and_version() -> None:
         assert verbose.text == "[+]ping ok\n[+]shutdown ok\nreadyz check passed\n"
         version = await server.get("/version")
         assert version.json["gitVersion"].startswith("v1.37.")
+        # As the Python client asks for it.
+        assert (await server.get("/version/")).json == version.json
 
 
 async def test_a_large_body_is_read_beside_others() -> None:
