@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-parts test-unit test-plain judge sim test-sim test-sim-idle soak-scheduler test-component test-cluster bench bench-kubelet soak vm-test exchange bench-writes bench-scheduler up bundle up-self-hosted down logs trace verify-requirements update-locks verify-locks
+.PHONY: help setup protos lint format test test-parts test-unit test-plain judge sim test-sim test-sim-idle soak-scheduler test-component test-cluster bench bench-kubelet soak vm-test exchange conformance bench-writes bench-scheduler up bundle up-self-hosted down logs trace verify-requirements update-locks verify-locks
 # CI's runs can be repeated to the letter: one order of the tests (decision 141).
 ORDER := $(if $(CI),--randomly-seed=1)
 .DEFAULT_GOAL := help
@@ -86,6 +86,9 @@ bench-kubelet: setup ## What a kubelet costs beside the engine's own calls: star
 exchange: setup ## Kubernetes' own scheduler and controllers in place of ours, and ours on its apiserver: make exchange KUBE_BIN=folder
 	@VAINA_TAG=vaina-test deploy/build.sh && KUBE_BIN=$(abspath $(or $(KUBE_BIN),$(error KUBE_BIN=folder with kube-apiserver, kube-scheduler, kube-controller-manager))) \
 		PATH="$(CURDIR)/.tools/bin:$$PATH" $(PY) -m pytest tests/exchange -p no:xdist -v
+
+conformance: setup ## Upstream's conformance tests against the cluster of make up: make conformance E2E_TEST=path E2E_IMAGES=folder (docs/conformance.md)
+	@E2E_TEST=$(E2E_TEST) E2E_IMAGES=$(E2E_IMAGES) E2E_REGISTRY=$(E2E_REGISTRY) bash tools/conformance.sh
 
 vm-test: setup ## Nodes on Debian 13 in a virtual machine: cgroup version 2, systemd; the report goes to bench/reports (up to two hours)
 	@bash tools/vm_test.sh
