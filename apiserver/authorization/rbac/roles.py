@@ -29,6 +29,8 @@ MAX_QUESTION: Final = 1_000
 DEFAULTS: Final = "defaults"
 #: namespace and name; a ClusterRole has no namespace
 Key = tuple[str, str]
+#: verb, group and resource, perhaps with a sub-resource
+Row = tuple[str, str, str]
 
 
 class _Names(NamedTuple):
@@ -36,6 +38,9 @@ class _Names(NamedTuple):
 
     everything: bool
     names: frozenset[str]
+
+
+_EVERYTHING: Final = _Names(True, frozenset())
 
 
 class _Role:
@@ -46,8 +51,8 @@ class _Role:
     def __init__(self, rules: Sequence[Rule], labels: Mapping[str, str]) -> None:
         self.rules, self.labels = rules, dict(labels)
         self._urls = [rule for rule in rules if rule.urls]
-        names: dict[tuple[str, str, str], set[str]] = {}
-        everything: set[tuple[str, str, str]] = set()
+        names: dict[Row, set[str]] = {}
+        everything: set[Row] = set()
         for rule in rules:
             for key in product(set(rule.verbs), set(rule.groups), set(rule.resources)):
                 names.setdefault(key, set()).update(rule.names)
@@ -55,19 +60,23 @@ class _Role:
                     everything.add(key)
         self._table = {key: _Names(key in everything, frozenset(found)) for key, found in names.items()}
 
-    def grants(self, asked: Attributes) -> Iterator[_Names]:
-        """Yield what the role allows of what is asked, whatever its name."""
+    def grants(self, asked: Attributes, rows: Sequence[Row]) -> Sequence[_Names]:
+        """Return what the role allows of what is asked, whatever its name. Args: rows: `_rows_of` it."""
         if not asked.resource:
-            if any(allows(rule, asked) for rule in self._urls):
-                yield _Names(True, frozenset())
-            return
+            return [_EVERYTHING] if any(allows(rule, asked) for rule in self._urls) else ()
         table = self._table
-        for resource in resources_for(asked):
-            for group in (asked.group, ALL):
-                for verb in (asked.verb, ALL):
-                    found = table.get((verb, group, resource))
-                    if found is not None:
-                        yield found
+        # Of most roles nothing is asked.
+        return () if table.keys().isdisjoint(rows) else [table[row] for row in rows if row in table]
+
+
+def _rows_of(asked: Attributes) -> Sequence[Row]:
+    """Return the rows of a role that allow what is asked of a resource."""
+    return [
+        (verb, group, resource)
+        for resource in resources_for(asked)
+        for group in (asked.group, ALL)
+        for verb in (asked.verb, ALL)
+    ]
 
 
 class _Binding(NamedTuple):
@@ -190,12 +199,17 @@ class Roles:
         self.check_filled()
         names: dict[str, Verdict] = {}
         errors: list[str] = []
+        seen: set[Key] = set()
+        rows = _rows_of(asked)
         for binding in self._bindings_of(asked.user, asked.namespace):
+            if binding.role in seen:
+                continue  # the first binding of a role says all that the others would
+            seen.add(binding.role)
             role = self._roles.get(binding.role)
             if role is None:
                 errors.append(_role_missing(binding.role))
                 continue
-            for found in role.grants(asked):
+            for found in role.grants(asked, rows):
                 if found.everything:
                     return _Answer(Verdict(Decision.ALLOW, binding.reason, any_name=True), {}, NO_OPINION)
                 for name in found.names:
