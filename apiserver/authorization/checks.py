@@ -78,6 +78,8 @@ class Check:
     ) -> Verdict:
         """Return the verdict that allows it. Raises Forbidden; Unavailable while nobody can know."""
         verb, group, resource, own, namespaced, path = self._action
+        if rpc.group is not None:
+            group = rpc.group
         if namespaced:
             namespace = namespace or self._default
         else:

@@ -33,6 +33,7 @@ from vaina.errors import (
 from vaina.kinds import Kind
 from vaina.objects import field_path
 from vaina.objects.patching import apply_patch, read_patch
+from vaina.objects.views import View
 
 #: how often a write is tried again after a conflict; each time storage itself tries some thirty times
 _ROUNDS = 16
@@ -222,13 +223,20 @@ async def charged(write: Callable[[], Awaitable[Stored]]) -> Stored:
     )
 
 
-def patcher(ctx: Context, kind: Kind[M], patch_type: str, text: str) -> Callable[[M], M]:
+def patcher(
+    ctx: Context, kind: Kind[M], patch_type: str, text: str, view: View | None = None
+) -> Callable[[M], M]:
     """Return a function that patches an object, and may raise BadRequest and Invalid and warn the client.
 
-    Raises BadRequest, TooLarge when the text is no patch of that type.
+    `view` is the form that the patch is written in; None: the stored one. Raises BadRequest, TooLarge when the
+    text is no patch of that type.
     """
     validation = ctx.field_validation
     warn = nobody_listens if validation == IGNORE else ctx.warn
-    patch = read_patch(kind, patch_type, text, warn, validation=validation)
+    shape = kind if view is None else view.shape
+    patch = read_patch(shape, patch_type, text, warn, validation=validation)
     strict = validation == STRICT
-    return lambda old: cast("M", apply_patch(kind, patch, old, warn, strict=strict))
+    if view is None:
+        return lambda old: cast("M", apply_patch(kind, patch, old, warn, strict=strict))
+    read, write = view.read, view.write
+    return lambda old: cast("M", write(apply_patch(shape, patch, read(old), warn, strict=strict)))

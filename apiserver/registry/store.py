@@ -30,6 +30,7 @@ from vaina.errors import AlreadyExists, ApiError, BadRequest, NotFound
 from vaina.kinds import Kind
 from vaina.objects.manifest import decode_dict
 from vaina.objects.normalise import normalise
+from vaina.objects.views import View
 
 #: what admission still asks of an update: (new, old)
 Checks = Sequence[Callable[[Any, Any], None]]
@@ -142,12 +143,23 @@ class Store(Changer[M]):
         return Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, needs_version, STATUS)
 
     async def patch(
-        self, ctx: Context, namespace: str, name: str, patch_type: str, text: str, *, subresource: str = ""
+        self,
+        ctx: Context,
+        namespace: str,
+        name: str,
+        patch_type: str,
+        text: str,
+        *,
+        subresource: str = "",
+        view: View | None = None,
     ) -> Stored:
-        """Change an object by a patch, in which resourceVersion and uid are preconditions."""
+        """Change an object by a patch, in which resourceVersion and uid are preconditions.
+
+        `view` is the form that the patch is written in; None: the stored one.
+        """
         part = None if subresource == STATUS else part_of(self.kind, self.strategy, subresource)
         check_has_get(self.kind, self.strategy, subresource)
-        patch = patcher(ctx, self.kind, patch_type, text)
+        patch = patcher(ctx, self.kind, patch_type, text, view)
         checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None, subresource)
 
         def build(old: M) -> M:

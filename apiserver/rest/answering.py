@@ -128,8 +128,9 @@ class Answerer:
         if isinstance(found, ApiError):
             self._authorize(exchange)
             raise found
-        self._may(exchange, found)
         exchange.served = found.served
+        rpc.group = found.served.asked_group
+        self._may(exchange, found)
         is_stream = found.part is not None and found.part.is_stream
         if not is_stream:
             exchange.form = forms.choose_form(
@@ -228,9 +229,9 @@ class Answerer:
         data = await self._bodies.read(exchange)
         body = await _read(found.shape, _content_type(exchange), data, info.query.one("fieldValidation"))
         rpc.trailing.extend(body.warnings)
-        data = body.data
-        if found.served.write is not None and found.part is None:
-            data = found.served.write(data)
+        data, write = body.data, found.served.write
+        if write is not None and found.shape is found.served.shape:
+            data = write(data)
         if info.verb == "update":
             return await self._unary(exchange, found, calls.update(info, found, data))
         return await self._unary(exchange, found, calls.create(info, found, data))

@@ -156,6 +156,9 @@ def update(info: RequestInfo, found: Route, body: bytes) -> Call:
 def patch(info: RequestInfo, found: Route, content_type: str, body: bytes) -> Call:
     """Return the call of a patch. Raises UnsupportedMediaType, BadRequest."""
     patch_type = check_patch_type(content_type)
+    if patch_type == APPLY_PATCH and found.served.is_view:
+        # managedFields are kept in the stored form alone.
+        raise unsupported(PATCHES[:-1])
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -163,6 +166,7 @@ def patch(info: RequestInfo, found: Route, content_type: str, body: bytes) -> Ca
     request = request_pb2.PatchRequest(
         namespace=_namespace(found, info), name=info.name, patch_type=patch_type, patch=text,
         subresource="" if found.part is None or found.part.is_whole else info.subresource,
+        api_version=found.shape.api_version if found.served.is_view and found.shape is found.served.shape else "",
     )  # fmt: skip
     _options(info.query, request.options)
     if info.query.one("force"):
@@ -184,7 +188,7 @@ def delete(info: RequestInfo, found: Route, options: meta_pb2.DeleteOptions) -> 
     if info.verb == "deletecollection":
         many = request_pb2.DeleteCollectionRequest(
             namespace=_namespace(found, info), label_selector=info.query.one("labelSelector"),
-            field_selector=info.query.one("fieldSelector"), propagation_policy=policy, dry_run=options.dry_run,
+            field_selector=found.served.field_selector(info.query.one("fieldSelector")), propagation_policy=policy, dry_run=options.dry_run,
         )  # fmt: skip
         if options.HasField("grace_period_seconds"):
             many.grace_period_seconds = options.grace_period_seconds

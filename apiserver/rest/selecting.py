@@ -28,7 +28,7 @@ def list_request(info: RequestInfo, served: Served) -> request_pb2.ListRequest:
     return request_pb2.ListRequest(
         namespace=_namespace(info, served),
         label_selector=query.one("labelSelector"),
-        field_selector=_fields(info),
+        field_selector=_fields(info, served),
         limit=_integer(info, "limit") or 0,
         continue_token=query.one("continue"),
         resource_version=query.one("resourceVersion"),
@@ -42,7 +42,7 @@ def watch_request(info: RequestInfo, served: Served) -> request_pb2.WatchRequest
     request = request_pb2.WatchRequest(
         namespace=_namespace(info, served),
         label_selector=query.one("labelSelector"),
-        field_selector=_fields(info),
+        field_selector=_fields(info, served),
         resource_version=query.one("resourceVersion"),
         allow_watch_bookmarks=query.flag("allowWatchBookmarks"),
         timeout_seconds=_integer(info, "timeoutSeconds"),
@@ -69,9 +69,9 @@ def _integer(info: RequestInfo, name: str) -> int | None:
     return integer(info.query.one(name)) if name in info.query else None
 
 
-def _fields(info: RequestInfo) -> str:
+def _fields(info: RequestInfo, served: Served) -> str:
     """Return the field selector; one object that is watched by its path is selected by its name."""
-    given = info.query.one("fieldSelector")
+    given = served.field_selector(info.query.one("fieldSelector"))
     if not info.name:
         return given
     selected = f"metadata.name={info.name}"

@@ -6,16 +6,23 @@ version, and what is answered and never stored (reviews, metrics), are rows of t
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from google.protobuf.message import Message
 
 from apiserver.services.descriptors import service_descriptor
 from vaina.api.authentication.v1 import authentication_pb2
+from vaina.api.authorization.v1 import authorization_pb2
 from vaina.api.autoscaling.v1 import scale_pb2
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
+from vaina.api.metrics.v1beta1 import metrics_pb2
 from vaina.api.policy.v1 import eviction_pb2
+from vaina.errors import BadRequest
 from vaina.kinds import KINDS, NAMESPACE, SERVICE, Kind
+from vaina.objects.selectors import FieldSelector, SelectorError, parse_field_selector
+from vaina.objects.views import VIEWS, View
 
 #: kinds that travel and are not stored
 STATUS: Final = Kind("Status", "", meta_pb2.Status, "", "")
@@ -65,10 +72,39 @@ class Served:
     #: from the stored kind's message to the one that travels, and back; None: they are one
     read: Convert | None = None
     write: Convert | None = None
+    #: names of fields that select objects here -> those of the stored kind; None: they are one
+    fields: Mapping[str, str] | None = None
 
     def path(self, method: str) -> str:
         """Return the gRPC path of a method."""
         return f"/{self.service}/{method}"
+
+    @property
+    def is_view(self) -> bool:
+        """Whether stored objects are shown in another form than they are stored in."""
+        return self.row is not None and self.row is not self.shape
+
+    @property
+    def asked_group(self) -> str | None:
+        """The API group that authorization is asked about, where it is not the stored kind's; None: it is."""
+        return self.shape.group if self.row is not None and self.row.group != self.shape.group else None
+
+    def field_selector(self, text: str) -> str:
+        """Return a field selector with the names of the stored kind's fields. Raises BadRequest.
+
+        What cannot be read is left to the registry, which says so.
+        """
+        if not text or self.fields is None:
+            return text
+        try:
+            selector = parse_field_selector(text)
+        except SelectorError:
+            return text
+        unknown = next((name for name, _, _ in selector.requirements if name not in self.fields), None)
+        if unknown is not None:
+            raise BadRequest(f"field label not supported: {unknown}")
+        renamed = ((self.fields[name], operator, value) for name, operator, value in selector.requirements)
+        return str(FieldSelector(tuple(renamed)))
 
 
 #: (group, version, plural) -> row
@@ -119,7 +155,57 @@ def _subresources(kind: Kind[Any], has: frozenset[str]) -> list[Subresource]:
     return found
 
 
+def _of_view(view: View) -> Served:
+    """Return the row of a stored kind in another form."""
+    stored, shape = of_kind(view.row), view.shape
+    parts = {
+        name: replace(part, shape=shape) if part.shape is view.row else part
+        for name, part in stored.subresources.items()
+    }
+
+    def read(data: bytes) -> bytes:
+        return bytes(view.read(view.row.message.FromString(data)).SerializeToString())
+
+    def write(data: bytes) -> bytes:
+        return bytes(view.write(shape.message.FromString(data)).SerializeToString())
+
+    return replace(
+        stored, shape=shape, subresources=parts, read=read, write=write, fields=view.fields or None
+    )
+
+
+def _created(message: type[Message], group: str, *, namespaced: bool = False) -> Served:
+    """Return the row of what is created alone: a question, which is answered at once."""
+    name, package = message.DESCRIPTOR.name, message.DESCRIPTOR.file.package
+    plural = f"{name.lower()}s"
+    shape = Kind(name, plural, message, "", "", group=group, namespaced=namespaced, singular=name.lower())
+    return Served(shape, f"{package}.{name}Service", {"create": "Create"})
+
+
+def _measured(message: type[Message], plural: str, *, namespaced: bool) -> Served:
+    """Return the row of what is measured when somebody asks."""
+    name = message.DESCRIPTOR.name
+    service = f"{message.DESCRIPTOR.file.package}.{name}Service"
+    shape = Kind(name, plural, message, service, "", "metrics.k8s.io", "v1beta1", namespaced)
+    return Served(shape, service, {"get": "Get", "list": "List"})
+
+
+_AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
+#: what is served besides the kinds as they are stored
+_OTHERS: Final = (
+    *map(_of_view, VIEWS),
+    _measured(metrics_pb2.NodeMetrics, "nodes", namespaced=False),
+    _measured(metrics_pb2.PodMetrics, "pods", namespaced=True),
+    _created(authentication_pb2.TokenReview, _AUTHENTICATION),
+    _created(authentication_pb2.SelfSubjectReview, _AUTHENTICATION),
+    _created(authorization_pb2.SubjectAccessReview, _AUTHORIZATION),
+    _created(authorization_pb2.SelfSubjectAccessReview, _AUTHORIZATION),
+    _created(authorization_pb2.SelfSubjectRulesReview, _AUTHORIZATION),
+    _created(authorization_pb2.LocalSubjectAccessReview, _AUTHORIZATION, namespaced=True),
+)  # fmt: skip
+
+
 def make_table(*more: Served) -> Table:
-    """Return all rows: those of the table of kinds, and others."""
-    rows = [*(of_kind(kind) for kind in KINDS), *more]
+    """Return all rows: those of the table of kinds, views of them, reviews and metrics, and more."""
+    rows = [*(of_kind(kind) for kind in KINDS), *_OTHERS, *more]
     return {(row.shape.group, row.shape.version, row.shape.plural): row for row in rows}

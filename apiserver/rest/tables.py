@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from vaina.kinds import Kind
+from vaina.objects.views import VIEWS, View
 from vaina.printers.columns import Columns, cells_of
 from vaina.printers.kinds import COLUMNS, columns_of
 
@@ -63,13 +64,23 @@ def _maker(columns: Columns, *, completes: bool) -> Callable[[Any, float], Row]:
     return row
 
 
+def _of_stored(view: View, make: Callable[[Any, float], Row]) -> Callable[[Any, float], Row]:
+    """Return what makes rows of another form of a kind: they show what is stored."""
+    return lambda message, now: make(view.write(message), now)
+
+
 @lru_cache(maxsize=256)
 def rows_of(shape: Kind[Any]) -> Rows | None:
     """Return how a resource is shown; None: never as a Table."""
-    if not shape.plural and shape.kind not in COLUMNS:
+    # What is answered and never kept (reviews, Status) has no service of its own.
+    if not shape.service and shape.kind not in COLUMNS:
         return None
     found = columns_of(shape.kind)
+    make = _maker(found, completes=shape.kind == "Pod")
+    view = next((one for one in VIEWS if one.shape == shape), None)
+    if view is not None:
+        make = _of_stored(view, make)
     definitions = tuple(
         Column(one.name, one.type, one.format, one.description, int(one.wide)) for one in found
     )
-    return Rows(definitions, _maker(found, completes=shape.kind == "Pod"))
+    return Rows(definitions, make)

@@ -37,10 +37,11 @@ from apiserver.storage import codec
 from apiserver.storage.interface import Key, Stored
 from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
-from vaina.errors import ApiError, Forbidden, TooLarge
+from vaina.errors import ApiError, BadRequest, Forbidden, TooLarge
 from vaina.kinds import Kind
 from vaina.objects.patching import APPLY_PATCH
 from vaina.objects.scale import scale_of
+from vaina.objects.views import view_of
 from vaina.quoting import go_quote
 from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode, typed
 from vaina.serving.outlet import Outlet
@@ -195,7 +196,10 @@ class _Verbs:
         self._may["Patch"](rpc, request.namespace, request.name, subresource=request.subresource)
         ctx = context_of(rpc, "patch", request.options)
         check_patch_options(request)
+        view = view_of(self._kind, request.api_version)
         if request.patch_type == APPLY_PATCH:
+            if view is not None:
+                raise BadRequest(f"objects are applied in version {self._kind.api_version} alone")
             stored = await self._store.apply(
                 ctx,
                 request.namespace,
@@ -213,6 +217,7 @@ class _Verbs:
                 request.patch_type,
                 request.patch,
                 subresource=request.subresource,
+                view=view,
             )
         return answer(stored)
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from vaina.durations import DurationError, parse_duration
 from vaina.objects.quantity import QuantityError
 from vaina.objects.quantity import parse as parse_quantity
 from vaina.objects.schema import Field, Schema, Shape, schema_of
@@ -220,6 +221,14 @@ class _Decoder:
         ]
         return _BAD if _BAD in texts else {"items": texts}
 
+    def read_duration(self, schema: Schema, value: Any, place: _Place) -> Any:
+        if type(value) is not str:
+            return self.wrong_type(schema, value, place, "string")
+        try:
+            return {"duration": parse_duration(value)}
+        except DurationError as error:
+            return self.bad(place, str(error))
+
     def bad(self, place: _Place, why: str) -> object:
         self.mistakes.add_fatal(f"{_write_place(place)}: {why}")
         return _BAD
@@ -237,6 +246,7 @@ _READERS: Final[Mapping[Shape, Callable[[_Decoder, Schema, Any, _Place], Any]]] 
     Shape.MICRO_TIME: partial(_Decoder.read_time, micro=True),
     Shape.RAW: _Decoder.read_raw,
     Shape.TEXTS: _Decoder.read_texts,
+    Shape.DURATION: _Decoder.read_duration,
 }
 
 

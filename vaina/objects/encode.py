@@ -13,6 +13,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
+from vaina.durations import go_duration
 from vaina.objects.schema import Field, Shape, Unset, schema_of
 from vaina.objects.times import format_time
 from vaina.objects.tree import TextError, parse_one
@@ -48,10 +49,11 @@ _WRITERS: Final[dict[Shape, _Write]] = {
     Shape.MICRO_TIME: partial(format_time, micro=True),
     Shape.RAW: _raw,
     Shape.TEXTS: lambda value: list(value.items),
+    Shape.DURATION: lambda value: go_duration(value.duration / 1e9),
 }
 _ZEROS: Final[dict[Shape, Json]] = {
     Shape.STRING: "", Shape.BOOL: False, Shape.INT32: 0, Shape.INT64: 0, Shape.BYTES: None, Shape.QUANTITY: "0",
-    Shape.INT_OR_STRING: 0,
+    Shape.INT_OR_STRING: 0, Shape.DURATION: "0s",
 }  # fmt: skip
 
 

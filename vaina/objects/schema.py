@@ -33,6 +33,8 @@ class Shape(Enum):
     RAW = auto()
     #: a message that JSON shows as a list of texts: ExtraValue, Verbs
     TEXTS = auto()
+    #: nanoseconds that JSON shows as Go writes durations: 15s
+    DURATION = auto()
 
 
 class Unset(Enum):
@@ -54,6 +56,7 @@ _SPECIAL: Final[Mapping[str, Shape]] = {
     "vaina.api.authentication.v1.ExtraValue": Shape.TEXTS,
     "vaina.api.authentication.v1.AttestationValue": Shape.TEXTS,
     "vaina.api.authorization.v1.ExtraValue": Shape.TEXTS,
+    "vaina.api.metrics.v1beta1.Duration": Shape.DURATION,
     "google.protobuf.Timestamp": Shape.TIME,
 }
 _SCALARS: Final[Mapping[int, Shape]] = {
@@ -68,7 +71,7 @@ _GO_NAMES: Final[Mapping[Shape, str]] = {
     Shape.STRING: "string", Shape.BOOL: "bool", Shape.INT32: "int32", Shape.INT64: "int64", Shape.BYTES: "[]uint8",
     Shape.QUANTITY: "resource.Quantity", Shape.INT_OR_STRING: "intstr.IntOrString", Shape.TIME: "v1.Time",
     Shape.MICRO_TIME: "v1.MicroTime", Shape.RAW: "runtime.RawExtension",
-    Shape.TEXTS: "v1.ExtraValue",
+    Shape.TEXTS: "v1.ExtraValue", Shape.DURATION: "v1.Duration",
 }  # fmt: skip
 
 

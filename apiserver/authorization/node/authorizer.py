@@ -26,7 +26,7 @@ _WRITE: Final = ("create", "update", "patch")
 _ALLOWED: Final = Verdict(Decision.ALLOW)
 #: what every node may do with every object: (verb, group, resource with its sub-resource)
 _STATIC: Final = frozenset({
-    *((verb, "", "events") for verb in _WRITE),
+    *((verb, group, "events") for verb in _WRITE for group in ("", "events.k8s.io")),
     *((verb, "", "nodes") for verb in (*_READ, *_WRITE)),
     *((verb, "", "nodes/status") for verb in ("update", "patch")),
     *((verb, "", "pods") for verb in ("create", "delete")),

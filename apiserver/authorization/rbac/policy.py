@@ -29,11 +29,12 @@ _READ_WRITE: Final = f"{_READ} {_WRITE}"
 Rules = Sequence[Rule]
 
 
-def _rule(verbs: str, group: str, resources: str, names: str = "") -> Rule:
-    """Make a rule of words, in the order in which upstream's builder has them."""
+def _rule(verbs: str, group: str | tuple[str, ...], resources: str, names: str = "") -> Rule:
+    """Make a rule of words, in the order in which upstream's builder has them; `group` may be several."""
     words = (tuple(sorted(text.split())) for text in (verbs, resources, names))
     sorted_verbs, sorted_resources, sorted_names = words
-    return Rule(sorted_verbs, (group,), sorted_resources, sorted_names)
+    groups = (group,) if isinstance(group, str) else group
+    return Rule(sorted_verbs, groups, sorted_resources, sorted_names)
 
 
 def _urls(urls: str) -> Rule:
@@ -50,7 +51,9 @@ def _of_kinds(verbs: str, kinds: Iterable[Kind[Any]]) -> Rules:
 
 #: kinds whose objects own others, or are owned
 OWNERS: Final = [kind for kind in KINDS if kind not in (EVENT, POD_TRACE)]
-_EVENTS: Final = _rule("create update patch", "", "events")
+#: Events are asked for under both (`vaina/objects/views/`)
+_EVENT_GROUPS: Final = ("", "events.k8s.io")
+_EVENTS: Final = _rule("create update patch", _EVENT_GROUPS, "events")
 #: of our own components, which patch none
 _OWN_EVENTS: Final = _rule("create update", "", "events")
 _HEALTH: Final = "/healthz /livez /readyz /version /version/"
@@ -80,10 +83,11 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule("create", "", "pods/eviction"),
         _rule(
             _WRITE, "",
-            "configmaps events persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets "
+            "configmaps persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets "
             "serviceaccounts services",
         ),
         _rule("create", "", "serviceaccounts/token"),
+        _rule(_WRITE, _EVENT_GROUPS, "events"),
         _rule(
             _WRITE, "apps",
             "daemonsets deployments deployments/scale replicasets replicasets/scale statefulsets statefulsets/scale",
@@ -103,10 +107,11 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         ),
         _rule(
             _READ, "",
-            "events limitranges namespaces/status pods/log pods/status replicationcontrollers/status "
+            "limitranges namespaces/status pods/log pods/status replicationcontrollers/status "
             "resourcequotas resourcequotas/status",
         ),
         _rule(_READ, "", "namespaces"),
+        _rule(_READ, _EVENT_GROUPS, "events"),
         _rule(
             _READ, "apps",
             "controllerrevisions daemonsets daemonsets/status deployments deployments/scale deployments/status "
@@ -145,7 +150,7 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule("create get list watch", "", "nodes"),
         _rule("patch update", "", "nodes/status"),
         _rule("patch update", "", "nodes"),
-        _rule("create patch update", "", "events"),
+        _rule("create patch update", _EVENT_GROUPS, "events"),
         _rule(_READ, "", "pods"),
         _rule("create delete", "", "pods"),
         _rule("patch update", "", "pods/status"),

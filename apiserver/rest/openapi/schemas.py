@@ -33,12 +33,14 @@ _INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _META: Final = _PACKAGES["meta.v1"]
 _LIST_META: Final[Any] = meta_pb2.ListMeta.DESCRIPTOR
 _TIME, _MICRO_TIME, _PATCH = f"{_META}.Time", f"{_META}.MicroTime", f"{_META}.Patch"
+_DURATION: Final = f"{_META}.Duration"
 #: schemas of what is written otherwise than its message says
 _SPECIAL: Final[Mapping[str, Json]] = {
     _QUANTITY: {"oneOf": [{"type": "string"}, {"type": "number"}]},
     _INT_OR_STRING: {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
     _TIME: {"type": "string", "format": "date-time"},
     _MICRO_TIME: {"type": "string", "format": "date-time"},
+    _DURATION: {"type": "string"},
     _PATCH: {"type": "object"},
     f"{_META}.FieldsV1": {"type": "object"},
     f"{_PACKAGES['runtime.v1']}.RawExtension": {"type": "object"},
@@ -56,6 +58,7 @@ _ZEROS: Final[Mapping[Shape, Any]] = {
 }  # fmt: skip
 _NAMES: Final = {
     Shape.QUANTITY: _QUANTITY, Shape.INT_OR_STRING: _INT_OR_STRING, Shape.TIME: _TIME, Shape.MICRO_TIME: _MICRO_TIME,
+    Shape.DURATION: _DURATION,
 }  # fmt: skip
 _KINDS: Final[Mapping[str, Kind[Any]]] = {kind.message.DESCRIPTOR.full_name: kind for kind in KINDS}
 _TYPED: Final[Mapping[str, str]] = {

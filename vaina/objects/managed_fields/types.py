@@ -66,6 +66,7 @@ _VALUES: Final[Mapping[Shape, Type]] = {
     Shape.STRING: STRING, Shape.BYTES: STRING, Shape.BOOL: Type(Form.SCALAR, "boolean"), Shape.INT32: _NUMBER,
     Shape.INT64: _NUMBER, Shape.QUANTITY: _UNTYPED, Shape.INT_OR_STRING: _UNTYPED, Shape.TIME: _UNTYPED,
     Shape.MICRO_TIME: _UNTYPED, Shape.RAW: _ANY, Shape.TEXTS: Type(Form.LIST, atomic=True, element=STRING),
+    Shape.DURATION: _UNTYPED,
 }  # fmt: skip
 _ZEROS: Final[Mapping[Shape, str | int]] = {Shape.STRING: "", Shape.INT32: 0, Shape.INT64: 0}
 
