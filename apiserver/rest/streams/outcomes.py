@@ -6,7 +6,6 @@ kubectl takes a session that closes without it for a success, so it is always se
 from typing import Final
 
 from vaina.api.meta.v1 import meta_pb2
-from vaina.errors import ApiError
 from vaina.objects.encode import message_to_dict
 from vaina.objects.manifest import write_json
 
@@ -24,11 +23,6 @@ def exit_status(code: int) -> meta_pb2.Status:
     status = meta_pb2.Status(status="Failure", reason="NonZeroExitCode", message=words)
     status.details.causes.add(reason="ExitCode", message=str(code))
     return status
-
-
-def error_status(error: ApiError) -> meta_pb2.Status:
-    """Return the Status of a session that could not begin, or broke."""
-    return error.to_status()
 
 
 def write_outcome(status: meta_pb2.Status, *, as_json: bool) -> bytes:

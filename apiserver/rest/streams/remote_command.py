@@ -33,7 +33,7 @@ from apiserver.rest.streams.channels import (
     write_message,
 )
 from apiserver.rest.streams.options import attach_options, exec_options
-from apiserver.rest.streams.outcomes import SUCCESS, error_status, exit_status, write_outcome
+from apiserver.rest.streams.outcomes import SUCCESS, exit_status, write_outcome
 from apiserver.rest.streams.sockets import Socket, is_upgrade, is_websocket, negotiate, open_socket
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.api.meta.v1 import meta_pb2
@@ -145,9 +145,9 @@ class _Session:
             async with aclosing(self._exchange.stream(self._path, self._requests())) as answers:
                 async for raw in answers:
                     await self._answer(raw)
-            self._outcome = self._outcome or error_status(Unavailable(_BROKEN))
+            self._outcome = self._outcome or Unavailable(_BROKEN).to_status()
         except ApiError as error:
-            self._refusal, self._outcome = error, self._outcome or error_status(error)
+            self._refusal, self._outcome = error, self._outcome or error.to_status()
 
     async def _answer(self, raw: bytes) -> None:
         answer: Any
@@ -210,7 +210,7 @@ class _Session:
             return
         if socket.gone.is_set():
             return
-        outcome = self._outcome or error_status(Unavailable(_ENDED))
+        outcome = self._outcome or Unavailable(_ENDED).to_status()
         data = write_outcome(outcome, as_json=self._protocol.has_status)
         if data:
             await self._send(ERROR, data)

@@ -84,7 +84,8 @@ class Socket:
     async def messages(self) -> AsyncGenerator[bytes, None]:
         """Yield what the client sends, until it closes or goes."""
         while not self.gone.is_set():
-            self._reads = True
+            # Whoever was held back may answer pings from now on.
+            self._reads, self._heard = True, self._loop.time()
             message = await self.response.receive()
             self._reads, self._heard = False, self._loop.time()
             if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
@@ -119,9 +120,7 @@ class Socket:
             # Who is held back is not heard.
             if self._reads and now - self._heard > 2 * PING_SECONDS:
                 log.info("session ended", reason="no answer to pings", peer=self._http.remote)
-                self.gone.set()
-                if self._http.transport is not None:
-                    self._http.transport.abort()
+                self._abort()
                 return
             if now - self._busy > IDLE_SECONDS:
                 log.info("session ended", reason="idle", peer=self._http.remote)
@@ -135,12 +134,18 @@ class Socket:
         If the connection ended at once, the kernel would reset it as soon as the client's next frame arrives,
         and drop what was not sent yet (`websocket.go`, finish).
         """
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._outbox.put(
-                    (WSMsgType.CLOSE, code.to_bytes(2, "big") + words.encode()[:_MAX_WORDS])
-                )
+                told = code.to_bytes(2, "big") + words.encode()[:_MAX_WORDS]
+                await self._outbox.put((WSMsgType.CLOSE, told))
                 await self._written.wait()
+        except TimeoutError:
+            self._abort()
+
+    def _abort(self) -> None:
+        self.gone.set()
+        if self._http.transport is not None:
+            self._http.transport.abort()
 
     async def write(self) -> None:
         """Send what others hand over, until the end was sent or the client is gone."""

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from apiserver.rest.streams.outcomes import error_status, exit_status, write_outcome
+from apiserver.rest.streams.outcomes import exit_status, write_outcome
 from vaina.errors import NotFound, Unavailable
 
 
@@ -26,7 +26,7 @@ def test_the_code_of_a_command_is_a_cause(code: int) -> None:
 
 
 def test_a_session_that_broke_says_why() -> None:
-    told = json.loads(write_outcome(error_status(Unavailable("the node is away")), as_json=True))
+    told = json.loads(write_outcome(Unavailable("the node is away").to_status(), as_json=True))
     assert (told["status"], told["reason"], told["code"]) == ("Failure", "ServiceUnavailable", 503)
     assert told["message"] == "the node is away"
 
@@ -36,4 +36,4 @@ def test_older_protocols_have_words_and_no_status() -> None:
     assert write_outcome(exit_status(3), as_json=False).startswith(
         b"command terminated with non-zero exit code"
     )
-    assert write_outcome(error_status(NotFound("gone")), as_json=False) == b"gone"
+    assert write_outcome(NotFound("gone").to_status(), as_json=False) == b"gone"

@@ -420,3 +420,17 @@ async def test_the_context_of_a_call_is_awaited_once_it_may_begin() -> None:
 
         order += ["answer" async for _ in handler.fn(requests(), RequestContext(checked=checked))]
     assert order == ["checked", "answer"]
+
+
+async def test_a_client_that_never_closes_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apiserver.rest.streams.sockets.CLOSE_SECONDS", 0.2)
+    async with streaming() as plane:
+        plane.kubelet.refusal = BadRequest("no")
+        async with plane.socket("exec", ALL, V5, autoclose=False) as socket:
+            assert await socket.receive_bytes() == b"\x01"
+            assert (await socket.receive_bytes())[:1] == b"\x03"
+            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+            # The server has ended the connection by now, or does.
+            async with asyncio.timeout(2):
+                while plane.rest.door.calls.current:  # noqa: ASYNC110 - sockets have a clock of their own
+                    await asyncio.sleep(0.02)  # noqa: TID251
