@@ -25,10 +25,11 @@ from vaina.clock import Clock
 from vaina.errors import VERSION_TOO_LARGE, ApiError, BadRequest, Expired, FieldError, NotFound, Timeout
 from vaina.kinds import KINDS, POD, Kind
 from vaina.objects.fields import selectable_fields
-from vaina.objects.patching import apply_patch, read_patch
+from vaina.objects.patching import APPLY_PATCH, apply_patch, read_patch
 from vaina.objects.selectors import SelectorError, parse_field_selector, parse_label_selector
 from vaina.objects.watch import ADDED, BOOKMARK, DELETED, INITIAL_EVENTS_END, MODIFIED
 from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
+from vaina.testing.applies import applied
 from vaina.testing.scales import Scales
 from vaina.testing.tracker import Happened, Tracker
 
@@ -90,7 +91,7 @@ class FakeApiserver:
         self._changed = asyncio.Event()
 
     def _serve(self, kind: Kind[Any]) -> None:
-        verbs = _Verbs(self.tracker, kind)
+        verbs = _Verbs(self.tracker, kind, self.clock)
         unary: dict[str, Unary] = {
             "Get": verbs.get, "List": verbs.list, "Create": verbs.create, "CreateBatch": verbs.create_batch,
             "Update": verbs.update, "UpdateStatus": verbs.update_status,
@@ -163,8 +164,8 @@ class FakeApiserver:
 
 
 class _Verbs:
-    def __init__(self, tracker: Tracker, kind: Kind[Any]) -> None:
-        self._tracker, self._kind = tracker, kind
+    def __init__(self, tracker: Tracker, kind: Kind[Any], clock: Clock) -> None:
+        self._tracker, self._kind, self._clock = tracker, kind, clock
 
     def get(self, data: bytes) -> bytes:
         request = decode(request_pb2.GetRequest, data)
@@ -214,6 +215,8 @@ class _Verbs:
     def patch(self, data: bytes) -> bytes:
         request = decode(request_pb2.PatchRequest, data)
         _check_subresource(self._kind, request.subresource)
+        if request.patch_type == APPLY_PATCH:
+            return self._apply(request)
         validation = request.options.field_validation
         change = read_patch(
             self._kind, request.patch_type, request.patch, _nobody_listens, validation=validation
@@ -223,6 +226,23 @@ class _Verbs:
         new: Any = apply_patch(self._kind, change, old, _nobody_listens, strict=strict)
         _check_names(new.metadata, old.metadata)
         with self._tracker.dry_run(request.options.dry_run):
+            if request.subresource:
+                return _bytes(self._tracker.update_status(self._kind, new, ()))
+            return _bytes(self._tracker.update(self._kind, new))
+
+    def _apply(self, request: request_pb2.PatchRequest) -> bytes:
+        old: Any = None
+        try:
+            old = self._tracker.get(self._kind, request.namespace, request.name)
+        except NotFound:
+            if request.subresource:
+                raise
+        new = applied(self._kind, old, request, self._clock.now())
+        with self._tracker.dry_run(request.options.dry_run):
+            if old is None:
+                new.metadata.namespace = new.metadata.namespace or request.namespace
+                return _bytes(self._tracker.create(self._kind, new))
+            _check_names(new.metadata, old.metadata)
             if request.subresource:
                 return _bytes(self._tracker.update_status(self._kind, new, ()))
             return _bytes(self._tracker.update(self._kind, new))
