@@ -15,7 +15,7 @@ from apiserver.rest import watching
 from tests.support.apiserver import cached_apiserver
 from tests.support.rest import RestServer, rest_server
 from vaina.api.core.v1 import config_pb2
-from vaina.api.meta.v1 import meta_pb2
+from vaina.api.meta.v1 import meta_pb2, raw_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.clock import SystemClock
 from vaina.errors import Unauthorized
@@ -455,3 +455,34 @@ async def test_a_version_that_is_not_there_yet_is_an_event(monkeypatch):
             kind, status = await watch.next()
             assert (kind, status["code"], status["reason"]) == ("ERROR", 504, "Timeout")
             assert status["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
+
+
+async def test_a_kind_in_another_form_is_listed_and_watched_in_it():
+    async with door() as server:
+        stored = {
+            "metadata": {"name": "e"},
+            "involvedObject": {"kind": "Pod", "namespace": "default"},
+            "reason": "Seen",
+        }
+        assert (await server.post("/api/v1/namespaces/default/events", stored)).code == 201
+        path = "/apis/events.k8s.io/v1/namespaces/default/events"
+        listed = (await server.get(path)).json
+        assert (listed["kind"], listed["apiVersion"]) == ("EventList", "events.k8s.io/v1")
+        assert listed["items"][0]["regarding"]["kind"] == "Pod"
+        query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+        async with watching_of(server, f"{path}?{query}") as watch:
+            kind, shown = await watch.next()
+            assert (kind, shown["apiVersion"], shown["regarding"]["kind"]) == (
+                "ADDED",
+                "events.k8s.io/v1",
+                "Pod",
+            )
+            kind, shown = await watch.next()
+            assert (kind, shown["apiVersion"]) == ("BOOKMARK", "events.k8s.io/v1")
+        as_list = {"Accept": f"{PROTOBUF};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
+        partial = runtime_pb2.Unknown.FromString((await server.get(path, headers=as_list)).body[4:])
+        assert meta_pb2.PartialObjectMetadataList.FromString(partial.raw).items[0].metadata.name == "e"
+        whole = runtime_pb2.Unknown.FromString(
+            (await server.get(path, headers={"Accept": PROTOBUF})).body[4:]
+        )
+        assert raw_pb2.RawList.FromString(whole.raw).items
