@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ from apiserver.registry.create.spec_memo import PodSpecMemo
 from apiserver.registry.create.templates import batch_templates
 from apiserver.registry.default_roles import reconcile_default_roles
 from apiserver.registry.eviction import Evictor
+from apiserver.registry.kubernetes_service import make_kubernetes_service
 from apiserver.registry.node_pages import NodePages
 from apiserver.registry.pod_traces import Traces, TraceWriter
 from apiserver.registry.pods import PodStrategy
@@ -135,13 +137,17 @@ class App:
     pages: Pages
     #: of which a Secret is made at the start; empty: none
     bootstrap_token: str = ""
+    #: address of the Service kubernetes, and the port of the REST API; None: there is no such Service
+    service: tuple[str, int] | None = None
     #: writes calls to the audit log that come to no handler
     on_unauthorized: OnUnauthorized | None = None
     #: likewise, of the REST door's own answers
     on_told: OnTold | None = None
 
     async def bootstrap(self) -> None:
-        """Make the namespaces, priority classes and roles of the system, and the Secret of the nodes' token."""
+        """Make the namespaces, priority classes and roles of the system, the Secret of the nodes' token, and the
+        Service of the apiserver.
+        """
         for name in SYSTEM_NAMESPACES:
             await create_namespace(self.stores, name)
         for name, value in SYSTEM_CLASSES.items():
@@ -152,6 +158,8 @@ class App:
         if self.bootstrap_token:
             with suppress(AlreadyExists):
                 await self.stores["Secret"].create(INTERNAL, token_secret(self.bootstrap_token))
+        if self.service is not None:
+            await make_kubernetes_service(self.stores, *self.service)
 
     async def run(self) -> None:
         """Do what is done beside requests, until cancelled: write traces."""
@@ -196,6 +204,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     authorizer: Authorizer | None = None,
     roles: Roles | None = None,
     bootstrap_token: str = "",
+    service: tuple[str, int] | None = None,
     auditing: Auditing | None = None,
     tokens: Tokens | None = None,
 ) -> App:
@@ -217,6 +226,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         pod_security_exempt: namespaces whose Pods are held to no level.
         authorizer: says who may do what; None: everybody may do everything.
         bootstrap_token: with which nodes ask for their first certificate; a Secret is made of it.
+        service: address of the Service kubernetes, which is made, and the port of the REST API.
         roles: the roles and bindings, where they count: nobody grants what they do not have.
         auditing: writes who did what; None: nobody does. Its `run` must be running.
         tokens: of ServiceAccounts; None: there are none, and Pods get no account.
@@ -292,7 +302,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     first = bootstrap_handlers(made["CertificateSigningRequest"])
     return App(
         wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, authorizer, bearers,
-        {} if tokens is None else tokens.pages, bootstrap_token,
+        {} if tokens is None else tokens.pages, bootstrap_token, service,
         None if auditing is None else auditing.unauthorized, None if auditing is None else auditing.told,
     )  # fmt: skip
 
@@ -332,6 +342,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             traces_per_second=config.traces_per_second, fast_paths=fast_paths,
             pod_security=_pod_security(config), pod_security_exempt=config.pod_security_exempt_namespaces,
             auditing=auditing, authorizer=authorizer, roles=roles, bootstrap_token=_bootstrap_token(config),
+            service=_service(config),
             tokens=tokens,
         )  # fmt: skip
         jobs = (*opened.jobs, app.run) if auditing is None else (*opened.jobs, app.run, auditing.run)
@@ -376,6 +387,16 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             for task in tasks:
                 task.cancel()
             await app.kubelets.close()
+
+
+def _service(config: ApiserverConfig) -> tuple[str, int] | None:
+    """Return the address of the Service kubernetes, and the port of the REST API. Raises ConfigError."""
+    if not config.kubernetes_service_ip:
+        return None
+    try:
+        return str(IPv4Address(config.kubernetes_service_ip)), int(config.rest_listen.rpartition(":")[2])
+    except ValueError as error:
+        raise ConfigError(f"kubernetes_service_ip: {error}; rest_listen names the port behind it") from error
 
 
 def _bootstrap_token(config: ApiserverConfig) -> str:

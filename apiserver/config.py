@@ -14,6 +14,8 @@ class ApiserverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cert_dir: str = ""
     #: where Kubernetes' REST API is served, with the same certificates; empty: nowhere
     rest_listen: str = ""
+    #: address under which Pods find the REST API: that of the Service kubernetes, which is made; empty: none
+    kubernetes_service_ip: str = ""
     #: where nodes get their first certificate, with a bootstrap token (docs/security.md); empty: nowhere
     bootstrap_listen: str = ""
     #: file with a bootstrap token, of which a Secret is made at the start; empty: people make the Secrets
