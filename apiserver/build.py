@@ -141,7 +141,7 @@ class App:
     service: tuple[str, int] | None = None
     #: writes calls to the audit log that come to no handler
     on_unauthorized: OnUnauthorized | None = None
-    #: likewise, of the REST door's own answers
+    #: likewise, of the REST API's own answers
     on_told: OnTold | None = None
 
     async def bootstrap(self) -> None:
@@ -377,10 +377,10 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             ):
                 servers.append(server)
                 tasks.append(group.create_task(keep_health(app, opened.storage, server.health, clock)))
-                doors = _serve_rest(config, app, server.health, clock, registry, authenticator, stop)
-                rest = [group.create_task(door) for door in doors]
+                serving = _serve_rest(config, app, server.health, clock, registry, authenticator, stop)
+                rest = [group.create_task(each) for each in serving]
                 await stop.wait()
-            # Both doors drain at the same time.
+            # Both drain at the same time.
             await asyncio.gather(*rest)
         finally:
             # After the servers have ended: calls under way need what these do.
@@ -437,10 +437,10 @@ def _serve_rest(
     authenticator: Authenticator | None,
     stop: asyncio.Event,
 ) -> Sequence[Coroutine[Any, Any, None]]:
-    """Return what serves the REST door until `stop` is set, if there is to be one. Raises ConfigError."""
+    """Return what serves the REST API until `stop` is set, if there is to be one. Raises ConfigError."""
     if not config.rest_listen:
         return ()
-    # Here, so that who has no such door does without an HTTP server.
+    # Here, so that who has no REST API does without an HTTP server.
     from apiserver.rest.server import RestOptions, serve_until
 
     options = RestOptions(

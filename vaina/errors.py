@@ -10,7 +10,7 @@
       TooLarge, TooManyRequests(retry_seconds)
       Unavailable, Timeout      try again; the outcome of a write may be unknown
       MethodNotSupported
-      NotAcceptable, UnsupportedMediaType    of the REST door: no such form of an answer, of a body
+      NotAcceptable, UnsupportedMediaType    of the REST API: no such form of an answer, of a body
       InternalError
         StorageFull      etcd is out of space
 

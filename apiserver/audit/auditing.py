@@ -39,7 +39,7 @@ from vaina.config import ConfigError
 from vaina.errors import ApiError
 from vaina.serving.handlers import UNARY, Audited, Method, RequestContext
 
-#: context, question, code and refusal of a request that the REST door answered without a handler
+#: context, question, code and refusal of a request that the REST API answered without a handler
 OnTold = Callable[[RequestContext, Attributes, int, ApiError | None], None]
 _CANCELLED: Final = Outcome(504, None, "context canceled")
 _OK, _CREATED = Outcome(200), Outcome(201)
@@ -79,7 +79,7 @@ class Auditing:
         self._end(self._begin(path, rpc), rpc, of, error)
 
     def told(self, rpc: RequestContext, asked: Attributes, code: int, error: ApiError | None) -> None:
-        """Write a request that the REST door answered without a handler.
+        """Write a request that the REST API answered without a handler.
 
         It was of no resource, or refused before; `asked` is what it asked for, unless authorization was asked.
         """

@@ -61,7 +61,7 @@ _TIMEOUT: Final = (
 
 
 class Answerer:
-    """Answers the requests of one door. Owned by its event loop."""
+    """Answers the requests of one server. Owned by its event loop."""
 
     def __init__(  # noqa: PLR0913 - what answers, all by keyword
         self,

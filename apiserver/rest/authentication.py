@@ -23,7 +23,7 @@ _SUBPROTOCOL: Final = "base64url.bearer.authorization.k8s.io."
 
 
 class Callers:
-    """Tells the callers of the door apart. Owned by its event loop."""
+    """Tells the callers of the REST API apart. Owned by its event loop."""
 
     def __init__(
         self, certificates: Authenticator | None, tokens: TokenAuthenticator | None, *, anonymous: bool

@@ -1,4 +1,4 @@
-"""Connections of the door: TLS with the folder's certificate of now, limits, and times for slow clients.
+"""Connections of the REST API: TLS with the folder's certificate of now, limits, and times for slow clients.
 
 A connection is counted before its handshake. HTTP/1.1 is aiohttp's; `_Connection` adds a time for heads, answers
 garbage without telling the log, and counts.
@@ -128,7 +128,7 @@ class Connection(RequestHandler):
 
 
 class Contexts:
-    """TLS of the door: the folder's certificate of now. Owned by one event loop."""
+    """TLS of the server: the folder's certificate of now. Owned by one event loop."""
 
     def __init__(self, folder: Folder) -> None:
         """Make it. Raises FolderError."""

@@ -1,6 +1,6 @@
 """One HTTP request under way, as the modules that answer it have it.
 
-Made by `answering`; `listing`, `watching` and `streams` are called with it. The handlers of the gRPC door are
+Made by `answering`; `listing`, `watching` and `streams` are called with it. The handlers of gRPC are
 called through it alone.
 """
 

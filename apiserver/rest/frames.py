@@ -37,7 +37,7 @@ class Batch:
 
 
 class Frames:
-    """Encodes the events of all watches of one door, and keeps what was used last."""
+    """Encodes the events of all watches of one server, and keeps what was used last."""
 
     def __init__(self, clock: Clock, max_bytes: int = MAX_BYTES) -> None:
         self._clock, self._max_bytes = clock, max_bytes

@@ -1,7 +1,7 @@
 """PURE: refuses what the pages of other sites let a browser send.
 
-A browser sends a page's requests with the certificate that its user has, and to loopback without any: to a door
-in the clear a page could write, and open shells by WebSocket, for which no browser asks beforehand. So a request
+A browser sends a page's requests with the certificate that its user has, and to loopback without any: in
+the clear a page could write, and open shells by WebSocket, for which no browser asks beforehand. So a request
 that names a foreign origin is refused, and in the clear also one that names another host: a name of somebody
 else's may lead to loopback. Upstream has neither (kubectl proxy has --accept-hosts); its --cors-allowed-origins
 lets nobody in by default.

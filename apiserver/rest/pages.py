@@ -1,4 +1,4 @@
-"""What is asked of the door itself: health, the version, metrics.
+"""What is asked of the REST API itself: health, the version, metrics.
 
 Follows apiserver `pkg/server/healthz/healthz.go` and `pkg/server/routes/version.go`. Who may ask is answered by
 authorization of the path, before.
@@ -34,7 +34,7 @@ def always() -> bool:
 
 
 class Pages:
-    """The pages of one door."""
+    """The pages of one server."""
 
     def __init__(
         self, ready: HealthChecks, registry: CollectorRegistry, table: Table, more: tokens.Pages | None = None

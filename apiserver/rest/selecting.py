@@ -2,7 +2,7 @@
 
 Follows apiserver `pkg/endpoints/handlers/get.go` (ListResource, listOpts) and apimachinery
 `pkg/apis/meta/internalversion/validation/validation.go` (ValidateListOptions), of which the registry checks
-what does not depend on the door.
+what does not depend on HTTP.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""PURE: what the REST door serves under which group, version and plural, and by which gRPC methods.
+"""PURE: what the REST API serves under which group, version and plural, and by which gRPC methods.
 
 Made from the table of kinds and the methods of their services; views of a stored kind under another group or
 version, and what is answered and never stored (reviews, metrics), are rows of their own. Read by `calls` and
@@ -46,7 +46,7 @@ class Subresource:
     #: what its bodies and answers are
     shape: Kind[Any]
     #: verb (get, create, update, patch) -> method of the gRPC service. A create's request has the fields of
-    #: RawCreateRequest, an update's those of RawUpdateRequest; the door fills in name and namespace.
+    #: RawCreateRequest, an update's those of RawUpdateRequest; name and namespace are filled in.
     methods: Mapping[str, str]
     #: a log, a shell, a proxy: answered by `streams`
     is_stream: bool = False

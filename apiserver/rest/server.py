@@ -1,7 +1,7 @@
-"""The door: `rest_door` puts the handlers behind HTTP, as `vaina.serving.server.serve` puts them behind gRPC.
+"""`serve_rest` puts the handlers behind HTTP, as `vaina.serving.server.serve` puts them behind gRPC.
 
-    async with rest_door(app.handlers, RestOptions(listen="127.0.0.1:0", ...)) as door:
-        ...  # door.port
+    async with serve_rest(app.handlers, RestOptions(listen="127.0.0.1:0", ...)) as server:
+        ...  # server.port
 
 It ends as the gRPC server does (`vaina.serving.draining`): health says no, new requests are refused for a
 moment, watches end one after the other between two events, and requests under way have time to finish. Nothing
@@ -50,7 +50,7 @@ class RestOptions:
     authorizer: Authorizer
     #: what is served under which path
     table: Table = field(default_factory=make_table)
-    #: what /metrics shows, and where the door's own go
+    #: what /metrics shows, and where its own go
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     #: by name: what /healthz and /readyz ask
     health: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
@@ -71,8 +71,8 @@ class RestOptions:
 
 
 @dataclass(slots=True)
-class Door:
-    """A running door. Owned by the task that is inside `rest_door`."""
+class RestServing:
+    """A running server. Owned by the task that is inside `serve_rest`."""
 
     port: int
     #: the requests under way
@@ -83,7 +83,7 @@ class Door:
 
 
 @asynccontextmanager
-async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[Door]:
+async def serve_rest(handlers: Handlers, options: RestOptions) -> AsyncIterator[RestServing]:
     """Serve while the context lasts.
 
     Raises OSError: the address cannot be bound; FolderError: the certificate cannot be read.
@@ -121,7 +121,7 @@ async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[D
             None if authenticator is None else group.create_task(authenticator.run(calls.refuse_denied))
         )
         try:
-            yield Door(port, calls, listener, frames)
+            yield RestServing(port, calls, listener, frames)
         finally:
             log.info("draining REST", calls=calls.current, streams=len(calls.streams))
             try:
@@ -135,6 +135,6 @@ async def rest_door(handlers: Handlers, options: RestOptions) -> AsyncIterator[D
 
 
 async def serve_until(stop: asyncio.Event, handlers: Handlers, options: RestOptions) -> None:
-    """Serve until `stop` is set, and drain. Raises as `rest_door` does."""
-    async with rest_door(handlers, options):
+    """Serve until `stop` is set, and drain. Raises as `serve_rest` does."""
+    async with serve_rest(handlers, options):
         await stop.wait()

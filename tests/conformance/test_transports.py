@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 
 from apiserver.authorization.authorizer import AlwaysAllow
-from apiserver.rest.server import RestOptions, rest_door
+from apiserver.rest.server import RestOptions, serve_rest
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import request_pb2
 from vaina.client.clientset import Clientset
@@ -121,7 +121,7 @@ async def in_process(handlers: Handlers, warnings: list[str]) -> AsyncIterator[T
 @asynccontextmanager
 async def over_rest(handlers: Handlers, warnings: list[str]) -> AsyncIterator[Transport]:
     options = RestOptions("127.0.0.1:0", SystemClock(), AlwaysAllow(), drain=Drain(calls_seconds=0.5))
-    async with rest_door(handlers.table(), options) as served:
+    async with serve_rest(handlers.table(), options) as served:
         transport = RestTransport(Connection(f"http://127.0.0.1:{served.port}"), on_warning=warnings.append)
         try:
             yield transport

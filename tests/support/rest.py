@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
-from apiserver.rest.server import Door, RestOptions, rest_door
+from apiserver.rest.server import RestOptions, RestServing, serve_rest
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.clock import SystemClock
 from vaina.pki.folder import AUTHORITIES, CERTIFICATE, KEY, Folder
@@ -44,7 +44,7 @@ class RestServer:
     """A door with what is behind it. Made by `rest_server`."""
 
     api: Harness
-    door: Door
+    door: RestServing
     session: aiohttp.ClientSession
     host: str
 
@@ -123,7 +123,7 @@ async def rest_server(
     door_options = RestOptions(authorizer=authorizer or AlwaysAllow(), **given)
     connector = aiohttp.TCPConnector(limit=0)
     async with (
-        rest_door(api.app.handlers, door_options) as door,
+        serve_rest(api.app.handlers, door_options) as door,
         aiohttp.ClientSession(connector=connector) as session,
     ):
         scheme = "https" if "credentials" in options else "http"

@@ -37,7 +37,7 @@ IDLE_SECONDS: Final = 4 * 60 * 60.0
 CLOSE_SECONDS: Final = 15 * 60.0
 #: of the words of a close frame
 _MAX_WORDS: Final = 123
-#: WebSocket 8 and 7 are this one's drafts (RFC 6455)
+#: WebSocket 8 and 7 are this one's early versions (RFC 6455)
 _VERSIONS: Final = frozenset(("13", "8", "7"))
 
 

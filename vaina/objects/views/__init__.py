@@ -1,7 +1,7 @@
 """Views: other forms, of another group or version, in which stored objects can be read and written. PURE.
 
 A view has a message of its own, which the stored one is converted to and from as upstream's conversions do.
-`VIEWS` lists them; the REST door serves each under its own path, and patches name the form that they are
+`VIEWS` lists them; the REST API serves each under its own path, and patches name the form that they are
 written in.
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 
 from apiserver.authorization.authorizer import AlwaysAllow
-from apiserver.rest.server import Door, RestOptions, rest_door
+from apiserver.rest.server import RestOptions, RestServing, serve_rest
 from tests.support.apiserver import Harness, cached_apiserver, make_apiserver
 from vaina.clock import SystemClock
 from vaina.kinds import CONFIG_MAP
@@ -28,11 +28,11 @@ class Running:
             "127.0.0.1:0", SystemClock(), AlwaysAllow(), drain=Drain(**{"calls_seconds": 5.0, **drain})
         )
         self._stop, self._ready = asyncio.Event(), asyncio.Event()
-        self.door: Door
+        self.door: RestServing
         self._task: asyncio.Task[None]
 
     async def _serve(self) -> None:
-        async with rest_door(self.handlers, self.options) as self.door:
+        async with serve_rest(self.handlers, self.options) as self.door:
             self._ready.set()
             await self._stop.wait()
 

@@ -3,7 +3,7 @@
 All processes on the loopback, with TLS; etcd without fsync; clients are a process of their own
 (`bench.rest_client`).
 
-    python -m bench.rest_door [--case calls] [--seconds 8] [--kube-apiserver PATH]
+    python -m bench.rest_api [--case calls] [--seconds 8] [--kube-apiserver PATH]
 
   calls     Pods created in protobuf by 32 connections, and one Pod read by them
   lists     10,000 Pods as JSON, protobuf and Table: bytes a second, what the memory grows by, and how long
@@ -12,7 +12,7 @@ All processes on the loopback, with TLS; etcd without fsync; clients are a proce
             come
   idle      what a door that is switched on and not used costs in memory
 
-Targets (issue 18) are printed with whether they are met.
+Targets are printed with whether they are met.
 """
 
 import argparse
@@ -309,11 +309,11 @@ def main() -> None:
     parser.add_argument(
         "--profile", type=Path, help="where cProfile writes what it saw in the last apiserver"
     )
-    parser.add_argument("--output", type=Path, default=Path("bench/results/rest_door.json"))
+    parser.add_argument("--output", type=Path, default=Path("bench/results/rest_api.json"))
     options = parser.parse_args()
     rows, targets = asyncio.run(run(options))
     report.show(rows, targets)
-    report.write(options.output, "rest_door", rows, targets, seconds=options.seconds)
+    report.write(options.output, "rest_api", rows, targets, seconds=options.seconds)
 
 
 if __name__ == "__main__":
