@@ -8,7 +8,7 @@ loop.
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from apiserver.rest.answers import write_event
 from apiserver.rest.forms import TABLE, Form
@@ -16,6 +16,9 @@ from apiserver.rest.served import Convert, Served
 from vaina.api.meta.v1 import raw_pb2
 from vaina.clock import Clock
 from vaina.kinds import Kind
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 #: of all that is kept: what went in and what came of it
 MAX_BYTES: Final = 12 * 1024 * 1024
@@ -36,19 +39,50 @@ class Batch:
         return b"".join(self.frames)
 
 
+class _Kept(Generic[K, V]):
+    """What was used last, up to a number of bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._values: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self.size = 0
+
+    def find(self, key: K) -> V | None:
+        found = self._values.get(key)
+        if found is None:
+            return None
+        self._values.move_to_end(key)
+        return found[0]
+
+    def add(self, key: K, value: V, size: int) -> None:
+        """Keep a value; the least used go. One that does not fit at all is not kept."""
+        if key in self._values or size > self._max_bytes:
+            return
+        self._values[key] = (value, size)
+        self.size += size
+        while self.size > self._max_bytes:
+            _, (_, gone) = self._values.popitem(last=False)
+            self.size -= gone
+
+
 class Frames:
     """Encodes the events of all watches of one server, and keeps what was used last."""
 
     def __init__(self, clock: Clock, max_bytes: int = MAX_BYTES) -> None:
-        self._clock, self._max_bytes = clock, max_bytes
+        """Make it; a third of the bytes is for whole batches."""
+        self.clock = clock
         #: by resource and form
         self._numbers: dict[tuple[str, str, Form], int] = {}
         #: by number, and the bytes that the handler gave: of a batch; with its type: of an event
-        self._batches: OrderedDict[tuple[int, bytes], Batch] = OrderedDict()
-        self._events: OrderedDict[tuple[int, str, bytes], bytes] = OrderedDict()
-        self._size = 0
+        self._batches = _Kept[tuple[int, bytes], Batch](max_bytes // 3)
+        self._events = _Kept[tuple[int, str, bytes], bytes](max_bytes - max_bytes // 3)
         #: events that were encoded, for tests
         self.encoded = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is kept."""
+        return self._batches.size + self._events.size
 
     def of(self, served: Served, form: Form) -> "Encoder":
         """Return what encodes one watch."""
@@ -58,51 +92,21 @@ class Frames:
 
     def batch(self, number: int, response: bytes) -> Batch | None:
         """Return a batch that was encoded already."""
-        found = self._batches.get((number, response))
-        if found is not None:
-            self._batches.move_to_end((number, response))
-        return found
+        return self._batches.find((number, response))
 
     def keep_batch(self, number: int, response: bytes, batch: Batch) -> None:
-        """Keep a batch; its frames are counted where they are kept one by one."""
-        if (number, response) not in self._batches:
-            self._batches[number, response] = batch
-            self._size += _batch_size(response, batch)
-            self._make_room()
+        # Its frames are there a second time as soon as they are joined.
+        self._batches.add((number, response), batch, len(response) + 2 * sum(map(len, batch.frames)))
 
     def event(self, number: int, encoder: "Encoder", event_type: str, data: bytes) -> bytes:
         """Return an event as it is sent."""
         key = (number, event_type, data)
-        found = self._events.get(key)
+        found = self._events.find(key)
         if found is None:
-            found = self._events[key] = encoder.write(event_type, data)
+            found = encoder.write(event_type, data)
             self.encoded += 1
-            self._size += len(data) + len(found)
-            self._make_room()
-        else:
-            self._events.move_to_end(key)
+            self._events.add(key, found, len(data) + len(found))
         return found
-
-    async def give_way(self) -> None:
-        await self._clock.sleep(0)
-
-    def now(self) -> float:
-        return self._clock.now()
-
-    def monotonic(self) -> float:
-        return self._clock.monotonic()
-
-    def _make_room(self) -> None:
-        while self._size > self._max_bytes and self._batches:
-            (_, response), batch = self._batches.popitem(last=False)
-            self._size -= _batch_size(response, batch)
-        while self._size > self._max_bytes and self._events:
-            (_, _, data), frame = self._events.popitem(last=False)
-            self._size -= len(data) + len(frame)
-
-
-def _batch_size(response: bytes, batch: Batch) -> int:
-    return len(response) + sum(map(len, batch.frames))
 
 
 class Encoder:
@@ -124,16 +128,16 @@ class Encoder:
         """Return the batch of a handler's answer. Others run while many events are encoded."""
         frames, has_headers = self._frames, self._headers
         made: list[bytes] = []
-        until = frames.monotonic() + _SLICE_SECONDS
+        until = frames.clock.monotonic() + _SLICE_SECONDS
         for event in raw_pb2.RawWatchResponse.FromString(response).events:
             if self._headers:
                 self._headers = False
                 made.append(self.write(event.type, event.object, headers=True))
             else:
                 made.append(frames.event(self._kind(), self, event.type, event.object))
-            if frames.monotonic() > until:
-                await frames.give_way()
-                until = frames.monotonic() + _SLICE_SECONDS
+            if frames.clock.monotonic() > until:
+                await frames.clock.sleep(0)
+                until = frames.clock.monotonic() + _SLICE_SECONDS
         batch = Batch(made)
         if not has_headers:
             frames.keep_batch(self._kind(), response, batch)
@@ -142,9 +146,9 @@ class Encoder:
     def write(self, event_type: str, data: bytes, *, headers: bool = False) -> bytes:
         """Return one event as it is sent, made anew."""
         shown = data if self._read is None else self._read(data)
-        now = self._frames.now()
+        now = self._frames.clock.now()
         return write_event(self._form, self._shape, event_type, shown, now, headers=headers)
 
     def _kind(self) -> int:
         """Return the number that the encoded events are kept under. Ages in a Table hold for a second."""
-        return self._number + (int(self._frames.now()) << 16) if self._is_table else self._number
+        return self._number + (int(self._frames.clock.now()) << 16) if self._is_table else self._number
