@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from tests.support.applied_objects import KINDS, Tree, mixed, part
+from tests.support.applied_objects import KINDS, Tree, mixed, part, pod
 from tests.support.golden import golden_kinds
 from tests.support.interop import TESTDATA, Kubernetes, kubernetes
 from vaina.errors import ApiError
-from vaina.kinds import KINDS_BY_GVK, Kind
+from vaina.kinds import KINDS_BY_GVK, POD, Kind
 from vaina.objects.managed_fields.entries import Managed, read_entries, write_entries
 from vaina.objects.managed_fields.field_set import FieldSet, field
 from vaina.objects.managed_fields.manager import FieldManager
@@ -171,3 +171,32 @@ def test_every_field_of_every_kind_is_merged_and_owned_as_upstream_does(
         assert _comparable(ours, kind) == _comparable(theirs, kind), json.dumps(asked)
         live = to_dict(kind, _aged(_message(kind, theirs["object"])))
         live["metadata"]["uid"] = "u"
+
+
+def _granular(rng: random.Random) -> Tree:
+    """Return FieldsV1 of a Pod as of a schema in which more is merged."""
+    items = {f'k:{{"key":"{name}"}}': {".": {}, "f:operator": {}} for name in rng.sample("abc", 2)}
+    spec: Tree = {"f:nodeName": {}, "f:unknown": {"f:inside": {}}}
+    for name, fields in (("f:nodeSelector", {"f:a": {}}), ("f:tolerations", items), ("f:securityContext", {"f:runAsUser": {}})):  # fmt: skip
+        if rng.random() < 0.8:
+            spec[name] = {**({".": {}} if rng.random() < 0.5 else {}), **fields}
+    return {"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": spec}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sets_of_another_schema_are_brought_to_this_one(kubernetes: Kubernetes, seed: int) -> None:
+    rng = random.Random(seed)
+    live = _stored(pod(rng))
+    entries = [
+        {"manager": name, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1",
+         "fieldsV1": _granular(rng)}
+        for name, operation in (("one", "Apply"), ("two", "Update"))
+    ]  # fmt: skip
+    live["metadata"] |= {"uid": "u", "managedFields": entries}
+    for manager in ("one", "three"):
+        asked = {
+            "live": live, "object": pod(rng), "apply": True, "manager": manager, "force": rng.random() < 0.5,
+            "subresource": "", "reset": [["status"]],
+        }  # fmt: skip
+        theirs, ours = kubernetes.managed(asked), _ours(asked)
+        assert _comparable(ours, POD) == _comparable(theirs, POD), json.dumps(asked)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from vaina.objects.managed_fields import field_set
 from vaina.objects.managed_fields.comparing import Comparison, Filter, compare
-from vaina.objects.managed_fields.field_set import FieldSet, Path
+from vaina.objects.managed_fields.field_set import FieldSet, Path, Step
 from vaina.objects.managed_fields.merging import merge
 from vaina.objects.managed_fields.removing import remove
 from vaina.objects.managed_fields.types import Form, Type
@@ -75,7 +75,7 @@ class Updater:
 
     def update(self, old: Value, new: Value, managers: Managers) -> dict[Manager, Owned]:
         """Return the owners after an update; what it took is SELF's. Raises TypedError."""
-        left, changed = self._changed(old, new, managers, SELF, force=True)
+        left, changed = self._changed(old, new, self._reconciled(managers), SELF, force=True)
         taken = self.keep((changed.modified | changed.added) - changed.removed)
         if taken:
             left[SELF] = Owned(taken, self.api_version)
@@ -85,11 +85,18 @@ class Updater:
         self, live: Value, config: Value, managers: Managers, manager: Manager, *, force: bool
     ) -> tuple[Value, dict[Manager, Owned]]:
         """Return the object after an apply, and its owners. Raises Conflicts, TypedError."""
+        managers = self._reconciled(managers)
         last = managers.get(manager)
         owners = {**managers, manager: Owned(self.keep(fields_of(self.type, config)), self.api_version)}
         made = self._pruned(merge(self.type, live, config), owners, last)
         left, _ = self._changed(live, made, owners, manager, force=force)
         return made, left
+
+    def _reconciled(self, managers: Managers) -> dict[Manager, Owned]:
+        return {
+            other: replace(owned, fields=reconciled(self.type, owned.fields))
+            for other, owned in managers.items()
+        }
 
     def _changed(
         self, old: Value, new: Value, managers: Managers, manager: Manager, *, force: bool
@@ -128,17 +135,30 @@ class Updater:
         return remove(of, merged, gone & said)
 
 
+def reconciled(of: Type, fields: FieldSet) -> FieldSet:
+    """Return a set in which what is one value now is a member as a whole (typed/reconcile_schema.go)."""
+    members, children = set(fields.members), {}
+    for step, inner in fields.children.items():
+        below = _below(of, step)
+        if below is not None and below.atomic and inner:
+            members.add(step)
+        else:
+            children[step] = inner if below is None else reconciled(below, inner)
+    return FieldSet(members, children)
+
+
 def named(of: Type | None, fields: FieldSet) -> FieldSet:
     """Return a set with the named fields of structs that lead to its members."""
     members, children = set(fields.members), {}
     for step, inner in fields.children.items():
-        below: Type | None = None
-        if of is not None and of.form is Form.MAP and step.startswith(field_set.FIELD):
-            name = step.removeprefix(field_set.FIELD)
-            below = of.of(name)
-            if name in of.fields:
-                members.add(step)
-        elif of is not None and of.form is Form.LIST and step.startswith(field_set.KEY):
-            below = of.element
-        children[step] = named(below, inner)
+        if of is not None and step.removeprefix(field_set.FIELD) in of.fields:
+            members.add(step)
+        children[step] = named(None if of is None else _below(of, step), inner)
     return FieldSet(members, children)
+
+
+def _below(of: Type, step: Step) -> Type | None:
+    """Return the type of what a step leads to; None: it leads nowhere."""
+    if of.form is Form.MAP and step.startswith(field_set.FIELD):
+        return of.of(step.removeprefix(field_set.FIELD))
+    return of.element if of.form is Form.LIST else None
