@@ -276,7 +276,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         if store.kind.has_scale:
             handlers |= scale_handlers(store, checks)
     evictor = Evictor(pods, made["PodDisruptionBudget"])
-    streams = PodStreams(pods, nodes, kubelets, clock)
+    streams = PodStreams(pods, nodes, made["Service"], kubelets, clock)
     handlers |= pod_handlers(Binder(pods, nodes), evictor, streams, writer, clock, checks, restriction)
     handlers |= node_handlers(NodePages(nodes, kubelets), checks)
     handlers |= resource_metrics_handlers(ResourceMetrics(pods, nodes, kubelets, clock), checks)

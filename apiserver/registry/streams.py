@@ -8,7 +8,7 @@ and until when it may begin (`vaina.client.sessions`). Texts follow `pkg/registr
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -16,15 +16,17 @@ from typing import Any, Final, TypeVar
 from google.protobuf.message import Message
 
 from apiserver import refusals
+from apiserver.registry.options import ListOptions
 from apiserver.registry.pods import TERMINAL
+from apiserver.registry.service_proxy import choose_endpoint, find_port
 from apiserver.registry.store import Store
 from apiserver.validation.place import find_violations
 from apiserver.validation.pod_subresources import check_log_options
-from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2
+from vaina.api.core.v1 import node_pb2, pod_pb2, pod_stream_pb2, service_pb2
 from vaina.client.sessions import session_metadata
 from vaina.client.transport import Metadata, Transport
 from vaina.clock import Clock
-from vaina.errors import BadRequest, InternalError, Invalid, NotFound, Unavailable
+from vaina.errors import ApiError, BadRequest, InternalError, Invalid, NotFound, Unavailable
 from vaina.kinds import NODE, POD
 from vaina.objects.names import split_scheme_name_port
 from vaina.quoting import go_quote
@@ -97,9 +99,15 @@ class PodStreams:
     """Logs, exec, attach and port-forward of Pods."""
 
     def __init__(
-        self, pods: Store[pod_pb2.Pod], nodes: Store[node_pb2.Node], kubelets: Kubelets, clock: Clock
+        self,
+        pods: Store[pod_pb2.Pod],
+        nodes: Store[node_pb2.Node],
+        services: Store[service_pb2.Service],
+        kubelets: Kubelets,
+        clock: Clock,
     ) -> None:
-        self._pods, self._nodes, self._kubelets, self._clock = pods, nodes, kubelets, clock
+        self._pods, self._nodes, self._services = pods, nodes, services
+        self._kubelets, self._clock = kubelets, clock
 
     async def logs(
         self, request: pod_stream_pb2.PodLogRequest, user: User
@@ -188,24 +196,57 @@ class PodStreams:
         start = first.start
         # Names of roles are compared with the whole of it, as upstream's.
         may(start.verb, start.namespace, start.name)
-        found = split_scheme_name_port(start.name)
-        if found is None:
-            raise BadRequest(f"invalid pod request {go_quote(start.name)}")
-        scheme, name, port = found
+        scheme, name, port = _parts("pod", start.name)
         pod = await self._pod(start.namespace, name, start.uid)
         if not pod.status.pod_ip:
             raise BadRequest("address not allowed")
-        node = await self._node(pod)
         named = (each.container_port for container in pod.spec.containers for each in container.ports)
-        wanted = pod_stream_pb2.PodPortForwardRequest()
-        wanted.start.namespace, wanted.start.name = start.namespace or "default", name
-        wanted.start.uid = pod.metadata.uid
-        wanted.start.port = _port_number(port) if port else next(named, 443 if scheme == "https" else 80)
-        place = _Place(pod.metadata.uid, "", node.metadata.name, kubelet_address(node))
-        # What follows the start is the same in both.
-        async with aclosing(self._pass_on("PortForward", place, user, wanted, requests, None)) as answers:
+        number = _port_number(port) if port else next(named, 443 if scheme == "https" else 80)
+        async with aclosing(self._proxy_to(pod, number, user, requests)) as answers:
             async for data in answers:
                 yield data
+
+    async def proxy_to_service(
+        self, requests: AsyncIterator[bytes], user: User, may: Callable[[str, str, str], object]
+    ) -> AsyncGenerator[bytes, None]:
+        """Carry one connection to a ready Pod that a Service selects, as `proxy` does."""
+        first = await _first(pod_stream_pb2.PodProxyRequest, requests)
+        start = first.start
+        may(start.verb, start.namespace, start.name)
+        _, name, wanted = _parts("service", start.name)
+        service = self._services.decode(await self._services.get(start.namespace, name))
+        port, selector = find_port(service, wanted), service.spec.selector
+        pods: Sequence[pod_pb2.Pod] = ()
+        if selector:
+            labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+            options = ListOptions(
+                namespace=service.metadata.namespace, label_selector=labels, resource_version="0"
+            )
+            pods = await self._pods.list_all(options)
+        pod, number = choose_endpoint(service, port, pods)
+        async with aclosing(self._proxy_to(pod, number, user, requests)) as answers:
+            async for data in answers:
+                yield data
+
+    async def _proxy_to(
+        self, pod: pod_pb2.Pod, port: int, user: User, requests: AsyncIterator[bytes]
+    ) -> AsyncGenerator[bytes, None]:
+        node = await self._node(pod)
+        start = pod_stream_pb2.PodPortForwardStart(
+            namespace=pod.metadata.namespace, name=pod.metadata.name, uid=pod.metadata.uid, port=port
+        )
+        place = _Place(pod.metadata.uid, "", node.metadata.name, kubelet_address(node))
+        wanted = pod_stream_pb2.PodPortForwardRequest(start=start)
+        try:
+            # What follows the start is the same in both.
+            async with aclosing(self._pass_on("PortForward", place, user, wanted, requests, None)) as answers:
+                async for data in answers:
+                    yield data
+        except ApiError as error:
+            if error.code < 500:
+                raise
+            # Upstream's transport of proxies (apimachinery `pkg/util/proxy/transport.go`).
+            raise Unavailable(f"error trying to reach service: {error.message}") from error
 
     async def _pass_on(
         self,
@@ -272,6 +313,13 @@ class PodStreams:
 def _check_port(port: int) -> None:
     if not 1 <= port <= _MAX_PORT:
         raise BadRequest(f"{port} is not a valid port: must be between 1 and {_MAX_PORT}, inclusive")
+
+
+def _parts(kind: str, text: str) -> tuple[str, str, str]:
+    found = split_scheme_name_port(text)
+    if found is None:
+        raise BadRequest(f"invalid {kind} request {go_quote(text)}")
+    return found
 
 
 def _port_number(text: str) -> int:

@@ -20,7 +20,7 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.api.metrics.v1beta1 import metrics_pb2
 from vaina.api.policy.v1 import eviction_pb2
 from vaina.errors import BadRequest
-from vaina.kinds import KINDS, NAMESPACE, SERVICE, Kind
+from vaina.kinds import KINDS, NAMESPACE, Kind
 from vaina.objects.selectors import FieldSelector, SelectorError, parse_field_selector
 from vaina.objects.views import VIEWS, View
 
@@ -150,7 +150,7 @@ def _subresources(kind: Kind[Any], has: frozenset[str]) -> list[Subresource]:
         for name, shape, method in (("binding", BINDING, "Bind"), ("eviction", EVICTION, "Evict")):
             found.append(Subresource(name, shape, {"create": method}, answers_with_status=True))
         found += (Subresource(name, kind, {}, is_stream=True) for name in _STREAMS)
-    if "Proxy" in has or kind is SERVICE:
+    if "Proxy" in has:
         found.append(Subresource("proxy", kind, {}, is_stream=True))
     return found
 

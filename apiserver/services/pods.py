@@ -23,7 +23,7 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.api.trace.v1 import trace_service_pb2
 from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, Forbidden, TooLarge
-from vaina.kinds import POD, POD_TRACE
+from vaina.kinds import POD, POD_TRACE, SERVICE
 from vaina.serving.handlers import BIDI, UNARY, Method, RequestContext, decode, typed, typed_stream
 
 EvictRequest = pod_service_pb2.EvictPodRequest
@@ -129,6 +129,7 @@ def pod_handlers(
     names = ("Bind", "Evict", "Logs", "Exec", "Attach", "PortForward")
     may = {name: checks.of(POD.method(name)) for name in names}
     may_proxy = checks.proxy(POD.method("Proxy"))
+    may_proxy_to_service = checks.proxy(SERVICE.method("Proxy"))
     bindings = _Bindings(binder, traces, clock, may["Bind"])
 
     def logs(
@@ -146,6 +147,9 @@ def pod_handlers(
     def proxy(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
         return streams.proxy(requests, rpc.user, partial(may_proxy, rpc))
 
+    def proxy_to_service(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
+        return streams.proxy_to_service(requests, rpc.user, partial(may_proxy_to_service, rpc))
+
     def port_forward(requests: AsyncIterator[bytes], rpc: RequestContext) -> AsyncIterator[bytes]:
         return streams.port_forward(requests, rpc.user, partial(may["PortForward"], rpc), rpc.checked)
 
@@ -158,6 +162,7 @@ def pod_handlers(
         POD.method("Attach"): Method(BIDI, attach),
         POD.method("PortForward"): Method(BIDI, port_forward),
         POD.method("Proxy"): Method(BIDI, proxy),
+        SERVICE.method("Proxy"): Method(BIDI, proxy_to_service),
     }
 
 

@@ -1,6 +1,6 @@
-"""pods/proxy: HTTP to a port of a Pod; nodes/proxy: pages of a kubelet; services/proxy: refused.
+"""pods/proxy and services/proxy: HTTP to a port of a Pod; nodes/proxy: pages of a kubelet.
 
-A Pod is reached by the bytes of a port-forward (PodService.Proxy), with aiohttp's client over them: one
+A Pod is reached by the bytes of a port-forward (the methods Proxy), with aiohttp's client over them: one
 connection a request. Both ways are passed on as they come.
 
 Follows apimachinery `pkg/util/proxy/upgradeaware.go`.
@@ -31,7 +31,6 @@ from apiserver.rest.exchange import Exchange
 from apiserver.rest.streams.proxy_headers import backend_path, request_headers, response_headers
 from apiserver.rest.streams.sockets import IDLE_SECONDS, is_upgrade
 from vaina.api.core.v1 import node_service_pb2, pod_stream_pb2
-from vaina.api.meta.v1 import request_pb2
 from vaina.errors import ApiError, BadRequest, Unavailable
 from vaina.kinds import NODE, POD, SERVICE
 from vaina.objects.names import split_scheme_name_port
@@ -52,10 +51,19 @@ _BACKEND: Final = "backend"
 
 async def answer_pod_proxy(exchange: Exchange) -> web.StreamResponse:
     """Pass a request on to a Pod. Raises ApiErrors as long as nothing was written."""
+    return await _proxy(exchange, "pod", POD.method("Proxy"))
+
+
+async def answer_service_proxy(exchange: Exchange) -> web.StreamResponse:
+    """Pass a request on to a Pod that a Service selects. Raises ApiErrors as long as nothing was written."""
+    return await _proxy(exchange, "service", SERVICE.method("Proxy"))
+
+
+async def _proxy(exchange: Exchange, kind: str, method: str) -> web.StreamResponse:
     info = exchange.info
     found = split_scheme_name_port(info.name)
     if found is None:
-        raise BadRequest(f"invalid pod request {go_quote(info.name)}")
+        raise BadRequest(f"invalid {kind} request {go_quote(info.name)}")
     if is_upgrade(exchange.http):
         raise BadRequest(_NO_UPGRADE)
     path = backend_path(info.rest, info.path)
@@ -63,7 +71,7 @@ async def answer_pod_proxy(exchange: Exchange) -> web.StreamResponse:
         return await _redirect(exchange)
     start = pod_stream_pb2.PodProxyStart(namespace=info.namespace, name=info.name, verb=info.verb)
     tls = _unverified() if found[0] == "https" else None
-    async with _connected(exchange, start) as connection:
+    async with _connected(exchange, method, start) as connection:
         return await _pass_on(exchange, connection, tls, path or "/")
 
 
@@ -79,20 +87,6 @@ async def answer_node_proxy(exchange: Exchange) -> web.StreamResponse:
         await exchange.unary(NODE.method("Proxy"), request.SerializeToString())
     )
     return await exchange.answer(answer.content_type, answer.body, answer.code)
-
-
-async def answer_service_proxy(exchange: Exchange) -> web.StreamResponse:
-    """Refuse: no Service has endpoints here that would be asked for. Raises NotFound, Unavailable.
-
-    The words are those of ResourceLocation of `pkg/registry/core/service/storage/storage.go`.
-    """
-    info = exchange.info
-    found = split_scheme_name_port(info.name)
-    if found is None:
-        raise BadRequest(f"invalid service request {go_quote(info.name)}")
-    request = request_pb2.GetRequest(namespace=info.namespace, name=found[1])
-    await exchange.unary(SERVICE.method("Get"), request.SerializeToString())
-    raise Unavailable(f"no endpoints available for service {go_quote(info.name)}")
 
 
 async def _redirect(exchange: Exchange) -> web.StreamResponse:
@@ -112,8 +106,8 @@ def _unverified() -> ssl.SSLContext:
 class _Connection:
     """A socket whose other end is the Pod's port: what a client's library wants. Owned by the request's task."""
 
-    def __init__(self, exchange: Exchange, start: pod_stream_pb2.PodProxyStart) -> None:
-        self._exchange, self._start = exchange, start
+    def __init__(self, exchange: Exchange, method: str, start: pod_stream_pb2.PodProxyStart) -> None:
+        self._exchange, self._method, self._start = exchange, method, start
         self.ours, self._theirs = socket.socketpair()
         for each in (self.ours, self._theirs):
             each.setblocking(False)
@@ -128,7 +122,7 @@ class _Connection:
         """Carry the bytes both ways until one side ends."""
         loop = asyncio.get_running_loop()
         try:
-            stream = self._exchange.stream(POD.method("Proxy"), self._requests())
+            stream = self._exchange.stream(self._method, self._requests())
             async with aclosing(stream) as answers:
                 async for raw in answers:
                     # The first has no data: it says that the port is connected.
@@ -160,25 +154,17 @@ class _Connection:
 
 @asynccontextmanager
 async def _connected(
-    exchange: Exchange, start: pod_stream_pb2.PodProxyStart
+    exchange: Exchange, method: str, start: pod_stream_pb2.PodProxyStart
 ) -> AsyncGenerator[_Connection, None]:
     """Connect to the Pod's port. Raises ApiErrors; Unavailable: the port is not reached."""
-    connection = _Connection(exchange, start)
+    connection = _Connection(exchange, method, start)
     try:
         async with beside(connection.run()):
-            try:
-                await connection.connected
-            except ApiError as error:
-                raise _unreached(error) if error.code >= 500 else error from error
+            await connection.connected
             yield connection
     finally:
         # Once nobody waits for it: a loop does not notice that a socket it watches is closed.
         connection.close()
-
-
-def _unreached(error: ApiError | Exception) -> Unavailable:
-    words = error.message if isinstance(error, ApiError) else str(error)
-    return Unavailable(f"error trying to reach service: {words}")
 
 
 class _Connector(BaseConnector):
@@ -220,7 +206,7 @@ async def _pass_on(
                     allow_redirects=False,
                 )  # fmt: skip
         except ClientError as error:
-            raise _unreached(error) from error
+            raise Unavailable(f"error trying to reach service: {error}") from error
         async with answer:
             return await _answer(exchange, answer)
 

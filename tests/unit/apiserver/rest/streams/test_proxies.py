@@ -1,4 +1,4 @@
-"""Proxies of the REST API: HTTP to a Pod's port, pages of kubelets, and Services that lead nowhere."""
+"""Proxies of the REST API: HTTP to a Pod's port, to a Pod that a Service selects, and pages of kubelets."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -302,18 +302,61 @@ async def test_what_is_no_page_of_a_kubelet() -> None:
         assert answer.code >= 400
 
 
-async def test_a_service_leads_nowhere() -> None:
-    async with streaming() as plane:
-        path = "/api/v1/namespaces/default/services"
-        service = {
-            "kind": "Service",
-            "apiVersion": "v1",
-            "metadata": {"name": "web"},
-            "spec": {"ports": [{"port": 80}]},
-        }
-        assert (await plane.rest.post(path, service)).code == 201
-        answer = await plane.rest.get(f"{path}/web:80/proxy/")
-        assert (answer.code, answer.json["reason"]) == (503, "ServiceUnavailable")
-        assert answer.json["message"] == 'no endpoints available for service "web:80"'
-        assert (await plane.rest.get(f"{path}/gone/proxy/")).code == 404
-        assert (await plane.rest.get(f"{path}/ftp:web:80/proxy/")).code == 400
+SERVICES = "/api/v1/namespaces/default/services"
+
+
+async def make_service(plane: Plane, name: str, *ports: dict[str, Any], **selector: str) -> None:
+    spec = {"ports": list(ports), **({"selector": selector} if selector else {})}
+    body = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": name}, "spec": spec}
+    assert (await plane.rest.post(SERVICES, body)).code == 201
+
+
+async def make_ready(plane: Plane, **labels: str) -> None:
+    pod = await plane.api.client.pods.get("web", "default")
+    pod.metadata.labels.update(labels)
+    pod = await plane.api.client.pods.update(pod)
+    pod.status.conditions.add(type="Ready", status="True")
+    await plane.api.client.pods.update_status(pod)
+
+
+async def test_a_service_leads_to_a_ready_pod_that_it_selects() -> None:
+    async with proxied() as (plane, app):
+        await make_service(
+            plane,
+            "web",
+            {"name": "http", "port": 80, "targetPort": 8080},
+            {"name": "x", "port": 81},
+            app="web",
+        )
+        # Nobody is ready yet.
+        answer = await plane.rest.get(f"{SERVICES}/web:80/proxy/x")
+        assert (answer.code, answer.json["message"]) == (503, 'no endpoints available for service "web"')
+        await make_ready(plane, app="web")
+        for name in ("web:80", "web:http", "http:web:80"):
+            assert (await plane.rest.get(f"{SERVICES}/{name}/proxy/x?y=z")).body == b"hola "
+        assert [path for _, path, _, _ in app.seen] == ["/x?y=z"] * 3
+        answer = await plane.rest.get(f"{SERVICES}/web:81/proxy/x")
+        assert answer.json["message"].startswith("error trying to reach service: error forwarding port 81")
+        url = f"{plane.rest.url}{SERVICES}/web:80/proxy"
+        async with plane.rest.session.get(url, allow_redirects=False) as moved:
+            assert (moved.status, moved.headers["Location"]) == (301, f"{SERVICES}/web:80/proxy/")
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("web:82", 503, 'no service port 82 found for service "web"'),
+        ("web:nope", 503, 'no endpoints available for service "web"'),
+        ("web", 503, 'no endpoints available for service "web"'),
+        ("none:80", 503, 'no endpoints available for service "none"'),
+        ("gone", 404, 'services "gone" not found'),
+        ("ftp:web:80", 400, 'invalid service request "ftp:web:80"'),
+    ],
+)
+async def test_a_service_that_leads_nowhere(name: str, code: int, message: str) -> None:
+    async with proxied() as (plane, _):
+        await make_service(plane, "web", {"name": "http", "port": 80, "targetPort": 8080}, app="web")
+        await make_service(plane, "none", {"port": 80})
+        await make_ready(plane, app="web")
+        answer = await plane.rest.get(f"{SERVICES}/{name}/proxy/")
+    assert (answer.code, answer.json["message"]) == (code, message)
