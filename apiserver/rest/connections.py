@@ -230,6 +230,9 @@ class Listener:
             log.debug("no handshake", address=arriving.address, error=str(error))
             transport.abort()
             return
+        except asyncio.CancelledError:
+            transport.abort()
+            raise
         if secured is not None and not arriving.is_lost:
             self._hand_over(arriving, secured)
 
