@@ -18,6 +18,7 @@ from vaina.clock import Clock, timestamp
 from vaina.errors import BadRequest, FieldError, Invalid
 from vaina.objects import field_path
 from vaina.objects.identities import is_node
+from vaina.objects.normalise import normalise
 from vaina.objects.rules import FULL_AUTHORITY, Rule
 from vaina.serving.handlers import Method, RequestContext, User, typed
 
@@ -131,9 +132,14 @@ class _Reviews:
         return answer
 
     def _begin(self, kind: str, request: Any, rpc: RequestContext, namespace: str = "") -> None:
-        """Ask whether the caller may ask, and read the options. Raises Forbidden, Invalid."""
+        """Ask whether the caller may ask, read the options, and bring the review into its normal form.
+
+        Raises Forbidden, Invalid.
+        """
         self._may[kind](rpc, namespace)
         context_of(rpc, "create", request.options)
+        # Programs in Go send an empty creationTimestamp.
+        normalise(request.object)
 
     def _answer(self, review: Any, errors: Sequence[FieldError], user: User) -> None:
         """Write the verdict into a review. Raises Invalid."""
