@@ -19,7 +19,8 @@ Path: TypeAlias = tuple[Step, ...]
 FIELD, KEY, VALUE, INDEX = "f:", "k:", "v:", "i:"
 #: in FieldsV1: the parent of these fields is a member as well
 _SELF: Final = "."
-_STEPS: Final = 1 << 14
+#: steps that are remembered, and the characters of one: all together a few MiB
+_STEPS, _MAX_STEP = 1 << 14, 256
 
 
 class FieldSetError(Exception):
@@ -55,9 +56,17 @@ def _compact(item: Any) -> str:
     return text
 
 
-@lru_cache(_STEPS)
 def read_step(text: str) -> Step | None:
     """Return a step as it is spelt here; None for a kind of step that is not known. Raises FieldSetError."""
+    return _known_step(text) if len(text) <= _MAX_STEP else _read_step(text)
+
+
+@lru_cache(_STEPS)
+def _known_step(text: str) -> Step | None:
+    return _read_step(text)
+
+
+def _read_step(text: str) -> Step | None:
     if len(text) < len(FIELD):
         raise FieldSetError("key must be 2 characters long:")
     kind, rest = text[:2], text[2:]
@@ -75,8 +84,17 @@ def read_step(text: str) -> Step | None:
         raise FieldSetError(f"parsing key as path element: {error}") from error
 
 
-@lru_cache(_STEPS)
 def _order(step: Step) -> tuple[Any, ...]:
+    """Return what orders steps of any kind."""
+    return _known_order(step) if len(step) <= _MAX_STEP else _order_of(step)
+
+
+@lru_cache(_STEPS)
+def _known_order(step: Step) -> tuple[Any, ...]:
+    return _order_of(step)
+
+
+def _order_of(step: Step) -> tuple[Any, ...]:
     kind, rest = step[:2], step[2:]
     if kind == FIELD:
         return 0, rest

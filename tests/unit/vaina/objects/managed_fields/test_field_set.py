@@ -6,6 +6,7 @@ from vaina.objects.managed_fields.field_set import (
     FieldSet,
     FieldSetError,
     Path,
+    _known_step,
     field,
     key,
     path_text,
@@ -96,6 +97,14 @@ BOTH = FieldSet.of((A,), (A, B), (C,))
 def test_sets_are_joined_and_taken_from_each_other(found: FieldSet, want: FieldSet) -> None:
     assert found == want
     assert found.to_json() == want.to_json()
+
+
+def test_long_steps_are_read_and_not_remembered() -> None:
+    long = value("x" * 10_000)
+    before = _known_step.cache_info().currsize
+    made = FieldSet.of((A, long), (A, value("y")))
+    assert read_field_set(made.to_json()) == made
+    assert _known_step.cache_info().currsize - before <= 1
 
 
 def test_only_members_are_had() -> None:
