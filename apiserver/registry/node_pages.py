@@ -10,7 +10,7 @@ from apiserver import refusals
 from apiserver.registry.store import Store
 from apiserver.registry.streams import Kubelets, kubelet_address
 from vaina.api.core.v1 import node_pb2, node_service_pb2
-from vaina.errors import BadRequest, Unavailable
+from vaina.errors import BadRequest, InternalError, Unavailable
 from vaina.kinds import NODE
 from vaina.objects.names import split_scheme_name_port
 from vaina.quoting import go_quote
@@ -42,10 +42,10 @@ class NodePages:
         own = str(node.status.daemon_endpoints.kubelet_endpoint.port)
         if port not in ("", own, _METRICS_PORT):
             raise BadRequest(f"only the kubelet's own pages are served, not those of port {go_quote(port)}")
-        address = kubelet_address(node)
-        async with self._kubelets.to(address) as kubelet:
-            try:
+        try:
+            async with self._kubelets.to(kubelet_address(node)) as kubelet:
                 answer = await kubelet.unary(_GET, request.SerializeToString())
-            except Unavailable as error:
-                raise Unavailable(f"error trying to reach service: {error.message}") from error
+        except (Unavailable, InternalError) as error:
+            # A node that says no port is one that cannot be reached.
+            raise Unavailable(f"error trying to reach service: {error.message}") from error
         return node_service_pb2.NodeProxyResponse.FromString(answer)
