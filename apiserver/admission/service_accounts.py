@@ -7,13 +7,14 @@ draws them for each Pod. So Pods of one template stay alike, and are checked onc
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from random import Random
 from typing import Any, Final, cast
 
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.admission.followed import Followed
 from apiserver.authorization.node.references import SECRETS, pod_references
-from vaina.api.core.v1 import pod_pb2, service_account_pb2
+from vaina.api.core.v1 import pod_pb2, service_account_pb2, volume_pb2
 from vaina.clock import Clock
 from vaina.errors import ApiError, Forbidden
 from vaina.kinds import POD
@@ -139,26 +140,21 @@ def _automounts(spec: pod_pb2.PodSpec, account: Account) -> bool:
 def mount_token(spec: pod_pb2.PodSpec, account: Account) -> None:
     """Mount token, authority and namespace into each container that has nothing in their place."""
     given = next((volume.name for volume in spec.volumes if volume.name.startswith(_VOLUME)), "")
-    name, is_used = given or f"{_VOLUME}{_suffix(account)}", False
+    volume = _volume(account.metadata.uid)
+    name, is_used = given or volume.name, False
     for container in (*spec.init_containers, *spec.containers):
         if all(mount.mount_path != MOUNT_PATH for mount in container.volume_mounts):
             container.volume_mounts.add(name=name, read_only=True, mount_path=MOUNT_PATH)
             is_used = True
     if is_used and not given:
-        _add_volume(spec, name)
+        spec.volumes.append(volume)
 
 
-def _suffix(account: Account) -> str:
-    number = int.from_bytes(hashlib.sha256(account.metadata.uid.encode()).digest()[:8], "big")
-    letters: list[str] = []
-    for _ in range(5):
-        number, place = divmod(number, len(_ALPHABET))
-        letters.append(_ALPHABET[place])
-    return "".join(letters)
-
-
-def _add_volume(spec: pod_pb2.PodSpec, name: str) -> None:
-    projected = spec.volumes.add(name=name).volume_source.projected
+@lru_cache(maxsize=1024)
+def _volume(uid: str) -> volume_pb2.Volume:
+    """Return the volume of an account's Pods."""
+    made = volume_pb2.Volume(name=f"{_VOLUME}{_suffix(uid)}")
+    projected = made.volume_source.projected
     projected.default_mode = _MODE
     token = projected.sources.add().service_account_token
     token.path, token.expiration_seconds = "token", MOUNTED_SECONDS
@@ -167,6 +163,16 @@ def _add_volume(spec: pod_pb2.PodSpec, name: str) -> None:
     authority.items.add(key=ROOT_CA_KEY, path=ROOT_CA_KEY)
     namespace = projected.sources.add().downward_api.items.add(path="namespace")
     namespace.field_ref.api_version, namespace.field_ref.field_path = "v1", "metadata.namespace"
+    return made
+
+
+def _suffix(uid: str) -> str:
+    number = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8], "big")
+    letters: list[str] = []
+    for _ in range(5):
+        number, place = divmod(number, len(_ALPHABET))
+        letters.append(_ALPHABET[place])
+    return "".join(letters)
 
 
 def _check_mirror(attributes: Attributes, pod: pod_pb2.Pod) -> None:

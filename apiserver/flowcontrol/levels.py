@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from vaina.objects import service_accounts
 from vaina.serving.handlers import UNSECURED, User
 
 MUTATING, READ_ONLY = "mutating", "readOnly"
@@ -91,6 +92,12 @@ SCHEMAS: Final[Sequence[Schema]] = (
         methods=frozenset(("PodService/Bind", "PodService/BindBatch")),
     ),
     Schema("kube-controller-manager", "workload-high", users=frozenset(("system:kube-controller-manager",))),
+    Schema(
+        "kube-system-service-accounts", "workload-high",
+        groups=frozenset((f"{service_accounts.GROUP}:kube-system",)),
+    ),
+    # Upstream has a level of its own for them; here each caller has its turn beside all others.
+    Schema("service-accounts", "global-default", groups=frozenset((service_accounts.GROUP,))),
     Schema("global-default", "global-default", groups=frozenset(("system:authenticated", "system:unauthenticated"))),
 )  # fmt: skip
 #: whom no schema knows
