@@ -2,7 +2,7 @@
 
 Follows `pkg/controller/serviceaccount`: `serviceaccounts_controller.go`, and of `tokens_controller.go` what
 takes Secrets away. The tokens that upstream's writes into Secrets of type kubernetes.io/service-account-token
-hold for ever; nobody makes such here (docs/limits.md).
+hold for ever; nobody makes such here (docs/security.md).
 """
 
 from collections.abc import Iterable

@@ -306,7 +306,9 @@ CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
     ),
     "node-ipam-controller": (_rule("update", "", "nodes"),),
     # Upstream's is part of system:kube-controller-manager, and makes Secrets too.
-    "service-account-token-controller": (_rule("delete get", "", "secrets"),),
+    "service-account-token-controller": (
+        _rule("delete", "", "secrets"), _rule("get", "", "serviceaccounts"),
+    ),
     "trace-collector": (_rule("delete", "trace.vaina.dev", "podtraces"),),
 }  # fmt: skip
 
