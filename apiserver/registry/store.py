@@ -1,4 +1,5 @@
-"""The generic store: updates, patches and deletes objects of every kind; `create.pipeline` creates them.
+"""The generic store: updates, patches and applies objects of every kind; `create.pipeline` creates, `deleting`
+deletes them.
 
 Called by the services. An update is a compare-and-swap on the client's resourceVersion (`changing`). When the
 client sent none, it runs again on the stored object. Follows apiserver
@@ -8,50 +9,37 @@ client sent none, it runs again on the stored object. Follows apiserver
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from apiserver import refusals, validation
-from apiserver.admission.chain import Attributes, Operation
+from apiserver.admission.chain import Operation
 from apiserver.context import Context
 from apiserver.defaulting import default
-from apiserver.registry import deletion, metadata
-from apiserver.registry.changing import Changer, Edit, charged, outcome, patcher
-from apiserver.registry.create.pipeline import FAIR
-from apiserver.registry.deletion import DeleteOptions, Verdict
+from apiserver.registry import metadata
+from apiserver.registry.changing import Edit, charged, patcher
+from apiserver.registry.deleting import Checks, Deleter
 from apiserver.registry.managing import Apply, manager_of, read_apply, settle
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.status import merge_status, take_status
 from apiserver.registry.strategy import STATUS, M, Subresource, check_has_get, part_of
-from apiserver.registry.world import SelectingStorage
-from apiserver.storage.interface import Change, Key, KeyConflict, KeyMissing, Stored, Unreadable, Version
-from apiserver.storage.keys import split
+from apiserver.storage.interface import Stored
 from vaina.clock import timestamp
-from vaina.errors import AlreadyExists, ApiError, BadRequest, NotFound
-from vaina.kinds import Kind
+from vaina.errors import AlreadyExists, BadRequest, NotFound
 from vaina.objects.manifest import decode_dict
 from vaina.objects.normalise import normalise
 from vaina.objects.views import View
 
-#: what admission still asks of an update: (new, old)
-Checks = Sequence[Callable[[Any, Any], None]]
 #: how often an update that may create tries, while others create and delete the same object
 _CREATES = 5
+#: of an applied text that is read at once: some 10 ms as YAML
+_QUICK_CHARACTERS = 8192
 
 
 def _may() -> None:
     """Allow it."""
 
 
-class Deletion(NamedTuple):
-    """The deletion of one object."""
-
-    ctx: Context
-    namespace: str
-    name: str
-    options: DeleteOptions
-
-
-class Store(Changer[M]):
+class Store(Deleter[M]):
     """Objects of one kind. Holds no state of its own."""
 
     # -- change
@@ -189,7 +177,7 @@ class Store(Changer[M]):
         """
         check_has_get(self.kind, self.strategy, subresource)
         namespace = (namespace or metadata.DEFAULT_NAMESPACE) if self.kind.namespaced else ""
-        applying = read_apply(ctx, text, force=force)
+        applying = await self._read_apply(ctx, text, force=force)
         for _ in range(_CREATES if not subresource else 0):
             with contextlib.suppress(NotFound):
                 return await self._apply_to_stored(applying, namespace, name, subresource)
@@ -197,6 +185,13 @@ class Store(Changer[M]):
                 may_create()
                 return await self._create_by_apply(applying, namespace, name)
         return await self._apply_to_stored(applying, namespace, name, subresource)
+
+    @staticmethod
+    async def _read_apply(ctx: Context, text: str, *, force: bool) -> Apply:
+        """Read what is applied; a long text beside the loop: a MiB of YAML takes seconds. Raises BadRequest."""
+        if len(text) <= _QUICK_CHARACTERS:
+            return read_apply(ctx, text, force=force)
+        return await asyncio.to_thread(read_apply, ctx, text, force=force)
 
     async def _apply_to_stored(self, applying: Apply, namespace: str, name: str, subresource: str) -> Stored:
         ctx, manager = applying.ctx, manager_of(self.kind, self.strategy, subresource)
@@ -274,59 +269,6 @@ class Store(Changer[M]):
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
 
-    # -- delete
-
-    async def delete(self, ctx: Context, namespace: str, name: str, options: DeleteOptions) -> Stored:
-        """Delete an object, or mark it (`deletion`). Return its last or its new state. Raises ApiErrors."""
-        deletion.check_options(options)
-        await self._admit(ctx, Operation.DELETE, namespace, name, None)
-        if options.ignore_store_read_error:
-            key = self.key(namespace, name)
-            return await _delete_unreadable(ctx, self.kind, self.storage, self._prefix, key)
-        now = self.now()
-
-        def change(current: Stored) -> Change:
-            obj = self.decode(current)
-            self._check_preconditions(obj, options)
-            match deletion.decide(obj, options, self.strategy, now):
-                case Verdict.KEEP:
-                    return Change(current.data, current.ttl_seconds)
-                case Verdict.STORE:
-                    return Change(self._encode(obj), current.ttl_seconds)
-                case Verdict.REMOVE:
-                    return Change(None)
-
-        return await self._write(ctx, namespace, name, change)
-
-    async def delete_all(self, makers: Sequence[Callable[[], Deletion]]) -> list[Stored | ApiError]:
-        """Delete objects in parallel; return for each, in order, what `delete` would return or raise."""
-
-        async def delete(make: Callable[[], Deletion]) -> Stored:
-            return await self.delete(*make())
-
-        tasks: list[asyncio.Task[Stored | ApiError]] = []
-        async with asyncio.TaskGroup() as group:
-            for index, make in enumerate(makers):
-                if index % FAIR == FAIR - 1:
-                    await self.give_way()
-                tasks.append(group.create_task(outcome(delete(make))))
-        return [task.result() for task in tasks]
-
-    def _check_preconditions(self, obj: M, options: DeleteOptions) -> None:
-        meta: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has metadata
-        if options.uid and options.uid != meta.uid:
-            raise refusals.precondition(
-                self.kind, meta.name,
-                f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta.uid}). "
-                "The object might have been deleted and then recreated",
-            )  # fmt: skip
-        if options.resource_version and options.resource_version != meta.resource_version:
-            raise refusals.precondition(
-                self.kind, meta.name,
-                f"the ResourceVersion in the precondition ({options.resource_version}) does not match the "
-                f"ResourceVersion in record ({meta.resource_version}). The object might have been modified",
-            )  # fmt: skip
-
     # -- shared
 
     def _prepare_update(self, ctx: Context, new: Any, old: Any, checks: Checks) -> M:
@@ -377,55 +319,3 @@ class Store(Changer[M]):
     @property
     def _needs_version(self) -> bool:
         return not self.strategy.allow_unconditional_update
-
-    async def _admit(
-        self,
-        ctx: Context,
-        operation: Operation,
-        namespace: str,
-        name: str,
-        obj: M | None,
-        subresource: str = "",
-    ) -> Checks:
-        """Run admission. Returns the checks of an update that need the stored object."""
-        # A kind without namespaces has none, whatever a request names: admission looks up rights by it.
-        namespace = (namespace or metadata.DEFAULT_NAMESPACE) if self.kind.namespaced else ""
-        attributes = Attributes(ctx, operation, self.kind, namespace, name, obj, subresource=subresource)
-        await self._world.admission.admit(attributes)
-        return attributes.checks
-
-
-async def _delete_unreadable(
-    ctx: Context, kind: Kind[Any], storage: SelectingStorage, prefix: Key, key: Key
-) -> Stored:
-    """Remove an object that cannot be read; return one with its name alone, at the version of the deletion.
-
-    The object's content is unknown, so preconditions and finalizers do not count, and no observer is called
-    (apiserver `registry/generic/registry/corrupt_obj_deleter.go`). Raises NotFound when there is no such key,
-    Conflict when the object can be read.
-    """
-    namespace, name = split(key, prefix)
-    try:
-        version = await _try(storage, key) if ctx.dry_run else await storage.delete_unreadable(key)
-    except KeyMissing:
-        raise refusals.not_found(kind, name) from None
-    except KeyConflict:
-        raise refusals.conflict(
-            kind, name,
-            f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: unsafe deletion "
-            "is not allowed because the object is decodable from storage",
-        ) from None  # fmt: skip
-    obj = kind.message()
-    obj.metadata.namespace, obj.metadata.name = namespace, name
-    return Stored(key, obj.SerializeToString(deterministic=True), version)
-
-
-async def _try(storage: SelectingStorage, key: Key) -> Version:
-    """Return or raise what `_delete_unreadable` would."""
-    try:
-        found = await storage.get(key)
-    except Unreadable:
-        return Version(0)
-    if found is None:
-        raise KeyMissing(key)
-    raise KeyConflict(found)

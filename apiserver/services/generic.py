@@ -16,11 +16,12 @@ from apiserver.flowcontrol.control import check_unsent
 from apiserver.registry.certificates import APPROVAL
 from apiserver.registry.changing import Edit
 from apiserver.registry.collection import delete_collection
+from apiserver.registry.deleting import Deletion
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, WatchOptions
 from apiserver.registry.pods import EPHEMERAL_CONTAINERS, RESIZE
 from apiserver.registry.replicas import get_scale, patch_scale, update_scale
-from apiserver.registry.store import Deletion, Store
+from apiserver.registry.store import Store
 from apiserver.registry.strategies import FINALIZE
 from apiserver.registry.strategy import check_has_get
 from apiserver.services.descriptors import service_descriptor

@@ -66,8 +66,8 @@ def _order(ours: list[Step], theirs: list[Step]) -> list[tuple[Step, int | None]
     the live list alone come first.
     """
     mine, wanted = set(ours), set(theirs)
-    shared = [step for step in theirs if step in mine]
-    awaited = shared.pop(0) if shared else None
+    shared = (step for step in theirs if step in mine)
+    awaited = next(shared, None)
     out: list[tuple[Step, int | None]] = []
     taken: set[Step] = set()
     left, right = 0, 0
@@ -78,7 +78,7 @@ def _order(ours: list[Step], theirs: list[Step]) -> list[tuple[Step, int | None]
                 taken.add(step)
                 out.append((step, None))
                 left, right = left + 1, right + 1
-                awaited = shared.pop(0) if shared else None
+                awaited = next(shared, None)
                 continue
             if step in wanted and awaited is not None and awaited != step:
                 left += 1
@@ -97,5 +97,5 @@ def _order(ours: list[Step], theirs: list[Step]) -> list[tuple[Step, int | None]
             out.append((step, None))
             right += 1
             if awaited == step:
-                awaited = shared.pop(0) if shared else None
+                awaited = next(shared, None)
     return out
