@@ -25,6 +25,8 @@ _END_SECONDS: Final = 1.0
 #: a line of a head, and its field; all fields together are bounded by their number
 MAX_LINE_BYTES: Final = 16 * 1024
 MAX_FIELDS: Final = 100
+#: of a body that nobody has asked for yet; twice as much is read ahead
+READ_AHEAD_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Server(web.Server):
         super().__init__(
             answer, handler_cancellation=True, access_log=None, keepalive_timeout=times.idle,
             lingering_time=times.linger, auto_decompress=False, max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_LINE_BYTES, max_headers=MAX_FIELDS, tcp_keepalive=False,
+            max_field_size=MAX_LINE_BYTES, max_headers=MAX_FIELDS, read_bufsize=READ_AHEAD_BYTES,
+            tcp_keepalive=False,
         )  # fmt: skip
         self.times = times
 
