@@ -9,15 +9,18 @@ set -euo pipefail
 source "$(dirname "$0")/../deploy/lib.sh"
 
 PROJECT=${COMPOSE_PROJECT_NAME:-vaina}
-export KUBECONFIG=${KUBECONFIG:-$ROOT/deploy/admin/$PROJECT/kubeconfig}
+export VAINA_CERT_DIR=${VAINA_CERT_DIR:-$ROOT/deploy/admin/$PROJECT}
 REPORTS=$ROOT/.cache/conformance
 PUSH=127.0.0.1:${VAINA_PUSH_PORT:-5001}
 #: names of images in the cluster's registry begin with it
 NAMES=e2e
 
 [[ -x ${E2E_TEST:-} ]] || fail "E2E_TEST: the path of Kubernetes' e2e.test (no package registry offers it)"
-[[ -r $KUBECONFIG ]] || fail "KUBECONFIG: $KUBECONFIG is not there: \`make up\` brings a cluster up"
+[[ -r $VAINA_CERT_DIR/tls.crt ]] || fail "there is no cluster of project $PROJECT: \`make up\` brings one up"
 mkdir -p "$REPORTS"
+# The tests do not look for files beside a kubeconfig.
+export KUBECONFIG=$REPORTS/kubeconfig
+"$ROOT/.venv/bin/python" -m cli kubeconfig --address "https://127.0.0.1:${VAINA_REST_PORT:-6445}" >"$KUBECONFIG"
 
 if [[ -n ${E2E_IMAGES:-} ]]; then
   "$ROOT/deploy/compose.sh" up -d --no-build --wait registry-push
