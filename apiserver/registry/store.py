@@ -289,9 +289,10 @@ class Store(Deleter[M]):
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
     def _prepare_part(self, part: Subresource[M], sent: M, old: Any, checks: Checks) -> M:
+        # Before the hooks, to which a time that is there and empty is a time.
+        normalise(sent)
         new: Any = part.prepare(sent, old, self.now())
         default(self.kind, new)
-        normalise(new)
         if self.strategy.has_generation and self.strategy.raises_generation(new, old):
             new.metadata.generation = old.metadata.generation + 1
         self._validate(old.metadata.name, list(dict.fromkeys(part.validate(new, old))))
@@ -300,10 +301,10 @@ class Store(Deleter[M]):
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 
     def _prepare_status(self, ctx: Context, new: Any, old: Any, now: float) -> M:
-        self.strategy.prepare_for_status_update(new, old, now)
         # The rest is as it was stored. A kind without a status has no such update.
         normalise(new.metadata)
         normalise(new.status)
+        self.strategy.prepare_for_status_update(new, old, now)
         self._validate(old.metadata.name, validation.validate_status_update(self.kind, new, old))
         self._world.admission.check_status(ctx, self.kind, new, old)
         return new  # type: ignore[no-any-return]  # an object of the kind of this store

@@ -76,6 +76,22 @@ async def test_a_decision_has_its_times_and_comes_by_the_sub_resource_alone() ->
     assert condition.HasField("last_transition_time")
 
 
+async def test_times_that_are_there_and_empty_are_none() -> None:
+    # Programs in Go send every Time of a condition, by protobuf, whether it was set or not.
+    api = make_apiserver()
+    client, csr = api.client.certificate_signing_requests, await _made(api, node_csr("csr", "a"))
+    approval = _approved(csr)
+    approval.status.conditions[0].last_update_time.SetInParent()
+    approval.status.conditions[0].last_transition_time.SetInParent()
+    approved = await client.update_approval(approval)
+    failed = approved.status.conditions.add(type="Failed", status="True", reason="r")
+    failed.last_update_time.SetInParent()
+    failed.last_transition_time.SetInParent()
+    for condition in (await client.update_status(approved)).status.conditions:
+        assert condition.last_update_time.seconds
+        assert condition.last_transition_time.seconds
+
+
 async def test_only_who_may_approve_for_a_signer_approves() -> None:
     api = make_apiserver(authorizer=_Signers(approve=(CLIENT,)))
     csr = await _made(api, node_csr("csr", "a"))
