@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from bench.etcd import EtcdProcess, find_etcd
+from bench.etcd import EtcdProcess, find_etcd, free_port
 from bench.load.judging import UNKNOWN, Judging, of_file
 from bench.load.scheduler_command import CommandScheduler, SchedulerCommand, SchedulerError, ended
 from bench.load.scrape import Meter, PageMeter, ProcMeter
@@ -18,7 +18,7 @@ from bench.processes import ServiceProcess
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
-from vaina.pki.folder import Folder
+from vaina.pki.folder import AUTHORITIES, CERTIFICATE, KEY, Folder
 
 QUOTA = "--quota-backend-bytes=8589934592"
 
@@ -193,6 +193,8 @@ class LocalCluster:
     def __init__(self, settings: LocalSettings) -> None:
         self._settings = settings
         self._certs: tempfile.TemporaryDirectory[str] | None = None
+        #: the folder of a kubeconfig, where a scheduler of somebody else's wants one
+        self._kubeconfig: tempfile.TemporaryDirectory[str] | None = None
         self._etcd: EtcdProcess | None = None
         self._apiserver: ServiceProcess | None = None
         self._scheduler: ServiceProcess | CommandScheduler | None = None
@@ -230,7 +232,7 @@ class LocalCluster:
         except (AssertionError, TimeoutError) as error:
             raise ClusterError(f"etcd does not start:\n{error}") from None
         self._apiserver = ServiceProcess(
-            "apiserver", f"--etcd-endpoints={self._etcd.target}", "--log-level=warning",
+            "apiserver", *self._rest_flags(), f"--etcd-endpoints={self._etcd.target}", "--log-level=warning",
             # The namespaces of an exported cluster may have Pods that ask for more than the default allows.
             "--pod-security-enforce=privileged",
             *self._cert_flags(cert_dir="apiserver", etcd_cert_dir="apiserver-etcd-client"),
@@ -243,8 +245,26 @@ class LocalCluster:
             if process is not None:
                 process.close()
         self._controller = self._scheduler = self._apiserver = self._etcd = None
-        if self._certs is not None:
-            self._certs.cleanup()
+        for folder in (self._certs, self._kubeconfig):
+            if folder is not None:
+                folder.cleanup()
+
+    def _rest_flags(self) -> list[str]:
+        """Write a kubeconfig where one is wanted, and return the flag that serves the REST API for it."""
+        command = self._settings.scheduler_command
+        if command is None or not command.wants_kubeconfig:
+            return []
+        # Here, so that others do without the library of YAML.
+        from vaina.pki.kubeconfig import with_files
+
+        self._kubeconfig = tempfile.TemporaryDirectory(prefix="vaina-kubeconfig-")
+        address, admin = f"127.0.0.1:{free_port()}", self._folder("admin")
+        text = with_files("load", f"http://{address}", "", "", "")
+        if admin is not None:
+            files = (str(admin / name) for name in (AUTHORITIES, CERTIFICATE, KEY))
+            text = with_files("load", f"https://{address}", *files)
+        Path(self._kubeconfig.name, "kubeconfig").write_text(text)
+        return [f"--rest-listen={address}"]
 
     def _folder(self, name: str) -> Path | None:
         return None if self._certs is None else Path(self._certs.name) / name
@@ -303,7 +323,8 @@ class LocalCluster:
     async def start_scheduler(self) -> None:
         if self._settings.scheduler_command is not None:
             try:
-                self._scheduler = CommandScheduler(self._settings.scheduler_command, self.address)
+                kubeconfig = "" if self._kubeconfig is None else f"{self._kubeconfig.name}/kubeconfig"
+                self._scheduler = CommandScheduler(self._settings.scheduler_command, self.address, kubeconfig)
             except SchedulerError as error:
                 raise ClusterError(f"the scheduler does not start: {error}") from None
             return

@@ -30,6 +30,8 @@ from vaina.errors import ApiError, NotFound
 
 #: stands for host:port of the apiserver in a command
 PLACEHOLDER = "{apiserver}"
+#: stands for a file in a command: a kubeconfig for the apiserver's REST API, which is served where it is named
+KUBECONFIG = "{kubeconfig}"
 #: ... and the variable that says the same, as our own services have it
 VARIABLE = "VAINA_APISERVER"
 READY_SECONDS = 60.0
@@ -54,6 +56,11 @@ class SchedulerCommand:
     health: str = ""
     #: its metrics page; "": it has none
     page: str = ""
+
+    @property
+    def wants_kubeconfig(self) -> bool:
+        """Whether it speaks REST."""
+        return any(KUBECONFIG in word for word in self.words)
 
     def __str__(self) -> str:
         return shlex.join(self.words)
@@ -91,17 +98,26 @@ def parse_health(text: str) -> str:
 class CommandScheduler:
     """The processes. Owned by the cluster."""
 
-    def __init__(self, command: SchedulerCommand, apiserver: str) -> None:
-        """Start it; `wait_healthy` and `bind_probe` wait for it. Args: apiserver: host:port.
+    def __init__(self, command: SchedulerCommand, apiserver: str, kubeconfig: str = "") -> None:
+        """Start it; `wait_healthy` and `bind_probe` wait for it.
 
-        Raises SchedulerError.
+        Args:
+            command: what it is.
+            apiserver: host:port of gRPC.
+            kubeconfig: path of the file, where the command wants one.
+
+        Raises:
+            SchedulerError: it cannot be started.
         """
         self._command = command
         with tempfile.NamedTemporaryFile(prefix="vaina-own-scheduler-", suffix=".log", delete=False) as log:
             self._log = Path(log.name)
             try:
                 self._process = subprocess.Popen(
-                    [word.replace(PLACEHOLDER, apiserver) for word in command.words],
+                    [
+                        word.replace(PLACEHOLDER, apiserver).replace(KUBECONFIG, kubeconfig)
+                        for word in command.words
+                    ],
                     env={**os.environ, VARIABLE: apiserver}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True,
                 )  # fmt: skip

@@ -103,6 +103,18 @@ def test_a_scheduler_with_pages_says_itself_that_it_is_ready_and_what_it_tried(t
     assert (one.bound, one.attempts["scheduled"]) == (20, 20)
 
 
+@pytest.mark.parametrize("tls", [(), ("--tls",)], ids=["clear", "tls"])
+def test_a_scheduler_that_speaks_rest_is_given_a_kubeconfig(tmp_path: Path, tls: tuple[str, ...]) -> None:
+    listen, page = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    done = run(
+        tmp_path,
+        f"{sys.executable} -m scheduler --kubeconfig={{kubeconfig}} --listen={listen} --metrics-listen={page}",
+        "SchedulingBasic/5Nodes_20Pods", *tls,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert report(tmp_path).measurements[0].bound == 20
+
+
 def test_a_scheduler_that_dies_ends_the_run_with_its_last_words(tmp_path: Path) -> None:
     (tmp_path / "faint.py").write_text(FAINT)
     done = run(tmp_path, f"{sys.executable} {tmp_path / 'faint.py'}", "SchedulingBasic/5Nodes_20Pods")
