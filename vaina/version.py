@@ -13,3 +13,11 @@ KUBERNETES_VERSION: Final = "1.37.2"
 MAJOR, MINOR = KUBERNETES_VERSION.split(".")[:2]
 #: both
 GIT_VERSION: Final = f"v{KUBERNETES_VERSION}+vaina.{VERSION}"
+
+#: how Go, and so Kubernetes, calls the machines that uname calls otherwise
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+
+
+def architecture(machine: str) -> str:
+    """Return Go's name of a machine that uname named, as Nodes and versions tell it."""
+    return _ARCHITECTURES.get(machine, machine)

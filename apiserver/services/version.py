@@ -8,7 +8,7 @@ import platform
 from apiserver.authorization.checks import Checks
 from vaina.api.version.v1 import version_service_pb2 as pb
 from vaina.serving.handlers import Method, RequestContext, typed
-from vaina.version import GIT_VERSION, MAJOR, MINOR
+from vaina.version import GIT_VERSION, MAJOR, MINOR, architecture
 
 SERVICE = "vaina.api.version.v1.VersionService"
 
@@ -22,7 +22,7 @@ def version_handlers(checks: Checks) -> dict[str, Method]:
         may(rpc)
         return pb.VersionInfo(
             major=MAJOR, minor=MINOR, git_version=GIT_VERSION, python_version=platform.python_version(),
-            platform=f"{platform.system().lower()}/{platform.machine()}",
+            platform=f"{platform.system().lower()}/{architecture(platform.machine())}",
         )  # fmt: skip
 
     return {path: typed(get, pb.GetVersionRequest)}

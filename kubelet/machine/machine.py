@@ -9,14 +9,8 @@ from pathlib import Path
 
 from kubelet.machine.capacity import Resources
 from kubelet.runtime.records import DnsConfig
+from vaina.version import architecture
 
-_ARCHITECTURES = {
-    "x86_64": "amd64",
-    "aarch64": "arm64",
-    "armv7l": "arm",
-    "ppc64le": "ppc64le",
-    "s390x": "s390x",
-}
 DEFAULT_PODS = 110
 _CAP_SYS_RESOURCE = 24
 
@@ -44,7 +38,7 @@ def read_machine(root: Path) -> Machine:
         boot_id=_line("/proc/sys/kernel/random/boot_id"),
         kernel_version=names.release,
         os_image=_os_image(),
-        architecture=_ARCHITECTURES.get(names.machine, names.machine),
+        architecture=architecture(names.machine),
         resources=Resources(
             cpu_millis=(os.cpu_count() or 1) * 1000,
             memory_bytes=_memory_bytes(),

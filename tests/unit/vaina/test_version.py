@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.apiserver import make_apiserver
 from vaina.metrics import new_registry
-from vaina.version import GIT_VERSION, KUBERNETES_VERSION, VERSION
+from vaina.version import GIT_VERSION, KUBERNETES_VERSION, VERSION, architecture
 
 ROOT = Path(__file__).parents[3]
 
@@ -16,6 +16,12 @@ async def test_a_client_that_compares_versions_reads_the_one_that_is_followed() 
     info = await make_apiserver().client.version()
     assert (info.major, info.minor) == ("1", "37")
     assert info.git_version == f"v1.37.2+vaina.{VERSION}"
+    assert info.platform == f"linux/{architecture(platform.machine())}"
+
+
+def test_machines_are_called_as_by_go() -> None:
+    machines = ("x86_64", "aarch64", "armv7l", "ppc64le", "s390x")
+    assert [architecture(one) for one in machines] == ["amd64", "arm64", "arm", "ppc64le", "s390x"]
 
 
 def test_the_metric_of_a_component_has_the_same_version() -> None:
