@@ -2,7 +2,7 @@
 # Takes pinned programs out of Debian trixie's packages into .tools/bin, without installing
 # anything: a private apt state, fed from the mirror that this machine is set up for.
 #   trixie.sh etcd      etcd and etcdctl 3.5.16 (component tests)
-#   trixie.sh kubectl   kubectl 1.32 (tests of the REST door)
+#   trixie.sh kubectl   kubectl 1.32 (tests of the REST API)
 #   trixie.sh compose   the compose plugin, where `docker compose` is missing or too old
 set -euo pipefail
 # shellcheck source=deploy/lib.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests on a real cluster of Docker-in-Docker nodes (`make test-cluster`). Sees to everything they need:
-# an engine, compose, the base image, the images, and grpcurl where there is Go.
+# an engine, compose, the base image, the images, kubectl, and grpcurl where there is Go.
 set -euo pipefail
 # shellcheck source=deploy/lib.sh
 source "$(dirname "$0")/../deploy/lib.sh"
@@ -8,6 +8,8 @@ source "$(dirname "$0")/../deploy/lib.sh"
 # The tests' own tag (tests/support/cluster.py): a cluster that runs keeps its images.
 VAINA_TAG=vaina-test "$ROOT/deploy/build.sh"
 "$ROOT/deploy/grpcurl.sh" || say "grpcurl: not here; a client in Python makes the page's calls instead"
+# Under CI it must be there. Elsewhere one on PATH will do, as long as its words are those that the tests know.
+"$ROOT/deploy/trixie.sh" kubectl || { [[ -z ${CI:-} ]] || exit 1; say "kubectl: not brought; without one on PATH its tests are skipped"; }
 
 cd "$ROOT"
 # CI tries once more what failed, and says so (decision 141).

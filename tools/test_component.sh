@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # Debian 12's own etcd is 3.4: too old.
 etcd --version 2>/dev/null | grep -qE 'etcd Version: 3\.(5\.([3-9]|[1-9][0-9])|[6-9])' || bash deploy/trixie.sh etcd
+# For tests of the REST API's streams.
+bash deploy/trixie.sh kubectl || { [[ -z ${CI:-} ]] || exit 1; echo "kubectl: not brought; without one on PATH its tests are skipped" >&2; }
 # Kubernetes' own types, for the tests that hold us to them. Under CI they must be there.
 bash deploy/interop.sh || { [[ -z ${CI:-} ]] || exit 1; echo "interop: not built; its tests are skipped" >&2; }
 # One commit in ten is tried with all accelerators off (docs/fast-paths.md). Which, its name says, so that a run can be repeated.

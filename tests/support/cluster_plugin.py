@@ -22,6 +22,7 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.cluster import ROOT, SLOWER, Cluster, engine_answers, run
+from tests.support.kubectl import PROGRAM, Kubectl
 from tests.support.workspace import RUNTIME_TAINT, Workspace
 
 LOGS = ROOT / ".cache" / "cluster-logs"
@@ -193,3 +194,18 @@ def space(
     workspace.open()
     yield workspace
     workspace.close()
+
+
+@pytest.fixture(scope="session")
+def kubectl_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep what kubectl remembers of the cluster for a session: it asks once what is served."""
+    if PROGRAM is None:
+        reason = "kubectl is not installed (deploy/trixie.sh kubectl)"
+        pytest.fail(reason) if setting("CI") else pytest.skip(reason)
+    return tmp_path_factory.mktemp("kubectl")
+
+
+@pytest.fixture
+def kubectl(space: Workspace, kubectl_home: Path, tmp_path: Path) -> Kubectl:
+    """Lend the administrator's kubectl in a test's namespace; its files are those of `tmp_path`."""
+    return Kubectl(space.cluster.cert_dir / "kubeconfig", space.namespace, tmp_path, kubectl_home)

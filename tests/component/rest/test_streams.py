@@ -5,7 +5,6 @@ Client, apiserver and kubelet are apart as in a cluster; only the container engi
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import aiohttp
 import pytest
 
 from tests.component.test_session_ends import Plane, made_plane
+from tests.support.kubectl import PROGRAM as KUBECTL
 from tests.support.rest import RestServer, rest_server
 from tests.support.rest_streams import TunnelClient, leave
 from vaina.serving.draining import Drain
@@ -24,8 +24,9 @@ pytestmark = [pytest.mark.component, pytest.mark.timeout(60)]
 
 V5, TUNNEL = "v5.channel.k8s.io", "SPDY/3.1+portforward.k8s.io"
 POD = "/api/v1/namespaces/default/pods/web"
-KUBECTL = shutil.which("kubectl")
-needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed (deploy/trixie.sh)")
+needs_kubectl = pytest.mark.skipif(
+    KUBECTL is None, reason="kubectl is not installed (deploy/trixie.sh kubectl)"
+)
 
 
 @pytest.fixture
