@@ -13,13 +13,12 @@ from typing import Final
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from apiserver.rest.upgrades import is_websocket, token_of
 from apiserver.tokens.interface import TokenAuthenticator
 from vaina.errors import Forbidden, Unauthorized
 from vaina.serving.authentication import Authenticator, Caller
 from vaina.serving.handlers import ANONYMOUS, IN_THE_CLEAR, RequestContext, User
 
-#: of a WebSocket, before a token in base64 without its last signs
-_SUBPROTOCOL: Final = "base64url.bearer.authorization.k8s.io."
 #: how headers begin that name in whose place a request is made (`filters/impersonation`)
 _IMPERSONATION: Final = "impersonate-"
 
@@ -100,13 +99,8 @@ def _bearer(headers: CIMultiDictProxy[str]) -> str:
     words = headers.get("Authorization", "").strip().split(" ", 2)
     if len(words) > 1 and words[0].lower() == "bearer":
         return words[1]
-    if headers.get("Upgrade", "").lower() != "websocket":
-        return ""
-    for protocol in ",".join(headers.getall("Sec-WebSocket-Protocol", ())).split(","):
-        if protocol.strip().startswith(_SUBPROTOCOL):
-            encoded = protocol.strip().removeprefix(_SUBPROTOCOL)
-            try:
-                return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
-            except ValueError:
-                return encoded
-    return ""
+    encoded = token_of(headers) if is_websocket(headers) else ""
+    try:
+        return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    except ValueError:
+        return encoded

@@ -19,6 +19,7 @@ from apiserver.rest.exchange import Exchange
 from apiserver.rest.forms import Form, Media
 from apiserver.rest.frames import Batch, Encoder
 from apiserver.rest.selecting import watch_request
+from apiserver.rest.upgrades import is_websocket, offered_protocols
 from vaina.errors import ApiError, BadRequest, Expired, Timeout
 from vaina.serving.unsent import MIN_BYTES, Unsent
 
@@ -30,8 +31,6 @@ _FLUSH_SECONDS: Final = 10.0
 _HEARTBEAT_SECONDS: Final = 30.0
 #: of a message from its client, who has nothing to say
 _MAX_MESSAGE_BYTES: Final = 64 * 1024
-#: a subprotocol that is a token (apiserver `authentication/request/websocket/protocol.go`)
-_TOKEN_PROTOCOL: Final = "base64url.bearer.authorization.k8s.io."  # noqa: S105 - the name of one
 #: bytes before a frame of protobuf that say how long it is: a WebSocket's messages need none
 _LENGTH_BYTES: Final = 4
 
@@ -40,7 +39,7 @@ async def answer_watch(exchange: Exchange) -> web.StreamResponse:
     """Answer a watch of a resource. Raises ApiErrors as long as nothing was written."""
     served = exchange.served
     request = watch_request(exchange.info, served).SerializeToString()
-    sink: _Sink = _WebSocket(exchange) if _is_websocket(exchange.http) else _Chunks(exchange)
+    sink: _Sink = _WebSocket(exchange) if is_websocket(exchange.http.headers) else _Chunks(exchange)
     feed = _Feed(exchange, sink, exchange.frames.of(served, exchange.form))
     exchange.rpc.outlet = feed
     try:
@@ -59,15 +58,6 @@ async def answer_watch(exchange: Exchange) -> web.StreamResponse:
 def _is_told_as_event(error: ApiError) -> bool:
     """Say whether a refusal is an event even before others (`storage/cacher/cacher.go`: newErrWatcher)."""
     return isinstance(error, Expired | Timeout)
-
-
-def _is_websocket(http: web.BaseRequest) -> bool:
-    """Follow IsWebSocketRequest of `k8s.io/streaming/pkg/httpstream/wsstream`."""
-    headers = http.headers
-    return (
-        headers.get("Upgrade", "").lower() == "websocket"
-        and "upgrade" in headers.get("Connection", "").lower()
-    )
 
 
 class _Sink(Protocol):
@@ -119,10 +109,8 @@ class _WebSocket:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange, self._is_text = exchange, exchange.form.media is Media.JSON
-        offered = exchange.http.headers.get("Sec-WebSocket-Protocol", "").split(",")
-        protocols = [name.strip() for name in offered if not name.strip().startswith(_TOKEN_PROTOCOL)]
         self._socket = web.WebSocketResponse(
-            protocols=[name for name in protocols if name], compress=False, heartbeat=_HEARTBEAT_SECONDS,
+            protocols=offered_protocols(exchange.http.headers), compress=False, heartbeat=_HEARTBEAT_SECONDS,
             max_msg_size=_MAX_MESSAGE_BYTES,
         )  # fmt: skip
         self._reading: asyncio.Task[None] | None = None
@@ -135,8 +123,6 @@ class _WebSocket:
         if not self._socket.can_prepare(self._exchange.http).ok:
             raise BadRequest("unable to upgrade: the handshake of the WebSocket cannot be read")
         await self._exchange.begin(self._socket)
-        task = asyncio.current_task()
-        assert task is not None
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def send(self, batch: Batch) -> None:

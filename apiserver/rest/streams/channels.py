@@ -86,12 +86,6 @@ class ChannelError(Exception):
     """A message that ends the session."""
 
 
-def offered_protocols(values: Sequence[str]) -> list[str]:
-    """Return what the headers Sec-WebSocket-Protocol of a request offer, in their order."""
-    found = [name.strip() for value in values for name in value.split(",")]
-    return [name for name in found if name]
-
-
 def choose_protocol(offered: Sequence[str], known: Mapping[str, Protocol]) -> Protocol | None:
     """Return the protocol to speak: v5 where it is offered, else the first that is known; None: there is none.
 

@@ -18,7 +18,8 @@ from apiserver.refusals import NoHostAssigned
 from apiserver.rest.exchange import Exchange
 from apiserver.rest.streams.channels import READER, Protocol
 from apiserver.rest.streams.options import log_options
-from apiserver.rest.streams.sockets import Socket, is_websocket, negotiate, open_socket
+from apiserver.rest.streams.sockets import Socket, negotiate, open_socket
+from apiserver.rest.upgrades import is_websocket
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.errors import ApiError
 from vaina.kinds import POD
@@ -33,7 +34,7 @@ async def answer_log(exchange: Exchange) -> web.StreamResponse:
     request = pod_stream_pb2.PodLogRequest(
         namespace=info.namespace, name=info.name, options=log_options(info.query)
     )
-    protocol = negotiate(exchange.http, READER) if is_websocket(exchange.http) else None
+    protocol = negotiate(exchange.http, READER) if is_websocket(exchange.http.headers) else None
     stream = exchange.stream(POD.method("Logs"), request.SerializeToString())
     async with aclosing(_written(stream)) as pieces:
         try:

@@ -29,7 +29,8 @@ from yarl import URL
 
 from apiserver.rest.exchange import Exchange
 from apiserver.rest.streams.proxy_headers import backend_path, request_headers, response_headers
-from apiserver.rest.streams.sockets import IDLE_SECONDS, is_upgrade
+from apiserver.rest.streams.sockets import IDLE_SECONDS
+from apiserver.rest.upgrades import is_upgrade
 from vaina.api.core.v1 import node_service_pb2, pod_stream_pb2
 from vaina.errors import ApiError, BadRequest, Unavailable
 from vaina.kinds import NODE, POD, SERVICE
@@ -64,7 +65,7 @@ async def _proxy(exchange: Exchange, kind: str, method: str) -> web.StreamRespon
     found = split_scheme_name_port(info.name)
     if found is None:
         raise BadRequest(f"invalid {kind} request {go_quote(info.name)}")
-    if is_upgrade(exchange.http):
+    if is_upgrade(exchange.http.headers):
         raise BadRequest(_NO_UPGRADE)
     path = backend_path(info.rest, info.path)
     if not path and info.method in ("GET", "HEAD"):
@@ -78,7 +79,7 @@ async def _proxy(exchange: Exchange, kind: str, method: str) -> web.StreamRespon
 async def answer_node_proxy(exchange: Exchange) -> web.StreamResponse:
     """Answer with a page of a node's kubelet."""
     info = exchange.info
-    if is_upgrade(exchange.http):
+    if is_upgrade(exchange.http.headers):
         raise BadRequest(_NO_UPGRADE)
     request = node_service_pb2.NodeProxyRequest(
         name=info.name, verb=info.verb, path=info.rest or "/", query=info.uri.partition("?")[2]
@@ -96,8 +97,9 @@ async def _redirect(exchange: Exchange) -> web.StreamResponse:
 
 
 def _unverified() -> ssl.SSLContext:
-    # A Pod's certificate is its own business, as for upstream's proxy transport.
-    context = ssl.create_default_context()
+    # A Pod's certificate is its own business, as for upstream's proxy transport. A default context would
+    # read the machine's authorities first.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

@@ -17,8 +17,10 @@ _HOP_BY_HOP: Final = frozenset((
     "transfer-encoding", "upgrade",
 ))  # fmt: skip
 #: what is said to the apiserver alone: who calls (apiserver `pkg/authentication/request/bearertoken`,
-#: `pkg/endpoints/filters/impersonation.go`), and about the body
-_OWN: Final = frozenset(("authorization", "content-length", "expect", "x-forwarded-uri"))
+#: `.../websocket`, `pkg/endpoints/filters/impersonation.go`), and about the body
+_OWN: Final = frozenset((
+    "authorization", "content-length", "expect", "sec-websocket-protocol", "x-forwarded-uri",
+))  # fmt: skip
 _IMPERSONATION: Final = "impersonate-"
 _CORS: Final = frozenset((
     "access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods",

@@ -34,7 +34,8 @@ from apiserver.rest.streams.channels import (
 )
 from apiserver.rest.streams.options import attach_options, exec_options
 from apiserver.rest.streams.outcomes import SUCCESS, exit_status, write_outcome
-from apiserver.rest.streams.sockets import Socket, is_upgrade, is_websocket, negotiate, open_socket
+from apiserver.rest.streams.sockets import Socket, negotiate, open_socket
+from apiserver.rest.upgrades import is_upgrade, is_websocket
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.errors import ApiError, BadRequest, Unavailable
@@ -86,9 +87,9 @@ def check_upgrade(exchange: Exchange, known: Mapping[str, Protocol]) -> ApiError
 
     Raises BadRequest where no upgrade is asked for at all.
     """
-    if not is_upgrade(exchange.http):
+    if not is_upgrade(exchange.http.headers):
         raise BadRequest("Upgrade request required")
-    if is_websocket(exchange.http):
+    if is_websocket(exchange.http.headers):
         return None
     return BadRequest(NO_SPDY.format(protocols=", ".join(name for name in known if name)))
 

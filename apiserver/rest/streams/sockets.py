@@ -14,12 +14,8 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from apiserver.rest.exchange import Exchange
-from apiserver.rest.streams.channels import (
-    Protocol,
-    choose_protocol,
-    offered_protocols,
-    refusal_words,
-)
+from apiserver.rest.streams.channels import Protocol, choose_protocol, refusal_words
+from apiserver.rest.upgrades import offered_protocols
 from vaina.errors import BadRequest, Forbidden
 from vaina.tasks import beside
 
@@ -41,24 +37,11 @@ _MAX_WORDS: Final = 123
 _VERSIONS: Final = frozenset(("13", "8", "7"))
 
 
-def is_upgrade(http: web.BaseRequest) -> bool:
-    """Say whether a request asks for another protocol.
-
-    Follows apimachinery `pkg/util/httpstream/httpstream.go` (IsUpgradeRequest).
-    """
-    return any("upgrade" in value.lower() for value in http.headers.getall(hdrs.CONNECTION, ()))
-
-
-def is_websocket(http: web.BaseRequest) -> bool:
-    """Say whether a request asks for a WebSocket (`wsstream/conn.go`, IsWebSocketRequest)."""
-    return is_upgrade(http) and http.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket"
-
-
 def negotiate(http: web.BaseRequest, known: Mapping[str, Protocol]) -> Protocol:
     """Return the subprotocol to speak. Raises Forbidden: none; BadRequest: no handshake that can be read."""
     if http.headers.get(hdrs.SEC_WEBSOCKET_VERSION, "") not in _VERSIONS:
         raise BadRequest("unable to upgrade: missing or bad WebSocket Version")
-    offered = offered_protocols(http.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ()))
+    offered = offered_protocols(http.headers)
     chosen = choose_protocol(offered, known)
     if chosen is None:
         raise Forbidden(f"unable to upgrade: {refusal_words(offered, known)}")

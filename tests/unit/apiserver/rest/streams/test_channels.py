@@ -1,11 +1,13 @@
 """Channels of exec and attach: which subprotocol is spoken, and what its messages say."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from apiserver.rest.streams.channels import (
     PORTS,
@@ -22,12 +24,12 @@ from apiserver.rest.streams.channels import (
     Protocol,
     Resized,
     choose_protocol,
-    offered_protocols,
     read_message,
     refusal_words,
     split_message,
     write_message,
 )
+from apiserver.rest.upgrades import offered_protocols
 
 TEXT = REMOTE_COMMAND["v4.base64.channel.k8s.io"]
 
@@ -55,12 +57,22 @@ TEXT = REMOTE_COMMAND["v4.base64.channel.k8s.io"]
     ],
 )
 def test_a_protocol_is_chosen(header: str, known: dict[str, Protocol], want: str | None) -> None:
-    chosen = choose_protocol(offered_protocols([header]), known)
+    chosen = choose_protocol(offered([header]), known)
     assert (None if chosen is None else chosen.name) == want
 
 
+def offered(values: Sequence[str]) -> list[str]:
+    return offered_protocols(
+        CIMultiDictProxy(CIMultiDict(("Sec-WebSocket-Protocol", value) for value in values))
+    )
+
+
 def test_protocols_may_come_in_several_headers() -> None:
-    assert offered_protocols(["a, b", " ,c"]) == ["a", "b", "c"]
+    assert offered(["a, b", " ,c"]) == ["a", "b", "c"]
+
+
+def test_a_token_among_protocols_is_none_of_them() -> None:
+    assert offered(["base64url.bearer.authorization.k8s.io.c2VjcmV0, v5"]) == ["v5"]
 
 
 def test_the_refusal_names_what_is_served() -> None:
