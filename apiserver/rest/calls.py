@@ -73,6 +73,8 @@ def route(table: Table, info: RequestInfo) -> Route:
         if part is None or (info.rest and info.subresource != "proxy"):
             raise not_found()
     _check_scope(served, info)
+    if info.verb == "watch" and info.method != "GET":
+        raise not_allowed()
     if info.method == "HEAD" and not (part is not None and part.is_stream):
         raise not_allowed()
     if part is not None and part.is_stream:

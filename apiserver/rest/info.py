@@ -32,7 +32,7 @@ class Query(dict[str, list[str]]):
         return self[name][0] if name in self else ""
 
     def flag(self, name: str) -> bool:
-        """Return a boolean: anything but "", 0 and false is true, and a name without a value is true.
+        """Return a boolean: anything but 0 and false is true, a name without a value too.
 
         Follows apimachinery `pkg/runtime/conversion.go` (Convert_Slice_string_To_bool).
         """

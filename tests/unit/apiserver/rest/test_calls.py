@@ -35,6 +35,8 @@ ROUTES = (
     Case("GET", "/api/v1/pods", "List"),
     Case("GET", f"{PODS}?watch=1", "Watch"),
     Case("GET", "/api/v1/watch/namespaces/a/pods/b", "Watch"),
+    Case("POST", "/api/v1/watch/namespaces/a/pods", MethodNotSupported),
+    Case("DELETE", "/api/v1/watch/namespaces/a/pods/b", MethodNotSupported),
     Case("POST", PODS, "Create"),
     Case("DELETE", PODS, "DeleteCollection"),
     Case("GET", f"{PODS}/b", "Get"),
