@@ -21,6 +21,7 @@ from vaina.serving.draining import Drain
 from vaina.serving.handlers import BIDI, STREAM, UNARY, Method, RequestContext
 from vaina.serving.http import Pages
 from vaina.spdy import (
+    CANCEL,
     DICTIONARY,
     SYN_STREAM,
     Control,
@@ -30,6 +31,7 @@ from vaina.spdy import (
     control_frame,
     data_frame,
     header_block,
+    reset_frame,
 )
 from vaina.testing.builders import make_container, make_node
 
@@ -216,12 +218,24 @@ class TunnelClient:
         self.controls: list[tuple[int, int]] = []
 
     async def open(self, kind: str, port: int, request: str) -> int:
+        await self.socket.send_bytes(self._opening(kind, port, request))
+        return self._number
+
+    def _opening(self, kind: str, port: int, request: str) -> bytes:
+        """Return the frame that opens the next stream."""
         self._number += 2
         headers = {"streamType": kind, "port": str(port), "requestID": request}
         block = self._compress.compress(header_block(headers)) + self._compress.flush(zlib.Z_SYNC_FLUSH)
-        head = struct.pack(">IIBB", self._number, 0, 0, 0)
-        await self.socket.send_bytes(control_frame(SYN_STREAM, 0, head + block))
-        return self._number
+        return control_frame(SYN_STREAM, 0, struct.pack(">IIBB", self._number, 0, 0, 0) + block)
+
+    async def send_at_once(self, port: int, request: str, data: bytes) -> None:
+        """Open a connection, send bytes and give it up, all in one message."""
+        opening = self._opening("data", port, request)
+        stream = self._number
+        frames = (
+            opening, data_frame(stream, data), self._opening("error", port, request), reset_frame(stream, CANCEL)
+        )  # fmt: skip
+        await self.socket.send_bytes(b"".join(frames))
 
     async def connect(self, port: int, request: str = "0") -> tuple[int, int]:
         """Open a connection; return its data stream and its error stream."""

@@ -191,7 +191,13 @@ class _Session:
 
     def _begin(self, group: asyncio.TaskGroup, number: int, port: int) -> None:
         inbox = self._inboxes[number] = _Inbox(self._room)
-        self._tasks[number] = group.create_task(self._carry(number, port, inbox))
+        task = self._tasks[number] = group.create_task(self._carry(number, port, inbox))
+        # Not by the task itself: one that is cancelled before it begins runs nothing.
+        task.add_done_callback(lambda _: self._forget(number))
+
+    def _forget(self, number: int) -> None:
+        self._inboxes.pop(number).drop()
+        del self._tasks[number]
 
     async def _carry(self, number: int, port: int, inbox: _Inbox) -> None:
         """Carry one connection: a call of its own, with what was asked and answered for it alone."""
@@ -206,9 +212,8 @@ class _Session:
                         await self._say(number, data)
         except ApiError as refused:
             error = forward_error(port, self._exchange.info.name, refused.message)
-        finally:
-            inbox.drop()
-            del self._inboxes[number], self._tasks[number]
+        # What comes for it from now on, nobody takes.
+        inbox.drop()
         await self._end(number, error)
 
     async def _say(self, number: int, data: bytes) -> None:

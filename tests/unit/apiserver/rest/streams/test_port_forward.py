@@ -1,6 +1,7 @@
 """Port-forward through the REST API: SPDY in a WebSocket, as kubectl, and channels, as the Python client."""
 
 import asyncio
+import gc
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from apiserver.rest.streams.port_forward import _Inbox
 from tests.support.rest_streams import TunnelClient, everything, leave, streaming, upper
 from vaina.errors import Unavailable
 from vaina.spdy import CANCEL, GOAWAY, SYN_REPLY, control_frame, reset_frame
@@ -207,3 +209,15 @@ async def test_what_is_refused_is_a_status(query: str, pod: str, code: int, mess
         }  # fmt: skip
         answer = await plane.rest.get(plane.path("portforward", query, pod), headers=headers)
     assert (answer.code, answer.json["message"]) == (code, message)
+
+
+async def test_connections_that_end_in_the_moment_they_begin_leave_nothing_behind() -> None:
+    async with streaming() as plane, plane.socket("portforward", "", TUNNEL) as socket:
+        plane.kubelet.ports[80] = upper
+        client = TunnelClient(socket)
+        for number in range(4):
+            await client.send_at_once(80, str(number), bytes(60_000))
+        data, _ = await client.connect(80, "stays")
+        await client.send(data, b"x")
+        await client.until(lambda: client.data.get(data) == b"X")
+        assert sum(isinstance(each, _Inbox) for each in gc.get_objects()) == 1
