@@ -69,6 +69,8 @@ class Exchange:
         self.identify: Callable[[], Awaitable[object]] | None = None
         #: a handler was called, which writes the audit log itself
         self.is_handled = False
+        #: a stream ended because the server does
+        self.is_cut = False
         #: an answer was begun: a refusal cannot be told any more
         self.is_begun = False
         self._handlers, self._calls = handlers, calls
@@ -88,10 +90,10 @@ class Exchange:
 
         `rpc` is the context of a call that is one of several at once; by default the request's own.
 
-        One with one request ends in good order when the server ends, between two answers; one with many ends
-        when the time for calls under way is over. Both end with Unauthorized when the caller's certificate, or
-        but for watches their token, counts no more. The iterator has to be closed (`aclosing`), and is used by
-        one task.
+        One with one request ends in good order when the server ends, between two answers (`is_cut`); one with
+        many ends when the time for calls under way is over. Both end with Unauthorized when the caller's
+        certificate, or but for watches their token, counts no more. The iterator has to be closed (`aclosing`),
+        and is used by one task.
         """
         method = self._handlers.get(path)
         if method is None:
@@ -117,6 +119,7 @@ class Exchange:
                     stream.waiting = False
                     yield answer
                     if stream.ending:
+                        self.is_cut = True
                         return
                     stream.waiting = True
         except asyncio.CancelledError:
@@ -127,6 +130,7 @@ class Exchange:
                 raise
             # The server is going: the answer ends in good order.
             task.uncancel()
+            self.is_cut = True
         finally:
             self._calls.streams.discard(stream)
             self._calls.authenticated.discard(stream)

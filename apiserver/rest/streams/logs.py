@@ -1,7 +1,8 @@
 """The log of a container: as a text that is sent as it comes, or as messages of a WebSocket.
 
-Nothing is written before the node has answered, so that whatever is refused is a Status. A log that breaks ends
-its connection in the middle of its answer: a client must not take it for the whole.
+Nothing is written before the node has answered, so that whatever is refused is a Status. A log that breaks, or
+that is cut because the server ends, ends its connection in the middle of its answer: a client must not take it
+for the whole.
 
 Follows apiserver `pkg/endpoints/handlers/responsewriters/writers.go` (StreamObject), kubernetes
 `pkg/registry/core/pod/rest/log.go`.
@@ -21,7 +22,7 @@ from apiserver.rest.streams.options import log_options
 from apiserver.rest.streams.sockets import Socket, negotiate, open_socket
 from apiserver.rest.upgrades import is_websocket
 from vaina.api.core.v1 import pod_stream_pb2
-from vaina.errors import ApiError
+from vaina.errors import ApiError, Unavailable
 from vaina.kinds import POD
 from vaina.tasks import first_of
 
@@ -46,6 +47,8 @@ async def answer_log(exchange: Exchange) -> web.StreamResponse:
             await exchange.begin(response)
             await response.write_eof()
             return response
+        if exchange.is_cut:
+            raise Unavailable("The server is shutting down, please try again later.", retry_seconds=1)
         if protocol is not None:
             return await _over_websocket(exchange, protocol, first, pieces)
         return await _as_text(exchange, first, pieces)
@@ -69,7 +72,10 @@ async def _as_text(
         async for data in pieces:
             if data:
                 await exchange.send(response, data)
-        await response.write_eof()
+        if exchange.is_cut:
+            _abort(exchange.http)
+        else:
+            await response.write_eof()
     except ApiError as error:
         log.info("log broke", pod=exchange.info.name, error=error.message)
         _abort(exchange.http)

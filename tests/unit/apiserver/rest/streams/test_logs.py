@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.rest_streams import Plane, everything, leave, streaming
 from vaina.errors import BadRequest, Unavailable
+from vaina.serving.draining import Drain
 
 
 async def test_a_log_is_text() -> None:
@@ -162,3 +163,19 @@ async def test_a_protocol_that_is_not_known_is_refused() -> None:
             async with plane.socket("log", "", "channel.k8s.io"):
                 pass
     assert refused.value.status == 403
+
+
+async def test_a_log_that_the_end_of_the_server_cuts_is_not_taken_for_the_whole() -> None:
+    more = asyncio.Event()
+    async with aiohttp.ClientSession() as session:
+        async with streaming(drain=Drain(calls_seconds=5.0)) as plane:
+            plane.kubelet.log = [b"one\n", more]
+            text = await session.get(plane.rest.url + plane.path("log", "follow=true"))
+            assert await text.content.readany() == b"one\n"
+            socket = await session.ws_connect(plane.rest.url + plane.path("log", "follow=true"))
+            assert [await socket.receive_bytes() for _ in range(2)] == [b"", b"one\n"]
+            closed = asyncio.get_running_loop().create_task(socket.receive())
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await text.read()
+        assert (await closed).type is aiohttp.WSMsgType.CLOSED
+        assert socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
