@@ -222,12 +222,14 @@ class Answerer:
             case "patch":
                 content_type = _content_type(exchange)
                 calls.check_patch_type(content_type)
-                text = await self._bodies.read(exchange)
-                return await self._unary(exchange, found, calls.patch(info, found, content_type, text))
+                async with self._bodies.read(exchange) as text:
+                    call = calls.patch(info, found, content_type, text)
+                return await self._unary(exchange, found, call)
             case "delete" | "deletecollection":
                 return await self._delete(exchange, found)
-        data = await self._bodies.read(exchange)
-        body = await _read(found.shape, _content_type(exchange), data, info.query.one("fieldValidation"))
+        validation = info.query.one("fieldValidation")
+        async with self._bodies.read(exchange) as sent:
+            body = await _read(found.shape, _content_type(exchange), sent, validation)
         rpc.trailing.extend(body.warnings)
         data, write = body.data, found.served.write
         if write is not None and found.shape is found.served.shape:
@@ -250,13 +252,13 @@ class Answerer:
 
     async def _delete(self, exchange: Exchange, found: Route) -> web.StreamResponse:
         info = exchange.info
-        data = await self._bodies.read(exchange)
         options = meta_pb2.DeleteOptions()
-        if data:
-            body = await _read(DELETE_OPTIONS, _content_type(exchange), data, "Ignore")
-            options = meta_pb2.DeleteOptions.FromString(body.data)
-        elif info.query:
-            options = calls.query_options(info.query)
+        async with self._bodies.read(exchange) as data:
+            if data:
+                body = await _read(DELETE_OPTIONS, _content_type(exchange), data, "Ignore")
+                options = meta_pb2.DeleteOptions.FromString(body.data)
+            elif info.query:
+                options = calls.query_options(info.query)
         call = calls.delete(info, found, options)
         answer = await exchange.unary(call.path, call.request)
         shown = calls.deleted(info, found, answer)

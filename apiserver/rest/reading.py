@@ -4,25 +4,28 @@ A body is decoded from no encoding, as in Kubernetes' apiserver: a little of it 
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from apiserver.flowcontrol.control import MAX_REQUEST_BYTES
 from apiserver.rest.exchange import Exchange
 from vaina.errors import BadRequest, TooLarge, TooManyRequests
 
-#: bodies that are being read, all together
+#: bodies that come in, or wait for their turn to be decoded, all together
 MAX_BYTES: Final = 128 * 1024 * 1024
 
 
 class Bodies:
-    """The bodies that are being read. Owned by one event loop."""
+    """The bodies that are held. Owned by one event loop."""
 
     def __init__(self, seconds: float, max_bytes: int = MAX_BYTES) -> None:
         """Make it; a body is there within so many seconds."""
         self._seconds, self._max_bytes, self._bytes = seconds, max_bytes, 0
 
-    async def read(self, exchange: Exchange) -> bytes:
-        """Return the body of a request.
+    @asynccontextmanager
+    async def read(self, exchange: Exchange) -> AsyncGenerator[bytes, None]:
+        """Read the body of a request, and count it for as long as the context lasts.
 
         Raises TooLarge, TooManyRequests, BadRequest: it has an encoding, or ends early; TimeoutError.
         """
@@ -45,6 +48,6 @@ class Bodies:
                     if self._bytes > self._max_bytes:
                         raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
                     parts.append(chunk)
+            yield b"".join(parts)
         finally:
             self._bytes -= counted
-        return b"".join(parts)
