@@ -232,6 +232,8 @@ class Listener:
         except (OSError, TimeoutError) as error:
             log.debug("no handshake", address=arriving.address, error=str(error))
             transport.abort()
+            # asyncio does not tell the protocol of a connection that was reset in its handshake.
+            arriving.connection_lost(error)
             return
         except asyncio.CancelledError:
             transport.abort()

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -272,3 +274,25 @@ async def test_pages_of_others_are_served_to_who_may(certificates: Certificates)
             assert (await admin.post("/openid/v1/jwks", {})).code == 405
         async with server.caller(certificates.issue(ANA)) as ana:
             assert (await ana.get("/openid/v1/jwks")).code == 403
+
+
+async def test_a_connection_that_is_reset_in_its_handshake_is_counted_no_more(
+    certificates: Certificates,
+) -> None:
+    async with secured(certificates) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        # The beginning of a handshake.
+        writer.write(b"\x16\x03\x01\x02\x00\x01")
+        await _until(lambda: server.door.listener.count == 1)
+        # Closed with a reset, as load balancers end their questions.
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        writer.transport.abort()
+        await _until(lambda: server.door.listener.count == 0)
+
+
+async def _until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not done():  # noqa: ASYNC110 - sockets have a clock of their own
+            await asyncio.sleep(0.01)  # noqa: TID251
