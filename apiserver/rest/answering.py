@@ -212,7 +212,6 @@ class Answerer:
         info, rpc = exchange.info, exchange.rpc
         match info.verb:
             case "list" | "watch":
-                exchange.info = calls.selected(info)
                 await self._turns.take(rpc.client if rpc.is_known else rpc.peer)
                 if info.verb == "list":
                     return await listing.answer_list(exchange)

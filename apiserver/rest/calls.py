@@ -5,7 +5,6 @@ requests of the unary verbs. Follows apiserver `pkg/endpoints/installer.go` (whi
 `pkg/endpoints/handlers/{get,create,update,patch,delete}.go` (options and their checks). Called by `server`.
 """
 
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -99,19 +98,6 @@ def _check_scope(served: Served, info: RequestInfo) -> None:
         raise not_found()
     if bool(info.name) == (info.verb in _OF_COLLECTIONS) and not info.subresource and info.verb != "watch":
         raise not_allowed()
-
-
-def selected(info: RequestInfo) -> RequestInfo:
-    """Return a watch of one name (/api/v1/watch/.../NAME) as one that selects it (`get.go`, ListResource).
-
-    Raises BadRequest.
-    """
-    if info.verb != "watch" or not info.name:
-        return info
-    given, wanted = info.query.one("fieldSelector"), f"metadata.name={info.name}"
-    if given not in ("", wanted):
-        raise BadRequest("fieldSelector metadata.name doesn't match requested name")
-    return replace(info, query=Query({**info.query, "fieldSelector": [wanted]}))
 
 
 def read(info: RequestInfo, found: Route) -> Call:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from apiserver.rest import calls
+from apiserver.rest import calls, selecting
 from apiserver.rest.info import read_info, read_query
 from apiserver.rest.served import make_table
 from vaina.api.core.v1 import config_pb2, namespace_pb2, pod_pb2, pod_service_pb2
@@ -110,11 +110,14 @@ CONFIG_MAPS = "/api/v1/namespaces/a/configmaps"
 
 
 def test_a_watch_of_one_name_selects_it() -> None:
-    info = calls.selected(read_info("GET", "/api/v1/watch/namespaces/a/pods/b"))
-    assert info.query == {"fieldSelector": ["metadata.name=b"]}
-    assert calls.selected(read_info("GET", f"{PODS}?watch=1")).query == {"watch": ["1"]}
+    def selected(target: str) -> str:
+        info, found = routed("GET", target)
+        return selecting.watch_request(info, found.served).field_selector
+
+    assert selected("/api/v1/watch/namespaces/a/pods/b") == "metadata.name=b"
+    assert selected(f"{PODS}?watch=1") == ""
     with pytest.raises(BadRequest, match=r"fieldSelector metadata\.name doesn't match"):
-        calls.selected(read_info("GET", "/api/v1/watch/namespaces/a/pods/b?fieldSelector=metadata.name%3Dc"))
+        selected("/api/v1/watch/namespaces/a/pods/b?fieldSelector=metadata.name%3Dc")
 
 
 def test_a_get_names_what_it_reads() -> None:

@@ -1,5 +1,6 @@
 """Which form an answer has, by what the client accepts."""
 
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -134,6 +135,14 @@ def test_a_refusal_is_never_a_table_and_json_where_nothing_is_offered():
 
 def test_a_header_that_is_too_long_to_keep_is_read():
     assert choose_form("a/b," * 400 + "application/yaml", read_query("")) == Form(Media.YAML)
+
+
+def test_an_accept_header_of_many_clauses_is_read_fast() -> None:
+    # Moved to its place one by one, each of the latter passes all of the former: 0.7 s.
+    accept = "*," * 3000 + "a/b," * 1500 + "application/yaml;q=0.9"
+    start = time.process_time()
+    assert choose_form(accept, read_query("")) == Form()
+    assert time.process_time() - start < 0.3
 
 
 @pytest.mark.parametrize(
