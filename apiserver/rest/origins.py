@@ -25,7 +25,11 @@ def check_origin(headers: Mapping[str, str], *, in_the_clear: bool) -> None:
     origin = headers.get("Origin")
     if origin is None:
         return
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        # Such as a bracket that is not closed: the origin of nobody.
+        parts = urlsplit("")
     port = _PORTS.get(parts.scheme, "")
     if not parts.netloc or _with_port(parts.netloc, port) != _with_port(host, port):
         raise Forbidden("forbidden: requests of other origins are not served")

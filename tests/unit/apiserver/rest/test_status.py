@@ -54,6 +54,8 @@ def test_a_refusal_says_when_to_come_back() -> None:
         ("apiserver:6443", "https://apiserver.evil.example:6443", False, False),
         ("apiserver:6443", "https://apiserver@evil.example:6443", False, False),
         ("[::1]", "https://[::1]", False, True),
+        ("[::1]", "https://[::1", False, False),
+        ("localhost", "http://a]b", True, False),
     ],
 )
 def test_pages_of_others_are_refused(host: str, origin: str | None, in_the_clear: bool, served: bool) -> None:
