@@ -38,7 +38,12 @@ def configure(
     final: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
         if format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        # Without the values of variables, among which are tokens and keys.
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[

@@ -50,3 +50,16 @@ def test_an_exception_keeps_its_traceback_in_one_line(restored):
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(ValueError, match="is none of"):
         log.configure("x", **wrong)
+
+
+@pytest.mark.parametrize("words", log.FORMATS)
+def test_the_values_of_variables_are_not_in_a_traceback(restored, words):
+    out = io.StringIO()
+    log.configure("x", format=words, stream=out)
+    secret = "".join(("hid", "den"))
+    try:
+        int("bad", base=len(secret))
+    except ValueError:
+        structlog.stdlib.get_logger("a").exception("failed")
+    assert "ValueError: invalid literal" in out.getvalue()
+    assert secret not in out.getvalue()
