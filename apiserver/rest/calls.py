@@ -2,7 +2,7 @@
 
 `route` finds the row and says whether there is such a path with such a method; the functions after it make the
 requests of the unary verbs. Follows apiserver `pkg/endpoints/installer.go` (which paths there are),
-`pkg/endpoints/handlers/{get,create,update,patch,delete}.go` (options and their checks). Called by `server`.
+`pkg/endpoints/handlers/{get,create,update,patch,delete}.go` (options and their checks). Called by `answering`.
 """
 
 from typing import Any, Final, NamedTuple

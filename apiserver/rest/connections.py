@@ -1,6 +1,6 @@
 """Connections of the REST API: TLS with the folder's certificate of now, limits, and times for slow clients.
 
-A connection is counted before its handshake. HTTP/1.1 is aiohttp's; `_Connection` adds a time for heads, answers
+A connection is counted before its handshake. HTTP/1.1 is aiohttp's; `Connection` adds a time for heads, answers
 garbage without telling the log, and counts.
 """
 

@@ -2,7 +2,7 @@
 
 Follows apiserver `pkg/endpoints/request/requestinfo.go` (NewRequestInfo): the path is decoded first and split
 then, so that %2F separates segments as a slash does, and nothing is cleaned: an empty segment or `..` is a name
-that nothing is served under. Called by `server`.
+that nothing is served under. Called by `answering`.
 """
 
 import re

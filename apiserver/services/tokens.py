@@ -22,9 +22,9 @@ _REVIEW: Final = "/vaina.api.authentication.v1.TokenReviewService/Create"
 
 
 def token_handlers(
-    requests: TokenRequests, reviewer: TokenReviewer | None, restriction: NodeRestriction, checks: Checks
+    requests: TokenRequests, reviewer: TokenReviewer, restriction: NodeRestriction, checks: Checks
 ) -> dict[str, Method]:
-    """Return the methods by full path. Without a reviewer no token is known."""
+    """Return the methods by full path."""
     path = SERVICE_ACCOUNT.method("CreateToken")
     may_request, may_review = checks.of(path), checks.of(_REVIEW)
 
@@ -46,8 +46,6 @@ def token_handlers(
         asked = request.object
         if not asked.spec.token:
             raise BadRequest("token is required for TokenReview in authentication")
-        if reviewer is None:
-            return asked
         asked.ClearField("status")
         try:
             found = await reviewer.review(asked.spec.token, tuple(asked.spec.audiences))
