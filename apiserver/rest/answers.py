@@ -15,18 +15,16 @@ from apiserver.rest.forms import INCLUDE_NONE, INCLUDE_OBJECT, META_GROUP, PARTI
 from apiserver.rest.served import STATUS
 from apiserver.rest.tables import Rows, rows_of
 from vaina.api.meta.v1 import meta_pb2, raw_pb2
-from vaina.api.runtime.v1 import runtime_pb2
 from vaina.kinds import Kind
 from vaina.objects.encode import message_to_dict
+from vaina.objects.envelope import envelope_head
 from vaina.objects.tree import compact_json
 from vaina.objects.watch import INITIAL_EVENTS_END
 from vaina.objects.yaml_text import write_yaml
 
-#: what every envelope begins with
-MAGIC: Final = b"k8s\0"
 #: tags of fields with a length: `metadata` of a list, `type` of a WatchEvent, `raw` of a RawExtension
 _FIELD_1: Final = b"\x0a"
-#: ... `raw` of an Unknown, `items` of a list, `object` of a WatchEvent
+#: ... `items` of a list, `object` of a WatchEvent
 _FIELD_2: Final = b"\x12"
 _INDENT: Final = 2
 #: an object, or a list's item, as plain values
@@ -41,14 +39,6 @@ def varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
-
-
-@lru_cache(maxsize=512)
-def envelope_head(api_version: str, kind: str) -> bytes:
-    """Return what stands before the length and the bytes of an object in its envelope."""
-    unknown = runtime_pb2.Unknown()
-    unknown.type_meta.api_version, unknown.type_meta.kind = api_version, kind
-    return MAGIC + unknown.SerializeToString() + _FIELD_2
 
 
 def _envelope(api_version: str, kind: str, data: bytes) -> bytes:

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
-from apiserver.rest.answers import MAGIC
 from apiserver.rest.forms import Media, media_of_body
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.errors import BadRequest, TooLarge
 from vaina.kinds import KINDS_BY_GVK, Kind
 from vaina.objects.decode import Mistakes, dict_to_message
+from vaina.objects.envelope import MAGIC
 from vaina.objects.normalise import normalise
 from vaina.objects.tree import MAX_BYTES, TextError, decode_text, parse_json
 from vaina.objects.yaml_text import parse_yaml

@@ -19,19 +19,16 @@ from apiserver.storage.keys import kind_of
 from vaina.api.meta.v1 import meta_pb2, raw_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.kinds import Kind
+from vaina.objects.envelope import MAGIC, envelope_head
 from vaina.objects.normalise import normalise
 from vaina.objects.watch import INITIAL_EVENTS_END
 
-#: what every stored value starts with
-MAGIC = b"k8s\x00"
 #: what every encrypted value starts with, whatever encrypted it (apiserver `storage/value/encrypt/identity`)
 ENCRYPTED = b"k8s:enc:"
 
 #: how Kubernetes ends its envelopes: contentEncoding and contentType, both empty; ours leave them out
 _FOREIGN_TAIL = b'\x1a\x00"\x00'
 _METADATA = 0x0A
-#: `raw`, the last field of an envelope that we write
-_RAW = 0x12
 _RESOURCE_VERSION = 0x32
 #: `object`, the last field of a RawWatchEvent
 _OBJECT = 0x12
@@ -55,14 +52,7 @@ def stamp(data: bytes, version: Version) -> bytes:
 def encode_value(data: bytes, type_meta: tuple[str, str], position: int) -> bytes:
     """Return the bytes to store of an object without a version, at a position of its batch (0 to 998)."""
     record = version_record(position) if position else b""
-    return b"".join((_beginning(type_meta), varint(len(record) + len(data)), record, data))
-
-
-@lru_cache(maxsize=256)
-def _beginning(type_meta: tuple[str, str]) -> bytes:
-    """Return how the stored bytes of a kind begin: all but the length of `raw` and what is in it."""
-    meta = runtime_pb2.TypeMeta(api_version=type_meta[0], kind=type_meta[1])
-    return MAGIC + runtime_pb2.Unknown(type_meta=meta).SerializeToString() + bytes((_RAW,))
+    return b"".join((envelope_head(*type_meta), varint(len(record) + len(data)), record, data))
 
 
 @lru_cache(maxsize=4096)

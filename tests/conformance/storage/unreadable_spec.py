@@ -11,13 +11,14 @@ from apiserver.storage.selection import Selection
 from tests.conformance.storage.harness import META, PREFIX, Harness, Spec, collect, config, key, short
 from tests.support.frames import frames_of
 from vaina.api.core.v1 import config_pb2
+from vaina.objects.envelope import MAGIC
 
 _ALL = Selection(PREFIX)
 #: the envelope of somebody else; an envelope of ours around what is no ConfigMap (a record that is cut off,
 #: bad UTF-8)
 BROKEN = (
     pytest.param(b"{}", id="no envelope"),
-    pytest.param(codec.MAGIC + b"\xff\xff", id="broken envelope"),
+    pytest.param(MAGIC + b"\xff\xff", id="broken envelope"),
     pytest.param(codec.encode_value(b"\x0a\x05a", META, 0), id="cut off"),
     pytest.param(codec.encode_value(b"\x0a\x03\x0a\x01\xff", META, 0), id="not UTF-8"),
 )

@@ -22,11 +22,11 @@ from vaina.errors import (
 )
 from vaina.kinds import Kind
 from vaina.objects.decode import dict_to_message
+from vaina.objects.envelope import MAGIC
 from vaina.objects.excerpt import excerpt
 
 #: the media type
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
-_MAGIC: Final = b"k8s\0"
 _LENGTH_BYTES: Final = 4
 #: of one frame of a watch: etcd takes objects of 1.5 MiB, and what is larger is no frame
 MAX_FRAME_BYTES: Final = 8 * 1024 * 1024
@@ -41,15 +41,15 @@ def wrap(api_version: str, kind: str, content: bytes) -> bytes:
     """Return an encoded object in its envelope."""
     unknown = runtime_pb2.Unknown(raw=content)
     unknown.type_meta.api_version, unknown.type_meta.kind = api_version, kind
-    return _MAGIC + unknown.SerializeToString()
+    return MAGIC + unknown.SerializeToString()
 
 
 def unwrap(body: bytes) -> runtime_pb2.Unknown:
     """Return what an envelope says and holds. Raises InternalError: it is none."""
-    if not body.startswith(_MAGIC):
+    if not body.startswith(MAGIC):
         raise InternalError(f"an answer that is no protobuf: {_shown(body)}")
     try:
-        return runtime_pb2.Unknown.FromString(body[len(_MAGIC) :])
+        return runtime_pb2.Unknown.FromString(body[len(MAGIC) :])
     except DecodeError as error:
         raise InternalError(f"an answer that is no protobuf: {error}") from error
 
@@ -90,7 +90,7 @@ def error_of(code: int, body: bytes, retry_after: str = "") -> ApiError:
 def _status(body: bytes) -> meta_pb2.Status | None:
     """Read a Status, in protobuf or JSON; None: it is none."""
     try:
-        if body.startswith(_MAGIC):
+        if body.startswith(MAGIC):
             return meta_pb2.Status.FromString(unwrap(body).raw)
         tree = msgspec.json.decode(body, type=dict[str, Any])
         message = (
