@@ -1,9 +1,15 @@
 """What the real kubectl may: the administrator's, and one with the token of a ServiceAccount."""
 
+import base64
 from pathlib import Path
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from tests.support.kubectl import Kubectl
 from tests.support.manifests import config_map, pod
@@ -142,4 +148,32 @@ error: You must be logged in to the server (Unauthorized)
 $ get --raw /version
 error: You must be logged in to the server (Unauthorized)
 [1]
+""")
+
+
+def test_a_certificate_is_approved_and_signed(kubectl: Kubectl, space: Workspace) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "jane")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    spec = {
+        "request": base64.b64encode(request.public_bytes(Encoding.PEM)).decode(),
+        "signerName": "kubernetes.io/kube-apiserver-client", "usages": ["client auth"],
+    }  # fmt: skip
+    kind = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
+    (kubectl.folder / "request.yaml").write_text(
+        yaml.safe_dump({**kind, "metadata": {"name": space.namespace}, "spec": spec})
+    )
+    kubectl.follows("""
+$ create -f request.yaml
+certificatesigningrequest.certificates.k8s.io/<ns> created
+$ get csr <ns> --no-headers
+<ns>   …s    kubernetes.io/kube-apiserver-client   kubernetes-admin   <none>   Pending
+$ certificate approve <ns>
+certificatesigningrequest.certificates.k8s.io/<ns> approved
+$ wait csr/<ns> --for=jsonpath='{.status.certificate}' --timeout=20s
+certificatesigningrequest.certificates.k8s.io/<ns> condition met
+$ get csr <ns> --no-headers
+<ns>   …s    kubernetes.io/kube-apiserver-client   kubernetes-admin   <none>   Approved,Issued
+$ delete csr <ns>
+certificatesigningrequest.certificates.k8s.io "<ns>" deleted
 """)
