@@ -41,7 +41,12 @@ from vaina.api.networking.v1 import ingress_class_pb2, ingress_pb2, network_poli
 from vaina.api.node.v1 import runtime_class_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.rbac.v1 import rbac_pb2
-from vaina.api.resource.v1 import device_class_pb2, resource_claim_pb2, resource_slice_pb2
+from vaina.api.resource.v1 import (
+    device_class_pb2,
+    device_taint_rule_pb2,
+    resource_claim_pb2,
+    resource_slice_pb2,
+)
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.storage.v1 import (
     csi_driver_pb2,
@@ -286,6 +291,11 @@ RESOURCE_SLICE = Kind(
     "resourceslices", group="resource.k8s.io", singular="resourceslice", namespaced=False,
     indexed_fields=("spec.nodeName",),
 )  # fmt: skip
+DEVICE_TAINT_RULE = Kind(
+    "DeviceTaintRule", "devicetaintrules", device_taint_rule_pb2.DeviceTaintRule,
+    "vaina.api.resource.v1.DeviceTaintRuleService", "devicetaintrules", group="resource.k8s.io",
+    singular="devicetaintrule", namespaced=False, has_status=True,
+)  # fmt: skip
 POD_TRACE = Kind(
     "PodTrace", "podtraces", trace_pb2.PodTrace, "vaina.api.trace.v1.PodTraceService", "vaina.dev/podtraces",
     group="trace.vaina.dev", singular="podtrace", short_names=("pt",),
@@ -299,7 +309,8 @@ KINDS: tuple[Kind[Message], ...] = (
     PRIORITY_CLASS, RUNTIME_CLASS, POD_DISRUPTION_BUDGET, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, ROLE_BINDING, ROLE,
     PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, CSI_NODE, CSI_DRIVER, CSI_STORAGE_CAPACITY,
     VOLUME_ATTACHMENT, LEASE, CERTIFICATE_SIGNING_REQUEST, SERVICE, ENDPOINTS, ENDPOINT_SLICE, NETWORK_POLICY,
-    INGRESS, INGRESS_CLASS, DEVICE_CLASS, RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE, RESOURCE_SLICE, POD_TRACE,
+    INGRESS, INGRESS_CLASS, DEVICE_CLASS, RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE, RESOURCE_SLICE, DEVICE_TAINT_RULE,
+    POD_TRACE,
 )  # type: ignore[assignment]  # fmt: skip  # a Kind[Pod] is read as a Kind[Message] throughout
 
 

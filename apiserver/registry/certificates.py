@@ -58,7 +58,7 @@ class CertificateRequestStrategy(Strategy[Request]):
         APPROVAL: Subresource(decided, partial(find_violations, certificates.check_approval))
     }
 
-    def prepare_for_update(self, new: Request, old: Request) -> None:
+    def prepare_for_update(self, new: Request, old: Request, now: float) -> None:
         """An update changes metadata alone."""
         copy_field(new, old, "spec")
         copy_field(new, old, "status")

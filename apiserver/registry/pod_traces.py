@@ -53,7 +53,7 @@ class PodTraceStrategy(Strategy[trace_pb2.PodTrace]):
     def prepare_for_create(self, obj: trace_pb2.PodTrace, now: float) -> None:
         """The status is the record."""
 
-    def prepare_for_update(self, new: trace_pb2.PodTrace, old: trace_pb2.PodTrace) -> None:
+    def prepare_for_update(self, new: trace_pb2.PodTrace, old: trace_pb2.PodTrace, now: float) -> None:
         """The status is the record."""
 
 

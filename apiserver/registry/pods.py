@@ -166,7 +166,7 @@ class PodStrategy(Strategy[pod_pb2.Pod]):
                 last_transition_time=timestamp(now),
             )
 
-    def prepare_for_update(self, new: pod_pb2.Pod, old: pod_pb2.Pod) -> None:
+    def prepare_for_update(self, new: pod_pb2.Pod, old: pod_pb2.Pod, now: float) -> None:
         """Keep the status, but for the condition of gates that were all taken away, and what admission gave."""
         copy_field(new, old, "status")
         if old.spec.HasField("priority") and not new.spec.HasField("priority"):

@@ -14,7 +14,7 @@ from apiserver.defaulting.stored_only import default_service_status
 from apiserver.registry.strategy import Strategy
 from vaina.api.core.v1 import endpoints_pb2, service_pb2
 from vaina.api.discovery.v1 import endpoint_slice_pb2
-from vaina.api.resource.v1 import resource_claim_pb2, resource_slice_pb2
+from vaina.api.resource.v1 import device_taint_rule_pb2, resource_claim_pb2, resource_slice_pb2
 from vaina.clock import timestamp
 from vaina.objects.services import (
     EXTERNAL_NAME,
@@ -41,9 +41,9 @@ class ServiceStrategy(Strategy[service_pb2.Service]):
             spec.cluster_ips.append(spec.cluster_ip)
         _set_families(spec)
 
-    def prepare_for_update(self, new: service_pb2.Service, old: service_pb2.Service) -> None:
+    def prepare_for_update(self, new: service_pb2.Service, old: service_pb2.Service, now: float) -> None:
         """Keep what the author did not repeat, and drop what the new type does not have."""
-        super().prepare_for_update(new, old)
+        super().prepare_for_update(new, old, now)
         _keep_allocated(new.spec, old.spec)
         _match_cluster_ips(new.spec, old.spec)
         if (
@@ -147,7 +147,7 @@ class EndpointSliceStrategy(Strategy[endpoint_slice_pb2.EndpointSlice]):
             endpoint.ClearField("deprecated_topology")
 
     def prepare_for_update(
-        self, new: endpoint_slice_pb2.EndpointSlice, old: endpoint_slice_pb2.EndpointSlice
+        self, new: endpoint_slice_pb2.EndpointSlice, old: endpoint_slice_pb2.EndpointSlice, now: float
     ) -> None:
         if new.endpoints != old.endpoints:
             for endpoint in new.endpoints:
@@ -204,11 +204,10 @@ class ResourceSliceStrategy(Strategy[resource_slice_pb2.ResourceSlice]):
     def prepare_for_create(self, obj: resource_slice_pb2.ResourceSlice, now: float) -> None:
         for device in obj.spec.devices:
             for taint in device.taints:
-                if not taint.HasField("time_added"):
-                    taint.time_added.CopyFrom(timestamp(int(now)))
+                _date(taint, now)
 
     def prepare_for_update(
-        self, new: resource_slice_pb2.ResourceSlice, old: resource_slice_pb2.ResourceSlice
+        self, new: resource_slice_pb2.ResourceSlice, old: resource_slice_pb2.ResourceSlice, now: float
     ) -> None:
         since = {
             (device.name, taint.key, taint.value, taint.effect): taint.time_added
@@ -221,3 +220,36 @@ class ResourceSliceStrategy(Strategy[resource_slice_pb2.ResourceSlice]):
                 known = since.get((device.name, taint.key, taint.value, taint.effect))
                 if known is not None and not taint.HasField("time_added"):
                     taint.time_added.CopyFrom(known)
+
+
+class DeviceTaintRuleStrategy(Strategy[device_taint_rule_pb2.DeviceTaintRule]):
+    """A rule says since when its effect holds; an update names the version that it changes."""
+
+    allow_unconditional_update = False
+    has_generation = True
+    kept_by_status: tuple[str, ...] = (
+        "deletion_timestamp", "labels", "annotations", "finalizers", "owner_references",
+    )  # fmt: skip
+
+    def prepare_for_create(self, obj: device_taint_rule_pb2.DeviceTaintRule, now: float) -> None:
+        super().prepare_for_create(obj, now)
+        _date(obj.spec.taint, now)
+
+    def prepare_for_update(
+        self,
+        new: device_taint_rule_pb2.DeviceTaintRule,
+        old: device_taint_rule_pb2.DeviceTaintRule,
+        now: float,
+    ) -> None:
+        """Date the taint anew when its effect changes and its time does not."""
+        super().prepare_for_update(new, old, now)
+        taint, before = new.spec.taint, old.spec.taint
+        if taint.effect != before.effect and taint.time_added == before.time_added:
+            taint.ClearField("time_added")
+        _date(taint, now)
+
+
+def _date(taint: resource_slice_pb2.DeviceTaint, now: float) -> None:
+    """Give a taint that says no time the present one, in whole seconds (`SetDefaults_DeviceTaint`)."""
+    if not taint.HasField("time_added"):
+        taint.time_added.CopyFrom(timestamp(int(now)))

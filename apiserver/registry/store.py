@@ -274,7 +274,7 @@ class Store(Deleter[M]):
     def _prepare_update(self, ctx: Context, new: Any, old: Any, checks: Checks) -> M:
         metadata.prepare_for_update(new.metadata, old.metadata)
         default(self.kind, new)
-        self.strategy.prepare_for_update(new, old)
+        self.strategy.prepare_for_update(new, old, self.now())
         normalise(new)
         changed = self.strategy.has_generation and self.strategy.raises_generation(new, old)
         if changed:

@@ -107,7 +107,7 @@ class SecretStrategy(Strategy[config_pb2.Secret]):
     def prepare_for_create(self, obj: config_pb2.Secret, now: float) -> None:
         self._move_string_data(obj)
 
-    def prepare_for_update(self, new: config_pb2.Secret, old: config_pb2.Secret) -> None:
+    def prepare_for_update(self, new: config_pb2.Secret, old: config_pb2.Secret, now: float) -> None:
         self._move_string_data(new)
 
     @staticmethod
@@ -124,7 +124,7 @@ class ServiceAccountStrategy(Strategy[service_account_pb2.ServiceAccount]):
         self._keep_names(obj)
 
     def prepare_for_update(
-        self, new: service_account_pb2.ServiceAccount, old: service_account_pb2.ServiceAccount
+        self, new: service_account_pb2.ServiceAccount, old: service_account_pb2.ServiceAccount, now: float
     ) -> None:
         self._keep_names(new)
 
@@ -179,8 +179,8 @@ class JobStrategy(Strategy[job_pb2.Job]):
         if obj.metadata.name:
             self.name_known(obj)
 
-    def prepare_for_update(self, new: job_pb2.Job, old: job_pb2.Job) -> None:
-        super().prepare_for_update(new, old)
+    def prepare_for_update(self, new: job_pb2.Job, old: job_pb2.Job, now: float) -> None:
+        super().prepare_for_update(new, old, now)
         if not new.metadata.labels:
             new.metadata.labels.update(new.spec.template.metadata.labels)
 
@@ -250,7 +250,9 @@ class NamespaceStrategy(Strategy[namespace_pb2.Namespace]):
         if obj.metadata.name:
             obj.metadata.labels[NAME_LABEL] = obj.metadata.name
 
-    def prepare_for_update(self, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace) -> None:
+    def prepare_for_update(
+        self, new: namespace_pb2.Namespace, old: namespace_pb2.Namespace, now: float
+    ) -> None:
         """An update changes metadata alone: what holds a namespace is taken out by `finalize`."""
         copy_field(new, old, "status")
         copy_field(new, old, "spec")

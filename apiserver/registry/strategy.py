@@ -65,7 +65,7 @@ class Strategy(Generic[M]):
     def name_known(self, obj: M) -> None:
         """Set what follows from the name of a new object, which may be generated after `prepare_for_create`."""
 
-    def prepare_for_update(self, new: M, old: M) -> None:
+    def prepare_for_update(self, new: M, old: M, now: float) -> None:
         """Take over what an update may not change: the status."""
         copy_field(new, old, "status")
 

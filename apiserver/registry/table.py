@@ -50,6 +50,7 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "DeviceClass": by_kind.GenerationStrategy(),
     "ResourceClaim": services.ResourceClaimStrategy(),
     "ResourceSlice": services.ResourceSliceStrategy(),
+    "DeviceTaintRule": services.DeviceTaintRuleStrategy(),
     "PodTrace": PodTraceStrategy(),
     "PodTemplate": by_kind.PodTemplateStrategy(),
     "PriorityClass": by_kind.GenerationStrategy(),

@@ -30,6 +30,7 @@ RETURNED: Final = frozenset((
     "pods", "podtemplates", "resourcequotas", "serviceaccounts", "services", "persistentvolumes",
     "persistentvolumeclaims", "storageclasses", "csinodes", "csidrivers", "volumeattachments",
     "resourceclaims", "resourceclaimtemplates", "deviceclasses", "resourceslices",
+    "devicetaintrules",
 ))  # fmt: skip
 
 

@@ -241,6 +241,7 @@ _RULES: Final[Mapping[str, _Rules]] = {
         resource_claims.check_template, resource_claims.check_template_update
     ),
     kinds.RESOURCE_SLICE.kind: _own(resource_slices.check, resource_slices.check_update),
+    kinds.DEVICE_TAINT_RULE.kind: _Rules(devices.check_taint_rule, status=devices.check_taint_rule_status),
     kinds.POD_TRACE.kind: _Rules(
         records.check_trace, records.check_trace_change, records.check_trace_change, order=_Order.CHANGE_ONLY
     ),

@@ -1,4 +1,4 @@
-"""Rules for DeviceClasses, and for what claims and slices of devices have in common with them.
+"""Rules for DeviceClasses and DeviceTaintRules, and for what claims and slices have in common with them.
 
 Follows `pkg/apis/resource/validation`. Of expressions in CEL only the length is checked: nothing here compiles
 them.
@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from apiserver.validation.metadata import check_label_name
+from apiserver.validation.metadata import check_conditions, check_label_name
 from apiserver.validation.place import Place
 from apiserver.validation.resources import is_extended
 from apiserver.validation.volume_legacy import check_csi_driver
-from vaina.api.resource.v1 import device_class_pb2, device_pb2
+from vaina.api.resource.v1 import device_class_pb2, device_pb2, device_taint_rule_pb2, resource_slice_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.objects import names
 
@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 MAX_ITEMS: Final = 32
 _MAX_BINDING_CONDITIONS: Final = 4
+_MAX_CONDITIONS: Final = 8
 _MAX_EXPRESSION_BYTES: Final = 10 * 1024
 _MAX_JSON_BYTES: Final = 10 * 1024
 _MAX_IDENTIFIER_BYTES: Final = 32
@@ -153,3 +154,31 @@ def check_class(root: Place, found: device_class_pb2.DeviceClass) -> None:
     if spec.HasField("extended_resource_name") and not is_extended(spec.extended_resource_name):
         words = "must be a valid extended resource name"
         path.child("extendedResourceName").invalid(spec.extended_resource_name, words)
+
+
+def check_taint(at: Place, taint: resource_slice_pb2.DeviceTaint) -> None:
+    """Check a taint of a device (validateDeviceTaint)."""
+    check_label_name(at.child("key"), taint.key)
+    if taint.value:
+        at.child("value").check_value(taint.value, names.label_value)
+    at.child("effect").check_choice(taint.effect, EFFECTS)
+
+
+def check_taint_rule(root: Place, found: device_taint_rule_pb2.DeviceTaintRule) -> None:
+    """Check a DeviceTaintRule."""
+    path, selector = root.child("spec", "deviceSelector"), found.spec.device_selector
+    if selector.HasField("driver"):
+        check_csi_driver(path.child("driver"), selector.driver)
+    if selector.HasField("pool"):
+        check_pool_name(path.child("pool"), selector.pool)
+    if selector.HasField("device"):
+        path.child("device").check_value(selector.device, names.dns_1123_label)
+    check_taint(root.child("spec", "taint"), found.spec.taint)
+
+
+def check_taint_rule_status(root: Place, new: device_taint_rule_pb2.DeviceTaintRule, _old: object) -> None:
+    """Check the changed status of a DeviceTaintRule (ValidateDeviceTaintRuleStatusUpdate)."""
+    path, conditions = root.child("status", "conditions"), new.status.conditions
+    check_conditions(path, conditions)
+    if len(conditions) > _MAX_CONDITIONS:
+        path.too_many(len(conditions), _MAX_CONDITIONS)

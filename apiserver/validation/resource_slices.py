@@ -11,11 +11,11 @@ from typing import Final
 
 from apiserver.validation import metadata
 from apiserver.validation.devices import (
-    EFFECTS,
     check_binding_conditions,
     check_items,
     check_pool_name,
     check_qualified,
+    check_taint,
 )
 from apiserver.validation.place import NOT_POSITIVE, Place
 from apiserver.validation.scheduling import check_node_selector
@@ -174,7 +174,7 @@ def _check_device(at: Place, device: _Device, old: _Device | None, *, by_device:
             check_qualified(path, key)
             _check_capacity(path.key(key), device.capacity[key], is_shared=device.allow_multiple_allocations)
     if old is None or list(old.taints) != list(device.taints):
-        check_items(at.child("taints"), device.taints, _MAX_TAINTS, _check_taint)
+        check_items(at.child("taints"), device.taints, _MAX_TAINTS, check_taint)
     check_items(
         at.child("consumesCounters"), device.consumes_counters, _MAX_CONSUMED,
         lambda here, found: _check_counters(here, "counterSet", found.counter_set, found.counters),
@@ -313,10 +313,3 @@ def _check_step(
     for value in values:
         if (value.nanos - low.nanos) % step.nanos:
             at.invalid(str(value), f"value is not a multiple of a given step ({step}) from ({low})")
-
-
-def _check_taint(at: Place, taint: resource_slice_pb2.DeviceTaint) -> None:
-    metadata.check_label_name(at.child("key"), taint.key)
-    if taint.value:
-        at.child("value").check_value(taint.value, names.label_value)
-    at.child("effect").check_choice(taint.effect, EFFECTS)

@@ -32,6 +32,7 @@ NOTHING_BEHIND: Final[Mapping[str, str]] = {
     kinds.RESOURCE_CLAIM.kind: _NO_DEVICES,
     kinds.RESOURCE_CLAIM_TEMPLATE.kind: "stored and watched, but nothing in vaina makes claims from it",
     kinds.RESOURCE_SLICE.kind: _NO_DEVICES,
+    kinds.DEVICE_TAINT_RULE.kind: "stored and watched, but nothing in vaina allocates devices, nor ends Pods because of a taint",
 }
 
 

@@ -75,7 +75,7 @@ def test_kube_scheduler_places_pods_on_our_nodes(
     wanted["leaderElection"] = {"leaderElect": True}
     config.write_bytes(msgspec.json.encode(wanted))
     with cluster.stopped("scheduler"):
-        theirs = start("kube-scheduler", f"--config={config}", "--feature-gates=DRADeviceTaintRules=false")
+        theirs = start("kube-scheduler", f"--config={config}")
         space.apply(deployment("web", 4))
         wait_serving(space, "web", 4)
         assert theirs.code is None, theirs.log()

@@ -76,6 +76,7 @@ OBJECTS = [
      "spec: {spec: {devices: {requests: [{name: a, firstAvailable: [{name: b, deviceClassName: gpu}]}]}}}"),
     ("resource.k8s.io/v1", "ResourceSlice",
      "spec: {driver: a.example.com, nodeName: n1, pool: {name: n1, resourceSliceCount: 1}, devices: [{name: d0, capacity: {memory: {value: 0.5Gi}}}]}"),
+    ("resource.k8s.io/v1", "DeviceTaintRule", "spec: {deviceSelector: {driver: a.example.com}, taint: {key: a, effect: NoExecute}}"),
     ("trace.vaina.dev/v1", "PodTrace", "spec: {podName: a, podUID: sample}"),
 ]  # fmt: skip
 

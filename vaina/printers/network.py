@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from vaina.printers.cells import NONE, UNSET, at, selector_text, set_at
+from vaina.printers.cells import NONE, UNSET, at, selector_text, set_at, since
 from vaina.printers.columns import AGE, NAME, Column, Columns, named, selecting
 
 #: entries that a cell shows; the others are counted
@@ -144,5 +144,11 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         Column("Node", "The node whose devices these are.", at("spec.node_name")),
         Column("Driver", "Who provides the devices.", at("spec.driver")),
         Column("Pool", "The pool that they are of.", at("spec.pool.name")),
+    ),
+    "DeviceTaintRule": named(
+        Column("Key", "The key of the taint.", at("spec.taint.key")),
+        Column("Value", "Its value.", at("spec.taint.value")),
+        Column("Effect", "What it does to Pods that use such a device.", at("spec.taint.effect")),
+        Column("TimeAdded", "Since when it has this effect.", since("spec.taint.time_added")),
     ),
 }  # fmt: skip

@@ -51,7 +51,13 @@ from vaina.api.node.v1 import runtime_class_pb2
 from vaina.api.options.v1 import options_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.rbac.v1 import rbac_pb2
-from vaina.api.resource.v1 import device_class_pb2, device_pb2, resource_claim_pb2, resource_slice_pb2
+from vaina.api.resource.v1 import (
+    device_class_pb2,
+    device_pb2,
+    device_taint_rule_pb2,
+    resource_claim_pb2,
+    resource_slice_pb2,
+)
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.api.scheduling.v1 import priority_class_pb2
 from vaina.api.storage.v1 import (
@@ -88,7 +94,9 @@ FILES = {
     "events/v1": (newer_event_pb2,),
     "discovery/v1": (endpoint_slice_pb2,),
     "networking/v1": (network_policy_pb2, ingress_pb2, ingress_class_pb2),
-    "resource/v1": (device_pb2, device_class_pb2, resource_claim_pb2, resource_slice_pb2),
+    "resource/v1": (
+        device_pb2, device_class_pb2, resource_claim_pb2, resource_slice_pb2, device_taint_rule_pb2,
+    ),
     "meta/v1": (discovery_pb2, meta_pb2),
     "runtime": (runtime_pb2,),
 }  # fmt: skip

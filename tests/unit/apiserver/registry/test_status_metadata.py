@@ -118,6 +118,12 @@ CASES = [
         },
         ("labels", "annotations", "finalizers", "ownerReferences"),
     ),
+    Case(
+        "DeviceTaintRule",
+        {"deviceSelector": {"driver": "d"}, "taint": {"key": "a", "effect": "None"}},
+        {"conditions": [{**SAID, "type": "EvictionInProgress", "reason": "Said", "message": ""}]},
+        ("labels", "annotations", "finalizers", "ownerReferences"),
+    ),
 ]
 every_kind = pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind)
 BY_NAME = {kind.kind: kind for kind in KINDS}
@@ -241,7 +247,7 @@ async def test_a_status_needs_a_version_where_the_object_does(case: Case) -> Non
     kind, before = BY_NAME[case.kind], await stored(api, case)
     client, sent = api.client.kind(kind), message(kind, told(before, case))
     sent.metadata.resource_version = ""
-    if case.kind in ("PodDisruptionBudget", "VolumeAttachment"):
+    if case.kind in ("PodDisruptionBudget", "VolumeAttachment", "DeviceTaintRule"):
         with pytest.raises(Invalid, match=r"metadata\.resourceVersion: .* must be specified for an update"):
             await client.update_status(sent)
     else:

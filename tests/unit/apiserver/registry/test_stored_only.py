@@ -9,7 +9,9 @@ from apiserver.validation.stored_only import NOTHING_BEHIND
 from tests.support.apiserver import make_apiserver
 from tests.support.every_kind import ROWS, sample
 from tests.unit.apiserver.validation.cases import read
+from vaina.errors import Invalid
 from vaina.kinds import (
+    DEVICE_TAINT_RULE,
     ENDPOINT_SLICE,
     KINDS,
     KINDS_BY_NAME,
@@ -106,6 +108,8 @@ def _change(kind: Kind[Any], made: Any) -> None:
         made.spec.rules[0].host = "b.example.com"
     elif kind.kind == "ResourceSlice":
         made.spec.pool.generation = 2
+    elif kind.kind == "DeviceTaintRule":
+        made.spec.taint.value = "b"
     elif kind.kind == "NetworkPolicy":
         del made.spec.policy_types[1]
     else:
@@ -157,6 +161,24 @@ async def test_taints_of_devices_are_dated_and_stay_so() -> None:
     assert since.seconds
     changed = make(RESOURCE_SLICE, text.replace("0.5Gi", "1Gi"))
     assert (await client.update(changed)).spec.devices[0].taints[0].time_added == since
+
+
+async def test_a_rule_of_taints_is_dated_anew_when_its_effect_changes() -> None:
+    api = make_apiserver()
+    client = api.client.kind(DEVICE_TAINT_RULE)
+    made = await client.create(sample(DEVICE_TAINT_RULE))
+    since = made.spec.taint.time_added.seconds
+    assert (since, made.metadata.generation) == (int(api.clock.now()), 1)
+    await api.clock.advance(60)
+    made.spec.taint.value = "b"
+    made = await client.update(made)
+    assert (made.spec.taint.time_added.seconds, made.metadata.generation) == (since, 2)
+    made.spec.taint.effect = "None"
+    made = await client.update(made)
+    assert (made.spec.taint.time_added.seconds, made.metadata.generation) == (since + 60, 3)
+    made.metadata.resource_version = ""
+    with pytest.raises(Invalid, match="must be specified for an update"):
+        await client.update(made)
 
 
 async def test_a_slice_of_endpoints_counts_its_changes_and_forgets_the_old_topology() -> None:

@@ -309,5 +309,5 @@ async def test_of_other_kinds_an_update_creates_nothing() -> None:
 async def test_kinds_whose_updates_must_say_which_version_they_change() -> None:
     strict = {name for name, strategy in STRATEGIES.items() if not strategy.allow_unconditional_update}
     assert strict == {
-        "CSIDriver", "CSINode", "CSIStorageCapacity", "Lease", "PodDisruptionBudget", "VolumeAttachment",
+        "CSIDriver", "CSINode", "CSIStorageCapacity", "DeviceTaintRule", "Lease", "PodDisruptionBudget", "VolumeAttachment",
     }  # fmt: skip

@@ -3,8 +3,25 @@
 from typing import Any
 
 from apiserver.validation import validate_create, validate_status_update, validate_update
-from tests.unit.apiserver.validation.cases import LABEL, SUBDOMAIN, Case, case, each, read_default, violations
-from vaina.kinds import DEVICE_CLASS, RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE, RESOURCE_SLICE, Kind
+from tests.unit.apiserver.validation.cases import (
+    LABEL,
+    QUALIFIED,
+    SUBDOMAIN,
+    VALUE,
+    Case,
+    case,
+    each,
+    read_default,
+    violations,
+)
+from vaina.kinds import (
+    DEVICE_CLASS,
+    DEVICE_TAINT_RULE,
+    RESOURCE_CLAIM,
+    RESOURCE_CLAIM_TEMPLATE,
+    RESOURCE_SLICE,
+    Kind,
+)
 
 ONE_OF = "exactly one of `exactly` or `firstAvailable` is required"
 NO_REQUEST = (
@@ -205,4 +222,38 @@ def test_a_slice_has_as_many_devices_as_upstream_takes() -> None:
     many.spec.devices[0].attributes["a"].ints.append(1)
     assert validate_create(RESOURCE_SLICE, many) == violations(
         "spec.devices: Too many: 128: must have at most 64 items"
+    )
+
+
+TAINT = "taint: {key: a, effect: None}"
+RULES = (
+    case("all devices", "{deviceSelector: {}, taint: {key: a.b/c, value: d, effect: NoExecute}}"),
+    case("one device", f"{{deviceSelector: {{driver: d, pool: a/b, device: c}}, {TAINT}}}"),
+    case("nothing", "{}", 'spec.taint.key: Invalid value: "": name part must be non-empty',
+         f'spec.taint.key: Invalid value: "": {QUALIFIED}', "spec.taint.effect: Required value"),
+    case("a selector of nothing", f"{{deviceSelector: {{driver: '', pool: '', device: A}}, {TAINT}}}",
+         "spec.deviceSelector.driver: Required value", "spec.deviceSelector.pool: Required value",
+         f'spec.deviceSelector.device: Invalid value: "A": {LABEL}'),
+    case("a taint that is none", "{taint: {key: a, value: a b, effect: Evict}}",
+         f'spec.taint.value: Invalid value: "a b": {VALUE}',
+         'spec.taint.effect: Unsupported value: "Evict": supported values: "NoExecute", "NoSchedule", "None"'),
+)  # fmt: skip
+
+
+@each(RULES)
+def test_rules_of_taints(case: Case) -> None:
+    assert validate_create(DEVICE_TAINT_RULE, make(DEVICE_TAINT_RULE, f"spec: {case.given}")) == violations(
+        *case.want
+    )
+
+
+def test_a_rule_of_taints_has_eight_conditions() -> None:
+    old, new = (make(DEVICE_TAINT_RULE, f"spec: {{{TAINT}}}") for _ in range(2))
+    for number in range(9):
+        added = new.status.conditions.add(type=f"c{number}", status="True", reason="A")
+        added.last_transition_time.seconds = 1
+    new.status.conditions[1].type = "c0"
+    assert validate_status_update(DEVICE_TAINT_RULE, new, old) == violations(
+        'status.conditions[1].type: Duplicate value: "c0"',
+        "status.conditions: Too many: 9: must have at most 8 items",
     )
