@@ -114,7 +114,7 @@ class Model:
         self.forced: set[str] = set()
         #: Deployment's uid -> when somebody else last changed the size of a ReplicaSet of it
         self.meddled: dict[str, float] = {}
-        #: node -> times of its Lease's renewals
+        #: node -> when it was added, which counts as a heartbeat, and the times of its Lease's renewals
         self.beats: dict[str, list[float]] = {}
         #: gives the names of the volumes that there are data of, on any node
         self.data: Callable[[], list[str]] = list
@@ -144,6 +144,8 @@ class Model:
         self.history[kind.plural].append(commit)
         if kind is POD:
             self._on_pod(commit)
+        elif kind is NODE and event.type is EventType.ADDED:
+            self.beats.setdefault(event.key.rpartition("/")[2], []).append(at)
         elif new is not None and kind not in (NODE, NAMESPACE, *STORES):
             self._on_owner(commit)
         return commit
