@@ -6,10 +6,10 @@ An object is `k8s\0` and a `runtime.Unknown`; an event of a watch is a bare `Wat
 """
 
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from vaina.api.meta.v1 import meta_pb2, raw_pb2
 from vaina.api.runtime.v1 import runtime_pb2
@@ -25,12 +25,17 @@ from vaina.objects.decode import dict_to_message
 from vaina.objects.envelope import MAGIC
 from vaina.objects.excerpt import excerpt
 
+M = TypeVar("M", bound=Message)
+
 #: the media type
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 _LENGTH_BYTES: Final = 4
 #: of one frame of a watch: etcd takes objects of 1.5 MiB, and what is larger is no frame
 MAX_FRAME_BYTES: Final = 8 * 1024 * 1024
 _TYPE: Final = frozenset(("apiVersion", "kind"))
+#: of a header Retry-After: a server that says more is not waited for
+MAX_RETRY_SECONDS: Final = 60.0
+_RETRY_DIGITS: Final = 9
 #: characters of an answer that is no Status, in the error's message
 _SHOWN: Final = 200
 #: by code: what an answer is that says no more (409 may also be AlreadyExists)
@@ -48,8 +53,13 @@ def unwrap(body: bytes) -> runtime_pb2.Unknown:
     """Return what an envelope says and holds. Raises InternalError: it is none."""
     if not body.startswith(MAGIC):
         raise InternalError(f"an answer that is no protobuf: {_shown(body)}")
+    return _parse(runtime_pb2.Unknown, body[len(MAGIC) :])
+
+
+def _parse(message: type[M], data: bytes) -> M:
+    """Parse what a server sent. Raises InternalError: it is no such message."""
     try:
-        return runtime_pb2.Unknown.FromString(body[len(MAGIC) :])
+        return message.FromString(data)
     except DecodeError as error:
         raise InternalError(f"an answer that is no protobuf: {error}") from error
 
@@ -62,7 +72,7 @@ def object_of(body: bytes) -> bytes:
     unknown = unwrap(body)
     if unknown.type_meta.kind != "Status":
         return unknown.raw
-    details = meta_pb2.Status.FromString(unknown.raw).details
+    details = _parse(meta_pb2.Status, unknown.raw).details
     metadata = meta_pb2.ObjectMeta(name=details.name, uid=details.uid)
     # As field 1, which `metadata` is of every kind.
     return raw_pb2.RawCreateRequest(object=metadata.SerializeToString()).SerializeToString()
@@ -83,7 +93,7 @@ def error_of(code: int, body: bytes, retry_after: str = "") -> ApiError:
         cls = _BY_CODE.get(code, InternalError if code >= InternalError.code else BadRequest)
         error = cls(f"HTTP {code}: {_shown(body)}")
     if retry_after.isascii() and retry_after.isdigit() and not error.retry_seconds:
-        error.retry_seconds = float(retry_after)
+        error.retry_seconds = min(float(retry_after[:_RETRY_DIGITS]), MAX_RETRY_SECONDS)
     return error
 
 
@@ -91,12 +101,12 @@ def _status(body: bytes) -> meta_pb2.Status | None:
     """Read a Status, in protobuf or JSON; None: it is none."""
     try:
         if body.startswith(MAGIC):
-            return meta_pb2.Status.FromString(unwrap(body).raw)
+            return _parse(meta_pb2.Status, unwrap(body).raw)
         tree = msgspec.json.decode(body, type=dict[str, Any])
         message = (
             dict_to_message(meta_pb2.Status, tree, known=_TYPE)[0] if tree.get("kind") == "Status" else None
         )
-    except (ApiError, DecodeError, msgspec.DecodeError):
+    except (ApiError, msgspec.DecodeError):
         return None
     return message if isinstance(message, meta_pb2.Status) else None
 
@@ -140,14 +150,14 @@ class Frames:
             raise self._error
 
     def _add(self, batch: raw_pb2.RawWatchResponse, frame: bytes) -> None:
-        event = raw_pb2.RawWatchEvent.FromString(frame)
+        event = _parse(raw_pb2.RawWatchEvent, frame)
         # The second field is a RawExtension there, whose bytes are the object in its envelope.
-        content = unwrap(runtime_pb2.RawExtension.FromString(event.object).raw).raw
+        content = unwrap(_parse(runtime_pb2.RawExtension, event.object).raw).raw
         if event.type == "ERROR":
-            self._error = from_status(meta_pb2.Status.FromString(content))
+            self._error = from_status(_parse(meta_pb2.Status, content))
             return
         batch.events.add(type=event.type, object=content)
-        batch.resource_version = self._version.FromString(content).metadata.resource_version
+        batch.resource_version = _parse(self._version, content).metadata.resource_version
 
 
 @cache

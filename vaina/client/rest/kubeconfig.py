@@ -133,6 +133,12 @@ def _connection(path: Path, config: _Config, name: str) -> Connection:
     ):  # fmt: skip
         if given:
             raise ConfigError(f"{path}: {what} is not known here: use certificates or a token")
+    if cluster.insecure_skip_tls_verify and (
+        cluster.certificate_authority or cluster.certificate_authority_data
+    ):
+        raise ConfigError(
+            f"{path}: specifying a root certificates file with the insecure flag is not allowed (cluster {context.cluster})"
+        )
     if not cluster.server.startswith(("http://", "https://")):
         raise ConfigError(
             f"{path}: the server of cluster {context.cluster} must be a URL: {cluster.server!r}"

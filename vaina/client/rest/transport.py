@@ -6,6 +6,7 @@ on any Kubernetes cluster. aiohttp speaks HTTP, because it reads a watch without
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -25,6 +26,8 @@ IN_FLIGHT: Final = 64
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 #: of the body of a refusal
 _MAX_ERROR_BYTES: Final = 1024 * 1024
+#: seconds of silence before a connection is probed, between probes, and how many may be unanswered
+_KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 #: codes from here on are no answers
 _REDIRECTED: Final = 300
 #: reviews and the version are JSON where a server has them in no other form
@@ -54,7 +57,7 @@ class RestTransport:
         self._turns = asyncio.Semaphore(IN_FLIGHT)
         # Without a limit of its own: watches hold connections, and must not hold up the others.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, socket_factory=make_socket),
             headers={"User-Agent": user_agent},
             timeout=aiohttp.ClientTimeout(total=None),
         )
@@ -155,6 +158,19 @@ class RestTransport:
             return Timeout(f"{asked.verb} {asked.path}: no answer within {timeout:.0f} s")
         except (aiohttp.ClientError, OSError) as error:
             return _away(asked, error)
+
+
+def make_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Return a socket that notices when the other side has gone without a word: a watch may be silent long.
+
+    client-go's connections are probed likewise (apimachinery `pkg/util/net/http.go`: readIdleTimeout).
+    """
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in _KEEPALIVE:
+        made.setsockopt(socket.IPPROTO_TCP, option, seconds)
+    return made
 
 
 async def _read(answer: aiohttp.ClientResponse, limit: int = MAX_ANSWER_BYTES) -> bytes:

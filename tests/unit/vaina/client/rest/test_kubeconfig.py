@@ -79,6 +79,7 @@ def test_another_context_may_be_asked_for(tmp_path: Path) -> None:
         ({}, {"username": "me"}, "", "username is not known here"),
         ({"server": "10.0.0.1:6443"}, {}, "", "must be a URL"),
         ({"certificate-authority-data": "%"}, {}, "", "no base64"),
+        ({"insecure-skip-tls-verify": True, "certificate-authority": "ca.crt"}, {}, "", "not allowed"),
         ({"insecure-skip-tls-verify": "maybe"}, {}, "", "Expected `bool`"),
     ],
 )

@@ -15,7 +15,7 @@ from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.api.policy.v1 import eviction_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.api.version.v1 import version_service_pb2
-from vaina.client.rest.envelope import MAX_FRAME_BYTES, Frames, error_of, unwrap
+from vaina.client.rest.envelope import MAX_FRAME_BYTES, MAX_RETRY_SECONDS, Frames, error_of, unwrap
 from vaina.client.rest.envelope import wrap as wrap_as
 from vaina.client.rest.requests import Request, answer_of, requests_of, stream_of
 from vaina.client.verbs import binding
@@ -253,6 +253,26 @@ def test_an_answer_that_is_no_status_is_an_error_with_its_words(body: bytes) -> 
     found = error_of(502, body)
     assert isinstance(found, InternalError)
     assert "HTTP 502" in found.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"k8s\0\xff\xff", wrap_as("v1", "Status", b"\xff\xff"), b"<html>"],
+    ids=["envelope", "status", "page"],
+)
+def test_an_answer_that_is_broken_is_an_internal_error(body: bytes) -> None:
+    with pytest.raises(InternalError, match="no protobuf"):
+        answer_of(POD.method("Delete"), [body])
+
+
+@pytest.mark.parametrize("content", [b"\xff\xff", wrap(POD, b"\xff\xff")], ids=["envelope", "object"])
+def test_an_event_that_is_broken_is_an_internal_error(content: bytes) -> None:
+    with pytest.raises(InternalError, match="no protobuf"):
+        Frames(POD).take(frame("ADDED", content))
+
+
+def test_a_server_cannot_send_a_client_away_for_ever() -> None:
+    assert error_of(429, status("TooManyRequests", 429), "9" * 400).retry_seconds == MAX_RETRY_SECONDS
 
 
 def events(messages: list[bytes]) -> list[tuple[str, str]]:
