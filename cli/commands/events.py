@@ -10,11 +10,11 @@ from cli.printers.objects import Shown, make_table
 from cli.printers.table import render_table
 from cli.shell import Shell
 from cli.targets import parse_targets
-from cli.why.evidence import event_time
 from vaina.api.core.v1 import event_pb2
 from vaina.client.clientset import Clientset
 from vaina.kinds import EVENT
 from vaina.objects.watch import BOOKMARK, DELETED
+from vaina.why.evidence import event_time
 
 _TYPES = {"normal": "Normal", "warning": "Warning"}
 

@@ -22,11 +22,13 @@ from cli.targets import parse_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.trace.v1 import trace_pb2
 from vaina.client.clientset import Clientset
+from vaina.client.evidence import find_pod, find_trace
 from vaina.errors import NotFound, Unavailable
 from vaina.kinds import POD_TRACE
 from vaina.objects import pods
 from vaina.objects.watch import DELETED
 from vaina.steps import PodStep
+from vaina.traces import first_start, is_complete, lasting, step_gaps, waiting_for, waits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +60,11 @@ class _Seen:
         if self.trace is None:
             return False
         failed = self.pod is not None and pods.is_terminal(self.pod)
-        return steps.is_complete(self.trace) or (failed and _has(self.trace, PodStep.REPORTED))
+        return is_complete(self.trace) or (failed and _has(self.trace, PodStep.REPORTED))
 
 
 def _has(trace: trace_pb2.PodTrace, step: PodStep) -> bool:
     return any(record.step == step.value for record in trace.status.steps)
-
-
-async def _find_pod(clients: Clientset, name: str, namespace: str) -> pod_pb2.Pod | None:
-    try:
-        return await clients.pods.get(name, namespace)
-    except NotFound:
-        return None
-
-
-async def find_trace(
-    clients: Clientset, name: str, namespace: str, pod: pod_pb2.Pod | None
-) -> trace_pb2.PodTrace | None:
-    """Return the trace of the Pod that is there, otherwise of the newest one that had the name, or the uid."""
-    listed = await clients.pod_traces.list(namespace, field_selector=f"spec.podName={name}")
-    found = listed.items
-    if pod is not None:
-        return next((item for item in found if item.spec.pod_uid == pod.metadata.uid), None)
-    if not found:
-        with suppress(NotFound):
-            return await clients.pod_traces.get(name, namespace)
-        return None
-    return max(found, key=lambda item: (item.metadata.creation_timestamp.seconds, _begin(item)))
-
-
-def _begin(trace: trace_pb2.PodTrace) -> float:
-    return min((row.start for row in steps.step_rows(trace) if row.done), default=0.0)
 
 
 @flags.verb(cli, "trace", TraceOptions)
@@ -105,7 +81,7 @@ async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None
     vaina.dev/trace: "true" on a Pod that is about to be made asks for one.
     """
     name, namespace = parse_pod(options.word), shell.namespace
-    pod = await _find_pod(clients, name, namespace)
+    pod = await find_pod(clients, name, namespace)
     found = await find_trace(clients, name, namespace, pod)
     if found is None and pod is None and not options.watch:
         raise NotFound(f'podtraces "{name}" not found', kind="podtraces", name=name)
@@ -188,7 +164,7 @@ async def _follow(
             for task in tasks:
                 task.cancel()
     except TimeoutError as error:
-        why = steps.waiting_for(seen.pod)
+        why = waiting_for(seen.pod)
         raise Failure(
             f"timed out waiting for the seven steps of pod {name}{f' ({why})' if why else ''}"
         ) from error
@@ -235,18 +211,18 @@ class _LineView:
 
     def show(self, seen: _Seen) -> None:
         if seen.trace is not None:
-            begin = _begin(seen.trace)
+            begin = first_start(seen.trace)
             rows = steps.step_rows(seen.trace)
-            gaps = steps.step_gaps(seen.trace, rows)
+            gaps = step_gaps(seen.trace, rows)
             for row in rows:
                 if row.done and row.step not in self._told:
                     self._told.add(row.step)
                     for gap in gaps[row.step]:
                         self._shell.out(steps.render_gap_line(gap, begin, self._shell.paint))
                     self._shell.out(steps.render_step_line(row, begin, self._shell.paint))
-                    for wait in steps.waits_of(seen.trace, row):
+                    for wait in waits_of(seen.trace, row):
                         self._shell.out(steps.render_gap_line(wait, begin, self._shell.paint))
-        reason = steps.waiting_for(seen.pod) or (steps.lasting(seen.trace) if seen.trace is not None else "")
+        reason = waiting_for(seen.pod) or (lasting(seen.trace) if seen.trace is not None else "")
         if reason and reason != self._reason and not seen.finished:
             self._shell.out(f"    waits: {reason}\n")
         self._reason = reason

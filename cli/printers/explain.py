@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from cli.printers.style import PLAIN, Paint
 from cli.printers.table import Table, render_table
 from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
 from vaina.objects.manifest import write_json
+from vaina.objects.plain import plain_values
 from vaina.objects.times import format_time
 from vaina.objects.yaml_text import write_yaml
 
@@ -220,35 +219,9 @@ def render_decisions(answer: pb.ListDecisionsResponse, paint: Paint = PLAIN) -> 
     return text + "".join(f"{note}\n" for note in notes)
 
 
-def _values(message: Message) -> dict[str, Any]:
-    """Return an answer as plain values, keys in the order of the fields.
-
-    Numbers and booleans are always there, texts and lists where they say something; int64 are numbers, and
-    times are RFC 3339 with microseconds.
-    """
-    values: dict[str, Any] = {}
-    for field in message.DESCRIPTOR.fields:
-        value = getattr(message, field.name)
-        if field.is_repeated:
-            if len(value):
-                values[field.json_name] = [_plain(item) for item in value]
-        elif field.message_type is not None:
-            if message.HasField(field.name):
-                values[field.json_name] = _plain(value)
-        elif value or field.cpp_type != FieldDescriptor.CPPTYPE_STRING:
-            values[field.json_name] = value
-    return values
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Timestamp):
-        return format_time(value, micro=True)
-    return _values(value) if isinstance(value, Message) else value
-
-
 def write_answers(answers: list[Message], output: str) -> str:
     """Write answers as JSON (several as a list) or YAML (several as documents)."""
-    values = [_values(answer) for answer in answers]
+    values = [plain_values(answer) for answer in answers]
     if output == "yaml":
         return "---\n".join(write_yaml(value) for value in values)
     return write_json(values[0] if len(values) == 1 else values, indent=4) + "\n"

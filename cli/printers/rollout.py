@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cli.failures import Failure
-from cli.printers.steps import waiting_for
 from cli.printers.table import one_line
 from vaina.objects.conditions import get_condition
 from vaina.objects.pods import is_ready, is_terminal
 from vaina.objects.rollouts import replicas_of, revision_of
+from vaina.traces import waiting_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from cli.printers.steps import step_rows
-from cli.why.evidence import Evidence, Finding, event_time, said, shortened, statuses_of
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import pods
 from vaina.objects.conditions import get_condition
 from vaina.printers.cells import human_duration
+from vaina.traces import step_rows
+from vaina.why.evidence import Evidence, Finding, event_time, said, shortened, statuses_of
 
 #: (what the scheduler says, what that means); the first ones are told first
 _REASONS: Final = (

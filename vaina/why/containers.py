@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from cli.why.evidence import Evidence, Finding, capitalised, said, shortened
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import pods
+from vaina.why.evidence import Evidence, Finding, capitalised, said, shortened
 
 _PULL: Final = ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
 _STARTING: Final = ("", "ContainerCreating", "PodInitializing")

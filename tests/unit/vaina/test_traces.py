@@ -1,8 +1,9 @@
 """No gap of more than 50 ms between the steps of a Pod stays without a name."""
 
-from cli.printers.steps import Gap, gaps_before, lasting, render_trace, waits_within
+from cli.printers.steps import render_trace
 from vaina.api.trace.v1 import trace_pb2
 from vaina.steps import PodStep
+from vaina.traces import Gap, gaps_before, lasting, waits_within
 
 _LOOKED_FOR = "for its images to be looked for, or tried again"
 

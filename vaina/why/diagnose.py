@@ -8,15 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cli.printers.steps import step_rows
-from cli.printers.style import PLAIN, Paint
-from cli.why import containers, waiting
-from cli.why.evidence import Evidence, Finding, capitalised, event_time, said, shortened, statuses_of
 from vaina.api.core.v1 import node_pb2, pod_pb2
 from vaina.clock import seconds_of
 from vaina.objects import pods
 from vaina.objects.conditions import get_condition
 from vaina.printers.cells import human_duration
+from vaina.traces import step_rows
+from vaina.why import containers, waiting
+from vaina.why.evidence import Evidence, Finding, capitalised, event_time, said, shortened, statuses_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +94,6 @@ def _notes(pod: pod_pb2.Pod) -> list[str]:
     return [
         "No controller owns it: nothing replaces it when it is deleted, evicted or its node fails. A ReplicaSet or a Deployment would."
     ]
-
-
-def render_diagnosis(diagnosis: Diagnosis, paint: Paint = PLAIN) -> str:
-    """Write a diagnosis: a line a finding, what says more of it indented, and the commands to go on with."""
-    lines = [f"{paint('bold', diagnosis.head)}."]
-    style = "green" if diagnosis.healthy else "red"
-    for finding in diagnosis.findings:
-        lines.append(paint(style, f"{finding.what}."))
-        lines.extend(f"  {line}" for line in finding.details)
-    commands = list(dict.fromkeys(command for finding in diagnosis.findings for command in finding.look))
-    lines.extend(paint("dim", f"Note: {note}") for note in diagnosis.notes)
-    if commands:
-        lines.append("Look at:")
-        lines.extend(f"  {paint('cyan', command)}" for command in commands)
-    return "".join(f"{line}\n" for line in lines)
 
 
 #: events of a gone Pod that are shown

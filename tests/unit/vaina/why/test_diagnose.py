@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from cli.why.diagnose import diagnose, render_diagnosis
-from cli.why.evidence import Evidence
+from cli.printers.diagnosis import render_diagnosis
 from tests.support.shown_objects import make_trace
-from tests.unit.cli.why.pods import (
+from tests.unit.vaina.why.pods import (
     AGO_5M,
     BACK_OFF,
     LOST,
@@ -27,6 +26,8 @@ from tests.unit.cli.why.pods import (
 )
 from vaina.api.core.v1 import event_pb2, node_pb2
 from vaina.clock import timestamp
+from vaina.why.diagnose import diagnose
+from vaina.why.evidence import Evidence
 
 NOTE = (
     "Note: No controller owns it: nothing replaces it when it is deleted, evicted or its node fails. "
