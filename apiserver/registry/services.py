@@ -181,9 +181,9 @@ class ResourceClaimStrategy(Strategy[resource_claim_pb2.ResourceClaim]):
     ) -> None:
         kept = {_device(each) for each in new.status.allocation.devices.results}
         gone = {_device(each) for each in old.status.allocation.devices.results} - kept
-        for index in reversed(range(len(new.status.devices))):
-            if _device(new.status.devices[index]) in gone:
-                del new.status.devices[index]
+        left = [each for each in new.status.devices if _device(each) not in gone]
+        new.status.ClearField("devices")
+        new.status.devices.extend(left)
 
 
 def _device(

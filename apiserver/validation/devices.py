@@ -4,7 +4,6 @@ Follows `pkg/apis/resource/validation`. Of expressions in CEL only the length is
 them.
 """
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
@@ -16,6 +15,7 @@ from apiserver.validation.volume_legacy import check_csi_driver
 from vaina.api.resource.v1 import device_class_pb2, device_pb2, device_taint_rule_pb2, resource_slice_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.objects import names
+from vaina.objects.tree import TextError, parse_one
 
 T = TypeVar("T")
 
@@ -114,8 +114,8 @@ def check_json(path: Place, value: runtime_pb2.RawExtension) -> None:
         path.too_long(_MAX_JSON_BYTES)
         return
     try:
-        read = json.loads(value.raw) if value.raw else None
-    except ValueError as error:
+        read = parse_one(value.raw) if value.raw else None
+    except TextError as error:
         path.invalid("<value omitted>", f"error parsing data as JSON: {error}")
         return
     if read is None:
@@ -130,8 +130,9 @@ def check_binding_conditions(at: Place, conditions: Sequence[str], failures: Seq
     check_items(at.child("bindingConditions"), conditions, most, check_label_name, lambda it: it)
     path = at.child("bindingFailureConditions")
     check_items(path, failures, most, check_label_name, lambda it: it)
+    known = frozenset(conditions)
     for index, failure in enumerate(failures):
-        if failure in conditions:
+        if failure in known:
             path.index(index).invalid(
                 failure, "bindingFailureConditions must not overlap with bindingConditions"
             )

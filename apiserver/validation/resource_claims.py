@@ -201,8 +201,8 @@ def check_claim_status(root: Place, new: ResourceClaim, old: ResourceClaim) -> N
     )
     if status.reserved_for and not status.HasField("allocation"):
         path.child("reservedFor").forbidden("may not be specified when `allocated` is not set")
-    elif new.metadata.HasField("deletion_timestamp") and any(
-        each not in old.status.reserved_for for each in status.reserved_for
+    elif new.metadata.HasField("deletion_timestamp") and not (
+        _consumers_of(status) <= _consumers_of(old.status)
     ):
         words = "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
         path.child("reservedFor").forbidden(words)
@@ -212,6 +212,10 @@ def check_claim_status(root: Place, new: ResourceClaim, old: ResourceClaim) -> N
             at.check_immutable(status.allocation, old.status.allocation)
         else:
             _check_allocation(at, status.allocation, _requests_of(new.spec.devices))
+
+
+def _consumers_of(status: resource_claim_pb2.ResourceClaimStatus) -> set[tuple[str, str, str, str]]:
+    return {(each.api_group, each.resource, each.name, each.uid) for each in status.reserved_for}
 
 
 def _check_consumer(at: Place, consumer: resource_claim_pb2.ResourceClaimConsumerReference) -> None:

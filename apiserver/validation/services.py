@@ -93,9 +93,10 @@ def _check(root: Place, service: Service, old: Service) -> None:
     _check_affinity(at, spec)
     if spec.type != EXTERNAL_NAME:
         _check_cluster_ips(at, spec, old.spec.cluster_ips)
+    known = frozenset(old.spec.external_ips)
     for index, address in enumerate(spec.external_ips):
         here = at.child("externalIPs").index(index)
-        if check_legacy_ip(here, address, old.spec.external_ips):
+        if check_legacy_ip(here, address, known):
             check_endpoint_ip(here, address)
     at.child("type").check_choice(spec.type, _TYPES)
     _check_node_ports(at.child("ports"), spec)

@@ -144,7 +144,7 @@ def read_size(data: bytes) -> Resized | None:
     """Return the size of a terminal: {"Width":80,"Height":24}; None: it is none."""
     try:
         told = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict):
         return None

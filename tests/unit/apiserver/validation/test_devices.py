@@ -257,3 +257,44 @@ def test_a_rule_of_taints_has_eight_conditions() -> None:
         'status.conditions[1].type: Duplicate value: "c0"',
         "status.conditions: Too many: 9: must have at most 8 items",
     )
+
+
+def test_parameters_that_are_too_deep_are_no_json() -> None:
+    claim = make(RESOURCE_CLAIM, "spec: {devices: {config: [{opaque: {driver: d, parameters: {}}}]}}")
+    claim.spec.devices.config[0].device_configuration.opaque.parameters.raw = b"[" * 10_000
+    [error] = validate_create(RESOURCE_CLAIM, claim)
+    assert (error.field, "error parsing data as JSON" in error.detail) == (
+        "spec.devices.config[0].opaque.parameters",
+        True,
+    )
+
+
+def test_conditions_beyond_number_are_counted_and_not_compared_with_one_another() -> None:
+    many = make(RESOURCE_SLICE, f"spec: {{{POOL}, nodeName: n1, devices: [{{name: a}}]}}")
+    device = many.spec.devices[0]
+    device.binding_conditions.extend(f"a{number}" for number in range(100_000))
+    device.binding_failure_conditions.extend(f"b{number}" for number in range(100_000))
+    assert validate_create(RESOURCE_SLICE, many) == violations(
+        "spec.devices[0].bindingConditions: Too many: 100000: must have at most 4 items",
+        "spec.devices[0].bindingFailureConditions: Too many: 100000: must have at most 4 items",
+    )
+
+
+def test_a_deleted_claim_gets_no_new_users_however_many_are_named() -> None:
+    text = f"spec: {{devices: {{requests: [{GPU}]}}}}\nstatus: {{allocation: {{devices: {{results: [{RESULT}]}}}}}}"
+    old, new = make(RESOURCE_CLAIM, text), make(RESOURCE_CLAIM, text)
+    for number in range(256):
+        old.status.reserved_for.add(resource="pods", name="a", uid=f"{number}")
+    for number in range(100_000):
+        new.status.reserved_for.add(resource="pods", name="a", uid=f"{number % 256}")
+    for claim in (old, new):
+        claim.metadata.deletion_timestamp.seconds = 1
+    assert validate_status_update(RESOURCE_CLAIM, new, old) == violations(
+        "status.reservedFor: Too many: 100000: must have at most 256 items"
+    )
+    del new.status.reserved_for[1:]
+    new.status.reserved_for[0].name = "b"
+    words = "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
+    assert validate_status_update(RESOURCE_CLAIM, new, old) == violations(
+        f"status.reservedFor: Forbidden: {words}"
+    )

@@ -132,6 +132,17 @@ def test_addresses_that_are_stored_already_stay_as_they_are_written() -> None:
     assert validate_update(SERVICE, make(SERVICE, text), make(SERVICE, text)) == []
 
 
+def test_as_many_external_addresses_as_fit_are_looked_up_and_not_searched() -> None:
+    new = make(SERVICE, "spec: {ports: [{port: 80}]}")
+    old = make(SERVICE, "spec: {ports: [{port: 80}]}")
+    addresses = [f"10.{high}.{middle}.1" for high in range(200) for middle in range(200)]
+    old.spec.external_ips.extend(addresses)
+    new.spec.external_ips.extend(reversed(addresses))
+    for each_of in (old, new):
+        each_of.spec.external_traffic_policy = "Cluster"
+    assert validate_update(SERVICE, new, old) == []
+
+
 STATUSES = (
     case("an address", "{type: LoadBalancer}|{loadBalancer: {ingress: [{ip: 10.0.0.1, ipMode: VIP}, {hostname: a.b}]}}"),
     case("not of others", "{type: ClusterIP}|{loadBalancer: {ingress: [{ip: 10.0.0.1}]}}",

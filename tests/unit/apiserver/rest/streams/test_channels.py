@@ -98,6 +98,7 @@ CASES = (
     Case("a size comes on channel 4", b'\x04{"Width":80,"Height":24}', Resized(80, 24)),
     Case("names of a size are read as Go reads them", b'\x04{"width":1,"HEIGHT":2}\n', Resized(1, 2)),
     Case("a size may name one side alone", b'\x04{"Width":80}', Resized(80, 0)),
+    Case("a size that no reader can read is none", b"\x04" + b"[" * 100_000, None),
     Case("a size that is too large is none", b'\x04{"Width":65536,"Height":1}', None),
     Case("a size below nothing is none", b'\x04{"Width":-1,"Height":1}', None),
     Case("a size is a number", b'\x04{"Width":"80","Height":24}', None),
