@@ -68,6 +68,7 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
     "cluster-admin": (Rule(("*",), ("*",), ("*",)), Rule(("*",), urls=("*",))),
     "system:discovery": (_urls(f"{_HEALTH} /openapi /openapi/* /api /api/* /apis /apis/*"),),
     "system:public-info-viewer": (_urls(_HEALTH),),
+    "system:monitoring": (_urls("/metrics /metrics/slis /livez /readyz /healthz /livez/* /readyz/* /healthz/*"),),
     "system:basic-user": (
         _rule("create", _REVIEWS, "selfsubjectaccessreviews selfsubjectrulesreviews"),
         _rule("create", "authentication.k8s.io", "selfsubjectreviews"),
@@ -77,14 +78,14 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule(_READ_WRITE, GROUP, "roles rolebindings"),
     ),
     "system:aggregate-to-edit": (
-        _rule(_READ, "", "pods/attach pods/exec pods/portforward secrets"),
+        _rule(_READ, "", "pods/attach pods/exec pods/portforward pods/proxy secrets services/proxy"),
         _rule("impersonate", "", "serviceaccounts"),
-        _rule(_WRITE, "", "pods pods/attach pods/exec pods/portforward"),
+        _rule(_WRITE, "", "pods pods/attach pods/exec pods/portforward pods/proxy"),
         _rule("create", "", "pods/eviction"),
         _rule(
             _WRITE, "",
             "configmaps persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets "
-            "serviceaccounts services",
+            "serviceaccounts services services/proxy",
         ),
         _rule("create", "", "serviceaccounts/token"),
         _rule(_WRITE, _EVENT_GROUPS, "events"),
@@ -320,6 +321,7 @@ _LABELS: Final[Mapping[str, str]] = {
 #: role -> its subjects: kind and name
 _CLUSTER_BINDINGS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "cluster-admin": (("Group", "system:masters"),),
+    "system:monitoring": (("Group", "system:monitoring"),),
     "system:discovery": (("Group", _AUTHENTICATED),),
     "system:basic-user": (("Group", _AUTHENTICATED),),
     "system:public-info-viewer": (("Group", _AUTHENTICATED), ("Group", _UNAUTHENTICATED)),

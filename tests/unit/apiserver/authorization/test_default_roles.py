@@ -119,10 +119,13 @@ MAY = [
     ("system:kube-scheduler", "", "get coordination.k8s.io/leases kube-system kube-scheduler"),
     ("system:kube-controller-manager", "", "list /secrets"),
     ("root", "system:masters", "delete /nodes"),
+    ("prometheus", "system:monitoring", "get /metrics"),
+    ("prometheus", "system:monitoring", "get /readyz/etcd"),
 ]
 MAY_NOT = [
     ("system:anonymous", "system:unauthenticated", "get /api"),
     ("jane", "", "list /pods x"),
+    ("jane", "", "get /metrics"),
     ("system:kube-scheduler", "", "get /secrets x a"),
     ("system:kube-scheduler", "", "create /pods x"),
     ("system:kube-scheduler", "", "update coordination.k8s.io/leases kube-system kube-controller-manager"),
@@ -140,7 +143,7 @@ MAY_NOT = [
 def question(user: str, groups: str, words: str) -> Attributes:
     verb, what, *rest = words.split()
     who = User(user, (*groups.split(), *([] if "anonymous" in user else ["system:authenticated"])))
-    if what in ("/version", "/api"):
+    if what in ("/version", "/api", "/metrics", "/readyz/etcd"):
         return Attributes(who, verb, path=what)
     group, resource, *sub = what.split("/")
     namespace, name = [*rest, "", ""][:2]
@@ -179,6 +182,19 @@ def test_each_kind_of_namespaces_can_be_seen_by_who_may_view_and_escalates_nothi
     # Who may write addresses of others may send a Service's traffic anywhere (CVE-2021-25740).
     system = {"ResourceQuota", "LimitRange", "ControllerRevision", "PodTrace", "Endpoints", "EndpointSlice"}
     assert may("edit", "create") == (kind.kind not in {*left_out, *admins, *system})
+
+
+@pytest.mark.parametrize("resource", ["pods", "services"])
+def test_an_editor_speaks_with_pods_and_services_through_the_proxy_and_a_viewer_does_not(
+    resource: str,
+) -> None:
+    roles = defaults()
+    for name in ("view", "edit"):
+        roles.put_binding(make_binding(name, name, namespace="x", kind="ClusterRole"))
+    for verb in ("get", "create", "update", "patch", "delete"):
+        for who in ("view", "edit"):
+            asked = Attributes(User(who), verb, "", resource, "proxy", "x", "a")
+            assert roles.authorize(asked).is_allowed == (who == "edit")
 
 
 async def test_an_editor_of_a_namespace_works_in_it(api: Harness) -> None:
