@@ -35,7 +35,6 @@ from apiserver.rest.exchange import Exchange
 from apiserver.rest.frames import Frames
 from apiserver.rest.info import RequestInfo, read_info
 from apiserver.rest.openapi.documents import Documents
-from apiserver.rest.origins import check_origin
 from apiserver.rest.reading import Bodies
 from apiserver.rest.served import DELETE_OPTIONS, Table
 from vaina.api.meta.v1 import meta_pb2
@@ -45,6 +44,7 @@ from vaina.errors import ApiError, BadRequest, Timeout, TooManyRequests, Unavail
 from vaina.kinds import Kind
 from vaina.serving.draining import Calls
 from vaina.serving.handlers import Handlers, RequestContext, as_api_error
+from vaina.serving.origins import check_origin
 from vaina.serving.server import DEFAULT_DEADLINE_SECONDS, MAX_CALLS
 from vaina.serving.turns import Turns
 

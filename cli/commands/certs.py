@@ -46,6 +46,10 @@ def _wanted(command: F) -> F:
         "--kubeconfig-server", default="", envvar="VAINA_CERTS_KUBECONFIG_SERVER", metavar="URL",
         help="Write a kubeconfig for this URL of the REST port into the administrator's folder (VAINA_CERTS_KUBECONFIG_SERVER).",
     )(command)  # fmt: skip
+    command = click.option(
+        "--page-server", default="", envvar="VAINA_CERTS_PAGE_SERVER", metavar="URL",
+        help="Write the login link of the page at this URL into the administrator's folder (VAINA_CERTS_PAGE_SERVER).",
+    )(command)  # fmt: skip
     return _folder(command)
 
 

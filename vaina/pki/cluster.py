@@ -10,6 +10,8 @@ Called by `vaina certs`. Whatever is there and holds is left as it is, so making
     apiserver/encryption.yaml  the key for Secrets at rest (vaina.pki.encryption)
     apiserver/sa.key, sa.pub   the keys of tokens (vaina.pki.token_keys)
     admin/kubeconfig           what kubectl reads, where a server is named for it (vaina.pki.kubeconfig)
+    dashboard/login-token      the secret of the page's login link (vaina.pki.login)
+    admin/dashboard-link       the link, where the page's URL is named
     node/                      what nodes have before they ask for certificates: the authorities of the apiserver
                                (ca.crt) and of those who call a kubelet (kubelet-client-ca.crt), a bootstrap
                                token (token), which the apiserver's folder has too, what their engines show to
@@ -60,6 +62,7 @@ from vaina.pki.folder import (
     write_folder,
 )
 from vaina.pki.kubeconfig import KUBECONFIG, with_files
+from vaina.pki.login import LOGIN_LINK, LOGIN_TOKEN, login_link, make_login_token
 from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES, TOKEN, make_token
 from vaina.pki.token_keys import SIGNING, make_token_keys, next_token_key
 
@@ -68,6 +71,7 @@ CA, ETCD_CA, KUBELET_CLIENT_CA, REGISTRY_CA = "ca", "etcd-ca", "kubelet-client-c
 #: never made anew: what its key has encrypted would be lost
 ENCRYPTION: Final = "apiserver/encryption.yaml"
 APISERVER: Final = "apiserver"
+DASHBOARD: Final = "dashboard"
 TOKEN_KEYS: Final = f"{APISERVER}/{SIGNING}"
 #: etcd reads it at each handshake, and refuses everybody while it is missing (`--client-crl-file`)
 REVOKED: Final = "etcd/denied.crl"
@@ -120,6 +124,11 @@ HOLDERS: Final = (
         Profile("system:kube-controller-manager", (), _server("controller"), is_server=True),
         reads_denied=True,
     ),
+    Holder(
+        DASHBOARD,
+        Profile("system:vaina-dashboard", (), _server("dashboard"), is_server=True),
+        reads_denied=True,
+    ),
     Holder(ADMIN, Profile("kubernetes-admin", ("system:masters",))),
     # Members of etcd are each other's clients.
     Holder("etcd", Profile("etcd", (), _server("etcd"), is_server=True), ETCD_CA, ETCD_CA),
@@ -156,6 +165,8 @@ class Folders:
     nodes: tuple[tuple[str, str], ...] = ()
     #: URL of the REST port in the administrator's kubeconfig; empty: no such file is written
     kubeconfig_server: str = ""
+    #: URL of the page in the administrator's login link; empty: no such file is written
+    page_server: str = ""
 
     def make(self, now: float, *, renew: bool = False) -> list[str]:
         """Make what is missing, due (at Unix time `now`), or says something else than it should.
@@ -177,6 +188,8 @@ class Folders:
             written.append(ENCRYPTION)
         if make_token_keys(self.root / APISERVER, now, self.seconds, renew=renew):
             written.append(TOKEN_KEYS)
+        if make_login_token(self.root / DASHBOARD):
+            written.append(f"{DASHBOARD}/{LOGIN_TOKEN}")
         self._make_node_folder()
         self._tell_nodes()
         self._tell_etcd(now)
@@ -184,6 +197,9 @@ class Folders:
             cluster = Path(self.admin).name if self.admin != ADMIN else AUTHORITY_NAMES[CA]
             text = with_files(cluster, self.kubeconfig_server, AUTHORITIES, CERTIFICATE, KEY)
             write_file(self.root / self.admin / KUBECONFIG, text.encode())
+        if self.page_server:
+            secret = (self.root / DASHBOARD / LOGIN_TOKEN).read_text("ascii")
+            write_file(self.root / self.admin / LOGIN_LINK, login_link(self.page_server, secret).encode())
         return written
 
     def next_renewal(self) -> float:

@@ -19,6 +19,7 @@ _AGGREGATE: Final = "rbac.authorization.k8s.io/aggregate-to-"
 GROUP: Final = "rbac.authorization.k8s.io"
 SCHEDULER: Final = "system:kube-scheduler"
 CONTROLLERS: Final = "system:kube-controller-manager"
+DASHBOARD: Final = "system:vaina-dashboard"
 _AUTHENTICATED: Final = "system:authenticated"
 _UNAUTHENTICATED: Final = "system:unauthenticated"
 
@@ -195,6 +196,26 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule("list update watch", "", "persistentvolumeclaims persistentvolumes"),
         _rule("list watch", _STORAGE, "storageclasses"),
     ),
+    # vaina's own: the page, which changes nothing and sees no Secret and no ConfigMap
+    DASHBOARD: (
+        _rule(
+            _READ, "",
+            "events namespaces nodes persistentvolumeclaims persistentvolumes pods replicationcontrollers resourcequotas",
+        ),
+        _rule("get", "", "pods/log"),
+        _rule(_READ, "apps", "daemonsets deployments replicasets statefulsets"),
+        _rule(_READ, "batch", "cronjobs jobs"),
+        _rule(_READ, "coordination.k8s.io", "leases"),
+        _rule(_READ, "trace.vaina.dev", "podtraces"),
+        Rule(
+            ("post",),
+            urls=(
+                "/vaina.api.controller.v1.ControllerService/ListControllers",
+                "/vaina.api.scheduler.v1.SchedulerService/Explain",
+                "/vaina.api.scheduler.v1.SchedulerService/ListDecisions",
+            ),
+        ),
+    ),
     CONTROLLERS: (
         _OWN_EVENTS, _rule("list watch", "*", "*"),
         # Who may call their own service.
@@ -327,6 +348,7 @@ _CLUSTER_BINDINGS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "system:public-info-viewer": (("Group", _AUTHENTICATED), ("Group", _UNAUTHENTICATED)),
     "system:service-account-issuer-discovery": (("Group", service_accounts.GROUP),),
     SCHEDULER: (("User", SCHEDULER),),
+    DASHBOARD: (("User", DASHBOARD),),
     "system:volume-scheduler": (("User", SCHEDULER),),
     CONTROLLERS: (("User", CONTROLLERS),),
     "system:node": (),

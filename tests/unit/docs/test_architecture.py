@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-SERVICES = ("", "apiserver", "scheduler", "kubelet", "controller", "vaina")
+SERVICES = ("", "apiserver", "scheduler", "kubelet", "controller", "dashboard", "vaina")
 _NAMED = re.compile(r"`([a-z_/]+\.py)::([A-Za-z_.]+)`")
 
 

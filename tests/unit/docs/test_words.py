@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PRODUCT = ("vaina", "cli", "apiserver", "scheduler", "kubelet", "controller")
+PRODUCT = ("vaina", "cli", "apiserver", "scheduler", "kubelet", "controller", "dashboard")
 #: a word that is not used (a pattern) -> what is said instead
 BANNED = {
     r"glances?": "a first evaluation, without a memo",

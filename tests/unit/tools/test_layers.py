@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = ("vaina", "apiserver", "scheduler", "kubelet", "controller", "cli", "bench")
+PACKAGES = ("vaina", "apiserver", "scheduler", "kubelet", "controller", "cli", "dashboard", "bench")
 #: the family, the module an import is planted in, the module it imports
 PLANTED = {
     "a service imports another": ("kubelet.admit", "scheduler.queue"),

@@ -121,6 +121,9 @@ MAY = [
     ("root", "system:masters", "delete /nodes"),
     ("prometheus", "system:monitoring", "get /metrics"),
     ("prometheus", "system:monitoring", "get /readyz/etcd"),
+    ("system:vaina-dashboard", "", "watch /pods"),
+    ("system:vaina-dashboard", "", "get /pods/log x a"),
+    ("system:vaina-dashboard", "", "get trace.vaina.dev/podtraces x a"),
 ]
 MAY_NOT = [
     ("system:anonymous", "system:unauthenticated", "get /api"),
@@ -135,6 +138,11 @@ MAY_NOT = [
     ("system:kube-controller-manager", "", "create /secrets x"),
     ("system:kube-controller-manager", "", "update coordination.k8s.io/leases/status kube-system kube-scheduler"),
     ("system:bootstrap:abcdef", "system:bootstrappers", "create certificates.k8s.io/certificatesigningrequests"),
+    ("system:vaina-dashboard", "", "get /secrets x a"),
+    ("system:vaina-dashboard", "", "list /configmaps x"),
+    ("system:vaina-dashboard", "", "delete /pods x a"),
+    ("system:vaina-dashboard", "", "create /pods/exec x a"),
+    ("system:vaina-dashboard", "", "get /nodes/proxy a"),
     # The Node authorizer answers for nodes; the role has nobody.
     ("system:node:a", "system:nodes", "get /secrets x a"),
 ]  # fmt: skip
@@ -158,6 +166,12 @@ def test_they_give_what_is_needed(user: str, groups: str, words: str) -> None:
 @pytest.mark.parametrize(("user", "groups", "words"), MAY_NOT)
 def test_they_give_no_more(user: str, groups: str, words: str) -> None:
     assert not defaults().authorize(question(user, groups, words)).is_allowed
+
+
+def test_the_page_only_reads() -> None:
+    [role] = [role for role in policy.cluster_roles() if role.metadata.name == policy.DASHBOARD]
+    assert {verb for one in role.rules for verb in one.verbs if one.resources} == {"get", "list", "watch"}
+    assert not {"*", "secrets", "configmaps"} & {name for one in role.rules for name in one.resources}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)

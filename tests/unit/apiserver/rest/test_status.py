@@ -2,9 +2,9 @@
 
 import pytest
 
-from apiserver.rest.origins import check_origin
 from apiserver.rest.status import headers_of, warning_headers
 from vaina.errors import BadRequest, Forbidden, TooManyRequests
+from vaina.serving.origins import check_origin
 
 
 def test_warnings_are_quoted_once_each_and_without_control_characters() -> None:

@@ -38,6 +38,7 @@ def root(tmp_path: Path) -> Path:
         *HOLDERS,
         cluster.ENCRYPTION,
         cluster.TOKEN_KEYS,
+        "dashboard/login-token",
     ]
     return tmp_path
 
@@ -100,7 +101,7 @@ def test_a_holder_whose_key_is_of_another_certificate_gets_a_new_one(root: Path,
 
 def test_another_authority_or_another_host_makes_new_certificates(root: Path) -> None:
     assert cluster.Folders(root, hosts=("10.0.0.7", "vaina.example")).make(NOW) == [
-        "apiserver", "scheduler", "controller", "etcd",
+        "apiserver", "scheduler", "controller", "dashboard", "etcd",
     ]  # fmt: skip
     assert {"10.0.0.7", "vaina.example"} <= cluster.hosts_of(certificate(root, "apiserver"))
     assert "10.0.0.7" not in cluster.hosts_of(certificate(root, "registry"))
@@ -119,7 +120,7 @@ def test_while_an_authority_is_replaced_both_are_trusted(root: Path) -> None:
 
 
 def test_a_denied_serial_number_reaches_all_servers_that_look_also_new_ones(root: Path) -> None:
-    servers = ["apiserver", "scheduler", "controller"]
+    servers = ["apiserver", "scheduler", "controller", "dashboard"]
     assert not (root / "node" / "denied").exists()
     assert cluster.Folders(root).deny(0xABC, NOW) == [*servers, "node", "etcd"]
     cluster.Folders(root).deny(0xDEF, NOW)
@@ -187,3 +188,22 @@ def test_the_administrators_folder_may_have_another_name(tmp_path: Path) -> None
 
 def test_shown_is_what_is_there(root: Path) -> None:
     assert {one.folder for one in cluster.show_all(root)} == {*HOLDERS, *cluster.AUTHORITY_NAMES}
+
+
+def test_the_administrator_has_the_link_of_the_page_which_stays_until_its_secret_is_deleted(
+    root: Path,
+) -> None:
+    def link() -> str:
+        cluster.Folders(root, page_server="http://127.0.0.1:8090/").make(NOW)
+        return (root / "admin" / "dashboard-link").read_text()
+
+    secret = root / "dashboard" / "login-token"
+    first = link()
+    assert first == f"http://127.0.0.1:8090/login?token={secret.read_text()}" == link()
+    assert len(secret.read_text()) >= 40
+    secret.unlink()
+    assert link() != first
+
+
+def test_without_a_page_there_is_no_link(root: Path) -> None:
+    assert not (root / "admin" / "dashboard-link").exists()

@@ -1,0 +1,1 @@
+"""The page: shows the cluster in a browser, with the rights of a reader. See docs/page.md."""

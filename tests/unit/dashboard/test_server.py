@@ -1,0 +1,127 @@
+"""Who is let in, what a browser is told with each answer, and where paths lead."""
+
+import aiohttp
+import pytest
+
+from tests.support.apiserver import make_apiserver
+from tests.support.page import SECRET, Browser, page
+
+PATHS = [
+    "/",
+    "/pod/default/web",
+    "/static/page.js",
+    "/api/version",
+    "/live",
+    "/nowhere",
+    "/static/../session.py",
+]
+
+
+@pytest.fixture
+async def browser():
+    async with page(make_apiserver().client) as made:
+        yield made
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_without_a_session_nothing_is_shown(browser: Browser, path: str) -> None:
+    status, text, _ = await browser.get(path)
+    assert status == 401
+    assert "vaina dashboard" in text
+
+
+@pytest.mark.parametrize("token", ["", "wrong", SECRET[:-1], SECRET + "x"])
+async def test_a_wrong_link_gives_no_session(browser: Browser, token: str) -> None:
+    status, _, headers = await browser.get(f"/login?token={token}")
+    assert status == 401
+    assert "Set-Cookie" not in headers
+
+
+async def test_the_link_gives_a_session_and_leads_on_without_the_token(browser: Browser) -> None:
+    status, _, headers = await browser.get(f"/login?token={SECRET}&to=%2Fpod%2Fdefault%2Fweb%3Ftab%3Dlog")
+    assert (status, headers["Location"]) == (303, "/pod/default/web?tab=log")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(headers["Set-Cookie"].split("; "))
+    status, text, _ = await browser.get("/pod/default/web")
+    assert status == 200
+    assert "/static/page.js" in text
+
+
+@pytest.mark.parametrize("path", ["/", "/login?token=x", "/api/version", "/nowhere", "/static/page.js"])
+async def test_every_answer_says_what_the_page_may_do(browser: Browser, path: str) -> None:
+    for _ in range(2):
+        _, _, headers = await browser.get(path)
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        await browser.login()
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8090", "127.0.0.1.evil.example", "10.0.0.7:8090"]
+)
+async def test_a_name_of_somebody_else_that_leads_here_is_refused(browser: Browser, host: str) -> None:
+    await browser.login()
+    status, _, _ = await browser.get("/api/version", Host=host)
+    assert status == 403
+
+
+async def test_requests_of_other_pages_are_refused(browser: Browser) -> None:
+    await browser.login()
+    status, _, _ = await browser.get("/api/version", Origin="http://127.0.0.1:1")
+    assert status == 403
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+async def test_a_websocket_of_another_page_is_refused(browser: Browser, origin: str) -> None:
+    await browser.login()
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        async with browser.live(origin=origin):
+            pass
+    assert refused.value.status == 403
+
+
+async def test_a_websocket_without_an_origin_is_no_browsers(browser: Browser) -> None:
+    await browser.login()
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await browser.session.ws_connect(f"{browser.url}/live")
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+async def test_the_page_only_reads(browser: Browser, method: str) -> None:
+    await browser.login()
+    for path in ("/", "/api/version", "/live", "/login"):
+        async with browser.session.request(method, browser.url + path) as response:
+            assert response.status == 405
+
+
+async def test_errors_of_the_api_are_json_with_kubernetes_fields(browser: Browser) -> None:
+    await browser.login()
+    async with browser.session.get(f"{browser.url}/api/nowhere") as response:
+        assert response.status == 404
+        assert (await response.json())["reason"] == "NotFound"
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/..%2fsession.py", "/static/%2e%2e/session.py", "/static//etc/passwd"]
+)
+async def test_files_elsewhere_are_not_there(browser: Browser, path: str) -> None:
+    await browser.login()
+    status, text, _ = await browser.get(path)
+    assert status != 200 or "/static/page.js" in text
+
+
+async def test_a_file_that_a_browser_has_is_not_sent_again(browser: Browser) -> None:
+    await browser.login()
+    _, _, headers = await browser.get("/static/page.js")
+    assert headers["Content-Type"] == "text/javascript; charset=utf-8"
+    status, text, _ = await browser.get("/static/page.js", **{"If-None-Match": headers["ETag"]})
+    assert (status, text) == (304, "")
+
+
+async def test_a_head_of_any_size_is_refused(browser: Browser) -> None:
+    status, _, _ = await browser.get("/", Cookie="x" * 20_000)
+    assert status == 400
