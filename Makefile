@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-parts test-unit test-plain judge sim test-sim test-sim-idle soak-scheduler test-component test-cluster bench bench-kubelet soak vm-test exchange conformance bench-writes bench-scheduler up bundle up-self-hosted down logs trace verify-requirements update-locks verify-locks
+.PHONY: help setup protos lint format test test-parts test-unit test-plain judge sim test-sim test-sim-idle soak-scheduler test-component test-cluster bench bench-kubelet soak vm-test exchange conformance bench-writes bench-scheduler up bundle up-self-hosted down logs trace verify-requirements verify-lessons update-locks verify-locks
 # CI's runs can be repeated to the letter: one order of the tests (decision 141).
 ORDER := $(if $(CI),--randomly-seed=1)
 .DEFAULT_GOAL := help
@@ -63,7 +63,7 @@ test-parts:
 	@$(MAKE) --no-print-directory test-unit
 	@$(MAKE) --no-print-directory test-plain
 	@$(MAKE) --no-print-directory -j2 -Oline test-sim-idle test-cluster
-	@$(MAKE) --no-print-directory verify-requirements
+	@$(MAKE) --no-print-directory verify-requirements verify-lessons
 
 # Pure computing, on the processor time that tests on the cluster leave: they wait more than they work (decision 164).
 test-sim-idle: setup
@@ -116,6 +116,9 @@ trace: setup ## Show the seven steps of a Pod: make trace POD=jumpod
 
 verify-requirements: setup ## List the rows of the requirements with and without a test
 	@$(PY) tools/check_requirements.py
+
+verify-lessons: setup ## List the rows of the requirements with and without a lesson
+	@$(PY) tools/check_lessons.py
 
 update-locks: ## Resolve the lock files anew (hashed, no hosts)
 	@bash tools/update_locks.sh

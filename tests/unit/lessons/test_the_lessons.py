@@ -1,0 +1,63 @@
+"""docs/lessons: each lesson is there in all languages, and says the same in them."""
+
+import re
+
+import pytest
+
+from tests.support.cluster import ROOT
+from vaina.lessons.model import HEADINGS, Lesson, Prose
+from vaina.lessons.shelf import folder, read, rows
+
+LANGUAGES = sorted(HEADINGS)
+
+
+def lesson(row: str, language: str) -> Lesson:
+    found = read(row, language)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_lessons_are_of_rows_and_there_in_all_languages(language: str) -> None:
+    known = re.findall(
+        r"^\| ([A-E]\d+) \|", (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert set(rows(language)) <= set(known)
+    assert rows(language) == rows("en")
+
+
+@pytest.mark.parametrize("row", rows("en"))
+def test_languages_have_the_same_commands(row: str) -> None:
+    english, *others = (lesson(row, language) for language in sorted(HEADINGS, key=lambda one: one != "en"))
+    for other in others:
+        assert [(one.script, one.until, one.fails) for one in other.commands] == [
+            (one.script, one.until, one.fails) for one in english.commands
+        ]
+        assert (other.documents, other.runs, other.needs) == (english.documents, english.runs, english.needs)
+        assert [part.name for part in other.sections] == [part.name for part in english.sections]
+        assert other.title != english.title
+
+
+@pytest.mark.parametrize("row", rows("en"))
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_lesson_names_its_row_and_what_its_commands_need(row: str, language: str) -> None:
+    found = lesson(row, language)
+    assert found.row == row
+    typed = "\n".join(command.script for command in found.commands)
+    for program, need in {
+        "kubectl ": "kubectl",
+        "grpcurl ": "grpcurl",
+        "deploy/": "checkout",
+        "make ": "checkout",
+    }.items():
+        assert program not in typed or need in found.needs, f"{row} types {program}"
+
+
+@pytest.mark.parametrize("row", rows("en"))
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_links_of_lessons_lead_somewhere(row: str, language: str) -> None:
+    for part in lesson(row, language).sections:
+        for block in part.blocks:
+            for span in block.spans if isinstance(block, Prose) else ():
+                if span.kind == "link" and "://" not in span.target:
+                    assert (folder() / language / span.target.partition("#")[0]).exists(), span.target
