@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from click.exceptions import Exit
 
 from cli.failures import Failure
@@ -64,6 +65,7 @@ VERBS = {
 }
 #: verbs that need a package which an image of the product does not have
 _NEEDS = {"load": "bench"}
+_TWO_SERVERS = "--kubeconfig names the apiserver: leave out --server"
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -112,6 +114,10 @@ def cli(context: click.Context, *, kubeconfig: str | None, name: str) -> None:
     """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
     if kubeconfig:
         _use_kubeconfig(shell_of(context), kubeconfig, name)
+        if context.get_parameter_source("server") is ParameterSource.COMMANDLINE:
+            raise Failure(_TWO_SERVERS)
+    elif name:
+        raise Failure("--context names a context of the file of --kubeconfig")
 
 
 def _use_kubeconfig(shell: Shell, path: str, context: str) -> None:
@@ -121,11 +127,17 @@ def _use_kubeconfig(shell: Shell, path: str, context: str) -> None:
     except ConfigError as error:
         raise Failure(str(error)) from error
 
-    def connect(_: str, on_warning: Callable[[str], None]) -> Clientset:
+    def connect(server: str, on_warning: Callable[[str], None]) -> Clientset:
+        if server != connection.server:
+            # A verb's own flag came after this.
+            raise Failure(_TWO_SERVERS)
         # Here, so that the command does without aiohttp otherwise (0.3 s of CPU at its start).
         from vaina.client.rest.transport import RestTransport
 
-        return Clientset(RestTransport(connection, user_agent="vaina-cli", on_warning=on_warning))
+        try:
+            return Clientset(RestTransport(connection, user_agent="vaina-cli", on_warning=on_warning))
+        except ConfigError as error:
+            raise Failure(str(error)) from error
 
     shell.connect, shell.server = connect, connection.server
     if not shell.namespace_given:
