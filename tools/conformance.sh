@@ -18,11 +18,15 @@ NAMES=e2e
 [[ -x ${E2E_TEST:-} ]] || fail "E2E_TEST: the path of Kubernetes' e2e.test (no package registry offers it)"
 [[ -r $VAINA_CERT_DIR/tls.crt ]] || fail "there is no cluster of project $PROJECT: \`make up\` brings one up"
 mkdir -p "$REPORTS"
-# The tests do not look for files beside a kubeconfig.
+# The tests do not look for files beside a kubeconfig: it has the administrator's key in it.
 export KUBECONFIG=$REPORTS/kubeconfig
+rm -f "$KUBECONFIG" "$REPORTS/report.json"
+install -m 600 /dev/null "$KUBECONFIG"
 "$ROOT/.venv/bin/python" -m cli kubeconfig --address "https://127.0.0.1:${VAINA_REST_PORT:-6445}" >"$KUBECONFIG"
 
 if [[ -n ${E2E_IMAGES:-} ]]; then
+  # Whoever is on this machine may push while it runs.
+  trap '"$ROOT/deploy/compose.sh" rm -sf registry-push' EXIT
   "$ROOT/deploy/compose.sh" up -d --no-build --wait registry-push
   for archive in "$E2E_IMAGES"/*.tar; do
     docker load -q -i "$archive" | sed -n 's/^Loaded image: //p' | while read -r image; do
@@ -32,6 +36,7 @@ if [[ -n ${E2E_IMAGES:-} ]]; then
     done
   done
   "$ROOT/deploy/compose.sh" rm -sf registry-push
+  trap - EXIT
 fi
 registry=${E2E_REGISTRY:-$NAMES}
 for name in promoterE2eRegistry gcRegistry gcEtcdRegistry sigStorageRegistry buildImageRegistry; do
@@ -43,5 +48,6 @@ code=0
 KUBE_TEST_REPO_LIST=$REPORTS/repositories.yaml "$E2E_TEST" --kubeconfig "$KUBECONFIG" --provider skeleton \
   --ginkgo.focus "${FOCUS:-\[Conformance\]}" --ginkgo.skip "${SKIP:-}" --ginkgo.timeout "${TIMEOUT:-3h}" --ginkgo.no-color \
   --ginkgo.json-report "$REPORTS/report.json" --disable-log-dump --num-nodes 2 >"$REPORTS/e2e.log" 2>&1 || code=$?
+[[ -r $REPORTS/report.json ]] || fail "there is no report: see $REPORTS/e2e.log"
 "$ROOT/.venv/bin/python" "$ROOT/tools/conformance.py" "$REPORTS/report.json" || exit
 exit "$code"
