@@ -100,7 +100,7 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             "VolumeBindingMode", "Whether claims get a volume at once, or with their first Pod.",
             at("volume_binding_mode", "Immediate"),
         ),
-        Column("AllowVolumeExpansion", "Whether its claims can grow.", at("allow_volume_expansion"), "boolean"),
+        Column("AllowVolumeExpansion", "Whether its claims can grow.", at("allow_volume_expansion")),
         AGE,
     ),
     "CSINode": named(integer("Drivers", "How many CSI drivers the node has.", count("spec.drivers"))),

@@ -1,6 +1,7 @@
 """Columns of Pods, of what makes them, and of what guards and scales them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from vaina.objects.conditions import get_condition
@@ -19,6 +20,7 @@ from vaina.printers.cells import (
     since,
 )
 from vaina.printers.columns import (
+    AGE,
     NAME,
     Column,
     Columns,
@@ -189,8 +191,10 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             "Allowed Disruptions", "How many Pods may be evicted at this time.", at("status.disruptions_allowed")
         ),
     ),
-    "Scale": named(
+    "Scale": (
+        replace(NAME, format=""),
         integer("Desired", "How many replicas there are to be.", at("spec.replicas")),
         integer("Available", "How many replicas there are.", at("status.replicas")),
+        AGE,
     ),
 }  # fmt: skip

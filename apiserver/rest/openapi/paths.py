@@ -87,7 +87,7 @@ def _root(group: str, version: str) -> str:
 def _names(group: str, version: str) -> _Names:
     words = [word for word in _WORD.split(group.removesuffix(".k8s.io") or "core") if word]
     title = "".join(word[:1].upper() + word[1:] for word in words)
-    return _Names(f"{title}{version.title()}", f"{title[:1].lower()}{title[1:]}_{version}")
+    return _Names(f"{title}{version[:1].upper()}{version[1:]}", f"{title[:1].lower()}{title[1:]}_{version}")
 
 
 def _item(operations: Sequence[Operation]) -> Json:

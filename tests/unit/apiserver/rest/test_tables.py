@@ -8,7 +8,17 @@ from apiserver.rest.served import DELETE_OPTIONS
 from apiserver.rest.tables import Rows, rows_of
 from tests.support.shown_objects import NOW
 from vaina.api.core.v1 import pod_pb2
-from vaina.kinds import EVENT, KINDS, LIMIT_RANGE, NODE, POD, PRIORITY_CLASS, REPLICA_SET, Kind
+from vaina.kinds import (
+    EVENT,
+    KINDS,
+    LIMIT_RANGE,
+    NODE,
+    POD,
+    PRIORITY_CLASS,
+    REPLICA_SET,
+    STORAGE_CLASS,
+    Kind,
+)
 from vaina.testing.builders import make_pod
 
 #: column -> type, format, priority; as `pkg/printers/internalversion/printers.go` of 1.37 has them
@@ -52,6 +62,13 @@ WANT: list[tuple[Kind[Any], list[tuple[str, str, str, int]]]] = [
         [
             ("Name", "string", "name", 0), ("Value", "integer", "", 0), ("Global-Default", "boolean", "", 0),
             ("Age", "string", "", 0), ("PreemptionPolicy", "string", "", 0),
+        ],
+    ),
+    (
+        STORAGE_CLASS,
+        [
+            ("Name", "string", "name", 0), ("Provisioner", "string", "", 0), ("ReclaimPolicy", "string", "", 0),
+            ("VolumeBindingMode", "string", "", 0), ("AllowVolumeExpansion", "string", "", 0), ("Age", "string", "", 0),
         ],
     ),
     (LIMIT_RANGE, [("Name", "string", "name", 0), ("Created At", "date", "", 0)]),
