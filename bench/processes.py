@@ -73,7 +73,7 @@ class ServiceProcess:
 
     @property
     def page(self) -> str:
-        """URL of the metrics door, without a path."""
+        """URL of the metrics port, without a path."""
         return f"http://127.0.0.1:{self.metrics_port}"
 
     @property
@@ -101,7 +101,7 @@ class ServiceProcess:
         raise TimeoutError(self.log())
 
     def get(self, path: str) -> str:
-        """Return a page of the metrics door."""
+        """Return a page of the metrics port."""
         with urllib.request.urlopen(f"{self.page}{path}", timeout=10) as answer:
             text: str = answer.read().decode()
         return text

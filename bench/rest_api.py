@@ -10,7 +10,7 @@ All processes on the loopback, with TLS; etcd without fsync; clients are a proce
             another call waits meanwhile, at most
   watches   100 watchers of everything, in protobuf and in JSON, at 500 Pods created a second: how late events
             come
-  idle      what a door that is switched on and not used costs in memory
+  idle      what a REST port that nobody uses costs in memory
 
 Targets are printed with whether they are met.
 """
@@ -54,16 +54,16 @@ class Ours:
     name = "vaina"
 
     def __init__(self, *, is_open: bool = True, profile: Path | None = None) -> None:
-        """Start it; `is_open` says whether it has the door."""
+        """Start it; `is_open` says whether it serves REST."""
         self._certs = tempfile.TemporaryDirectory(prefix="vaina-certs-")
         self._folder = Path(self._certs.name)
         Folders(self._folder).make(SystemClock().now())
         self._etcd = EtcdProcess("--quota-backend-bytes=8589934592", "--unsafe-no-fsync")
         self._port = free_port()
-        door = (f"--rest-listen=127.0.0.1:{self._port}",) if is_open else ()
+        rest = (f"--rest-listen=127.0.0.1:{self._port}",) if is_open else ()
         self._process = ServiceProcess(
             "apiserver", f"--etcd-endpoints={self._etcd.target}", "--log-level=warning",
-            f"--cert-dir={self._folder / 'apiserver'}", f"--health-listen=127.0.0.1:{(health := free_port())}", *door,
+            f"--cert-dir={self._folder / 'apiserver'}", f"--health-listen=127.0.0.1:{(health := free_port())}", *rest,
             profile=profile,
         )  # fmt: skip
         self._health = health
@@ -260,7 +260,7 @@ async def watches(server: Server, seconds: float) -> tuple[list[report.Row], lis
 
 
 async def idle(_: float) -> tuple[list[report.Row], list[report.Target]]:
-    """A door that nobody uses."""
+    """A REST port that nobody uses."""
     found = []
     for is_open in (False, True):
         server = Ours(is_open=is_open)
@@ -271,7 +271,7 @@ async def idle(_: float) -> tuple[list[report.Row], list[report.Target]]:
         finally:
             server.close()
     closed, opened = found
-    return [], [report.Target("an idle door: MB", opened - closed, 25, at_most=True)]
+    return [], [report.Target("an idle REST port: MB", opened - closed, 25, at_most=True)]
 
 
 CASES: Final = {"calls": calls, "lists": lists, "watches": watches}

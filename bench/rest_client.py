@@ -1,4 +1,4 @@
-"""Clients of a REST door as a process of their own, on connections that are read by hand.
+"""Clients of a REST port as a process of their own, on connections that are read by hand.
 
     python -m bench.rest_client create --url https://127.0.0.1:6444 --ca ca.crt --certificate tls.crt
         --key tls.key --connections 32 --seconds 8 [--rate 500] [--accept application/json]

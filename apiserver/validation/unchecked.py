@@ -11,6 +11,7 @@ _DRIVER: Final = "the storage's own business"
 _PROGRAM: Final = "the program's or the runtime's own business"
 _TOLD: Final = "a report, taken as it is told"
 _WHEN: Final = "a time, which reading checks"
+_MANAGED: Final = "entries that cannot be read own nothing: `apiserver/registry/managing.py`"
 _CONDITION: Final = {
     "type": _TOLD, "status": _TOLD, "reason": _TOLD, "message": _TOLD, "last_transition_time": _WHEN,
 }  # fmt: skip
@@ -96,8 +97,8 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "HTTPGetAction": {"host": "a name or address, resolved by the kubelet", "protocol": "any text, passed on"},
     "GRPCAction": {"service": "any text, passed on to the health service", "mode": "any text, passed on"},
     "OwnerReference": {"block_owner_deletion": _BOOLEAN},
-    "ManagedFieldsEntry": {"api_version": "any text: no apply of servers reads it here", "time": _WHEN},
-    "FieldsV1": {"raw": "bytes that no apply of servers reads here"},
+    "ManagedFieldsEntry": {"api_version": _MANAGED, "time": _WHEN},
+    "FieldsV1": {"raw": _MANAGED},
     "Secret": {"string_data": "moved into data, which is checked, before rules are asked"},
     "ServiceAccount": {"automount_service_account_token": _BOOLEAN},
     "Event": {
