@@ -55,6 +55,8 @@ class Context:
     #: what else is known of the user (`vaina.serving.handlers.User`)
     uid: str = ""
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    #: the API group under which the object comes, where it is not that of the stored kind (a view)
+    group: str | None = None
     #: where the request came from, as gRPC has it
     peer: str = ""
     field_manager: str = ""

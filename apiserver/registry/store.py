@@ -280,7 +280,7 @@ class Store(Deleter[M]):
         if changed:
             new.metadata.generation = old.metadata.generation + 1
         new.metadata.resource_version = old.metadata.resource_version
-        self._validate(old.metadata.name, validation.validate_update(self.kind, new, old))
+        self._validate(old.metadata.name, validation.validate_update(self.kind, new, old, ctx.group))
         for check in checks:
             check(new, old)
         if changed or not self.strategy.has_generation:

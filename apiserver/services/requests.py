@@ -47,6 +47,7 @@ def context_of(
         groups=rpc.user.groups,
         uid=rpc.user.uid,
         extra=rpc.user.extra,
+        group=rpc.group,
         peer=rpc.peer,
         field_manager=manager,
         dry_run=only_try,

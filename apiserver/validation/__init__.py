@@ -248,14 +248,29 @@ _RULES: Final[Mapping[str, _Rules]] = {
 }
 
 
-def validate_create(kind: Kind[Any], message: Message) -> list[FieldError]:
-    """Return every violation of a new object, whose defaults and name are set."""
-    return find_violations(partial(_RULES[kind.kind].create, kind=kind), message)
+#: kind, API group under which an object comes -> rules that are other than those of the stored form's group
+_OF_FORM: Final[Mapping[tuple[str, str | None], _Rules]] = {
+    (kinds.EVENT.kind, "events.k8s.io"): _own(records.check_newer_event, records.check_newer_event_update),
+}
 
 
-def validate_update(kind: Kind[Any], new: Message, old: Message) -> list[FieldError]:
-    """Return every violation of a changed object, its status apart."""
-    return find_violations(partial(_RULES[kind.kind].update, kind=kind), new, old)
+def _rules_of(kind: Kind[Any], group: str | None) -> _Rules:
+    return _OF_FORM.get((kind.kind, group), _RULES[kind.kind])
+
+
+def validate_create(kind: Kind[Any], message: Message, group: str | None = None) -> list[FieldError]:
+    """Return every violation of a new object, whose defaults and name are set.
+
+    `group` is the API group under which it comes; None: the kind's own.
+    """
+    return find_violations(partial(_rules_of(kind, group).create, kind=kind), message)
+
+
+def validate_update(
+    kind: Kind[Any], new: Message, old: Message, group: str | None = None
+) -> list[FieldError]:
+    """Return every violation of a changed object, its status apart; `group` as of a new one."""
+    return find_violations(partial(_rules_of(kind, group).update, kind=kind), new, old)
 
 
 def validate_status_update(kind: Kind[Any], new: Message, old: Message) -> list[FieldError]:

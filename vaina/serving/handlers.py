@@ -79,7 +79,7 @@ class RequestContext:
     #: of a REST request: path and query as they came; empty for calls by gRPC
     uri: str = ""
     #: the API group under which the caller asks, where it is not that of the stored kind (a view); authorization
-    #: asks about it
+    #: asks about it, and validation has rules of its own for some
     group: str | None = None
     #: W3C trace id of the caller's traceparent, where there is one
     trace_id: str = ""

@@ -31,8 +31,9 @@ class Preparation(Generic[M]):
     def prepare(self, strategy: Strategy[M], now: float) -> None:
         strategy.prepare_for_create(self._obj, now)
 
-    def errors(self) -> list[FieldError]:
-        return validation.validate_create(self._kind, self._obj)
+    def errors(self, group: str | None = None) -> list[FieldError]:
+        """Return what is wrong with it; `group` is the API group under which it comes, if not the kind's."""
+        return validation.validate_create(self._kind, self._obj, group)
 
     def warnings(self) -> list[str]:
         return validation.warnings_for(self._kind, self._obj)

@@ -151,13 +151,13 @@ class Creator(Storer[M]):
         """Name the object if it has no name, and check it. Raises Invalid, BadRequest, TooLarge."""
         meta = new.meta
         if not meta.name and not meta.generate_name:
-            errors = new.preparation.errors()
+            errors = new.preparation.errors(new.ctx.group)
             if not any(error.field == "metadata.name" for error in errors):
                 errors.insert(0, field_path.required("metadata.name", "name or generateName is required"))
             self._validate("", errors)
         if not meta.name:
             self.name_anew(new)
-        self._validate(meta.name, new.preparation.errors())
+        self._validate(meta.name, new.preparation.errors(new.ctx.group))
         if meta.managed_fields or new.entries:
             # Nobody has applied to a new object, whatever it was copied from (decision 275).
             meta.ClearField("managed_fields")

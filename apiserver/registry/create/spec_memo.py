@@ -103,8 +103,8 @@ class _Learning(Preparation[pod_pb2.Pod]):
         self._defaulted = pod_pb2.PodSpec()
         self._defaulted.CopyFrom(pod.spec)
 
-    def errors(self) -> list[FieldError]:
-        found = super().errors()
+    def errors(self, group: str | None = None) -> list[FieldError]:
+        found = super().errors(group)
         if not found and not _is_limited(self._obj):
             self._memo.keep(self._key, self._obj, self._defaulted)
         return found
@@ -128,9 +128,9 @@ class _FromMemo(Preparation[pod_pb2.Pod]):
         else:
             self._obj.status.CopyFrom(self._known.status)
 
-    def errors(self) -> list[FieldError]:
+    def errors(self, group: str | None = None) -> list[FieldError]:
         if _is_limited(self._obj):
-            return super().errors()
+            return super().errors(group)
         return find_violations(pods.check_metadata, self._obj)
 
     def warnings(self) -> list[str]:

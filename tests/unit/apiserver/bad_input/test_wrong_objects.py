@@ -121,8 +121,8 @@ SMALL = (
           'involvedObject.namespace: Invalid value: "other": does not match event.namespace'),
     other("a newer event that says nothing", "apiVersion: v1\nkind: Event\nmetadata: {name: e}\neventTime: '2026-01-01T00:00:00.000000Z'\n"
           "involvedObject: {kind: Pod, namespace: default}",
-          "reportingController: Required value", 'reportingController: Invalid value: "": name part must be non-empty',
-          f'reportingController: Invalid value: "": {QUALIFIED}', "reportingInstance: Required value", "action: Required value",
+          "reportingComponent: Required value", 'reportingComponent: Invalid value: "": name part must be non-empty',
+          f'reportingComponent: Invalid value: "": {QUALIFIED}', "reportingInstance: Required value", "action: Required value",
           "reason: Required value"),
     other("a lease of less than no time", "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: l}\n"
           "spec: {leaseDurationSeconds: -1, leaseTransitions: -1}",

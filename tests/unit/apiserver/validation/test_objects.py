@@ -148,9 +148,9 @@ EVENTS = (
          'involvedObject.namespace: Invalid value: "": does not match event.namespace'),
     case("an old event in its object's namespace is in order", "involvedObject: {namespace: b}"),
     case("a new event says who, what and why", "eventTime: '2026-01-01T00:00:00.000000Z'\ninvolvedObject: {namespace: b}",
-         "reportingController: Required value",
-         'reportingController: Invalid value: "": name part must be non-empty',
-         f'reportingController: Invalid value: "": {QUALIFIED}', "reportingInstance: Required value",
+         "reportingComponent: Required value",
+         'reportingComponent: Invalid value: "": name part must be non-empty',
+         f'reportingComponent: Invalid value: "": {QUALIFIED}', "reportingInstance: Required value",
          "action: Required value", "reason: Required value"),
     case("a new event is short",
          "eventTime: '2026-01-01T00:00:00.000000Z'\ninvolvedObject: {namespace: b}\nreportingComponent: c\n"
