@@ -175,8 +175,8 @@ def write_files(directory: Path, files: Files, *, group: int | None = None) -> b
         _clear_unfinished(directory, link)
         return False
     _clear_unfinished(directory, link)
+    # The owner's alone until all is in it: a file has everybody's mode before it has its own.
     new = Path(tempfile.mkdtemp(prefix="..", dir=directory))
-    new.chmod(0o755)
     for path, file in files.items():
         target = new / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -184,6 +184,7 @@ def write_files(directory: Path, files: Files, *, group: int | None = None) -> b
         if group is not None or file.user is not None:
             os.chown(target, -1 if file.user is None else file.user, -1 if group is None else group)
         target.chmod(_mode(file.mode, group))
+    new.chmod(0o755)
     old = directory / link.readlink() if link.is_symlink() else None
     temporary = directory / _NEW_LINK
     temporary.unlink(missing_ok=True)
