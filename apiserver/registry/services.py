@@ -182,8 +182,10 @@ class ResourceClaimStrategy(Strategy[resource_claim_pb2.ResourceClaim]):
         kept = {_device(each) for each in new.status.allocation.devices.results}
         gone = {_device(each) for each in old.status.allocation.devices.results} - kept
         left = [each for each in new.status.devices if _device(each) not in gone]
-        new.status.ClearField("devices")
-        new.status.devices.extend(left)
+        # A status that is not there is not to be made.
+        if len(left) < len(new.status.devices):
+            new.status.ClearField("devices")
+            new.status.devices.extend(left)
 
 
 def _device(

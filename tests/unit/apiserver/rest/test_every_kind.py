@@ -31,6 +31,11 @@ PATCHES = {
 TABLE = make_table()
 STORED = [row for row in TABLE.values() if row.row is not None]
 each_row = pytest.mark.parametrize("row", STORED, ids=lambda row: f"{row.shape.api_version}-{row.shape.kind}")
+#: what an Event of this form has to say, and one of core/v1 need not
+NEWER_EVENT = {
+    "eventTime": "2026-01-01T00:00:00.000000Z", "type": "Normal", "reason": "Made", "action": "Make",
+    "reportingController": "tests", "reportingInstance": "here",
+}  # fmt: skip
 #: kinds of which something holds a deleted object: what protects it, an emptying, Pods that have to be let go
 HELD = {"Namespace", "PersistentVolume", "PersistentVolumeClaim", "ReplicationController", "Job"}
 
@@ -45,6 +50,8 @@ def manifest(row: Served, name: str) -> dict[str, Any]:
     tree["metadata"] |= {"name": name, "labels": {"made": "here"}}
     if row.shape.kind == "PodTrace":
         tree["spec"]["podUID"] = name
+    if row.shape.group == "events.k8s.io":
+        tree |= NEWER_EVENT
     return tree
 
 
