@@ -58,6 +58,7 @@ VERBS = {
     "load": "load",
     "certs": "certs",
     "kubeconfig": "kubeconfig",
+    "dashboard": "dashboard",
     "completion": "info",
     "api-resources": "info",
     "version": "info",

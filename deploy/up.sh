@@ -13,7 +13,7 @@ FIRST_POD=$ROOT/examples/jumpod.yaml
 "$ROOT/deploy/build.sh"
 "$ROOT/deploy/etcd-volume.sh"
 
-say "cluster: starting etcd, the registry, apiserver, scheduler, controller and ${VAINA_NODES:-3} nodes"
+say "cluster: starting etcd, the registry, apiserver, scheduler, controller, the page and ${VAINA_NODES:-3} nodes"
 if ! "$ROOT/deploy/compose.sh" --progress quiet up -d --no-build --wait; then
   "$ROOT/deploy/compose.sh" ps -a >&2
   "$ROOT/deploy/compose.sh" logs --tail 15 >&2
@@ -27,4 +27,5 @@ say "a first Pod: vaina apply -f examples/jumpod.yaml"
 say "its seven steps: vaina trace pod/jumpod --watch"
 "$PYTHON" -m cli trace pod/jumpod --watch
 say "the apiserver listens at $VAINA_SERVER; try: .venv/bin/vaina get pods. \`make down\` removes everything."
+say "the page: $("$PYTHON" -m cli dashboard)"
 say "with kubectl: export KUBECONFIG=$VAINA_CERT_DIR/kubeconfig"

@@ -69,6 +69,20 @@ def test_a_pod_reaches_the_apiserver_and_pods_and_nothing_that_obeys_anybody(
 
 
 @pytest.mark.requirement("E1")
+@pytest.mark.beside_others
+def test_nobody_on_a_node_reaches_the_page_which_is_in_the_clear(space: Workspace) -> None:
+    cluster = space.cluster
+    [tenant] = space.start(pod("tenant", container(), nodeName=space.node(0)))
+    gateway = re.sub(r"\.\d+$", ".1", cluster.address(space.node(0)))
+    targets = [f"{address}:{port}" for address in cluster.addresses(cluster.container("dashboard")).values()
+               for port in (8090, 8091)]  # fmt: skip
+    targets.append(f"{gateway}:{cluster.env['VAINA_PAGE_PORT']}")
+    assert len(targets) == 3
+    assert answers_the_node(space, space.node(0), targets) == set()
+    assert reached(space, tenant.metadata.name, targets) == set()
+
+
+@pytest.mark.requirement("E1")
 @pytest.mark.both_runtimes
 def test_nobody_on_a_node_reaches_etcd(space: Workspace) -> None:
     cluster = space.cluster
@@ -228,7 +242,7 @@ def test_images_are_pushed_from_the_machine_and_from_nowhere_else(space: Workspa
 
 @pytest.mark.requirement("E1")
 @pytest.mark.beside_others
-@pytest.mark.parametrize("service", ["etcd", "registry", "apiserver", "scheduler", "controller"])
+@pytest.mark.parametrize("service", ["etcd", "registry", "apiserver", "scheduler", "controller", "dashboard"])
 def test_a_part_of_the_control_plane_has_no_rights(cluster: Cluster, service: str) -> None:
     name = cluster.container(service)
     script = "cat /proc/1/status; touch /x 2>/dev/null && echo written; true"

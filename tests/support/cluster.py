@@ -38,6 +38,7 @@ PORTS = {
     "VAINA_SCHEDULER_METRICS_PORT": 10251,
     "VAINA_CONTROLLER_PORT": 10257,
     "VAINA_CONTROLLER_METRICS_PORT": 10252,
+    "VAINA_PAGE_PORT": 8090,
 }
 #: how much longer everything may take: on an emulated processor (tools/vm_test.sh)
 SLOWER = float(os.environ.get("VAINA_TEST_SLOWER", "1"))  # noqa: TID251 (where tests begin)

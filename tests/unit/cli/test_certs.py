@@ -110,3 +110,20 @@ def test_without_a_certificate_there_is_no_kubeconfig(line: CommandLine) -> None
     assert line.run("kubeconfig").err == (
         "error: there is no certificate to put into it; VAINA_CERT_DIR names the folder of yours\n"
     )
+
+
+def test_the_link_of_the_page_is_printed_from_beside_the_certificate(
+    line: CommandLine, tmp_path: Path
+) -> None:
+    line.run("certs", "make", str(tmp_path), "--page-server", "http://127.0.0.1:8090")
+    secret = (tmp_path / "dashboard" / "login-token").read_text()
+    mine = CommandLine(credentials=Folder(tmp_path / "admin"))
+    assert mine.run("dashboard").out == f"http://127.0.0.1:8090/login?token={secret}\n"
+
+
+def test_without_a_link_it_is_said_what_makes_one(line: CommandLine, tmp_path: Path) -> None:
+    assert "there is no cluster of `make up` here" in line.run("dashboard").err
+    line.run("certs", "make", str(tmp_path))
+    said = CommandLine(credentials=Folder(tmp_path / "admin")).run("dashboard")
+    assert said.code != 0
+    assert "vaina certs make --page-server URL" in said.err
