@@ -40,7 +40,7 @@ def test_certificates_are_made_once_shown_and_renewed(line: CommandLine, tmp_pat
 def test_a_stolen_certificate_is_denied_to_all_who_would_see_it(line: CommandLine, tmp_path: Path) -> None:
     line.run("certs", "make", str(tmp_path))
     assert line.run("certs", "deny", str(tmp_path), "0a:bc").out == (
-        "denied; told: apiserver, scheduler, controller, node, etcd\n"
+        "denied; told: apiserver, scheduler, controller, dashboard, node, etcd\n"
     )
     assert Folder(tmp_path / "apiserver").current().denied == {0xABC}
     assert line.run("certs", "deny", str(tmp_path), "xyz").err == (
