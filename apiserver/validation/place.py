@@ -5,6 +5,7 @@ A rule is a function of a `Place` and a value; it reports a violation with a met
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
@@ -19,6 +20,8 @@ Errors = list[FieldError]
 NEGATIVE: Final = "must be greater than or equal to 0"
 NOT_POSITIVE: Final = "must be greater than zero"
 IMMUTABLE: Final = "field is immutable"
+#: violations of an object that are named
+MAX_VIOLATIONS: Final = 100
 
 
 class Place(Path):
@@ -156,6 +159,27 @@ def given(message: Message, field: str) -> Any:
     return getattr(message, field) if not has_presence or message.HasField(field) else None
 
 
+class _Enough(Exception):
+    """Nothing more is looked for."""
+
+
+class _First(Errors):
+    """Ends the search at the first violation."""
+
+    def append(self, error: FieldError) -> None:
+        super().append(error)
+        raise _Enough
+
+
+class _Some(Errors):
+    """Ends the search when there are so many that nobody reads more; some may be there twice."""
+
+    def append(self, error: FieldError) -> None:
+        super().append(error)
+        if len(self) == 2 * MAX_VIOLATIONS:
+            raise _Enough
+
+
 class _Nowhere(Place):
     """A place without a path, for finding out whether there is anything to report at all."""
 
@@ -175,7 +199,8 @@ class _Nowhere(Place):
 
 
 def find_violations(rule: Callable[..., None], *objects: Any) -> Errors:
-    """Return what a rule finds in an object, or in a new and an old one; each violation once.
+    """Return what a rule finds in an object, or in a new and an old one; each violation once, and the first
+    MAX_VIOLATIONS of them.
 
     An update is checked as a whole and as a change, and both may find the same.
 
@@ -183,10 +208,10 @@ def find_violations(rule: Callable[..., None], *objects: Any) -> Errors:
     (a rich Pod has 93). So a rule is tried without paths, and asked again with paths if it finds anything:
     30 instead of 41 us for a small Pod, 139 instead of 200 us for a rich one (CPython 3.11).
     """
-    trial = _Nowhere()
-    rule(trial, *objects)
-    if not trial.errors:
+    with suppress(_Enough):
+        rule(_Nowhere("", _First()), *objects)
         return []
-    place = Place()
-    rule(place, *objects)
-    return list(dict.fromkeys(place.errors))
+    found = _Some()
+    with suppress(_Enough):
+        rule(Place("", found), *objects)
+    return list(dict.fromkeys(found))[:MAX_VIOLATIONS]

@@ -9,7 +9,7 @@ from time import thread_time
 import pytest
 
 from apiserver.validation import pods
-from apiserver.validation.place import find_violations
+from apiserver.validation.place import MAX_VIOLATIONS, find_violations
 from vaina.api.core.v1 import pod_pb2
 from vaina.testing.builders import make_pod
 
@@ -27,6 +27,17 @@ def owned(many: int) -> pod_pb2.Pod:
             api_version="v1", kind="Pod", name=f"a{number}", uid=f"u{number}", controller=True
         )
     return pod
+
+
+def test_of_very_many_violations_the_first_are_named() -> None:
+    """A request of 3 MiB has room for a million of them; each costs its path and its text."""
+    pod = make_pod("a")
+    for number in range(FEW):
+        pod.spec.tolerations.add(key=f"k{number}", operator="Odd")
+    found = find_violations(pods.check_create, pod)
+    assert len(found) == MAX_VIOLATIONS
+    named = [error.field for error in found if "tolerations" in error.field]
+    assert named == [f"spec.tolerations[{number}].operator" for number in range(len(named))]
 
 
 def spread(many: int) -> pod_pb2.Pod:
