@@ -60,6 +60,7 @@ from apiserver.registry.trace_choice import SAMPLED_PER_SECOND, TraceChoice
 from apiserver.registry.world import SelectingStorage, World
 from apiserver.services.bootstrap import bootstrap_handlers
 from apiserver.services.generic import kind_handlers, scale_handlers
+from apiserver.services.machinery import AskMembers, in_memory, machinery_handlers
 from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
 from apiserver.services.nodes import node_handlers
@@ -68,6 +69,7 @@ from apiserver.services.resource_metrics import NODES as METRICS_OF_NODES
 from apiserver.services.resource_metrics import PODS as METRICS_OF_PODS
 from apiserver.services.resource_metrics import resource_metrics_handlers
 from apiserver.services.reviews import review_handlers
+from apiserver.services.streams import OpenStreams
 from apiserver.services.tokens import token_handlers
 from apiserver.services.version import version_handlers
 from apiserver.storage.cacher import Cacher
@@ -207,6 +209,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     service: tuple[str, int] | None = None,
     auditing: Auditing | None = None,
     tokens: Tokens | None = None,
+    members: AskMembers = in_memory,
 ) -> App:
     """Make the apiserver over a storage.
 
@@ -230,6 +233,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         roles: the roles and bindings, where they count: nobody grants what they do not have.
         auditing: writes who did what; None: nobody does. Its `run` must be running.
         tokens: of ServiceAccounts; None: there are none, and Pods get no account.
+        members: asks those of the storage how they are.
     """
     authorizer = authorizer or AlwaysAllow()
     checks = Checks(authorizer)
@@ -289,12 +293,14 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
         None if tokens is None else tokens.issuer, made["ServiceAccount"], pods, made["Secret"], nodes, clock
     )
     handlers |= token_handlers(requests, bearers, restriction, checks)
+    streams_open = OpenStreams(clock)
+    handlers |= machinery_handlers(streams_open, storage, members, checks, clock, instance)
     flow = flow or FlowControl(clock)
     if metrics is not None:
         metrics.registry.register(flow.metrics)
 
     def wrapped(methods: Handlers) -> Handlers:
-        methods = flow.wrap(methods)
+        methods = streams_open.wrap(flow.wrap(methods))
         if auditing is not None:
             methods = auditing.wrap(methods)
         return methods if metrics is None else metrics.wrap(methods)
@@ -343,7 +349,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             pod_security=_pod_security(config), pod_security_exempt=config.pod_security_exempt_namespaces,
             auditing=auditing, authorizer=authorizer, roles=roles, bootstrap_token=_bootstrap_token(config),
             service=_service(config),
-            tokens=tokens,
+            tokens=tokens, members=opened.members or in_memory,
         )  # fmt: skip
         jobs = (*opened.jobs, app.run) if auditing is None else (*opened.jobs, app.run, auditing.run)
         jobs = jobs if tokens is None else (*jobs, tokens.run)

@@ -74,6 +74,7 @@ class SchedulerService:
             f"/{SERVICE}/Fit": typed(self.Fit, pb.FitRequest),
             f"/{SERVICE}/Verify": typed(self.Verify, pb.VerifyRequest),
             f"/{SERVICE}/ListDecisions": typed(self.ListDecisions, pb.ListDecisionsRequest),
+            f"/{SERVICE}/Overview": typed(self.Overview, pb.OverviewRequest),
         }
 
     async def Explain(self, request: pb.ExplainRequest, ctx: RequestContext) -> pb.ExplainResponse:
@@ -142,6 +143,15 @@ class SchedulerService:
         return pb.ListDecisionsResponse(
             answered_by=self._answerer(), recorded=log.recorded, kept=len(log), capacity=log.capacity,
             decisions=[answers.decision_message(number, entry, self._moment()) for number, entry in found],
+        )  # fmt: skip
+
+    async def Overview(self, request: pb.OverviewRequest, ctx: RequestContext) -> pb.OverviewResponse:
+        self._check_synced()
+        scheduler, cache = self._scheduler, self._scheduler.cache.sizes()
+        return pb.OverviewResponse(
+            answered_by=self._answerer(), queue=pb.QueueSizes(**scheduler.queue.sizes()), nodes=cache["nodes"],
+            pods=cache["pods"], assumed=cache["assumed_pods"], recorded=scheduler.decisions.recorded,
+            profiles=sorted(scheduler.frameworks.names),
         )  # fmt: skip
 
     def _explain_manifest(self, pod: pod_pb2.Pod, limit: int) -> pb.ExplainResponse:

@@ -60,6 +60,8 @@ class Action(NamedTuple):
 #: methods that are not of a kind
 _OTHERS: dict[str, Action] = {
     "/vaina.api.version.v1.VersionService/Get": Action("get", path="/version"),
+    # vaina's own: open streams, and the state of the storage
+    "/vaina.api.machinery.v1.MachineryService/Get": Action("get", path="/machinery"),
     "/vaina.api.metrics.v1beta1.NodeMetricsService/Get": Action("get", "metrics.k8s.io", "nodes"),
     "/vaina.api.metrics.v1beta1.NodeMetricsService/List": Action("list", "metrics.k8s.io", "nodes"),
     "/vaina.api.metrics.v1beta1.PodMetricsService/Get": Action("get", "metrics.k8s.io", "pods", "", True),

@@ -14,7 +14,8 @@ from vaina.kinds import KINDS
 
 #: the packages of the kinds' services, and of those of which nothing is stored
 _PACKAGES: Final = {kind.service.rpartition(".")[0] for kind in KINDS} | {
-    "vaina.api.authentication.v1", "vaina.api.authorization.v1", "vaina.api.metrics.v1beta1",
+    "vaina.api.authentication.v1", "vaina.api.authorization.v1", "vaina.api.machinery.v1",
+    "vaina.api.metrics.v1beta1",
 }  # fmt: skip
 
 for _package in sorted(_PACKAGES):

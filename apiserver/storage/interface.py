@@ -56,6 +56,21 @@ class Stale(Stored, frozen=True, gc=False):
     """
 
 
+class MemberState(NamedTuple):
+    """How a member of the storage is."""
+
+    #: host:port
+    endpoint: str
+    #: why it does not answer; empty: it does
+    error: str = ""
+    version: str = ""
+    #: of its file, and what is in use of it
+    size_bytes: int = 0
+    size_in_use_bytes: int = 0
+    #: it leads the others
+    leader: bool = False
+
+
 class Put(NamedTuple):
     """A create, or an update, of many that are written at once."""
 

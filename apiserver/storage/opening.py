@@ -5,7 +5,7 @@ Called by `build.run`.
 
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from apiserver.storage.cacher import Cacher
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.etcd.compactor import Compactor
 from apiserver.storage.etcd.store import EtcdStorage
+from apiserver.storage.interface import MemberState
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.resources import Resource, resource_of
@@ -37,6 +38,8 @@ class Opened:
     storage: Cacher
     #: what storage does beside requests, until cancelled
     jobs: Sequence[Job]
+    #: asks its members how they are; None: it has none
+    members: Callable[[], Awaitable[Sequence[MemberState]]] | None = None
 
 
 @asynccontextmanager
@@ -72,7 +75,7 @@ async def open_storage(
             jobs.append(KeyFile(Path(config.encryption_provider_config), values, clock, registry).run)
         if config.compaction_seconds:
             jobs.append(Compactor(client, clock=clock, interval_seconds=config.compaction_seconds).run)
-        yield Opened(cacher, jobs)
+        yield Opened(cacher, jobs, client.members)
 
 
 def _resources() -> list[Resource]:

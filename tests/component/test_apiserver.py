@@ -311,3 +311,19 @@ async def test_a_list_is_whole_although_the_server_gives_four_mebibytes_at_a_tim
     assert page.continue_token
     listed = await client.config_maps.list()
     assert [item.metadata.name for item in listed.items] == [f"large-{number}" for number in range(8)]
+
+
+async def test_it_tells_how_etcd_is_and_who_watches(client: Clientset) -> None:
+    made = await client.pods.create(make_pod("told"))
+    watching = asyncio.ensure_future(_until_deleted(client.pods.watch("default")))  # noqa: TID251
+    while not (found := await client.machinery()).open:
+        pass
+    [member] = found.storage
+    assert (member.error, member.leader, member.size_bytes > 0) == ("", True, True)
+    assert member.size_bytes >= member.size_in_use_bytes > 0
+    assert found.revision >= int(made.metadata.resource_version) // 1000
+    assert [(row.verb, row.resource, row.namespace) for row in found.streams] == [
+        ("watch", "pods", "default")
+    ]
+    await client.pods.delete("told", "default", grace_period_seconds=0)
+    await watching

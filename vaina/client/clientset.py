@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from vaina import kinds
+from vaina.api.machinery.v1 import machinery_service_pb2
 from vaina.api.version.v1 import version_service_pb2
 from vaina.client.resource import ResourceClient
 from vaina.client.reviews import Reviews
@@ -25,6 +26,7 @@ from vaina.kinds import Kind
 M = TypeVar("M", bound=Message)
 C = TypeVar("C", bound=ResourceClient[Any])
 
+MACHINERY_SERVICE = "vaina.api.machinery.v1.MachineryService"
 VERSION_SERVICE = "vaina.api.version.v1.VersionService"
 
 
@@ -104,3 +106,9 @@ class Clientset:
         request = version_service_pb2.GetVersionRequest().SerializeToString()
         answer = await self.transport.unary(f"/{VERSION_SERVICE}/Get", request, timeout=self.timeout)
         return version_service_pb2.VersionInfo.FromString(answer)
+
+    async def machinery(self) -> machinery_service_pb2.Machinery:
+        """Return what the apiserver knows of its open streams and its storage. Raises Forbidden."""
+        request = machinery_service_pb2.GetMachineryRequest().SerializeToString()
+        answer = await self.transport.unary(f"/{MACHINERY_SERVICE}/Get", request, timeout=self.timeout)
+        return machinery_service_pb2.Machinery.FromString(answer)

@@ -50,6 +50,10 @@ class SchedulerClient:
         request = pb.ListDecisionsRequest(namespace=namespace, name=name, uid=uid, limit=limit)
         return await self._call("ListDecisions", request, pb.ListDecisionsResponse)
 
+    async def overview(self) -> pb.OverviewResponse:
+        """Return how many Pods wait, and how much there is. Raises Unavailable before the first list."""
+        return await self._call("Overview", pb.OverviewRequest(), pb.OverviewResponse)
+
     async def close(self) -> None:
         await self._transport.close()
 

@@ -213,8 +213,10 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
                 "/vaina.api.controller.v1.ControllerService/ListControllers",
                 "/vaina.api.scheduler.v1.SchedulerService/Explain",
                 "/vaina.api.scheduler.v1.SchedulerService/ListDecisions",
+                "/vaina.api.scheduler.v1.SchedulerService/Overview",
             ),
         ),
+        Rule(("get",), urls=("/machinery",)),
     ),
     CONTROLLERS: (
         _OWN_EVENTS, _rule("list watch", "*", "*"),

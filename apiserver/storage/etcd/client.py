@@ -18,10 +18,11 @@ import structlog
 from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 
 from apiserver.storage.etcd.failures import meaning
+from apiserver.storage.interface import MemberState
 from apiserver.storage.metrics import StorageMetrics
 from vaina.client.transport import Channel, Followed
 from vaina.clock import Clock
-from vaina.errors import Timeout, Unavailable
+from vaina.errors import ApiError, Timeout, Unavailable
 from vaina.pki.folder import Folder, Material
 from vaina.tasks import is_being_cancelled
 
@@ -98,6 +99,7 @@ class _Member:
         self.kv = rpc_pb2_grpc.KVStub(self.calls.channel)
         self.lease = rpc_pb2_grpc.LeaseStub(self.calls.channel)
         self.watch = rpc_pb2_grpc.WatchStub(self.watches.channel)
+        self.maintenance = rpc_pb2_grpc.MaintenanceStub(self.calls.channel)
 
     async def close(self) -> None:
         for each in (self.calls, self.watches):
@@ -174,6 +176,23 @@ class EtcdClient:
         """
         request = rpc_pb2.RangeRequest(key=_NO_KEY, count_only=True, revision=at)
         return int((await self.range(request, operation)).header.revision)
+
+    async def members(self) -> Sequence[MemberState]:
+        """Ask every member how it is; one that does not answer says why."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._status(index)) for index in range(len(self._members))]
+        return [task.result() for task in tasks]
+
+    async def _status(self, index: int) -> MemberState:
+        endpoint = self._targets[index]
+        try:
+            with translated():
+                call = self._members[index].maintenance.Status
+                found: Any = await call(rpc_pb2.StatusRequest(), timeout=self._timeout / 2)
+        except ApiError as error:
+            return MemberState(endpoint, error.message)
+        leads = found.leader != 0 and found.leader == found.header.member_id
+        return MemberState(endpoint, "", found.version, found.dbSize, found.dbSizeInUse, leads)
 
     async def txn(self, request: "rpc_pb2.TxnRequest", operation: str) -> "rpc_pb2.TxnResponse":
         """Do a transaction. Raises what `failures.meaning` returns."""

@@ -302,3 +302,21 @@ async def test_before_its_caches_are_filled_nothing_is_answered() -> None:
         with pytest.raises(Unavailable, match="caches are not filled"):
             await scheduler_of(world).verify()
         world.scheduler.pods._synced.set()
+
+
+async def test_what_waits_and_what_is_known_is_told_in_numbers() -> None:
+    async with running(node("n1", cpu="1")) as world:
+        await world.create(
+            pod("fits", {"cpu": "1"}), pod("waits", {"cpu": "1"}), pod("gated", gates=["approval"])
+        )
+        await world.advance(1)
+        seen = await scheduler_of(world).overview()
+        assert (seen.queue.active, seen.queue.backoff, seen.queue.unschedulable, seen.queue.gated) == (
+            0,
+            0,
+            1,
+            1,
+        )
+        assert (seen.nodes, seen.pods, seen.recorded) == (1, 1, 2)
+        assert list(seen.profiles) == ["default-scheduler"]
+        assert seen.answered_by.leading

@@ -124,9 +124,11 @@ MAY = [
     ("system:vaina-dashboard", "", "watch /pods"),
     ("system:vaina-dashboard", "", "get /pods/log x a"),
     ("system:vaina-dashboard", "", "get trace.vaina.dev/podtraces x a"),
+    ("system:vaina-dashboard", "", "get /machinery"),
 ]
 MAY_NOT = [
     ("system:anonymous", "system:unauthenticated", "get /api"),
+    ("jane", "", "get /machinery"),
     ("jane", "", "list /pods x"),
     ("jane", "", "get /metrics"),
     ("system:kube-scheduler", "", "get /secrets x a"),
@@ -151,7 +153,7 @@ MAY_NOT = [
 def question(user: str, groups: str, words: str) -> Attributes:
     verb, what, *rest = words.split()
     who = User(user, (*groups.split(), *([] if "anonymous" in user else ["system:authenticated"])))
-    if what in ("/version", "/api", "/metrics", "/readyz/etcd"):
+    if what in ("/version", "/api", "/metrics", "/readyz/etcd", "/machinery"):
         return Attributes(who, verb, path=what)
     group, resource, *sub = what.split("/")
     namespace, name = [*rest, "", ""][:2]

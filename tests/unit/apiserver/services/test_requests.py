@@ -21,7 +21,7 @@ def test_every_method_of_every_service_is_served_and_no_other() -> None:
 
     handlers = make_apiserver().app.handlers
     others = [
-        "vaina.api.core.v1.ManifestService", "vaina.api.version.v1.VersionService",
+        "vaina.api.core.v1.ManifestService", "vaina.api.version.v1.VersionService", "vaina.api.machinery.v1.MachineryService",
         "vaina.api.metrics.v1beta1.NodeMetricsService", "vaina.api.metrics.v1beta1.PodMetricsService",
         "vaina.api.authorization.v1.LocalSubjectAccessReviewService",
         "vaina.api.authorization.v1.SelfSubjectAccessReviewService",
