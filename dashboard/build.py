@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from dashboard import status
+from dashboard import life, machinery, scheduling, status
 from dashboard.config import DashboardConfig
 from dashboard.live import Live
 from dashboard.metrics import PageMetrics
@@ -26,7 +26,12 @@ from vaina.serving.http import serve_metrics
 
 COMPONENT: Final = "dashboard"
 #: what the page shows; a new view is named here (docs/checklists/new-view.md)
-VIEWS: Final[Sequence[Callable[[Context], Routes]]] = (status.routes,)
+VIEWS: Final[Sequence[Callable[[Context], Routes]]] = (
+    status.routes,
+    life.routes,
+    scheduling.routes,
+    machinery.routes,
+)
 
 
 class Page:

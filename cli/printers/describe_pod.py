@@ -5,7 +5,7 @@ from typing import Any
 
 from cli.printers.page import NONE, Page, controlled_by, describe_labels, describe_meta, show_time
 from vaina.objects.encode import message_to_dict
-from vaina.printers.cells import int_or_text
+from vaina.printers.probes import show_probe
 
 
 def describe_pod(page: Page, pod: Any, _: Sequence[Any] = ()) -> None:
@@ -143,26 +143,6 @@ def _state(page: Page, name: str, state: Any, level: int) -> None:
         page.value(level, name, "Waiting")
         waiting = state.waiting
         page.values(level + 1, ("Reason", waiting.reason or None), ("Message", waiting.message or None))
-
-
-def show_probe(probe: Any) -> str:
-    """Write a probe on one line."""
-    handler = probe.handler
-    if handler.HasField("exec"):
-        what = f"exec [{' '.join(handler.exec.command)}]"
-    elif handler.HasField("http_get"):
-        get = handler.http_get
-        what = f"http-get {(get.scheme or 'HTTP').lower()}://{get.host}:{int_or_text(get.port)}{get.path}"
-    elif handler.HasField("tcp_socket"):
-        what = f"tcp-socket {handler.tcp_socket.host}:{int_or_text(handler.tcp_socket.port)}"
-    elif handler.HasField("grpc"):
-        what = f"grpc <pod>:{handler.grpc.port} {handler.grpc.service}"
-    else:
-        what = "unknown"
-    return (
-        f"{what} delay={probe.initial_delay_seconds}s timeout={probe.timeout_seconds}s period={probe.period_seconds}s "
-        f"#success={probe.success_threshold} #failure={probe.failure_threshold}"
-    )
 
 
 def _environment(page: Page, container: Any, level: int) -> None:

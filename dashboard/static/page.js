@@ -11,6 +11,9 @@ import { LANGUAGES, language, loadTexts, remember, text } from "./text.js";
 
 const ROUTES = [
   { path: /^\/$/, view: "cluster", names: [], nav: "/" },
+  { path: /^\/pod\/([^/]+)\/([^/]+)$/, view: "pod", names: ["namespace", "name"] },
+  { path: /^\/scheduler$/, view: "scheduler", names: [], nav: "/scheduler" },
+  { path: /^\/machinery$/, view: "machinery", names: [], nav: "/machinery" },
 ];
 
 const root = document.getElementById("view");

@@ -30,7 +30,7 @@ async def gather(clients: Clientset, name: str, namespace: str, *, now: float) -
         raise NotFound(f'pods "{name}" not found', kind="pods", name=name)
     return Evidence(
         name=name, namespace=namespace, now=now, pod=pod, events=events, trace=trace,
-        node=await _node(clients, pod), logs=await _logs(clients, pod),
+        node=await find_node(clients, pod), logs=await ends_of_logs(clients, pod),
     )  # fmt: skip
 
 
@@ -65,7 +65,8 @@ async def _events(clients: Clientset, name: str, namespace: str, uid: str) -> Se
     return sorted(listed.items, key=event_time)
 
 
-async def _node(clients: Clientset, pod: pod_pb2.Pod | None) -> node_pb2.Node | None:
+async def find_node(clients: Clientset, pod: pod_pb2.Pod | None) -> node_pb2.Node | None:
+    """Return the node of a Pod; None: it has none, or that is gone."""
     if pod is None or not pod.spec.node_name:
         return None
     try:
@@ -74,7 +75,7 @@ async def _node(clients: Clientset, pod: pod_pb2.Pod | None) -> node_pb2.Node | 
         return None
 
 
-async def _logs(clients: Clientset, pod: pod_pb2.Pod | None) -> dict[str, Sequence[str]]:
+async def ends_of_logs(clients: Clientset, pod: pod_pb2.Pod | None) -> dict[str, Sequence[str]]:
     """Return the ends of the logs of what failed, or runs before the others, as far as they can be had."""
     if pod is None:
         return {}

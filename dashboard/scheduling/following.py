@@ -1,0 +1,68 @@
+"""Shell: looks at the scheduler once a second while somebody looks at it.
+
+topic "scheduler"                            {overview, points, decisions}; changes {overview, point, decisions}
+                                             or {away: why it does not answer}
+GET /api/explain/{namespace}/{name}?uid=U    why a Pod is where it is (dashboard.scheduling.state.explained)
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from dashboard.scheduling.state import SchedulerState, explained
+from dashboard.view import Context, Handler, Topic
+from vaina.errors import ApiError
+
+#: between two looks
+LOOK_SECONDS: Final = 1.0
+#: nodes and groups of nodes in the answer about a Pod
+EXPLAINED_NODES: Final = 50
+
+
+class SchedulerTopic(Topic):
+    """The scheduler, look after look. Owned by the event loop."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._state = SchedulerState()
+        self._away = ""
+        self._new: list[dict[str, Any]] = []
+
+    def snapshot(self) -> Any:
+        return {**self._state.all(), **({"away": self._away} if self._away else {})}
+
+    def changes(self) -> Any:
+        new, self._new = self._new, []
+        return new or None
+
+    async def run(self, changed: Callable[[], None]) -> None:
+        while True:
+            self._new.append(await self._look())
+            changed()
+            await self._context.clock.sleep(LOOK_SECONDS)
+
+    async def _look(self) -> dict[str, Any]:
+        scheduler, state = self._context.scheduler, self._state
+        try:
+            overview = await scheduler.overview()
+            missing = state.missing(overview)
+            listed = await scheduler.list_decisions(limit=missing) if missing else None
+        except ApiError as error:
+            self._away = error.message
+            return {"away": error.message}
+        self._away = ""
+        return state.take(overview, listed.decisions if listed is not None else ())
+
+
+def explain_handler(context: Context) -> Handler:
+    """Return what answers why a Pod is where it is."""
+
+    async def explain(request: web.Request) -> Any:
+        place = request.match_info
+        answer = await context.scheduler.explain(
+            place["namespace"], place["name"], uid=request.query.get("uid", ""), limit=EXPLAINED_NODES
+        )
+        return explained(answer)
+
+    return explain

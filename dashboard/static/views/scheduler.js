@@ -1,0 +1,194 @@
+// The scheduler: topic "scheduler" (dashboard/scheduling), and why a Pod is where it is.
+import { element, fill, link, visible } from "../dom.js";
+import { Plot } from "../plot.js";
+import { text } from "../text.js";
+import { precise, timeOfDay } from "../times.js";
+
+const MAX_POINTS = 600;
+const MAX_DECISIONS = 200;
+const SHOWN_DECISIONS = 50;
+const QUEUES = ["active", "backoff", "unschedulable", "gated"];
+
+export const title = () => text("scheduler.title");
+
+export function mount(root, params, page) {
+  const said = element("p", { role: "status", id: "scheduler-said" }, text("scheduler.loading"));
+  const numbers = element("div", { className: "scroll", id: "scheduler-numbers" });
+  const queue = new Plot(QUEUES.map((key) => ({ key, kind: key })), text("scheduler.queue.plot"));
+  const pace = new Plot([{ key: "decided", kind: "decided" }], text("scheduler.pace.plot"));
+  const decisions = element("div", { className: "scroll", id: "scheduler-decisions" });
+  const explain = explainPanel(params, page);
+  fill(root,
+    element("h1", {}, text("scheduler.title")), said,
+    element("section", {}, element("h2", {}, text("scheduler.queue")), numbers, queue.svg, element("h2", {}, text("scheduler.pace")), pace.svg),
+    explain.section,
+    element("section", {}, element("h2", {}, text("scheduler.decisions")), decisions));
+
+  let points = [];
+  let newest = [];
+  const show = (overview, away) => {
+    said.className = away ? "bad" : "";
+    said.textContent = away ? text("scheduler.away", { message: visible(away) }) : overview.identity ? text("scheduler.said", {
+      identity: visible(overview.identity), role: text(overview.leading ? "scheduler.leads" : "scheduler.stands"),
+      nodes: overview.nodes, pods: overview.pods, assumed: overview.assumed,
+    }) : text("scheduler.loading");
+    const most = queue.show(points);
+    pace.show(points);
+    fill(numbers, queueTable(points.at(-1), most));
+    fill(decisions, decisionTable(newest.slice(0, SHOWN_DECISIONS), explain));
+  };
+  const stop = page.live.subscribe("scheduler", {
+    snapshot: (all) => {
+      ({ points, decisions: newest } = all);
+      show(all.overview, all.away);
+    },
+    changes: (looks) => {
+      for (const look of looks.filter((one) => !one.away)) {
+        if (look.again) [points, newest] = [[], []];
+        points = [...points, look.point].slice(-MAX_POINTS);
+        newest = [...look.decisions, ...newest].slice(0, MAX_DECISIONS);
+      }
+      const last = looks.at(-1);
+      show(last.overview, last.away);
+    },
+    error: (error) => {
+      said.textContent = visible(error.message);
+    },
+  });
+  return () => {
+    stop();
+    explain.stop();
+  };
+}
+
+function queueTable(point, most) {
+  const heads = [...QUEUES.map((one) => text(`scheduler.queue.${one}`)), text("scheduler.pace.now"), text("scheduler.queue.most")];
+  const values = point ? [...QUEUES.map((one) => point[one]), Math.round(point.decided), most] : [];
+  return element("table", {},
+    element("thead", {}, element("tr", {}, ...heads.map((one, at) => {
+      const made = element("th", { scope: "col" }, one);
+      if (at < QUEUES.length) made.dataset.kind = QUEUES[at];
+      return made;
+    }))),
+    element("tbody", {}, element("tr", {}, ...values.map((value) => element("td", {}, text("scheduler.number", { n: value }))))));
+}
+
+const podPath = (one) => `/pod/${encodeURIComponent(one.namespace)}/${encodeURIComponent(one.name)}`;
+
+function outcome(one) {
+  const tone = { Scheduled: "good", Unschedulable: "bad", Error: "bad" }[one.outcome] ?? "waiting";
+  return element("span", { className: tone }, visible(one.outcome));
+}
+
+function victims(preemption) {
+  const names = preemption.victims.map((one) => `${one.namespace}/${one.name} (${one.priority})`);
+  return text("scheduler.victims", { node: visible(preemption.node), n: preemption.count, names: visible(names.join(", ")) });
+}
+
+function decisionTable(decisions, explain) {
+  if (!decisions.length) return element("p", { className: "quiet" }, text("scheduler.none"));
+  const heads = ["time", "pod", "outcome", "node", "fitted", "attempt", "waited", "message", "why"];
+  return element("table", {},
+    element("thead", {}, element("tr", {}, ...heads.map((one) => element("th", { scope: "col" }, text(`scheduler.head.${one}`))))),
+    element("tbody", {}, ...decisions.map((one) => {
+      const ask = element("button", { type: "button", className: "plain", "aria-label": text("scheduler.ask.of", { name: visible(one.name) }) }, text("scheduler.ask"));
+      ask.addEventListener("click", () => explain.ask(`${one.namespace}/${one.name}`));
+      const words = [visible(one.message), one.preemption ? victims(one.preemption) : ""].filter(Boolean).join(" ");
+      return element("tr", {},
+        element("td", {}, timeOfDay(one.time)),
+        element("td", {}, link(podPath(one), visible(`${one.namespace}/${one.name}`))),
+        element("td", {}, outcome(one)),
+        element("td", {}, visible(one.node)),
+        element("td", {}, `${one.feasible}/${one.evaluated}`),
+        element("td", {}, String(one.attempt)),
+        element("td", {}, precise(one.waited)),
+        element("td", {}, words),
+        element("td", {}, ask));
+    })));
+}
+
+// Why a Pod is where it is. The Pod that is asked about stands in the query string, so that the answer is a link.
+function explainPanel(params, page) {
+  const input = element("input", { id: "explain-pod", placeholder: "default/web", autocomplete: "off", spellcheck: false });
+  const button = element("button", { type: "submit" }, text("scheduler.ask"));
+  const form = element("form", { className: "tools" }, element("label", { for: "explain-pod" }, text("scheduler.explain.label")), input, button);
+  const answer = element("div", { id: "explain-answer", role: "region", "aria-live": "polite", "aria-label": text("scheduler.explain") });
+  const section = element("section", {}, element("h2", {}, text("scheduler.explain")), form, answer);
+  let number = 0;
+  const ask = async (name) => {
+    const mine = ++number;
+    input.value = name;
+    page.setQuery({ pod: name });
+    const [namespace, pod] = name.includes("/") ? name.split("/", 2) : ["default", name];
+    fill(answer, element("p", { className: "quiet" }, text("scheduler.asking")));
+    try {
+      const found = await page.api(`/api/explain/${encodeURIComponent(namespace)}/${encodeURIComponent(pod)}`);
+      if (mine === number) fill(answer, ...explained(found));
+    } catch (error) {
+      if (mine === number) fill(answer, element("p", { className: "bad" }, visible(error.message)));
+    }
+    if (mine === number) section.scrollIntoView({ block: "nearest" });
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (input.value.trim()) ask(input.value.trim());
+  });
+  const first = params.query.get("pod");
+  if (first) ask(first);
+  return { section, ask, stop: () => { number += 1; } };
+}
+
+function explained(found) {
+  const seen = found.evaluation;
+  const parts = [
+    element("p", {}, element("strong", {}, visible(found.state)), `: ${visible(found.message)} `, link(podPath(found), text("scheduler.life"))),
+  ];
+  if (seen) {
+    parts.push(element("p", { className: seen.feasible ? "good" : "bad" }, text("scheduler.feasible", { n: seen.feasible, all: seen.nodes })));
+    if (seen.best.length) parts.push(scoreTable(seen));
+    if (seen.refused.length) parts.push(element("h3", {}, text(seen.feasible ? "scheduler.lack" : "scheduler.fit")), refusalTable(seen));
+    if (seen.more) parts.push(element("p", { className: "quiet" }, text("scheduler.more", { n: seen.more })));
+    if (seen.preemption) parts.push(element("p", {}, text("scheduler.preempt", { words: victims(seen.preemption) })));
+  } else if (found.detail) {
+    parts.push(element("p", { className: "quiet" }, text(found.detail.own ? "scheduler.then" : "scheduler.then.equal")));
+    if (found.detail.best.length) parts.push(scoreTable(found.detail));
+    parts.push(element("ul", {}, ...found.detail.reasons.map((one) =>
+      element("li", {}, text("scheduler.reason", { n: one.nodes, reason: visible(one.reason), plugin: visible(one.plugin) })))));
+  }
+  return parts;
+}
+
+function scoreTable(seen) {
+  return element("div", { className: "scroll" }, element("table", { className: "scores" },
+    element("caption", { className: "quiet" }, text("scheduler.scores")),
+    element("thead", {}, element("tr", {},
+      element("th", { scope: "col" }, text("scheduler.head.node")), element("th", { scope: "col" }, text("scheduler.total")),
+      ...seen.plugins.map((one) => element("th", { scope: "col" }, visible(one.name), element("br"), element("small", {}, `×${one.weight}`))))),
+    element("tbody", {}, ...seen.best.map((one) => element("tr", {},
+      element("th", { scope: "row" }, visible(one.node)), element("td", {}, text("scheduler.number", { n: one.total })),
+      ...seen.plugins.map(({ name }) => {
+        const score = one.scores[name];
+        if (!score) return element("td", {}, "–");
+        const raw = score.raw === score.normalised ? "" : ` (${text("scheduler.raw", { n: score.raw })})`;
+        return element("td", {}, `${score.normalised}${raw}`);
+      }))))));
+}
+
+function refusalTable(seen) {
+  const who = (one) => {
+    const names = visible(one.nodes.join(", "));
+    return one.count > one.nodes.length ? text("scheduler.nodes", { n: one.count, names }) : names;
+  };
+  return element("div", { className: "scroll" }, element("table", { className: "refusals" },
+    element("caption", { className: "quiet" }, text("scheduler.refusals")),
+    element("thead", {}, element("tr", {}, element("th", { scope: "col" }, text("scheduler.head.node")),
+      ...seen.refusers.map((one) => element("th", { scope: "col" }, visible(one))))),
+    element("tbody", {}, ...seen.refused.map((one) => element("tr", {},
+      element("th", { scope: "row" }, who(one)),
+      ...seen.refusers.map((name) => {
+        const refusal = one.refusals[name];
+        return refusal
+          ? element("td", { className: "bad", title: visible(refusal.reasons.join("; ")) }, `✗ ${visible(refusal.lack || refusal.reasons.join("; "))}`)
+          : element("td", { className: "good" }, `✓ ${text("scheduler.takes")}`);
+      }))))));
+}

@@ -1,0 +1,11 @@
+"""Texts of the cluster, bounded. PURE. They stay what they are: the browser shows them as text."""
+
+from typing import Final
+
+#: letters of a message; Kubernetes' own bound of an Event's is 1,024
+MAX_LETTERS: Final = 2000
+
+
+def cut(text: str, letters: int = MAX_LETTERS) -> str:
+    """Return a text that is not longer than this; what was cut is shown by an ellipsis."""
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
