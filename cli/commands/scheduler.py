@@ -6,6 +6,7 @@ dry run: the scheduler is asked about the Pod that would really be stored, with 
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -16,13 +17,14 @@ from cli.app import cli
 from cli.failures import Exit, Failure
 from cli.files import into_namespace, read_objects, read_sources
 from cli.printers.explain import render_decisions, render_explain, render_fit, render_verify, write_answers
+from cli.printers.fields import render_fields, split_path, unknown_field
 from cli.shell import Shell
 from cli.targets import parse_pod
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
-from vaina.errors import AlreadyExists, ApiError, NotFound, Unavailable
-from vaina.kinds import KINDS_BY_NAME
+from vaina.errors import AlreadyExists, ApiError, Unavailable
+from vaina.kinds import Kind
 from vaina.objects.manifest import Decoded
 
 #: Pods of one call
@@ -135,53 +137,64 @@ def _show(shell: Shell, answers: list[Message], texts: list[str], output: str) -
         shell.out("\n".join(texts))
 
 
-@flags.verb(cli, "explain")
-@click.argument("word", metavar="[POD]", default="")
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `vaina explain` was asked."""
+
+    word: str = ""
+    files: Sequence[str] = ()
+    recursive: bool = False
+    max_depth: int = 0
+    limit: int = 0
+    output: str = ""
+
+
+@flags.verb(cli, "explain", Asked)
+@click.argument("word", metavar="[POD | KIND[.FIELD...]]", default="")
 @flags.namespace
 @scheduler_flag
 @flags.files
+@flags.number("--max-depth", (0, 100), 0, "How deep --recursive looks; 0 is all the way.")
 @click.option("--limit", type=click.IntRange(0, 100), default=0, help="Nodes and groups of nodes shown (10).")
 @flags.answer_output
-async def explain(
-    shell: Shell,
-    clients: Clientset,
-    *,
-    word: str,
-    files: Sequence[str],
-    recursive: bool,
-    limit: int,
-    output: str,
-) -> None:
-    """Say why a Pod is on its node or on none, and what would make it fit; -f: a Pod that need not exist.
+async def explain(shell: Shell, clients: Clientset, asked: Asked) -> None:
+    """Say why a Pod is on its node or on none, and what would make it fit; or what a kind's fields are for.
 
     \b
       vaina explain web                  the Pod web: what was decided, or what is in its way
       vaina explain -f web.yaml          where it would go if it were created now
-    Unlike kubectl's explain, the word is always a Pod, never a type of object: this is about
-    nodes, not about fields.
+      vaina explain pods.spec.containers [-R]   what fields are for
+    A word that begins with a kind's name (up to the first dot) means fields, every other one a Pod. A Pod
+    that is called like a kind is pod/NAME.
     """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
-    if bool(word) == bool(files):
-        raise Failure("either a POD or -f FILE is required, and not both")
+    word = asked.word
+    if bool(word) == bool(asked.files):
+        raise Failure("either a POD, a KIND or -f FILE is required, and not several")
+    if asked.max_depth and not asked.recursive:
+        raise Failure("--max-depth requires --recursive")
+    if word and (found := split_path(word)):
+        _explain_fields(shell, *found, recursive=asked.recursive, max_depth=asked.max_depth)
+        return
+    if asked.recursive and word:
+        raise Failure(f"--recursive is about fields, and {word} begins with no kind (vaina api-resources)")
     answers: list[Any] = []
-    if files:
-        pods = await read_pods(shell, clients, files, recursive=recursive)
+    if asked.files:
+        pods = await read_pods(shell, clients, asked.files, recursive=asked.recursive)
         async with scheduler_client(shell) as scheduler:
-            answers += [await scheduler.explain(pod=pod, limit=limit) for pod in pods]
+            answers += [await scheduler.explain(pod=pod, limit=asked.limit) for pod in pods]
     else:
-        name = parse_pod(word)
-        try:
-            async with scheduler_client(shell) as scheduler:
-                answers.append(await scheduler.explain(shell.namespace, name, limit=limit))
-        except NotFound as error:
-            # As kubectl's `explain pods.spec`.
-            kind = word.split(".")[0]
-            if kind.lower() in KINDS_BY_NAME:
-                raise Failure(
-                    f'there is no Pod "{name}"; explain is about Pods and their nodes, '
-                    f"the fields of {name.split('.')[0]} are not documented here"
-                ) from error
-            raise
-    _show(shell, answers, [render_explain(answer, shell.paint) for answer in answers], output)
+        async with scheduler_client(shell) as scheduler:
+            answers.append(await scheduler.explain(shell.namespace, parse_pod(word), limit=asked.limit))
+    _show(shell, answers, [render_explain(answer, shell.paint) for answer in answers], asked.output)
+
+
+def _explain_fields(
+    shell: Shell, kind: Kind[Any], path: Sequence[str], *, recursive: bool, max_depth: int
+) -> None:
+    """Write what fields are for: no server is asked. Raises Failure: there is no such field."""
+    if wrong := unknown_field(kind, path):
+        raise Failure(wrong)
+    shell.out(render_fields(kind, path, recursive=recursive, max_depth=max_depth))
 
 
 @flags.verb(cli, "fit")

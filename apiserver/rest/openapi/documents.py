@@ -10,7 +10,6 @@ import gzip
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import formatdate
-from importlib import import_module
 from typing import Final, NamedTuple
 
 import msgspec
@@ -23,6 +22,7 @@ from apiserver.rest.openapi.schemas import Json
 from apiserver.rest.openapi.swagger import swagger
 from apiserver.rest.served import Table
 from vaina.clock import Clock
+from vaina.objects.field_docs import description
 
 _V2, _V3 = "/openapi/v2", "/openapi/v3"
 _JSON: Final = "application/json"
@@ -96,14 +96,8 @@ class Documents:
             return kept
 
     def _documents(self) -> Iterator[tuple[str, Json]]:
-        # Imported when it is needed: nobody else needs the texts.
-        texts: dict[str, dict[str, str]] = import_module("vaina.api.descriptions").DESCRIPTIONS
-
-        def describe(message: str, field: str) -> str:
-            return texts.get(message, {}).get(field, "")
-
         for name, (group, version) in document_names(self._table).items():
-            yield name, document(self._table, group, version, describe)
+            yield name, document(self._table, group, version, description)
 
     def _make_v3(self) -> dict[str, _Kept]:
         kept = {name: _keep(msgspec.json.encode(found)) for name, found in self._documents()}

@@ -12,7 +12,8 @@ from google.protobuf.descriptor import Descriptor
 
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.options.v1 import options_pb2
-from vaina.kinds import KINDS, Kind
+from vaina.kinds import Kind
+from vaina.objects.field_docs import KIND_OF, TYPE_FIELDS, holder, is_required, options
 from vaina.objects.schema import Field, Shape, Unset, schema_of
 
 #: a schema, or a part of one, as JSON has it
@@ -60,11 +61,6 @@ _NAMES: Final = {
     Shape.QUANTITY: _QUANTITY, Shape.INT_OR_STRING: _INT_OR_STRING, Shape.TIME: _TIME, Shape.MICRO_TIME: _MICRO_TIME,
     Shape.DURATION: _DURATION,
 }  # fmt: skip
-_KINDS: Final[Mapping[str, Kind[Any]]] = {kind.message.DESCRIPTOR.full_name: kind for kind in KINDS}
-_TYPED: Final[Mapping[str, str]] = {
-    "apiVersion": "The group and version of the form that the object is written in.",
-    "kind": "What the object is.",
-}
 
 
 def schema_name(descriptor: Descriptor) -> str:
@@ -134,7 +130,7 @@ class Schemas:
             self.found[name] = {}
             self.found[name] = self._of_message(descriptor)
             # Some kinds are part of others: claims of a StatefulSet.
-            if kind := _KINDS.get(descriptor.full_name):
+            if kind := KIND_OF.get(descriptor.full_name):
                 self._name_kind(self.found[name], kind)
         return ref(name)
 
@@ -147,9 +143,7 @@ class Schemas:
             schema["properties"] = _sorted(
                 {name: self._property(descriptor, fields[name]) for name in fields}
             )
-        required = sorted(
-            name for name, item in fields.items() if _is_required(item, _options(descriptor, item))
-        )
+        required = sorted(name for name, item in fields.items() if is_required(descriptor, item))
         if required:
             schema["required"] = required
         own: Any = descriptor.GetOptions().Extensions
@@ -157,17 +151,17 @@ class Schemas:
             schema["x-kubernetes-map-type"] = "atomic"
         return schema
 
-    def _property(self, holder: Descriptor, item: Field) -> Json:
+    def _property(self, outer: Descriptor, item: Field) -> Json:
         value = self._value(item)
-        options = _options(holder, item)
-        more: Json = _merging(item, options)
-        if text := self._describe(_holder(holder, item).full_name, item.json_name):
+        told = options(outer, item)
+        more: Json = _merging(item, told)
+        if text := self._describe(holder(outer, item).full_name, item.json_name):
             more["description"] = text
         if item.is_list:
             return {"type": "array", "items": value, **more}
         if item.is_map:
             return {"type": "object", "additionalProperties": value, **more}
-        if default := options[options_pb2.list_key_default]:
+        if default := told[options_pb2.list_key_default]:
             more["default"] = default
         elif _has_zero(item):
             more["default"] = _ZEROS[item.shape]
@@ -191,36 +185,11 @@ def gvk(kind: Kind[Any]) -> Json:
 
 
 def _typed() -> Json:
-    return {name: {"type": "string", "description": text} for name, text in _TYPED.items()}
+    return {name: {"type": "string", "description": text} for name, text in TYPE_FIELDS.items()}
 
 
 def _sorted(properties: Json) -> Json:
     return {name: properties[name] for name in sorted(properties)}
-
-
-def _holder(outer: Descriptor, item: Field) -> Descriptor:
-    """Return the message that has a field itself: an inlined one, or the outer."""
-    found = outer
-    for name in item.via:
-        inner = found.fields_by_name[name].message_type
-        assert inner is not None
-        found = inner
-    return found
-
-
-def _options(outer: Descriptor, item: Field) -> Any:
-    # The generated stubs give extensions no types of their own.
-    return _holder(outer, item).fields_by_name[item.name].GetOptions().Extensions
-
-
-def _is_required(item: Field, options: Any) -> bool:
-    """Say whether a field has to be there: as its option says, or else what JSON always shows."""
-    said: int = options[options_pb2.need]
-    if said:
-        return said == options_pb2.NEED_REQUIRED
-    if item.unset is Unset.HIDDEN or item.shape in (Shape.TIME, Shape.MICRO_TIME):
-        return False
-    return item.shape is not Shape.MESSAGE or item.is_list or item.is_map
 
 
 def _has_zero(item: Field) -> bool:
@@ -230,16 +199,16 @@ def _has_zero(item: Field) -> bool:
     return item.shape in _ZEROS and item.unset is Unset.ZERO
 
 
-def _merging(item: Field, options: Any) -> Json:
+def _merging(item: Field, told: Any) -> Json:
     """Return what tells how values of a field are merged."""
     found: Json = {}
-    keys: Sequence[str] = options[options_pb2.list_map_key]
+    keys: Sequence[str] = told[options_pb2.list_map_key]
     if keys:
         found["x-kubernetes-list-map-keys"] = [*keys]
-    if options[options_pb2.list_type]:
-        found["x-kubernetes-list-type"] = options[options_pb2.list_type]
-    if options[options_pb2.atomic] or options[options_pb2.granular]:
-        found["x-kubernetes-map-type"] = "atomic" if options[options_pb2.atomic] else "granular"
+    if told[options_pb2.list_type]:
+        found["x-kubernetes-list-type"] = told[options_pb2.list_type]
+    if told[options_pb2.atomic] or told[options_pb2.granular]:
+        found["x-kubernetes-map-type"] = "atomic" if told[options_pb2.atomic] else "granular"
     if item.patch_merge_key:
         found["x-kubernetes-patch-merge-key"] = item.patch_merge_key
     if item.patch_strategy:

@@ -33,6 +33,9 @@ def ref(name: str) -> dict[str, str]:
 
 def _without_descriptions(value: Any) -> Any:
     if isinstance(value, dict):
+        if value.keys() == {"allOf", "description"}:
+            # Beside a reference nothing may stand: what is described is put in a list of one.
+            return value["allOf"][0]
         return {
             key: _without_descriptions(inner)
             for key, inner in value.items()
