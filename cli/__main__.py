@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+from cli.surroundings import COMPLETION_VARIABLE
+
 #: exit code after Ctrl-C, as shells have it
 INTERRUPTED = 130
 
@@ -24,6 +26,12 @@ def _on_interrupt(handler: Callable[[int, FrameType | None], object]) -> None:
 def main() -> None:
     """Run the command line of this process; Ctrl-C ends it with 130 and no words, whenever it comes."""
     _on_interrupt(_leave)
+    if COMPLETION_VARIABLE in os.environ:
+        # A Tab: next to nothing is imported.
+        from cli.completion.shells import answer
+
+        sys.stdout.write(answer(dict(os.environ)))
+        return
     from cli.process import run_process
 
     # From here on it is an exception: what goes on is ended in order.

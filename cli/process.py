@@ -4,42 +4,23 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import click
-from click.shell_completion import shell_complete
 
-from cli.app import cli, invoke
-from cli.commands.info import COMPLETION_VARIABLE
+from cli.app import invoke
+from cli.completion.grammar import cache_file
 from cli.printers.style import Paint
 from cli.shell import DEFAULT_SCHEDULER, INTERRUPTED, Shell
+from cli.surroundings import DEFAULT_SERVER, certificate_folder
 from cli.terminal import ProcessTerminal, colours_wanted
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
-from vaina.pki.folder import CERTIFICATE, Folder
+from vaina.pki.folder import Folder
 
-DEFAULT_SERVER = "127.0.0.1:6443"
 #: columns where there is no terminal: nothing is cut
 WIDE = 200
-
-
-#: where the cluster of docker-compose.yml leaves the administrator's certificate, by the project's name
-ADMIN = Path(__file__).resolve().parents[1] / "deploy" / "admin"
-
-
-def certificate_folder(environment: Mapping[str, str], admin: Path = ADMIN) -> str:
-    """Return the folder of the user's certificate; empty: there is none, and calls go in the clear.
-
-    VAINA_CERT_DIR names it, an empty one says that there is none. Where nothing is said, that of the cluster
-    of this checkout is taken, if there is one.
-    """
-    given = environment.get("VAINA_CERT_DIR")
-    if given is not None:
-        return given
-    found = admin / (environment.get("COMPOSE_PROJECT_NAME") or "vaina")
-    return str(found) if (found / CERTIFICATE).exists() else ""
 
 
 def own_folder(environment: Mapping[str, str]) -> Folder | None:
@@ -71,12 +52,10 @@ def run_process(environment: dict[str, str]) -> int:
         width=lambda: shutil.get_terminal_size((WIDE, 24)).columns if interactive else WIDE,
         scheduler=environment.get("VAINA_SCHEDULER") or DEFAULT_SCHEDULER,
         namespace=environment.get("VAINA_NAMESPACE") or "default",
+        grammar=cache_file(environment),
         # Without one of its own, click looks for VISUAL and EDITOR, then for an editor that is there.
         edit=lambda text: click.edit(text, editor=environment.get("KUBE_EDITOR"), extension=".yaml"),
     )
-    if COMPLETION_VARIABLE in environment:
-        asked = environment[COMPLETION_VARIABLE]
-        return shell_complete(cli, {"obj": shell}, "vaina", COMPLETION_VARIABLE, asked)
     try:
         code = invoke(shell, sys.argv[1:])
         sys.stdout.flush()

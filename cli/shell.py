@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from cli.failures import Exit, Failure, explain_error
@@ -66,6 +67,8 @@ class Shell:
     connect_scheduler: ConnectScheduler = connect_scheduler
     #: the user's certificate; None: calls go in the clear
     credentials: Folder | None = None
+    #: where what completion needs is kept; None: nowhere
+    grammar: Path | None = None
     #: errors that did not end the command; it ends with 1 when there are any
     failures: int = field(default=0)
     #: warnings with one of these words are no news to who asked for this

@@ -5,15 +5,14 @@ from click.shell_completion import get_completion_class
 
 from cli import flags
 from cli.app import cli
+from cli.completion.grammar import load
 from cli.failures import Failure
 from cli.printers.table import Table, render_table
 from cli.shell import Shell
+from cli.surroundings import COMPLETION_VARIABLE
 from vaina.client.clientset import Clientset
 from vaina.kinds import KINDS
 from vaina.version import GIT_VERSION
-
-#: set by the user's shell when it asks for words
-COMPLETION_VARIABLE = "_VAINA_COMPLETE"
 
 
 @cli.command("api-resources")
@@ -55,5 +54,9 @@ def completion(context: click.Context, shell_name: str) -> None:
     found = get_completion_class(shell_name)
     if found is None:
         raise Failure(f'unsupported shell type "{shell_name}"')
+    # What the first Tab needs is made now, when a second of it is nobody's wait.
+    shell = flags.shell_of(context)
+    if shell.grammar is not None:
+        load(shell.grammar)
     source = found(context.find_root().command, {}, "vaina", COMPLETION_VARIABLE).source()
-    flags.shell_of(context).out(source)
+    shell.out(source)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from cli.failures import explain_error
-from cli.process import certificate_folder
+from cli.surroundings import certificate_folder
 from tests.support.command import CommandLine
 from vaina.errors import Unavailable
 from vaina.pki.folder import Folder
