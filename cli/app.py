@@ -89,6 +89,16 @@ class LazyGroup(click.Group):
         import_module(f"cli.commands.{self.modules[name]}")
         return super().get_command(ctx, name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            # click knows those alone that are imported.
+            names = self.list_commands(ctx)
+            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=names, ctx=ctx) from error
+
 
 class _Verbs(LazyGroup):
     modules = VERBS

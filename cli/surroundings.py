@@ -1,4 +1,4 @@
-"""What the process's environment says to the command: which server, whose certificate. Imports next to nothing."""
+"""What the environment says to the command: which server, whose certificate. Imports next to nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from google.protobuf.message import Message
 
@@ -15,6 +16,8 @@ from vaina.quoting import go_quote
 _MAX_DURATION = 64
 #: what is said where a kind is named and no object of it
 NO_NAME = "resource(s) were provided, but no name was specified"
+#: how much of a kind's name has to be typed right for it to be meant, from 0 to 1
+_NEAR = 0.7
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
@@ -42,7 +45,9 @@ def find_kind(word: str) -> Kind[Message]:
     """Return the kind that a word names (`kind_named`). Raises Failure: there is none."""
     found = kind_named(word)
     if found is None:
-        raise Failure(f'the server doesn\'t have a resource type "{word}"')
+        near = get_close_matches(word.lower(), KINDS_BY_NAME, n=1, cutoff=_NEAR)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        raise Failure(f'the server doesn\'t have a resource type "{word}"{hint}')
     return found
 
 

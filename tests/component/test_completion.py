@@ -34,7 +34,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     command.chmod(0o755)
     # A busy machine is slower than a Tab may be.
     return {
-        "PATH": f"{command.parent}:{os.environ['PATH']}", "HOME": str(tmp_path), "VAINA_CERT_DIR": "",
+        "PATH": f"{command.parent}:{os.defpath}", "HOME": str(tmp_path), "VAINA_CERT_DIR": "",
         "VAINA_COMPLETION_SECONDS": "20",
     }  # fmt: skip
 

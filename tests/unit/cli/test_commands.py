@@ -202,6 +202,9 @@ def test_get_tells_what_is_missing_after_what_is_there(vaina: CommandLine) -> No
     [
         (["get"], "You must specify the type of resource to get"),
         (["get", "foos"], 'the server doesn\'t have a resource type "foos"'),
+        (["get", "pdos"], 'the server doesn\'t have a resource type "pdos"; did you mean "pods"?'),
+        (["gte", "pods"], "No such command 'gte'. Did you mean 'get'?"),
+        (["rollout", "statsu"], "Did you mean one of: 'restart', 'status'?"),
         (["get", "pod/a", "b"], "there is no need to specify a resource type as a separate argument"),
         (["get", "pod/"], "arguments in resource/name form must have a single resource and name"),
         (["get", "pods", "-o", "toml"], "unable to match a printer"),
