@@ -68,7 +68,7 @@ class ServerNames:
         if answer is None:
             return []
         spec = pod_pb2.Pod.FromString(answer).spec
-        found = [*spec.containers, *spec.init_containers]
+        found: list[Any] = [*spec.containers, *spec.init_containers]
         found += [item.ephemeral_container_common for item in spec.ephemeral_containers]
         return [item.name for item in found]
 
