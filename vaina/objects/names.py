@@ -15,6 +15,8 @@ from vaina.objects import selectors
 Problems = tuple[str, ...]
 
 MAX_INT32: Final = (1 << 31) - 1
+#: characters of an address, with the length of its network; one of IPv6 has 49
+_MAX_ADDRESS: Final = 64
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = f"{_LABEL}(\\.{_LABEL})*"
@@ -224,8 +226,12 @@ def user_or_group_id(value: int) -> Problems:
 
 def parse_ip(value: str) -> IPv4Address | IPv6Address | None:
     """Return the address that a text stands for, or None. Zones (`%eth0`) are refused."""
-    if "%" in value:
-        return None
+    return _parse_ip(value) if len(value) <= _MAX_ADDRESS and "%" not in value else None
+
+
+# Rules read an address once for each thing that they ask of it.
+@lru_cache(maxsize=256)
+def _parse_ip(value: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(value)
     except ValueError:
@@ -239,6 +245,11 @@ def ip(value: str) -> Problems:
 
 def parse_cidr(value: str) -> IPv4Network | IPv6Network | None:
     """Return the network that a text stands for, or None; an address and a prefix length are needed."""
+    return _parse_cidr(value) if len(value) <= _MAX_ADDRESS else None
+
+
+@lru_cache(maxsize=256)
+def _parse_cidr(value: str) -> IPv4Network | IPv6Network | None:
     address, slash, prefix = value.partition("/")
     if not slash or not (prefix.isascii() and prefix.isdigit()) or parse_ip(address) is None:
         return None
