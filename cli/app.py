@@ -59,6 +59,7 @@ VERBS = {
     "certs": "certs",
     "kubeconfig": "kubeconfig",
     "dashboard": "dashboard",
+    "learn": "learn",
     "completion": "info",
     "api-resources": "info",
     "version": "info",

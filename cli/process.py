@@ -53,6 +53,7 @@ def run_process(environment: dict[str, str]) -> int:
         scheduler=environment.get("VAINA_SCHEDULER") or DEFAULT_SCHEDULER,
         namespace=environment.get("VAINA_NAMESPACE") or "default",
         grammar=cache_file(environment),
+        environment=environment,
         # Without one of its own, click looks for VISUAL and EDITOR, then for an editor that is there.
         edit=lambda text: click.edit(text, editor=environment.get("KUBE_EDITOR"), extension=".yaml"),
     )

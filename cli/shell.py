@@ -5,7 +5,7 @@ and an exit code. `process` makes a shell from the process, tests make one over 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +69,8 @@ class Shell:
     credentials: Folder | None = None
     #: where what completion needs is kept; None: nowhere
     grammar: Path | None = None
+    #: the process's variables, for what it starts
+    environment: Mapping[str, str] = field(default_factory=dict)
     #: errors that did not end the command; it ends with 1 when there are any
     failures: int = field(default=0)
     #: warnings with one of these words are no news to who asked for this

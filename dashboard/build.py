@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from dashboard import life, machinery, scheduling, status
+from dashboard import lessons, life, machinery, scheduling, status
 from dashboard.config import DashboardConfig
 from dashboard.live import Live
 from dashboard.metrics import PageMetrics
@@ -31,6 +31,7 @@ VIEWS: Final[Sequence[Callable[[Context], Routes]]] = (
     life.routes,
     scheduling.routes,
     machinery.routes,
+    lessons.routes,
 )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,18 +85,25 @@ class Session:
                 tail = tail[-len(mark) :]
         raise SessionEnded((kept + tail).decode(errors="replace")[-2000:])
 
-    async def do(self, command: Command, patience: float = PATIENCE) -> Done:
+    async def do(
+        self, command: Command, patience: float = PATIENCE, on_wait: Callable[[], None] | None = None
+    ) -> Done:
         """Do a step of a lesson as it says; one that waits for a state is typed until that is seen.
+
+        `on_wait` is called when it is not seen at once.
 
         Raises:
             SessionEnded: As above.
         """
-        deadline = self._clock.monotonic() + patience
+        deadline, waits = self._clock.monotonic() + patience, False
         while True:
             outcome = await self.run(command.script, max(deadline - self._clock.monotonic(), 1.0))
             done = Done(outcome, as_expected(command, outcome))
             if done.as_expected or not command.until or self._clock.monotonic() > deadline:
                 return done
+            if on_wait is not None and not waits:
+                on_wait()
+            waits = True
             await self._clock.sleep(_EVERY)
 
 

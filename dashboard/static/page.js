@@ -14,6 +14,8 @@ const ROUTES = [
   { path: /^\/pod\/([^/]+)\/([^/]+)$/, view: "pod", names: ["namespace", "name"] },
   { path: /^\/scheduler$/, view: "scheduler", names: [], nav: "/scheduler" },
   { path: /^\/machinery$/, view: "machinery", names: [], nav: "/machinery" },
+  { path: /^\/lessons$/, view: "lessons", names: [], nav: "/lessons" },
+  { path: /^\/lessons\/([A-Z]\d{1,2})$/, view: "lessons", names: ["row"] },
 ];
 
 const root = document.getElementById("view");

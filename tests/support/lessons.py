@@ -60,11 +60,7 @@ def environment(cluster: Cluster, tools: Path) -> dict[str, str]:
         cluster: its cluster.
         tools: an empty folder, which comes to stand on PATH.
     """
-    for name, script in {
-        "vaina": f'exec {sys.executable} -m cli "$@"',
-        "grpcurl": f'GRPCURL={_grpcurl(tools)} exec {ROOT}/deploy/grpcurl.sh "$@"',
-    }.items():
-        _program(tools / name, script)
+    _program(tools / "vaina", f'exec {sys.executable} -m cli "$@"')
     path = f"{tools}:{ROOT / '.tools' / 'bin'}:{Path(sys.executable).parent}"
     return {
         **plain_environment(),
@@ -73,6 +69,7 @@ def environment(cluster: Cluster, tools: Path) -> dict[str, str]:
         "PATH": f"{path}:{plain_environment()['PATH']}",
         "VAINA_SCHEDULER": cluster.scheduler,
         "KUBECONFIG": str(cluster.cert_dir / "kubeconfig"),
+        "GRPCURL": str(_grpcurl(tools)),
         "API": cluster.apiserver,
         "SCHEDULER": cluster.scheduler,
         "CONTROLLER": cluster.controller,

@@ -1,9 +1,12 @@
 """Which lessons there are, and in which language they are wanted."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.support.cluster import ROOT
+from vaina.lessons import shelf
 from vaina.lessons.shelf import language_of, read, rows
 
 
@@ -33,3 +36,12 @@ def test_rows_are_in_the_order_of_the_requirements(tmp_path: Path) -> None:
 )
 def test_the_language_is_that_of_the_locale(environment: dict[str, str], language: str) -> None:
     assert language_of(environment) == language
+
+
+def test_an_installed_package_has_them_where_they_are_looked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    place = Path(shelf.__file__).resolve().parent / "files"
+    assert wheel["force-include"] == {"docs/lessons": str(place.relative_to(ROOT))}
+    images = (ROOT / "deploy" / "images" / "control-plane" / "Dockerfile").read_text()
+    assert f"COPY docs/lessons {place.relative_to(ROOT)}\n" in images

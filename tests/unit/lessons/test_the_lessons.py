@@ -61,3 +61,10 @@ def test_links_of_lessons_lead_somewhere(row: str, language: str) -> None:
             for span in block.spans if isinstance(block, Prose) else ():
                 if span.kind == "link" and "://" not in span.target:
                     assert (folder() / language / span.target.partition("#")[0]).exists(), span.target
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_index_names_every_lesson_as_it_is_called(language: str) -> None:
+    index = (folder() / language / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^- \[([A-E]\d+)\]\(\1\.md\) (.*)$", index, re.MULTILINE)
+    assert listed == [(row, lesson(row, language).title) for row in rows(language)]

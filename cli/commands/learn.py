@@ -1,0 +1,58 @@
+"""`vaina learn`: the lessons of docs/lessons in the terminal."""
+
+import click
+
+from cli.app import cli
+from cli.failures import Failure
+from cli.flags import shell_of
+from cli.learning import shown
+from cli.learning.tutor import Tutor
+from cli.learning.words import WORDS
+from cli.shell import INTERRUPTED, Shell
+from vaina.lessons.model import HEADINGS, LessonError
+from vaina.lessons.shelf import language_of, read, rows
+
+
+@cli.command("learn")
+@click.argument("row", required=False, default="", metavar="[ROW]")
+@click.option("--lang", type=click.Choice(sorted(HEADINGS)), help="The lessons' language. [your locale's]")
+@click.option("--run", "unasked", is_flag=True, help="Do all steps of it without asking.")
+@click.pass_context
+def learn(context: click.Context, *, row: str, lang: str | None, unasked: bool) -> None:
+    """Learn what a Pod is, lesson by lesson: without ROW, show which there are; with it, step by step.
+
+    Each step waits for you: Enter does what is shown. In a pipe the lesson is written out as it is.
+    """
+    shell = shell_of(context)
+    language = lang or language_of(shell.environment)
+    try:
+        if not row:
+            if unasked:
+                raise click.UsageError("--run needs a lesson's name: vaina learn A1 --run")
+            titles = {name: lesson.title for name in rows(language) if (lesson := read(name, language))}
+            if not titles:
+                raise Failure("there are no lessons in this installation")
+            shell.out(shown.listing(titles, language, shell.paint))
+        else:
+            context.exit(teach(shell, row.upper(), language, unasked=unasked))
+    except LessonError as error:
+        raise Failure(str(error)) from error
+
+
+def teach(shell: Shell, row: str, language: str, *, unasked: bool) -> int:
+    """Show a lesson, or do it; return the exit code. Raises Failure, LessonError, Exit."""
+    lesson = read(row, language)
+    known = rows(language)
+    if lesson is None:
+        raise Failure(f'there is no lesson "{row}": {", ".join(known)}')
+    if not unasked and not (shell.interactive and shell.terminal.is_terminal):
+        shell.out(shown.whole(lesson, shell.width(), shell.paint))
+        return 0
+    try:
+        code = Tutor(shell, lesson, shell.environment, ask=not unasked).run()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    later = known[known.index(row) + 1 :]
+    if later and not unasked:
+        shell.out(f"{WORDS[language]['next'].format(row=later[0])}\n")
+    return code
