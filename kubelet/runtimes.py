@@ -89,6 +89,7 @@ def docker_runtime(config: KubeletConfig, client: Clientset, clock: Clock, rng: 
         runtime=DockerRuntime(
             engine,
             network,
+            clock,
             node_dns=node_dns(),
             least_oom_score_adj=least_oom_score_adj(),
             logs=_log_limits(config),

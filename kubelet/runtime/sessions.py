@@ -9,6 +9,8 @@ from pathlib import Path
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
+#: seconds before each look for a command that was cut off: the runtime may still be starting it
+LOOKS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 #: kept of what a server says that refuses
 _MAX_REFUSAL = 4096
 

@@ -19,6 +19,7 @@ from kubelet.runtime.docker.runtime import DockerRuntime
 from kubelet.runtime.records import DnsConfig, Uid
 from tests.conformance.runtime_process_spec import ProcessSpec
 from tests.conformance.runtime_spec import Harness, RuntimeSpec
+from vaina.clock import SystemClock
 
 SOCKET = "/var/run/docker.sock"
 
@@ -47,7 +48,7 @@ class TestDocker(RuntimeSpec, ProcessSpec):
         images = DockerImages(engine)
         if await images.image_status("busybox:latest") is None:
             await images.pull_image("busybox:latest")
-        runtime = DockerRuntime(engine, network, node_dns=DnsConfig(), least_oom_score_adj=0)
+        runtime = DockerRuntime(engine, network, SystemClock(), node_dns=DnsConfig(), least_oom_score_adj=0)
 
         async def wait() -> None:
             await asyncio.sleep(0.05)  # noqa: TID251 - the spec asks an engine that has a clock of its own

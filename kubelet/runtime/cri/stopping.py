@@ -21,7 +21,7 @@ from kubelet.runtime.cri import convert
 from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri.connection import Connection, call
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure
-from kubelet.runtime.sessions import end_command, find_command
+from kubelet.runtime.sessions import LOOKS, end_command, find_command
 from vaina.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)
@@ -97,11 +97,6 @@ class Stops:
         return True
 
 
-#: seconds before each look for a command: containerd may still be starting it, and it is a sibling of the
-#: container's first process only once its starter (`runc exec`) is gone
-LOOKS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-
-
 class Commands:
     """The commands that run in containers. CRI names no process of theirs: they are found by their words."""
 
@@ -125,6 +120,7 @@ class Commands:
 
     async def _hang_up(self, key: tuple[str, tuple[str, ...]]) -> bool:
         container_id, argv = key
+        # It is a sibling of the container's first process only once its starter (`runc exec`) is gone.
         for seconds in LOOKS:
             await self._clock.sleep(seconds)
             try:

@@ -21,6 +21,7 @@ from kubelet.runtime.docker.engine import CONFLICT, ClosableIterator, Engine, tr
 from kubelet.runtime.docker.sandboxes import DockerSandboxes
 from kubelet.runtime.docker.sessions import DockerAttach, DockerExec
 from kubelet.runtime.sessions import end_command, find_command
+from vaina.clock import Clock
 from vaina.quoting import go_quote
 
 _EVENTS = {
@@ -42,12 +43,13 @@ class DockerRuntime(DockerSandboxes):
         self,
         engine: Engine,
         network: PodNetwork,
+        clock: Clock,
         *,
         node_dns: records.DnsConfig,
         least_oom_score_adj: int,
         logs: records.LogLimits | None = None,
     ) -> None:
-        self._logs = logs
+        self._logs, self._clock = logs, clock
         super().__init__(engine, network, node_dns)
         self._least_oom_score_adj = least_oom_score_adj
         self._records: dict[tuple[str, str], records.ContainerState] = {}
@@ -201,7 +203,7 @@ class DockerRuntime(DockerSandboxes):
         )
 
     async def exec(self, container_id: str, config: records.ExecConfig) -> DockerExec:
-        return await DockerExec.start(self._engine, container_id, config)
+        return await DockerExec.start(self._engine, self._clock, container_id, config)
 
     async def end_command(self, container_id: str, argv: Sequence[str]) -> None:
         inspected = await self._engine.ask(lambda client: client.inspect_container(container_id))

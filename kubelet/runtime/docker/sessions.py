@@ -18,13 +18,16 @@ from docker import APIClient
 from kubelet.runtime.docker.engine import API_VERSION, Engine
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ExecConfig, Output, OutputStream
-from kubelet.runtime.sessions import StreamRefused, end_command
+from kubelet.runtime.sessions import LOOKS, StreamRefused, end_command
 from kubelet.runtime.sessions import upgrade as take_over
+from vaina.clock import Clock
 
 _CHUNK = 32 * 1024
 _HEADER = 8
 #: until the engine has begun a command, which takes seconds on a loaded node (as `engine.CALL_SECONDS`)
 UPGRADE_SECONDS = 120.0
+#: seconds before each further look for the process of a command that the engine has begun to start
+_FURTHER_LOOKS = (6.4, 12.8, 25.6, 51.2)
 STDOUT, STDERR = 1, 2
 
 
@@ -129,20 +132,25 @@ class _Session(ABC):
 class DockerExec(_Session):
     """A command in a container."""
 
-    def __init__(self, engine: Engine, stream: RawStream, exec_id: str, *, tty: bool) -> None:
+    def __init__(self, engine: Engine, stream: RawStream, exec_id: str, clock: Clock, *, tty: bool) -> None:
         super().__init__(engine, stream, exec_id, tty=tty)
-        self._over = False
+        self._clock, self._over = clock, False
 
     @classmethod
-    async def start(cls, engine: Engine, container_id: str, config: ExecConfig) -> "DockerExec":
+    async def start(cls, engine: Engine, clock: Clock, container_id: str, config: ExecConfig) -> "DockerExec":
         made = await engine.ask(
             lambda client: client.exec_create(
                 container_id, list(config.argv), stdin=config.stdin, tty=config.tty, stdout=True, stderr=True
             )
         )
         exec_id = str(made["Id"])
-        stream = await _connect(engine, f"/exec/{exec_id}/start", {"Tty": config.tty, "Detach": False})
-        session = cls(engine, stream, exec_id, tty=config.tty)
+        try:
+            stream = await _connect(engine, f"/exec/{exec_id}/start", {"Tty": config.tty, "Detach": False})
+        except (asyncio.CancelledError, RuntimeUnavailable):
+            # The engine may have the request already, or find it when its connection is closed.
+            await _hang_up(engine, clock, exec_id)
+            raise
+        session = cls(engine, stream, exec_id, clock, tty=config.tty)
         if not config.stdin:
             stream.end_input()
         try:
@@ -172,16 +180,31 @@ class DockerExec(_Session):
 
     async def close(self) -> None:
         await super().close()
-        if self._over:
-            return
-        self._over = True
+        if not self._over:
+            self._over = True
+            await _hang_up(self._engine, self._clock, self._id)
+
+
+async def _hang_up(engine: Engine, clock: Clock, exec_id: str) -> None:
+    """End a command whose caller went away, also one that the engine is just starting.
+
+    The engine upgrades the connection first, then starts the command: it says `Running` from then on, has a
+    `Pid` a moment later, and an `ExitCode` once it is over or could not be started (moby, daemon/exec.go,
+    ContainerExecStart).
+    """
+    for number, seconds in enumerate((*LOOKS, *_FURTHER_LOOKS)):
+        await clock.sleep(seconds)
         try:
-            inspected = await self._engine.ask(lambda client: client.exec_inspect(self._id))
+            inspected = await engine.ask(lambda client: client.exec_inspect(exec_id))
         except RuntimeFailure:
             # Gone with its container.
             return
         if inspected.get("Running") and inspected.get("Pid"):
             end_command(int(inspected["Pid"]))
+            return
+        began = inspected.get("Running") or number + 1 < len(LOOKS)
+        if inspected.get("ExitCode") is not None or not began:
+            return
 
 
 class DockerAttach(_Session):

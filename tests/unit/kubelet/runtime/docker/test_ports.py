@@ -15,6 +15,7 @@ from kubelet.runtime.docker import convert
 from kubelet.runtime.docker.engine import Engine
 from kubelet.runtime.docker.runtime import DockerRuntime
 from kubelet.runtime.records import DnsConfig
+from vaina.testing.clock import FakeClock
 
 
 def sandbox(number: int) -> dict[str, Any]:
@@ -84,7 +85,7 @@ class Network:
 async def test_an_old_list_of_sandboxes_takes_no_ports_away() -> None:
     engine = SlowEngine()
     network = Network(engine)
-    runtime = DockerRuntime(engine, network, node_dns=DnsConfig(), least_oom_score_adj=0)
+    runtime = DockerRuntime(engine, network, FakeClock(), node_dns=DnsConfig(), least_oom_score_adj=0)
     async with asyncio.TaskGroup() as group:
         group.create_task(runtime.status())
         await asyncio.to_thread(engine.asked_first.wait)
@@ -98,7 +99,7 @@ async def test_the_ports_of_a_sandbox_that_takes_its_time_to_end_do_not_come_bac
     engine = SlowEngine()
     engine.answered_second.set()
     network = Network(engine)
-    runtime = DockerRuntime(engine, network, node_dns=DnsConfig(), least_oom_score_adj=0)
+    runtime = DockerRuntime(engine, network, FakeClock(), node_dns=DnsConfig(), least_oom_score_adj=0)
     engine.sandboxes = [sandbox(2), sandbox(3), sandbox(4)]
     await runtime.stop_pod_sandbox("s4")
     assert network.ports == {8002, 8003}

@@ -12,6 +12,7 @@ from kubelet.runtime.docker.runtime import DockerRuntime
 from kubelet.runtime.docker.sessions import STDERR, STDOUT, DockerExec, upgrade
 from kubelet.runtime.records import DnsConfig, ExecConfig
 from kubelet.runtime.sessions import StreamRefused
+from vaina.testing.clock import FakeClock
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -134,7 +135,7 @@ async def test_a_caller_that_goes_while_the_terminal_is_given_its_size_leaves_no
     config = ExecConfig(("sh",), stdin=True, tty=True, size=(80, 24))
     try:
         async with await asyncio.start_unix_server(handle, tmp_path / "s"), asyncio.timeout(20):
-            starting = asyncio.ensure_future(DockerExec.start(engine, "c1", config))  # type: ignore[arg-type]  # noqa: TID251 - cancelled below
+            starting = asyncio.ensure_future(DockerExec.start(engine, FakeClock(), "c1", config))  # type: ignore[arg-type]  # noqa: TID251 - cancelled below
             await engine.resizing.wait()
             starting.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -144,6 +145,83 @@ async def test_a_caller_that_goes_while_the_terminal_is_given_its_size_leaves_no
     finally:
         command.kill()
         command.wait()
+
+
+class Starting:
+    """An engine that is starting a command: what it tells of it, look after look, the last for ever."""
+
+    def __init__(self, socket_path: Path, *told: dict[str, Any]) -> None:
+        self.socket_path, self.told = str(socket_path), list(told)
+
+    async def ask(self, operation: Callable[[Any], Any], **_: Any) -> Any:
+        return operation(self)
+
+    def exec_create(self, *_: Any, **__: Any) -> dict[str, str]:
+        return {"Id": "e1"}
+
+    def exec_inspect(self, exec_id: str) -> dict[str, Any]:
+        return self.told.pop(0) if len(self.told) > 1 else self.told[0]
+
+
+@pytest.mark.parametrize("agrees", [False, True], ids=["before the engine agrees", "when it has agreed"])
+async def test_a_caller_that_goes_while_its_command_is_being_started_leaves_none(
+    tmp_path: Path, agrees: bool
+) -> None:
+    asked = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if agrees:
+            writer.write(b"HTTP/1.1 101 UPGRADED\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    command = subprocess.Popen(["sleep", "480"], start_new_session=True)  # noqa: ASYNC220 - quick
+    waits, starts = {"Running": False, "Pid": 0}, {"Running": True, "Pid": 0}
+    runs = {"Running": True, "Pid": command.pid}
+    engine: Any = Starting(tmp_path / "s", waits, waits, *[starts] * 8, runs)
+    clock = FakeClock()
+
+    async def begin_and_leave() -> None:
+        starting = DockerExec.start(engine, clock, "c1", ExecConfig(("sh",)))
+        if agrees:
+            await (await starting).close()
+            return
+        begun = asyncio.ensure_future(starting)  # noqa: TID251 - cancelled below
+        await asked.wait()
+        begun.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await begun
+
+    try:
+        async with await asyncio.start_unix_server(handle, tmp_path / "s"), asyncio.timeout(20):
+            async with asyncio.TaskGroup() as group:
+                left = group.create_task(begin_and_leave())
+                while not left.done():
+                    await clock.advance(1)
+            assert await asyncio.to_thread(command.wait, 10) < 0
+    finally:
+        command.kill()
+        command.wait()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"Running": False, "Pid": 0}, {"Running": False, "Pid": 0, "ExitCode": 127}],
+    ids=["never begun", "could not be started"],
+)
+async def test_a_command_that_never_runs_is_waited_for_some_seconds_at_most(
+    tmp_path: Path, told: dict[str, Any]
+) -> None:
+    engine: Any = Starting(tmp_path / "s", told)
+    clock = FakeClock()
+    async with await served(tmp_path / "s", b"HTTP/1.1 101 UPGRADED\r\n\r\n"), asyncio.timeout(20):
+        session = await DockerExec.start(engine, clock, "c1", ExecConfig(("sh",)))
+        async with asyncio.TaskGroup() as group:
+            closing = group.create_task(session.close())
+            await clock.advance(7)
+            assert closing.done()
 
 
 class Inspected:
@@ -167,7 +245,7 @@ async def test_a_command_that_another_kubelet_left_is_ended_by_its_words() -> No
     try:
         engine: Any = Inspected(first.pid)
         network: Any = None
-        runtime = DockerRuntime(engine, network, node_dns=DnsConfig(), least_oom_score_adj=0)
+        runtime = DockerRuntime(engine, network, FakeClock(), node_dns=DnsConfig(), least_oom_score_adj=0)
         await runtime.end_command("c1", ["sleep", "477"])
         assert await asyncio.to_thread(left.wait, 10) < 0
         assert other.poll() is None
