@@ -6,7 +6,7 @@ import { duration, moment, precise, timeOfDay } from "../times.js";
 
 // Users that have a box of their own in the drawing; the table has all.
 const MAX_BOXES = 14;
-const BOX = { width: 190, height: 30, gap: 8 };
+const BOX = { width: 230, height: 32, gap: 8 };
 
 export const title = () => text("machinery.title");
 
@@ -31,13 +31,17 @@ export function mount(root, _params, page) {
   });
 }
 
+// Columns of what others wrote.
+const LONG = new Set(["selection", "reason", "last", "error"]);
+
 const number = (n) => text("machinery.number", { n });
 
 function table(heads, rows) {
   return element("div", { className: "scroll" }, element("table", {},
     element("thead", {}, element("tr", {}, ...heads.map((one) => element("th", { scope: "col" }, text(`machinery.${one}`))))),
     element("tbody", {}, ...rows.map(([first, ...rest]) =>
-      element("tr", {}, element("th", { scope: "row" }, first), ...rest.map((cell) => element("td", {}, cell)))))));
+      element("tr", {}, element("th", { scope: "row" }, first),
+        ...rest.map((cell, at) => element("td", LONG.has(heads[at + 1]) && cell ? { className: "long" } : {}, cell)))))));
 }
 
 const good = (words) => element("span", { className: "good" }, words);
@@ -107,8 +111,8 @@ function streams(found) {
     drawing(found),
     table(["user", "agent", "verb", "resource", "selection", "way", "streams.count", "since"], found.streams.map((one) => [
       one.clients > 1 ? `${visible(one.user)} (${text("machinery.clients", { n: one.clients })})` : visible(one.user),
-      visible(one.agent, 80), one.verb, visible(one.resource), visible(selection(one)), one.rest ? "REST" : "gRPC",
-      number(one.count), moment(one.since),
+      element("span", { title: visible(one.agent) }, visible(one.agent.split(" ")[0], 80)), one.verb, visible(one.resource), visible(selection(one)), one.rest ? "REST" : "gRPC",
+      number(one.count), element("span", { title: moment(one.since) }, timeOfDay(one.since)),
     ])),
   ];
 }
@@ -137,16 +141,16 @@ function drawing(found) {
   users.forEach((one, at) => {
     const y = BOX.gap + at * (BOX.height + BOX.gap);
     const width = Math.min(8, 1 + Math.log2(one.count + 1));
-    children.push(shape("line", { x1: BOX.gap + BOX.width, y1: y + BOX.height / 2, x2: 420, y2: middle, "stroke-width": width.toFixed(1) }));
+    children.push(shape("line", { x1: BOX.gap + BOX.width, y1: y + BOX.height / 2, x2: 430, y2: middle, "stroke-width": width.toFixed(1) }));
     const words = [...one.resources].slice(0, 3).join(", ");
-    children.push(...box(BOX.gap, y, `${visible(one.user, 26)} · ${one.count}`, visible(words + (one.resources.size > 3 ? ", …" : ""), 34)));
+    children.push(...box(BOX.gap, y, `${visible(one.user, 28)} · ${one.count}`, visible(words + (one.resources.size > 3 ? ", …" : ""), 36)));
   });
-  children.push(shape("line", { x1: 420, y1: middle, x2: 640, y2: middle, "stroke-width": 3 }));
+  children.push(shape("line", { x1: 430, y1: middle, x2: 680, y2: middle, "stroke-width": 3 }));
   const instance = found.components.find((one) => one.component === "apiserver")?.identity ?? "";
-  children.push(...box(410, middle - BOX.height / 2, "apiserver", visible(instance, 30)));
+  children.push(...box(400, middle - BOX.height / 2, "apiserver", visible(instance, 30)));
   const revision = found.storage ? text("machinery.revision", { n: found.storage.revision }) : "";
-  children.push(...box(630, middle - BOX.height / 2, "etcd", revision));
-  return shape("svg", { viewBox: `0 0 830 ${height}`, role: "img", "aria-label": text("machinery.drawing"), class: "drawing" }, ...children);
+  children.push(...box(670, middle - BOX.height / 2, "etcd", revision));
+  return shape("svg", { viewBox: `0 0 910 ${height}`, role: "img", "aria-label": text("machinery.drawing"), class: "drawing" }, ...children);
 }
 
 function box(x, y, first, second) {

@@ -127,10 +127,10 @@ function stepRow(row, begin, until) {
   const made = element("tr", { className: row.done ? "" : "quiet" },
     element("td", {}, String(row.number)),
     element("th", { scope: "row" }, row.step),
-    element("td", {}, visible(row.what)),
+    element("td", { className: "long" }, visible(row.what)),
     element("td", {}, visible(row.who ?? "")),
-    element("td", {}, row.done ? `+${precise(row.start - begin)}` : ""),
-    element("td", {}, row.done ? precise(row.end - row.start) : ""),
+    element("td", { className: "short" }, row.done ? `+${precise(row.start - begin)}` : ""),
+    element("td", { className: "short" }, row.done ? precise(row.end - row.start) : ""),
     element("td", { className: "when" }, row.done ? bar(row, begin, until, row.component) : null));
   made.dataset.step = row.step;
   made.dataset.done = row.done;
@@ -141,10 +141,10 @@ function gapRow(gap, begin, until) {
   return element("tr", { className: "quiet gap" },
     element("td", {}),
     element("td", {}, text("pod.waits")),
-    element("td", {}, visible(gap.words)),
+    element("td", { className: "long" }, visible(gap.words)),
     element("td", {}, visible(gap.who)),
-    element("td", {}, `+${precise(gap.start - begin)}`),
-    element("td", {}, precise(gap.end - gap.start)),
+    element("td", { className: "short" }, `+${precise(gap.start - begin)}`),
+    element("td", { className: "short" }, precise(gap.end - gap.start)),
     element("td", { className: "when" }, bar(gap, begin, until, "wait")));
 }
 
@@ -152,7 +152,7 @@ function waitingRow(pod) {
   return element("tr", { className: "waiting" },
     element("td", {}),
     element("td", {}, text("pod.waits")),
-    element("td", {}, visible(pod.steps.waitsFor || text("pod.next"))),
+    element("td", { className: "long" }, visible(pod.steps.waitsFor || text("pod.next"))),
     element("td", {}), element("td", {}),
     element("td", { id: "pod-lasting" }, lastingText(pod)),
     element("td", {}));
@@ -201,10 +201,10 @@ function containers(pod) {
       element("tbody", {}, ...pod.containers.map((one) => element("tr", {},
         element("th", { scope: "row" }, visible(one.name), element("br"), element("small", {}, visible(one.image))),
         element("td", {}, text(`pod.role.${one.role}`)),
-        element("td", {}, state(one.state)),
+        element("td", { className: "long" }, state(one.state)),
         element("td", { className: one.restarts ? "waiting" : "" }, String(one.restarts ?? 0)),
-        element("td", {}, one.last ? state(one.last) : ""),
-        element("td", {}, one.probes?.length ? element("ul", {}, ...one.probes.map(probe)) : "")))))),
+        element("td", one.last ? { className: "long" } : {}, one.last ? state(one.last) : ""),
+        element("td", one.probes?.length ? { className: "long" } : {}, one.probes?.length ? element("ul", {}, ...one.probes.map(probe)) : "")))))),
   ];
 }
 
@@ -240,6 +240,6 @@ function events(pod) {
         element("td", {}, visible(one.reason)),
         element("td", {}, String(one.count)),
         element("td", {}, visible(one.from)),
-        element("td", {}, visible(one.message))))))) : element("p", { className: "quiet" }, text("pod.events.none")),
+        element("td", { className: "long" }, visible(one.message))))))) : element("p", { className: "quiet" }, text("pod.events.none")),
   ];
 }

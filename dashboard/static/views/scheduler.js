@@ -98,12 +98,12 @@ function decisionTable(decisions, explain) {
         element("td", {}, timeOfDay(one.time)),
         element("td", {}, link(podPath(one), visible(`${one.namespace}/${one.name}`))),
         element("td", {}, outcome(one)),
-        element("td", {}, visible(one.node)),
+        element("td", { className: "short" }, visible(one.node)),
         element("td", {}, `${one.feasible}/${one.evaluated}`),
         element("td", {}, String(one.attempt)),
-        element("td", {}, precise(one.waited)),
-        element("td", {}, words),
-        element("td", {}, ask));
+        element("td", { className: "short" }, precise(one.waited)),
+        element("td", words ? { className: "long" } : {}, words),
+        element("td", { className: "short" }, ask));
     })));
 }
 
@@ -188,7 +188,7 @@ function refusalTable(seen) {
       ...seen.refusers.map((name) => {
         const refusal = one.refusals[name];
         return refusal
-          ? element("td", { className: "bad", title: visible(refusal.reasons.join("; ")) }, `✗ ${visible(refusal.lack || refusal.reasons.join("; "))}`)
+          ? element("td", { className: "bad long", title: visible(refusal.reasons.join("; ")) }, `✗ ${visible(refusal.lack || refusal.reasons.join("; "))}`)
           : element("td", { className: "good" }, `✓ ${text("scheduler.takes")}`);
       }))))));
 }
