@@ -70,7 +70,7 @@ class Auditing:
     def unauthorized(self, path: str, rpc: RequestContext, error: ApiError) -> None:
         """Write a call that came to no handler: its caller is not known, or counts no more."""
         of = self._of(path)
-        if not of.policy.may_concern(rpc.user, of.action):
+        if not of.policy.may_concern(rpc.caller, of.action):
             return
         if not self._log.has_room:
             # Such a call waits for nothing: a flood of them must not take the room of calls that have waited.
@@ -86,7 +86,7 @@ class Auditing:
         if not rpc.authorized:
             rpc.authorized.append((asked, None))
         of = _Of(None, self._policy)
-        if not of.policy.may_concern(rpc.user, None):
+        if not of.policy.may_concern(rpc.caller, None):
             return
         if not self._log.has_room:
             self._log.lose()
@@ -104,7 +104,7 @@ class Auditing:
         good = _CREATED if of.action is not None and of.action.verb == "create" else _OK
 
         async def unary(data: bytes, rpc: RequestContext) -> bytes:
-            if not of.policy.may_concern(rpc.user, of.action):
+            if not of.policy.may_concern(rpc.caller, of.action):
                 self._levels[Level.NONE].inc()
                 answer: bytes = await fn(data, rpc)
                 return answer
@@ -125,7 +125,7 @@ class Auditing:
         fn, of = method.fn, self._of(path)
 
         async def stream(request: Any, rpc: RequestContext) -> AsyncIterator[bytes]:
-            if not of.policy.may_concern(rpc.user, of.action):
+            if not of.policy.may_concern(rpc.caller, of.action):
                 self._levels[Level.NONE].inc()
                 async with aclosing(fn(request, rpc)) as answers:
                     async for answer in answers:
@@ -192,7 +192,8 @@ class Auditing:
         counts = stage != RESPONSE_STARTED
         for question, verdict, (name, refused) in _asked(call.path, rpc, of.action, audited):
             # Some calls ask for more than what their method is about.
-            auditing = (of.policy if of.is_about(question) else self._policy).of(question)
+            policy = of.policy if of.is_about(question) else self._policy
+            auditing = policy.of(question._replace(user=rpc.caller))
             if counts:
                 self._levels[auditing.level].inc()
                 counts = False
@@ -203,7 +204,8 @@ class Auditing:
                 why = forbidden(question, verdict.reason)
             came_of = outcome if why is None else Outcome(why.code, why)
             named = question if question.name else question._replace(name=name)
-            self._log.append(events.line(call, named, verdict, auditing, Stage(stage, now, came_of), audited))
+            where = Stage(stage, now, came_of)
+            self._log.append(events.line(call, named, verdict, auditing, where, audited, rpc.sender))
 
 
 class _Of(NamedTuple):

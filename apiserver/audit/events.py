@@ -90,6 +90,7 @@ def line(
     auditing: Auditing,
     stage: Stage,
     audited: Audited,
+    sender: User | None = None,
 ) -> bytes:
     """Return the line of one stage of one request.
 
@@ -100,10 +101,12 @@ def line(
         auditing: how much is written.
         stage: where the request is.
         audited: what the service says.
+        sender: who asks in the name of the user whom `asked` has; None: that user.
     """
     kind = _KINDS.get((asked.group, asked.resource))
     level = Level.METADATA if is_secret(asked) and auditing.level > Level.METADATA else auditing.level
-    before, after = _head(level, stage.name, asked.verb, asked.user, address_of(call.peer), _cut(call.agent))
+    users = (asked.user,) if sender is None else (sender, asked.user)
+    before, after = _head(level, stage.name, asked.verb, users, address_of(call.peer), _cut(call.agent))
     parts = [
         before,
         call.id.encode(),
@@ -135,12 +138,17 @@ def line(
 
 
 @lru_cache(maxsize=4096)
-def _head(level: Level, stage: str, verb: str, user: User, address: str, agent: str) -> tuple[bytes, bytes]:
-    """Return how an event begins, before its id and after it: most calls of a client begin alike."""
+def _head(
+    level: Level, stage: str, verb: str, users: tuple[User, ...], address: str, agent: str
+) -> tuple[bytes, bytes]:
+    """Return how an event begins, before its id and after it: most calls of a client begin alike.
+
+    `users` are who asks and, where there is one, the user in whose name.
+    """
     before = {"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": level.word}
     after: Json = {
         "stage": stage, "verb": verb,
-        "user": _user(user),
+        **dict(zip(("user", "impersonatedUser"), map(_user, users), strict=False)),
         "sourceIPs": [address] if address else [],
     }  # fmt: skip
     if agent:

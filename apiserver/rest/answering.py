@@ -16,6 +16,7 @@ from apiserver.audit.auditing import OnTold
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import Authorizer
 from apiserver.authorization.checks import Checks, forbidden
+from apiserver.authorization.impersonation import impersonated, wanted_user
 from apiserver.rest import (
     answers,
     bodies,
@@ -122,6 +123,10 @@ class Answerer:
             except ApiError as error:
                 found = error
         await self._admit(exchange)
+        wanted = wanted_user(http.headers.items())
+        if wanted is not None:
+            user = impersonated(wanted, rpc.user, self._authorizer)
+            rpc.user, rpc.sender = user, rpc.user
         if not info.is_resource:
             async with asyncio.timeout(seconds):
                 return await self._page(exchange)

@@ -8,19 +8,15 @@ everything is allowed nobody is anonymous, as on upstream.
 import base64
 import ssl
 from functools import lru_cache
-from typing import Final
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from apiserver.rest.upgrades import is_websocket, token_of
 from apiserver.tokens.interface import TokenAuthenticator
-from vaina.errors import Forbidden, Unauthorized
+from vaina.errors import Unauthorized
 from vaina.serving.authentication import Authenticator, Caller
 from vaina.serving.handlers import ANONYMOUS, IN_THE_CLEAR, RequestContext, User
-
-#: how headers begin that name in whose place a request is made (`filters/impersonation`)
-_IMPERSONATION: Final = "impersonate-"
 
 
 class Callers:
@@ -41,11 +37,8 @@ class Callers:
     async def identify(self, http: web.BaseRequest, rpc: RequestContext) -> Caller | None:
         """Say in the context of a request who sends it; return the holder of the certificate, if there is one.
 
-        Raises Unauthorized, and Forbidden for a request in the name of another: done in the sender's own name,
-        it would do more than was meant.
+        Raises Unauthorized.
         """
-        if any(name.lower().startswith(_IMPERSONATION) for name in http.headers):
-            raise Forbidden("forbidden: impersonation is not served, and nothing was done")
         if self._certificates is None:
             rpc.user = IN_THE_CLEAR
             return None

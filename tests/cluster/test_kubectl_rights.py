@@ -53,10 +53,10 @@ Resources …   Non-Resource URLs   Resource Names   Verbs
 …
 $ auth whoami -o jsonpath='{.status.userInfo.username}{"\\n"}'
 kubernetes-admin
+$ get pods --as=jane
+Error from server (Forbidden): pods is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "<ns>"
+[1]
 """)
-    asked = kubectl.run("get pods --as=jane")
-    assert (asked.code, asked.out) == (1, "")
-    assert "impersonation is not served, and nothing was done" in asked.err
 
 
 def test_a_token_may_what_its_account_may(kubectl: Kubectl, space: Workspace, tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ class RequestContext:
     #: monotonic seconds; None: no deadline
     deadline: float | None = None
     user: User = ANONYMOUS
+    #: who sends the call, where it is made in the name of `user`: limits count it for them, the audit log has both
+    sender: User | None = None
     #: what authorization was asked, and what it answered, in the order of the questions; for the audit log
     authorized: list[tuple[Any, Any]] = field(default_factory=list)
     #: whom the server counts the call for; empty before it does
@@ -102,16 +104,22 @@ class RequestContext:
     checked: Callable[[], Awaitable[None]] | None = None
 
     @property
+    def caller(self) -> User:
+        """Who sends the call, in whoever's name."""
+        return self.sender or self.user
+
+    @property
     def is_known(self) -> bool:
-        """Whether the user's name is one client's own."""
+        """Whether the caller's name is one client's own."""
         # Many nodes may have one bootstrap token.
-        return self.user.name not in _MANY and not self.user.name.startswith(BOOTSTRAP_USER_PREFIX)
+        name = self.caller.name
+        return name not in _MANY and not name.startswith(BOOTSTRAP_USER_PREFIX)
 
     @property
     def client(self) -> str:
-        """Whom the call counts for: its user, or the address it comes from where nobody is known."""
+        """Whom the call counts for: its caller, or the address it comes from where nobody is known."""
         if self.is_known:
-            return self.user.name
+            return self.caller.name
         # ipv4:127.0.0.1:41234, ipv6:[::1]:41234; a Unix socket has no port.
         host, colon, port = self.peer.rpartition(":")
         return host if colon and port.isdigit() else self.peer

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from apiserver.authorization.impersonation import PREFIX
+
 Headers = list[tuple[str, str]]
 
 #: of one connection alone
@@ -21,7 +23,6 @@ _HOP_BY_HOP: Final = frozenset((
 _OWN: Final = frozenset((
     "authorization", "content-length", "expect", "sec-websocket-protocol", "x-forwarded-uri",
 ))  # fmt: skip
-_IMPERSONATION: Final = "impersonate-"
 _CORS: Final = frozenset((
     "access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods",
     "access-control-allow-origin",
@@ -52,7 +53,7 @@ def request_headers(headers: Sequence[tuple[str, str]], *, client: str, uri: str
         lower = name.lower()
         if lower == "x-forwarded-for":
             forwarded.append(value)
-        elif lower not in left_out and not lower.startswith(_IMPERSONATION):
+        elif lower not in left_out and not lower.startswith(PREFIX):
             found.append((name, value))
     if any(name.lower() == "te" and "trailers" in value.lower() for name, value in headers):
         found.append(("Te", "trailers"))

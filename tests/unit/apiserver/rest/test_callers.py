@@ -17,6 +17,7 @@ from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import ALLOWED, NO_OPINION, Union, Verdict
 from apiserver.tokens.interface import Page
 from tests.support.apiserver import make_apiserver
+from tests.support.audit import make_auditing, policy_of
 from tests.support.certificates import ADMIN, APISERVER, Certificates
 from tests.support.rest import RestServer, rest_server
 from tests.support.tasks import running
@@ -165,6 +166,51 @@ async def test_a_page_may_send_a_token_beside_its_protocols(certificates: Certif
             .json["message"]
             .startswith('configmaps is forbidden: User "system:serviceaccount:default:bot"')
         )
+
+
+class Impersonators:
+    """Eva may be jane, and jane may read configmaps; nobody may do anything else."""
+
+    def authorize(self, attributes: Attributes) -> Verdict:
+        asked = (attributes.user.name, attributes.verb, attributes.resource, attributes.name)
+        return ALLOWED if asked in EVAS else NO_OPINION
+
+
+EVAS = (("eva", "impersonate", "users", "jane"), ("jane", "get", "configmaps", "there"))
+
+
+async def test_the_audit_log_has_who_sends_a_request_and_in_whose_name(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    """The policy looks at the sender, as upstream's filters do: audit comes before impersonation."""
+    rules = "rules: [{level: None, users: [jane]}, {level: Metadata, users: [eva]}]"
+    auditing, audited = make_auditing(policy_of(tmp_path, rules), SystemClock())
+    authorizer = Union((Impersonators(),))
+    api = make_apiserver(authorizer=authorizer, auditing=auditing)
+    await api.client_of("system:admin", "system:masters").config_maps.create(_map())
+    options = {"credentials": certificates.issue(APISERVER), "on_told": auditing.told}
+    async with (
+        rest_server(api, authorizer=authorizer, **options) as server,
+        server.caller(certificates.issue(Profile("eva"))) as eva,
+    ):
+        audited.take()
+        jane = {"Impersonate-User": "jane"}
+        for headers, method, path, code, impersonated in (
+            (jane, "GET", f"{MAPS}/there", 200, "jane"),
+            (jane, "DELETE", f"{MAPS}/there", 403, "jane"),
+            (jane, "GET", "/metrics", 403, "jane"),
+            ({"Impersonate-User": "root"}, "GET", f"{MAPS}/there", 403, ""),
+            ({"Impersonate-Group": "system:masters"}, "GET", f"{MAPS}/there", 400, ""),
+            ({}, "GET", f"{MAPS}/there", 403, ""),
+        ):
+            answer = await eva.request(method, path, headers=headers)
+            [event] = audited.take()
+            assert (answer.code, event["responseStatus"]["code"]) == (code, code), (headers, path)
+            assert event["user"]["username"] == "eva"
+            assert event.get("impersonatedUser", {}).get("username", "") == impersonated
+            assert event["requestURI"] == path
+            about = event.get("objectRef", {}).get("resource", "")
+            assert about == ("configmaps" if path.startswith(MAPS) else "")
 
 
 async def test_nobody_is_anonymous_or_refused(certificates: Certificates) -> None:

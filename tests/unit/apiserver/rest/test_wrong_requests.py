@@ -229,8 +229,8 @@ HEADERS = (
     Case("POST", PODS, 403, "Forbidden", "forbidden: in the clear", POD, headers={"Host": "evil.example"}),
     Case("OPTIONS", PODS, 403, "Forbidden", "forbidden: requests of other origins",
          headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}),
-    *(Case("POST", PODS, 403, "Forbidden", "forbidden: impersonation is not served, and nothing was done", POD, headers={name: "ana"})
-      for name in ("Impersonate-User", "impersonate-group", "Impersonate-Uid", "Impersonate-Extra-Scopes")),
+    *(bad("POST", PODS, "requested &user.DefaultInfo{", POD, headers={name: "ana"})
+      for name in ("impersonate-group", "Impersonate-Uid", "Impersonate-Extra-Scopes")),
     bad("POST", PODS, "the body of the request has an encoding, which is not read", POD, headers={"Content-Encoding": "gzip"}),
     bad("POST", PODS, "the body of the request has an encoding, which is not read", POD, headers={"Content-Encoding": "br"}),
     Case("POST", PODS, 417, "BadRequest", "Expectation Failed", POD, headers={"Expect": "a-miracle"}),
