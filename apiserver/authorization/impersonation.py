@@ -1,8 +1,8 @@
 """PURE: in whose name a request is made that names another user, and whether its sender may do that.
 
-Follows apiserver `pkg/endpoints/filters/impersonation` (`processImpersonationHeaders`, and of `mode.go` the legacy
-mode: the verb `impersonate` on users, groups, serviceaccounts, uids and userextras). The feature
-ConstrainedImpersonation, verbs such as `impersonate:user-info`, is left out: a sender who has those alone is refused.
+Follows apiserver `pkg/endpoints/filters/impersonation` (`processImpersonationHeaders`, and of `mode.go` the
+legacy mode: the verb `impersonate` on users, groups, serviceaccounts, uids and userextras). The feature
+ConstrainedImpersonation, verbs such as `impersonate:user-info`, is left out: who has those alone is refused.
 """
 
 import re

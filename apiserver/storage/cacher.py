@@ -5,7 +5,8 @@ state (and, if bookmarks are wanted, a BOOKMARK annotated with k8s.io/initial-ev
 It ends by itself when the watcher was too slow: the client resumes after the last version that it got.
 
 Consistent reads wait until the cache has reached the newest version; `at_least` ones answer as soon as it is
-fresh enough; `exact` ones go to the storage, unless nothing has changed since. Writes pass through.
+fresh enough; `exact` ones go to the storage, unless it has the version still and nothing has changed since.
+Writes pass through.
 """
 
 import asyncio
@@ -39,7 +40,7 @@ from apiserver.storage.selection import Outlet, Selection
 from apiserver.storage.single_writes import SingleWrites
 from apiserver.storage.watch_stream import WatchBatch, WatchStream
 from vaina.clock import Clock
-from vaina.errors import Unavailable
+from vaina.errors import Expired, Unavailable
 
 #: reads that wait longer for the cache are answered by the storage itself
 _READ_SECONDS = 3.0
@@ -239,7 +240,13 @@ class Cacher(SingleWrites):
         """Wait until the cache can answer a read; False when the storage must."""
         if read.exact is not None:
             # A list that is continued, and nothing of the kind was written since.
-            return self._feed.filled.is_set() and kind.cache.changed <= read.exact <= kind.cache.version
+            # Asked again at the end: the cache may have moved on meanwhile.
+            version = read.exact
+            return (
+                self._is_as_of(kind, version)
+                and await self._is_kept(kind, read)
+                and self._is_as_of(kind, version)
+            )
         if read.at_least is not None:
             await self._wait_at_least(read.at_least)
             return True
@@ -251,6 +258,21 @@ class Cacher(SingleWrites):
         self._metrics.read_wait.observe(self._clock.monotonic() - start)
         self._metrics.consistent_reads.labels(str(reached).lower(), str(not reached).lower()).inc()
         return reached
+
+    def _is_as_of(self, kind: CachedKind, version: Version) -> bool:
+        return self._feed.filled.is_set() and kind.cache.changed <= version <= kind.cache.version
+
+    async def _is_kept(self, kind: CachedKind, read: Read) -> bool:
+        """Say whether the storage still has a version: tokens end with it, whatever the cache knows.
+
+        Upstream's cache asks likewise what was compacted (apiserver `pkg/storage/cacher/compactor.go`).
+        """
+        try:
+            # No object has this key: etcd looks at the version, and for nothing else.
+            await self._storage.get(kind.cache.resource.prefix, read)
+        except Expired:
+            return False
+        return True
 
     async def _wait_at_least(self, version: Version) -> None:
         """Wait until the cache is filled and not older than a version. Raises Unavailable, Timeout."""

@@ -72,7 +72,7 @@ class RequestContext:
     #: monotonic seconds; None: no deadline
     deadline: float | None = None
     user: User = ANONYMOUS
-    #: who sends the call, where it is made in the name of `user`: limits count it for them, the audit log has both
+    #: who sends the call, where it is made in the name of `user`: limits count them, the audit log has both
     sender: User | None = None
     #: what authorization was asked, and what it answered, in the order of the questions; for the audit log
     authorized: list[tuple[Any, Any]] = field(default_factory=list)

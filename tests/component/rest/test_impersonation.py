@@ -1,4 +1,4 @@
-"""The real kubectl in somebody else's name, against stored roles: --as, --as-group, --as-uid, auth can-i --as."""
+"""The real kubectl in somebody else's name, against stored roles: --as, --as-group, --as-uid."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

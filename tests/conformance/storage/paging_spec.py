@@ -164,6 +164,27 @@ class PagingSpec(Spec):
         await harness.compact(page.version)
         assert await rest_of(storage, page, 2) == stored[2:]
 
+    async def test_a_list_of_what_nobody_wrote_ends_with_its_version_all_the_same(
+        self, storage: Storage, harness: Harness
+    ) -> None:
+        """A cache that knows the answer keeps no token longer than its storage would (chunking.go of e2e)."""
+        stored = await create_many(storage, 6)
+        page = await storage.list(PREFIX, limit=2)
+        other = await storage.create(Key("/registry/zzz/x"), config("x"), META)
+        # A cache has heard of it.
+        await storage.list(PREFIX, limit=1)
+        assert (
+            list((await storage.list(PREFIX, Read(exact=page.version), limit=2, after=page.next_key)).items)
+            == stored[2:4]
+        )
+        await harness.compact(other.version)
+        with pytest.raises(Expired, match="The resourceVersion for the provided list is too old"):
+            await storage.list(PREFIX, Read(exact=page.version), limit=2, after=page.next_key)
+        rest = await storage.list(PREFIX, limit=2, after=page.next_key)
+        assert (list(rest.items), rest.remaining) == (stored[2:4], 2)
+        assert rest.version > page.version
+        assert await rest_of(storage, rest, 2) == stored[4:]
+
     async def test_pages_of_a_selection_together_are_the_selection(self, harness: Harness) -> None:
         for n in range(12):
             await put_pod(harness.storage, f"p{n:02}", "web" if n % 3 else "db", f"node-{n % 2}")
