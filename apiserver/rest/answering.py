@@ -123,16 +123,15 @@ class Answerer:
             except ApiError as error:
                 found = error
         await self._admit(exchange)
-        wanted = wanted_user(http.headers.items())
-        if wanted is not None:
-            user = impersonated(wanted, rpc.user, self._authorizer)
-            rpc.user, rpc.sender = user, rpc.user
         if not info.is_resource:
             async with asyncio.timeout(seconds):
                 return await self._page(exchange)
         if isinstance(found, ApiError):
             self._authorize(exchange)
-            raise found
+            nothing = pages.page_of_none(info)
+            if nothing is None:
+                raise found
+            return await self._tell(exchange, nothing)
         exchange.served = found.served
         rpc.group = found.served.asked_group
         self._may(exchange, found)
@@ -152,7 +151,8 @@ class Answerer:
     async def _admit(self, exchange: Exchange) -> None:
         """Turn away what comes while the server goes, what nobody could answer, and who is not known.
 
-        Raises Unavailable, TooManyRequests, Unauthorized.
+        Say in the request's context in whose name it is made. Raises Unavailable, TooManyRequests, Unauthorized,
+        BadRequest, Forbidden.
         """
         rpc, all_calls = exchange.rpc, self._calls
         if all_calls.refusing and exchange.info.is_resource:
@@ -165,6 +165,10 @@ class Answerer:
         client = rpc.client
         all_calls.clients.enter(client, rpc.peer, MAX_CALLS - all_calls.current, is_user=rpc.is_known)
         rpc.counted = client
+        wanted = wanted_user(exchange.http.headers.items())
+        if wanted is not None:
+            user = impersonated(wanted, rpc.user, self._authorizer)
+            rpc.user, rpc.sender = user, rpc.user
 
     def _may(self, exchange: Exchange, found: Route) -> None:
         """Raise Forbidden unless the caller may do what has a body, before that is read.
@@ -194,23 +198,26 @@ class Answerer:
     async def _page(self, exchange: Exchange) -> web.StreamResponse:
         """Answer what is no resource."""
         info = exchange.info
-        page: Page | None
         if info.path.rstrip("/") == pages.VERSION:
             _check_get(info)
-            page = pages.version_page(await exchange.unary(pages.VERSION_METHOD, b""))
-        else:
-            self._authorize(exchange)
-            headers = {name.lower(): value for name, value in exchange.http.headers.items()}
-            page = await self._pages.answer(info)
-            if page is None:
-                page = discovery.answer(self._table, info, headers)
-            if page is None:
-                page = await self._documents.answer(info, headers)
-            if page is None:
-                raise status.not_found()
-            _check_get(info)
-            if self._on_told is not None:
-                self._on_told(exchange.rpc, _question(exchange), page.code, None)
+            told = pages.version_page(await exchange.unary(pages.VERSION_METHOD, b""))
+            return await exchange.answer(told.content_type, told.body)
+        self._authorize(exchange)
+        headers = {name.lower(): value for name, value in exchange.http.headers.items()}
+        page = await self._pages.answer(info)
+        if page is None:
+            page = discovery.answer(self._table, info, headers)
+        if page is None:
+            page = await self._documents.answer(info, headers)
+        if page is None:
+            raise status.not_found()
+        _check_get(info)
+        return await self._tell(exchange, page)
+
+    async def _tell(self, exchange: Exchange, page: Page) -> web.StreamResponse:
+        """Answer with a page that no handler made."""
+        if self._on_told is not None:
+            self._on_told(exchange.rpc, _question(exchange), page.code, None)
         return await exchange.answer(page.content_type, page.body, page.code, page.headers)
 
     async def _resource(self, exchange: Exchange, found: Route) -> web.StreamResponse:

@@ -24,6 +24,14 @@ VERSION: Final = "/version"
 #: method that answers `VERSION`
 VERSION_METHOD: Final = "/vaina.api.version.v1.VersionService/Get"
 
+#: what kubectl lists when it does not know a kind that a group's version may have: custom resources. Without an
+#: answer it stops there, and does not say what is wrong (cli-runtime `pkg/resource/query_param_verifier.go`)
+_DEFINITIONS: Final = ("apiextensions.k8s.io", "v1", "customresourcedefinitions", "list")
+_NO_DEFINITIONS: Final = {
+    "kind": "CustomResourceDefinitionList", "apiVersion": "apiextensions.k8s.io/v1", "metadata": {"resourceVersion": ""},
+    "items": [],
+}  # fmt: skip
+
 #: by name: whether what it says holds
 HealthChecks = Mapping[str, Callable[[], bool]]
 
@@ -118,6 +126,13 @@ def health_page(root: str, name: str, checks: HealthChecks, info: RequestInfo) -
     if "verbose" not in info.query:
         return Page(_TEXT, b"ok", 200, _NO_SNIFF)
     return Page(_TEXT, "\n".join([*lines, f"{root} check passed", ""]).encode(), 200, _NO_SNIFF)
+
+
+def page_of_none(info: RequestInfo) -> Page | None:
+    """Return the empty list of a resource of which there are none, and which discovery does not have."""
+    if (info.group, info.version, info.resource, info.verb) != _DEFINITIONS or info.namespace:
+        return None
+    return Page("application/json", msgspec.json.encode(_NO_DEFINITIONS))
 
 
 def version_page(answer: bytes) -> Page:

@@ -75,7 +75,11 @@ def invalid(method: str, path: str, message: str, body: Any = None, **more: Any)
     return Case(method, path, 422, "Invalid", message, body, **more)
 
 
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 PATHS = (
+    *(nowhere(path) for path in (f"{CRDS}/a.b.c", f"{CRDS}?watch=1", CRDS.replace("/v1/", "/v1beta1/"))),
+    nowhere(CRDS, "POST"),
+    nowhere(CRDS, "DELETE"),
     nowhere(f"{PODS}/b%2fb"),
     nowhere(f"{PODS}/%2e%2e/secrets"),
     nowhere(f"{PODS}/../secrets"),
