@@ -66,6 +66,9 @@ class Handlers:
             case "warned":
                 ctx.warn("spec.foo: deprecated")
                 ctx.warn("año nuevo")
+            case "refused":
+                ctx.warn("this is why")
+                raise Invalid("the server rejected our request due to an error in our request")
         pod = pod_pb2.Pod()
         pod.metadata.name = request.name
         return pod
@@ -211,6 +214,14 @@ async def test_warnings_arrive_whatever_their_script(opener):
     async with opener(Handlers(), warnings) as transport:
         await Clientset(transport).pods.get("warned")
     assert warnings == ["spec.foo: deprecated", "año nuevo"]
+
+
+async def test_warnings_of_what_is_refused_arrive(opener):
+    warnings: list[str] = []
+    async with opener(Handlers(), warnings) as transport:
+        with pytest.raises(Invalid):
+            await Clientset(transport).pods.get("refused")
+    assert warnings == ["this is why"]
 
 
 async def test_a_stream_yields_batches_and_ends(opener):

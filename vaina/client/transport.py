@@ -225,9 +225,10 @@ class GrpcTransport:
             call = chosen.method("unary_unary", method)(request, timeout=timeout, metadata=tuple(metadata))
             answer: bytes = await call
             if self._on_warning is not _ignore:
-                for warning in status.warnings_of(await call.trailing_metadata()):
-                    self._on_warning(warning)
+                self._warn(await call.trailing_metadata())
         except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.CancelledError) as error:
+            if isinstance(error, grpc.aio.AioRpcError):
+                self._warn(error.trailing_metadata())
             refused = _translated(error)
             if refused is None:
                 raise
@@ -237,6 +238,10 @@ class GrpcTransport:
             if chosen.is_retired:
                 await chosen.ended()
         return answer
+
+    def _warn(self, trailers: Any) -> None:
+        for warning in status.warnings_of(trailers):
+            self._on_warning(warning)
 
     def stream(
         self, method: str, request: bytes, *, timeout: float | None = None, metadata: Metadata = ()
@@ -379,8 +384,8 @@ class InProcessTransport:
             raise Timeout("Deadline Exceeded") from error
         finally:
             ctx.cancelled = True
-        for warning in ctx.trailing:
-            self._on_warning(warning)
+            for warning in ctx.trailing:
+                self._on_warning(warning)
         return _sized(answer)
 
     def stream(

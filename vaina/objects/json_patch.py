@@ -30,18 +30,20 @@ class PatchError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One step. `source` is the `from` of copy and move."""
+    """One step. `source` is the `from` of copy and move; `problem` says why it can never be done, if so."""
 
     op: str
     path: str
     source: str
     value: Any
+    problem: str = ""
 
 
 def read_operations(tree: Any) -> tuple[list[Operation], list[str]]:
     """Read a patch: its operations, and the members that no operation has (a strict reader refuses them).
 
-    Raises PatchError: it is no list of operations.
+    What is wrong with an operation by itself is told when its turn comes, as by upstream's library. Raises
+    PatchError: it is no list of operations.
     """
     if not isinstance(tree, list):
         raise PatchError("a list of operations is expected")
@@ -53,34 +55,35 @@ def read_operations(tree: Any) -> tuple[list[Operation], list[str]]:
             if not isinstance(item.get(name, ""), str):
                 raise PatchError(f"[{index}].{name}: a text is expected")
         unknown += [f"unknown field {go_quote(f'[{index}].{name}')}" for name in item if name not in _MEMBERS]
-        operation = Operation(
-            item.get("op", ""), item.get("path", ""), item.get("from", ""), item.get("value")
-        )
-        _check(index, operation, item)
-        operations.append(operation)
+        op, path, source = item.get("op", ""), item.get("path", ""), item.get("from", "")
+        operations.append(Operation(op, path, source, item.get("value"), _problem(index, op, item)))
     return operations, unknown
 
 
-def _check(index: int, operation: Operation, item: Mapping[str, Any]) -> None:
-    if operation.op not in _APPLY:
-        raise PatchError(f"[{index}].op: Unexpected kind: {operation.op or 'unknown'}")
+def _problem(index: int, op: str, item: Mapping[str, Any]) -> str:
+    """Return what is wrong with an operation, whatever it is applied to; empty: nothing."""
+    if op not in _APPLY:
+        return f"[{index}].op: Unexpected kind: {op or 'unknown'}"
     needed = ["path"]
-    if operation.op in ("copy", "move"):
+    if op in ("copy", "move"):
         needed.append("from")
-    if operation.op in ("add", "replace", "test"):
+    if op in ("add", "replace", "test"):
         needed.append("value")
     for name in needed:
         if name not in item:
-            raise PatchError(f"[{index}]: {operation.op} operation needs a {name}")
-    for name, pointer in (("path", operation.path), ("from", operation.source)):
-        if pointer and not pointer.startswith("/"):
-            raise PatchError(f"[{index}].{name}: a path begins with /")
+            return f"[{index}]: {op} operation needs a {name}"
+    for name in ("path", "from"):
+        if item.get(name) and not item[name].startswith("/"):
+            return f"[{index}].{name}: a path begins with /"
+    return ""
 
 
 def apply_operations(operations: Sequence[Operation], document: Any) -> Any:
     """Return what the operations make of a document, which is changed in place. Raises PatchError."""
     run = _Run(document)
     for operation in operations:
+        if operation.problem:
+            raise PatchError(operation.problem)
         _APPLY[operation.op](run, operation)
     if _is_too_deep(run.document):
         raise PatchError("exceeded max depth")

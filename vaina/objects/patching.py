@@ -10,8 +10,7 @@ from google.protobuf.message import Message
 
 from vaina.errors import BadRequest, Invalid, TooLarge
 from vaina.kinds import Kind
-from vaina.objects import field_path
-from vaina.objects.json_patch import Operation, PatchError, apply_operations, read_operations
+from vaina.objects.json_patch import PatchError, apply_operations, read_operations
 from vaina.objects.manifest import decode_dict, to_dict
 from vaina.objects.strategic_merge import json_merge, strategic_merge
 from vaina.objects.tree import TextError, in_order, parse_one
@@ -28,6 +27,8 @@ _TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH)
 _WARN: Final = "Warn"
 _IGNORE: Final = "Ignore"
 _MAX_OPERATIONS: Final = 10_000
+#: of a JSON patch that does not fit (apimachinery `pkg/api/errors`, NewGenericServerResponse)
+_REJECTED: Final = "the server rejected our request due to an error in our request"
 
 #: an object as a dict -> the patched one
 Patch = Callable[[dict[str, Any]], dict[str, Any]]
@@ -61,7 +62,7 @@ def read_patch(
         patch = _plain(patch)
     made: Patch
     if patch_type == JSON_PATCH:
-        made, unknown = _json_patch(kind, patch)
+        made, unknown = _json_patch(patch, warn)
         mistakes = [f"json patch {words}" for words in (*mistakes, *unknown)]
     elif not isinstance(patch, dict):
         raise BadRequest("error decoding patch: an object is expected")
@@ -125,25 +126,21 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _json_patch(kind: Kind[Any], tree: Any) -> tuple[Patch, list[str]]:
+def _json_patch(tree: Any, warn: Callable[[str], None]) -> tuple[Patch, list[str]]:
     try:
         operations, unknown = read_operations(tree)
     except PatchError as error:
         raise BadRequest(f"error decoding patch: {error}") from error
 
     def apply(current: dict[str, Any]) -> dict[str, Any]:
-        return _object(_applied(kind, operations, current))
+        try:
+            return _object(apply_operations(operations, current))
+        except PatchError as error:
+            # Upstream says no more than this (`applyJSPatch`).
+            warn(str(error))
+            raise Invalid(_REJECTED) from error
 
     return apply, unknown
-
-
-def _applied(kind: Kind[Any], operations: list[Operation], current: dict[str, Any]) -> Any:
-    name = current.get("metadata", {}).get("name", "")
-    try:
-        return apply_operations(operations, current)
-    except PatchError as error:
-        wrong = field_path.invalid("patch", str(error), "the patch cannot be applied")
-        raise Invalid.of(kind.kind, name, [wrong], group=kind.group) from error
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -135,6 +135,9 @@ class RestTransport:
             # A redirection would take the token elsewhere.
             allow_redirects=False,
         ) as answer:  # fmt: skip
+            if self._on_warning is not _ignore:
+                for warning in warnings_of(answer.headers.getall("Warning", ())):
+                    self._on_warning(warning)
             if answer.status >= _REDIRECTED:
                 body = await _read(answer, _MAX_ERROR_BYTES)
                 raise error_of(answer.status, body, answer.headers.get("Retry-After", ""))
@@ -148,9 +151,6 @@ class RestTransport:
                 self._turns,
                 self._request(asked, _ACCEPT) as answer,
             ):
-                if self._on_warning is not _ignore:
-                    for warning in warnings_of(answer.headers.getall("Warning", ())):
-                        self._on_warning(warning)
                 return await _read(answer)
         except ApiError as error:
             return error

@@ -211,7 +211,10 @@ PATCHING = (
       for name in ("application/json", "application/yaml", "text/plain", "", "application/json-patch")),
     bad("PATCH", MAP, "error decoding patch: ", b"{}", content_type=JSON_PATCH),
     bad("PATCH", MAP, "error decoding patch: ", b"[", content_type=JSON_PATCH),
-    invalid("PATCH", MAP, 'ConfigMap "there" is invalid: patch: ', b'[{"op":"test","path":"/a","value":1}]', content_type=JSON_PATCH),
+    *(invalid("PATCH", MAP, "the server rejected our request due to an error in our request", f"[{{{operation}}}]".encode(),
+              content_type=JSON_PATCH)
+      for operation in ('"op":"test","path":"/a","value":1', '"op":"fly","path":"/a"', '"op":"remove","path":"/data/x"', '"op":"add"')),
+    Case("PATCH", f"{MAPS}/gone", 404, "NotFound", 'configmaps "gone" not found', b'[{"op":"fly"}]', JSON_PATCH),
     bad("PATCH", MAP, "error decoding patch: ", b"[]", content_type=MERGE),
     bad("PATCH", MAP, "error decoding patch: ", b"", content_type=MERGE),
     bad("PATCH", MAP, "error decoding patch: ", b"\xff", content_type=MERGE),

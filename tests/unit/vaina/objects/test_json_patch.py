@@ -108,6 +108,17 @@ def test_an_operation_that_does_not_fit(operation: dict[str, Any], words: str) -
         ([{"op": 1}], "[0].op: a text is expected"),
         ([{"op": "add", "path": 1}], "[0].path: a text is expected"),
         ([{"op": "move", "path": "/a", "from": []}], "[0].from: a text is expected"),
+    ],
+)
+def test_what_is_no_patch(tree: Any, words: str) -> None:
+    with pytest.raises(PatchError) as caught:
+        read_operations(tree)
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
         ([{"op": "fly", "path": "/a"}], "[0].op: Unexpected kind: fly"),
         ([{"path": "/a"}], "[0].op: Unexpected kind: unknown"),
         ([{"op": "remove"}], "[0]: remove operation needs a path"),
@@ -117,9 +128,10 @@ def test_an_operation_that_does_not_fit(operation: dict[str, Any], words: str) -
         ([op("copy", "/a", source="b")], "[0].from: a path begins with /"),
     ],
 )
-def test_what_is_no_patch(tree: Any, words: str) -> None:
+def test_an_operation_that_fits_nothing_is_refused_when_its_turn_comes(tree: Any, words: str) -> None:
+    read, _ = read_operations(tree)
     with pytest.raises(PatchError) as caught:
-        read_operations(tree)
+        apply_operations(read, {"a": 1})
     assert str(caught.value) == words
 
 
