@@ -8,6 +8,7 @@ import pytest
 
 from apiserver.authorization.authorizer import AlwaysAllow
 from apiserver.rest.server import RestOptions, serve_rest
+from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import request_pb2
 from vaina.client.clientset import Clientset
@@ -30,6 +31,7 @@ from vaina.errors import (
 from vaina.kinds import POD
 from vaina.serving.draining import Drain
 from vaina.serving.server import BIDI, STREAM, UNARY, Method, RequestContext, serve, typed, typed_stream
+from vaina.testing.builders import make_config_map, make_namespace, make_node
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
 
@@ -222,6 +224,34 @@ async def test_warnings_of_what_is_refused_arrive(opener):
         with pytest.raises(Invalid):
             await Clientset(transport).pods.get("refused")
     assert warnings == ["this is why"]
+
+
+class Apiserver(Handlers):
+    """A whole apiserver instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.api = make_apiserver()
+
+    def table(self) -> dict[str, Method]:
+        return dict(self.api.app.handlers)
+
+
+async def test_a_collection_is_never_that_of_all_namespaces(opener):
+    """Who forgets a namespace means `default`, as with every write: a slip must not cost a whole cluster."""
+    apiserver = Apiserver()
+    client = apiserver.api.client
+    await client.namespaces.create(make_namespace("other"))
+    for namespace in ("default", "other"):
+        await client.config_maps.create(make_config_map("a", namespace=namespace))
+    await client.nodes.create(make_node("node-1"))
+    async with opener(apiserver, []) as transport:
+        calling = Clientset(transport)
+        await calling.config_maps.delete_collection()
+        await calling.nodes.delete_collection(field_selector="metadata.name=node-1")
+    left = [item.metadata.namespace for item in (await client.config_maps.list()).items]
+    assert left == ["other"]
+    assert not (await client.nodes.list()).items
 
 
 async def test_a_stream_yields_batches_and_ends(opener):

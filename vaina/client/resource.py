@@ -310,7 +310,11 @@ class ResourceClient(Generic[M]):
         propagation_policy: str = "",
         dry_run: bool = False,
     ) -> int:
-        """Delete all objects that match; return how many are deleted or terminating."""
+        """Delete all objects that match; return how many are deleted or terminating.
+
+        Without a namespace those of `default`: never of all. An apiserver that answers over REST without saying
+        how many (ours) is told to have deleted none.
+        """
         request = request_pb2.DeleteCollectionRequest(
             namespace=namespace, label_selector=label_selector, field_selector=field_selector,
             grace_period_seconds=grace_period_seconds, propagation_policy=propagation_policy,

@@ -237,6 +237,7 @@ def _delete_batch(kind: Kind[Any], data: bytes) -> Sequence[Request]:
 def _delete_collection(kind: Kind[Any], data: bytes) -> Sequence[Request]:
     asked = request_pb2.DeleteCollectionRequest.FromString(data)
     query = _given(labelSelector=asked.label_selector, fieldSelector=asked.field_selector)
+    # In `default` where no namespace is named, as the apiserver does by gRPC: there is no such request of all.
     return [Request("DELETE", _one(kind, asked.namespace, ""), query, _delete_options(asked))]
 
 

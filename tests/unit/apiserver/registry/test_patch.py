@@ -161,7 +161,9 @@ async def test_copies_cannot_make_a_small_patch_a_large_object() -> None:
     double = [{"op": "copy", "from": "/metadata", "path": f"/metadata/x{n}"} for n in range(60)]
     with pytest.raises(Invalid, match=REJECTED):
         await _patch(api, JSON_PATCH, double)
-    assert api.warnings[-1].startswith("Unable to complete the copy, the accumulated size increase of copy is")
+    assert api.warnings[-1].startswith(
+        "Unable to complete the copy, the accumulated size increase of copy is"
+    )
 
 
 async def test_unknown_fields_are_errors_or_warnings_as_asked() -> None:
