@@ -16,6 +16,7 @@ from apiserver.flowcontrol.fair import Client, FairQueue
 from apiserver.flowcontrol.levels import (
     LEVELS,
     MAX_SEATS,
+    MUTATING,
     Level,
     Schema,
     bytes_per_seat,
@@ -29,7 +30,7 @@ from vaina.api.meta.v1 import request_pb2
 from vaina.clock import Clock
 from vaina.errors import TooLarge, TooManyRequests
 from vaina.serving.handlers import ANONYMOUS, STREAM, UNARY, Method, RequestContext, User, decode
-from vaina.serving.unsent import SMALL_BYTES
+from vaina.serving.unsent import MIN_BYTES, SMALL_BYTES
 
 #: Kubernetes' limit on the body of a request
 MAX_REQUEST_BYTES: Final = 3 * 1024 * 1024
@@ -120,7 +121,7 @@ class FlowControl:
     def _unary(self, path: str, method: Method) -> Callable[[bytes, RequestContext], Any]:
         fn, anonymous, kind = method.fn, self._lane(ANONYMOUS, path), request_kind(path)
         per_seat = bytes_per_seat(path)
-        is_list = path.endswith("/List")
+        is_list, writes = path.endswith("/List"), kind == MUTATING
         part = self._max_bytes // _PART
 
         async def unary(data: bytes, rpc: RequestContext) -> bytes:
@@ -147,7 +148,11 @@ class FlowControl:
                 try:
                     if is_list:
                         check_unsent(rpc, SMALL_BYTES + 1)
+                    elif writes and size > MIN_BYTES:
+                        # The answer has what was sent. Refused once it is written, it would be sent again.
+                        check_unsent(rpc, size)
                     answer: bytes = await fn(data, rpc)
+                    rpc.is_done = writes and not rpc.dry_run
                 finally:
                     counts.executing -= 1
                     counts.seats_in_use -= seats

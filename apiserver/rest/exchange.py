@@ -190,13 +190,13 @@ class Exchange:
     def holding(self, size: int) -> Iterator[None]:
         """Count bytes that are held for the client, where they are many, until they are gone.
 
-        Raises TooManyRequests: it has not read earlier answers.
+        Raises TooManyRequests: it has not read earlier answers; Timeout: neither, and a write is done.
         """
         if size <= MIN_BYTES:
             yield
             return
         client, peer, unsent = self.rpc.client, self.rpc.peer, self._calls.unsent
-        unsent.add(client, peer, size)
+        unsent.add(client, peer, size, is_done=self.rpc.is_done)
         try:
             yield
         finally:

@@ -91,6 +91,8 @@ class RequestContext:
     dry_run: bool = False
     #: set by the service when an update or a patch made the object: REST answers 201 then
     created: bool = False
+    #: set by the service when something was written: the call must not be sent again
+    is_done: bool = False
     #: the caller has gone away, or the call is over
     cancelled: bool = False
     #: the server's answers that were not taken yet; None where nothing is between caller and service

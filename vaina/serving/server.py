@@ -252,7 +252,7 @@ class _Wrapped:
                 request = await self._request(context)
                 answer = await guarded(self.path, self.method, request, ctx)
             if (size := len(answer)) > MIN_BYTES:
-                self.calls.unsent.add(ctx.client, ctx.peer, size)
+                self.calls.unsent.add(ctx.client, ctx.peer, size, is_done=ctx.is_done)
                 context.add_done_callback(lambda _: self.calls.unsent.remove(ctx.client, ctx.peer, size))
             if ctx.trailing:
                 context.set_trailing_metadata(status.warning_trailers(ctx.trailing))

@@ -15,7 +15,7 @@ the message, gRPC's own.
 
 from typing import Final
 
-from vaina.errors import TooManyRequests
+from vaina.errors import Timeout, TooManyRequests
 
 #: of all answers together
 MAX_BYTES: Final = 192 * 1024 * 1024
@@ -23,6 +23,9 @@ MAX_BYTES: Final = 192 * 1024 * 1024
 MIN_BYTES: Final = 8 * 1024
 #: up to here an answer is only refused when there is no room at all
 SMALL_BYTES: Final = 64 * 1024
+_DONE: Final = (
+    "the request was carried out, and there is no room for its answer: earlier answers were not read yet"
+)
 
 
 class Unsent:
@@ -33,12 +36,15 @@ class Unsent:
         #: by client, and by connection
         self._of: dict[str, int] = {}
 
-    def add(self, client: str, peer: str, size: int) -> None:
+    def add(self, client: str, peer: str, size: int, *, is_done: bool = False) -> None:
         """Count an answer to a client (its user, or ipv4:10.0.0.1) over a connection (ipv4:10.0.0.1:4567).
 
-        Raises TooManyRequests when it does not fit, and is not counted.
+        Raises TooManyRequests when it does not fit, and is not counted; Timeout if it answers a write that is
+        done: clients send again what they are told to send later.
         """
         if not self.has_room(client, peer, size):
+            if is_done:
+                raise Timeout(_DONE)
             raise TooManyRequests(
                 "Too many requests, please try again later: earlier answers were not read yet.",
                 retry_seconds=1,

@@ -386,3 +386,27 @@ async def test_nothing_large_is_made_for_who_reads_nothing() -> None:
     await call(GET, "ipv4:10.0.0.1:1")
     await call(LIST, "ipv4:10.0.0.2:1")
     assert made == ["ipv4:10.0.0.1:1", "ipv4:10.0.0.2:1"]
+
+
+async def test_a_write_is_refused_before_it_is_done_where_its_answer_finds_no_room() -> None:
+    unsent = Unsent(100_000)
+    unsent.add("ipv4:10.0.0.2", "ipv4:10.0.0.2:1", 90_000)
+    flow, done = FlowControl(FakeClock(), levels=LEVELS), []
+
+    async def answer(data: bytes, rpc: RequestContext) -> bytes:
+        done.append(len(data))
+        return b""
+
+    async def call(path: str, size: int) -> RequestContext:
+        context = RequestContext(peer="ipv4:10.0.0.1:1", unsent=unsent)
+        await flow.limited(path, Method(UNARY, answer)).fn(bytes(size), context)
+        return context
+
+    with pytest.raises(TooManyRequests) as caught:
+        await call(CREATE, 20_000)
+    assert caught.value.retry_seconds == 1.0
+    assert done == []
+    # Heartbeats go on, and what only reads may be asked for again.
+    assert (await call(CREATE, 1_000)).is_done
+    assert not (await call(GET, 20_000)).is_done
+    assert done == [1_000, 20_000]

@@ -1,6 +1,6 @@
 import pytest
 
-from vaina.errors import TooManyRequests
+from vaina.errors import Timeout, TooManyRequests
 from vaina.serving.unsent import MAX_BYTES, SMALL_BYTES, Unsent
 
 MIB = 1 << 20
@@ -71,3 +71,16 @@ def test_a_user_has_two_thirds_of_the_room_from_however_many_addresses() -> None
             unsent.add("ana", f"ipv4:10.0.{number % 250}.1:{number}", MIB)
     assert 60 * MIB <= unsent.bytes <= 67 * MIB
     unsent.add("ben", "ipv4:10.0.0.1:1", 8 * MIB)
+
+
+def test_whoever_wrote_is_not_told_to_try_again() -> None:
+    """429 is repeated by client-go, and a write that was carried out with it."""
+    unsent = Unsent(100_000)
+    with pytest.raises(TooManyRequests):
+        unsent.add("a", "a:1", 200_000)
+    with pytest.raises(Timeout, match="was carried out") as caught:
+        unsent.add("a", "a:1", 200_000, is_done=True)
+    assert caught.value.retry_seconds == 0
+    assert unsent.bytes == 0
+    unsent.add("a", "a:1", 50_000, is_done=True)
+    assert unsent.bytes == 50_000
