@@ -82,9 +82,12 @@ class Kubelets:
             await found.transport.close()
 
     async def _close_idle(self) -> None:
-        idle = [address for address, found in self._open.items() if not found.users]
-        for address in idle[: max(0, len(self._open) - self._limit)]:
-            await self._open.pop(address).transport.close()
+        # Looked for anew each time: while one is closed others are wanted, and closed by others.
+        while len(self._open) > self._limit:
+            idle = next((address for address, found in self._open.items() if not found.users), None)
+            if idle is None:
+                return
+            await self._open.pop(idle).transport.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from vaina.errors import BadRequest, Conflict, InternalError, Invalid, NotFound,
 from vaina.kinds import POD
 from vaina.serving.handlers import BIDI, Method, RequestContext, typed_stream
 from vaina.testing.builders import make_container, make_node, make_pod
+from vaina.testing.clock import settle
 
 SERVICE = "/vaina.api.kubelet.v1.KubeletService"
 
@@ -326,6 +327,42 @@ async def test_connections_to_kubelets_are_kept_and_bounded() -> None:
         assert closed == ["b", "a"]
     async with kubelets.to("c"):
         assert closed == ["b", "a"]
+    await kubelets.close()
+    assert sorted(closed) == ["a", "b", "c", "d"]
+
+
+async def test_a_connection_that_is_wanted_while_others_are_closed_stays_open() -> None:
+    closed, closing, goes_on = list[str](), asyncio.Event(), asyncio.Event()
+
+    class Connection(InProcessTransport):
+        def __init__(self, address: str) -> None:
+            super().__init__({})
+            self.address = address
+
+        async def close(self) -> None:
+            closing.set()
+            await goes_on.wait()
+            closed.append(self.address)
+
+    async def ask(address: str) -> None:
+        async with kubelets.to(address):
+            # Its own, and those of others that are asked meanwhile, are open as long as they are wanted.
+            await asked.wait()
+            assert not {"b", "d"} & set(closed)
+
+    kubelets, asked = Kubelets(Connection, limit=1), asyncio.Event()
+    async with kubelets.to("a"), kubelets.to("b"), kubelets.to("c"):
+        pass
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        # Closes a, and has b and c to close after it; meanwhile b is wanted again, by somebody who closes c.
+        group.create_task(ask("d"))
+        await closing.wait()
+        group.create_task(ask("b"))
+        await settle()
+        goes_on.set()
+        await settle()
+        asked.set()
+    assert sorted(closed) == ["a", "c"]
     await kubelets.close()
     assert sorted(closed) == ["a", "b", "c", "d"]
 
