@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -44,6 +45,8 @@ class Connection:
     insecure: bool = False
     #: of the context
     namespace: str = "default"
+    #: headers that name the user in whose place the caller calls
+    acts_as: tuple[tuple[str, str], ...] = ()
 
 
 class _Cluster(msgspec.Struct, rename="kebab"):
@@ -65,6 +68,10 @@ class _User(msgspec.Struct, rename="kebab"):
         name="tokenFile", default=""
     )
     username: str = ""
+    as_user: str = msgspec.field(name="as", default="")
+    as_uid: str = ""
+    as_groups: list[str] | None = None
+    as_user_extra: dict[str, list[str]] | None = None
     exec: Any = None
     auth_provider: Any = None
 
@@ -153,6 +160,28 @@ def _connection(path: Path, config: _Config, name: str) -> Connection:
         server_name=cluster.tls_server_name,
         insecure=cluster.insecure_skip_tls_verify,
         namespace=context.namespace or "default",
+        acts_as=_acts_as(path, context.user, user),
+    )
+
+
+def _acts_as(path: Path, name: str, user: _User) -> tuple[tuple[str, str], ...]:
+    """Return the headers of impersonation (`transport/round_trippers.go`, impersonatingRoundTripper)."""
+    groups, extra = user.as_groups or (), user.as_user_extra or {}
+    if not user.as_user:
+        if user.as_uid or groups or extra:
+            raise ConfigError(
+                f"{path}: requesting uid, groups or user-extra for {name} without impersonating a user"
+            )
+        return ()
+    return (
+        ("Impersonate-User", user.as_user),
+        *((("Impersonate-Uid", user.as_uid),) if user.as_uid else ()),
+        *(("Impersonate-Group", group) for group in groups),
+        *(
+            (f"Impersonate-Extra-{quote(key, safe='')}", value)
+            for key, values in extra.items()
+            for value in values
+        ),
     )
 
 

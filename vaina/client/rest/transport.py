@@ -58,7 +58,7 @@ class RestTransport:
         # Without a limit of its own: watches hold connections, and must not hold up the others.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, socket_factory=make_socket),
-            headers={"User-Agent": user_agent},
+            headers=[("User-Agent", user_agent), *connection.acts_as],
             timeout=aiohttp.ClientTimeout(total=None),
         )
 

@@ -21,6 +21,9 @@ from tests.support.audit import make_auditing, policy_of
 from tests.support.certificates import ADMIN, APISERVER, Certificates
 from tests.support.rest import RestServer, rest_server
 from tests.support.tasks import running
+from vaina.client.clientset import Clientset
+from vaina.client.rest.kubeconfig import Connection
+from vaina.client.rest.transport import RestTransport
 from vaina.clock import SystemClock
 from vaina.errors import Unauthorized
 from vaina.pki.authority import Profile, make_authority
@@ -211,6 +214,15 @@ async def test_the_audit_log_has_who_sends_a_request_and_in_whose_name(
             assert event["requestURI"] == path
             about = event.get("objectRef", {}).get("resource", "")
             assert about == ("configmaps" if path.startswith(MAPS) else "")
+
+
+async def test_the_library_calls_as_whom_its_kubeconfig_names() -> None:
+    acts_as = (("Impersonate-User", "jane"), ("Impersonate-Group", "dev"), ("Impersonate-Group", "ops"))
+    async with rest_server() as server:
+        transport = RestTransport(Connection(server.url, acts_as=acts_as))
+        async with Clientset(transport) as client:
+            told = (await client.reviews.who_am_i()).status.user_info
+        assert (told.username, list(told.groups)) == ("jane", ["dev", "ops", "system:authenticated"])
 
 
 async def test_nobody_is_anonymous_or_refused(certificates: Certificates) -> None:

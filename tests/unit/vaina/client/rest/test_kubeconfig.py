@@ -142,3 +142,17 @@ async def test_the_kubeconfig_of_the_administrator_is_one(tmp_path: Path) -> Non
     assert found.certificate == tmp_path / "admin" / "tls.crt"
     assert Secrets(found).current().context is not False
     assert Folder(tmp_path / "admin").current().key == (tmp_path / "admin" / "tls.key").read_bytes()
+
+
+def test_a_user_may_act_as_somebody_else(tmp_path: Path) -> None:
+    user = {
+        "token": "secret", "as": "jane", "as-uid": "u-1", "as-groups": ["dev", "ops"],
+        "as-user-extra": {"acme.com/project": ["x"], "scopes": ["view", "edit"]},
+    }  # fmt: skip
+    assert read_kubeconfig(write(tmp_path, cluster={}, user=user)).acts_as == (
+        ("Impersonate-User", "jane"), ("Impersonate-Uid", "u-1"), ("Impersonate-Group", "dev"), ("Impersonate-Group", "ops"),
+        ("Impersonate-Extra-acme.com%2Fproject", "x"), ("Impersonate-Extra-scopes", "view"),
+        ("Impersonate-Extra-scopes", "edit"),
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="requesting uid, groups or user-extra for u without impersonating"):
+        read_kubeconfig(write(tmp_path, cluster={}, user={"token": "secret", "as-groups": ["dev"]}))
