@@ -137,6 +137,8 @@ class App:
     bearers: Bearers
     #: what else such a server serves, by path
     pages: Pages
+    #: puts what stands for a method under its limits
+    limited: Callable[[str, Method], Method]
     #: of which a Secret is made at the start; empty: none
     bootstrap_token: str = ""
     #: address of the Service kubernetes, and the port of the REST API; None: there is no such Service
@@ -308,7 +310,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     first = bootstrap_handlers(made["CertificateSigningRequest"])
     return App(
         wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, authorizer, bearers,
-        {} if tokens is None else tokens.pages, bootstrap_token, service,
+        {} if tokens is None else tokens.pages, flow.limited, bootstrap_token, service,
         None if auditing is None else auditing.unauthorized, None if auditing is None else auditing.told,
     )  # fmt: skip
 
@@ -454,7 +456,7 @@ def _serve_rest(
         credentials=server_folder(config.cert_dir, config.rest_listen), authenticator=authenticator,
         tokens=app.bearers, pages=app.pages, anonymous=app.roles is not None, drain=_drain(config),
         max_connections=min(config.max_connections, open_files() // 8),
-        on_told=app.on_told,
+        on_told=app.on_told, limited=app.limited,
     )  # fmt: skip
     return (serve_until(stop, app.handlers, options),)
 

@@ -5,7 +5,9 @@ The order is that of upstream's filters (apiserver `pkg/server/config.go`, Defau
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -44,13 +46,15 @@ from vaina.durations import DurationError, parse_duration
 from vaina.errors import ApiError, BadRequest, Timeout, TooManyRequests, Unavailable
 from vaina.kinds import Kind
 from vaina.serving.draining import Calls
-from vaina.serving.handlers import Handlers, RequestContext, as_api_error
+from vaina.serving.handlers import UNARY, Handlers, Method, RequestContext, as_api_error
 from vaina.serving.origins import check_origin
 from vaina.serving.server import DEFAULT_DEADLINE_SECONDS, MAX_CALLS
 from vaina.serving.turns import Turns
 
 log = structlog.stdlib.get_logger(__name__)
 
+#: puts a method that stands for one of a path under the limits of that
+Limited = Callable[[str, Method], Method]
 #: verbs that last as long as their client likes
 _LONG: Final = frozenset(("watch",))
 _WITH_BODIES: Final = frozenset(("create", "update", "patch", "delete", "deletecollection"))
@@ -78,11 +82,13 @@ class Answerer:
         in_the_clear: bool,
         body_seconds: float,
         frames: Frames,
+        limited: Limited,
         on_told: OnTold | None = None,
     ) -> None:
         self._handlers, self._table, self._clock, self._calls = handlers, table, clock, calls
         self._turns, self._callers, self._authorizer, self._pages = turns, callers, authorizer, pages
         self._in_the_clear, self._on_told, self._checks = in_the_clear, on_told, Checks(authorizer)
+        self._limited = limited
         self._bodies, self._frames, self._documents = Bodies(body_seconds), frames, Documents(table, clock)
 
     async def __call__(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -240,7 +246,7 @@ class Answerer:
                 return await self._delete(exchange, found)
         validation = info.query.one("fieldValidation")
         async with self._bodies.read(exchange) as sent:
-            body = await _read(found.shape, _content_type(exchange), sent, validation)
+            body = await self._read(exchange, found.path, found.shape, sent, validation)
         rpc.trailing.extend(body.warnings)
         data, write = body.data, found.served.write
         if write is not None and found.shape is found.served.shape:
@@ -266,7 +272,7 @@ class Answerer:
         options = meta_pb2.DeleteOptions()
         async with self._bodies.read(exchange) as data:
             if data:
-                body = await _read(DELETE_OPTIONS, _content_type(exchange), data, "Ignore")
+                body = await self._read(exchange, found.path, DELETE_OPTIONS, data, "Ignore")
                 options = meta_pb2.DeleteOptions.FromString(body.data)
             elif info.query:
                 options = calls.query_options(info.query)
@@ -278,6 +284,25 @@ class Answerer:
                 exchange.form.content_type, answers.write_status(exchange.form, shown)
             )
         return await self._object(exchange, found.shape, answer, 200, found)
+
+    async def _read(
+        self, exchange: Exchange, path: str, shape: Kind[Any], data: bytes, validation: str
+    ) -> bodies.Body:
+        """Read the object of a body. Raises as `read_object` does, and as flow control refuses.
+
+        A large one waits for its turn before, as a call of its own: 3 MiB of YAML take a thread a second.
+        """
+        content_type = _content_type(exchange)
+        is_yaml = forms.media_of_body(content_type) is forms.Media.YAML
+        if len(data) <= (_LARGE_YAML if is_yaml else _LARGE_BODY):
+            return bodies.read_object(shape, content_type, data, validation)
+
+        async def read(sent: bytes, _: RequestContext) -> bodies.Body:
+            return await asyncio.to_thread(bodies.read_object, shape, content_type, sent, validation)
+
+        # In a context of its own: nothing is written by it.
+        body: bodies.Body = await self._limited(path, Method(UNARY, read)).fn(data, replace(exchange.rpc))
+        return body
 
     async def _object(
         self, exchange: Exchange, shape: Kind[Any], answer: bytes, code: int, found: Route
@@ -303,14 +328,6 @@ class Answerer:
         data = answers.write_status(form, error.to_status())
         log.debug("request refused", path=exchange.info.path, code=error.code, message=error.message)
         return await exchange.answer(form.content_type, data, error.code, status.headers_of(error))
-
-
-async def _read(shape: Kind[Any], content_type: str, data: bytes, validation: str) -> bodies.Body:
-    """Read the object of a body. Raises as `read_object` does."""
-    is_yaml = forms.media_of_body(content_type) is forms.Media.YAML
-    if len(data) <= (_LARGE_YAML if is_yaml else _LARGE_BODY):
-        return bodies.read_object(shape, content_type, data, validation)
-    return await asyncio.to_thread(bodies.read_object, shape, content_type, data, validation)
 
 
 def _question(exchange: Exchange) -> Attributes:

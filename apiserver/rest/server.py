@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from apiserver.audit.auditing import OnTold
 from apiserver.authorization.authorizer import Authorizer
 from apiserver.rest import connections, pages
-from apiserver.rest.answering import Answerer
+from apiserver.rest.answering import Answerer, Limited
 from apiserver.rest.authentication import Callers
 from apiserver.rest.frames import Frames
 from apiserver.rest.served import Table, make_table
@@ -29,7 +29,7 @@ from vaina.clock import Clock
 from vaina.pki.folder import Folder
 from vaina.serving.authentication import Authenticator
 from vaina.serving.draining import Calls, Drain
-from vaina.serving.handlers import Handlers
+from vaina.serving.handlers import Handlers, Method
 from vaina.serving.options import MAX_CONNECTIONS
 from vaina.serving.turns import Turns
 
@@ -37,6 +37,11 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: how often the end looks whether requests are still under way
 _LOOK_SECONDS: Final = 0.05
+
+
+def unlimited(_path: str, method: Method) -> Method:
+    """Return a method as it is."""
+    return method
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class RestOptions:
     drain: Drain = field(default_factory=Drain)
     max_connections: int = MAX_CONNECTIONS
     times: connections.Times = field(default_factory=connections.Times)
+    #: the limits of the handlers
+    limited: Limited = unlimited
     #: writes what is answered without a handler to the audit log
     on_told: OnTold | None = None
 
@@ -100,7 +107,7 @@ async def serve_rest(handlers: Handlers, options: RestOptions) -> AsyncIterator[
         turns=Turns(asyncio.get_running_loop(), clock.monotonic),
         callers=Callers(authenticator, options.tokens, anonymous=options.anonymous), authorizer=options.authorizer,
         pages=pages.Pages(health, options.registry, options.table, options.pages), in_the_clear=folder is None,
-        body_seconds=options.times.body, on_told=options.on_told, frames=frames,
+        body_seconds=options.times.body, on_told=options.on_told, frames=frames, limited=options.limited,
     )  # fmt: skip
     server = connections.Server(answerer, options.times)
     listener = connections.Listener(server, contexts, options.max_connections)

@@ -1,14 +1,24 @@
 """Answers that find no room: client-go sends again what was refused with 429, so no write is that was done."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from apiserver.flowcontrol.control import FlowControl
+from apiserver.flowcontrol.levels import Level
 from tests.support.rest import Answer, RestServer, rest_server
+from vaina.clock import SystemClock
+from vaina.kinds import CONFIG_MAP
+from vaina.serving.handlers import UNARY, Method, RequestContext
 from vaina.testing.builders import make_config_map
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 LARGE = {"metadata": {"name": "a", "labels": {"x": "1"}}, "data": {"key": "x" * 150_000}}
+#: one write at a time, and nobody waits
+LEVELS = (
+    Level("node-high", 1, 1, 1), Level("workload-high", 1, 1, 1), Level("global-default", 1, 1, 0), Level("catch-all", 1, 1, 1)
+)  # fmt: skip
 #: less than a large answer takes, and more than most requests
 ROOM = 100_000
 
@@ -51,3 +61,25 @@ async def test_a_write_whose_answer_finds_no_room_is_refused_before() -> None:
         answer = await server.post(MAPS, LARGE)
         assert (answer.code, answer.headers["Retry-After"]) == (429, "1")
         assert not (await server.api.client.config_maps.list()).items
+
+
+async def test_a_large_body_waits_for_its_turn_before_it_is_read() -> None:
+    """Reading it is dear: who has no turn is told so, and not what is wrong with it."""
+    flow, busy, goes_on = FlowControl(SystemClock(), levels=LEVELS), asyncio.Event(), asyncio.Event()
+
+    async def work(data: bytes, _: RequestContext) -> bytes:
+        busy.set()
+        await goes_on.wait()
+        return data
+
+    wrong = b"a: [" + b"x" * 20_000
+    async with rest_server(limited=flow.limited) as server, asyncio.TaskGroup() as group:
+        other = RequestContext(peer="ipv4:10.0.0.9:1")
+        group.create_task(flow.limited(CONFIG_MAP.method("Create"), Method(UNARY, work)).fn(b"", other))
+        await busy.wait()
+        answer = await server.post(MAPS, wrong, content_type="application/yaml")
+        assert (answer.code, answer.headers["Retry-After"]) == (429, "1")
+        goes_on.set()
+        while (answer := await server.post(MAPS, wrong, content_type="application/yaml")).code == 429:
+            pass
+        assert answer.code == 400
