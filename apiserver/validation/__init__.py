@@ -283,8 +283,8 @@ _ENDLESS: Final = (
 )  # fmt: skip
 
 
-def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
-    """Return what the author of a valid object should know."""
+def warnings_for(kind: Kind[Any], message: Message, *, is_new: bool = True) -> list[str]:
+    """Return what the author of a valid object, new or changed, should know."""
     found: Any = message
     if kind is kinds.POD:
         named = warnings.warnings_for_name(found.metadata)
@@ -302,4 +302,4 @@ def warnings_for(kind: Kind[Any], message: Message) -> list[str]:
     if kind is kinds.CRON_JOB:
         named = warnings.warnings_for_name(found.metadata, of_job=True)
         return named + warnings.warnings_for_job(Place("spec.jobTemplate.spec"), found.spec.job_template.spec)
-    return stored_only.warnings_for(kind, found)
+    return stored_only.warnings_for(kind, found, is_new=is_new)

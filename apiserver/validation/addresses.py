@@ -6,7 +6,7 @@ fields that are older than the strict rules keep the addresses that a stored obj
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
@@ -30,6 +30,38 @@ def _is_mapped(address: IPv4Address | IPv6Address) -> bool:
     return isinstance(address, IPv6Address) and address.ipv4_mapped is not None
 
 
+def _parse_network_sloppily(text: str) -> IPv4Network | IPv6Network | None:
+    return names.parse_cidr(text) or names.parse_cidr(_LEADING_ZEROS.sub("", text))
+
+
+def ip_warnings(path: object, text: str) -> Iterator[str]:
+    """Warn of an address in an odd spelling (`GetWarningsForIP`); nothing for what is no address."""
+    address = parse_sloppily(text)
+    if address is None:
+        return
+    if names.parse_ip(text) is None or _is_mapped(address):
+        plain = address.ipv4_mapped if isinstance(address, IPv6Address) else address
+        yield f'{path}: non-standard IP address {go_quote(text)} is invalid: use "{plain}"'
+    elif isinstance(address, IPv6Address) and str(address) != text:
+        yield f'{path}: IPv6 address {go_quote(text)} should be in RFC 5952 canonical format ("{address}")'
+
+
+def cidr_warnings(path: object, text: str) -> Iterator[str]:
+    """Warn of a network in an odd spelling (`GetWarningsForCIDR`); nothing for what is no network."""
+    network, address = _parse_network_sloppily(text), parse_sloppily(text.partition("/")[0])
+    if network is None or address is None:
+        return
+    quoted, is_odd = go_quote(text), False
+    if address != network.network_address:
+        is_odd = True
+        single = f"{address}/{address.max_prefixlen}"
+        yield f'{path}: CIDR value {quoted} is ambiguous in this context (should be "{network}" or "{single}"?)'
+    if names.parse_cidr(text) is None or _is_mapped(address):
+        yield f'{path}: non-standard CIDR value {quoted} is invalid: use "{network}"'
+    elif not is_odd and isinstance(network, IPv6Network) and str(network) != text:
+        yield f'{path}: IPv6 CIDR value {quoted} should be in RFC 5952 canonical format ("{network}")'
+
+
 def legacy_ip(text: str) -> names.Problems:
     """Check the address of a field that takes addresses in any spelling."""
     address = parse_sloppily(text)
@@ -50,7 +82,7 @@ def strict_ip(text: str) -> names.Problems:
 
 def legacy_cidr(text: str) -> names.Problems:
     """Check a network of a field that takes networks in any spelling."""
-    network = names.parse_cidr(text) or names.parse_cidr(_LEADING_ZEROS.sub("", text))
+    network = _parse_network_sloppily(text)
     if network is None:
         return names.cidr("")
     address, _, prefix = text.partition("/")
@@ -66,7 +98,7 @@ def legacy_cidr(text: str) -> names.Problems:
 def interface_address(text: str) -> names.Problems:
     """Check the address of an interface with the length of its network (`IsValidInterfaceAddress`)."""
     address, _, prefix = text.partition("/")
-    if names.parse_cidr(text) is None and names.parse_cidr(_LEADING_ZEROS.sub("", text)) is None:
+    if _parse_network_sloppily(text) is None:
         return ("must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)",)
     found = parse_sloppily(address)
     length = int(prefix)
