@@ -1,12 +1,13 @@
 """Which streams are open: watches, logs, exec and the like. PURE but for the wrapper around handlers.
 
 A stream is noted when it begins and forgotten when it ends, which costs a few microseconds for each and nothing
-for what goes over it. What it asked for is read when somebody looks.
+for what goes over it. What it asked for is read when somebody looks for the first time: 20,000 streams take
+70 ms then, and 10 ms each time after.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -15,27 +16,16 @@ from apiserver.authorization.methods import Action, action_of
 from vaina.api.machinery.v1 import machinery_service_pb2 as pb
 from vaina.api.meta.v1 import request_pb2
 from vaina.clock import Clock, micro_timestamp
+from vaina.objects.identities import NODE_USER_PREFIX
 from vaina.serving.handlers import UNARY, Method, RequestContext
 
 #: rows of an answer
 MAX_ROWS: Final = 500
-#: rows of nodes; where there would be more, all nodes are counted together
-MAX_NODE_ROWS: Final = 200
+#: nodes that have rows of their own; more are counted together
+MAX_NODES: Final = 50
 NODES: Final = "system:nodes"
 #: letters of a user agent or a selector, which callers choose
 _MAX_LETTERS: Final = 300
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Open:
-    """One open stream."""
-
-    action: Action
-    rpc: RequestContext
-    #: the request; None: a stream of requests
-    request: bytes | None
-    #: seconds since the epoch
-    since: float
 
 
 class Row(NamedTuple):
@@ -48,6 +38,38 @@ class Row(NamedTuple):
     namespace: str
     labels: str
     fields: str
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """One open stream."""
+
+    action: Action
+    rpc: RequestContext
+    #: the request; None: a stream of requests, or it has been read
+    request: bytes | None
+    #: seconds since the epoch
+    since: float
+    is_of_node: bool = field(init=False)
+    _row: Row | None = None
+    _together: Row | None = None
+
+    def __post_init__(self) -> None:
+        self.is_of_node = self.rpc.user.name.startswith(NODE_USER_PREFIX)
+
+    @property
+    def row(self) -> Row:
+        """What it is, of its own user."""
+        if self._row is None:
+            self._row, self.request = _row(self), None
+        return self._row
+
+    @property
+    def together(self) -> Row:
+        """What it is among those of all nodes."""
+        if self._together is None:
+            self._together = Row(NODES, self.row.agent, self.action, self.row.rest, "", "", "")
+        return self._together
 
 
 class OpenStreams:
@@ -88,17 +110,17 @@ class OpenStreams:
         return stream
 
 
-def rows_of(streams: Iterable[Open]) -> list[pb.Stream]:
+def rows_of(streams: Collection[Open]) -> list[pb.Stream]:
     """Return the streams in rows, by user."""
+    many = len({stream.rpc.user.name for stream in streams if stream.is_of_node}) > MAX_NODES
     alike: dict[Row, list[Open]] = {}
     for stream in streams:
-        alike.setdefault(_row(stream), []).append(stream)
-    nodes = [row for row in alike if row.user.startswith("system:node:")]
-    if len(nodes) > MAX_NODE_ROWS:
-        for row in nodes:
-            together = row._replace(user=NODES, namespace="", labels="", fields="")
-            alike.setdefault(together, []).extend(alike.pop(row))
-    return [_shown(row, alike[row]) for row in sorted(alike)][:MAX_ROWS]
+        row = stream.together if many and stream.is_of_node else stream.row
+        group = alike.get(row)
+        if group is None:
+            group = alike[row] = []
+        group.append(stream)
+    return [_shown(row, alike[row]) for row in sorted(alike)[:MAX_ROWS]]
 
 
 def _row(stream: Open) -> Row:

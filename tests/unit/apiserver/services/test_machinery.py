@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from apiserver.authorization.methods import Action
-from apiserver.services.streams import MAX_NODE_ROWS, Open, rows_of
+from apiserver.services.streams import MAX_NODES, Open, rows_of
 from tests.support.apiserver import make_apiserver
 from tests.unit.apiserver.authorization.test_methods import Nobody
 from vaina.api.meta.v1 import request_pb2
@@ -35,7 +35,7 @@ def test_alike_streams_of_a_user_are_one_row() -> None:
 
 
 def test_many_nodes_are_counted_together() -> None:
-    many = MAX_NODE_ROWS + 1
+    many = MAX_NODES + 1
     rows = rows_of(
         [opened(f"system:node:n{i}", fields=f"spec.nodeName=n{i}") for i in range(many)] + [opened("a")]
     )

@@ -9,6 +9,7 @@ from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.clock import micro_timestamp
 from vaina.testing.builders import make_node, make_pod, make_replica_set
+from vaina.testing.clock import settle
 
 TOPIC = "pod/default/web"
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e"
@@ -53,6 +54,9 @@ async def test_steps_are_told_as_they_happen_and_what_it_was_when_it_has_gone() 
             last = await until(socket, lambda it: it["gone"])
             assert "STARTED" in done(last)
             assert [one["name"] for one in last["containers"]] == ["app"]
+        # Who leaves takes the watches along.
+        while (await clients.machinery()).open:
+            await settle(10)
         # Who comes later finds its trace.
         async with browser.live(TOPIC) as socket:
             later = await until(socket, lambda it: True)
