@@ -10,6 +10,10 @@ VAINA_TAG=vaina-test "$ROOT/deploy/build.sh"
 "$ROOT/deploy/grpcurl.sh" || say "grpcurl: not here; a client in Python makes the page's calls instead"
 # Under CI it must be there. Elsewhere one on PATH will do, as long as its words are those that the tests know.
 "$ROOT/deploy/trixie.sh" kubectl || { [[ -z ${CI:-} ]] || exit 1; say "kubectl: not brought; without one on PATH its tests are skipped"; }
+# Clients of others: client-go, and Python's libraries.
+for brings in interop clients; do
+  "$ROOT/deploy/$brings.sh" || { [[ -z ${CI:-} ]] || exit 1; say "$brings: not brought; its tests are skipped"; }
+done
 
 cd "$ROOT"
 # CI tries once more what failed, and says so (decision 141).

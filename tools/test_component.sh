@@ -8,6 +8,8 @@ etcd --version 2>/dev/null | grep -qE 'etcd Version: 3\.(5\.([3-9]|[1-9][0-9])|[
 bash deploy/trixie.sh kubectl || { [[ -z ${CI:-} ]] || exit 1; echo "kubectl: not brought; without one on PATH its tests are skipped" >&2; }
 # Kubernetes' own types, for the tests that hold us to them. Under CI they must be there.
 bash deploy/interop.sh || { [[ -z ${CI:-} ]] || exit 1; echo "interop: not built; its tests are skipped" >&2; }
+# Python's client libraries, likewise.
+bash deploy/clients.sh || { [[ -z ${CI:-} ]] || exit 1; echo "clients: not installed; their tests are skipped" >&2; }
 # One commit in ten is tried with all accelerators off (docs/fast-paths.md). Which, its name says, so that a run can be repeated.
 commit=$(git rev-parse HEAD 2>/dev/null || echo 0001)
 if [[ -z ${VAINA_FAST_PATHS:-} && $((16#${commit: -4} % 10)) == 0 ]]; then

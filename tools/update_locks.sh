@@ -3,8 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lock() {
-  uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-    --no-emit-find-links --custom-compile-command "make update-locks" --quiet "$@"
+  uv pip compile "$@" --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-emit-find-links --custom-compile-command "make update-locks" --quiet
 }
-lock -o requirements/runtime.txt
-lock --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+lock pyproject.toml -o requirements/runtime.txt
+lock pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+lock requirements/clients.in -o requirements/clients.txt

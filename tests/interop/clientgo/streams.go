@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -24,13 +25,16 @@ func streams(ctx context.Context, w *world) {
 	made := pod("streamed", w.image, "sh", "-c", "echo begun; mkdir /tmp/w; echo page > /tmp/w/index.html; httpd -f -p 8080 -h /tmp/w")
 	zero := int64(0)
 	made.Spec.TerminationGracePeriodSeconds = &zero
+	ear := pod("", w.image, "sh", "-c", "while read word; do echo heard $word; done").Spec.Containers[0]
+	ear.Name, ear.Stdin = "ear", true
+	made.Spec.Containers = append(made.Spec.Containers, ear)
 	got(pods.Create(ctx, made, metav1.CreateOptions{}))
 	defer func() { _ = pods.Delete(context.Background(), "streamed", metav1.DeleteOptions{}) }()
 	until(ctx, "the Pod to run", func() bool {
 		return got(pods.Get(ctx, "streamed", metav1.GetOptions{})).Status.Phase == corev1.PodRunning
 	})
 	until(ctx, "the log", func() bool {
-		text := got(pods.GetLogs("streamed", &corev1.PodLogOptions{}).DoRaw(ctx))
+		text := got(pods.GetLogs("streamed", &corev1.PodLogOptions{Container: "main"}).DoRaw(ctx))
 		return string(text) == "begun\n"
 	})
 	out, err := execute(ctx, w, "text", "sh", "-c", "cat; exit 3")
@@ -39,6 +43,8 @@ func streams(ctx context.Context, w *world) {
 	large := strings.Repeat("0123456789abcdef", 1<<16)
 	out, err = execute(ctx, w, large, "cat")
 	check(err == nil && out == large, "exec of 1 MiB: %d bytes, %v", len(out), err)
+
+	attached(ctx, w)
 
 	url := w.typed.CoreV1().RESTClient().Post().Resource("pods").Namespace(w.namespace).Name("streamed").
 		SubResource("portforward").URL()
@@ -61,6 +67,31 @@ func streams(ctx context.Context, w *world) {
 		check(string(text) == "page\n", "forwarded: %q", text)
 	}
 	close(stop)
+	<-ended
+}
+
+// attached tells a container a word, and hears its answer before it leaves.
+func attached(ctx context.Context, w *world) {
+	url := w.typed.CoreV1().RESTClient().Post().Resource("pods").Namespace(w.namespace).Name("streamed").
+		SubResource("attach").VersionedParams(&corev1.PodAttachOptions{
+		Container: "ear", Stdin: true, Stdout: true, Stderr: true,
+	}, scheme.ParameterCodec).URL()
+	executor := got(remotecommand.NewWebSocketExecutor(w.config, "GET", url.String()))
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	input, words := io.Pipe()
+	answers, out := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: input, Stdout: out, Stderr: io.Discard})
+		out.CloseWithError(err)
+		ended <- err
+	}()
+	go func() { _, _ = io.WriteString(words, "word\n") }()
+	answer, err := bufio.NewReader(answers).ReadString('\n')
+	check(err == nil && answer == "heard word\n", "attach: %q, %v", answer, err)
+	leave()
+	words.Close()
 	<-ended
 }
 
