@@ -26,6 +26,8 @@ from vaina.why.evidence import Evidence, event_time
 
 #: between two looks at what is not watched: the node, owners, and words that tell how long ago something was
 LOOK_SECONDS: Final = 5.0
+#: between two times that it is put together
+SHOW_SECONDS: Final = 0.2
 #: a Pod that is not there, and has no trace, is waited for so long: a link may be followed before it is made
 PATIENCE_SECONDS: Final = 2.0
 
@@ -80,6 +82,8 @@ class PodTopic(WholeTopic):
             self._again.clear()
             if self._show():
                 changed()
+            # What changes a hundred times a second is told as often as frames are sent.
+            await self._context.clock.sleep(SHOW_SECONDS)
             await self._again.wait()
 
     async def _wait_synced(self, informers: Sequence[Informer[Any]]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from dashboard.life.containers import containers_of
 from dashboard.life.family import Family
 from dashboard.life.steps import timeline
-from dashboard.texts import cut
+from dashboard.texts import Say, cut
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2
 from vaina.api.trace.v1 import trace_pb2
 from vaina.clock import seconds_of
@@ -61,14 +61,19 @@ def _begin(trace: trace_pb2.PodTrace) -> tuple[float, float]:
 
 
 def life_of(
-    given: Evidence, chosen: Chosen, family: Family | None, *, before: pod_pb2.Pod | None = None
+    given: Evidence,
+    chosen: Chosen,
+    family: Family | None,
+    *,
+    before: pod_pb2.Pod | None = None,
+    say: Say = str,
 ) -> dict[str, Any]:
     """Return what is shown of a Pod, from all that is known of it; `before`: as it was there last."""
     pod, trace = chosen.pod, chosen.trace
     shown: dict[str, Any] = {
         "namespace": given.namespace, "name": given.name, "uid": chosen.uid, "gone": pod is None,
-        "steps": timeline(trace, pod), "events": [_event(event) for event in reversed(given.events[-MAX_EVENTS:])],
-        "why": _why(diagnose(given)),
+        "steps": timeline(trace, pod, say), "events": [_event(event) for event in reversed(given.events[-MAX_EVENTS:])],
+        "why": _why(diagnose(given), say),
         "others": [_other(one) for one in chosen.others[:MAX_OTHERS]],
         "family": family.shown() if family is not None else None,
     }  # fmt: skip
@@ -103,11 +108,11 @@ def _event(event: event_pb2.Event) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _why(found: Diagnosis) -> dict[str, Any]:
+def _why(found: Diagnosis, say: Say) -> dict[str, Any]:
     return {
-        "head": cut(found.head), "healthy": found.healthy, "notes": [cut(note) for note in found.notes],
+        "head": cut(say(found.head)), "healthy": found.healthy, "notes": [cut(say(note)) for note in found.notes],
         "findings": [
-            {"what": cut(one.what), "details": [cut(line) for line in one.details], "look": [cut(it) for it in one.look]}
+            {"what": cut(say(one.what)), "details": [cut(say(line)) for line in one.details], "look": [cut(it) for it in one.look]}
             for one in found.findings
         ],
     }  # fmt: skip

@@ -1,6 +1,7 @@
 // The machine: topic "machinery" (dashboard/machinery).
 import { element, fill, visible } from "../dom.js";
 import { shape } from "../plot.js";
+import { refresh } from "../refresh.js";
 import { text } from "../text.js";
 import { duration, moment, precise, timeOfDay } from "../times.js";
 
@@ -19,11 +20,11 @@ export function mount(root, _params, page) {
     snapshot: (found) => {
       said.textContent = "";
       for (const name of names) parts[name].hidden = false;
-      fill(parts.components, ...components(found));
-      fill(parts.leaders, ...leaders(found));
-      fill(parts.streams, ...streams(found));
-      fill(parts.queues, ...queues(found));
-      fill(parts.etcd, ...etcd(found.storage));
+      refresh(parts.components, [found.components, found.kubelets], () => components(found));
+      refresh(parts.leaders, found.leaders, () => leaders(found));
+      refresh(parts.streams, [found.streams, found.open, found.storage?.revision], () => streams(found));
+      refresh(parts.queues, found.controllers, () => queues(found));
+      refresh(parts.etcd, found.storage, () => etcd(found.storage));
     },
     error: (error) => {
       said.textContent = visible(error.message);

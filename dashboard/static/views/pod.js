@@ -3,6 +3,7 @@ import { element, fill, link, visible } from "../dom.js";
 import { text } from "../text.js";
 import { duration, moment, now, precise, timeOfDay } from "../times.js";
 import { logPanel } from "../pod_log.js";
+import { refresh } from "../refresh.js";
 
 // A Pod that is not there yet is asked for again after so long.
 const AGAIN_MS = 3000;
@@ -27,12 +28,13 @@ export function mount(root, params, page) {
     shown = pod;
     message.hidden = true;
     for (const section of [...Object.values(parts), log.section]) section.hidden = false;
-    fill(parts.head, ...head(pod));
-    fill(parts.why, ...why(pod.why));
-    fill(parts.steps, ...steps(pod));
-    fill(parts.containers, ...containers(pod));
-    fill(parts.family, ...family(pod));
-    fill(parts.events, ...events(pod));
+    const { namespace: of, uid, gone } = pod;
+    refresh(parts.head, [pod.state, gone, pod.node, pod.ip, pod.created, pod.deletionAt, pod.deletedAt, uid, pod.others, pod.why.healthy], () => head(pod));
+    refresh(parts.why, pod.why, why);
+    refresh(parts.steps, [pod.steps, gone], () => steps(pod));
+    refresh(parts.containers, pod.containers ?? null, () => containers(pod));
+    refresh(parts.family, [pod.family, of, uid], () => family(pod));
+    refresh(parts.events, pod.events, () => events(pod));
     log.take(pod);
   };
   const uid = params.query.get("uid");

@@ -1,6 +1,7 @@
 // The scheduler: topic "scheduler" (dashboard/scheduling), and why a Pod is where it is.
 import { element, fill, link, visible } from "../dom.js";
 import { Plot } from "../plot.js";
+import { refresh } from "../refresh.js";
 import { text } from "../text.js";
 import { precise, timeOfDay } from "../times.js";
 
@@ -34,8 +35,8 @@ export function mount(root, params, page) {
     }) : text("scheduler.loading");
     const most = queue.show(points);
     pace.show(points);
-    fill(numbers, queueTable(points.at(-1), most));
-    fill(decisions, decisionTable(newest.slice(0, SHOWN_DECISIONS), explain));
+    refresh(numbers, [points.at(-1), most], () => queueTable(points.at(-1), most));
+    refresh(decisions, newest.slice(0, SHOWN_DECISIONS), (all) => decisionTable(all, explain));
   };
   const stop = page.live.subscribe("scheduler", {
     snapshot: (all) => {

@@ -1,0 +1,18 @@
+// Show a value anew only where it has changed, and leave the reader where they are: focus, and what they opened.
+import { fill } from "./dom.js";
+
+const shown = new WeakMap();
+const FOCUSABLE = "a[href], button, input, select, summary, [tabindex]";
+
+// Fill a target with make(value), unless it shows that value already.
+export function refresh(target, value, make) {
+  const key = JSON.stringify(value);
+  if (shown.get(target) === key) return;
+  shown.set(target, key);
+  const focused = [...target.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
+  const opened = [...target.querySelectorAll("details")].map((one) => one.open);
+  fill(target, ...[make(value)].flat());
+  const details = [...target.querySelectorAll("details")];
+  if (details.length === opened.length) details.forEach((one, at) => { one.open = opened[at]; });
+  if (focused >= 0) target.querySelectorAll(FOCUSABLE)[focused]?.focus({ preventScroll: true });
+}
