@@ -90,14 +90,14 @@ class Session:
     ) -> Done:
         """Do a step of a lesson as it says; one that waits for a state is typed until that is seen.
 
-        `on_wait` is called when it is not seen at once.
+        Nothing is typed again after `patience` seconds; `on_wait` is called when it is not seen at once.
 
         Raises:
             SessionEnded: As above.
         """
         deadline, waits = self._clock.monotonic() + patience, False
         while True:
-            outcome = await self.run(command.script, max(deadline - self._clock.monotonic(), 1.0))
+            outcome = await self.run(command.script, patience)
             done = Done(outcome, as_expected(command, outcome))
             if done.as_expected or not command.until or self._clock.monotonic() > deadline:
                 return done

@@ -112,8 +112,8 @@ class Tutor:
         done: Done = runner.run(session.do(command, on_wait=self._waiting if shell.interactive else None))
         shell.out(_ended(done.outcome.output))
         if done.as_expected:
-            if command.output is not None:
-                shell.out(f"{shell.paint('dim', words['right'])}\n")
+            right = words["right"] if command.output is not None else ""
+            shell.out(f"{shell.paint('dim', right)}\n\n" if right else "\n")
             return 0
         shell.out(f"{shell.paint('yellow', words['wrong'])}\n")
         shell.out(shown.expected(command, self._lesson.language, shell.paint))

@@ -67,9 +67,10 @@ def test_a_long_lesson(classroom: Classroom, cluster: Cluster, row: str) -> None
 @pytest.mark.soak
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("row", APART)
-async def test_a_lesson_that_brings_up_a_cluster(row: str, tmp_path: Path) -> None:
+async def test_a_lesson_that_brings_up_a_cluster(whole_cluster: Cluster, row: str, tmp_path: Path) -> None:
+    variables = apart_environment(PROJECT, whole_cluster.env["VAINA_TAG"], tmp_path)
     try:
-        differs = await run_lesson(versions(row), apart_environment(PROJECT, tmp_path))
+        differs = await run_lesson(versions(row), variables)
         assert differs is None, str(differs)
     finally:
         take_down(PROJECT)

@@ -13,9 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.etcd import free_port
-from cli.learning.session import SessionEnded, as_expected, opened
-from tests.support.cluster import PORTS, ROOT, SLOWER, Cluster, run
+from cli.learning.session import Session, SessionEnded, as_expected, opened
+from tests.support.cluster import ROOT, SLOWER, Cluster, run
 from vaina.clock import SystemClock
 from vaina.lessons.model import HEADINGS, Command, Lesson
 from vaina.lessons.shelf import read
@@ -76,20 +75,10 @@ def environment(cluster: Cluster, tools: Path) -> dict[str, str]:
     }
 
 
-def apart_environment(project: str, tools: Path) -> dict[str, str]:
+def apart_environment(project: str, tag: str, tools: Path) -> dict[str, str]:
     """Return the variables of a learner who brings up a cluster, `project`, that disturbs no other."""
-    cluster = Cluster(project, 2)
-    ports = {name: str(free_port()) for name in PORTS}
-    folder = str(ROOT / "deploy" / "admin" / project)
-    return {
-        **environment(cluster, tools),
-        **ports,
-        "VAINA_TAG": "vaina-test",
-        "VAINA_SERVER": f"127.0.0.1:{ports['VAINA_PORT']}",
-        "VAINA_SCHEDULER": f"127.0.0.1:{ports['VAINA_SCHEDULER_PORT']}",
-        "VAINA_CERT_DIR": folder,
-        "KUBECONFIG": f"{folder}/kubeconfig",
-    }
+    # The images are there: those of the tests.
+    return {**environment(Cluster(project, 2), tools), "VAINA_TAG": tag, "VAINA_BUILD": "no"}
 
 
 def plain_environment() -> dict[str, str]:
@@ -122,15 +111,24 @@ async def run_lesson(lessons: Sequence[Lesson], variables: Mapping[str, str]) ->
     first = lessons[0]
     patience = APART if first.runs == "apart" else PATIENCE
     async with opened(variables, SystemClock(), ROOT) as session:
-        for commands in zip(*(lesson.commands for lesson in lessons), strict=True):
-            try:
+        try:
+            for commands in zip(*(lesson.commands for lesson in lessons), strict=True):
                 outcome = (await session.do(commands[0], patience)).outcome
-            except SessionEnded as error:
-                return Differs(first.row, first.language, commands[0], -1, str(error))
-            for lesson, command in zip(lessons, commands, strict=True):
-                if not as_expected(command, outcome):
-                    return Differs(lesson.row, lesson.language, command, outcome.code, outcome.output)
+                for lesson, command in zip(lessons, commands, strict=True):
+                    if not as_expected(command, outcome):
+                        await tidy_up(session, first)
+                        return Differs(lesson.row, lesson.language, command, outcome.code, outcome.output)
+        except SessionEnded as error:
+            return Differs(first.row, first.language, commands[0], -1, str(error))
     return None
+
+
+async def tidy_up(session: Session, lesson: Lesson) -> None:
+    """Do the last section of a lesson, which wakes what it has stopped."""
+    for section in lesson.sections:
+        for block in section.blocks if section.name == "tidy" else ():
+            if isinstance(block, Command):
+                await session.run(block.script, PATIENCE)
 
 
 class Classroom:
