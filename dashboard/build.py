@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from dashboard import lessons, life, machinery, scheduling, status
+from dashboard.cluster.routes import routes as cluster
 from dashboard.config import DashboardConfig
 from dashboard.live import Live
 from dashboard.metrics import PageMetrics
@@ -28,6 +29,7 @@ COMPONENT: Final = "dashboard"
 #: what the page shows; a new view is named here (docs/checklists/new-view.md)
 VIEWS: Final[Sequence[Callable[[Context], Routes]]] = (
     status.routes,
+    cluster,
     life.routes,
     scheduling.routes,
     machinery.routes,

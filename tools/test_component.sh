@@ -10,6 +10,8 @@ bash deploy/trixie.sh kubectl || { [[ -z ${CI:-} ]] || exit 1; echo "kubectl: no
 bash deploy/interop.sh || { [[ -z ${CI:-} ]] || exit 1; echo "interop: not built; its tests are skipped" >&2; }
 # Python's client libraries, likewise.
 bash deploy/clients.sh || { [[ -z ${CI:-} ]] || exit 1; echo "clients: not installed; their tests are skipped" >&2; }
+# For the tests of the page in a browser. Likewise.
+bash deploy/chromium.sh || { [[ -z ${CI:-} ]] || exit 1; echo "chromium: not brought; tests in a browser are skipped" >&2; }
 # One commit in ten is tried with all accelerators off (docs/fast-paths.md). Which, its name says, so that a run can be repeated.
 commit=$(git rev-parse HEAD 2>/dev/null || echo 0001)
 if [[ -z ${VAINA_FAST_PATHS:-} && $((16#${commit: -4} % 10)) == 0 ]]; then
@@ -18,5 +20,5 @@ if [[ -z ${VAINA_FAST_PATHS:-} && $((16#${commit: -4} % 10)) == 0 ]]; then
 fi
 # Three at a time on two cores: they wait for processes more than they work.
 # Real processes on a machine that does other things as well: CI tries once more what failed, and says so (decision 141).
-exec .venv/bin/python -m pytest tests/component tests/conformance -m component -n 3 -q \
+exec .venv/bin/python -m pytest tests/component tests/conformance tests/page -m component -n 3 -q \
   ${CI:+--randomly-seed=1 --reruns 1 -r R} "$@"

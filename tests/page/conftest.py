@@ -1,0 +1,39 @@
+"""The page of a real control plane in a real browser (tests/support/shown_page.py, browser.py)."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.etcd import find_etcd
+from tests.support.browser import CHROMIUM, DRIVER, Tab, browser
+from tests.support.identities import ADMIN
+from tests.support.secured import Plane
+from tests.support.shown_page import Shown
+from vaina.client.clientset import Clientset
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    if find_etcd() is None or CHROMIUM is None or DRIVER is None:
+        pytest.skip("no etcd or no chromium: run `make test-component`, which fetches them")
+    plane = Plane(tmp_path_factory.mktemp("plane"))
+    try:
+        plane.start()
+        yield Shown(plane)
+    finally:
+        plane.close()
+
+
+@pytest.fixture
+async def admin(shown: Shown) -> AsyncIterator[Clientset]:
+    async with shown.plane.client(ADMIN) as client:
+        yield client
+
+
+@pytest.fixture
+async def tab(tmp_path: Path) -> AsyncIterator[Tab]:
+    """A browser that has been nowhere. What it complains of in the end fails the test."""
+    async with browser(tmp_path) as made:
+        yield made
+        assert await made.complaints() == []
