@@ -1,15 +1,14 @@
 """The roles of scheduler and controllers are as narrow as they can be: each rule is asked for, and no more.
 
 Stories are told with the names of all parts, and unit tests run with controllers that have their own rights
-alone. What each asked is held against its role: without a rule of it something would be refused. What neither
-comes to has its place in the code instead (`_SELDOM`).
+alone. What each asked is held against its role: without a rule of it something would be refused. What no story
+comes to for certain has a unit test (`tests/unit/controller/test_seldom.py`).
 """
 
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,20 +32,12 @@ pytestmark = [pytest.mark.simulation, pytest.mark.timeout(600)]
 _ROOT: Final = Path(__file__).parents[2]
 _STORIES: Final = range(1, 21)
 #: unit tests whose controllers (and scheduler) have their own rights alone
-_UNIT_TESTS: Final = ("tests/unit/controller", "tests/unit/scheduler/bind/test_volume_binding.py")
-_REVIEW: Final = Rule(("create",), ("authorization.k8s.io",), ("subjectaccessreviews",))
-_GET_PODS: Final = Rule(("get",), ("",), ("pods",))
+_UNIT_TESTS: Final = (
+    "tests/unit/controller", "tests/unit/scheduler/bind/test_volume_binding.py",
+    "tests/unit/scheduler/test_who_may_call.py",
+)  # fmt: skip
 #: roles with rules for many kinds, of which the same is asked
 _OF_EVERY_KIND: Final = ("generic-garbage-collector", "namespace-controller")
-#: role -> rules that no story comes to, each with the code that needs it
-_SELDOM: Final[Mapping[str, Mapping[Rule, str]]] = {
-    # Of a Pod that was made twice, which is how a lost answer shows: one code for all, which the stories of
-    # ReplicaSets come to.
-    "job-controller": {_GET_PODS: "await self._pods.get(name"},
-    "replication-controller": {_GET_PODS: "await self._pods.get(name"},
-    # Processes ask it when somebody else calls their own service.
-    policy.SCHEDULER: {_REVIEW: "Reviews(transport).may_call"},
-}
 
 
 class _Recorder:
@@ -116,9 +107,7 @@ def test_without_any_rule_of_a_role_something_would_be_refused(role: str, asked:
         unused -= {
             piece for piece in unused if any(question.verb == piece.verbs[0] for question in questions)
         }
-    seldom = _SELDOM.get(role, {})
-    assert unused == set(seldom)
-    assert [call for call in seldom.values() if call not in _code()] == []
+    assert unused == set()
 
 
 def _is_needed(piece: Rule, every: Sequence[Rule], questions: Iterable[Attributes]) -> bool:
@@ -132,10 +121,3 @@ def _is_needed(piece: Rule, every: Sequence[Rule], questions: Iterable[Attribute
         allows(piece, question) and not any(allows(other, question) for other in others)
         for question in questions
     )
-
-
-@cache
-def _code() -> str:
-    """Return the code of scheduler and controllers."""
-    folders = ("controller", "scheduler")
-    return "".join(path.read_text() for name in folders for path in (_ROOT / name).rglob("*.py"))

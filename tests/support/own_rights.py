@@ -15,14 +15,16 @@ from typing import Any, Final
 import pytest
 
 from apiserver.authorization.attributes import Attributes
-from apiserver.authorization.authorizer import ALLOWED, NO_OPINION, Verdict
+from apiserver.authorization.authorizer import ALLOWED, NO_OPINION, AlwaysAllow, Authorizer, Verdict
 from apiserver.authorization.rbac import policy
 from apiserver.authorization.rbac.rules import allows
 from scheduler.scheduler import Scheduler
+from scheduler.service import SERVICE
 from tests.support import apiserver
 from vaina import controller
 from vaina.objects.rules import Rule, rules_of
-from vaina.serving.handlers import User
+from vaina.serving.delegated import Delegated
+from vaina.serving.handlers import ANONYMOUS, User
 
 #: who asks: empty for what controllers share, informers and Events, and for tests
 CONTROLLER: ContextVar[str] = ContextVar("controller", default="")
@@ -82,7 +84,7 @@ def may(name: str, question: Attributes) -> bool:
 @contextmanager
 def callers_named() -> Iterator[None]:
     """Say in `CONTROLLER` which controller makes a call, or that the scheduler does."""
-    run, schedule = controller.Controller.run, Scheduler.run
+    run, schedule, check = controller.Controller.run, Scheduler.run, Delegated.check
 
     async def run_by_name(self: controller.Controller) -> None:
         CONTROLLER.set(self.name)
@@ -92,23 +94,33 @@ def callers_named() -> Iterator[None]:
         CONTROLLER.set("scheduler")
         await schedule(self)
 
+    async def check_by_name(self: Delegated, user: User, path: str) -> None:
+        # Its process asks, when somebody else calls its own service.
+        token = CONTROLLER.set("scheduler" if path.startswith(f"/{SERVICE}/") else CONTROLLER.get())
+        try:
+            await check(self, user, path)
+        finally:
+            CONTROLLER.reset(token)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(controller.Controller, "run", run_by_name)
         patch.setattr(Scheduler, "run", schedule_by_name)
+        patch.setattr(Delegated, "check", check_by_name)
         yield
 
 
 class _OwnRights:
-    """Lets tests do everything, and controllers what their roles say."""
+    """Lets controllers do what their roles say, and tests what another authorizer does."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+    def __init__(self, asked: Asked, others: Authorizer) -> None:
+        self._asked, self._others = asked, others
         self._known: dict[tuple[str, Attributes], bool] = {}
 
     def authorize(self, attributes: Attributes) -> Verdict:
         name = CONTROLLER.get()
-        if not name:
-            return ALLOWED
+        # A review asks about somebody else.
+        if not name or attributes.user != ANONYMOUS:
+            return self._others.authorize(attributes)
         self._asked[name].add(attributes)
         key = name, attributes
         if key not in self._known:
@@ -133,7 +145,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     build, patch = apiserver.build, pytest.MonkeyPatch()
 
     def build_with_rights(*arguments: Any, authorizer: Any = None, **others: Any) -> Any:
-        return build(*arguments, authorizer=authorizer or _OwnRights(asked), **others)
+        return build(*arguments, authorizer=_OwnRights(asked, authorizer or AlwaysAllow()), **others)
 
     patch.setattr(apiserver, "build", build_with_rights)
     named = callers_named()

@@ -4,15 +4,19 @@
 """
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from controller.config import ControllerConfig
 from controller.trace_collector import KEEP_SECONDS, PERIOD_SECONDS
+from tests.support.apiserver import make_apiserver
 from tests.support.certificate_requests import make_csr
-from tests.support.controlplane import control_plane
+from tests.support.controlplane import control_plane, controllers
+from tests.support.faults import FaultyTransport, StalledTransport
 from tests.support.secured import apply
+from vaina.client.clientset import Clientset
 from vaina.pki.authority import certificate_pem, key_pem, make_authority
 from vaina.pki.folder import write_folder
 from vaina.testing.builders import make_pod
@@ -29,6 +33,7 @@ OWNERS = {
     "ReplicationController": f"apiVersion: v1\nkind: ReplicationController\nmetadata: {{name: web}}\nspec:\n  selector: {{app: a}}{_TEMPLATE}",
     "DaemonSet": f"apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {{name: web}}\nspec:\n  revisionHistoryLimit: LIMIT\n  {_SELECTOR}{_TEMPLATE}",
     "StatefulSet": f"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: web}}\nspec:\n  revisionHistoryLimit: LIMIT\n  serviceName: web\n  {_SELECTOR}{_TEMPLATE}",
+    "ReplicaSet": f"apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {{name: web}}\nspec:\n  {_SELECTOR}{_TEMPLATE}",
     "Job": f"apiVersion: batch/v1\nkind: Job\nmetadata: {{name: web}}\nspec:\n  manualSelector: true\n  {_SELECTOR}{_TEMPLATE}",
 }
 
@@ -59,6 +64,37 @@ async def test_a_pod_that_matches_is_adopted_and_let_go_when_it_no_longer_does(k
             return not await is_owned()
 
         await plane.until(is_free)
+
+
+@pytest.mark.parametrize("kind", ["DaemonSet", "Job", "ReplicaSet", "ReplicationController"])
+async def test_a_pod_whose_creation_was_not_answered_is_found_by_its_name(kind: str) -> None:
+    server = make_apiserver()
+    await server.app.bootstrap()
+    losing = FaultyTransport(server.client.transport, random.Random(1), verbs=("CreateBatch",))
+    stalled = StalledTransport(losing, "PodService")
+    stalled.go.set()
+    async with controllers(server, client=Clientset(stalled)) as plane:
+        await plane.add_node("n1")
+        # Their cache does not show it either.
+        stalled.go.clear()
+        losing.lose_answer = 1.0
+        await apply(plane.client, owner(kind), "default")
+
+        async def was_lost() -> bool:
+            return losing.lost > 0
+
+        await plane.until(was_lost)
+        [made] = await plane.pods()
+        losing.lose_answer = 0.0
+
+        async def is_told() -> bool:
+            told = [event.message for event in await plane.events() if event.reason == "SuccessfulCreate"]
+            return told == [f"Created pod: {made.metadata.name}"]
+
+        await plane.until(is_told)
+        stalled.go.set()
+        await plane.clock.advance(5)
+        assert [one.metadata.uid for one in await plane.pods()] == [made.metadata.uid]
 
 
 async def test_a_replication_controller_takes_pods_away() -> None:
