@@ -176,7 +176,10 @@ class PodNetwork:
         host = host_interface(sandbox_id)
         if (_LINKS / host).exists():
             await ip_batch([f"link del {host}"])
-        await ip_batch([f"link add {host} mtu {MTU} type veth peer name eth0 mtu {MTU} netns {pid}"])
+        # A link address that follows from the address: whoever knows an earlier Pod of the address, the node
+        # itself above all, would send to that one's for up to a minute.
+        peer = f"peer name eth0 mtu {MTU} address {link_address(address)} netns {pid}"
+        await ip_batch([f"link add {host} mtu {MTU} type veth {peer}"])
         await ip_batch(
             [
                 f"address add {address}/{self.cidr.prefixlen} brd + dev eth0",

@@ -3,12 +3,13 @@ death.
 """
 
 import signal
+from typing import Any
 
 import pytest
 
 from tests.support.cluster import wait_until
-from tests.support.manifests import container, on_node, pod
-from tests.support.workspace import Workspace, condition, ready, status_of
+from tests.support.manifests import container, on_node, pod, web_server
+from tests.support.workspace import Workspace, condition, phase, ready, status_of
 from vaina.api.core.v1 import node_pb2
 from vaina.clock import seconds_of
 from vaina.errors import Unavailable
@@ -44,6 +45,37 @@ def test_killed_kubelet_adopts_what_runs_and_mends_what_died_meanwhile(space: Wo
     assert after.status.pod_ip == before.status.pod_ip
     assert space.shell("adopted", "echo still here", "two") == "still here"
     space.cluster.wait_healthy(node)
+
+
+@pytest.mark.own_node
+@pytest.mark.requirement("C1")
+def test_a_pod_is_reached_at_the_address_of_one_that_has_just_ended(space: Workspace) -> None:
+    node = space.node(0)
+    # Others stay: a node forgets its neighbours when the last Pod goes.
+    space.start(pod("stays", **on_node(node)))
+    wait_until(
+        lambda: all(_is_of(space, one) for one in space.cluster.engine_containers(node)),
+        60,
+        "others are gone",
+    )
+
+    # A kubelet that begins gives the lowest address, and does not know which ones have rested.
+    space.cluster.kill_kubelet(node)
+    [before] = space.start(pod("before", web_server(), **on_node(node)))
+    space.cluster.kill_kubelet(node)
+    # It is back when it refuses one; it has given no address then.
+    space.apply(pod("large", container(resources={"requests": {"cpu": "64"}}), nodeName=node))
+    space.wait("large", phase("Failed"), "was refused")
+    space.cluster.execute(node, "busybox", "wget", "-qO-", f"http://{before.status.pod_ip}:8080/")
+    space.delete("before", grace=1)
+    space.gone("before")
+    [after] = space.start(pod("after", web_server(), **on_node(node)))
+
+    assert after.status.pod_ip == before.status.pod_ip
+
+
+def _is_of(space: Workspace, container: dict[str, Any]) -> bool:
+    return bool(container["Config"]["Labels"]["io.kubernetes.pod.namespace"] == space.namespace)
 
 
 @pytest.mark.both_runtimes
