@@ -42,6 +42,11 @@ def ready(pod: pod_pb2.Pod) -> bool:
     return condition(pod, "Ready") == "True"
 
 
+def takes_port(pod: pod_pb2.Pod) -> bool:
+    """Accept a Pod that has a port of its node."""
+    return any(port.host_port for one in pod.spec.containers for port in one.ports)
+
+
 def status_of(pod: pod_pb2.Pod, container: str = "main") -> pod_pb2.ContainerStatus:
     """Return the status of a container or init container, an empty one where there is none yet."""
     for one in (*pod.status.init_container_statuses, *pod.status.container_statuses):
@@ -96,11 +101,18 @@ class Workspace:
         self.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     def close(self) -> None:
-        """Ask for everything in it to go; the containers end while the next test runs."""
+        """Ask for everything in it to go; the containers end while the next test runs.
+
+        Those with a port of their node are waited for: another Pod that asks for it meanwhile is refused for
+        good, as that of a second try of the same test.
+        """
+        holding = [one.metadata.name for one in self.pods() if takes_port(one)]
         self.api.call(self.api.clients.replica_sets.delete_collection(self.namespace))
         self.api.call(self.api.clients.replication_controllers.delete_collection(self.namespace))
         self.api.call(self.api.clients.pods.delete_collection(self.namespace, grace_period_seconds=1))
         self.api.call(self.api.clients.kind(NAMESPACE).delete(self.namespace))
+        for name in holding:
+            self.gone(name)
 
     def apply(self, *manifests: Manifest) -> None:
         """Apply manifests."""
