@@ -34,6 +34,7 @@ from vaina.spdy import (
     reset_frame,
 )
 from vaina.testing.builders import make_container, make_node
+from vaina.testing.clock import settle
 
 _SERVICE = "/vaina.api.kubelet.v1.KubeletService"
 ExecRequest, ExecResponse = pod_stream_pb2.PodExecRequest, pod_stream_pb2.PodExecResponse
@@ -85,6 +86,8 @@ class FakeKubelet:
     asked: list[Any] = field(default_factory=list)
     #: sessions under way
     open: int = 0
+    #: set when one of them has ended
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def connect(self, _: str) -> Transport:
         return InProcessTransport({
@@ -109,12 +112,14 @@ class FakeKubelet:
             yield
         finally:
             self.open -= 1
+            self._ended.set()
 
     async def idle(self) -> None:
         """Wait until no session is under way."""
-        async with asyncio.timeout(5):
-            while self.open:  # noqa: ASYNC110 - sockets have a clock of their own
-                await asyncio.sleep(0.01)  # noqa: TID251
+        async with asyncio.timeout(20):
+            while self.open:
+                self._ended.clear()
+                await self._ended.wait()
 
     async def _logs(self, data: bytes, _: RequestContext) -> AsyncIterator[bytes]:
         self.asked.append(pod_stream_pb2.PodLogRequest.FromString(data))
@@ -248,7 +253,7 @@ class TunnelClient:
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Read until something holds, or the session has ended."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not done():
                 message = await self.socket.receive()
                 if message.type is not aiohttp.WSMsgType.BINARY:
@@ -263,9 +268,18 @@ class TunnelClient:
                             self.controls.append((frame.kind, frame.stream))
 
 
+async def grown(count: Callable[[], int]) -> int:
+    """Return a count when it grows no more: each end waits for the other, and all of them are on this loop."""
+    before = -1
+    while before != (now := count()):
+        before = now
+        await settle(1000)
+    return now
+
+
 async def everything(socket: aiohttp.ClientWebSocketResponse) -> list[Any]:
     """Return all messages that come until the server closes."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return [message.data async for message in socket]
 
 

@@ -14,7 +14,7 @@ from apiserver.audit.log import AuditLog, LogFile
 from tests.support.tasks import running
 from vaina.clock import SystemClock
 from vaina.errors import InternalError
-from vaina.testing.clock import FakeClock
+from vaina.testing.clock import FakeClock, settle
 
 MEGABYTE = 1024 * 1024
 LINE = b"x" * 1023 + b"\n"
@@ -188,7 +188,7 @@ async def test_calls_wait_while_the_buffer_is_full_and_nothing_is_lost(tmp_path:
                 await log.wait_for_room()
                 log.append(LINE)
             waiting = group.create_task(log.wait_for_room())
-            await SystemClock().sleep(0.05)
+            await settle()
             assert not waiting.done()
     assert lines(tmp_path) == 10
     assert registry.get_sample_value("apiserver_audit_event_total") == 10

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from apiserver.rest.streams.port_forward import _Inbox
-from tests.support.rest_streams import TunnelClient, everything, leave, streaming, upper
+from tests.support.rest_streams import TunnelClient, everything, grown, leave, streaming, upper
 from vaina.errors import Unavailable
 from vaina.spdy import CANCEL, GOAWAY, SYN_REPLY, control_frame, reset_frame
 
@@ -133,11 +133,7 @@ async def test_a_connection_that_nobody_reads_holds_its_session_back() -> None:
                 sent += 32 * 1024
 
         sending = asyncio.ensure_future(send())  # noqa: TID251 - cancelled below
-        before = -1
-        while before != sent:
-            before = sent
-            await asyncio.sleep(0.2)  # noqa: TID251 - sockets have a clock of their own
-        assert sent < 32 * 1024 * 1024
+        assert await grown(lambda: sent) < 32 * 1024 * 1024
         sending.cancel()
         await leave(socket)
 

@@ -11,7 +11,15 @@ import pytest
 
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import ALLOWED, NO_OPINION, Verdict
-from tests.support.rest_streams import ExecRequest, ExecResponse, everything, leave, streaming, waits
+from tests.support.rest_streams import (
+    ExecRequest,
+    ExecResponse,
+    everything,
+    grown,
+    leave,
+    streaming,
+    waits,
+)
 from vaina.errors import BadRequest, Unavailable
 from vaina.serving.handlers import RequestContext
 
@@ -328,9 +336,8 @@ async def test_input_reaches_the_command_in_small_pieces_and_waits_while_it_does
                 await socket.send_bytes(b"\xff\x00")
 
             sending = asyncio.ensure_future(send())  # noqa: TID251 - awaited below
-            await asyncio.sleep(0.3)  # noqa: TID251 - sockets have a clock of their own
             # Kernel's buffers, and a bounded number of messages: not all 13 MB.
-            assert sent < 400 * 32 * 1024
+            assert 0 < await grown(lambda: sent) < 400 * 32 * 1024
             reads.set()
             await sending
             assert outcome((await everything(socket))[-1]) == SUCCESS
@@ -351,11 +358,7 @@ async def test_a_client_that_does_not_read_holds_the_command_back() -> None:
     async with streaming() as plane:
         plane.kubelet.command = yes
         async with plane.socket("exec", ALL, V5) as socket:
-            before = -1
-            while before != said:
-                before = said
-                await asyncio.sleep(0.2)  # noqa: TID251 - sockets have a clock of their own
-            assert said < 4_000
+            assert 0 < await grown(lambda: said) < 4_000
             messages = await everything(socket)
     assert sum(len(message) - 1 for message in messages[:-1]) == 4_000 * 8_000
     assert outcome(messages[-1]) == SUCCESS
