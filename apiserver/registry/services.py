@@ -52,6 +52,7 @@ class ServiceStrategy(Strategy[service_pb2.Service]):
             and old.spec.HasField("ip_family_policy")
         ):
             new.spec.ip_family_policy = old.spec.ip_family_policy
+        _release_second(new.spec, old.spec)
         _set_families(new.spec)
         _drop_of_other_types(new.spec, old.spec)
         if new.spec.type != LOAD_BALANCER:
@@ -75,6 +76,16 @@ def _set_families(spec: _Spec) -> None:
         spec.ip_families.append("IPv4")
     if for_anybody and len(spec.ip_families) < 2 and spec.ip_family_policy != "SingleStack":
         spec.ip_families.append("IPv6" if spec.ip_families[0] == "IPv4" else "IPv4")
+
+
+def _release_second(new: _Spec, old: _Spec) -> None:
+    """Let a Service that is to have one family, and says nothing else, have the first of its two."""
+    if new.type == EXTERNAL_NAME or new.ip_family_policy != "SingleStack":
+        return
+    if new.cluster_ip == old.cluster_ip and new.cluster_ips == old.cluster_ips:
+        del new.cluster_ips[1:]
+    if new.ip_families == old.ip_families:
+        del new.ip_families[1:]
 
 
 def _keep_allocated(new: _Spec, old: _Spec) -> None:

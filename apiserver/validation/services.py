@@ -199,6 +199,8 @@ def _check_address_families(at: Place, spec: ServiceSpec) -> None:
         if family in _FAMILIES and family != f"IPv{version}":
             words = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
             path.index(index).invalid(addresses[index], words)
+    if not _check_single(at, spec):
+        return
     if is_headless(spec) and not spec.selector:
         return
     if spec.ip_family_policy == "RequireDualStack":
@@ -207,6 +209,21 @@ def _check_address_families(at: Place, spec: ServiceSpec) -> None:
     for index, family in enumerate(families):
         if family == "IPv6":
             at.child("ipFamilies").index(index).invalid(family, "not configured on this cluster")
+
+
+def _check_single(at: Place, spec: ServiceSpec) -> bool:
+    """Report two of what a Service is to have one of; say whether there is none such."""
+    if spec.ip_family_policy != "SingleStack":
+        return True
+    given_twice = [
+        what
+        for what, found in (("cluster IPs", spec.cluster_ips), ("IP families", spec.ip_families))
+        if len(found) == _MAX_IPS
+    ]
+    for what in given_twice:
+        words = f"must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified"
+        at.child("ipFamilyPolicy").invalid(spec.ip_family_policy, words)
+    return not given_twice
 
 
 def _check_cluster_ips_stay(at: Place, new: ServiceSpec, old: ServiceSpec) -> None:

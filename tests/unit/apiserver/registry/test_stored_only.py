@@ -125,6 +125,9 @@ CHANGES = [
     ("the address of what has none", "clusterIP: 10.0.0.1, ports: [{port: 80}]",
      "clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], ipFamilies: [IPv4], ipFamilyPolicy: SingleStack, type: ExternalName, externalName: a",
      {"clusterIP": None, "clusterIPs": None, "ipFamilies": None, "ipFamilyPolicy": None}),
+    ("the second family of what wants one", "clusterIP: None, ports: [{port: 80}]",
+     "clusterIP: None, clusterIPs: [None], ipFamilies: [IPv4, IPv6], ipFamilyPolicy: SingleStack, ports: [{port: 80}]",
+     {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}),
     ("both fields of the address", "type: ExternalName, externalName: a", "clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], ports: [{port: 80}]",
      {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ipFamilies": ["IPv4"]}),
 ]  # fmt: skip
