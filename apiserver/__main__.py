@@ -4,8 +4,8 @@ import os
 import socket
 import sys
 
-from apiserver.build import run
 from apiserver.config import ApiserverConfig
+from apiserver.process import run
 from vaina.config import load
 from vaina.serving.main import run_service
 

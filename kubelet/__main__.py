@@ -4,8 +4,8 @@ import os
 import random
 import sys
 
-from kubelet.build import run
 from kubelet.config import KubeletConfig
+from kubelet.process import run
 from vaina.config import load
 from vaina.serving.main import run_service
 

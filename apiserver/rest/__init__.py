@@ -2,5 +2,5 @@
 
 A request becomes a gRPC method path and request bytes, is answered by the same handlers, and the answer is
 written in the form that the client asked for. Nothing below this package knows HTTP; nothing in it knows
-storage or registry. `apiserver.build.run` imports it where `rest_listen` is configured.
+storage or registry. `apiserver.process.run` imports it where `rest_listen` is configured.
 """

@@ -6,7 +6,8 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
-from apiserver.build import App, build, keep_health
+from apiserver.build import App, build
+from apiserver.process import keep_health
 from apiserver.storage.interface import Version
 from apiserver.storage.memory import MemoryStorage
 from apiserver.storage.opening import etcd_targets

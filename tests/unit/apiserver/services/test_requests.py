@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apiserver.build import listed_prefixes
+from apiserver.process import listed_prefixes
 from apiserver.services.generic import MAX_BATCH
 from tests.support.apiserver import make_apiserver
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
