@@ -18,6 +18,7 @@ from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 from vaina.pki.folder import Folder
+from vaina.texts import language_name, language_of
 
 #: columns where there is no terminal: nothing is cut
 WIDE = 200
@@ -52,6 +53,7 @@ def run_process(environment: dict[str, str]) -> int:
         width=lambda: shutil.get_terminal_size((WIDE, 24)).columns if interactive else WIDE,
         scheduler=environment.get("VAINA_SCHEDULER") or DEFAULT_SCHEDULER,
         namespace=environment.get("VAINA_NAMESPACE") or "default",
+        language=language_of(language_name(environment)),
         grammar=cache_file(environment),
         environment=environment,
         # Without one of its own, click looks for VISUAL and EDITOR, then for an editor that is there.

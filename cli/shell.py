@@ -23,6 +23,7 @@ from vaina.kinds import Kind
 from vaina.objects.quantity import QuantityError
 from vaina.objects.selectors import SelectorError
 from vaina.pki.folder import Folder, FolderError
+from vaina.texts import ENGLISH, Language
 
 #: address -> a client of the scheduler's own service
 ConnectScheduler = Callable[[str], SchedulerClient]
@@ -67,6 +68,8 @@ class Shell:
     connect_scheduler: ConnectScheduler = connect_scheduler
     #: the user's certificate; None: calls go in the clear
     credentials: Folder | None = None
+    #: what `trace`, `why` and `explain` speak
+    language: Language = ENGLISH
     #: where what completion needs is kept; None: nowhere
     grammar: Path | None = None
     #: the process's variables, for what it starts

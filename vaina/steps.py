@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from vaina.texts import say
+
 #: where a UUID says its version, and how long it is
 _VERSION_AT, _LENGTH = 14, 36
 #: of random UUIDs, and of those of a vendor's own meaning (RFC 9562, 5.4 and 5.8)
@@ -67,11 +69,11 @@ def may_have_trace(pod_uid: str) -> bool:
 
 
 _WORDS: Final = {
-    PodStep.ADMITTED: "applied, validated, stored in etcd",
-    PodStep.SCHEDULED: "a node was chosen and bound",
-    PodStep.OBSERVED: "the node's kubelet saw it",
-    PodStep.SANDBOXED: "network namespace made, IP given",
-    PodStep.MOUNTED: "volumes mounted",
-    PodStep.STARTED: "init containers done, containers started",
-    PodStep.REPORTED: "status reported",
+    PodStep.ADMITTED: say("applied, validated, stored in etcd"),
+    PodStep.SCHEDULED: say("a node was chosen and bound"),
+    PodStep.OBSERVED: say("the node's kubelet saw it"),
+    PodStep.SANDBOXED: say("network namespace made, IP given"),
+    PodStep.MOUNTED: say("volumes mounted"),
+    PodStep.STARTED: say("init containers done, containers started"),
+    PodStep.REPORTED: say("status reported"),
 }

@@ -16,15 +16,16 @@ from vaina.api.trace.v1 import trace_pb2
 from vaina.clock import seconds_of
 from vaina.objects.conditions import get_condition
 from vaina.steps import SHORT_SECONDS, PodStep
+from vaina.texts import say
 
 _NEXT: Final = {
-    PodStep.ADMITTED: "for the apiserver to have it",
-    PodStep.SCHEDULED: "for the scheduler to hear of it",
-    PodStep.OBSERVED: "for its node's kubelet to hear of it",
-    PodStep.SANDBOXED: "for the kubelet to look at it and at what its volumes need",
-    PodStep.MOUNTED: "for the kubelet to turn to its volumes",
-    PodStep.STARTED: "for its images to be looked for, or tried again",
-    PodStep.REPORTED: "for the runtime to tell of it, hooks, and the write of its status",
+    PodStep.ADMITTED: say("for the apiserver to have it"),
+    PodStep.SCHEDULED: say("for the scheduler to hear of it"),
+    PodStep.OBSERVED: say("for its node's kubelet to hear of it"),
+    PodStep.SANDBOXED: say("for the kubelet to look at it and at what its volumes need"),
+    PodStep.MOUNTED: say("for the kubelet to turn to its volumes"),
+    PodStep.STARTED: say("for its images to be looked for, or tried again"),
+    PodStep.REPORTED: say("for the runtime to tell of it, hooks, and the write of its status"),
 }
 
 
@@ -62,7 +63,7 @@ def waits_within(trace: trace_pb2.PodTrace, step: PodStep, begin: float, end: fl
         if last - first <= SHORT_SECONDS:
             continue
         who = f"{record.component} {record.instance}".rstrip()
-        found.append(Gap(f"for {record.message}", who, first, last))
+        found.append(Gap(say("for {message}", message=record.message), who, first, last))
         reached = last
     return found
 
@@ -122,7 +123,11 @@ def step_rows(trace: trace_pb2.PodTrace) -> list[StepRow]:
         end = seconds_of(record.end_time if record.end_time.seconds else record.start_time)
         start = seconds_of(record.start_time) if record.start_time.seconds else end
         message = record.message
-        what = f"{step.words}: {message}" if _says_more(step, message) else step.words
+        what = (
+            say("{step}: {message}", step=step.words, message=message)
+            if _says_more(step, message)
+            else step.words
+        )
         rows.append(
             StepRow(step, True, what, message, record.component, record.instance, start, max(start, end))
         )
@@ -154,7 +159,7 @@ def waiting_for(pod: pod_pb2.Pod | None) -> str:
             "ContainerCreating",
         ):
             detail = f": {waiting.message}" if waiting.message else ""
-            return f"container {container.name}: {waiting.reason}{detail}"
+            return say("container {name}: {reason}", name=container.name, reason=f"{waiting.reason}{detail}")
     return ""
 
 

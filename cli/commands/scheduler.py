@@ -185,7 +185,12 @@ async def explain(shell: Shell, clients: Clientset, asked: Asked) -> None:
     else:
         async with scheduler_client(shell) as scheduler:
             answers.append(await scheduler.explain(shell.namespace, parse_pod(word), limit=asked.limit))
-    _show(shell, answers, [render_explain(answer, shell.paint) for answer in answers], asked.output)
+    _show(
+        shell,
+        answers,
+        [render_explain(answer, shell.paint, shell.language) for answer in answers],
+        asked.output,
+    )
 
 
 def _explain_fields(
@@ -225,7 +230,11 @@ async def fit(
         for pod in pods:
             answer = await scheduler.fit(pod, max_copies=max_copies)
             answers.append(answer)
-            texts.append(render_fit(answer, f"{pod.metadata.namespace}/{pod.metadata.name}", shell.paint))
+            texts.append(
+                render_fit(
+                    answer, f"{pod.metadata.namespace}/{pod.metadata.name}", shell.paint, shell.language
+                )
+            )
     _show(shell, answers, texts, output)
 
 

@@ -63,6 +63,10 @@ class _Seen:
         return is_complete(self.trace) or (failed and _has(self.trace, PodStep.REPORTED))
 
 
+def _look(shell: Shell) -> steps.Look:
+    return steps.Look(shell.paint, shell.language)
+
+
 def _has(trace: trace_pb2.PodTrace, step: PodStep) -> bool:
     return any(record.step == step.value for record in trace.status.steps)
 
@@ -94,7 +98,7 @@ async def trace(shell: Shell, clients: Clientset, options: TraceOptions) -> None
             raise NotFound(
                 f'podtraces "{name}" not found: nothing was recorded of this pod', kind="podtraces", name=name
             )
-        shell.out(steps.render_trace(found, pod=pod, width=shell.width(), paint=shell.paint))
+        shell.out(steps.render_trace(found, pod=pod, width=shell.width(), look=_look(shell)))
         return
     await _follow(shell, clients, seen, name, namespace, options)
 
@@ -132,7 +136,7 @@ class _Follower:
             async with asyncio.timeout(patience if settled else None):
                 await self.changed.wait()
         except TimeoutError:
-            self._shell.warn("not every step of this pod was recorded")
+            self._shell.warn(self._shell.language("not every step of this pod was recorded"))
             return False
         self.changed.clear()
         return True
@@ -165,9 +169,13 @@ async def _follow(
                 task.cancel()
     except TimeoutError as error:
         why = waiting_for(seen.pod)
-        raise Failure(
-            f"timed out waiting for the seven steps of pod {name}{f' ({why})' if why else ''}"
-        ) from error
+        language = shell.language
+        words = language("timed out waiting for the seven steps of pod {name}", name=name)
+        if why:
+            words = language(
+                "timed out waiting for the seven steps of pod {name} ({why})", name=name, why=why
+            )
+        raise Failure(words) from error
     finally:
         view.finish(seen)
 
@@ -198,7 +206,7 @@ class _LiveView:
                 meta = seen.pod.metadata
                 found.metadata.namespace = meta.namespace
                 found.spec.pod_name, found.spec.pod_uid = meta.name, meta.uid
-        return steps.render_trace(found, pod=seen.pod, width=self._shell.width(), paint=self._shell.paint)
+        return steps.render_trace(found, pod=seen.pod, width=self._shell.width(), look=_look(self._shell))
 
 
 class _LineView:
@@ -212,21 +220,22 @@ class _LineView:
     def show(self, seen: _Seen) -> None:
         if seen.trace is not None:
             begin = first_start(seen.trace)
-            rows = steps.step_rows(seen.trace)
+            rows = steps.step_rows(seen.trace, self._shell.language)
             gaps = step_gaps(seen.trace, rows)
             for row in rows:
                 if row.done and row.step not in self._told:
                     self._told.add(row.step)
                     for gap in gaps[row.step]:
-                        self._shell.out(steps.render_gap_line(gap, begin, self._shell.paint))
+                        self._shell.out(steps.render_gap_line(gap, begin, _look(self._shell)))
                     self._shell.out(steps.render_step_line(row, begin, self._shell.paint))
                     for wait in waits_of(seen.trace, row):
-                        self._shell.out(steps.render_gap_line(wait, begin, self._shell.paint))
+                        self._shell.out(steps.render_gap_line(wait, begin, _look(self._shell)))
         reason = waiting_for(seen.pod) or (lasting(seen.trace) if seen.trace is not None else "")
         if reason and reason != self._reason and not seen.finished:
-            self._shell.out(f"    waits: {reason}\n")
+            words = self._shell.language("waits: {reason}", reason=reason)
+            self._shell.out(f"    {words}\n")
         self._reason = reason
 
     def finish(self, seen: _Seen) -> None:
         if seen.trace is not None and self._told:
-            self._shell.out(f"{steps.total_line(steps.step_rows(seen.trace), self._shell.paint)}\n")
+            self._shell.out(f"{steps.total_line(steps.step_rows(seen.trace), _look(self._shell))}\n")

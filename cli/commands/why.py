@@ -18,4 +18,4 @@ from vaina.why.diagnose import diagnose
 async def why(shell: Shell, clients: Clientset, *, word: str) -> None:
     """Say what is wrong with a Pod, and what to look at next."""
     evidence = await gather(clients, parse_pod(word), shell.namespace, now=shell.clock.now())
-    shell.out(render_diagnosis(diagnose(evidence), shell.paint))
+    shell.out(render_diagnosis(diagnose(evidence), shell.paint, shell.language))

@@ -11,6 +11,7 @@ from vaina.api.core.v1 import pod_pb2
 from vaina.api.trace.v1 import trace_pb2
 from vaina.clock import rfc3339, seconds_of
 from vaina.printers.cells import precise
+from vaina.texts import ENGLISH, Language
 from vaina.traces import Gap, StepRow, busy_seconds, lasting, step_gaps, waiting_for, waits_of
 
 _MIN_BAR: Final = 12
@@ -20,10 +21,21 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _COMPONENT_STYLES: Final = {"apiserver": "cyan", "scheduler": "magenta", "kubelet": "green"}
 
 
-def step_rows(trace: trace_pb2.PodTrace) -> list[StepRow]:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a trace is written: in which colours and in which language."""
+
+    paint: Paint = PLAIN
+    language: Language = ENGLISH
+
+
+_PLAIN: Final = Look()
+
+
+def step_rows(trace: trace_pb2.PodTrace, language: Language = ENGLISH) -> list[StepRow]:
     """Return the seven rows of a trace, with texts of one line each that do nothing to a terminal."""
     return [
-        replace(row, what=one_line(row.what), message=one_line(row.message))
+        replace(row, what=one_line(language.say(row.what)), message=one_line(row.message))
         for row in traces.step_rows(trace)
     ]
 
@@ -45,22 +57,24 @@ def _offset(row: StepRow, begin: float) -> str:
 
 
 def _head(
-    trace: trace_pb2.PodTrace, pod: pod_pb2.Pod | None, rows: Sequence[StepRow], paint: Paint
+    trace: trace_pb2.PodTrace, pod: pod_pb2.Pod | None, rows: Sequence[StepRow], look: Look
 ) -> list[str]:
+    paint, language = look.paint, look.language
     meta = trace.metadata
     name = f"{meta.namespace}/{trace.spec.pod_name}" if meta.namespace else trace.spec.pod_name
     place: list[str] = []
     if rows and rows[0].done:
         start = rows[0].start
-        place.append(f"applied {rfc3339(start)[:-1].replace('T', ' ')}.{int(start % 1 * 1000):03d} UTC")
+        when = f"{rfc3339(start)[:-1].replace('T', ' ')}.{int(start % 1 * 1000):03d} UTC"
+        place.append(language("applied {time}", time=when))
     node = trace.status.node_name or (pod.spec.node_name if pod is not None else "")
     if node:
-        place.append(f"on {node}")
+        place.append(language("on {node}", node=node))
     if pod is not None and pod.status.pod_ip:
-        place.append(f"IP {pod.status.pod_ip}")
+        place.append(language("IP {address}", address=pod.status.pod_ip))
     if trace.status.HasField("pod_deleted_time"):
         gone = rfc3339(seconds_of(trace.status.pod_deleted_time))[:-1].replace("T", " ")
-        place.append(f"gone since {gone} UTC")
+        place.append(language("gone since {time}", time=f"{gone} UTC"))
     head = [f"Pod {paint('bold', name)}   {paint('dim', f'uid {trace.spec.pod_uid}')}"]
     return [*head, *([", ".join(place)] if place else []), ""]
 
@@ -119,65 +133,74 @@ def _row(row: StepRow, begin: float, total: float, widths: _Widths, paint: Paint
     return "  ".join(cells).rstrip()
 
 
-def header_line(widths: _Widths, paint: Paint) -> str:
+def header_line(widths: _Widths, look: Look) -> str:
     """Write the headers of the columns."""
+    language = look.language
     text = (
-        f" #  {'STEP':<{widths.step}}  {'WHAT HAPPENED':<{widths.what}}  {'BY':<{widths.who}}  "
-        f"{'AT':>{widths.at}}  {'TOOK':>{widths.took}}"
+        f" #  {language('STEP'):<{widths.step}}  {language('WHAT HAPPENED'):<{widths.what}}  "
+        f"{language('BY'):<{widths.who}}  {language('AT'):>{widths.at}}  {language('TOOK'):>{widths.took}}"
     )
-    return paint("bold", text.rstrip())
+    return look.paint("bold", text.rstrip())
 
 
-def total_line(rows: Sequence[StepRow], paint: Paint = PLAIN) -> str:
+def total_line(rows: Sequence[StepRow], look: Look = _PLAIN) -> str:
     """Write the total: from the apply to Running, how much of it was work, and how much lay between steps."""
     done = [row for row in rows if row.done]
     if not done:
         return ""
     begin, end = min(row.start for row in done), max(row.end for row in done)
     complete = len(done) == len(rows)
-    reached = "Running" if complete else f"step {max(row.step.number for row in done)}"
+    paint, language = look.paint, look.language
+    last = max(row.step.number for row in done)
+    way = language("apply → Running") if complete else language("apply → step {number}", number=last)
     total, busy = end - begin, busy_seconds(done)
-    words = f"{precise(busy)} in the steps, {precise(total - busy)} between them"
-    return f"apply → {reached}  {paint('bold green' if complete else 'bold yellow', precise(total))}  {paint('dim', f'({words})')}"
+    words = language(
+        "({busy} in the steps, {rest} between them)", busy=precise(busy), rest=precise(total - busy)
+    )
+    return (
+        f"{way}  {paint('bold green' if complete else 'bold yellow', precise(total))}  {paint('dim', words)}"
+    )
 
 
 def render_trace(
-    trace: trace_pb2.PodTrace, *, pod: pod_pb2.Pod | None = None, width: int = 120, paint: Paint = PLAIN
+    trace: trace_pb2.PodTrace, *, pod: pod_pb2.Pod | None = None, width: int = 120, look: Look = _PLAIN
 ) -> str:
     """Write a whole trace, so wide. The Pod, while it is there, says its address, and what it waits for."""
-    rows = step_rows(trace)
+    paint, language = look.paint, look.language
+    rows = step_rows(trace, language)
     done = [row for row in rows if row.done]
     begin = min((row.start for row in done), default=0.0)
     total = max((row.end for row in done), default=0.0) - begin
     widths = _measure(rows, begin, width)
-    lines = [*_head(trace, pod, rows, paint), header_line(widths, paint)]
+    lines = [*_head(trace, pod, rows, look), header_line(widths, look)]
     asked = False
     gaps = step_gaps(trace, rows)
     for row in rows:
-        lines.extend(_gap_row(gap, begin, widths, paint) for gap in gaps[row.step])
+        lines.extend(_gap_row(gap, begin, widths, look) for gap in gaps[row.step])
         lines.append(_row(row, begin, total, widths, paint))
-        lines.extend(_gap_row(gap, begin, widths, paint) for gap in waits_of(trace, row))
+        lines.extend(_gap_row(gap, begin, widths, look) for gap in waits_of(trace, row))
         if not row.done and not asked:
             asked = True
             reason = waiting_for(pod) or lasting(trace)
             if reason:
-                lines.append(paint("yellow", _fit(f"    waits: {one_line(reason)}", max(width, 40))))
-    last = total_line(rows, paint)
+                words = language("waits: {reason}", reason=one_line(language.say(reason)))
+                lines.append(paint("yellow", _fit(f"    {words}", max(width, 40))))
+    last = total_line(rows, look)
     return "\n".join([*lines, "", last] if last else lines) + "\n"
 
 
-def _gap_row(gap: Gap, begin: float, widths: _Widths, paint: Paint) -> str:
-    what = _fit(one_line(gap.words), widths.what)
+def _gap_row(gap: Gap, begin: float, widths: _Widths, look: Look) -> str:
+    what = _fit(one_line(look.language.say(gap.words)), widths.what)
     cells = [
-        f"    {'waits':<{widths.step}}", f"{what:<{widths.what}}", f"{_fit(gap.who, widths.who):<{widths.who}}",
+        f"    {look.language('waits'):<{widths.step}}", f"{what:<{widths.what}}", f"{_fit(gap.who, widths.who):<{widths.who}}",
         f"{f'+{precise(gap.start - begin)}':>{widths.at}}", f"{precise(gap.end - gap.start):>{widths.took}}",
     ]  # fmt: skip
-    return paint("dim", "  ".join(cells).rstrip())
+    return look.paint("dim", "  ".join(cells).rstrip())
 
 
-def render_gap_line(gap: Gap, begin: float, paint: Paint = PLAIN) -> str:
+def render_gap_line(gap: Gap, begin: float, look: Look = _PLAIN) -> str:
     """Write what a step has waited for: for pipes and logs."""
-    return _gap_row(gap, begin, _LINE_WIDTHS, paint) + "\n"
+    return _gap_row(gap, begin, _LINE_WIDTHS, look) + "\n"
 
 
 def render_step_line(row: StepRow, begin: float, paint: Paint = PLAIN) -> str:

@@ -13,9 +13,11 @@ from vaina.clock import seconds_of
 from vaina.objects import pods
 from vaina.objects.conditions import get_condition
 from vaina.printers.cells import human_duration
+from vaina.steps import PodStep
+from vaina.texts import Text, counted, say, sentence
 from vaina.traces import step_rows
 from vaina.why import containers, waiting
-from vaina.why.evidence import Evidence, Finding, capitalised, event_time, said, shortened, statuses_of
+from vaina.why.evidence import Evidence, Finding, event_time, said, shortened, statuses_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,11 @@ class Diagnosis:
 def diagnose(given: Evidence) -> Diagnosis:
     """Say what is wrong with a Pod."""
     pod = given.pod
-    where = f"Pod {given.namespace}/{given.name}"
+    place = f"{given.namespace}/{given.name}"
     if pod is None:
-        return Diagnosis(where, [gone(given)])
+        return Diagnosis(say("Pod {place}", place=place), [gone(given)])
     findings = _findings(given, pod)
-    head = f"{where} is {_state(pod)}"
+    head = say("Pod {place} is {state}", place=place, state=_state(pod))
     if findings:
         return Diagnosis(head, findings, _notes(pod))
     return Diagnosis(head, [_well(given, pod)], [*_history(given, pod), *_notes(pod)], healthy=True)
@@ -61,30 +63,31 @@ def _state(pod: pod_pb2.Pod) -> str:
         return "Terminating"
     ready = get_condition(pod.status, "Ready")
     if pod.status.phase == "Running" and ready is not None:
-        return "Running and ready" if ready.status == "True" else "Running and not ready"
+        return say("Running and ready") if ready.status == "True" else say("Running and not ready")
     return str(pod.status.phase) or "Pending"
 
 
 def _well(given: Evidence, pod: pod_pb2.Pod) -> Finding:
     if pod.status.phase == "Succeeded":
-        return Finding("Nothing is wrong: it has done its work and ended")
+        return Finding(say("Nothing is wrong: it has done its work and ended"))
     if pod.status.phase != "Running":
-        return Finding("Nothing is known to be wrong", look=[given.describe()])
+        return Finding(say("Nothing is known to be wrong"), look=[given.describe()])
     if not pod.status.HasField("start_time"):
-        return Finding("Nothing is wrong")
-    return Finding(f"Nothing is wrong: it has run for {given.ago(pod.status.start_time)}")
+        return Finding(say("Nothing is wrong"))
+    return Finding(say("Nothing is wrong: it has run for {time}", time=given.ago(pod.status.start_time)))
 
 
 def _history(given: Evidence, pod: pod_pb2.Pod) -> Iterator[str]:
     for status in statuses_of(pod):
         last = status.last_state.terminated
         if status.restart_count and status.last_state.HasField("terminated"):
-            times = "once" if status.restart_count == 1 else f"{status.restart_count} times"
             look = given.command("logs", given.name, "-c", status.name, "--previous")
-            yield (
-                f"Container {status.name} was restarted {times}, last {given.ago(last.finished_at)} ago "
-                f"({last.reason or 'Error'}, exit code {last.exit_code}): {look}"
-            )
+            yield counted(
+                "Container {name} was restarted once, last {ago} ago ({reason}, exit code {code}): {look}",
+                "Container {name} was restarted {count} times, last {ago} ago ({reason}, exit code {code}): {look}",
+                status.restart_count, name=status.name, ago=given.ago(last.finished_at),
+                reason=last.reason or "Error", code=last.exit_code, look=look,
+            )  # fmt: skip
 
 
 def _notes(pod: pod_pb2.Pod) -> list[str]:
@@ -92,7 +95,9 @@ def _notes(pod: pod_pb2.Pod) -> list[str]:
     if owned or pods.is_mirror(pod):
         return []
     return [
-        "No controller owns it: nothing replaces it when it is deleted, evicted or its node fails. A ReplicaSet or a Deployment would."
+        say(
+            "No controller owns it: nothing replaces it when it is deleted, evicted or its node fails. A ReplicaSet or a Deployment would."
+        )
     ]
 
 
@@ -100,15 +105,15 @@ def _notes(pod: pod_pb2.Pod) -> list[str]:
 _EVENTS: Final = 5
 #: reasons of a Failed Pod, and what they mean
 _ENDS: Final = {
-    "Evicted": "Its node was short of something and evicted it",
-    "DeadlineExceeded": "It ran longer than its activeDeadlineSeconds allow",
-    "NodeLost": "Its node is lost",
-    "NodeAffinity": "Its node refused it: the Pod's node affinity or nodeSelector does not match",
-    "Preempting": "It had to make room for a critical Pod",
-    "Terminated": "Its node was shut down",
-    "NodeShutdown": "Its node was shut down",
-    "UnexpectedAdmissionError": "Its node refused it",
-    "PodGone": "Its node no longer knew it",
+    "Evicted": say("Its node was short of something and evicted it"),
+    "DeadlineExceeded": say("It ran longer than its activeDeadlineSeconds allow"),
+    "NodeLost": say("Its node is lost"),
+    "NodeAffinity": say("Its node refused it: the Pod's node affinity or nodeSelector does not match"),
+    "Preempting": say("It had to make room for a critical Pod"),
+    "Terminated": say("Its node was shut down"),
+    "NodeShutdown": say("Its node was shut down"),
+    "UnexpectedAdmissionError": say("Its node refused it"),
+    "PodGone": say("Its node no longer knew it"),
 }
 
 
@@ -116,20 +121,29 @@ def gone(given: Evidence) -> Finding:
     """Tell of a Pod that is not there what outlived it."""
     trace = given.trace
     details: list[str] = []
-    what = "It is gone"
+    what = say("It is gone")
     if trace is not None:
         if trace.status.HasField("pod_deleted_time"):
-            what += f" for {given.ago(trace.status.pod_deleted_time)}"
+            what = say("It is gone for {time}", time=given.ago(trace.status.pod_deleted_time))
         done = [row for row in step_rows(trace) if row.done]
         if done:
             last = done[-1].step
-            where = f" on node {trace.status.node_name}" if trace.status.node_name else ""
-            details.append(f"It came as far as step {last.number} of 7, {last.value}{where}.")
+            details.append(_came_to(last, trace.status.node_name))
     for event in given.events[-_EVENTS:]:
         ago = human_duration(given.now - event_time(event))
-        details.append(f"{ago} ago  {event.type} {event.reason}: {shortened(event.message, 200)}")
+        what_was = f"{event.type} {event.reason}: {shortened(event.message, 200)}"
+        details.append(say("{ago} ago  {event}", ago=ago, event=what_was))
     look = [given.command("trace", given.name)] if trace is not None else []
     return Finding(what, details, [*look, given.command("events", f"--for pod/{given.name}")])
+
+
+def _came_to(step: PodStep, node: str) -> Text:
+    if not node:
+        return say("It came as far as step {number} of 7, {step}.", number=step.number, step=step.value)
+    return say(
+        "It came as far as step {number} of 7, {step} on node {node}.",
+        number=step.number, step=step.value, node=node,
+    )  # fmt: skip
 
 
 def terminating(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
@@ -142,29 +156,48 @@ def terminating(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     if meta.finalizers and (pods.is_terminal(pod) or not pod.spec.node_name):
         patch = f"""pod {meta.name} --type=merge -p '{{"metadata":{{"finalizers":null}}}}'"""
         return Finding(
-            f"It has ended and cannot go: it waits for its finalizers {', '.join(meta.finalizers)}",
-            ["Whoever put them there has to take them away: that is a controller, which may not be running."],
+            say(
+                "It has ended and cannot go: it waits for its finalizers {names}",
+                names=", ".join(meta.finalizers),
+            ),
+            [
+                say(
+                    "Whoever put them there has to take them away: that is a controller, which may not be running."
+                )
+            ],
             [given.command("get", f"pod {meta.name} -o yaml"), given.command("patch", patch)],
         )
     trouble = _node_trouble(given, pod)
     if trouble:
         return Finding(
-            f"It cannot end: {trouble}",
+            say("It cannot end: {trouble}", trouble=trouble),
             [
-                "Only its node knows whether its containers still run. Delete it by force when the node will not come back."
+                say(
+                    "Only its node knows whether its containers still run. Delete it by force when the node will not come back."
+                )
             ],
             [f"vaina describe node {pod.spec.node_name}", force],
         )
     if late <= 0:
         return Finding(
-            f"It is ending: its containers have {human_duration(-late)} left of their grace period",
+            say(
+                "It is ending: its containers have {time} left of their grace period",
+                time=human_duration(-late),
+            ),
             look=[given.command("get", f"pod {meta.name} -w")],
         )
     running = [item.name for item in statuses_of(pod) if item.state.HasField("running")]
-    still = f": {', '.join(running)} still {'run' if len(running) > 1 else 'runs'}" if running else ""
+    ago = human_duration(late)
+    what = say("It should have ended {ago} ago", ago=ago)
+    if running:
+        what = counted(
+            "It should have ended {ago} ago: {names} still runs",
+            "It should have ended {ago} ago: {names} still run",
+            len(running), ago=ago, names=", ".join(running),
+        )  # fmt: skip
     return Finding(
-        f"It should have ended {human_duration(late)} ago{still}",
-        ["Its node is there: it may be slow to stop containers or to unmount volumes."],
+        what,
+        [say("Its node is there: it may be slow to stop containers or to unmount volumes.")],
         [given.describe(), f"vaina describe node {pod.spec.node_name}", force],
     )
 
@@ -177,12 +210,14 @@ def misplaced(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     name = pod.metadata.name
     owner = next((item for item in pod.metadata.owner_references if item.controller), None)
     after = (
-        f"{owner.kind} {owner.name} makes another one when this one is evicted."
+        say("{kind} {name} makes another one when this one is evicted.", kind=owner.kind, name=owner.name)
         if owner is not None
-        else "It is evicted after a while (five minutes unless its tolerations say otherwise); nothing replaces it."
+        else say(
+            "It is evicted after a while (five minutes unless its tolerations say otherwise); nothing replaces it."
+        )
     )
     return Finding(
-        capitalised(trouble), [*_node_words(given.node), after],
+        sentence("{trouble}", trouble=trouble), [*_node_words(given.node), after],
         [f"vaina describe node {pod.spec.node_name}", given.command("get", f"pod {name} -o wide")],
     )  # fmt: skip
 
@@ -192,15 +227,15 @@ def ended(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     if pod.status.phase != "Failed" or not pod.status.reason:
         return None
     reason = pod.status.reason
-    what = _ENDS.get(reason, "It has failed")
+    what = _ENDS.get(reason, say("It has failed"))
     if reason.startswith("OutOf"):
-        what = f"Its node had not enough {reason.removeprefix('OutOf')} left for it"
+        what = say("Its node had not enough {resource} left for it", resource=reason.removeprefix("OutOf"))
     look = [given.describe()]
     if reason in {"Evicted", "NodeAffinity", "Preempting"} or reason.startswith("OutOf"):
         look.append(f"vaina describe node {pod.spec.node_name}")
     if reason == "DeadlineExceeded":
         look = [given.command("logs", pod.metadata.name), *look]
-    return Finding(f"{what} ({reason})", said(pod.status.message), look)
+    return Finding(say("{what} ({reason})", what=what, reason=reason), said(pod.status.message), look)
 
 
 def _node_trouble(given: Evidence, pod: pod_pb2.Pod) -> str:
@@ -209,15 +244,17 @@ def _node_trouble(given: Evidence, pod: pod_pb2.Pod) -> str:
     if not name:
         return ""
     if given.node is None:
-        return f"its node {name} is gone"
+        return say("its node {name} is gone", name=name)
     ready = get_condition(given.node.status, "Ready")
     if ready is not None and ready.status == "True":
         return ""
     if ready is None or ready.status == "Unknown":
         known = ready is not None and ready.last_transition_time.seconds
-        for_long = f" for {given.ago(ready.last_transition_time)}" if ready is not None and known else ""
-        return f"its node {name} does not answer{for_long}"
-    return f"its node {name} is not ready"
+        if ready is not None and known:
+            since = given.ago(ready.last_transition_time)
+            return say("its node {name} does not answer for {time}", name=name, time=since)
+        return say("its node {name} does not answer", name=name)
+    return say("its node {name} is not ready", name=name)
 
 
 def _node_words(node: node_pb2.Node | None) -> list[str]:

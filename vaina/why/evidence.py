@@ -11,6 +11,7 @@ from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2
 from vaina.api.trace.v1 import trace_pb2
 from vaina.clock import seconds_of
 from vaina.printers.cells import human_duration
+from vaina.texts import sentence
 
 _MISSING: Final = re.compile(r'(configmap|secret)s? "([^"]+)" not found')
 
@@ -62,7 +63,9 @@ class Evidence:
         if missing is None:
             return None
         kind = "ConfigMap" if missing[1] == "configmap" else "Secret"
-        what = f"{where} needs the {kind} {missing[2]}, which does not exist"
+        what = sentence(
+            "{where} needs the {kind} {name}, which does not exist", where=where, kind=kind, name=missing[2]
+        )
         return Finding(what, said(message), [self.command("get", f"{missing[1]}s")])
 
     def last(self, *reasons: str, words: str = "", container: str = "") -> event_pb2.Event | None:
@@ -89,11 +92,6 @@ def event_time(event: event_pb2.Event) -> float:
 def statuses_of(pod: pod_pb2.Pod) -> list[pod_pb2.ContainerStatus]:
     """Return how the containers of a Pod are, init containers first."""
     return [*pod.status.init_container_statuses, *pod.status.container_statuses]
-
-
-def capitalised(text: str) -> str:
-    """Return a text as a sentence begins."""
-    return f"{text[:1].upper()}{text[1:]}"
 
 
 def said(message: str) -> list[str]:

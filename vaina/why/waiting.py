@@ -5,25 +5,26 @@ The words of the scheduler are those of its plugins (`scheduler/plugins`).
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from vaina.api.core.v1 import pod_pb2
 from vaina.objects import pods
 from vaina.objects.conditions import get_condition
 from vaina.printers.cells import human_duration
+from vaina.texts import Text, joined, say
 from vaina.traces import step_rows
 from vaina.why.evidence import Evidence, Finding, event_time, said, shortened, statuses_of
 
 #: (what the scheduler says, what that means); the first ones are told first
 _REASONS: Final = (
     (r"no nodes available to schedule pods|^0/0 nodes", "the cluster has no nodes"),
-    (r'persistentvolumeclaim "([^"]+)" not found', "its claim {0} does not exist"),
-    (r'persistentvolumeclaim "([^"]+)" bound to non-existent persistentvolume', "the volume of its claim {0} is gone"),
-    (r'persistentvolumeclaim "([^"]+)" is being deleted', "its claim {0} is being deleted"),
+    (r'persistentvolumeclaim "([^"]+)" not found', "its claim {name} does not exist"),
+    (r'persistentvolumeclaim "([^"]+)" bound to non-existent persistentvolume', "the volume of its claim {name} is gone"),
+    (r'persistentvolumeclaim "([^"]+)" is being deleted', "its claim {name} is being deleted"),
     (r"unbound immediate PersistentVolumeClaims", "its claim is not bound to a volume"),
     (r"didn't find available persistent volumes to bind", "no volume there is for its claim"),
     (r"didn't match PersistentVolume's node affinity|volume node affinity conflict", "its volume is on another node"),
-    (r"Insufficient (\w[\w./-]*\w)", "not enough {0}"),
+    (r"Insufficient (\w[\w./-]*\w)", "not enough {name}"),
     (r"Too many pods", "no room for one more Pod"),
     (r"untolerated taint", "taints that it does not tolerate"),
     (r"node affinity/selector|scheduler-enforced node affinity", "nodeSelector or node affinity match no node"),
@@ -49,27 +50,34 @@ def unscheduled(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     if condition.reason == "SchedulingGated":
         gates = ", ".join(gate.name for gate in pod.spec.scheduling_gates)
         return Finding(
-            f"It is held back by its scheduling gates: {gates}",
+            say("It is held back by its scheduling gates: {gates}", gates=gates),
             look=[given.command("get", f"pod {given.name} -o jsonpath={{.spec.schedulingGates}}")],
         )
     event = given.last("FailedScheduling")
     message = condition.message or (event.message if event is not None else "")
     reasons = _reasons(message)
-    head = "No node takes it" if condition.reason == "Unschedulable" else "The scheduler could not decide"
-    return Finding(
-        f"{head}: {', '.join(reasons)}" if reasons else head, said(message), _look(given, pod, message)
-    )
+    refused = condition.reason == "Unschedulable"
+    what = say("No node takes it") if refused else say("The scheduler could not decide")
+    if reasons:
+        because = joined(reasons)
+        what = (
+            say("No node takes it: {reasons}", reasons=because)
+            if refused
+            else say("The scheduler could not decide: {reasons}", reasons=because)
+        )
+    return Finding(what, said(message), _look(given, pod, message))
 
 
 def _reasons(message: str) -> list[str]:
     # What preemption says comes after the reasons, and would be taken for some.
     text = message.partition(" preemption: ")[0]
     found: list[str] = []
-    for pattern, words in _REASONS:
+    for pattern, meaning in _REASONS:
         for match in re.finditer(pattern, text):
-            said = words.format(*match.groups())
-            if said not in found:
-                found.append(said)
+            # A text of a table is said as one: tests find it there.
+            words = Text.of(meaning, {"name": match[1]} if match.groups() else {})
+            if words not in found:
+                found.append(words)
     return found
 
 
@@ -90,12 +98,12 @@ def _unseen(given: Evidence, pod: pod_pb2.Pod) -> Finding:
     name = pod.spec.scheduler_name or "default-scheduler"
     if name != "default-scheduler":
         return Finding(
-            f"It waits for a scheduler called {name}, which has said nothing of it",
+            say("It waits for a scheduler called {name}, which has said nothing of it", name=name),
             look=[given.command("get", f"pods -A --field-selector spec.schedulerName={name}")],
         )
     return Finding(
-        "The scheduler has not looked at it yet",
-        ["If that stays so, no scheduler is running or it cannot reach the apiserver."],
+        say("The scheduler has not looked at it yet"),
+        [say("If that stays so, no scheduler is running or it cannot reach the apiserver.")],
         ["vaina get leases -n kube-system", "vaina scheduler decisions"],
     )
 
@@ -127,8 +135,8 @@ def _not_mounted(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
         return None
     claim = _CLAIM.search(message)
     look = [given.command("describe", "pvc", claim[1])] if claim is not None else []
-    return given.missing_object("A volume", message) or Finding(
-        "A volume cannot be mounted", [shortened(message)], [*look, given.describe()]
+    return given.missing_object(say("a volume"), message) or Finding(
+        say("A volume cannot be mounted"), [shortened(message)], [*look, given.describe()]
     )
 
 
@@ -137,7 +145,7 @@ def _no_sandbox(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     if not message or pod.status.pod_ip:
         return None
     look = [f"vaina describe node {pod.spec.node_name}"]
-    return Finding("Its sandbox cannot be made", [shortened(message)], look)
+    return Finding(say("Its sandbox cannot be made"), [shortened(message)], look)
 
 
 def _initialising(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
@@ -147,10 +155,21 @@ def _initialising(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     for status in pod.status.init_container_statuses:
         if status.state.HasField("running") and not (status.name in sidecars and status.started):
             began = status.state.running.started_at
-            since = f" for {given.ago(began)}" if began.seconds else ""
+            done: dict[str, Any] = {
+                "name": status.name,
+                "done": through,
+                "all": len(pod.spec.init_containers),
+            }
             return Finding(
-                f"It waits for its init container {status.name}, which has run{since}"
-                f" ({through} of {len(pod.spec.init_containers)} are through)",
+                say(
+                    "It waits for its init container {name}, which has run for {time} ({done} of {all} are through)",
+                    time=given.ago(began),
+                    **done,
+                )
+                if began.seconds
+                else say(
+                    "It waits for its init container {name}, which runs ({done} of {all} are through)", **done
+                ),
                 [f"  {shortened(line, 200)}" for line in given.logs.get(status.name, ())[-3:]],
                 [given.command("logs", given.name, "-c", status.name, "-f")],
             )
@@ -160,13 +179,21 @@ def _initialising(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
 def _on_its_way(given: Evidence, pod: pod_pb2.Pod) -> Finding:
     pulling = given.last("Pulling")
     if pulling is not None and given.last("Pulled") is None:
-        what = f"It is still starting: an image has been pulled for {human_duration(given.now - event_time(pulling))}"
+        what = say(
+            "It is still starting: an image has been pulled for {time}",
+            time=human_duration(given.now - event_time(pulling)),
+        )
         return Finding(what, [shortened(pulling.message)], [given.command("get", f"pod {given.name} -w")])
     done = [row for row in step_rows(given.trace) if row.done] if given.trace is not None else []
-    reached = f": step {done[-1].step.number} of 7, {done[-1].step.value}, is done" if done else ""
     node = pod.spec.node_name
+    what = say("It is still starting on node {node}", node=node)
+    if done:
+        what = say(
+            "It is still starting on node {node}: step {number} of 7, {step}, is done",
+            node=node, number=done[-1].step.number, step=done[-1].step.value,
+        )  # fmt: skip
     look = [given.command("trace", f"{given.name} --watch"), f"vaina describe node {node}"]
-    return Finding(f"It is still starting on node {node}{reached}", look=look)
+    return Finding(what, look=look)
 
 
 def unready(given: Evidence, pod: pod_pb2.Pod) -> list[Finding]:
@@ -191,11 +218,18 @@ def _probed(given: Evidence, spec: pod_pb2.Container, status: pod_pb2.ContainerS
     if event is None:
         began = given.ago(status.state.running.started_at)
         yield Finding(
-            f"Container {spec.name} runs for {began} and has not passed its {which} probe yet", look=look
+            say(
+                "Container {name} runs for {time} and has not passed its {which} probe yet",
+                name=spec.name,
+                time=began,
+                which=which,
+            ),
+            look=look,
         )
     else:
-        answer = f"Its last answer: {shortened(event.message)}"
-        yield Finding(f"Container {spec.name} runs and fails its {which} probe", [answer], look)
+        answer = say("Its last answer: {message}", message=shortened(event.message))
+        what = say("Container {name} runs and fails its {which} probe", name=spec.name, which=which)
+        yield Finding(what, [answer], look)
 
 
 def _gated(given: Evidence, pod: pod_pb2.Pod) -> list[Finding]:
@@ -203,10 +237,11 @@ def _gated(given: Evidence, pod: pod_pb2.Pod) -> list[Finding]:
     for gate in pod.spec.readiness_gates:
         condition = get_condition(pod.status, gate.condition_type)
         if condition is None:
-            missing.append(f"{gate.condition_type}: nobody has said anything of it")
+            missing.append(say("{condition}: nobody has said anything of it", condition=gate.condition_type))
         elif condition.status != "True":
-            missing.append(f"{gate.condition_type}: {condition.message or f'it is {condition.status}'}")
+            because = condition.message or say("it is {status}", status=condition.status)
+            missing.append(say("{condition}: {because}", condition=gate.condition_type, because=because))
     if not missing:
         return []
     look = [given.command("get", f"pod {given.name} -o jsonpath={{.status.conditions}}")]
-    return [Finding("Its containers are ready, and its readiness gates are not", missing, look)]
+    return [Finding(say("Its containers are ready, and its readiness gates are not"), missing, look)]

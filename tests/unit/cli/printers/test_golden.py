@@ -6,7 +6,7 @@ import pytest
 
 from cli.printers.describe import render_description
 from cli.printers.objects import Shown, make_table, print_names, print_objects, sort_items
-from cli.printers.steps import render_trace
+from cli.printers.steps import Look, render_trace
 from cli.printers.style import Paint, for_terminal
 from cli.printers.table import render_table
 from tests.support.golden_text import check_golden
@@ -308,7 +308,10 @@ def test_a_trace_of_a_pod_that_is_gone_says_since_when() -> None:
 
 
 def test_colours_change_nothing_but_colours() -> None:
-    plain, coloured = render_trace(make_trace()), for_terminal(render_trace(make_trace(), paint=Paint(True)))
+    plain, coloured = (
+        render_trace(make_trace()),
+        for_terminal(render_trace(make_trace(), look=Look(Paint(True)))),
+    )
     assert "\x1b[" not in plain
     assert "\x1b[32m" in coloured
     import re

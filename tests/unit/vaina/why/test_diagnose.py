@@ -384,20 +384,16 @@ CASES = (
 )  # fmt: skip
 
 
+def evidence_of(case: Case) -> Evidence:
+    """Return what a case says is known of the Pod web."""
+    pod = pod_of(case.status, case.spec, case.meta)
+    return Evidence("web", "default", NOW, pod, case.events, None, case.node, case.logs)
+
+
 @pytest.mark.requirement("B15")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_is_said_of_a_pod(case: Case) -> None:
-    given = Evidence(
-        "web",
-        "default",
-        NOW,
-        pod_of(case.status, case.spec, case.meta),
-        case.events,
-        None,
-        case.node,
-        case.logs,
-    )
-    assert render_diagnosis(diagnose(given)).splitlines() == case.want
+    assert render_diagnosis(diagnose(evidence_of(case))).splitlines() == case.want
 
 
 @pytest.mark.requirement("B15")
