@@ -3,19 +3,20 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import click
 
 from cli.app import invoke
 from cli.completion.grammar import cache_file
 from cli.printers.style import Paint
+from cli.progress import Patient, Progress
 from cli.shell import DEFAULT_SCHEDULER, INTERRUPTED, Shell
 from cli.surroundings import DEFAULT_SERVER, certificate_folder
 from cli.terminal import ProcessTerminal, colours_wanted
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
-from vaina.client.transport import GrpcTransport
+from vaina.client.transport import GrpcTransport, Transport
 from vaina.clock import SystemClock
 from vaina.pki.folder import Folder
 from vaina.texts import language_name, language_of
@@ -30,20 +31,28 @@ def own_folder(environment: Mapping[str, str]) -> Folder | None:
     return Folder(found) if found else None
 
 
+def _columns() -> int:
+    return shutil.get_terminal_size((80, 24)).columns
+
+
 def run_process(environment: dict[str, str]) -> int:
     """Run the command line of this process, and return its exit code."""
     interactive = sys.stdout.isatty()
     folder = own_folder(environment)
+    clock = SystemClock()
+    progress = Progress(sys.stderr, clock, _columns) if sys.stderr.isatty() else None
+
+    def transport(address: str, on_warning: Callable[[str], None] = lambda _: None) -> Transport:
+        made = GrpcTransport(address, folder, user_agent="vaina-cli", on_warning=on_warning)
+        return made if progress is None else Patient(made, address, progress)
+
     shell = Shell(
         server=environment.get("VAINA_SERVER") or DEFAULT_SERVER,
-        connect=lambda server, on_warning: Clientset(
-            GrpcTransport(server, folder, user_agent="vaina-cli", on_warning=on_warning)
-        ),
-        connect_scheduler=lambda address: SchedulerClient(
-            GrpcTransport(address, folder, user_agent="vaina-cli")
-        ),
+        connect=lambda server, on_warning: Clientset(transport(server, on_warning)),
+        connect_scheduler=lambda address: SchedulerClient(transport(address)),
         credentials=folder,
-        clock=SystemClock(),
+        clock=clock,
+        progress=progress,
         stdin=sys.stdin.buffer,
         stdout=sys.stdout,
         stderr=sys.stderr,

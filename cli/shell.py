@@ -6,13 +6,14 @@ and an exit code. `process` makes a shell from the process, tests make one over 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from cli.failures import Exit, Failure, explain_error
 from cli.printers.style import PLAIN, Paint, for_terminal
+from cli.progress import Progress
 from cli.terminal import NoTerminal, Terminal
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
@@ -68,6 +69,8 @@ class Shell:
     connect_scheduler: ConnectScheduler = connect_scheduler
     #: the user's certificate; None: calls go in the clear
     credentials: Folder | None = None
+    #: tells what takes long; None: standard error is no terminal
+    progress: Progress | None = None
     #: what `trace`, `why` and `explain` speak
     language: Language = ENGLISH
     #: where what completion needs is kept; None: nowhere
@@ -79,8 +82,17 @@ class Shell:
     #: warnings with one of these words are no news to who asked for this
     unwanted_warnings: Sequence[str] = ()
 
+    def busy(self, words: str) -> AbstractAsyncContextManager[None]:
+        """Tell on a terminal what goes on in a block, once it has lasted two seconds."""
+        return nullcontext() if self.progress is None else self.progress.busy(words)
+
+    def _clear(self) -> None:
+        if self.progress is not None:
+            self.progress.clear()
+
     def out(self, text: str) -> None:
         """Write to standard output at once; what objects say in it can do nothing to a terminal."""
+        self._clear()
         self.stdout.write(for_terminal(text))
         self.stdout.flush()
 
@@ -93,10 +105,12 @@ class Shell:
 
     def out_bytes(self, data: bytes) -> None:
         """Write bytes to standard output as they are: what a container says (logs, exec), which may draw."""
+        self._clear()
         _write_bytes(self.stdout, data)
 
     def err_bytes(self, data: bytes) -> None:
         """Write bytes to standard error as they are, at once."""
+        self._clear()
         _write_bytes(self.stderr, data)
 
     def err(self, text: str) -> None:
@@ -104,6 +118,7 @@ class Shell:
         self.err_text(f"{text}\n")
 
     def err_text(self, text: str) -> None:
+        self._clear()
         self.stderr.write(for_terminal(text))
         self.stderr.flush()
 

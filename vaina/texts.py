@@ -10,14 +10,12 @@ in every language: kinds, fields, reasons, the messages of components.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 LOCALE: Final = Path(__file__).parent / "locale"
-#: language -> which of the forms of a number's noun: as the catalogue's Plural-Forms says
-_FORMS: Final[Mapping[str, Callable[[int], int]]] = {"es": lambda count: int(count != 1)}
 _QUOTED: Final = re.compile(r'^(?:(msgid|msgid_plural|msgstr|msgstr\[\d\]) )?"(.*)"$')
 _ESCAPES: Final = {r"\n": "\n", r"\"": '"', r"\\": "\\", r"\t": "\t"}
 
@@ -113,7 +111,8 @@ class Language:
         many, count = words.plural
         if not forms:
             return words.source if count == 1 else many
-        return forms[min(_FORMS.get(self.name, lambda number: int(number != 1))(count), len(forms) - 1)]
+        # Two forms, as the catalogue's Plural-Forms says; a language with more needs its rule here.
+        return forms[min(int(count != 1), len(forms) - 1)]
 
 
 ENGLISH: Final = Language()

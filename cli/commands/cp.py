@@ -163,10 +163,11 @@ async def cp(shell: Shell, clients: Clientset, options: CopyOptions) -> None:
     namespace = remote.namespace or shell.namespace
     pod = await clients.pods.get(remote.pod, namespace)
     session = _Container(shell, clients, pod, choose_container(shell, pod, options.container))
-    if source.pod:
-        await _download(session, source.path, Path(target.path))
-    else:
-        await _upload(session, Path(source.path), target.path, keep=not options.no_preserve)
+    async with shell.busy(f"copying {options.source} to {options.target}"):
+        if source.pod:
+            await _download(session, source.path, Path(target.path))
+        else:
+            await _upload(session, Path(source.path), target.path, keep=not options.no_preserve)
 
 
 @dataclass(frozen=True, slots=True)
