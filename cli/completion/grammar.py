@@ -59,6 +59,7 @@ def build() -> Grammar:
 
     from cli.app import cli
     from vaina.kinds import KINDS, KINDS_BY_NAME
+    from vaina.lessons.shelf import rows
 
     commands: Grammar = {}
 
@@ -90,6 +91,7 @@ def build() -> Grammar:
         }
 
     add("", cli, click.Context(cli))
+    commands["learn"]["choices"] = [*rows("en")]
     kinds = {
         kind.plural: {"method": f"/{kind.service}/List", "namespaced": kind.namespaced} for kind in KINDS
     }

@@ -29,7 +29,7 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "create token": ("serviceaccounts", ""),
     "cp": ("file-or-pod", "file-or-pod", ""),
     "auth can-i": ("verb", KIND, ""),
-    "completion": ("choices", ""),
+    **dict.fromkeys(("completion", "learn"), ("choices", "")),
     "load import": (FILE,),
     "load compare": (FILE,),
     **dict.fromkeys(("certs make", "certs renew", "certs show", "certs deny"), ("dir", "")),

@@ -64,6 +64,7 @@ def offer(text: str) -> Offer:
         ("create token ", ("builder",)),
         ("create sec", ("secret",)),
         ("completion ", ("bash", "fish", "zsh")),
+        ("learn A1", ("A1",)),
         ("apply --dry-run=s", ("--dry-run=server",)),
         ("cp web-0", ("web-0:",)),
         ("get nothing ", ()),
