@@ -83,6 +83,16 @@ class RawEtcd:
         """Compact to a revision."""
         await self.kv.Compact(rpc_pb2.CompactionRequest(revision=revision, physical=True))
 
+    async def has_forgotten(self, revision: int) -> bool:
+        """Say whether it was compacted to a later revision."""
+        try:
+            await self.kv.Range(rpc_pb2.RangeRequest(key=b"a", revision=revision))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.OUT_OF_RANGE:
+                return True
+            raise
+        return False
+
     async def make_room(self, revision: int) -> None:
         """Do what an operator does when etcd is full: compact, defragment, disarm."""
         await self.compact(revision)
