@@ -36,7 +36,7 @@ from bench.objects import make_pod
 from bench.processes import ServiceProcess
 from bench.watchers import MARK, node_name
 from vaina.api.meta.v1 import raw_pb2, request_pb2
-from vaina.client.transport import OPTIONS
+from vaina.client.channels import OPTIONS
 from vaina.kinds import POD
 
 WRITES_A_SECOND, BATCH = 500, 10

@@ -44,7 +44,7 @@ from bench.objects import make_pod
 from bench.processes import ServiceProcess, cpu_seconds
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import raw_pb2
-from vaina.client.transport import OPTIONS
+from vaina.client.channels import OPTIONS
 from vaina.clock import SystemClock
 from vaina.kinds import EVENT, NODE, POD, Kind
 from vaina.pki.cluster import Folders

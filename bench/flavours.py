@@ -21,7 +21,7 @@ from bench.apiserver_writes import IN_FLIGHT
 from bench.etcd import ROOT, free_port
 from bench.objects import make_pod
 from bench.processes import cpu_seconds
-from vaina.client.transport import OPTIONS
+from vaina.client.channels import OPTIONS
 
 _FLAVOURS = (
     ("aio",), ("aio-stream",), ("aio", "--uvloop"), ("sync",), ("grpclib",), ("grpclib", "--uvloop"),

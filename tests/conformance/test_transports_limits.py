@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from tests.support.tasks import running
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
+from vaina.client.channels import MAX_ANSWER_BYTES
 from vaina.client.clientset import Clientset
 from vaina.client.metrics import MeteredTransport, RestClientMetrics
-from vaina.client.transport import MAX_ANSWER_BYTES, GrpcTransport, InProcessTransport, Transport
+from vaina.client.transport import GrpcTransport, InProcessTransport, Transport
 from vaina.clock import SystemClock
 from vaina.errors import MethodNotSupported, Timeout, TooLarge, Unavailable
 from vaina.kinds import POD

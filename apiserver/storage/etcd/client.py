@@ -20,7 +20,7 @@ from aetcd.rpc import rpc_pb2, rpc_pb2_grpc
 from apiserver.storage.etcd.failures import meaning
 from apiserver.storage.interface import MemberState
 from apiserver.storage.metrics import StorageMetrics
-from vaina.client.transport import Channel, Followed
+from vaina.client.channels import Channel, Followed
 from vaina.clock import Clock
 from vaina.errors import ApiError, Timeout, Unavailable
 from vaina.pki.folder import Folder, Material

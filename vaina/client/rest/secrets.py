@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from vaina.client.channels import LOOK_SECONDS
 from vaina.client.rest.kubeconfig import Connection, Source
-from vaina.client.transport import LOOK_SECONDS
 from vaina.config import ConfigError
 
 log = structlog.stdlib.get_logger(__name__)
