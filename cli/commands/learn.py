@@ -1,5 +1,11 @@
 """`vaina learn`: the lessons of docs/lessons in the terminal."""
 
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
 import click
 
 from cli.app import cli
@@ -11,6 +17,10 @@ from cli.learning.words import WORDS
 from cli.shell import INTERRUPTED, Shell
 from vaina.lessons.model import HEADINGS, LessonError
 from vaina.lessons.shelf import language_of, read, rows
+
+#: the project's folder, where this is a checkout: lessons name its scripts from there
+_CHECKOUT: Final = Path(__file__).resolve().parents[2]
+_SCRIPTS: Final = _CHECKOUT / "deploy" / "compose.sh"
 
 
 @cli.command("learn")
@@ -49,10 +59,17 @@ def teach(shell: Shell, row: str, language: str, *, unasked: bool) -> int:
         shell.out(shown.whole(lesson, shell.width(), shell.paint))
         return 0
     try:
-        code = Tutor(shell, lesson, shell.environment, ask=not unasked).run()
+        where = _CHECKOUT if "checkout" in lesson.needs and _SCRIPTS.exists() else None
+        code = Tutor(shell, lesson, _with_this_command(shell.environment), where, ask=not unasked).run()
     except KeyboardInterrupt:
         return INTERRUPTED
     later = known[known.index(row) + 1 :]
     if later and not unasked:
         shell.out(f"{WORDS[language]['next'].format(row=later[0])}\n")
     return code
+
+
+def _with_this_command(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables with which `vaina` is found: this one, though its folder may not be on PATH."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    return {**environment, "PATH": path}

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Final
 
 from cli.failures import Exit
@@ -27,7 +28,13 @@ class Tutor:
     """One run of one lesson. Not async: it waits for a person, whose Ctrl-C ends it at any moment."""
 
     def __init__(
-        self, shell: Shell, lesson: Lesson, environment: Mapping[str, str], *, ask: bool = True
+        self,
+        shell: Shell,
+        lesson: Lesson,
+        environment: Mapping[str, str],
+        where: Path | None = None,
+        *,
+        ask: bool = True,
     ) -> None:
         """Make it.
 
@@ -35,10 +42,11 @@ class Tutor:
             shell: where it is shown, and where answers come from.
             lesson: what is shown.
             environment: variables of what is typed.
+            where: the folder in which it is typed; that of this process when there is none.
             ask: wait before each step for what the learner wants; without, do all of them.
         """
         self._shell, self._lesson, self._ask = shell, lesson, ask
-        self._environment = {**environment, **_QUIET}
+        self._environment, self._where = {**environment, **_QUIET}, where
         self._words = WORDS[lesson.language]
         #: something of it may be in the cluster
         self._begun = False
@@ -62,7 +70,9 @@ class Tutor:
 
     def _in_session(self, runner: asyncio.Runner) -> int:
         stack, code = AsyncExitStack(), 0
-        session = runner.run(stack.enter_async_context(opened(self._environment, self._shell.clock)))
+        session = runner.run(
+            stack.enter_async_context(opened(self._environment, self._shell.clock, self._where))
+        )
         try:
             for section in self._lesson.sections:
                 code = self._section(runner, session, section) or code

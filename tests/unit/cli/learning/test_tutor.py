@@ -2,6 +2,8 @@
 
 import io
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from cli.app import invoke
 from cli.failures import Exit
 from cli.learning.tutor import Tutor
 from cli.shell import INTERRUPTED, Shell
+from tests.support.cluster import ROOT
 from tests.support.command import CommandLine, text_of
 from vaina.clock import SystemClock
 from vaina.lessons.parse import parse
@@ -179,3 +182,13 @@ def test_the_exit_code_after_ctrl_c(monkeypatch) -> None:
     made.interactive = True
     monkeypatch.setattr(type(made.terminal), "is_terminal", True)
     assert invoke(made, ["learn", "A1"]) == INTERRUPTED
+
+
+def test_lessons_find_the_command_that_teaches_them(monkeypatch) -> None:
+    made = shell("command -v vaina; pwd\nq\n")
+    made.interactive = True
+    monkeypatch.setattr(type(made.terminal), "is_terminal", True)
+    assert invoke(made, ["learn", "A1"]) == 0
+    assert f"\n{Path(sys.executable).parent}/vaina\n{ROOT}\n" in text_of(made.stdout).replace(
+        "[Enter, command, s, q] ", "\n"
+    )
