@@ -75,7 +75,8 @@ def test_a_pod_is_reached_at_the_address_of_one_that_has_just_ended(space: Works
 
 
 def _is_of(space: Workspace, container: dict[str, Any]) -> bool:
-    return bool(container["Config"]["Labels"]["io.kubernetes.pod.namespace"] == space.namespace)
+    labels = container["Config"]["Labels"] or {}
+    return labels.get("io.kubernetes.pod.namespace") == space.namespace
 
 
 @pytest.mark.both_runtimes
