@@ -14,7 +14,7 @@ class Shown:
 
     def __init__(self, plane: Plane) -> None:
         self.plane = plane
-        scheduler = plane.start_component("scheduler", SCHEDULER)
+        scheduler = plane.start_component("scheduler", SCHEDULER, "--leader-elect=false")
         for name in NODES:
             plane.start_kubelet(name)
         token = plane.identities.root / "login-token"
