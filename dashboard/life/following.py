@@ -22,6 +22,7 @@ from vaina.client.evidence import ends_of_logs, find_node
 from vaina.errors import ApiError, BadRequest, NotFound, Unavailable
 from vaina.objects.names import dns_1123_subdomain
 from vaina.tasks import first_error, first_of
+from vaina.texts import language_of
 from vaina.why.evidence import Evidence, event_time
 
 #: between two looks at what is not watched: the node, owners, and words that tell how long ago something was
@@ -45,6 +46,7 @@ class PodTopic(WholeTopic):
         asked = parse_qs(query)
         self.namespace, self.name = parts[1:]
         self._uid = asked.get("uid", [""])[0]
+        self._say = language_of(asked.get("lang", ["en"])[0]).say
         self._context, clients = context, context.clients
         self._again = asyncio.Event()
         about = f"involvedObject.kind=Pod,involvedObject.name={self.name}"
@@ -52,6 +54,8 @@ class PodTopic(WholeTopic):
         self._traces = self._follow(clients.pod_traces, f"spec.podName={self.name}")
         self._events: Informer[event_pb2.Event] = self._follow(clients.events, about)
         self._node: node_pb2.Node | None = None
+        #: whose node that is, by name: a node that nobody has asked for is not gone
+        self._node_of = ""
         self._family: Family | None = None
         self._logs: dict[str, Sequence[str]] = {}
         #: the lives of containers that the logs are of
@@ -80,11 +84,24 @@ class PodTopic(WholeTopic):
     async def _watch(self, changed: Callable[[], None]) -> None:
         while True:
             self._again.clear()
-            if self._show():
+            if await self._has_node() and self._show():
                 changed()
             # What changes a hundred times a second is told as often as frames are sent.
             await self._context.clock.sleep(SHOW_SECONDS)
             await self._again.wait()
+
+    async def _has_node(self) -> bool:
+        """Ask for the node of the Pod where it has got one; say whether what is known of it is known."""
+        chosen = self._choose()
+        pod = chosen.pod if chosen is not None else None
+        if pod is None or pod.spec.node_name == self._node_of:
+            return True
+        try:
+            await self._ask_node(pod)
+        except ApiError:
+            # It is asked for again at the next look.
+            return False
+        return True
 
     async def _wait_synced(self, informers: Sequence[Informer[Any]]) -> None:
         try:
@@ -119,7 +136,7 @@ class PodTopic(WholeTopic):
             return False
         self._last = chosen.pod or self._last
         before = self._last if self._last is not None and self._last.metadata.uid == chosen.uid else None
-        return self.set(life_of(self._evidence(chosen), chosen, self._family, before=before))
+        return self.set(life_of(self._evidence(chosen), chosen, self._family, before=before, say=self._say))
 
     def _evidence(self, chosen: Chosen) -> Evidence:
         events = [one for one in self._events.lister.list() if one.involved_object.uid in ("", chosen.uid)]
@@ -146,11 +163,15 @@ class PodTopic(WholeTopic):
         if pod is None:
             return
         clients = self._context.clients
-        self._node = await find_node(clients, pod)
+        await self._ask_node(pod)
         lives = [(one.name, one.container_id, one.restart_count, one.ready) for one in _statuses(pod)]
         if lives != self._logs_of:
             self._logs, self._logs_of = await ends_of_logs(clients, pod), lives
         self._family = await find_family(clients, pod)
+
+    async def _ask_node(self, pod: pod_pb2.Pod) -> None:
+        self._node = await find_node(self._context.clients, pod)
+        self._node_of = pod.spec.node_name
 
 
 def _statuses(pod: pod_pb2.Pod) -> Sequence[pod_pb2.ContainerStatus]:

@@ -36,4 +36,5 @@ async def tab(tmp_path: Path) -> AsyncIterator[Tab]:
     """A browser that has been nowhere. What it complains of in the end fails the test."""
     async with browser(tmp_path) as made:
         yield made
-        assert await made.complaints() == []
+        # Beside a page that is plain text it asks for an icon, sooner or later.
+        assert [one for one in await made.complaints() if "/favicon.ico" not in one] == []

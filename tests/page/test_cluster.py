@@ -7,7 +7,7 @@ import pytest
 from tests.support.browser import Tab
 from tests.support.shown_page import Shown
 from vaina.client.clientset import Clientset
-from vaina.testing.builders import make_namespace, make_pod, owner_ref
+from vaina.testing.builders import make_namespace, make_pod, make_replica_set, owner_ref
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(150)]
 
@@ -88,11 +88,8 @@ async def test_the_apiserver_dies_and_comes_back_under_an_open_page(
 
 
 async def test_filters_are_part_of_the_address(tab: Tab, shown: Shown, admin: Clientset, space: str) -> None:
-    owner = owner_ref("ReplicaSet", "web-7d9f", "no-such-uid", controller=True)
-    owner.block_owner_deletion = False
-    await admin.pods.create(
-        make_pod("a", space, labels={"app": "x", "pod-template-hash": "7d9f"}, owner=owner)
-    )
+    labels = {"app": "x", "pod-template-hash": "7d9f"}
+    await admin.replica_sets.create(make_replica_set("web-7d9f", space, labels=labels))
     await admin.pods.create(make_pod("b", space, labels={"app": "y"}))
     await look(tab, shown, space)
     await tab.until_text("2 Pods")

@@ -148,7 +148,7 @@ class Plane:
         self._others.append(process)
         return process
 
-    def start_kubelet(self, name: str) -> str:
+    def start_kubelet(self, name: str, *arguments: str) -> str:
         """Start the kubelet of a node, which runs nothing; return host:port once it listens."""
         shown = self.identities.folder(node_profile(name))
         serving = self.identities.folder(node_profile(name), trusts="kubelet_client")
@@ -160,7 +160,7 @@ class Plane:
         process = self.spawn(
             "kubelet", f"--node-name={name}", "--runtime=hollow", f"--listen={target}", "--node-ip=127.0.0.1",
             f"--metrics-listen=127.0.0.1:{free_port()}", f"--apiserver={self.apiserver.target}",
-            f"--root-dir={self.identities.root}", f"--cert-dir={shown}", f"--serving-cert-dir={serving}",
+            f"--root-dir={self.identities.root}", f"--cert-dir={shown}", f"--serving-cert-dir={serving}", *arguments,
         )  # fmt: skip
         self._wait_listening(process, target)
         return target

@@ -1,12 +1,16 @@
-"""A control plane whose page is served: etcd, apiserver, scheduler, two nodes that run nothing; no Docker."""
+"""A control plane whose page is served: etcd, apiserver, scheduler, controllers, two hollow nodes; no Docker."""
 
-from tests.support.identities import SCHEDULER
+from tests.support.identities import CONTROLLER_MANAGER, SCHEDULER
 from tests.support.secured import Plane
 from vaina.pki.authority import Profile
 
 SECRET = "the-secret-of-the-login-link-of-these-tests"
 DASHBOARD = Profile("system:vaina-dashboard")
 NODES = ("node-1", "node-2")
+#: an apiserver that is away for a while costs nobody the lead: who loses it ends
+PATIENT = ("--leader-elect-lease-duration-seconds=200", "--leader-elect-renew-deadline-seconds=150")
+#: so slow that a step is seen before the next one
+STAGES = "--hollow-stages=run_sandbox=0.2,start_container=0.2"
 
 
 class Shown:
@@ -14,14 +18,16 @@ class Shown:
 
     def __init__(self, plane: Plane) -> None:
         self.plane = plane
-        scheduler = plane.start_component("scheduler", SCHEDULER, "--leader-elect=false")
+        scheduler = plane.start_component("scheduler", SCHEDULER, *PATIENT)
+        controller = plane.start_component("controller", CONTROLLER_MANAGER, *PATIENT)
         for name in NODES:
-            plane.start_kubelet(name)
+            plane.start_kubelet(name, STAGES)
         token = plane.identities.root / "login-token"
         token.write_text(SECRET)
         address = plane.start_component(
-            "dashboard", DASHBOARD, f"--login-token-file={token}", f"--scheduler={scheduler}"
-        )
+            "dashboard", DASHBOARD, f"--login-token-file={token}", f"--scheduler={scheduler}",
+            f"--controller={controller}",
+        )  # fmt: skip
         self.url = f"http://{address}"
 
     def link(self, path: str = "/") -> str:

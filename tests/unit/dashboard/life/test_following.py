@@ -8,8 +8,10 @@ from vaina.api.core.v1 import event_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.client.clientset import Clientset
 from vaina.clock import micro_timestamp
+from vaina.steps import PodStep
 from vaina.testing.builders import make_node, make_pod, make_replica_set
 from vaina.testing.clock import settle
+from vaina.texts import language_of
 
 TOPIC = "pod/default/web"
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e"
@@ -99,3 +101,17 @@ async def test_a_pod_that_is_nowhere_and_a_name_that_is_none_are_told() -> None:
         assert (await refused(browser, "pod/default/nobody"))["reason"] == "NotFound"
         for topic in ("pod/default", "pod/default/a,metadata.name=b", "pod/../x", "pod/default/web/x"):
             assert (await refused(browser, topic))["code"] == 400
+
+
+async def test_what_is_said_of_a_pod_is_said_in_the_language_that_was_asked_for() -> None:
+    async with cached_apiserver() as server, page(server.client) as browser:
+        await browser.login()
+        await server.client.pods.create(make_pod("web"))
+        for language, words in (
+            ("es", language_of("es").say(PodStep.MOUNTED.words)),
+            ("xx", "volumes mounted"),
+        ):
+            name = f"{TOPIC}?lang={language}"
+            async with browser.live(name) as socket:
+                shown = await socket.until(name, "snapshot")
+            assert shown["steps"]["rows"][4]["what"] == words

@@ -1,0 +1,50 @@
+"""The scheduler in a browser: decisions as they fall, and why a Pod is nowhere."""
+
+import pytest
+
+from tests.support.browser import Tab
+from tests.support.secured import apply
+from tests.support.shown_page import Shown
+from vaina.client.clientset import Clientset
+
+pytestmark = [pytest.mark.component, pytest.mark.timeout(150)]
+
+PODS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: small}
+spec:
+  containers: [{name: app, image: busybox, resources: {requests: {cpu: 100m}}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: huge}
+spec:
+  nodeSelector: {disk: "ssd"}
+  containers: [{name: app, image: busybox, resources: {requests: {cpu: "100000"}}}]
+"""
+_HEADS = "return [...document.querySelectorAll('#explain-answer th[scope=col]')].map((one) => one.innerText)"
+_WAITING = "return Number(document.querySelectorAll('#scheduler-numbers td')[2]?.innerText) > 0"
+
+
+async def test_decisions_are_seen_as_they_fall_and_a_pod_has_its_table(
+    tab: Tab, shown: Shown, admin: Clientset
+) -> None:
+    await tab.open(shown.link("/scheduler"))
+    await tab.until_text("leads and decides")
+    await tab.until_text("It knows 2 nodes")
+    await apply(admin, PODS)
+    await tab.until_text("default/huge")
+    await tab.until_text("default/small")
+    assert {"Scheduled", "Unschedulable"} <= {*(await tab.text("#scheduler-decisions")).split()}
+    # The number beside the plot.
+    await tab.until(_WAITING)
+    await tab.type("#explain-pod", "default/huge", "Enter")
+    await tab.until_text("0 of 2 nodes would take it now.")
+    assert {"NodeAffinity", "NodeResourcesFit"} <= {*await tab.run(_HEADS)}
+    assert "remove nodeSelector disk=ssd" in await tab.text("#explain-answer")
+    # The view is a link.
+    assert await tab.run("return new URLSearchParams(location.search).get('pod')") == "default/huge"
+    await tab.reload()
+    await tab.until_text("0 of 2 nodes would take it now.")
+    await admin.pods.delete("huge", "default", grace_period_seconds=0)
