@@ -18,7 +18,7 @@ from dashboard.hub import Hub, Listener, error_frame
 from dashboard.view import Topic, TopicFactory
 from vaina.clock import Clock
 from vaina.errors import ApiError, InternalError, NotFound
-from vaina.tasks import first_of
+from vaina.tasks import first_error, first_of
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -147,19 +147,19 @@ class Live:
         return factory(name)
 
     async def _keep(self, opened: _Open) -> None:
-        """Follow a topic until nobody listens, or it fails."""
+        """Follow a topic and send what is new, until nobody listens or it fails; the others go on."""
         error: ApiError | None = None
-        async with asyncio.TaskGroup() as group:
-            ticking = group.create_task(self._tick(opened))
-            try:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._tick(opened))
                 await opened.topic.run(opened.changed)
-            except ApiError as found:
-                error = found
-            except Exception:
-                log.exception("a topic has a bug", topic=opened.name)
-                error = InternalError("the page has a bug; its log says more")
-            if error is not None:
-                ticking.cancel()
+        except* ApiError as group_of_errors:
+            found = first_error(group_of_errors)
+            assert isinstance(found, ApiError)
+            error = found
+        except* Exception as bugs:
+            log.exception("a topic has a bug", topic=opened.name, exc_info=bugs)
+            error = InternalError("the page has a bug; its log says more")
         if error is not None:
             self._open.pop(opened.name, None)
             self._wake(self.hub.fail(opened.name, error))

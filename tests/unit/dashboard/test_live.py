@@ -88,6 +88,13 @@ class Failing(WholeTopic):
         raise self._error
 
 
+class Unsayable(Counter):
+    """One that has nothing to show."""
+
+    def snapshot(self) -> Any:
+        raise ValueError("secret")
+
+
 async def live_with(make: Callable[[str], Topic], use: Callable[[Any], Any]) -> None:
     """Serve a WebSocket over one topic, and use a browser's end of it."""
     async with Live({"it": make}, SystemClock()) as live:
@@ -146,6 +153,17 @@ async def test_a_topic_that_fails_is_told_and_can_be_asked_for_again(error: Exce
                 assert "secret" not in frame["error"]["message"]
 
     await live_with(lambda _: Failing(error), use)
+
+
+async def test_a_topic_that_cannot_be_shown_is_told_and_the_others_go_on() -> None:
+    async def use(connect: Any) -> None:
+        async with connect() as socket:
+            await socket.send_json({"subscribe": "it/wrong"})
+            assert (await socket.receive_json())["error"]["code"] == 500
+            await socket.send_json({"subscribe": "it/right"})
+            assert await socket.receive_json() == {"topic": "it/right", "snapshot": "all"}
+
+    await live_with(lambda name: Unsayable() if name == "it/wrong" else Counter(), use)
 
 
 async def test_a_session_that_ends_closes_the_connection() -> None:
