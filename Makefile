@@ -93,7 +93,7 @@ conformance: setup ## Upstream's conformance tests against the cluster of make u
 vm-test: setup ## Nodes on Debian 13 in a virtual machine: cgroup version 2, systemd; the report goes to bench/reports (up to two hours)
 	@bash tools/vm_test.sh
 
-soak: setup ## The kubelet killed 100 times, and cluster tests that are too long for make test; reports go to bench/reports (twenty minutes)
+soak: setup ## The kubelet killed 100 times, the page open for an hour, and cluster tests that are too long for make test; reports go to bench/reports (an hour and a half)
 	@bash tools/soak.sh $(ARGS)
 
 up: setup ## Start the cluster on this machine and watch a first Pod go through the seven steps; without the internet: BUNDLE=folder

@@ -125,6 +125,8 @@ class Plane:
             f"--audit-policy-file={policy}", *arguments,
         )  # fmt: skip
         self._others: list[subprocess.Popen[bytes]] = []
+        #: ids of processes by their modules, the last one of each
+        self.pids: dict[str, int] = {}
         #: beginnings of keys that the processes of the plane write for themselves
         self._own: tuple[str, ...] = ()
 
@@ -146,6 +148,7 @@ class Plane:
                 [sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=log, stderr=log
             )
         self._others.append(process)
+        self.pids[module] = process.pid
         return process
 
     def start_kubelet(self, name: str, *arguments: str) -> str:

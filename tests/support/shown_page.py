@@ -29,6 +29,7 @@ class Shown:
             f"--controller={controller}",
         )  # fmt: skip
         self.url = f"http://{address}"
+        self.page_pid = plane.pids["dashboard"]
 
     def link(self, path: str = "/") -> str:
         """Return the login link that leads to a path."""
