@@ -18,6 +18,7 @@ export function logPanel(namespace, name) {
     said, output);
   section.setAttribute("aria-label", text("pod.log"));
   let uid = "";
+  let letters = 0;
   let leaving = null;
 
   const stop = () => {
@@ -28,7 +29,11 @@ export function logPanel(namespace, name) {
   const add = (words) => {
     const atEnd = output.scrollHeight - output.scrollTop - output.clientHeight < 40;
     output.append(visible(words, Infinity));
-    if (output.textContent.length > MAX_LETTERS) output.textContent = output.textContent.slice(-MAX_LETTERS / 2);
+    letters += words.length;
+    if (letters > MAX_LETTERS) {
+      output.textContent = output.textContent.slice(-MAX_LETTERS / 2);
+      letters = output.textContent.length;
+    }
     if (atEnd) output.scrollTop = output.scrollHeight;
   };
   const follow = async () => {
@@ -36,6 +41,7 @@ export function logPanel(namespace, name) {
     const mine = (leaving = new AbortController());
     button.textContent = text("pod.log.stop");
     fill(output);
+    letters = 0;
     said.textContent = "";
     const query = new URLSearchParams({ container: chosen.value, uid, ...(previous.checked && { previous: "true" }) });
     const path = `/api/pods/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/log?${query}`;

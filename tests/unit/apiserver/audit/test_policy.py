@@ -19,6 +19,7 @@ JANE = User("jane", ("dev", "system:authenticated"))
 NODE = User("system:node:n1", ("system:nodes", "system:authenticated"))
 SCHEDULER = User("system:kube-scheduler", ("system:authenticated",))
 MANAGER = User("system:kube-controller-manager", ("system:authenticated",))
+PAGE = User("system:vaina-dashboard", ("system:authenticated",))
 
 
 def read(tmp_path: Path, text: str) -> Policy:
@@ -139,6 +140,12 @@ POLICY = read_policy(ROOT / "deploy" / "audit-policy.yaml")
         (asked(MANAGER, "delete"), Level.METADATA),
         (asked(MANAGER, "watch", "secrets"), Level.METADATA),
         (asked(JANE, "create", "events"), Level.NONE),
+        (asked(PAGE, "watch"), Level.NONE),
+        (asked(PAGE, "get", "pods/log"), Level.METADATA),
+        (asked(PAGE, "get", "secrets"), Level.METADATA),
+        (asked(PAGE, "delete"), Level.METADATA),
+        (Attributes(PAGE, "get", path="/machinery"), Level.NONE),
+        (Attributes(JANE, "get", path="/machinery"), Level.METADATA),
         (Attributes(JANE, "get", path="/version"), Level.NONE),
     ],
 )  # fmt: skip
