@@ -84,7 +84,7 @@ bench-kubelet: setup ## What a kubelet costs beside the engine's own calls: star
 	@bash bench/kubelet.sh $(ARGS)
 
 exchange: setup ## Kubernetes' own scheduler and controllers in place of ours, and ours on its apiserver: make exchange KUBE_BIN=folder
-	@VAINA_TAG=vaina-test deploy/build.sh && KUBE_BIN=$(abspath $(or $(KUBE_BIN),$(error KUBE_BIN=folder with kube-apiserver, kube-scheduler, kube-controller-manager))) \
+	@VAINA_TAG=vaina-test deploy/build.sh && deploy/trixie.sh etcd && KUBE_BIN=$(abspath $(or $(KUBE_BIN),$(error KUBE_BIN=folder with kube-apiserver, kube-scheduler, kube-controller-manager))) \
 		PATH="$(CURDIR)/.tools/bin:$$PATH" $(PY) -m pytest tests/exchange -p no:xdist -v
 
 conformance: setup ## Upstream's conformance tests against the cluster of make up: make conformance E2E_TEST=path E2E_IMAGES=folder (docs/conformance.md)
