@@ -11,91 +11,42 @@ A scheduler sees changes a little later than etcd. What others changed lately (a
 other labels) may therefore be taken as if it had not happened yet; what the scheduler did itself may not.
 """
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from bench.judge import volumes
 from bench.judge.among import AFFINITY, MOST_NUMBERS, SPREAD, Among, alike_of
 from bench.judge.decisions import Decisions
+from bench.judge.happened import (
+    IN_VIEW,
+    LAG,
+    NOT_IN_VIEW,
+    Happened,
+    Lately,
+    alike,
+    in_order,
+    is_terminating,
+    is_unchanged,
+    name_of,
+)
 from bench.judge.overtaken import Overtaken
 from bench.judge.preempted import is_preempted
 from bench.judge.reference import ReferenceScheduler, World
 from bench.judge.reference.scheduler import RULES
-from bench.judge.reference.storage import StorageObject
 from bench.judge.reference.world import Placed
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 
-#: changes by others that a scheduler may not have seen when it decided
-LAG: Final = 300
 #: rules that look at every Pod or node there is: what they cost grows with the cluster
 AMONG_PODS: Final = frozenset((SPREAD, AFFINITY))
-#: changes of storage that are remembered besides, for each of these: what binds volumes writes some for each Pod
-STORAGE_LAG: Final = 8
 #: violations that are told
 MOST: Final = 100
-#: types of events: a Pod that waits has a node in view (status.nominatedNodeName), and no longer
-IN_VIEW: Final = "IN_VIEW"
-NOT_IN_VIEW: Final = "NOT_IN_VIEW"
-
 _TERMINAL = ("Succeeded", "Failed")
 
 
-@dataclass(frozen=True)
-class Happened:
-    """An event of a watch."""
-
-    #: ADDED, MODIFIED, DELETED; of a watch of Pods that wait and have a node in view alone IN_VIEW, and
-    #: NOT_IN_VIEW when they have left it
-    type: str
-    object: (
-        pod_pb2.Pod
-        | node_pb2.Node
-        | namespace_pb2.Namespace
-        | pod_disruption_budget_pb2.PodDisruptionBudget
-        | StorageObject
-    )
-
-    @property
-    def version(self) -> int:
-        """The order of all that happened, over all kinds."""
-        return int(self.object.metadata.resource_version or 0)
-
-
-#: takes back in a world what somebody changed
-_Undo = Callable[[World], None]
 #: says why a node will not do in a world; None: it will
 _Refuse = Callable[[World], str | None]
-
-
-class _Lately:
-    """What others changed, the last first: so many changes of nodes and Pods, and of storage in between."""
-
-    def __init__(self, lag: int) -> None:
-        self._lag, self._counted = lag, 0
-        self._undo: deque[tuple[_Undo, bool, tuple[Placed, ...]]] = deque(maxlen=lag * (1 + STORAGE_LAG))
-
-    def __iter__(self) -> Iterator[tuple[_Undo, tuple[Placed, ...]]]:
-        return ((undo, pods) for undo, _, pods in reversed(self._undo))
-
-    def append(self, undo: _Undo, *pods: Placed, counts: bool = True) -> None:
-        """Note a change.
-
-        Args:
-            undo: takes it back.
-            pods: the Pod that changed, as it was and as it is; none: it was something else.
-            counts: against the lag: one of a node or a Pod.
-        """
-        if not self._lag:
-            return
-        if len(self._undo) == self._undo.maxlen:
-            self._counted -= self._undo[0][1]
-        self._undo.append((undo, counts, pods))
-        self._counted += counts
-        while self._counted > self._lag:
-            self._counted -= self._undo.popleft()[1]
 
 
 @dataclass
@@ -138,7 +89,7 @@ class History:
         self.overtaken = Overtaken(in_flight, self._refused_without, self._wrong)
         #: uid -> node
         self._nodes: dict[str, str] = {}
-        self._lately = _Lately(self.lag)
+        self._lately = Lately(self.lag)
         self._tick = 0
         #: uid -> the node that a waiting Pod has in view, and the binding from which on everybody knows
         self._views: dict[str, tuple[pod_pb2.Pod, str, int]] = {}
@@ -190,7 +141,7 @@ class History:
                 continue
             if volumes.is_being_bound(self._world, pod):
                 continue
-            key = _alike(pod)
+            key = alike(pod)
             if any(volume.volume_source.HasField("ephemeral") for volume in pod.spec.volumes):
                 # Their claims are called after the Pod.
                 key += pod.metadata.name.encode()
@@ -198,7 +149,7 @@ class History:
                 asked.add(key)
                 node = self._everything.fits(pod)
                 if node:
-                    found.append(f"{_name(pod)} is pending, and fits on {node}")
+                    found.append(f"{name_of(pod)} is pending, and fits on {node}")
         return found
 
     def _take_node(self, node: node_pb2.Node, gone: bool) -> None:
@@ -214,7 +165,7 @@ class History:
         if gone:
             if before is not None:
                 world.remove_node(name)
-        elif before is not None and _unchanged(before, node):
+        elif before is not None and is_unchanged(before, node):
             return
         else:
             world.set_node(node)
@@ -229,7 +180,7 @@ class History:
         uid, node = pod.metadata.uid, pod.spec.node_name
         before = self._nodes.get(uid)
         if before and node != before:
-            self._wrong(f"{_name(pod)} was bound to {before}, and then to {node or 'nothing'}")
+            self._wrong(f"{name_of(pod)} was bound to {before}, and then to {node or 'nothing'}")
         if node and (before == "" or (before is None and not gone and self.is_fresh(pod))):
             self.bindings += 1
             self._check(pod)
@@ -248,8 +199,8 @@ class History:
             self.overtaken.changed(placed)
             self._lately.append(lambda other: other.place(placed.pod, placed.node), placed)
         elif placed is not None and (
-            _alike(placed.pod) != _alike(pod)
-            or placed.terminating != _terminating(pod)
+            alike(placed.pod) != alike(pod)
+            or placed.terminating != is_terminating(pod)
             or is_preempted(placed.pod) != is_preempted(pod)
         ):
             self._changed(placed, pod)
@@ -399,7 +350,7 @@ class History:
             concerns = not pods or any(other.node == name or matters(other) for other in pods)
             if concerns and refuse(world) is None:
                 return
-        words = f"{_name(pod)} was bound to {name}, but {refusal}"
+        words = f"{name_of(pod)} was bound to {name}, but {refusal}"
         if refusal.partition(":")[0] in AMONG_PODS:
             self.overtaken.suspect(pod, name, words, matters, self.bindings)
         else:
@@ -420,7 +371,7 @@ class History:
         by = "" if refusal is None else refusal.partition(":")[0]
         if counted is not None and (not by or by in AMONG_PODS) and bool(by) != bool(counted):
             self._wrong(
-                f"the judge is wrong about {_name(wanting)} on {name}: by counts {counted or 'well'}, by the rules {refusal or 'well'}"
+                f"the judge is wrong about {name_of(wanting)} on {name}: by counts {counted or 'well'}, by the rules {refusal or 'well'}"
             )
         return self._reference, refusal
 
@@ -461,34 +412,3 @@ def violations(happened: Iterable[Happened], *, lag: int = LAG, ended: bool = Tr
     if ended:
         history.end()
     return history.found
-
-
-def in_order(happened: Iterable[Happened]) -> Sequence[Happened]:
-    """Return events in the order of their versions."""
-    return sorted(happened, key=lambda one: one.version)
-
-
-def _unchanged(before: node_pb2.Node, after: node_pb2.Node) -> bool:
-    """Say whether only a heartbeat came."""
-    return (
-        before.spec == after.spec
-        and before.metadata.labels == after.metadata.labels
-        and before.status.allocatable == after.status.allocatable
-        and before.status.images == after.status.images
-    )
-
-
-def _alike(pod: pod_pb2.Pod) -> bytes:
-    """Return what Pods have in common that are decided alike."""
-    alike = pod_pb2.Pod(spec=pod.spec)
-    alike.metadata.namespace = pod.metadata.namespace
-    alike.metadata.labels.update(pod.metadata.labels)
-    return alike.SerializeToString(deterministic=True)
-
-
-def _terminating(pod: pod_pb2.Pod) -> bool:
-    return pod.metadata.HasField("deletion_timestamp")
-
-
-def _name(pod: pod_pb2.Pod) -> str:
-    return f"{pod.metadata.namespace}/{pod.metadata.name}"

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from bench.judge.decisions import Decisions
 from bench.judge.doubt import Doubt
-from bench.judge.history import IN_VIEW, NOT_IN_VIEW, Happened, History
+from bench.judge.happened import IN_VIEW, NOT_IN_VIEW, Happened
+from bench.judge.history import History
 from bench.load.judging import UNKNOWN, Judging, Others
 from bench.load.recording import Follower, Recording
 from bench.load.report import Verification

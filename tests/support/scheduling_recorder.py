@@ -5,7 +5,8 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
-from bench.judge.history import Happened, violations
+from bench.judge.happened import Happened
+from bench.judge.history import violations
 from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
 from vaina.errors import ApiError, Expired

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from bench.judge.history import Happened, violations
+from bench.judge.happened import Happened
+from bench.judge.history import violations
 from bench.judge.reference.storage import StorageObject
 from vaina.api.core.v1 import node_pb2, pod_pb2
 

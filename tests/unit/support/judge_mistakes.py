@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.judge.history import Happened
+from bench.judge.happened import Happened
 from bench.judge.reference import Verdict, World
 from bench.judge.scores import WEIGHTS
 from tests.unit.scheduler.objects import node, pod

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from bench.judge.decisions import Decisions
 from bench.judge.doubt import Doubt
-from bench.judge.history import Happened, History
+from bench.judge.happened import Happened
+from bench.judge.history import History
 from bench.judge.reference import ReferenceScheduler, Verdict, World
 from bench.judge.reference.preemption import Candidate
 from bench.judge.reference.scheduler import RULES

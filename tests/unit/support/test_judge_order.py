@@ -4,7 +4,8 @@ import pytest
 
 from bench.judge.decisions import Decisions
 from bench.judge.doubt import Doubt
-from bench.judge.history import Happened, History
+from bench.judge.happened import Happened
+from bench.judge.history import History
 from tests.unit.scheduler.objects import node
 from tests.unit.support.judge_mistakes import Told, small
 from tests.unit.support.test_judge_mistakes import SURE

@@ -5,7 +5,8 @@ A violation of each rule that is planted is found, and what is in order is left 
 
 import pytest
 
-from bench.judge.history import LAG, History
+from bench.judge.happened import LAG
+from bench.judge.history import History
 from tests.unit.scheduler.histories import Story
 from tests.unit.scheduler.objects import node, pod, term
 from tests.unit.scheduler.volumes.storage import (
