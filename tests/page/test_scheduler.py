@@ -23,6 +23,12 @@ spec:
   nodeSelector: {disk: "ssd"}
   containers: [{name: app, image: busybox, resources: {requests: {cpu: "100000"}}}]
 """
+SECOND = """
+apiVersion: v1
+kind: Pod
+metadata: {name: second}
+spec: {containers: [{name: app, image: busybox}]}
+"""
 _HEADS = "return [...document.querySelectorAll('#explain-answer th[scope=col]')].map((one) => one.innerText)"
 _WAITING = "return Number(document.querySelectorAll('#scheduler-numbers td')[2]?.innerText) > 0"
 
@@ -37,6 +43,11 @@ async def test_decisions_are_seen_as_they_fall_and_a_pod_has_its_table(
     await tab.until_text("default/huge")
     await tab.until_text("default/small")
     assert {"Scheduled", "Unschedulable"} <= {*(await tab.text("#scheduler-decisions")).split()}
+    # Who reads by keyboard stays at the row while others come.
+    await tab.run('document.querySelector("#scheduler-decisions button[aria-label*=small]").focus()')
+    await apply(admin, SECOND)
+    await tab.until_text("default/second")
+    assert "small" in await tab.run("return document.activeElement.getAttribute('aria-label')")
     # The number beside the plot.
     await tab.until(_WAITING)
     await tab.type("#explain-pod", "default/huge", "Enter")

@@ -30,7 +30,7 @@ export function mount(root, params, page) {
     for (const section of [...Object.values(parts), log.section]) section.hidden = false;
     const { namespace: of, uid, gone } = pod;
     refresh(parts.head, [pod.state, gone, pod.node, pod.ip, pod.created, pod.deletionAt, pod.deletedAt, uid, pod.others, pod.why.healthy], () => head(pod));
-    refresh(parts.why, pod.why, why);
+    refresh(parts.why, [pod.why, of, gone], () => why(pod));
     refresh(parts.steps, [pod.steps, gone], () => steps(pod));
     refresh(parts.containers, pod.containers ?? null, () => containers(pod));
     refresh(parts.family, [pod.family, of, uid], () => family(pod));
@@ -89,7 +89,9 @@ function head(pod) {
   ];
 }
 
-function why(found) {
+function why(pod) {
+  const found = pod.why;
+  const asked = `${pod.namespace}/${pod.name}`;
   const commands = [...new Set(found.findings.flatMap((one) => one.look))];
   return [
     element("h2", {}, text("pod.why")),
@@ -99,6 +101,7 @@ function why(found) {
     ]),
     ...found.notes.map((note) => element("p", { className: "quiet" }, visible(note))),
     commands.length ? element("details", {}, element("summary", {}, text("pod.look")), element("pre", {}, commands.map((it) => visible(it)).join("\n"))) : null,
+    element("p", {}, link(`/scheduler?${new URLSearchParams({ pod: asked })}`, text("pod.explain"))),
   ];
 }
 

@@ -110,7 +110,7 @@ function decisionTable(decisions, explain) {
 
 // Why a Pod is where it is. The Pod that is asked about stands in the query string, so that the answer is a link.
 function explainPanel(params, page) {
-  const input = element("input", { id: "explain-pod", placeholder: "default/web", autocomplete: "off", spellcheck: false });
+  const input = element("input", { id: "explain-pod", placeholder: "default/web", autocomplete: "off", spellcheck: false, size: 40 });
   const button = element("button", { type: "submit" }, text("scheduler.ask"));
   const form = element("form", { className: "tools" }, element("label", { for: "explain-pod" }, text("scheduler.explain.label")), input, button);
   const answer = element("div", { id: "explain-answer", role: "region", "aria-live": "polite", "aria-label": text("scheduler.explain") });
