@@ -19,6 +19,7 @@ async def test_a_lesson_is_found_read_and_followed_by_the_next(tab: Tab, shown: 
     assert await tab.run("return document.title") == "Lección A1 · vaina"
     typed = await tab.run("return document.querySelector('.typed').textContent")
     assert typed == "export VAINA_NAMESPACE=lesson-a1\nvaina create namespace lesson-a1"
+    assert await tab.run("return document.querySelector(\"a[href='/?namespace=lesson-a1']\") !== null")
     await tab.click("a[href='/lessons/A2']")
     await tab.until_text("El scheduler le da un nodo al Pod")
 

@@ -44,10 +44,20 @@ function whole(lesson, lessons) {
     parts.push(element("p", { className: "quiet" },
       text("lessons.needs", { needs: lesson.needs.map((one) => text(`lessons.needs.${one}`)).join(", ") })));
   }
+  const namespace = namespaceOf(lesson);
+  if (namespace) {
+    parts.push(element("p", {}, link(`/?namespace=${encodeURIComponent(namespace)}`, text("lessons.look", { namespace }))));
+  }
   for (const section of lesson.sections) {
     parts.push(element("section", { className: "lesson" }, element("h2", {}, section.heading), ...blocks(section.blocks)));
   }
   return [element("article", {}, ...parts), neighbours(lesson.row, lessons)];
+}
+
+// The namespace that a lesson makes for itself, if it does.
+function namespaceOf(lesson) {
+  const scripts = lesson.sections.flatMap(({ blocks: all }) => all.map(({ script }) => script ?? ""));
+  return scripts.map((one) => /^export VAINA_NAMESPACE=(\S+)$/m.exec(one)?.[1]).find(Boolean);
 }
 
 function blocks(all) {
