@@ -5,6 +5,7 @@ topic "scheduler"                            {overview, points, decisions}; chan
 GET /api/explain/{namespace}/{name}?uid=U    why a Pod is where it is (dashboard.scheduling.state.explained)
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,12 +13,14 @@ from aiohttp import web
 
 from dashboard.scheduling.state import SchedulerState, explained
 from dashboard.view import Context, Handler, Topic
-from vaina.errors import ApiError
+from vaina.errors import ApiError, TooManyRequests
 
 #: between two looks
 LOOK_SECONDS: Final = 1.0
 #: nodes and groups of nodes in the answer about a Pod
 EXPLAINED_NODES: Final = 50
+#: answers about Pods that are under way or wait for their turn
+MAX_WAITING: Final = 16
 
 
 class SchedulerTopic(Topic):
@@ -56,13 +59,22 @@ class SchedulerTopic(Topic):
 
 
 def explain_handler(context: Context) -> Handler:
-    """Return what answers why a Pod is where it is."""
+    """Return what answers why a Pod is where it is, one after the other: the scheduler has more to do."""
+    turn, waiting = asyncio.Lock(), 0
 
     async def explain(request: web.Request) -> Any:
+        nonlocal waiting
+        if waiting >= MAX_WAITING:
+            raise TooManyRequests("many ask the scheduler already; try again later", retry_seconds=1)
         place = request.match_info
-        answer = await context.scheduler.explain(
-            place["namespace"], place["name"], uid=request.query.get("uid", ""), limit=EXPLAINED_NODES
-        )
+        waiting += 1
+        try:
+            async with turn:
+                answer = await context.scheduler.explain(
+                    place["namespace"], place["name"], uid=request.query.get("uid", ""), limit=EXPLAINED_NODES
+                )
+        finally:
+            waiting -= 1
         return explained(answer)
 
     return explain

@@ -1,13 +1,18 @@
 """The scheduler at the browser's end of the page: over the whole control plane in this process."""
 
+import asyncio
 import json
 from typing import Any
 
+from dashboard.scheduling.following import MAX_WAITING
+from tests.support.apiserver import make_apiserver
 from tests.support.asking import service_of
 from tests.support.page import Socket, page
 from tests.unit.scheduler.objects import node, pod
 from tests.unit.scheduler.test_scheduler import running
+from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
 from vaina.client.transport import InProcessTransport
+from vaina.serving.handlers import UNARY, Method, RequestContext
 
 
 async def until(socket: Socket, holds: Any) -> dict[str, Any]:
@@ -56,3 +61,27 @@ async def test_a_scheduler_that_is_away_is_told() -> None:
         await browser.login()
         async with browser.live("scheduler") as socket:
             assert await until(socket, lambda it: it.get("away"))
+
+
+async def test_who_asks_beyond_the_bound_is_told_to_come_again() -> None:
+    released, begun = asyncio.Event(), 0
+
+    async def explain(_request: bytes, _: RequestContext) -> bytes:
+        nonlocal begun
+        begun += 1
+        await released.wait()
+        return pb.ExplainResponse(state="Bound").SerializeToString()
+
+    slow = InProcessTransport({"/vaina.api.scheduler.v1.SchedulerService/Explain": Method(UNARY, explain)})
+    async with page(make_apiserver().client, scheduler=slow) as browser:
+        await browser.login()
+        async with asyncio.TaskGroup() as group:
+            asked = [
+                group.create_task(browser.get("/api/explain/default/web")) for _ in range(MAX_WAITING + 1)
+            ]
+            done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            assert [one.result()[0] for one in done] == [429]
+            # One at a time is what the scheduler sees.
+            assert begun == 1
+            released.set()
+        assert sorted(one.result()[0] for one in asked) == [200] * MAX_WAITING + [429]
