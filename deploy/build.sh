@@ -30,7 +30,9 @@ say "images: building (some minutes the first time, seconds later)"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 started=$SECONDS
-if ! "$ROOT/deploy/compose.sh" build etcd registry certs node >"$log" 2>&1; then
+images=(etcd registry certs node)
+[[ ,${COMPOSE_PROFILES:-}, != *,monitoring,* ]] || images+=(prometheus)
+if ! "$ROOT/deploy/compose.sh" build "${images[@]}" >"$log" 2>&1; then
   tail -n 40 "$log" >&2
   fail "building the images failed"
 fi

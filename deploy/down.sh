@@ -29,7 +29,7 @@ if ! "$ROOT/deploy/compose.sh" version >/dev/null 2>&1; then
   "$ROOT/deploy/trixie.sh" compose
 fi
 say "cluster: removing containers, networks and volumes of project $PROJECT"
-"$ROOT/deploy/compose.sh" --progress quiet --profile private-registry --profile registry-push down -v --remove-orphans
+"$ROOT/deploy/compose.sh" --progress quiet --profile private-registry --profile registry-push --profile monitoring down -v --remove-orphans
 ((${#volumes[@]} == 0)) || docker volume rm -f "${volumes[@]}" >/dev/null
 
 # A node that is stopped removes its own cgroups; one that was killed cannot. From a container, because the

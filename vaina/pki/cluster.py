@@ -66,6 +66,8 @@ from vaina.pki.login import LOGIN_LINK, LOGIN_TOKEN, login_link, make_login_toke
 from vaina.pki.token import KUBELET_CLIENT_AUTHORITIES, TOKEN, make_token
 from vaina.pki.token_keys import SIGNING, make_token_keys, next_token_key
 
+#: whom components let read their metrics (ClusterRole system:monitoring)
+MONITORING_GROUP: Final = "system:monitoring"
 ADMIN, NODE, REGISTRY = "admin", "node", "registry"
 CA, ETCD_CA, KUBELET_CLIENT_CA, REGISTRY_CA = "ca", "etcd-ca", "kubelet-client-ca", "registry-ca"
 #: never made anew: what its key has encrypted would be lost
@@ -129,6 +131,8 @@ HOLDERS: Final = (
         Profile("system:vaina-dashboard", (), _server("dashboard"), is_server=True),
         reads_denied=True,
     ),
+    # Who reads metrics, and nothing else: Prometheus.
+    Holder("monitoring", Profile("system:vaina-monitoring", (MONITORING_GROUP,))),
     Holder(ADMIN, Profile("kubernetes-admin", ("system:masters",))),
     # Members of etcd are each other's clients.
     Holder("etcd", Profile("etcd", (), _server("etcd"), is_server=True), ETCD_CA, ETCD_CA),

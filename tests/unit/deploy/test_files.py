@@ -92,7 +92,7 @@ def test_keys_are_mounted_by_those_who_hold_them_alone() -> None:
         "certs-registry-ca": set(),
         "certs-apiserver": {"apiserver"}, "certs-apiserver-etcd-client": {"apiserver"},
         "certs-apiserver-kubelet-client": {"apiserver"}, "certs-scheduler": {"scheduler"},
-        "certs-controller": {"controller"}, "certs-dashboard": {"dashboard"}, "certs-etcd": {"etcd"},
+        "certs-controller": {"controller"}, "certs-dashboard": {"dashboard"}, "certs-monitoring": {"prometheus"}, "certs-etcd": {"etcd"},
         "certs-registry": {"registry", "private-registry"}, "certs-node": {"node", "node-containerd"},
     }  # fmt: skip
 
@@ -106,14 +106,14 @@ def test_etcd_is_on_a_network_that_only_apiservers_share() -> None:
 
 def test_a_service_in_several_networks_is_no_way_from_one_to_another() -> None:
     several = {name for name, parts in COMPOSE["services"].items() if len(parts.get("networks", ())) > 1}
-    assert several == {"apiserver", "scheduler", "controller"}
+    assert several == {"apiserver", "scheduler", "controller", "prometheus"}
     for name in several:
         assert COMPOSE["services"][name]["sysctls"] == ["net.ipv4.ip_forward=0"]
 
 
 def test_the_page_which_is_in_the_clear_is_on_a_network_without_nodes_and_their_registry() -> None:
     on_it = {name for name, parts in COMPOSE["services"].items() if "page" in parts.get("networks", ())}
-    assert on_it == {"dashboard", "apiserver", "scheduler", "controller"}
+    assert on_it == {"dashboard", "apiserver", "scheduler", "controller", "prometheus"}
     assert COMPOSE["services"]["dashboard"]["networks"] == ["page"]
 
 
