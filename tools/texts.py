@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "vaina" / "locale"
 FOLDERS = ("vaina", "cli")
 _CALLS = ("say", "sentence", "counted", "language", "language.count")
-_HEAD = """# What `vaina trace`, `why` and `explain` say, in {language}. Brought up to date by tools/texts.py.
+_HEAD = """# What `vaina trace`, `why`, `explain` and `learn` say, in {language}. Brought up to date by tools/texts.py.
 msgid ""
 msgstr ""
 "Language: {language}\\n"

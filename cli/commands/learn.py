@@ -13,10 +13,10 @@ from cli.failures import Failure
 from cli.flags import shell_of
 from cli.learning import shown
 from cli.learning.tutor import Tutor
-from cli.learning.words import WORDS
 from cli.shell import INTERRUPTED, Shell
 from vaina.lessons.model import HEADINGS, LessonError
-from vaina.lessons.shelf import language_of, read, rows
+from vaina.lessons.shelf import read, rows
+from vaina.texts import ENGLISH, Language, language_of
 
 #: the project's folder, where this is a checkout: lessons name its scripts from there
 _CHECKOUT: Final = Path(__file__).resolve().parents[2]
@@ -34,12 +34,16 @@ def learn(context: click.Context, *, row: str, lang: str | None, unasked: bool) 
     Each step waits for you: Enter does what is shown. In a pipe the lesson is written out as it is.
     """
     shell = shell_of(context)
-    language = lang or language_of(shell.environment)
+    language = language_of(lang) if lang else shell.language
+    if language.name not in HEADINGS:
+        language = ENGLISH
     try:
         if not row:
             if unasked:
                 raise click.UsageError("--run needs a lesson's name: vaina learn A1 --run")
-            titles = {name: lesson.title for name in rows(language) if (lesson := read(name, language))}
+            titles = {
+                name: lesson.title for name in rows(language.name) if (lesson := read(name, language.name))
+            }
             if not titles:
                 raise Failure("there are no lessons in this installation")
             shell.out(shown.listing(titles, language, shell.paint))
@@ -49,23 +53,24 @@ def learn(context: click.Context, *, row: str, lang: str | None, unasked: bool) 
         raise Failure(str(error)) from error
 
 
-def teach(shell: Shell, row: str, language: str, *, unasked: bool) -> int:
+def teach(shell: Shell, row: str, language: Language, *, unasked: bool) -> int:
     """Show a lesson, or do it; return the exit code. Raises Failure, LessonError, Exit."""
-    lesson = read(row, language)
-    known = rows(language)
+    lesson, known = read(row, language.name), rows(language.name)
     if lesson is None:
         raise Failure(f'there is no lesson "{row}": {", ".join(known)}')
     if not unasked and not (shell.interactive and shell.terminal.is_terminal):
-        shell.out(shown.whole(lesson, shell.width(), shell.paint))
+        shell.out(shown.whole(lesson, language, shell.width(), shell.paint))
         return 0
     try:
         where = _CHECKOUT if "checkout" in lesson.needs and _SCRIPTS.exists() else None
-        code = Tutor(shell, lesson, _with_this_command(shell.environment), where, ask=not unasked).run()
+        code = Tutor(
+            shell, lesson, _with_this_command(shell.environment), where, language=language, ask=not unasked
+        ).run()
     except KeyboardInterrupt:
         return INTERRUPTED
     later = known[known.index(row) + 1 :]
     if later and not unasked:
-        shell.out(f"{WORDS[language]['next'].format(row=later[0])}\n")
+        shell.out(language("Go on with: vaina learn {row}", row=later[0]) + "\n")
     return code
 
 

@@ -2,35 +2,43 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from cli.learning.words import WORDS
 from cli.printers.style import Paint, visible
 from vaina.lessons.model import Block, Command, Lesson, Prose, Section, Span
+from vaina.texts import Language, Text, say
 
+#: the sections of docs/requirements.md
+GROUPS: Final[dict[str, Text]] = {
+    "A": say("A. From a manifest to running containers, step by step"),
+    "B": say("B. What a Pod is"),
+    "C": say("C. The kubelet"),
+    "D": say("D. Controllers and templates"),
+    "E": say("E. The whole cluster"),
+}
 #: columns of prose, where there are more
 _WIDEST = 100
 
 
-def listing(titles: Mapping[str, str], language: str, paint: Paint) -> str:
+def listing(titles: Mapping[str, str], language: Language, paint: Paint) -> str:
     """Show which lessons there are: row to title, in the rows' order."""
-    words, lines, group = WORDS[language], list[str](), ""
+    lines, group = list[str](), ""
     for row, title in titles.items():
         if row[0] != group:
             group = row[0]
-            lines += ["", paint("bold", words[f"group {group}"])]
+            lines += ["", paint("bold", language.say(GROUPS[group]))]
         lines.append(f"  {row:4}{title}")
-    return "\n".join([*lines[1:], "", words["how"], ""])
+    return "\n".join([*lines[1:], "", language("vaina learn A1 begins the first one."), ""])
 
 
-def heading(lesson: Lesson, paint: Paint) -> str:
+def heading(lesson: Lesson, language: Language, paint: Paint) -> str:
     """Show what a lesson is called, and what it needs."""
-    words = WORDS[lesson.language]
     text = paint("bold cyan", f"{lesson.row}  {lesson.title}") + "\n"
     programs = [need for need in lesson.needs if need != "checkout"]
     if programs:
-        text += f"{words['needs'].format(needs=', '.join(programs))}\n"
+        text += language("It needs {needs} too.", needs=", ".join(programs)) + "\n"
     if "checkout" in lesson.needs:
-        text += f"{words['checkout']}\n"
+        text += language("Type what follows in the project's folder.") + "\n"
     return text
 
 
@@ -73,29 +81,31 @@ def printed(lines: Sequence[str]) -> str:
     return "".join(f"    {visible(line)}\n" for line in lines)
 
 
-def whole(lesson: Lesson, width: int, paint: Paint) -> str:
+def whole(lesson: Lesson, language: Language, width: int, paint: Paint) -> str:
     """Show a lesson from its beginning to its end, with what is to be expected."""
-    parts = [heading(lesson, paint)]
+    parts = [heading(lesson, language, paint)]
     for section in lesson.sections:
         parts.append(section_heading(section, paint))
-        parts += [_shown(block, lesson.language, width, paint) for block in section.blocks]
+        parts += [_shown(block, language, width, paint) for block in section.blocks]
     return "".join(parts)
 
 
-def _shown(block: Block, language: str, width: int, paint: Paint) -> str:
+def _shown(block: Block, language: Language, width: int, paint: Paint) -> str:
     if isinstance(block, Prose):
         return prose(block, width, paint)
     return f"\n{typed(block, paint)}{remark(block, language, paint)}{expected(block, language, paint)}\n"
 
 
-def remark(command: Command, language: str, paint: Paint) -> str:
+def remark(command: Command, language: Language, paint: Paint) -> str:
     """Say of a command that it is refused, or repeated."""
-    names = [name for name, wanted in (("fails", command.fails), ("until", command.until)) if wanted]
-    return "".join(f"  {paint('dim', WORDS[language][name])}\n" for name in names)
+    remarks = [language("(This is refused.)")] if command.fails else []
+    if command.until:
+        remarks.append(language("(Again, until it shows what is expected.)"))
+    return "".join(f"  {paint('dim', words)}\n" for words in remarks)
 
 
-def expected(command: Command, language: str, paint: Paint) -> str:
+def expected(command: Command, language: Language, paint: Paint) -> str:
     """Show what a command is expected to print; empty where that does not matter."""
     if command.output is None or set(command.output) <= {"..."}:
         return ""
-    return f"  {paint('dim', WORDS[language]['expected'])}\n{printed(command.output)}"
+    return f"  {paint('dim', language('It shows something like:'))}\n{printed(command.output)}"

@@ -9,9 +9,9 @@ from typing import Final
 from cli.failures import Exit
 from cli.learning import shown
 from cli.learning.session import Done, Session, SessionEnded, opened
-from cli.learning.words import WORDS
 from cli.shell import Shell
 from vaina.lessons.model import Command, Lesson, Section
+from vaina.texts import ENGLISH, Language
 
 #: what a learner types to leave a step out, and to end
 SKIP: Final = "s"
@@ -34,6 +34,7 @@ class Tutor:
         environment: Mapping[str, str],
         where: Path | None = None,
         *,
+        language: Language = ENGLISH,
         ask: bool = True,
     ) -> None:
         """Make it.
@@ -43,20 +44,24 @@ class Tutor:
             lesson: what is shown.
             environment: variables of what is typed.
             where: the folder in which it is typed; that of this process when there is none.
+            language: in which it is taught; the lesson is in that language too.
             ask: wait before each step for what the learner wants; without, do all of them.
         """
         self._shell, self._lesson, self._ask = shell, lesson, ask
         self._environment, self._where = {**environment, **_QUIET}, where
-        self._words = WORDS[lesson.language]
+        self._language = language
         #: something of it may be in the cluster
         self._begun = False
 
     def run(self) -> int:
         """Do the lesson; return the exit code: 1 when, without asking, a step did not do what it should."""
-        shell = self._shell
-        shell.out(shown.heading(self._lesson, shell.paint))
+        shell, language = self._shell, self._language
+        shell.out(shown.heading(self._lesson, language, shell.paint))
         if self._ask:
-            shell.out(f"{self._words['keys']}\n")
+            keys = language(
+                "Enter does what is shown. Type a command to try something else; s leaves a step out, q ends."
+            )
+            shell.out(f"{keys}\n")
         try:
             with asyncio.Runner() as runner:
                 return self._in_session(runner)
@@ -69,7 +74,7 @@ class Tutor:
             raise
 
     def _in_session(self, runner: asyncio.Runner) -> int:
-        stack, code = AsyncExitStack(), 0
+        stack, language, code = AsyncExitStack(), self._language, 0
         session = runner.run(
             stack.enter_async_context(opened(self._environment, self._shell.clock, self._where))
         )
@@ -79,10 +84,10 @@ class Tutor:
                 if code and not self._ask:
                     return code
         except SessionEnded as error:
-            raise Exit(1, self._words["ended"].format(words=error)) from error
+            raise Exit(1, language("The lesson's shell has ended: {words}", words=str(error))) from error
         finally:
             runner.run(stack.aclose())
-        self._shell.out(f"\n{self._words['end'].format(row=self._lesson.row)}\n")
+        self._shell.out("\n" + language("That was {row}.", row=self._lesson.row) + "\n")
         return code
 
     def _section(self, runner: asyncio.Runner, session: Session, section: Section) -> int:
@@ -93,7 +98,7 @@ class Tutor:
                 shell.out(shown.prose(block, shell.width(), shell.paint))
                 continue
             shell.out(f"\n{shown.typed(block, shell.paint)}")
-            shell.out(shown.remark(block, self._lesson.language, shell.paint))
+            shell.out(shown.remark(block, self._language, shell.paint))
             if self._wanted(runner, session):
                 code = self._do(runner, session, block) or code
                 if code and not self._ask:
@@ -102,8 +107,9 @@ class Tutor:
 
     def _wanted(self, runner: asyncio.Runner, session: Session) -> bool:
         """Ask what to do until it is the step itself; False: it is left out. Raises Quit."""
+        language = self._language
         while self._ask:
-            self._shell.out(self._words["prompt"])
+            self._shell.out(language("[Enter, command, s, q]") + " ")
             line = self._shell.stdin.readline().decode(errors="replace")
             answer = line.strip()
             if not line or answer == QUIT:
@@ -117,27 +123,29 @@ class Tutor:
         return True
 
     def _do(self, runner: asyncio.Runner, session: Session, command: Command) -> int:
-        shell, words = self._shell, self._words
+        shell, language = self._shell, self._language
         self._begun = True
         done: Done = runner.run(session.do(command, on_wait=self._waiting if shell.interactive else None))
         shell.out(_ended(done.outcome.output))
         if done.as_expected:
-            right = words["right"] if command.output is not None else ""
+            right = language("as expected") if command.output is not None else ""
             shell.out(f"{shell.paint('dim', right)}\n\n" if right else "\n")
             return 0
-        shell.out(f"{shell.paint('yellow', words['wrong'])}\n")
-        shell.out(shown.expected(command, self._lesson.language, shell.paint))
+        shell.out(shell.paint("yellow", language("That is not what was expected:")) + "\n")
+        shell.out(shown.expected(command, language, shell.paint))
         return 1
 
     def _waiting(self) -> None:
         """Say once that a state is waited for."""
-        self._shell.out(f"{self._shell.paint('dim', self._words['waiting'])}\n")
+        language = self._language
+        self._shell.out(self._shell.paint("dim", language("waiting ...")) + "\n")
 
     def _tell_what_is_left(self) -> None:
+        language = self._language
         tidy = [part for part in self._lesson.sections if part.name == "tidy"]
         if not (self._begun and tidy):
             return
-        self._shell.out(f"\n{self._words['left']}\n")
+        self._shell.out("\n" + language("Still there. To tidy up:") + "\n")
         for block in tidy[0].blocks:
             if isinstance(block, Command):
                 self._shell.out(shown.typed(block, self._shell.paint))

@@ -1,7 +1,6 @@
 """Where the lessons are: beside this module in an installed package, in docs/lessons of a checkout."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from vaina.lessons.model import HEADINGS, Lesson
@@ -34,20 +33,3 @@ def read(row: str, language: str, place: Path | None = None) -> Lesson | None:
         return None
     path = (place or folder()) / language / f"{row}.md"
     return parse(path.read_text(encoding="utf-8"), language, str(path))
-
-
-def language_of(environment: Mapping[str, str]) -> str:
-    """Return the language that an environment asks for, as gettext reads it; English where there is no other.
-
-    `LANGUAGE` counts unless the locale is C, as with GNU gettext (its manual, "The LANGUAGE variable").
-    """
-    locale = next(
-        (environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), ""
-    )
-    if locale.split(".")[0] in ("", "C", "POSIX"):
-        return FALLBACK
-    for wanted in (*environment.get("LANGUAGE", "").split(":"), locale):
-        short = re.split(r"[_.@]", wanted)[0].lower()
-        if short in HEADINGS:
-            return short
-    return FALLBACK

@@ -1,13 +1,11 @@
-"""Which lessons there are, and in which language they are wanted."""
+"""Which lessons there are, and where."""
 
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from tests.support.cluster import ROOT
 from vaina.lessons import shelf
-from vaina.lessons.shelf import language_of, read, rows
+from vaina.lessons.shelf import read, rows
 
 
 def test_rows_are_in_the_order_of_the_requirements(tmp_path: Path) -> None:
@@ -19,23 +17,6 @@ def test_rows_are_in_the_order_of_the_requirements(tmp_path: Path) -> None:
     assert read("C1", "en", tmp_path) is None
     assert read("../A1", "en", tmp_path) is None
     assert read("A1", "..", tmp_path) is None
-
-
-@pytest.mark.parametrize(
-    ("environment", "language"),
-    [
-        ({}, "en"),
-        ({"LANG": "es_ES.UTF-8"}, "es"),
-        ({"LANG": "es"}, "es"),
-        ({"LANG": "pt_BR.UTF-8"}, "en"),
-        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "es_AR.UTF-8"}, "es"),
-        ({"LANG": "es_ES.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
-        ({"LANG": "en_GB.UTF-8", "LANGUAGE": "fr:es:en"}, "es"),
-        ({"LANG": "C.UTF-8", "LANGUAGE": "es"}, "en"),
-    ],
-)
-def test_the_language_is_that_of_the_locale(environment: dict[str, str], language: str) -> None:
-    assert language_of(environment) == language
 
 
 def test_an_installed_package_has_them_where_they_are_looked_for() -> None:

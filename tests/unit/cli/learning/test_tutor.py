@@ -15,6 +15,7 @@ from tests.support.cluster import ROOT
 from tests.support.command import CommandLine, text_of
 from vaina.clock import SystemClock
 from vaina.lessons.parse import parse
+from vaina.texts import language_of
 
 LESSON = parse(
     """---
@@ -143,9 +144,9 @@ def test_a_step_that_ends_the_shell_is_told() -> None:
     assert ended.value.words.startswith("The lesson's shell has ended")
 
 
-def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
+def run(*arguments: str, locale: str = "en") -> tuple[int, str, str]:
     made = shell("")
-    made.environment = {**made.environment, **environment}
+    made.language = language_of(locale)
     code = invoke(made, ["learn", *arguments])
     return code, text_of(made.stdout), text_of(made.stderr)
 
@@ -155,8 +156,8 @@ def test_without_a_row_the_lessons_are_listed_in_the_language_of_the_locale() ->
     assert code == 0
     assert "\n  A1  A manifest is checked and stored\n" in said
     assert said.index("  B2  ") < said.index("  B10 ")
-    assert "A1  Un manifiesto se comprueba y se guarda" in run(LANG="es_ES.UTF-8")[1]
-    assert "A1  A manifest is checked" in run("--lang", "en", LANG="es_ES.UTF-8")[1]
+    assert "A1  Un manifiesto se comprueba y se guarda" in run(locale="es")[1]
+    assert "A1  A manifest is checked" in run("--lang", "en", locale="es")[1]
 
 
 def test_in_a_pipe_a_lesson_is_written_out_and_nothing_is_asked() -> None:
@@ -167,7 +168,9 @@ def test_in_a_pipe_a_lesson_is_written_out_and_nothing_is_asked() -> None:
         in said
     )
     assert "[Enter" not in said
-    assert "Qué dice el documento" in run("A1", "--lang", "es")[1]
+    spanish = run("A1", "--lang", "es")[1]
+    assert "Qué dice el documento" in spanish
+    assert "\n  Muestra algo así:\n" in spanish
 
 
 def test_a_lesson_that_there_is_not() -> None:
