@@ -20,5 +20,5 @@ if [[ -z ${VAINA_FAST_PATHS:-} && $((16#${commit: -4} % 10)) == 0 ]]; then
 fi
 # Three at a time on two cores: they wait for processes more than they work.
 # Real processes on a machine that does other things as well: CI tries once more what failed, and says so (decision 141).
-exec .venv/bin/python -m pytest tests/component tests/conformance tests/page -m component -n 3 -q \
+exec .venv/bin/python -m pytest tests/component tests/conformance tests/page -m component -n 3 --dist loadgroup -q \
   ${CI:+--randomly-seed=1 --reruns 1 -r R} "$@"
