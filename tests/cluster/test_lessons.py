@@ -68,10 +68,11 @@ def test_a_long_lesson(classroom: Classroom, cluster: Cluster, row: str) -> None
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("row", APART)
 async def test_a_lesson_that_brings_up_a_cluster(whole_cluster: Cluster, row: str, tmp_path: Path) -> None:
-    variables = apart_environment(PROJECT, whole_cluster.env["VAINA_TAG"], tmp_path)
+    tag = whole_cluster.env["VAINA_TAG"]
+    variables = apart_environment(PROJECT, tag, tmp_path)
     try:
         differs = await run_lesson(versions(row), variables)
         assert differs is None, str(differs)
     finally:
-        take_down(PROJECT)
+        take_down(PROJECT, tag)
     assert not (ROOT / "deploy" / "admin" / PROJECT).exists()

@@ -163,6 +163,6 @@ class Classroom:
         self._pool.shutdown(cancel_futures=True)
 
 
-def take_down(project: str) -> None:
-    """Remove the cluster of a lesson that brought one up."""
-    run(ROOT / "deploy" / "down.sh", env={"COMPOSE_PROJECT_NAME": project}, timeout=180)
+def take_down(project: str, tag: str) -> None:
+    """Remove the cluster of a lesson that brought one up; `tag` is that of its images."""
+    run(ROOT / "deploy" / "down.sh", env={"COMPOSE_PROJECT_NAME": project, "VAINA_TAG": tag}, timeout=180)
