@@ -86,6 +86,8 @@ LINES: dict[str, list[list[str]]] = {
         ["run", "a", "--image", HOSTILE, "-o", "json", "--dry-run=client"],
     ],
     "explain": [["explain", HOSTILE]],
+    "learn": [["learn"], ["learn", HOSTILE]],
+    "dashboard": [["dashboard"]],
     "fit": [["fit", "-f", "-"]],
     "scheduler": [["scheduler", "decisions", HOSTILE]],
     "load": [["load", "run", HOSTILE], ["load", "compare", HOSTILE, HOSTILE]],
