@@ -161,7 +161,9 @@ async def test_only_what_is_new_is_sent() -> None:
     async with following(cluster):
         cluster.join()
         cluster.put(
-            make_pod("p7", phase="Failed"), make_pod("p7", phase="Running"), make_pod("p8", phase="Running")
+            make_pod("p7", phase="Failed"),
+            make_pod("p7", phase="Running", ready=True),
+            make_pod("p8", phase="Running", ready=True),
         )
         value = cluster.flush()
         assert [row[1] for row in value["pods"]] == ["p7", "p8"]
