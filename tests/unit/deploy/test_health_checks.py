@@ -15,7 +15,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = ("docker-compose.yml", "docker-compose.self-hosted.yml")
-PORT = re.compile(r"/dev/tcp/127\.0\.0\.1/(\d+)")
+#: on loopback, and for Prometheus, which is somebody else's program, where it listens
+PORT = re.compile(r"/dev/tcp/(?:127\.0\.0\.1|prometheus-on-browser)/(\d+)")
 
 
 def checks() -> dict[str, list[str]]:
@@ -52,7 +53,8 @@ def begun(name: str, door: socket.socket) -> tuple[subprocess.Popen[bytes], sock
     asked = b""
     while b"\r\n\r\n" not in asked:
         asked += connection.recv(4096)
-    assert asked == b"GET /healthz HTTP/1.0\r\n\r\n"
+    path = b"/-/healthy" if name.endswith(" prometheus") else b"/healthz"
+    assert asked == b"GET %s HTTP/1.0\r\n\r\n" % path
     return check, connection
 
 
