@@ -160,8 +160,9 @@ class Live:
         except* Exception as bugs:
             log.exception("a topic has a bug", topic=opened.name, exc_info=bugs)
             error = InternalError("the page has a bug; its log says more")
-        if error is not None:
-            self._open.pop(opened.name, None)
+        # It may have been closed, and opened anew, at the same moment.
+        if error is not None and self._open.get(opened.name) is opened:
+            del self._open[opened.name]
             self._wake(self.hub.fail(opened.name, error))
 
     async def _tick(self, opened: _Open) -> None:
