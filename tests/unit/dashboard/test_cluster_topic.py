@@ -167,7 +167,7 @@ async def test_only_what_is_new_is_sent() -> None:
         )
         value = cluster.flush()
         assert [row[1] for row in value["pods"]] == ["p7", "p8"]
-        assert value["strings"] == ["NotReady"]
+        assert value["strings"] == ["Running"]
 
 
 async def test_a_node_that_is_no_object_stays_as_long_as_pods_are_on_it() -> None:

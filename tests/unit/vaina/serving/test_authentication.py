@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from tests.support.certificates import ADMIN, APISERVER, Certificates, node
 from tests.unit.vaina.serving.conftest import Serve
 from vaina.api.core.v1 import pod_service_pb2
-from vaina.client import transport as transport_module
+from vaina.client import channels
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 from vaina.errors import ApiError, Unauthorized, Unavailable
@@ -212,7 +212,7 @@ async def test_a_server_shows_its_new_certificate_and_open_streams_go_on(
 async def test_a_client_renews_under_calls_and_a_watch_without_losing_one(
     serve: Serve, made: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport_module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(channels, "LOOK_SECONDS", 0.0)
     server, admin = made.issue(APISERVER), made.issue(ADMIN)
     async with serve(HANDLERS, listen="127.0.0.1:0", clock=SystemClock(), credentials=server) as one:
         client = GrpcTransport(f"127.0.0.1:{one.port}", admin)
