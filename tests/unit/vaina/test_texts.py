@@ -137,5 +137,5 @@ def test_the_command_speaks_the_language_of_its_shell() -> None:
     shell.language = SPANISH
     assert invoke(shell, ["why", "web"]) == 0
     assert text_of(shell.stdout).splitlines()[:2] == [
-        "El Pod default/web está Pending.", "El planificador todavía no lo ha mirado.",
+        "El Pod default/web está Pending.", "El scheduler todavía no lo ha mirado.",
     ]  # fmt: skip
