@@ -1,5 +1,6 @@
 """PURE: which words fit at a place of a command line."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -40,6 +41,8 @@ VALUES: Final[Mapping[str, str]] = {
     "--target": "container", "-f": FILE, "--filename": FILE, "--kubeconfig": FILE, "--from-file": FILE,
     "--serviceaccount": "serviceaccounts", "--to-node": NODE,
 }  # fmt: skip
+#: names that mean themselves in every shell; those of roles, Events and others may be any text but a path
+_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
 _VERBS: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 
 
@@ -133,7 +136,7 @@ class Offers:
             case "file" | "dir":
                 return Offer((typed,), place)
             case "file-or-pod":
-                pods = () if "/" in typed else [f"{name}:" for name in self._names(POD, line.namespace)]
+                pods = () if "/" in typed else [f"{name}:" for name in self._objects(POD, line)]
                 found = _fitting(pods, typed)
                 return found if found.words else Offer((typed,), FILE)
             case "targets":
@@ -156,13 +159,18 @@ class Offers:
         kind, slash, _ = typed.partition("/")
         if slash:
             return self._pair(line, kind, typed)
-        return _fitting(self._names(plural, line.namespace), typed)
+        return _fitting(self._objects(plural, line), typed)
+
+    def _objects(self, plural: str, line: Line) -> list[str]:
+        """Return names of a kind's objects, but for what would be more than a word where it is inserted.
+
+        bash takes what it is offered as it is: a role could be called `$(reboot)`, or `--all`.
+        """
+        return [name for name in self._names(plural, line.namespace) if _PLAIN.fullmatch(name)]
 
     def _pair(self, line: Line, kind: str, typed: str) -> Offer:
         plural = self._grammar["names"].get(kind.lower())
-        return _fitting(
-            [f"{kind}/{name}" for name in self._names(plural, line.namespace)] if plural else (), typed
-        )
+        return _fitting([f"{kind}/{name}" for name in self._objects(plural, line)] if plural else (), typed)
 
     def _target(self, line: Line, typed: str) -> Offer:
         kind, slash, _ = typed.partition("/")
@@ -171,7 +179,7 @@ class Offers:
         if not line.positions:
             return self._kinds(typed)
         plural = self._grammar["names"].get(line.positions[0].lower())
-        return _fitting(self._names(plural, line.namespace), typed) if plural else Offer()
+        return _fitting(self._objects(plural, line), typed) if plural else Offer()
 
     def _kinds(self, typed: str) -> Offer:
         """Offer plural names; a shorter or another name that is typed so far is a kind as well."""

@@ -14,6 +14,7 @@ OBJECTS = {
     ("pods", ""): ["web-0", "web-1", "db"], ("pods", "other"): ["far"], ("nodes", ""): ["node-1", "node-2"],
     ("namespaces", ""): ["default", "other"], ("deployments", ""): ["shop"],
     ("certificatesigningrequests", ""): ["csr-1"], ("serviceaccounts", ""): ["builder"],
+    ("roles", ""): ["$(reboot)", "--all", "a b", "*", "a;b", "a\nb", "a\tb", "`id`", "a,b\\", "", "system:x@y"],
 }  # fmt: skip
 CONTAINERS = {"web-0": ["app", "sidecar"]}
 #: commands whose words nobody can know before they are typed
@@ -67,6 +68,8 @@ def offer(text: str) -> Offer:
         ("learn A1", ("A1",)),
         ("apply --dry-run=s", ("--dry-run=server",)),
         ("cp web-0", ("web-0:",)),
+        ("get roles ", ("system:x@y",)),
+        ("get role/", ("role/system:x@y",)),
         ("get nothing ", ()),
         ("nothing ", ()),
         ("run ", ()),
