@@ -38,7 +38,8 @@ debian_mirror() {
 
 # A number for everything that goes into the images: what .dockerignore lets through.
 sources_of_images() {
-  (cd "$ROOT" && find requirements protos tools/gen_protos.py vaina apiserver scheduler controller kubelet cli dashboard deploy/images \
+  (cd "$ROOT" && find requirements protos tools/gen_protos.py vaina apiserver scheduler controller kubelet cli docs/lessons dashboard \
+    deploy/images deploy/prometheus \
     -type f ! -path 'vaina/api/*' ! -name '*_pb2*' ! -path '*/__pycache__/*' ! -name '*.crt' -print0 |
     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 }

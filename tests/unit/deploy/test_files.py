@@ -21,6 +21,15 @@ def test_control_plane_and_node_share_their_first_layers() -> None:
     assert shared_stages("control-plane") == shared_stages("node")
 
 
+def test_a_bundle_knows_that_anything_in_the_images_has_changed() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    sent = {line.removeprefix("!") for line in ignored if line.startswith("!")}
+    script = (ROOT / "deploy" / "lib.sh").read_text()
+    begin = script.index(" find ") + len(" find ")
+    counted = script[begin : script.index("-type f")].replace("\\\n", " ").split()
+    assert set(counted) == sent
+
+
 @pytest.mark.parametrize("service", sorted(COMPOSE["services"]))
 def test_ports_are_published_on_loopback_only(service: str) -> None:
     assert [
