@@ -6,10 +6,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-from cli.surroundings import COMPLETION_VARIABLE
-
-#: exit code after Ctrl-C, as shells have it
-INTERRUPTED = 130
+from cli.surroundings import COMPLETION_VARIABLE, INTERRUPTED
 
 
 def _leave(_signum: int, _frame: FrameType | None) -> None:

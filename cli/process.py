@@ -11,8 +11,8 @@ from cli.app import invoke
 from cli.completion.grammar import cache_file
 from cli.printers.style import Paint
 from cli.progress import Patient, Progress
-from cli.shell import DEFAULT_SCHEDULER, INTERRUPTED, Shell
-from cli.surroundings import DEFAULT_SERVER, certificate_folder
+from cli.shell import DEFAULT_SCHEDULER, Shell
+from cli.surroundings import DEFAULT_SERVER, INTERRUPTED, certificate_folder
 from cli.terminal import ProcessTerminal, colours_wanted
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TextIO
 from cli.failures import Exit, Failure, explain_error
 from cli.printers.style import PLAIN, Paint, for_terminal
 from cli.progress import Progress
+from cli.surroundings import INTERRUPTED
 from cli.terminal import NoTerminal, Terminal
 from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
@@ -33,8 +34,6 @@ Connect = Callable[[str, Callable[[str], None]], Clientset]
 Command = Callable[["Shell", Clientset], Awaitable[None]]
 
 DEFAULT_SCHEDULER = "127.0.0.1:10259"
-#: exit code after Ctrl-C, as shells have it
-INTERRUPTED = 130
 
 
 def connect_scheduler(address: str) -> SchedulerClient:

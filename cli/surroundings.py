@@ -1,9 +1,14 @@
-"""What the environment says to the command: which server, whose certificate. Imports next to nothing."""
+"""What is agreed with whoever calls the command: which server, whose certificate, how Ctrl-C ends it.
+
+Imports next to nothing.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 DEFAULT_SERVER = "127.0.0.1:6443"
+#: exit code after Ctrl-C, as shells have it
+INTERRUPTED = 130
 #: set by the user's shell when it asks for words
 COMPLETION_VARIABLE = "_VAINA_COMPLETE"
 #: where the cluster of docker-compose.yml leaves the administrator's certificate, by the project's name

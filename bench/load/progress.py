@@ -3,8 +3,8 @@
 One line with a bar, or plain lines where there is no terminal. Owned by its user.
 
 Our own and not a library's: a bar, a rate and the time left are some twenty lines, and what would draw them
-(rich brings three packages with it) writes to the terminal by itself, past the one door through which escapes
-go (decision 200).
+(rich brings three packages with it) writes to the terminal by itself, past the one place where escapes
+are made harmless (decision 200).
 """
 
 import time

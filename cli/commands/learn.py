@@ -13,7 +13,8 @@ from cli.failures import Failure
 from cli.flags import shell_of
 from cli.learning import shown
 from cli.learning.tutor import Tutor
-from cli.shell import INTERRUPTED, Shell
+from cli.shell import Shell
+from cli.surroundings import INTERRUPTED
 from vaina.lessons.model import HEADINGS, LessonError
 from vaina.lessons.shelf import read, rows
 from vaina.texts import ENGLISH, Language, language_of

@@ -16,7 +16,8 @@ from cli.app import cli
 from cli.commands.logs import Source, choose_container, resolve_pod, write_one
 from cli.failures import Exit, Failure
 from cli.following import wait_over
-from cli.shell import INTERRUPTED, Shell
+from cli.shell import Shell
+from cli.surroundings import INTERRUPTED
 from vaina.api.core.v1 import pod_pb2, pod_stream_pb2
 from vaina.client.clientset import Clientset
 from vaina.errors import ApiError

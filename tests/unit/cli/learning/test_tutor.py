@@ -10,7 +10,8 @@ import pytest
 from cli.app import invoke
 from cli.failures import Exit
 from cli.learning.tutor import Tutor
-from cli.shell import INTERRUPTED, Shell
+from cli.shell import Shell
+from cli.surroundings import INTERRUPTED
 from tests.support.cluster import ROOT
 from tests.support.command import CommandLine, text_of
 from vaina.clock import SystemClock
