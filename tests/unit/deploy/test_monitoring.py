@@ -24,7 +24,9 @@ def rules() -> list[dict[str, Any]]:
 def named(expression: str) -> set[str]:
     """Return the metrics that an expression names."""
     plain = re.sub(_WITHOUT_NAMES, " ", re.sub(_WITHOUT_NAMES, " ", expression))
-    return {word for word in _WORD.findall(plain) if word not in {"by", "sum", "and", "or"}}
+    return {
+        word for word in _WORD.findall(plain) if word not in {"by", "sum", "and", "or", "unless", "offset"}
+    }
 
 
 def test_rules_name_metrics_that_something_serves() -> None:
