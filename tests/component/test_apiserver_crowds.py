@@ -62,7 +62,7 @@ async def test_nothing_stays_in_a_namespace_that_ends_while_others_create(client
 async def test_a_small_patch_that_would_make_an_endless_object_ends_nothing(client: Clientset) -> None:
     await client.config_maps.create(make_config_map("bomb", data={"a": "x" * 1000}))
     double = [{"op": "copy", "from": "/metadata", "path": f"/metadata/x{index}"} for index in range(60)]
-    with pytest.raises(Invalid, match="exceeding the limit 3145728"):
+    with pytest.raises(Invalid, match="rejected our request"):
         await client.config_maps.patch(
             "bomb", json.dumps(double), namespace="default", patch_type="application/json-patch+json"
         )

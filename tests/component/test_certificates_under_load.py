@@ -19,7 +19,7 @@ from tests.support.secured import Plane
 from tests.support.tasks import running
 from vaina.api.core.v1 import config_pb2
 from vaina.cache.informer import Informer
-from vaina.client import transport
+from vaina.client import channels
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
@@ -108,7 +108,7 @@ def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plane]:
     """A plane whose certificates hold for seconds. This process' clients look for new ones at once."""
     if find_etcd() is None:
         pytest.skip("no etcd: run `make test-component`, which fetches it")
-    monkeypatch.setattr(transport, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(channels, "LOOK_SECONDS", 0.2)
     plane = Plane(tmp_path, certificate_seconds=LIFE_SECONDS)
     try:
         plane.start()
