@@ -133,34 +133,42 @@ class Hub:
         return True
 
     def flush(self, name: str, topic: Shown) -> set[Listener]:
-        """Queue what is new of a topic; return whose queue has got something."""
-        given: set[Listener] = set()
+        """Queue what is new of a topic; return who has got something, or has lost all that waited.
+
+        Raises TooLarge: it cannot be shown.
+        """
+        told: set[Listener] = set()
         current = {one for one in self.topics.get(name, ()) if one.topics[name]}
         changes = topic.changes()
         if changes is not None and current:
             frame = self._encode(name, "changes", changes)
-            given |= self._give(current, frame)
+            self._give(current, frame)
+            # Who has lost all has to come for a snapshot.
+            told |= current
         waiting = [one for one in self.topics.get(name, ()) if not one.topics[name] and not one.is_behind]
         if waiting:
             frame = self._encode(name, "snapshot", topic.snapshot())
             if len(frame) > MAX_FRAME_BYTES:
-                too_large = TooLarge(f"more than {MAX_FRAME_BYTES >> 20} MiB would have to be shown: filter")
-                return given | self.fail(name, too_large)
+                raise TooLarge(f"more than {MAX_FRAME_BYTES >> 20} MiB would have to be shown: filter")
             for one in self._give(waiting, frame):
                 one.topics[name] = True
-                given.add(one)
-        return given
+            told.update(waiting)
+        return told
 
     def fail(self, name: str, error: ApiError) -> set[Listener]:
         """Tell all who listen to a topic that it cannot be shown, and forget it; return them."""
         told, frame = {*self.topics.get(name, ())}, error_frame(name, error)
         for one in told:
             self.unsubscribe(one, name)
-            # A queue that was full is empty after the first try.
-            if not one.put(frame):
-                self.dropped += 1
-                one.put(frame)
+            self.tell(one, frame)
         return told
+
+    def tell(self, listener: Listener, frame: bytes) -> None:
+        """Queue a small frame that must not be lost."""
+        # A queue that was full is empty after the first try.
+        if not listener.put(frame):
+            self.dropped += 1
+            listener.put(frame)
 
     def _encode(self, name: str, what: str, value: Any) -> bytes:
         self.frames += 1

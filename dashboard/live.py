@@ -136,7 +136,7 @@ class Live:
             else:
                 self._open[name].wake.set()
         except ApiError as error:
-            listener.put(error_frame(name, error))
+            self.hub.tell(listener, error_frame(name, error))
             self._wake((listener,))
 
     def _make(self, name: str) -> Topic:

@@ -109,15 +109,27 @@ def test_bytes_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert slow.waits_for == ["log"]
 
 
-def test_a_snapshot_that_is_too_large_is_told_and_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_that_is_too_large_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hubs, "MAX_FRAME_BYTES", 100)
     hub, log = Hub(), Log()
     listener = connected(hub, "log")
     log.lines.append("x" * 200)
+    with pytest.raises(TooLarge):
+        hub.flush("log", log)
+    assert read(listener) == []
+
+
+def test_who_loses_all_by_one_frame_that_is_too_large_is_told_to_come_for_a_snapshot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubs, "MAX_QUEUED_BYTES", 100)
+    hub, log = Hub(), Log()
+    listener = connected(hub, "log")
     hub.flush("log", log)
-    [frame] = read(listener)
-    assert frame["error"]["reason"] == TooLarge.reason
-    assert hub.topics == {}
+    read(listener)
+    log.lines.append("x" * 200)
+    # Nothing waits for it, so nothing else would wake it.
+    assert hub.flush("log", log) == {listener}
 
 
 def test_a_failure_reaches_even_a_full_queue() -> None:

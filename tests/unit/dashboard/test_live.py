@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from dashboard import hub as hubs
 from dashboard.live import Live
 from dashboard.view import Topic, WholeTopic
 from tests.support.apiserver import make_apiserver
@@ -14,7 +15,7 @@ from tests.support.page import Browser, page
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import SystemClock
-from vaina.errors import NotFound
+from vaina.errors import NotFound, TooLarge
 
 
 @pytest.fixture
@@ -164,6 +165,25 @@ async def test_a_topic_that_cannot_be_shown_is_told_and_the_others_go_on() -> No
             assert await socket.receive_json() == {"topic": "it/right", "snapshot": "all"}
 
     await live_with(lambda name: Unsayable() if name == "it/wrong" else Counter(), use)
+
+
+async def test_a_topic_that_has_become_too_large_is_told_and_followed_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubs, "MAX_FRAME_BYTES", 10)
+    made: list[Counter] = []
+
+    def make(_name: str) -> Counter:
+        made.append(Counter())
+        return made[-1]
+
+    async def use(connect: Any) -> None:
+        async with connect() as socket:
+            await socket.send_json({"subscribe": "it"})
+            assert (await socket.receive_json())["error"]["code"] == TooLarge.code
+            await made[0].ended.wait()
+
+    await live_with(make, use)
 
 
 async def test_a_session_that_ends_closes_the_connection() -> None:
