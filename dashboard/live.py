@@ -8,6 +8,7 @@ first listener and ends with the last.
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +29,8 @@ FRAME_SECONDS: Final = 0.25
 MAX_MESSAGE_BYTES: Final = 4096
 #: a browser that does not answer for so long is gone
 PING_SECONDS: Final = 30.0
+#: for a browser to take leave: one that does not read is not waited for
+END_SECONDS: Final = 1.0
 
 
 class _Asked(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,8 +77,9 @@ class Live:
 
     async def close(self) -> None:
         """Tell all browsers that the page ends."""
-        for socket in [*self._sockets]:
-            await socket.close(code=WSCloseCode.GOING_AWAY)
+        async with asyncio.TaskGroup() as group:
+            for socket in self._sockets:
+                group.create_task(_end(socket, WSCloseCode.GOING_AWAY))
 
     async def serve(self, request: web.Request, session_seconds: float) -> web.StreamResponse:
         """Serve a browser until it leaves, or its session ends. Raises TooManyRequests."""
@@ -91,7 +95,7 @@ class Live:
                 self._send(socket, listener, wake),
                 self._clock.sleep(session_seconds),
             )
-            await socket.close(code=WSCloseCode.POLICY_VIOLATION)
+            await _end(socket, WSCloseCode.POLICY_VIOLATION)
         except* ConnectionError:
             log.debug("a page was closed")
         finally:
@@ -181,3 +185,9 @@ class Live:
         opened = self._open.pop(name, None)
         if opened is not None and opened.task is not None:
             opened.task.cancel()
+
+
+async def _end(socket: web.WebSocketResponse, code: WSCloseCode) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            await socket.close(code=code)

@@ -16,6 +16,7 @@ from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import SystemClock
 from vaina.errors import NotFound, TooLarge
+from vaina.testing.clock import settle
 
 
 @pytest.fixture
@@ -184,6 +185,38 @@ async def test_a_topic_that_has_become_too_large_is_told_and_followed_no_more(
             await made[0].ended.wait()
 
     await live_with(make, use)
+
+
+class Large(Counter):
+    """More than the buffers of two ends of a connection take."""
+
+    def snapshot(self) -> Any:
+        return "x" * 16 * 1024 * 1024
+
+
+async def test_the_end_does_not_wait_for_a_browser_that_reads_nothing() -> None:
+    async with Live({"it": lambda _: Large()}, SystemClock()) as live:
+        app = aiohttp.web.Application()
+
+        async def serve(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+            return await live.serve(request, 3600.0)
+
+        app.router.add_get("/live", serve)
+        runner = aiohttp.web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        async with aiohttp.ClientSession(read_bufsize=1024) as session, asyncio.timeout(10):
+            socket = await session.ws_connect(f"{site.name}/live", max_msg_size=0, autoclose=False)
+            await socket.send_json({"subscribe": "it"})
+            transport = socket._response.connection.transport
+            transport.pause_reading()
+            [listener] = live.hub.listeners
+            while not listener.topics.get("it") or listener.queue:
+                await settle(10)
+            await live.close()
+        await runner.cleanup()
+        assert live.hub.listeners == set()
 
 
 async def test_a_session_that_ends_closes_the_connection() -> None:
