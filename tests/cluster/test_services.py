@@ -18,8 +18,8 @@ def test_compose_brings_up_every_part_healthy(cluster: Cluster) -> None:
     # Other tests ask for those.
     rows = [row for row in found if row["Service"] not in ("private-registry", "registry-push")]
     assert sorted(row["Service"] for row in rows) == [
-        "apiserver", "certs", "certs-renewal", "controller", "etcd", "node", "node", "node", "node-containerd",
-        "registry", "scheduler",
+        "apiserver", "certs", "certs-renewal", "controller", "dashboard", "etcd", "node", "node", "node",
+        "node-containerd", "registry", "scheduler",
     ]  # fmt: skip
     states = {row["Service"]: (row["State"], row["Health"], row["ExitCode"]) for row in rows}
     assert states.pop("certs") == ("exited", "", 0)
