@@ -106,6 +106,10 @@ class MadeUp:
         """Be followed, as the view's topic wants it."""
         yield self.state
 
+    async def wait_refused(self) -> None:
+        """Be shown for ever."""
+        await asyncio.Event().wait()
+
 
 def _key(pod: pod_pb2.Pod) -> str:
     return f"{pod.metadata.namespace}/{pod.metadata.name}"

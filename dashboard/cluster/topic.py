@@ -12,7 +12,6 @@ In rows, name and since are themselves; word, namespace and owner are places in 
 node, 0: none. A node that Pods are on and that is no object (any more) has the word "Missing".
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
@@ -31,8 +30,11 @@ class Followed(Protocol):
     """Keeps a state true while somebody uses it."""
 
     def use(self) -> AbstractAsyncContextManager[ClusterState]:
-        """Yield the state once it is complete."""
+        """Yield the state once it is complete. Raises ApiError: it is not shown."""
         ...
+
+    async def wait_refused(self) -> None:
+        """Wait until it is shown no more. Raises ApiError: always."""
 
 
 class ClusterTopic(Topic):
@@ -69,7 +71,7 @@ class ClusterTopic(Topic):
             state.add(self)
             try:
                 changed()
-                await asyncio.get_running_loop().create_future()
+                await self._followed.wait_refused()
             finally:
                 state.remove(self)
 

@@ -19,7 +19,7 @@ from dashboard.view import Context, WholeTopic
 from vaina.api.core.v1 import event_pb2, node_pb2, pod_pb2
 from vaina.cache.informer import Informer
 from vaina.client.evidence import ends_of_logs, find_node
-from vaina.errors import ApiError, BadRequest, NotFound, Unavailable
+from vaina.errors import ApiError, BadRequest, Forbidden, NotFound, Unauthorized, Unavailable
 from vaina.objects.names import dns_1123_subdomain
 from vaina.tasks import first_error, first_of
 from vaina.texts import language_of
@@ -64,12 +64,18 @@ class PodTopic(WholeTopic):
         self._last: pod_pb2.Pod | None = None
 
     def _follow(self, client: Any, fields: str) -> Informer[Any]:
-        informer = Informer(client, self._context.clock, namespace=self.namespace, field_selector=fields)
+        informer = Informer(
+            client,
+            self._context.clock,
+            namespace=self.namespace,
+            field_selector=fields,
+            ends_when_refused=True,
+        )
         informer.add_batch_handler(lambda _: self._again.set())
         return informer
 
     async def run(self, changed: Callable[[], None]) -> None:
-        """Follow it until cancelled. Raises NotFound: there is no such Pod, and no trace of one."""
+        """Follow it until cancelled. Raises NotFound: there is no such Pod, and no trace of one; Forbidden."""
         informers = (self._pods, self._traces, self._events)
         try:
             await first_of(*(informer.run() for informer in informers), self._tell(informers, changed))
@@ -151,6 +157,9 @@ class PodTopic(WholeTopic):
             chosen = self._choose()
             try:
                 await self._ask(chosen.pod if chosen is not None else None)
+            except (Forbidden, Unauthorized):
+                # Who looks is told what is not shown, and why.
+                raise
             except ApiError:
                 # What is known stays; the informers try again by themselves.
                 await self._context.clock.sleep(LOOK_SECONDS)

@@ -3,9 +3,9 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5000;
-// A topic that failed because something is away is asked for again after so long.
+// A topic that failed because something is away, or must not be read now, is asked for again after so long.
 const AGAIN_MS = 3000;
-const AWAY = new Set([429, 500, 503, 504]);
+const AWAY = new Set([401, 403, 429, 500, 503, 504]);
 
 export class Live {
   // onState is called with "open" or "broken".

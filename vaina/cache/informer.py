@@ -81,11 +81,12 @@ class Informer(Generic[M]):
         packed: bool = False,
         detector: MutationDetector | None = None,
         rng: random.Random | None = None,
+        ends_when_refused: bool = False,
     ) -> None:
         """Make an informer of the selected objects (without selectors: of all).
 
         An indexer returns the values under which its index has an object; `packed` objects are kept as bytes;
-        `detector` is for tests.
+        `detector` is for tests; `ends_when_refused`: `run` raises when the objects may not be read.
         """
         self.kind = client.kind
         new_objects: Callable[[], MutableMapping[str, M]] = dict
@@ -101,7 +102,7 @@ class Informer(Generic[M]):
         self.handler_failures = 0
         self._reflector = Reflector(
             client, clock, self._on_change, namespace=namespace, label_selector=label_selector,
-            field_selector=field_selector, rng=rng, new_objects=new_objects,
+            field_selector=field_selector, rng=rng, new_objects=new_objects, ends_when_refused=ends_when_refused,
         )  # fmt: skip
         self.lister: Lister[M] = Lister(self._store)
 
@@ -152,7 +153,7 @@ class Informer(Generic[M]):
         self.add_batch_handler(handler)
 
     async def run(self) -> None:
-        """Follow the apiserver until cancelled."""
+        """Follow the apiserver until cancelled. Raises Forbidden, Unauthorized: where it ends when refused."""
         await self._reflector.run()
 
     async def wait_synced(self) -> None:

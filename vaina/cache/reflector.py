@@ -21,7 +21,15 @@ from vaina.backoff import Backoff
 from vaina.cache.list_watch import Apply, ListWatch, Replace, StaleList, State
 from vaina.client.resource import ResourceClient
 from vaina.clock import Clock
-from vaina.errors import ApiError, Expired, Timeout, Unavailable, is_version_too_large
+from vaina.errors import (
+    ApiError,
+    Expired,
+    Forbidden,
+    Timeout,
+    Unauthorized,
+    Unavailable,
+    is_version_too_large,
+)
 from vaina.metrics import WENT_BACK
 
 log = structlog.stdlib.get_logger(__name__)
@@ -55,17 +63,20 @@ class Reflector(Generic[M]):
         field_selector: str = "",
         rng: random.Random | None = None,
         new_objects: Callable[[], MutableMapping[str, M]] = dict,
+        ends_when_refused: bool = False,
     ) -> None:
+        """Make it. It asks again after any failure, or ends when it may not read where it is to do so."""
         self._client, self._clock, self._listener = client, clock, listener
         self._namespace = namespace
         self._label_selector, self._field_selector = label_selector, field_selector
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
+        self._ends_on = (Forbidden, Unauthorized) if ends_when_refused else ()
         self.machine: ListWatch[M] = ListWatch(new_objects)
         #: when it was last logged that the storage went back in time; None: it did not
         self._said: float | None = None
 
     async def run(self) -> None:
-        """List and watch until cancelled."""
+        """List and watch until cancelled. Raises Forbidden, Unauthorized: only where it ends when refused."""
         failures = 0
         while True:
             start = self._clock.monotonic()
@@ -73,6 +84,8 @@ class Reflector(Generic[M]):
             try:
                 await self._watch()
                 at_once = self._clock.monotonic() - start >= SHORT_SECONDS
+            except self._ends_on:
+                raise
             except Expired as error:
                 log.info("watch expired, listing again", kind=self._client.kind.kind, error=error.message)
                 self.machine.on_expired()

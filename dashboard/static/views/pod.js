@@ -48,8 +48,9 @@ export function mount(root, params, page) {
       error: (error) => {
         message.hidden = false;
         message.textContent = error.code === 404 ? text("pod.nowhere") : visible(error.message);
+        if (error.code !== 404) return;
         stop();
-        if (error.code === 404) again = setTimeout(subscribe, AGAIN_MS);
+        again = setTimeout(subscribe, AGAIN_MS);
       },
     });
   };

@@ -77,6 +77,9 @@ class Held:
     async def use(self) -> AsyncIterator[ClusterState]:
         yield self.state
 
+    async def wait_refused(self) -> None:
+        await asyncio.Event().wait()
+
 
 class Cluster:
     """A cluster under a test's hand, and a topic of it."""

@@ -1,6 +1,7 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,7 +12,15 @@ from vaina.cache.informer import MAX_CHANGES, CacheMutated, Informer, MutationDe
 from vaina.cache.list_watch import INITIAL_EVENTS_END, ListWatch, StaleList, State
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
-from vaina.errors import VERSION_TOO_LARGE, Expired, FieldError, Timeout, TooManyRequests, Unavailable
+from vaina.errors import (
+    VERSION_TOO_LARGE,
+    Expired,
+    FieldError,
+    Forbidden,
+    Timeout,
+    TooManyRequests,
+    Unavailable,
+)
 from vaina.kinds import POD
 from vaina.metrics import WENT_BACK
 from vaina.serving.server import RequestContext, typed, typed_stream
@@ -64,17 +73,20 @@ class Script:
             )
 
 
-@asynccontextmanager
-async def running(
-    script: Script, clock: FakeClock, detector: MutationDetector | None = None, *, packed: bool = False
-):
-    transport = InProcessTransport(
+def transport_of(script: Script) -> InProcessTransport:
+    return InProcessTransport(
         {
             POD.method("Watch"): typed_stream(script.watch, request_pb2.WatchRequest),
             POD.method("List"): typed(script.list, request_pb2.ListRequest),
         }
     )
-    informer = Informer(Clientset(transport).pods, clock, detector=detector, packed=packed)
+
+
+@asynccontextmanager
+async def running(
+    script: Script, clock: FakeClock, detector: MutationDetector | None = None, *, packed: bool = False
+):
+    informer = Informer(Clientset(transport_of(script)).pods, clock, detector=detector, packed=packed)
     seen: list[tuple[str, str]] = []
     informer.add_handler(
         on_add=lambda obj: seen.append(("add", obj.metadata.name)),
@@ -135,6 +147,29 @@ async def test_an_object_of_the_same_name_and_another_uid_is_a_deletion_and_an_a
     async with running(script, clock) as (_, seen):
         await clock.advance(30)
         assert seen == [("add", "a"), ("delete", "a"), ("add", "a")]
+
+
+async def test_one_that_ends_when_refused_ends_with_why_and_no_other_does():
+    streams: list[Any] = [
+        [[("ADDED", pod("a", 1)), ("BOOKMARK", end_mark(3))]],
+        [Forbidden("pods is forbidden")],
+    ]
+    clock = FakeClock()
+    async with running(Script(*streams), clock) as (informer, _):
+        await clock.advance(30)
+        assert names(informer) == ["a"]
+    transport = transport_of(Script(*streams))
+    informer = Informer(Clientset(transport).pods, clock, ends_when_refused=True)
+    async with asyncio.TaskGroup() as group:
+        ended = group.create_task(raised(informer.run()))
+        await clock.advance(30)
+    assert ended.result().message == "pods is forbidden"
+
+
+async def raised(run: Awaitable[None]) -> Forbidden:
+    with pytest.raises(Forbidden) as error:
+        await run
+    return error.value
 
 
 async def test_a_server_that_is_away_is_asked_again_with_growing_pauses_and_the_copy_stays():
