@@ -54,6 +54,8 @@ def _findings(given: Evidence, pod: pod_pb2.Pod) -> list[Finding]:
     failed = [] if pod.status.phase == "Succeeded" else containers.troubles(given, pod)
     if failed:
         return failed
+    if pod.status.phase == "Failed":
+        return [_unexplained(given, pod)]
     late = waiting.starting(given, pod)
     return [late] if late is not None else waiting.unready(given, pod)
 
@@ -236,6 +238,13 @@ def ended(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
     if reason == "DeadlineExceeded":
         look = [given.command("logs", pod.metadata.name), *look]
     return Finding(say("{what} ({reason})", what=what, reason=reason), said(pod.status.message), look)
+
+
+def _unexplained(given: Evidence, pod: pod_pb2.Pod) -> Finding:
+    """Say of a Pod that has failed that neither a reason nor a container tells why."""
+    message = said(pod.status.message)
+    what = say("It has failed") if message else say("It has failed, and its status does not say why")
+    return Finding(what, message, [given.describe(), given.command("events", f"--for pod/{given.name}")])
 
 
 def _node_trouble(given: Evidence, pod: pod_pb2.Pod) -> str:

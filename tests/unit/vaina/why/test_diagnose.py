@@ -195,6 +195,16 @@ CASES = (
          '  vaina get pod web -o jsonpath={.spec.containers[?(@.name=="main")].resources}', "  vaina top pod web --containers"],
     ),
     Case(
+        "failed, and nothing says why", {"phase": "Failed"},
+        ["Pod default/web is Failed.", "It has failed, and its status does not say why.", "Look at:",
+         "  vaina describe pod web", "  vaina events --for pod/web"],
+    ),
+    Case(
+        "failed, with words and no reason", {"phase": "Failed", "message": "gone wrong"},
+        ["Pod default/web is Failed.", "It has failed.", "  gone wrong", "Look at:",
+         "  vaina describe pod web", "  vaina events --for pod/web"],
+    ),
+    Case(
         "killed by its liveness probe", crashing(137),
         ["Pod default/web is Running and not ready.", "Container main is ended again and again because it fails its liveness probe.",
          "  Liveness probe failed: HTTP probe failed with statuscode: 500", f"  Restarted 4 times; {BACK_OFF}", "Look at:",
