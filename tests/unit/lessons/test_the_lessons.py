@@ -9,6 +9,10 @@ from vaina.lessons.model import HEADINGS, Lesson, Prose
 from vaina.lessons.shelf import folder, read, rows
 
 LANGUAGES = sorted(HEADINGS)
+#: what is typed in the project's own folder
+OF_THE_CHECKOUT = re.compile(
+    r"(?:^|[\s(=])(?:(?:deploy|examples|tools|docs|bench|tests|\.tools|\.venv)/[\w./-]+|make [a-z-]+)"
+)
 
 
 def lesson(row: str, language: str) -> Lesson:
@@ -44,13 +48,28 @@ def test_a_lesson_names_its_row_and_what_its_commands_need(row: str, language: s
     found = lesson(row, language)
     assert found.row == row
     typed = "\n".join(command.script for command in found.commands)
-    for program, need in {
-        "kubectl ": "kubectl",
-        "grpcurl ": "grpcurl",
-        "deploy/": "checkout",
-        "make ": "checkout",
-    }.items():
+    for program, need in {"kubectl ": "kubectl", "grpcurl ": "grpcurl"}.items():
         assert program not in typed or need in found.needs, f"{row} types {program}"
+
+
+@pytest.mark.parametrize("row", rows("en"))
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_lesson_that_names_a_file_of_the_checkout_says_that_it_needs_one(row: str, language: str) -> None:
+    found = lesson(row, language)
+    named = [
+        match[0] for code in (*scripts(found), *codes(found)) for match in OF_THE_CHECKOUT.finditer(code)
+    ]
+    assert ("checkout" in found.needs) == bool(named), named
+
+
+def scripts(found: Lesson) -> list[str]:
+    return [command.script for command in found.commands]
+
+
+def codes(found: Lesson) -> list[str]:
+    """Return what a lesson's prose has as code: what a reader may try."""
+    prose = [block for part in found.sections for block in part.blocks if isinstance(block, Prose)]
+    return [span.text for block in prose for span in block.spans if span.kind == "code"]
 
 
 @pytest.mark.parametrize("row", rows("en"))
