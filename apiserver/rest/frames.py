@@ -16,14 +16,13 @@ from apiserver.rest.served import Convert, Served
 from vaina.api.meta.v1 import raw_pb2
 from vaina.clock import Clock
 from vaina.kinds import Kind
+from vaina.serving.slices import Slice, Slices
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 #: of all that is kept: what went in and what came of it
 MAX_BYTES: Final = 12 * 1024 * 1024
-#: how long events are encoded before other tasks run
-_SLICE_SECONDS: Final = 0.005
 
 
 class Batch:
@@ -71,6 +70,7 @@ class Frames:
     def __init__(self, clock: Clock, max_bytes: int = MAX_BYTES) -> None:
         """Make it; a third of the bytes is for whole batches."""
         self.clock = clock
+        self.slices = Slices(clock.monotonic)
         #: by resource and form
         self._numbers: dict[tuple[str, str, Form], int] = {}
         #: by number, and the bytes that the handler gave: of a batch; with its type: of an event
@@ -128,16 +128,15 @@ class Encoder:
         """Return the batch of a handler's answer. Others run while many events are encoded."""
         frames, has_headers = self._frames, self._headers
         made: list[bytes] = []
-        until = frames.clock.monotonic() + _SLICE_SECONDS
+        slice_ = Slice(frames.slices)
         for event in raw_pb2.RawWatchResponse.FromString(response).events:
             if self._headers:
                 self._headers = False
                 made.append(self.write(event.type, event.object, headers=True))
             else:
                 made.append(frames.event(self._kind(), self, event.type, event.object))
-            if frames.clock.monotonic() > until:
-                await frames.clock.sleep(0)
-                until = frames.clock.monotonic() + _SLICE_SECONDS
+            if slice_.is_over:
+                await slice_.give_way()
         batch = Batch(made)
         if not has_headers:
             frames.keep_batch(self._kind(), response, batch)

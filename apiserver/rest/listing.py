@@ -1,7 +1,7 @@
 """Lists: all that was asked for in one answer.
 
 A handler cuts a list into pages by their bytes. Who names no limit gets all of them, as of one version: text is
-written while the pages come, in parts that hold the loop for a few milliseconds. In protobuf the size of all
+written while the pages come, in slices of time (`vaina.serving.slices`). In protobuf the size of all
 items stands before them: so many pages are kept until it is known, and those beyond are read a second time.
 """
 
@@ -16,10 +16,10 @@ from apiserver.rest.forms import Media
 from apiserver.rest.selecting import list_request
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.errors import InternalError
+from vaina.serving.slices import Slice
 
-#: how long items are written before other tasks run, and how many bytes are sent at once
-_SLICE_SECONDS: Final = 0.005
-_SLICE_BYTES: Final = 1024 * 1024
+#: of text that is sent at once
+_PART_BYTES: Final = 256 * 1024
 #: of a list in protobuf that is kept until its size is known
 KEPT_BYTES: Final = 32 * 1024 * 1024
 
@@ -71,16 +71,18 @@ class _Output:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._response: web.StreamResponse | None = None
-        self._until = exchange.clock.monotonic() + _SLICE_SECONDS
+        self._slice = Slice(exchange.slices)
         self._parts: list[bytes] = []
         self._size = 0
 
     async def write(self, part: bytes) -> None:
-        """Take a part; when there is enough, send it and let others run."""
+        """Take a part; send what is enough, and let others run."""
         self._parts.append(part)
         self._size += len(part)
-        if self._size > _SLICE_BYTES or self._exchange.clock.monotonic() > self._until:
+        if self._size > _PART_BYTES:
             await self._flush()
+        elif self._slice.is_over:
+            await self._slice.give_way()
 
     async def finish(self) -> web.StreamResponse:
         """Send what is left, and end the answer."""
@@ -99,8 +101,7 @@ class _Output:
         await exchange.send(self._response, b"".join(self._parts))
         self._parts.clear()
         self._size = 0
-        await exchange.clock.sleep(0)
-        self._until = exchange.clock.monotonic() + _SLICE_SECONDS
+        await self._slice.give_way()
 
 
 async def _write_text(exchange: Exchange, pages: _Pages, items: bytes) -> web.StreamResponse:
@@ -162,10 +163,9 @@ async def _items(exchange: Exchange, items: bytes) -> bytes:
     form, served = exchange.form, exchange.served
     if not form.as_kind and served.read is None:
         return items
-    parts, until = list[bytes](), exchange.clock.monotonic() + _SLICE_SECONDS
+    parts, slice_ = list[bytes](), Slice(exchange.slices)
     for data in raw_pb2.RawList.FromString(items).items:
         parts.append(list_item(form, data if served.read is None else served.read(data)))
-        if exchange.clock.monotonic() > until:
-            await exchange.clock.sleep(0)
-            until = exchange.clock.monotonic() + _SLICE_SECONDS
+        if slice_.is_over:
+            await slice_.give_way()
     return b"".join(parts)

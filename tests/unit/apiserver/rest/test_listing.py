@@ -198,7 +198,7 @@ async def test_a_list_in_protobuf_is_whole_however_little_of_it_is_kept(kept, mo
 
 
 async def test_long_lists_are_written_in_parts_and_short_ones_whole(monkeypatch):
-    monkeypatch.setattr(listing, "_SLICE_BYTES", 2000)
+    monkeypatch.setattr(listing, "_PART_BYTES", 2000)
     async with rest_server() as server:
         await fill(server, 5)
         assert "Content-Length" in (await server.get(f"{CONFIG_MAPS}?limit=2")).headers
