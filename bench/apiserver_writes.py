@@ -1,7 +1,7 @@
 """How fast the apiserver writes, beside a no-op server of the same sort and beside etcd driven directly, in
 one run.
 
-    python -m bench.apiserver_writes [-n 5000] [--repeat 3] [--case create] [--fsync] [--tls [--audit]]
+    python -m bench.apiserver_writes [-n 5000] [--repeat 3] [--case create] [--fsync] [--tls [--audit] [--rest]]
         [--output bench/results/apiserver_writes.json]
 
 etcd, apiserver, no-op server and this load generator are processes of their own on the loopback; requests are
@@ -20,7 +20,8 @@ what is compared with them:
 The table has objects a second, p50 and p99 of a call, and CPU µs per object of each process; medians of the
 repetitions. etcd runs without fsync, so that it is the code that is measured (`--fsync` for the disk as
 well). With `--tls` apiserver, etcd and load speak over TLS, and calls are authorized; with `--audit` the
-apiserver writes an audit log by the policy of the compose file. Targets are printed with whether they are met;
+apiserver writes an audit log by the policy of the compose file, and with `--rest` it has a REST port that
+nobody uses. Targets are printed with whether they are met;
 the exit code says nothing of them.
 """
 
@@ -75,6 +76,8 @@ class Bench:
         if options.audit:
             policy = ROOT / "deploy" / "audit-policy.yaml"
             secured += [f"--audit-log-path={folder}/audit.log", f"--audit-policy-file={policy}"]
+        if options.rest:
+            secured.append(f"--rest-listen=127.0.0.1:{free_port()}")
         self.etcd = EtcdProcess(
             "--quota-backend-bytes=8589934592", *fsync, cert_dir=folder / "etcd" if options.tls else None
         )
@@ -370,6 +373,9 @@ def main() -> None:
     parser.add_argument("--fsync", action="store_true", help="let etcd wait for the disk")
     parser.add_argument("--tls", action="store_true", help="speak over TLS, as a deployed cluster does")
     parser.add_argument("--audit", action="store_true", help="have the apiserver write its audit log")
+    parser.add_argument(
+        "--rest", action="store_true", help="have the apiserver serve REST, which nobody calls"
+    )
     parser.add_argument("--profile", type=Path, help="where cProfile writes what it saw in the apiserver")
     parser.add_argument("--output", type=Path, default=Path("bench/results/apiserver_writes.json"))
     options = parser.parse_args()

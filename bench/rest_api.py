@@ -248,7 +248,9 @@ async def watches(server: Server, seconds: float) -> tuple[list[report.Row], lis
         watching.stdin.close()
         found = await _result(watching)
         lost = made["calls"] * WATCHERS - found["events"]
-        case = f"{server.name}: {WATCHERS} watchers in {name}" + (f" ({lost:.0f} lost)" if lost else "")
+        case = f"{server.name}: {WATCHERS} watchers in {name}" + (
+            f" ({lost:.0f} events lost, {found['cut']:.0f} watches cut)" if lost else ""
+        )
         cpu = {
             "apiserver": used / found["events"] * 1e6,
             "client": found["cpu_seconds"] / found["events"] * 1e6,
