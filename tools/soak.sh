@@ -14,6 +14,6 @@ export VAINA_KUBELET_KILLS=${VAINA_KUBELET_KILLS:-100} VAINA_SOAK_REPORTS=bench/
 kills=0
 VAINA_KEEP_CLUSTER=1 .venv/bin/python -m pytest tests/cluster/test_kubelet_kills.py -p no:xdist -q "$@" || kills=$?
 CERTIFICATE_RENEWALS=${CERTIFICATE_RENEWALS:-100} .venv/bin/python -m pytest tests/component/test_certificates_under_load.py -p no:xdist -q
-PAGE_MINUTES=${PAGE_MINUTES:-60} .venv/bin/python -m pytest tests/page/test_open_long.py -p no:xdist -q -s
+PAGE_MINUTES=${PAGE_MINUTES:-60} .venv/bin/python -m pytest tests/page/test_open_long.py -n 0 -q -s
 .venv/bin/python -m pytest tests/cluster -m soak -p no:xdist -q "$@"
 exit "$kills"
