@@ -34,6 +34,7 @@ from apiserver.authorization.rbac.roles import DEFAULTS, Roles
 from apiserver.context import INTERNAL
 from apiserver.fast_paths import BATCH_TEMPLATES, FAST_PATHS, SPEC_MEMO
 from apiserver.flowcontrol.control import FlowControl
+from apiserver.large import LargeWork
 from apiserver.registry.apply import Applier
 from apiserver.registry.binding import Binder
 from apiserver.registry.create.spec_memo import PodSpecMemo
@@ -104,6 +105,8 @@ class App:
     roles: Roles | None
     #: who decides what a caller may do
     authorizer: Authorizer
+    #: has the turns of what is large
+    large: LargeWork
     #: knows callers by bearer tokens, for servers that take such
     bearers: Bearers
     #: what else such a server serves, by path
@@ -280,7 +283,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
 
     first = bootstrap_handlers(made["CertificateSigningRequest"])
     return App(
-        wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, authorizer, bearers,
+        wrapped(handlers), wrapped(first), made, traces, writer, kubelets, roles, authorizer, world.large, bearers,
         {} if tokens is None else tokens.pages, flow.limited, bootstrap_token, service,
         None if auditing is None else auditing.unauthorized, None if auditing is None else auditing.told,
     )  # fmt: skip

@@ -187,7 +187,7 @@ def _serve_rest(
         credentials=server_folder(config.cert_dir, config.rest_listen), authenticator=authenticator,
         tokens=app.bearers, pages=app.pages, anonymous=app.roles is not None, drain=_drain(config),
         max_connections=min(config.max_connections, open_files() // 8),
-        on_told=app.on_told, limited=app.limited,
+        on_told=app.on_told, limited=app.limited, large=app.large,
     )  # fmt: skip
     return (serve_until(stop, app.handlers, options),)
 

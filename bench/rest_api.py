@@ -8,6 +8,8 @@ All processes on the loopback, with TLS; etcd without fsync; clients are a proce
   calls     Pods created in protobuf by 32 connections, and one Pod read by them
   lists     10,000 Pods as JSON, protobuf and Table: bytes a second, what the memory grows by, and how long
             another call waits meanwhile, at most
+  large     the largest objects there may be, applied and created (`bench.rest_large`), and how long another call
+            waits meanwhile
   watches   100 watchers of everything, in protobuf and in JSON, at 500 Pods created a second: how late events
             come
   idle      what a REST port that nobody uses costs in memory
@@ -34,6 +36,7 @@ from bench.processes import ServiceProcess, cpu_seconds, memory_bytes, peak_memo
 from bench.reference.cluster import KubeCluster
 from bench.reference.programs import find_program
 from bench.rest_client import READ
+from bench.rest_large import REQUESTS
 from vaina.client.rest.envelope import PROTOBUF
 from vaina.clock import SystemClock
 from vaina.pki.cluster import Folders
@@ -153,9 +156,11 @@ async def theirs(path: str) -> AsyncIterator[Server]:
             yield Theirs(cluster, Path(folder))
 
 
-async def _begin(server: Server, what: str, *flags: str) -> asyncio.subprocess.Process:
+async def _begin(
+    server: Server, what: str, *flags: str, client: str = "rest_client"
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.rest_client", what, *server.flags(), *flags,
+        sys.executable, "-m", f"bench.{client}", what, *server.flags(), *flags,
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
 
@@ -226,6 +231,27 @@ async def lists(server: Server, _: float) -> tuple[list[report.Row], list[report
     return rows, targets
 
 
+async def large(server: Server, seconds: float) -> tuple[list[report.Row], list[report.Target]]:
+    """The largest objects, in JSON where that is the answer's form."""
+    await _make_read(server)
+    rows, targets = [], []
+    for what in REQUESTS:
+        before = cpu_seconds(server.pid)
+        asking = await _begin(server, "get", "--connections=1", f"--rate={_ASKED}", f"--seconds={seconds}")
+        found = await _result(
+            await _begin(
+                server, what, f"--seconds={seconds - 1}", f"--accept={FORMS['JSON']}", client="rest_large"
+            )
+        )
+        assert not found["refused"], found
+        used, asked = cpu_seconds(server.pid) - before, await _result(asking)
+        rows.append(_row(server, f"{what} of {found['largest'] / 1e3:.0f} kB", found, used))
+        rows.append(_row(server, f"get beside {what}", asked, 0.0))
+        target = f"{server.name}: get beside {what}, max ms"
+        targets.append(report.Target(target, asked["max_ms"], 100, at_most=True))
+    return rows, targets
+
+
 async def watches(server: Server, seconds: float) -> tuple[list[report.Row], list[report.Target]]:
     """Watchers of everything."""
     rows, targets = [], []
@@ -276,7 +302,7 @@ async def idle(_: float) -> tuple[list[report.Row], list[report.Target]]:
     return [], [report.Target("an idle REST port: MB", opened - closed, 25, at_most=True)]
 
 
-CASES: Final = {"calls": calls, "lists": lists, "watches": watches}
+CASES: Final = {"calls": calls, "lists": lists, "large": large, "watches": watches}
 
 
 async def run(options: argparse.Namespace) -> tuple[list[report.Row], list[report.Target]]:

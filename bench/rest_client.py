@@ -123,8 +123,10 @@ class Connection(asyncio.Protocol):
             self._answer.set_result(self._status)
 
 
-def head(options: argparse.Namespace, method: str, path: str, body: bytes | None = None) -> bytes:
-    """Return a request."""
+def head(
+    options: argparse.Namespace, method: str, path: str, body: bytes | None = None, content_type: str = ""
+) -> bytes:
+    """Return a request; a body is in protobuf unless its type says otherwise."""
     lines = [
         f"{method} {path} HTTP/1.1",
         f"Host: {options.url.partition('//')[2]}",
@@ -133,7 +135,7 @@ def head(options: argparse.Namespace, method: str, path: str, body: bytes | None
     if options.token_file:
         lines.append(f"Authorization: Bearer {Path(options.token_file).read_text()}")
     if body is not None:
-        lines += [f"Content-Type: {PROTOBUF}", f"Content-Length: {len(body)}"]
+        lines += [f"Content-Type: {content_type or PROTOBUF}", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
 
@@ -269,18 +271,23 @@ async def watch(options: argparse.Namespace) -> dict[str, Any]:
     return {**watchers.summary(), "cut": cut}
 
 
+def flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where the server is, who asks and for how long."""
+    parser.add_argument("--url", required=True)
+    for name in ("ca", "certificate", "key", "token-file"):
+        parser.add_argument(f"--{name}", default="")
+    parser.add_argument("--accept", default=PROTOBUF)
+    parser.add_argument("--seconds", type=float, default=1e9)
+
+
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=("create", "get", "list", "watch"))
-    parser.add_argument("--url", required=True)
-    for name in ("ca", "certificate", "key", "token-file"):
-        parser.add_argument(f"--{name}", default="")
-    parser.add_argument("--accept", default=PROTOBUF)
+    flags(parser)
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--count", type=int, default=1 << 40, help="calls of each connection, at most")
     parser.add_argument("--rate", type=float, default=0.0, help="calls a second of all; 0: as many as go")
     parser.add_argument("--prefix", default="pod", help="of the names of what is created")

@@ -14,6 +14,7 @@ import msgspec
 from google.protobuf.message import Message
 
 from apiserver.context import Context
+from apiserver.large import on_loop
 from apiserver.registry.create.storing import MAX_OBJECT_BYTES
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.store import Store
@@ -80,9 +81,10 @@ class Applier:
     async def _update(self, ctx: Context, store: Store[Any], modified: Json, may: May) -> Applied:
         """Merge into what is stored, as often as others write meanwhile. Raises NotFound, Forbidden."""
         before: list[Message] = []
+        ask = on_loop(may)
 
         def merge(obj: Any) -> Any:
-            may(store.kind, "patch", obj.metadata.namespace, obj.metadata.name)
+            ask(store.kind, "patch", obj.metadata.namespace, obj.metadata.name)
             before[:] = [obj]
             current = to_dict(store.kind, obj)
             patch = three_way_patch(_original(ctx, store, current), modified, current, store.kind)

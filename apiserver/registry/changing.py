@@ -15,6 +15,7 @@ from msgspec import structs
 from apiserver import refusals
 from apiserver.admission.chain import Owed, Refund, nothing_to_refund
 from apiserver.context import IGNORE, STRICT, Context, nobody_listens
+from apiserver.large import is_large
 from apiserver.registry import deletion
 from apiserver.registry.create.pipeline import FAIR, Creator
 from apiserver.registry.managing import manager_of, track
@@ -57,6 +58,9 @@ class Edit(NamedTuple, Generic[M]):
     #: the sub-resource that is written, or empty, whose fields get an owner by it; None: they get none (a
     #: binding, an eviction, as upstream's), or `build` has seen to it
     through: str | None = None
+    #: bytes that were sent. Where these or the stored object are many, it is changed in a thread: then `build`
+    #: asks what others may change through `on_loop`. None: always on the loop
+    size: int | None = None
 
 
 class Changer(Creator[M]):
@@ -75,7 +79,7 @@ class Changer(Creator[M]):
             made, wanted = self._apply(edit, current)
             return wanted
 
-        stored = await self._write(edit.ctx, edit.namespace, edit.name, apply)
+        stored = await self._write(edit.ctx, edit.namespace, edit.name, apply, edit.size)
         if made is not None and deletion.is_done(made, self.strategy):
             return structs.replace(stored, data=self._encode(made))
         return stored
@@ -115,7 +119,7 @@ class Changer(Creator[M]):
     def _put_from_cache(self, edit: Edit[M]) -> Put | None:
         """Return the write of a change of a cached object; None: read storage first. Raises ApiErrors."""
         current = self.peek(edit.namespace, edit.name)
-        if current is None or edit.ctx.dry_run:
+        if current is None or edit.ctx.dry_run or is_large(edit.size or 0):
             return None
         _, wanted = self._apply(edit, current)
         if wanted.data is None or wanted.data == current.data:
@@ -155,9 +159,17 @@ class Changer(Creator[M]):
             track(manager_of(self.kind, self.strategy, through), edit.ctx, old, new, self.now())
 
     async def _write(
-        self, ctx: Context, namespace: str, name: str, change: Callable[[Stored], Change]
+        self,
+        ctx: Context,
+        namespace: str,
+        name: str,
+        change: Callable[[Stored], Change],
+        size: int | None = None,
     ) -> Stored:
-        """Change the stored object by a function, unless it is a dry run. Raises NotFound, Conflict."""
+        """Change the stored object by a function, unless it is a dry run. Raises NotFound, Conflict.
+
+        `size` is that of `Edit`.
+        """
         key = self.key(namespace, name)
         removed = False
 
@@ -169,10 +181,10 @@ class Changer(Creator[M]):
 
         if ctx.dry_run:
             current = await self.get(namespace, name)
-            wanted = observed(current)
+            wanted = await self._changed(current, observed, size)
             return current if wanted.data is None else structs.replace(current, data=wanted.data)
         try:
-            stored = await self._write_stored(key, observed)
+            stored = await self._write_stored(key, observed, size)
         except KeyMissing:
             raise refusals.not_found(self.kind, name) from None
         except KeyConflict:
@@ -181,12 +193,36 @@ class Changer(Creator[M]):
             self._observer.removed(self.decode(stored))
         return stored
 
-    async def _write_stored(self, key: Key, change: Callable[[Stored], Change]) -> Stored:
+    async def _write_stored(self, key: Key, change: Callable[[Stored], Change], size: int | None) -> Stored:
         """Write, again after each conflict. `change` refuses a version that its caller does not want."""
         for _ in range(_ROUNDS - 1):
             with contextlib.suppress(KeyConflict):
-                return await self.storage.guaranteed_update(key, change)
-        return await self.storage.guaranteed_update(key, change)
+                return await self._write_once(key, change, size)
+        return await self._write_once(key, change, size)
+
+    async def _write_once(self, key: Key, change: Callable[[Stored], Change], size: int | None) -> Stored:
+        """Write; what is large is changed beforehand. Raises KeyConflict, KeyMissing, and as `change` does."""
+        if size is None:
+            return await self.storage.guaranteed_update(key, change)
+        cached = self.storage.peek(key, Version(0))
+        if not is_large(size if cached is None else max(size, len(cached.data))):
+            return await self.storage.guaranteed_update(key, change)
+        current = await self.storage.get(key)
+        if current is None:
+            raise KeyMissing(key)
+        wanted = await self._changed(current, change, size)
+
+        def settled(found: Stored) -> Change:
+            if found.version != current.version:
+                raise KeyConflict(found)
+            return wanted
+
+        return await self.storage.guaranteed_update(key, settled, hint=current)
+
+    async def _changed(self, current: Stored, change: Callable[[Stored], Change], size: int | None) -> Change:
+        """Return the change of an object, made beside the loop where the object or what was sent is large."""
+        weight = 0 if size is None else max(size, len(current.data))
+        return await self._world.large.do(weight, change, current)
 
 
 async def outcome(write: Awaitable[Stored]) -> Stored | ApiError:

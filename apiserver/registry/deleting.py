@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from apiserver import refusals
 from apiserver.admission.chain import Attributes, Operation
 from apiserver.context import Context
+from apiserver.large import on_loop
 from apiserver.registry import deletion, metadata
 from apiserver.registry.changing import Changer, outcome
 from apiserver.registry.create.pipeline import FAIR
@@ -97,12 +98,13 @@ class Deleter(Changer[M]):
         obj: M | None,
         subresource: str = "",
     ) -> Checks:
-        """Run admission. Returns the checks of an update that need the stored object."""
+        """Run admission. Returns the checks of an update that need the stored object, to be asked anywhere."""
         # A kind without namespaces has none, whatever a request names: admission looks up rights by it.
         namespace = (namespace or metadata.DEFAULT_NAMESPACE) if self.kind.namespaced else ""
         attributes = Attributes(ctx, operation, self.kind, namespace, name, obj, subresource=subresource)
         await self._world.admission.admit(attributes)
-        return attributes.checks
+        # They look up roles and Pods, which the loop changes.
+        return [on_loop(check) for check in attributes.checks]
 
 
 async def _delete_unreadable(

@@ -155,11 +155,15 @@ def _same_but_time(one: meta_pb2.ManagedFieldsEntry, other: meta_pb2.ManagedFiel
     return timeless[0] == timeless[1]
 
 
+#: managedFields
+Entries = list[meta_pb2.ManagedFieldsEntry]
+
+
 class Applied(NamedTuple):
     """What an apply makes of an object, before defaults and the strategy."""
 
     tree: Json
-    entries: list[meta_pb2.ManagedFieldsEntry]
+    entries: Entries
 
 
 class Apply(NamedTuple):

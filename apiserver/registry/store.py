@@ -18,7 +18,7 @@ from apiserver.defaulting import default
 from apiserver.registry import metadata
 from apiserver.registry.changing import Edit, charged, patcher
 from apiserver.registry.deleting import Checks, Deleter
-from apiserver.registry.managing import Apply, manager_of, read_apply, settle
+from apiserver.registry.managing import Apply, Entries, manager_of, read_apply, settle
 from apiserver.registry.options import parse_object_version
 from apiserver.registry.status import merge_status, take_status
 from apiserver.registry.strategy import STATUS, M, Subresource, check_has_get, part_of
@@ -45,13 +45,19 @@ class Store(Deleter[M]):
     # -- change
 
     async def update(
-        self, ctx: Context, sent: M, *, subresource: str = "", may_create: Callable[[], object] = _may
+        self,
+        ctx: Context,
+        sent: M,
+        *,
+        subresource: str = "",
+        may_create: Callable[[], object] = _may,
+        size: int = 0,
     ) -> Stored:
         """Replace an object without its status, or the part of it that a sub-resource (not `status`) changes.
 
         An object with a resourceVersion replaces only that version. `may_create` is called before an update
-        creates, and may raise Forbidden (apiserver `endpoints/handlers/update.go`). Raises NotFound,
-        Conflict, Invalid, BadRequest, TooLarge.
+        creates, and may raise Forbidden (apiserver `endpoints/handlers/update.go`). `size` is how many bytes
+        were sent. Raises NotFound, Conflict, Invalid, BadRequest, TooLarge.
         """
         meta = self._named(sent)
         version = parse_object_version(self.kind, meta)
@@ -66,7 +72,7 @@ class Store(Deleter[M]):
             return self._prepare_update(ctx, new, old, checks)
 
         edit = Edit(
-            ctx, meta.namespace, meta.name, build, meta.uid, version, self._needs_version, subresource
+            ctx, meta.namespace, meta.name, build, meta.uid, version, self._needs_version, subresource, size
         )
         creates = self.strategy.allow_create_on_update and part is None
         for _ in range(_CREATES if creates else 0):
@@ -74,10 +80,10 @@ class Store(Deleter[M]):
                 return await charged(lambda: self.change(edit))
             with contextlib.suppress(AlreadyExists):
                 may_create()
-                return await self._create_by_update(ctx, sent)
+                return await self._create_by_update(ctx, sent, size)
         return await charged(lambda: self.change(edit))
 
-    async def _create_by_update(self, ctx: Context, sent: M) -> Stored:
+    async def _create_by_update(self, ctx: Context, sent: M, size: int) -> Stored:
         """Create the object of an update. Raises Conflict when it has a uid: then it has existed."""
         new = cast("M", self.kind.message())
         new.CopyFrom(sent)
@@ -85,14 +91,15 @@ class Store(Deleter[M]):
         if meta.uid:
             raise refusals.wrong_uid(self.kind, meta.name, meta.uid, "")
         meta.resource_version = ""
-        created = await self.create(ctx, new)
+        created = await self.create(ctx, new, size=size)
         ctx.on_created()
         return created
 
     async def rewrite(self, ctx: Context, namespace: str, name: str, make: Callable[[M], M | None]) -> Stored:
         """Replace an object by the result of a function, again after each conflict.
 
-        `make` does not change its argument, and returns None when nothing is to be written. A resourceVersion
+        `make` does not change its argument, and returns None when nothing is to be written. It may run in a
+        thread, and asks what others may change through `on_loop`. A resourceVersion
         or uid in its result is a precondition. Raises NotFound, Conflict, Invalid, TooLarge, and what `make`
         raises.
         """
@@ -105,10 +112,10 @@ class Store(Deleter[M]):
             self._check_preconditions_in(new, old, name)
             return self._prepare_update(ctx, new, old, checks)
 
-        edit = Edit(ctx, namespace, name, build, through="")
+        edit = Edit(ctx, namespace, name, build, through="", size=0)
         return await charged(lambda: self.change(edit))
 
-    def status_edit(self, ctx: Context, sent: M, mask: Sequence[str] = ()) -> Edit[M]:
+    def status_edit(self, ctx: Context, sent: M, mask: Sequence[str] = (), size: int = 0) -> Edit[M]:
         """Return the edit that replaces the status and metadata, or the fields that the mask names (`status`).
 
         With a mask it compares no version, because each owner sends its own fields. It compares the uid when
@@ -128,7 +135,7 @@ class Store(Deleter[M]):
             return self._prepare_status(ctx, new, old, now)
 
         needs_version = self._needs_version and not mask
-        return Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, needs_version, STATUS)
+        return Edit(ctx, meta.namespace, meta.name, build, meta.uid, version, needs_version, STATUS, size)
 
     async def patch(
         self,
@@ -147,7 +154,7 @@ class Store(Deleter[M]):
         """
         part = None if subresource == STATUS else part_of(self.kind, self.strategy, subresource)
         check_has_get(self.kind, self.strategy, subresource)
-        patch = patcher(ctx, self.kind, patch_type, text, view)
+        patch = await self._world.large.do(len(text), patcher, ctx, self.kind, patch_type, text, view)
         checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None, subresource)
 
         def build(old: M) -> M:
@@ -155,7 +162,7 @@ class Store(Deleter[M]):
             self._check_preconditions_in(new, old, name)
             return self._prepare_changed(ctx, new, old, part, checks, subresource=subresource)
 
-        edit = Edit(ctx, namespace, name, build, through=subresource)
+        edit = Edit(ctx, namespace, name, build, through=subresource, size=len(text))
         return await charged(lambda: self.change(edit))
 
     async def apply(
@@ -180,11 +187,11 @@ class Store(Deleter[M]):
         applying = await self._read_apply(ctx, text, force=force)
         for _ in range(_CREATES if not subresource else 0):
             with contextlib.suppress(NotFound):
-                return await self._apply_to_stored(applying, namespace, name, subresource)
+                return await self._apply_to_stored(applying, namespace, name, subresource, len(text))
             with contextlib.suppress(AlreadyExists):
                 may_create()
-                return await self._create_by_apply(applying, namespace, name)
-        return await self._apply_to_stored(applying, namespace, name, subresource)
+                return await self._create_by_apply(applying, namespace, name, len(text))
+        return await self._apply_to_stored(applying, namespace, name, subresource, len(text))
 
     @staticmethod
     async def _read_apply(ctx: Context, text: str, *, force: bool) -> Apply:
@@ -193,7 +200,9 @@ class Store(Deleter[M]):
             return read_apply(ctx, text, force=force)
         return await asyncio.to_thread(read_apply, ctx, text, force=force)
 
-    async def _apply_to_stored(self, applying: Apply, namespace: str, name: str, subresource: str) -> Stored:
+    async def _apply_to_stored(
+        self, applying: Apply, namespace: str, name: str, subresource: str, size: int
+    ) -> Stored:
         ctx, manager = applying.ctx, manager_of(self.kind, self.strategy, subresource)
         part = None if subresource == STATUS else part_of(self.kind, self.strategy, subresource)
         checks = await self._admit(ctx, Operation.UPDATE, namespace, name, None, subresource)
@@ -206,14 +215,18 @@ class Store(Deleter[M]):
             settle(made, old, applied.entries)
             return made
 
-        edit = Edit(ctx, namespace, name, build)
+        edit = Edit(ctx, namespace, name, build, size=size)
         return await charged(lambda: self.change(edit))
 
-    async def _create_by_apply(self, applying: Apply, namespace: str, name: str) -> Stored:
+    async def _create_by_apply(self, applying: Apply, namespace: str, name: str, size: int) -> Stored:
         """Create what is applied. Raises Conflict when it has a uid: then it has existed."""
         manager = manager_of(self.kind, self.strategy, "")
-        applied = applying.to(manager, self.kind.message(), self.now())
-        new: Any = decode_dict(applied.tree, kind=self.kind, strict=False).message
+
+        def build() -> tuple[Any, Entries]:
+            applied = applying.to(manager, self.kind.message(), self.now())
+            return decode_dict(applied.tree, kind=self.kind, strict=False).message, applied.entries
+
+        new, entries = await self._world.large.do(size, build)
         meta = new.metadata
         if not meta.name:
             raise BadRequest(
@@ -224,7 +237,7 @@ class Store(Deleter[M]):
             raise refusals.conflict(self.kind, name, why)
         self._check_place(meta, namespace, name)
         meta.namespace, meta.resource_version = namespace, ""
-        created = await self.create(applying.ctx, new, entries=applied.entries)
+        created = await self.create(applying.ctx, new, entries=entries, size=size)
         applying.ctx.on_created()
         return created
 

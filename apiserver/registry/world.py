@@ -2,10 +2,11 @@
 
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from apiserver.admission.chain import Chain
+from apiserver.large import LargeWork
 from apiserver.storage.interface import CONSISTENT, CachedStorage, Key, Page, Read, Version
 from apiserver.storage.selection import Outlet, Selection
 from apiserver.storage.watch_stream import WatchBatch
@@ -71,3 +72,4 @@ class World:
     rng: random.Random
     new_uid: Callable[[], str]
     admission: Chain
+    large: LargeWork = field(default_factory=LargeWork)

@@ -307,9 +307,15 @@ class Answerer:
     async def _object(
         self, exchange: Exchange, shape: Kind[Any], answer: bytes, code: int, found: Route
     ) -> web.StreamResponse:
-        if found.served.read is not None and shape is found.served.shape:
-            answer = found.served.read(answer)
-        data = answers.write_object(exchange.form, shape, answer, self._clock.now())
+        form, now, read = exchange.form, self._clock.now(), found.served.read
+
+        def write() -> bytes:
+            shown = read(answer) if read is not None and shape is found.served.shape else answer
+            return answers.write_object(form, shape, shown, now)
+
+        # The bytes of an answer in protobuf are there already.
+        size = 0 if form.media is forms.Media.PROTOBUF else len(answer)
+        data = await exchange.large.do(size, write)
         return await exchange.answer(exchange.form.content_type, data, code)
 
     async def _refuse(self, exchange: Exchange, error: ApiError) -> web.StreamResponse:

@@ -59,8 +59,8 @@ class Exchange:
             frames: encodes the events of all watches.
         """
         self.http, self.rpc, self.clock, self.frames = http, rpc, clock, frames
-        #: turns of long work
-        self.slices = frames.slices
+        #: turns of long work, and of what is large
+        self.slices, self.large = frames.slices, frames.large
         #: what it is about
         self.info = RequestInfo(http.method, http.path, http.method.lower(), Query())
         self.served: Served

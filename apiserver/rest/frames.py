@@ -5,11 +5,13 @@ watchers of other selections, or of other places in the stream, get is found eve
 loop.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
+from apiserver.large import LargeWork, is_large
 from apiserver.rest.answers import write_event
 from apiserver.rest.forms import TABLE, Form
 from apiserver.rest.served import Convert, Served
@@ -67,9 +69,9 @@ class _Kept(Generic[K, V]):
 class Frames:
     """Encodes the events of all watches of one server, and keeps what was used last."""
 
-    def __init__(self, clock: Clock, max_bytes: int = MAX_BYTES) -> None:
-        """Make it; a third of the bytes is for whole batches."""
-        self.clock = clock
+    def __init__(self, clock: Clock, large: LargeWork | None = None, max_bytes: int = MAX_BYTES) -> None:
+        """Make it; a third of the bytes is for whole batches. `large` has the turns of what is large."""
+        self.clock, self.large = clock, large or LargeWork()
         self.slices = Slices(clock.monotonic)
         #: by resource and form
         self._numbers: dict[tuple[str, str, Form], int] = {}
@@ -78,6 +80,8 @@ class Frames:
         self._events = _Kept[tuple[int, str, bytes], bytes](max_bytes - max_bytes // 3)
         #: events that were encoded, for tests
         self.encoded = 0
+        #: one large event at a time: others who want the same find it afterwards
+        self._large_turn = asyncio.Lock()
 
     @property
     def size(self) -> int:
@@ -100,13 +104,24 @@ class Frames:
 
     def event(self, number: int, encoder: "Encoder", event_type: str, data: bytes) -> bytes:
         """Return an event as it is sent."""
-        key = (number, event_type, data)
-        found = self._events.find(key)
+        found = self._events.find((number, event_type, data))
         if found is None:
             found = encoder.write(event_type, data)
-            self.encoded += 1
-            self._events.add(key, found, len(data) + len(found))
+            self._keep_event(number, event_type, data, found)
         return found
+
+    async def large_event(self, number: int, encoder: "Encoder", event_type: str, data: bytes) -> bytes:
+        """Return an event of a large object as it is sent, written beside the loop."""
+        async with self._large_turn:
+            found = self._events.find((number, event_type, data))
+            if found is None:
+                found = await self.large.do(len(data), encoder.write, event_type, data)
+                self._keep_event(number, event_type, data, found)
+            return found
+
+    def _keep_event(self, number: int, event_type: str, data: bytes, frame: bytes) -> None:
+        self.encoded += 1
+        self._events.add((number, event_type, data), frame, len(data) + len(frame))
 
 
 class Encoder:
@@ -133,6 +148,8 @@ class Encoder:
             if self._headers:
                 self._headers = False
                 made.append(self.write(event.type, event.object, headers=True))
+            elif is_large(len(event.object)):
+                made.append(await frames.large_event(self._kind(), self, event.type, event.object))
             else:
                 made.append(frames.event(self._kind(), self, event.type, event.object))
             if slice_.is_over:

@@ -108,11 +108,15 @@ async def _write_text(exchange: Exchange, pages: _Pages, items: bytes) -> web.St
     served = exchange.served
     writer = ListWriter(exchange.form, served.shape, exchange.clock.now())
     output = _Output(exchange)
+
+    def write(data: bytes) -> bytes:
+        return writer.item(data if served.read is None else served.read(data))
+
     await output.write(writer.begin(pages.metadata))
     while True:
         with exchange.holding(len(items)):
             for data in raw_pb2.RawList.FromString(items).items:
-                await output.write(writer.item(data if served.read is None else served.read(data)))
+                await output.write(await exchange.large.do(len(data), write, data))
         if not pages.token:
             break
         items = await pages.next()

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from apiserver.audit.auditing import OnTold
 from apiserver.authorization.authorizer import Authorizer
+from apiserver.large import LargeWork
 from apiserver.rest import connections, pages
 from apiserver.rest.answering import Answerer, Limited
 from apiserver.rest.authentication import Callers
@@ -73,6 +74,8 @@ class RestOptions:
     times: connections.Times = field(default_factory=connections.Times)
     #: the limits of the handlers
     limited: Limited = unlimited
+    #: has the turns of what is large, with the handlers
+    large: LargeWork = field(default_factory=LargeWork)
     #: writes what is answered without a handler to the audit log
     on_told: OnTold | None = None
 
@@ -100,7 +103,7 @@ async def serve_rest(handlers: Handlers, options: RestOptions) -> AsyncIterator[
     if folder is not None and authenticator is None:
         authenticator = Authenticator(folder, clock, options.registry)
     contexts = None if folder is None else connections.Contexts(folder)
-    calls, frames = Calls(authenticator), Frames(clock)
+    calls, frames = Calls(authenticator), Frames(clock, options.large)
     health = {**options.health, "shutdown": lambda: not going[0]}
     answerer = Answerer(
         handlers, table=options.table, clock=clock, calls=calls,

@@ -170,7 +170,7 @@ class _Verbs:
         ctx = context_of(rpc, "create", request.options)
         obj = object_of(self._kind, request.object)
         self._may["Create"](rpc, obj.metadata.namespace)
-        return answer(await self._store.create(ctx, obj))
+        return answer(await self._store.create(ctx, obj, size=len(request.object)))
 
     async def update(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(raw_pb2.RawUpdateRequest, data)
@@ -178,14 +178,16 @@ class _Verbs:
         sent = object_of(self._kind, request.object)
         self._may["Update"](rpc, sent.metadata.namespace, sent.metadata.name)
         may_create = partial(self._may["Create"], rpc, sent.metadata.namespace)
-        return answer(await self._store.update(ctx, sent, may_create=may_create))
+        size = len(request.object)
+        return answer(await self._store.update(ctx, sent, may_create=may_create, size=size))
 
     async def update_part(self, method: str, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(raw_pb2.RawUpdateRequest, data)
         ctx = context_of(rpc, "update", request.options)
         sent = object_of(self._kind, request.object)
         self._may[method](rpc, sent.metadata.namespace, sent.metadata.name)
-        return answer(await self._store.update(ctx, sent, subresource=SUBRESOURCES[method]))
+        part, size = SUBRESOURCES[method], len(request.object)
+        return answer(await self._store.update(ctx, sent, subresource=part, size=size))
 
     async def update_status(self, data: bytes, rpc: RequestContext) -> bytes:
         request = decode(raw_pb2.RawUpdateRequest, data)
@@ -308,7 +310,8 @@ class _Verbs:
         ctx = context_of(rpc, "update", request.options)
         sent = object_of(self._kind, request.object)
         may(sent.metadata.namespace, sent.metadata.name)
-        return self._store.status_edit(ctx, sent, tuple(request.status_mask.paths))
+        mask, size = tuple(request.status_mask.paths), len(request.object)
+        return self._store.status_edit(ctx, sent, mask, size)
 
 
 class _CountedOutlet:

@@ -47,7 +47,7 @@ class New(Generic[M]):
     """A new object: what was sent, what the stages made of it, and how it is stored or why it is refused."""
 
     __slots__ = (
-        "_attributes", "_obj", "ctx", "entries", "is_name_generated", "kind", "preparation", "put", "refund", "result", "started",
+        "_attributes", "_obj", "ctx", "entries", "is_name_generated", "kind", "preparation", "put", "refund", "result", "size", "started",
     )  # fmt: skip
 
     #: set by the first stage
@@ -68,6 +68,8 @@ class New(Generic[M]):
         self.is_name_generated = False
         #: its managedFields, when it is applied
         self.entries: Sequence[meta_pb2.ManagedFieldsEntry] = ()
+        #: bytes that were sent
+        self.size = 0
         #: gives back what a quota took for it
         self.refund: Refund = nothing_to_refund
         #: what is stored, or the refusal

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias, cast
 from apiserver import refusals
 from apiserver.admission.chain import Attributes
 from apiserver.context import Context
+from apiserver.large import is_large
 from apiserver.registry import metadata
 from apiserver.registry.create.new import New, Preparation, Prepare
 from apiserver.registry.create.storing import Storer
@@ -62,14 +63,21 @@ class Creator(Storer[M]):
         self._preparer = preparer
 
     async def create(
-        self, ctx: Context, obj: M, *, entries: Sequence[meta_pb2.ManagedFieldsEntry] = ()
+        self,
+        ctx: Context,
+        obj: M,
+        *,
+        entries: Sequence[meta_pb2.ManagedFieldsEntry] = (),
+        size: int = 0,
     ) -> Stored:
         """Store a new object, which is changed in place; of one that is applied `entries` are the managedFields.
+
+        `size` is how many bytes were sent.
 
         Raises Invalid, BadRequest, AlreadyExists, Forbidden, TooLarge; NotFound for a missing namespace.
         """
         new = New(self.kind, ctx, obj, self.now())
-        new.entries = entries
+        new.entries, new.size = entries, size
         await self.prepare([new])
         await self.store([new])
         if isinstance(new.result, ApiError):
@@ -99,19 +107,21 @@ class Creator(Storer[M]):
     def read(self, ctx: Context, data: bytes, parse: Parse[M], started: float) -> New[M]:
         """Read an object; what cannot be read has a refusal."""
         try:
-            return New(self.kind, ctx, parse(data), started)
-        except ApiError as error:
-            new = New[M](self.kind, ctx, None, started)
-            new.result = error
+            new = New(self.kind, ctx, parse(data), started)
+            new.size = len(data)
             return new
+        except ApiError as error:
+            refused = New[M](self.kind, ctx, None, started)
+            refused.result = error
+            return refused
 
     async def prepare(self, batch: Sequence[New[M]]) -> None:
         """Do the stages before storage: afterwards each object has its `put`, or a refusal as its result."""
-        await self._each(batch, self._complete)
+        await self._each(batch, self._complete, is_pure=True)
         admission = self._world.admission
         await self._ask(batch, admission.admit_all)
         await self._each(batch, self._set_what_the_server_decides)
-        await self._each(batch, self._validate_and_encode)
+        await self._each(batch, self._validate_and_encode, is_pure=True)
         await self._ask(batch, admission.validate_all)
 
     async def _ask(self, batch: Sequence[New[M]], admission: Admission) -> None:
@@ -121,21 +131,30 @@ class Creator(Storer[M]):
         for new, refusal in zip(asked, refused, strict=True):
             new.result = refusal
 
-    async def _each(self, batch: Sequence[New[M]], stage: Callable[[New[M]], None]) -> None:
-        """Do a stage for each object that was not refused; a refusal is its result."""
+    async def _each(
+        self, batch: Sequence[New[M]], stage: Callable[[New[M]], None], *, is_pure: bool = False
+    ) -> None:
+        """Do a stage for each object that was not refused; a refusal is its result.
+
+        A pure one, which knows nothing but the object, is done beside the loop where the object is large.
+        """
         for number, new in enumerate(batch):
             if number % FAIR == FAIR - 1:
                 await self.give_way()
             if new.result is None:
                 try:
-                    stage(new)
+                    if is_pure and is_large(new.size):
+                        await self._world.large.do(new.size, stage, new)
+                    else:
+                        stage(new)
                 except ApiError as error:
                     new.result = error
 
     def _complete(self, new: New[M]) -> None:
         """Set the namespace and the defaults, and normalise. Raises BadRequest."""
         metadata.place(self.kind, new.meta)
-        new.preparation = self._begin(new.obj)
+        # An accelerator keeps nothing of large ones, and belongs to the loop.
+        new.preparation = Preparation(self.kind, new.obj) if is_large(new.size) else self._begin(new.obj)
         # Before admission and validation compute with quantities: upstream refuses unreadable ones when it
         # decodes.
         new.preparation.normalise()

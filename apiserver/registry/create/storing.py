@@ -89,9 +89,12 @@ class Storer(Reader[M]):
         await self._store_in_rounds([new for new in batch if new.result is None])
         created = [new for new in batch if isinstance(new.result, Stored)]
         await self._confirm([new for new in created if not new.ctx.dry_run])
-        for new in created:
-            if isinstance(new.result, Stored):
-                self._tell(new)
+        told = [new for new in created if isinstance(new.result, Stored)]
+        for new in told:
+            self._tell(new)
+        for new in told:
+            for text in await self._world.large.do(new.size, self._warnings, new):
+                new.ctx.warn(text)
 
     def name_anew(self, new: New[M]) -> None:
         new.meta.name = new.attributes.name = metadata.generate_name(new.meta.generate_name, self._world.rng)
@@ -221,9 +224,10 @@ class Storer(Reader[M]):
         except ApiError as error:
             new.result = error
 
+    def _warnings(self, new: New[M]) -> list[str]:
+        return list(new.warnings(self.strategy))
+
     def _tell(self, new: New[M]) -> None:
-        for text in new.warnings(self.strategy):
-            new.ctx.warn(text)
         observer = self._observer
         if observer is not None and not new.ctx.dry_run and observer.wants(new.uid):
             observer.created(new.obj, started=new.started)

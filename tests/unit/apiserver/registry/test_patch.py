@@ -1,11 +1,13 @@
 """Patches of the three types, of objects and of their status."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from apiserver.large import LARGE_BYTES
 from apiserver.storage.interface import Change, Key, Stored
 from tests.support.apiserver import Harness, make_apiserver
 from vaina.api.core.v1 import config_pb2, pod_pb2
@@ -215,6 +217,23 @@ async def test_a_json_patch_that_others_overtake_means_the_same_when_it_runs_aga
     )  # fmt: skip
     assert list(patched.metadata.finalizers) == ["example.com/a"]
     assert overtaken
+
+
+async def test_changes_of_a_large_object_that_overtake_one_another_are_all_made() -> None:
+    """Each is made beside the loop, of what was stored when it began."""
+    api = make_apiserver()
+    await api.client.config_maps.create(
+        config_pb2.ConfigMap(
+            metadata=meta_pb2.ObjectMeta(name="web", namespace="default"), data={"x": "y" * 2 * LARGE_BYTES}
+        )
+    )
+    async with asyncio.TaskGroup() as group:
+        for name in "abc":
+            text = json.dumps({"data": {name: "1"}})
+            group.create_task(
+                api.client.config_maps.patch("web", text, namespace="default", patch_type=MERGE_PATCH)
+            )
+    assert set((await api.client.config_maps.get("web", "default")).data) == {"a", "b", "c", "x"}
 
 
 @pytest.mark.parametrize("patch_type", [JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH])
