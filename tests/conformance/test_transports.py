@@ -9,6 +9,7 @@ import pytest
 from apiserver.authorization.authorizer import AlwaysAllow
 from apiserver.rest.server import RestOptions, serve_rest
 from tests.support.apiserver import make_apiserver
+from tests.support.rbac import make_role
 from vaina.api.core.v1 import pod_pb2, pod_service_pb2
 from vaina.api.meta.v1 import request_pb2
 from vaina.client.clientset import Clientset
@@ -28,7 +29,7 @@ from vaina.errors import (
     TooManyRequests,
     Unavailable,
 )
-from vaina.kinds import POD
+from vaina.kinds import CLUSTER_ROLE, POD
 from vaina.serving.draining import Drain
 from vaina.serving.server import BIDI, STREAM, UNARY, Method, RequestContext, serve, typed, typed_stream
 from vaina.testing.builders import make_config_map, make_namespace, make_node
@@ -252,6 +253,25 @@ async def test_a_collection_is_never_that_of_all_namespaces(opener):
     left = [item.metadata.namespace for item in (await client.config_maps.list()).items]
     assert left == ["other"]
     assert not (await client.nodes.list()).items
+
+
+async def test_a_name_never_means_another_object(opener):
+    """In a URL `..` would lead to another kind, `?` to other options, and no name at all to every object."""
+    apiserver = Apiserver()
+    client = apiserver.api.client
+    await client.namespaces.create(make_namespace("other"))
+    await client.config_maps.create(make_config_map("a"))
+    await client.kind(CLUSTER_ROLE).create(make_role("a b?dryRun=All#c"))
+    async with opener(apiserver, []) as transport:
+        calling = Clientset(transport)
+        for name in ("", "..", "../../other", "../configmaps/a", "%2e%2e/configmaps/a"):
+            with pytest.raises((BadRequest, NotFound, Invalid)):
+                await calling.secrets.delete(name)
+        await calling.kind(CLUSTER_ROLE).delete("a b?dryRun=All#c")
+    assert [item.metadata.name for item in (await client.config_maps.list()).items] == ["a"]
+    assert not (await client.namespaces.get("other")).metadata.HasField("deletion_timestamp")
+    left = [item.metadata.name for item in (await client.kind(CLUSTER_ROLE).list()).items]
+    assert "a b?dryRun=All#c" not in left
 
 
 async def test_a_stream_yields_batches_and_ends(opener):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 from google.protobuf.message import Message
@@ -18,23 +19,33 @@ from google.protobuf.message import Message
 from vaina.api.autoscaling.v1 import scale_request_pb2
 from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2, service_account_service_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
+from vaina.api.metrics.v1beta1 import metrics_pb2
 from vaina.api.version.v1 import version_service_pb2
 from vaina.client.rest.envelope import PROTOBUF, object_of, unwrap, wrap
 from vaina.client.rest.masks import status_patch
-from vaina.errors import ApiError, InternalError, MethodNotSupported
+from vaina.errors import ApiError, BadRequest, InternalError, MethodNotSupported
 from vaina.kinds import KINDS, POD, Kind
 from vaina.objects.decode import dict_to_message
 from vaina.objects.encode import message_to_dict
 from vaina.objects.excerpt import excerpt
+from vaina.objects.names import path_segment
+from vaina.quoting import go_quote
 
 _STRATEGIC: Final = "application/strategic-merge-patch+json"
 _KINDS: Final[Mapping[str, Kind[Message]]] = {kind.service: kind for kind in KINDS}
 #: of metrics.k8s.io, by the name of our service
-_METRICS: Final = {
-    "vaina.api.metrics.v1beta1.NodeMetricsService": ("nodes", False),
-    "vaina.api.metrics.v1beta1.PodMetricsService": ("pods", True),
-}
+_METRICS: Final[Mapping[str, Kind[Any]]] = {
+    kind.service: kind
+    for kind in (
+        Kind("NodeMetrics", "nodes", metrics_pb2.NodeMetrics, "vaina.api.metrics.v1beta1.NodeMetricsService", "",
+             "metrics.k8s.io", "v1beta1", namespaced=False),
+        Kind("PodMetrics", "pods", metrics_pb2.PodMetrics, "vaina.api.metrics.v1beta1.PodMetricsService", "",
+             "metrics.k8s.io", "v1beta1"),
+    )
+}  # fmt: skip
 _VERSION: Final = "vaina.api.version.v1.VersionService"
+#: what Go's url.PathEscape leaves as it is in a segment, and `:` of roles' names
+_SAFE: Final = "$&+=:@"
 _REVIEWS: Final = ("vaina.api.authentication.v1.", "vaina.api.authorization.v1.")
 
 Query = list[tuple[str, str]]
@@ -54,13 +65,14 @@ class Request:
 def requests_of(method: str, data: bytes) -> Sequence[Request]:
     """Return what one call asks for, by its gRPC path and its request's bytes.
 
-    Raises MethodNotSupported: Kubernetes' API has nothing like it.
+    Raises MethodNotSupported: Kubernetes' API has nothing like it. Raises BadRequest: a name is missing, or would
+    lead elsewhere in a path.
     """
     service, _, verb = method.removeprefix("/").partition("/")
     if service == _VERSION:
         return [Request("GET", "/version")]
     if service in _METRICS:
-        return [_metrics(*_METRICS[service], verb, data)]
+        return [_metrics(_METRICS[service], verb, data)]
     if service.startswith(_REVIEWS) and verb == "Create":
         return [_review(service, data)]
     kind = _KINDS.get(service)
@@ -108,7 +120,7 @@ def answer_of(method: str, answers: Sequence[bytes | ApiError]) -> bytes:
 def stream_of(method: str, data: bytes) -> tuple[Request, Kind[Message] | None]:
     """Return the request that a stream begins with, and the kind of a watch; None: it is a log.
 
-    Raises MethodNotSupported: it is neither.
+    Raises MethodNotSupported: it is neither. Raises BadRequest: as of `requests_of`.
     """
     service, _, verb = method.removeprefix("/").partition("/")
     kind = _KINDS.get(service)
@@ -126,15 +138,32 @@ def _unknown(method: str) -> MethodNotSupported:
 # -- paths and options
 
 
-def _path(kind: Kind[Any], namespace: str = "", name: str = "", subresource: str = "") -> str:
+def _segment(what: str, value: str) -> str:
+    """Return a name as a part of a path. Raises BadRequest, as client-go `rest/request.go` refuses it.
+
+    A name may come from an object that somebody else has written: `../../x` would lead to another kind.
+    """
+    if problems := path_segment(value):
+        raise BadRequest(f"invalid {what} {go_quote(value)}: [{' '.join(problems)}]")
+    return quote(value, safe=_SAFE)
+
+
+def _path(kind: Kind[Any], namespace: str = "") -> str:
     parts = ["", "apis", kind.group, kind.version] if kind.group else ["", "api", kind.version]
     if kind.namespaced and namespace:
-        parts += ["namespaces", namespace]
-    return "/".join((*parts, kind.plural, *filter(None, (name, subresource))))
+        parts += ["namespaces", _segment("namespace", namespace)]
+    return "/".join((*parts, kind.plural))
 
 
 def _one(kind: Kind[Any], namespace: str, name: str, subresource: str = "") -> str:
-    return _path(kind, namespace or "default", name, subresource)
+    """Return the path of one object, in `default` where no namespace is named. Raises BadRequest."""
+    if not name:
+        # Without one it would be the path of them all.
+        raise BadRequest("resource name may not be empty")
+    parts = [_path(kind, namespace or "default"), _segment("resource name", name)]
+    if subresource:
+        parts.append(_segment("subresource", subresource))
+    return "/".join(parts)
 
 
 @cache
@@ -238,7 +267,8 @@ def _delete_collection(kind: Kind[Any], data: bytes) -> Sequence[Request]:
     asked = request_pb2.DeleteCollectionRequest.FromString(data)
     query = _given(labelSelector=asked.label_selector, fieldSelector=asked.field_selector)
     # In `default` where no namespace is named, as the apiserver does by gRPC: there is no such request of all.
-    return [Request("DELETE", _one(kind, asked.namespace, ""), query, _delete_options(asked))]
+    path = _path(kind, asked.namespace or "default")
+    return [Request("DELETE", path, query, _delete_options(asked))]
 
 
 def _delete_options(asked: request_pb2.DeleteRequest | request_pb2.DeleteCollectionRequest) -> bytes | None:
@@ -346,16 +376,13 @@ def _watch(kind: Kind[Any], watch: request_pb2.WatchRequest) -> Request:
 # -- what is no kind of ours
 
 
-def _metrics(plural: str, namespaced: bool, verb: str, data: bytes) -> Request:
-    root = "/apis/metrics.k8s.io/v1beta1"
+def _metrics(kind: Kind[Any], verb: str, data: bytes) -> Request:
     if verb == "Get":
         get = request_pb2.GetRequest.FromString(data)
-        place = f"/namespaces/{get.namespace or 'default'}" if namespaced else ""
-        return Request("GET", f"{root}{place}/{plural}/{get.name}")
+        return Request("GET", _one(kind, get.namespace, get.name))
     asked = request_pb2.ListRequest.FromString(data)
-    place = f"/namespaces/{asked.namespace}" if namespaced and asked.namespace else ""
     query = _given(labelSelector=asked.label_selector, fieldSelector=asked.field_selector)
-    return Request("GET", f"{root}{place}/{plural}", query)
+    return Request("GET", _path(kind, asked.namespace), query)
 
 
 def _review(service: str, data: bytes) -> Request:
@@ -367,7 +394,7 @@ def _review(service: str, data: bytes) -> Request:
     if name == "LocalSubjectAccessReview":
         # Its metadata is field 1, as of every kind.
         namespace = _place_type(POD).FromString(asked.object).metadata.namespace
-        place = f"/namespaces/{namespace or 'default'}"
+        place = f"/namespaces/{_segment('namespace', namespace or 'default')}"
     path = f"/apis/{group}.k8s.io/{version}{place}/{name.lower()}s"
     return Request(
         "POST", path, _options(asked.options), wrap(f"{group}.k8s.io/{version}", name, asked.object)

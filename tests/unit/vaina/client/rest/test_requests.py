@@ -19,8 +19,8 @@ from vaina.client.rest.envelope import MAX_FRAME_BYTES, MAX_RETRY_SECONDS, Frame
 from vaina.client.rest.envelope import wrap as wrap_as
 from vaina.client.rest.requests import Request, answer_of, requests_of, stream_of
 from vaina.client.verbs import binding
-from vaina.errors import AlreadyExists, Expired, InternalError, MethodNotSupported, TooManyRequests
-from vaina.kinds import DEPLOYMENT, LEASE, NODE, POD, POD_TRACE, REPLICA_SET, Kind
+from vaina.errors import AlreadyExists, BadRequest, Expired, InternalError, MethodNotSupported, TooManyRequests
+from vaina.kinds import CLUSTER_ROLE, DEPLOYMENT, LEASE, NODE, POD, POD_TRACE, REPLICA_SET, Kind
 
 
 def deletion(**options: object) -> bytes:
@@ -114,6 +114,47 @@ def test_what_a_call_asks_for(case: Case) -> None:
 def test_what_kubernetes_does_not_have_is_refused(method: str) -> None:
     with pytest.raises(MethodNotSupported, match="Kubernetes' REST API has no"):
         requests_of(method, b"")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "words"),
+    [
+        ("ns", "", "resource name may not be empty"),
+        ("ns", "..", r"invalid resource name \"\.\.\": \[may not be '\.\.'\]"),
+        ("ns", "../../kube-system", r"invalid resource name .*may not contain '/'"),
+        ("ns", "%2e%2e", "invalid resource name .*may not contain '%'"),
+        ("../x", "a", r"invalid namespace \"\.\./x\": \[may not contain '/'\]"),
+    ],
+)
+def test_a_name_never_leads_to_another_object_or_to_all_of_them(
+    namespace: str, name: str, words: str
+) -> None:
+    calls = [
+        (POD.method("Get"), request_pb2.GetRequest(namespace=namespace, name=name)),
+        (POD.method("Delete"), request_pb2.DeleteRequest(namespace=namespace, name=name)),
+        (POD.method("Patch"), request_pb2.PatchRequest(namespace=namespace, name=name, patch="{}")),
+        (
+            POD.method("Bind"),
+            pod_service_pb2.BindPodRequest(binding=binding(namespace, name, "u", "n1")),
+        ),
+        (
+            "/vaina.api.metrics.v1beta1.PodMetricsService/Get",
+            request_pb2.GetRequest(namespace=namespace, name=name),
+        ),
+    ]
+    for method, request in calls:
+        with pytest.raises(BadRequest, match=words):
+            requests_of(method, request.SerializeToString())
+    log = pod_stream_pb2.PodLogRequest(namespace=namespace, name=name)
+    with pytest.raises(BadRequest, match=words):
+        stream_of(POD.method("Logs"), log.SerializeToString())
+
+
+def test_signs_of_a_name_that_mean_something_in_a_url_are_quoted() -> None:
+    asked = request_pb2.GetRequest(name="system:a b?x#y")
+    assert requests_of(CLUSTER_ROLE.method("Get"), asked.SerializeToString()) == [
+        Request("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:a%20b%3Fx%23y")
+    ]
 
 
 def test_fields_of_a_status_are_a_patch_of_it() -> None:
