@@ -1,6 +1,8 @@
 """Reads the bodies of requests, one and all of them within bounds.
 
-A body is decoded from no encoding, as in Kubernetes' apiserver: a little of it may be much.
+A body is decoded from no encoding, as in Kubernetes' apiserver: a little of it may be much. All bodies share a
+bound by dynamic thresholds, as unread answers do (`vaina.serving.unsent`): a client may have as much as is left
+for others, so one that sends slowly what nobody may have yet leaves half of it.
 """
 
 import asyncio
@@ -22,6 +24,8 @@ class Bodies:
     def __init__(self, seconds: float, max_bytes: int = MAX_BYTES) -> None:
         """Make it; a body is there within so many seconds."""
         self._seconds, self._max_bytes, self._bytes = seconds, max_bytes, 0
+        #: by client
+        self._of: dict[str, int] = {}
 
     @asynccontextmanager
     async def read(self, exchange: Exchange) -> AsyncGenerator[bytes, None]:
@@ -36,18 +40,32 @@ class Bodies:
         if (http.content_length or 0) > MAX_REQUEST_BYTES:
             raise too_large
         await exchange.go_on()
-        counted, parts, size = 0, list[bytes](), 0
+        client, counted, parts, size = exchange.rpc.client, 0, list[bytes](), 0
         try:
             async with asyncio.timeout(self._seconds):
                 while chunk := await http.content.readany():
                     size += len(chunk)
                     if size > MAX_REQUEST_BYTES:
                         raise too_large
-                    self._bytes += len(chunk)
+                    self._count(client, len(chunk))
                     counted += len(chunk)
-                    if self._bytes > self._max_bytes:
-                        raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
                     parts.append(chunk)
             yield b"".join(parts)
         finally:
-            self._bytes -= counted
+            self._forget(client, counted)
+
+    def _count(self, client: str, size: int) -> None:
+        """Count bytes of a client. Raises TooManyRequests: they are not counted."""
+        own = self._of.get(client, 0) + size
+        if own > self._max_bytes - self._bytes:
+            raise TooManyRequests("Too many requests, please try again later.", retry_seconds=1)
+        self._bytes += size
+        self._of[client] = own
+
+    def _forget(self, client: str, size: int) -> None:
+        self._bytes -= size
+        left = self._of.get(client, 0) - size
+        if left:
+            self._of[client] = left
+        else:
+            self._of.pop(client, None)
