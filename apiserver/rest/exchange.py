@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
+from apiserver.rest.calls import integer
 from apiserver.rest.forms import Form
 from apiserver.rest.frames import Frames
 from apiserver.rest.info import Query, RequestInfo
@@ -26,6 +27,9 @@ from vaina.tasks import beside
 
 #: how often the token of a session's caller is looked at again
 TOKEN_SECONDS: Final = 60.0
+#: a watch whose client wants no longer one is not looked at: it ends by itself within that time
+#: (`apiserver.registry.reading`), and twice as long where nothing is said
+_SHORT_WATCH_SECONDS: Final = 1800
 #: of every answer (apiserver `pkg/endpoints/filters/cachecontrol.go`)
 HEADERS: Final = (("Cache-Control", "no-cache, private"), ("Server", "vaina"))
 
@@ -94,8 +98,8 @@ class Exchange:
 
         One with one request ends in good order when the server ends, between two answers (`is_cut`); one with
         many ends when the time for calls under way is over. Both end with Unauthorized when the caller's
-        certificate, or but for watches their token, counts no more. The iterator has to be closed (`aclosing`),
-        and is used by one task.
+        certificate, or but for watches that end within the hour their token, counts no more. The iterator has
+        to be closed (`aclosing`), and is used by one task.
         """
         method = self._handlers.get(path)
         if method is None:
@@ -109,8 +113,7 @@ class Exchange:
             self._calls.authenticated.add(stream)
         if isinstance(request, bytes):
             self._calls.streams.add(stream)
-        # Watches end by themselves within the hour.
-        follows = self.identify is not None and not path.endswith("/Watch")
+        follows = self.identify is not None and not self._ends_soon(path)
         try:
             async with (
                 beside(self._follow_token(stream)) if follows else nullcontext(),
@@ -136,6 +139,11 @@ class Exchange:
         finally:
             self._calls.streams.discard(stream)
             self._calls.authenticated.discard(stream)
+
+    def _ends_soon(self, path: str) -> bool:
+        """Say whether a stream is a watch that ends by itself, before it matters that its token does not count."""
+        wished = self.info.query.one("timeoutSeconds")
+        return path.endswith("/Watch") and (not wished or integer(wished) <= _SHORT_WATCH_SECONDS)
 
     async def _follow_token(self, stream: Stream) -> None:
         """End a stream when its caller's token counts no more."""

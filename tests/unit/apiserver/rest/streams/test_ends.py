@@ -69,6 +69,23 @@ async def test_an_exec_ends_with_its_callers_token(tmp_path: Path, monkeypatch: 
         assert refused.value.status == 401
 
 
+async def test_a_watch_for_days_ends_with_its_callers_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client may ask for any time: one whose token was taken back would see what happens for as long."""
+    monkeypatch.setattr("apiserver.rest.exchange.TOKEN_SECONDS", 0.05)
+    tokens = Tokens()
+    async with secured(tmp_path, tokens=tokens) as (plane, _), aiohttp.ClientSession() as session:
+        url = f"{plane.rest.url}/api/v1/namespaces/default/pods?watch=1&timeoutSeconds=864000"
+        who: dict[str, Any] = {"headers": {"Authorization": "Bearer good"}, "ssl": context_of(None)}
+        async with session.get(url, **who) as answer:
+            assert answer.status == 200
+            tokens.holds = False
+            async with asyncio.timeout(20):
+                last = json.loads((await answer.content.read()).splitlines()[-1])
+    assert (last["type"], last["object"]["code"]) == ("ERROR", 401)
+
+
 async def test_a_port_forward_ends_with_its_callers_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
