@@ -64,6 +64,8 @@ class Line:
     positions: tuple[str, ...]
     namespace: str
     server: str
+    #: it names a kubeconfig: objects are those of a server that is not asked here
+    elsewhere: bool
     #: the flag whose value is typed; empty: none
     flag: str
     #: after -- there are no flags, and the words are a container's
@@ -73,11 +75,11 @@ class Line:
 def read_line(grammar: Mapping[str, Any], words: Sequence[str]) -> Line:
     """Read the words before the one that is typed."""
     commands = grammar["commands"]
-    command, namespace, server, flag = "", "", "", ""
+    command, namespace, server, flag, elsewhere = "", "", "", "", False
     positions: list[str] = []
     for word in words:
         if word == "--" and not flag:
-            return Line(command, tuple(positions), namespace, server, "", ended=True)
+            return Line(command, tuple(positions), namespace, server, elsewhere, "", ended=True)
         value = ""
         if flag:
             name, value, flag = flag, word, ""
@@ -94,7 +96,9 @@ def read_line(grammar: Mapping[str, Any], words: Sequence[str]) -> Line:
             namespace = value
         elif name in ("-s", "--server"):
             server = value
-    return Line(command, tuple(positions), namespace, server, flag, ended=False)
+        elif name == "--kubeconfig":
+            elsewhere = True
+    return Line(command, tuple(positions), namespace, server, elsewhere, flag, ended=False)
 
 
 class Offers:
@@ -150,7 +154,7 @@ class Offers:
             case "choices":
                 return _fitting(self._grammar["commands"][line.command]["choices"], typed)
             case "container":
-                pods = [word.rpartition("/")[2] for word in line.positions]
+                pods = [word.rpartition("/")[2] for word in line.positions if not line.elsewhere]
                 return _fitting(self._containers(pods[0], line.namespace) if pods else (), typed)
             case _:
                 return self._named(line, place, typed)
@@ -166,6 +170,8 @@ class Offers:
 
         bash takes what it is offered as it is: a role could be called `$(reboot)`, or `--all`.
         """
+        if line.elsewhere:
+            return []
         return [name for name in self._names(plural, line.namespace) if _PLAIN.fullmatch(name)]
 
     def _pair(self, line: Line, kind: str, typed: str) -> Offer:
