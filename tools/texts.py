@@ -103,7 +103,7 @@ def main() -> int:
     missing = 0
     for file in sorted(LOCALE.glob("*/LC_MESSAGES/vaina.po")):
         language = file.parts[-3]
-        known = read_catalogue(file.read_text(encoding="utf-8")) if file.exists() else {}
+        known = read_catalogue(file.read_text(encoding="utf-8"))
         file.write_text(written(language, said, known), encoding="utf-8")
         for item in said:
             if item.words not in known:

@@ -141,7 +141,7 @@ class Exchange:
             self._calls.authenticated.discard(stream)
 
     def _ends_soon(self, path: str) -> bool:
-        """Say whether a stream is a watch that ends by itself, before it matters that its token does not count."""
+        """Say whether a stream is a watch that ends by itself soon enough."""
         wished = self.info.query.one("timeoutSeconds")
         return path.endswith("/Watch") and (not wished or integer(wished) <= _SHORT_WATCH_SECONDS)
 

@@ -54,7 +54,7 @@ def test_alerts_say_what_is_the_matter_and_how_bad_it_is() -> None:
 
 
 def test_what_has_to_last_is_waited_for() -> None:
-    """The first sample of a series is all that its window has: `min_over_time(x[10m])` holds after 15 seconds."""
+    """A window that has begun just now is taken for whole: `min_over_time(x[10m])` holds after one sample."""
     for rule in rules():
         if "alert" in rule:
             assert "_over_time(" not in rule["expr"], rule["alert"]

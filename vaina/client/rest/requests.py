@@ -65,8 +65,8 @@ class Request:
 def requests_of(method: str, data: bytes) -> Sequence[Request]:
     """Return what one call asks for, by its gRPC path and its request's bytes.
 
-    Raises MethodNotSupported: Kubernetes' API has nothing like it. Raises BadRequest: a name is missing, or would
-    lead elsewhere in a path.
+    Raises MethodNotSupported: Kubernetes' API has nothing like it. Raises BadRequest: a name is missing, or
+    would lead elsewhere in a path.
     """
     service, _, verb = method.removeprefix("/").partition("/")
     if service == _VERSION:

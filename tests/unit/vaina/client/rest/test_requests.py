@@ -19,7 +19,14 @@ from vaina.client.rest.envelope import MAX_FRAME_BYTES, MAX_RETRY_SECONDS, Frame
 from vaina.client.rest.envelope import wrap as wrap_as
 from vaina.client.rest.requests import Request, answer_of, requests_of, stream_of
 from vaina.client.verbs import binding
-from vaina.errors import AlreadyExists, BadRequest, Expired, InternalError, MethodNotSupported, TooManyRequests
+from vaina.errors import (
+    AlreadyExists,
+    BadRequest,
+    Expired,
+    InternalError,
+    MethodNotSupported,
+    TooManyRequests,
+)
 from vaina.kinds import CLUSTER_ROLE, DEPLOYMENT, LEASE, NODE, POD, POD_TRACE, REPLICA_SET, Kind
 
 
