@@ -9,6 +9,7 @@ from typing import Final
 from apiserver.validation import metadata, workloads
 from apiserver.validation.metadata import check_label_selector
 from apiserver.validation.place import Place
+from apiserver.validation.volume_legacy import check_claim_spec
 from apiserver.validation.workloads import check_amount, check_at_most_all, check_share, is_zero
 from vaina.api.apps.v1 import daemon_set_pb2, stateful_set_pb2
 from vaina.api.core.v1 import pod_pb2
@@ -57,6 +58,10 @@ def _check_stateful_spec(path: Place, spec: Spec, *, is_new: bool) -> None:
         at.invalid(spec.pod_management_policy, "must be 'OrderedReady' or 'Parallel'")
     _check_stateful_strategy(path.child("updateStrategy"), spec.update_strategy)
     _check_retention(path.child("persistentVolumeClaimRetentionPolicy"), spec)
+    if is_new:
+        # They stay: what was let in before has to be changeable in all else.
+        for index, claim in enumerate(spec.volume_claim_templates):
+            check_claim_spec(path.child("volumeClaimTemplates").index(index).child("spec"), claim.spec)
     path.check_counts(spec, "replicas", "min_ready_seconds")
     if spec.service_name and is_new:
         # It becomes the subdomain of every Pod.
@@ -120,6 +125,7 @@ def _check_template(path: Place, spec: Spec) -> None:
     known = {volume.name for volume in template.spec.volumes}
     for claim in spec.volume_claim_templates:
         if claim.metadata.name and claim.metadata.name not in known:
+            known.add(claim.metadata.name)
             source = template.spec.volumes.add(name=claim.metadata.name).volume_source
             source.persistent_volume_claim.claim_name = claim.metadata.name
     workloads.check_endless_template(path.child("template"), template, "StatefulSet")

@@ -48,6 +48,14 @@ SPECS = (
     case("a volume that nobody makes", f"{SELECTOR}, {CLAIMS}, "
          + template("containers: [{name: main, image: a, volumeMounts: [{name: other, mountPath: /d}]}]"),
          'spec.template.spec.containers[0].volumeMounts[0].name: Not found: "other"'),
+    case("claims that ask for nothing", f"{GOOD}, volumeClaimTemplates: [{{metadata: {{name: data}}}}, {{metadata: {{name: log}}, spec: "
+         "{accessModes: [Often], volumeMode: Tape, resources: {requests: {storage: 0}}}}]",
+         "spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required",
+         "spec.volumeClaimTemplates[0].spec.resources[storage]: Required value",
+         'spec.volumeClaimTemplates[1].spec.accessModes: Unsupported value: "Often": supported values: '
+         '"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"',
+         'spec.volumeClaimTemplates[1].spec.resources[storage]: Invalid value: "0": must be greater than zero',
+         'spec.volumeClaimTemplates[1].spec.volumeMode: Unsupported value: "Tape": supported values: "Block", "Filesystem"'),
     case("an order that is none", f"podManagementPolicy: Random, {GOOD}",
          "spec.podManagementPolicy: Invalid value: \"Random\": must be 'OrderedReady' or 'Parallel'"),
     case("a strategy that is none", f"updateStrategy: {{type: Recreate}}, {GOOD}",
