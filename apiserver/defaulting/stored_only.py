@@ -4,6 +4,8 @@ Follows `pkg/apis/core/v1/defaults.go`, and those of `discovery/v1`, `networking
 upstream's registry allocates for a Service stays empty here: `apiserver/registry/services.py`.
 """
 
+from collections.abc import Iterable
+
 from vaina.api.core.v1 import endpoints_pb2, service_pb2
 from vaina.api.discovery.v1 import endpoint_slice_pb2
 from vaina.api.networking.v1 import ingress_class_pb2, network_policy_pb2
@@ -75,8 +77,10 @@ def default_ingress_class(found: ingress_class_pb2.IngressClass) -> None:
 
 
 def default_claim(claim: resource_claim_pb2.ResourceClaim) -> None:
-    """Ask for one device where a request does not say how many."""
+    """Ask for one device where a request does not say how many, and compare where a toleration says not how."""
     _default_wish(claim.spec.devices)
+    for found in claim.status.allocation.devices.results:
+        _default_tolerations(found.tolerations)
 
 
 def default_claim_template(template: resource_claim_pb2.ResourceClaimTemplate) -> None:
@@ -98,3 +102,9 @@ def _default_count(
     set_defaults(asked, allocation_mode="ExactCount")
     if asked.allocation_mode == "ExactCount":
         set_defaults(asked, count=1)
+    _default_tolerations(asked.tolerations)
+
+
+def _default_tolerations(tolerations: Iterable[resource_claim_pb2.DeviceToleration]) -> None:
+    for toleration in tolerations:
+        set_defaults(toleration, operator="Equal")
