@@ -99,22 +99,19 @@ def default_claim(claim: persistent_volume_pb2.PersistentVolumeClaim) -> None:
 def default_claim_object(claim: persistent_volume_pb2.PersistentVolumeClaim) -> None:
     """Complete a claim that is no template: what fills it stands in both fields for it (KEP-1495).
 
-    The older field loses what is neither a claim nor a snapshot, then what only one of the fields has goes
-    into the other: `NormalizeDataSources` and `EnforceDataSourceBackwardsCompatibility` of
+    Alone, the older field loses what is neither a claim nor a snapshot; then what only one of the fields has
+    goes into the other: `NormalizeDataSources` and `EnforceDataSourceBackwardsCompatibility` of
     `pkg/api/persistentvolumeclaim/util.go`.
     """
     default_claim(claim)
     spec = claim.spec
-    if spec.HasField("data_source") and not _is_claim_or_snapshot(spec.data_source):
-        spec.ClearField("data_source")
-    if spec.HasField("data_source") and not spec.HasField("data_source_ref"):
+    if spec.HasField("data_source_ref"):
+        if not spec.HasField("data_source") and not spec.data_source_ref.namespace:
+            _copy_reference(spec.data_source_ref, spec.data_source)
+    elif _is_claim_or_snapshot(spec.data_source):
         _copy_reference(spec.data_source, spec.data_source_ref)
-    elif (
-        spec.HasField("data_source_ref")
-        and not spec.HasField("data_source")
-        and not spec.data_source_ref.namespace
-    ):
-        _copy_reference(spec.data_source_ref, spec.data_source)
+    else:
+        spec.ClearField("data_source")
 
 
 def _is_claim_or_snapshot(source: reference_pb2.TypedLocalObjectReference) -> bool:

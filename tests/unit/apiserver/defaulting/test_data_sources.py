@@ -30,14 +30,14 @@ def claim(old: dict[str, str] | None, new: dict[str, str] | None) -> Claim:
         (SNAPSHOT, None, SNAPSHOT, SNAPSHOT),
         (None, SNAPSHOT, SNAPSHOT, SNAPSHOT),
         (None, OTHER, OTHER, OTHER),
-        # The older field loses what it never took, and says nothing.
+        # Alone, the older field loses what it never took, and says nothing.
         (OTHER, None, None, None),
         (OTHER, OTHER, OTHER, OTHER),
-        (OTHER, CLAIM, CLAIM, CLAIM),
         # What is of another namespace the older field cannot say.
         (None, CLAIM | {"namespace": "b"}, None, CLAIM | {"namespace": "b"}),
         # That they differ is for validation.
         (CLAIM, SNAPSHOT, CLAIM, SNAPSHOT),
+        (OTHER, CLAIM, OTHER, CLAIM),
     ],
 )
 def test_what_fills_a_claim_stands_in_both_fields(
