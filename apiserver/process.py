@@ -98,6 +98,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
                     health_listen=config.health_listen,
                     healthy=lambda: any(one.health.serving for one in servers),
                     credentials=of_metrics,
+                    asked=opened.asked,
                 ),
                 serve(
                     app.handlers,

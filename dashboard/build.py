@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from dashboard import lessons, life, machinery, scheduling, status
+from dashboard import history, lessons, life, machinery, scheduling, status
 from dashboard.cluster.routes import routes as cluster
 from dashboard.config import DashboardConfig
+from dashboard.history.prometheus import check_url
 from dashboard.live import Live
 from dashboard.metrics import PageMetrics
 from dashboard.server import Pages, serve_page
@@ -33,6 +34,7 @@ VIEWS: Final[Sequence[Callable[[Context], Routes]]] = (
     life.routes,
     scheduling.routes,
     machinery.routes,
+    history.routes,
     lessons.routes,
 )
 
@@ -79,6 +81,7 @@ async def run(config: DashboardConfig, stop: asyncio.Event) -> None:
             f"{config.listen} is reached from other machines, and the page is served in the clear: listen on "
             "127.0.0.1, or say listen_in_the_clear where nobody else reaches it"
         )
+    check_url(config.prometheus)
     sessions = read_sessions(config)
     of_metrics = metrics_folder(config.cert_dir, config.metrics_listen, config.health_listen)
     folder, clock, registry = client_folder(config.cert_dir), SystemClock(), new_registry(COMPONENT)

@@ -12,6 +12,8 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scheduler: str = "127.0.0.1:10259"
     #: host:port of the controller
     controller: str = "127.0.0.1:10257"
+    #: URL of the Prometheus that measures the cluster, for plots of hours; empty: there is none
+    prometheus: str = ""
     #: folder with tls.crt, tls.key and ca.crt (docs/security.md); empty: in the clear, on loopback alone
     cert_dir: str = ""
     #: where the page is served, in the clear

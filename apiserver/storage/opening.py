@@ -3,13 +3,15 @@
 Called by `build.run`.
 """
 
+import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from prometheus_client import CollectorRegistry
 
@@ -20,7 +22,7 @@ from apiserver.storage.etcd.compactor import Compactor
 from apiserver.storage.etcd.store import EtcdStorage
 from apiserver.storage.interface import MemberState
 from apiserver.storage.memory import MemoryStorage
-from apiserver.storage.metrics import StorageMetrics
+from apiserver.storage.metrics import STORAGE_SIZE, StorageMetrics
 from apiserver.storage.resources import Resource, resource_of
 from apiserver.storage.values import Values
 from vaina.clock import Clock
@@ -29,6 +31,9 @@ from vaina.kinds import KINDS
 from vaina.pki.folder import client_folder, is_loopback
 
 Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+AskMembers: TypeAlias = Callable[[], Awaitable[Sequence[MemberState]]]
+#: for the members to say how large the store is; upstream's
+_SIZE_TIMEOUT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,9 @@ class Opened:
     #: what storage does beside requests, until cancelled
     jobs: Sequence[Job]
     #: asks its members how they are; None: it has none
-    members: Callable[[], Awaitable[Sequence[MemberState]]] | None = None
+    members: AskMembers | None = None
+    #: by the name of a metric, what asks for its value before it is shown
+    asked: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -75,7 +82,21 @@ async def open_storage(
             jobs.append(KeyFile(Path(config.encryption_provider_config), values, clock, registry).run)
         if config.compaction_seconds:
             jobs.append(Compactor(client, clock=clock, interval_seconds=config.compaction_seconds).run)
-        yield Opened(cacher, jobs, client.members)
+        asked = {STORAGE_SIZE: partial(ask_size, client.members, metrics)}
+        yield Opened(cacher, jobs, client.members, asked)
+
+
+async def ask_size(members: AskMembers, metrics: StorageMetrics) -> None:
+    """Ask the members how large the store is, for who reads metrics.
+
+    As upstream's (apiserver `pkg/storage/etcd3/metrics/metrics.go`, monitorCollector); of several members the
+    largest counts, where upstream asks any.
+    """
+    sizes: list[int] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SIZE_TIMEOUT_SECONDS):
+            sizes = [one.size_bytes for one in await members() if not one.error]
+    metrics.set_size(max(sizes, default=None))
 
 
 def _resources() -> list[Resource]:

@@ -42,12 +42,15 @@ class SchedulerState:
             self.decisions.clear()
         before = self.points[-1]["time"] if self.points else at
         decided = max(overview.recorded - self._recorded, 0) if same else 0
+        new = [shown(one) for one in decisions if not same or one.number > self._recorded]
+        a_second = decided / (at - before) if at > before else 0.0
+        # Of more decisions than are asked for, those that are known stand for all.
+        scheduled = sum(one["outcome"] == "Scheduled" for one in new) / len(new) if new else 0.0
         point = {
             "time": at, **{name: getattr(overview.queue, name) for name in _QUEUES},
-            "decided": decided / (at - before) if at > before else 0.0,
+            "decided": a_second, "scheduled": a_second * scheduled,
         }  # fmt: skip
         self.points.append(point)
-        new = [shown(one) for one in decisions if not same or one.number > self._recorded]
         self.decisions.extendleft(reversed(new))
         self._identity, self._recorded = answerer.identity, overview.recorded
         self.overview = {

@@ -77,7 +77,8 @@ def test_nobody_on_a_node_reaches_the_page_which_is_in_the_clear(space: Workspac
     targets = [f"{address}:{port}" for address in cluster.addresses(cluster.container("dashboard")).values()
                for port in (8090, 8091)]  # fmt: skip
     targets.append(f"{gateway}:{cluster.env['VAINA_PAGE_PORT']}")
-    assert len(targets) == 3
+    # Of the networks page and browser, and as published.
+    assert len(targets) == 5
     assert answers_the_node(space, space.node(0), targets) == set()
     assert reached(space, tenant.metadata.name, targets) == set()
 

@@ -1,11 +1,14 @@
 """The profile `monitoring`: Prometheus measures every component, and who is on a node does not reach it."""
 
+import asyncio
 import json
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+import aiohttp
 import pytest
 
 from bench.etcd import free_port
@@ -13,8 +16,16 @@ from tests.cluster.test_isolation import answers_the_node, reached
 from tests.support.cluster import DEPLOY, Cluster, run, wait_until
 from tests.support.manifests import container, pod
 from tests.support.workspace import Workspace
+from vaina.pki.login import LOGIN_LINK
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
+
+
+#: what every cluster has, of the page's plots
+PLOTTED = {
+    "scheduler": {"queue/active", "queue/gated", "pace/decided", "pace/scheduled"},
+    "machinery": {"requests/reads", "requests/writes", "etcd/size"},
+}
 
 
 class Prometheus:
@@ -36,6 +47,36 @@ class Prometheus:
         return found
 
 
+async def plotted(cluster: Cluster, view: str) -> dict[str, Any]:
+    """Return the plots of a view of the last quarter of an hour, as the page has them from Prometheus."""
+    link = (cluster.cert_dir / LOGIN_LINK).read_text("ascii").strip()
+    page, topic = link.partition("/login")[0], f"history/{view}?range=15m"
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with asyncio.timeout(20), aiohttp.ClientSession(cookie_jar=jar) as session:
+        async with session.get(link) as response:
+            assert response.status == 200
+        async with session.ws_connect(f"{page}/live", headers={"Origin": page}) as socket:
+            await socket.send_json({"subscribe": topic})
+            async for message in socket:
+                frame = json.loads(message.data)
+                if frame["topic"] == topic:
+                    found: dict[str, Any] = frame["snapshot"].get("plots", {})
+                    return found
+    raise AssertionError("the page ended")
+
+
+def has_plotted(cluster: Cluster, view: str, lines: set[str]) -> bool:
+    """Say whether lines (PLOT/LINE) have a value at some time, in the page's plots of a view."""
+    plots = asyncio.run(plotted(cluster, view))
+    known = {
+        f"{plot}/{line}"
+        for plot, found in plots.items()
+        for line, values in found.items()
+        if any(one is not None for one in values)
+    }
+    return lines <= known
+
+
 @pytest.fixture
 def prometheus(space: Workspace) -> Iterator[Prometheus]:
     made = Prometheus(space.cluster)
@@ -47,7 +88,7 @@ def prometheus(space: Workspace) -> Iterator[Prometheus]:
         made.compose("rm", "-sf", "prometheus")
 
 
-def test_every_component_is_measured_and_all_rules_can_be_computed(
+def test_every_component_is_measured_all_rules_can_be_computed_and_the_page_plots_them(
     prometheus: Prometheus, space: Workspace
 ) -> None:
     space.start(pod("measured", container()))
@@ -74,6 +115,8 @@ def test_every_component_is_measured_and_all_rules_can_be_computed(
     assert {alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]} & {
         "TargetDown", "NobodyLeads", "StorageUnreadable", "CertificateNotReloaded",
     } == set()  # fmt: skip
+    for view, lines in PLOTTED.items():
+        wait_until(partial(has_plotted, space.cluster, view, lines), 60, f"the page has {lines}", every=5)
 
 
 def test_nobody_on_a_node_reaches_it(prometheus: Prometheus, space: Workspace) -> None:

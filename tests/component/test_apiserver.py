@@ -193,6 +193,7 @@ async def test_health_reflection_and_metrics(server: ApiserverProcess) -> None:
     for name in (
         "etcd_request_duration_seconds",
         "apiserver_request_total",
+        'apiserver_storage_size_bytes{storage_cluster_id="etcd-0"}',
         "grpc_server_handled_total",
         "process_cpu",
     ):

@@ -17,6 +17,7 @@ async def test_who_watches_what_is_drawn_from_what_is_open(tab: Tab, shown: Show
     await tab.open(shown.link("/machinery"))
     await tab.until_text("streams are open at this apiserver")
     await tab.until_text("Of 2 nodes 2 are ready.")
+    await tab.run("document.querySelector('#machinery-streams details').open = true")
     assert {*await tab.run(_USERS)} >= USERS
     assert "spec.nodeName=node-1" in await tab.text("#machinery-streams")
     assert "system:kube-scheduler" in await tab.run("return document.querySelector('.drawing').textContent")

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.browser import Tab
+from tests.support.prometheus import fake_prometheus
 from tests.support.secured import apply
 from tests.support.shown_page import Shown
 from vaina.client.clientset import Clientset
@@ -30,7 +31,12 @@ metadata: {name: second}
 spec: {containers: [{name: app, image: busybox}]}
 """
 _HEADS = "return [...document.querySelectorAll('#explain-answer th[scope=col]')].map((one) => one.innerText)"
-_WAITING = "return Number(document.querySelectorAll('#scheduler-numbers td')[2]?.innerText) > 0"
+_CHOOSE = """
+const choice = document.getElementById('history-range');
+choice.value = arguments[0];
+choice.dispatchEvent(new Event('change'));
+"""
+_WAITING = "return Number(document.querySelectorAll('#scheduler-numbers td.number')[2]?.innerText) > 0"
 
 
 async def test_decisions_are_seen_as_they_fall_and_a_pod_has_its_table(
@@ -59,3 +65,30 @@ async def test_decisions_are_seen_as_they_fall_and_a_pod_has_its_table(
     await tab.reload()
     await tab.until_text("0 of 2 nodes would take it now.")
     await admin.pods.delete("huge", "default", grace_period_seconds=0)
+
+
+async def test_plots_are_of_hours_where_prometheus_runs(tab: Tab, shown: Shown) -> None:
+    await tab.open(shown.link("/scheduler"))
+    await tab.until_text("Seen by this page since")
+    await tab.until_text("does not run")
+    async with fake_prometheus(shown.prometheus_port) as prometheus:
+        prometheus.lines = {
+            "active": "7",
+            "scheduled": "12.34",
+            "p99": "0.25",
+            "size": "2097152",
+            "reads": "NaN",
+        }
+        await tab.run(_CHOOSE, "6h")
+        await tab.until_text("From Prometheus, a point each 1m 30s.")
+        assert "does not run" not in await tab.text("main")
+        assert (await tab.text("#scheduler-numbers td.number")).strip() == "7"
+        assert "12" in await tab.text("#scheduler-pace")
+        assert "250 ms" in await tab.text("#scheduler-latency")
+        assert await tab.run("return new URLSearchParams(location.search).get('range')") == "6h"
+        await tab.run(_CHOOSE, "live")
+        await tab.until_text("Seen by this page since")
+        assert "From Prometheus" not in await tab.text("main")
+        await tab.open(f"{shown.url}/machinery?range=6h")
+        await tab.until("return document.getElementById('machinery-size')?.innerText.includes('2 MiB')")
+        assert "\N{EN DASH}" in await tab.text("#machinery-requests")

@@ -73,11 +73,13 @@ async def page(
     clock: Clock | None = None,
     scheduler: Transport | None = None,
     controller: Transport | None = None,
+    config: DashboardConfig | None = None,
 ) -> AsyncIterator[Browser]:
     """Serve the page over some clients; yields a browser that has not logged in."""
     nobody = InProcessTransport({})
     context = Context(
-        clients, SchedulerClient(scheduler or nobody), controller or nobody, clock or SystemClock(), DashboardConfig()
+        clients, SchedulerClient(scheduler or nobody), controller or nobody, clock or SystemClock(),
+        config or DashboardConfig(),
     )  # fmt: skip
     made, stop, ports = Page(context, Sessions(SECRET, 3600.0)), asyncio.Event(), asyncio.Queue[int]()
     async with (

@@ -1,5 +1,8 @@
 """A control plane whose page is served: etcd, apiserver, scheduler, controllers, two hollow nodes; no Docker."""
 
+from collections.abc import Sequence
+
+from bench.etcd import free_port
 from tests.support.identities import CONTROLLER_MANAGER, SCHEDULER
 from tests.support.secured import Plane
 from vaina.pki.authority import Profile
@@ -16,17 +19,22 @@ STAGES = "--hollow-stages=run_sandbox=0.2,start_container=0.2"
 class Shown:
     """A control plane, and where its page is."""
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(
+        self, plane: Plane, nodes: Sequence[str] = NODES, kubelet: Sequence[str] = (STAGES,)
+    ) -> None:
+        """Start all but the apiserver; `kubelet` are flags of every node's."""
         self.plane = plane
         scheduler = plane.start_component("scheduler", SCHEDULER, *PATIENT)
         controller = plane.start_component("controller", CONTROLLER_MANAGER, *PATIENT)
-        for name in NODES:
-            plane.start_kubelet(name, STAGES)
+        for name in nodes:
+            plane.start_kubelet(name, *kubelet)
         token = plane.identities.root / "login-token"
         token.write_text(SECRET)
+        #: where the page looks for Prometheus; nobody is there
+        self.prometheus_port = free_port()
         address = plane.start_component(
             "dashboard", DASHBOARD, f"--login-token-file={token}", f"--scheduler={scheduler}",
-            f"--controller={controller}",
+            f"--controller={controller}", f"--prometheus=http://127.0.0.1:{self.prometheus_port}",
         )  # fmt: skip
         self.url = f"http://{address}"
         self.page_pid = plane.pids["dashboard"]

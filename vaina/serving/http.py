@@ -9,7 +9,7 @@ is a service of its own.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs
 
@@ -31,7 +31,7 @@ READERS = frozenset(("system:masters", "system:monitoring"))
 
 
 @asynccontextmanager
-async def serve_metrics(
+async def serve_metrics(  # noqa: PLR0913 - all but the first by keyword
     registry: CollectorRegistry,
     *,
     listen: str,
@@ -40,6 +40,7 @@ async def serve_metrics(
     credentials: Folder | None = None,
     clients: Folder | None = None,
     health_listen: str = "",
+    asked: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
 ) -> AsyncIterator[int]:
     """Serve while the context lasts; yields the port.
 
@@ -50,13 +51,14 @@ async def serve_metrics(
         more: what other paths show (/metrics/resource).
         credentials: the server's certificate; None: in the clear.
         health_listen: where health alone is served in the clear too; empty: nowhere.
+        asked: by the name of a metric, what asks for its value before it is shown. Raises nothing.
         clients: whose authorities readers of metrics have to have; by default those of `credentials`.
 
     Raises:
         FolderError: a certificate cannot be read.
     """
     tls = None if credentials is None else _Tls(credentials, clients or credentials)
-    pages = Pages({"/metrics": registry, **(more or {})}, healthy)
+    pages = Pages({"/metrics": registry, **(more or {})}, healthy, asked)
     servers = [await _start(_MetricsServer(pages, tls), listen)]
     if health_listen:
         servers.append(await _start(_MetricsServer(Pages({}, healthy), None), health_listen))
@@ -159,9 +161,18 @@ class _MetricsServer:
 class Pages:
     """What is served, apart from who asks."""
 
-    def __init__(self, registries: Mapping[str, CollectorRegistry], healthy: Callable[[], bool]) -> None:
-        """Make them; `registries` are the pages of metrics by path, `healthy` is what health asks."""
+    def __init__(
+        self,
+        registries: Mapping[str, CollectorRegistry],
+        healthy: Callable[[], bool],
+        asked: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+    ) -> None:
+        """Make them; `registries` are the pages of metrics by path, `healthy` is what health asks.
+
+        `asked` are those of `serve_metrics`.
+        """
         self.registries, self.healthy = registries, healthy
+        self._asked = dict(asked or {})
 
     async def page(self, method: str, path: str, query: str = "") -> tuple[str, str, bytes]:
         """Return status, content type and body of a page."""
@@ -170,6 +181,9 @@ class Pages:
             return "405 Method Not Allowed", text, b"method not allowed\n"
         if path in self.registries:
             registry, names = self.registries[path], parse_qs(query).get("name[]")
+            for name, ask in self._asked.items():
+                if path == "/metrics" and (not names or name in names):
+                    await ask()
             # Prometheus' clients' own: only these, at a hundredth of what a whole page costs.
             some = registry.restricted_registry(names) if names else registry
             return "200 OK", CONTENT_TYPE_LATEST, await exposition(some.collect())

@@ -1,5 +1,6 @@
 // The scheduler: topic "scheduler" (dashboard/scheduling), and why a Pod is where it is.
 import { element, fill, link, visible } from "../dom.js";
+import { History } from "../history.js";
 import { Plot } from "../plot.js";
 import { refresh } from "../refresh.js";
 import { text } from "../text.js";
@@ -10,32 +11,47 @@ const MAX_DECISIONS = 200;
 const SHOWN_DECISIONS = 50;
 const QUEUES = ["active", "backoff", "unschedulable", "gated"];
 
+const whole = (n) => text("scheduler.number", { n: Math.round(n) });
+const rate = (n) => text("scheduler.number", { n: n < 10 ? Math.round(n * 10) / 10 : Math.round(n) });
+
 export const title = () => text("scheduler.title");
 
 export function mount(root, params, page) {
   const said = element("p", { role: "status", id: "scheduler-said" }, text("scheduler.loading"));
-  const numbers = element("div", { className: "scroll", id: "scheduler-numbers" });
-  const queue = new Plot(QUEUES.map((key) => ({ key, kind: key })), text("scheduler.queue.plot"));
-  const pace = new Plot([{ key: "decided", kind: "decided" }], text("scheduler.pace.plot"));
+  const line = (plot) => (key) => ({ key, kind: key, name: text(`scheduler.${plot}.${key}`) });
+  const queue = new Plot(QUEUES.map(line("queue")), { id: "scheduler-numbers", label: text("scheduler.queue.plot"), format: whole });
+  const pace = new Plot(["decided", "scheduled"].map(line("pace")), { id: "scheduler-pace", label: text("scheduler.pace.plot"), format: rate });
+  const latency = new Plot(["p50", "p99"].map(line("latency")), { id: "scheduler-latency", label: text("scheduler.latency.plot"), format: precise, least: 1e-3 });
+  // The page itself sees no latencies.
+  const slow = element("section", { hidden: true }, element("h2", {}, text("scheduler.latency")), latency.root);
   const decisions = element("div", { className: "scroll", id: "scheduler-decisions" });
   const explain = explainPanel(params, page);
+  let points = [];
+  let newest = [];
+  const plot = () => {
+    queue.show(history.points("queue", points));
+    pace.show(history.points("pace", points));
+    slow.hidden = !history.isThere;
+    if (history.isThere) latency.show(history.points("latency", []));
+    history.say(points);
+  };
+  const history = new History("scheduler", params, page, () => plot());
   fill(root,
     element("h1", {}, text("scheduler.title")), said,
-    element("section", {}, element("h2", {}, text("scheduler.queue")), numbers, queue.svg, element("h2", {}, text("scheduler.pace")), pace.svg),
+    history.root,
+    element("section", {}, element("h2", {}, text("scheduler.queue")), queue.root),
+    element("section", {}, element("h2", {}, text("scheduler.pace")), pace.root),
+    slow,
     explain.section,
     element("section", {}, element("h2", {}, text("scheduler.decisions")), decisions));
 
-  let points = [];
-  let newest = [];
   const show = (overview, away) => {
     said.className = away ? "bad" : "";
     said.textContent = away ? text("scheduler.away", { message: visible(away) }) : overview.identity ? text("scheduler.said", {
       identity: visible(overview.identity), role: text(overview.leading ? "scheduler.leads" : "scheduler.stands"),
       nodes: overview.nodes, pods: overview.pods, assumed: overview.assumed,
     }) : text("scheduler.loading");
-    const most = queue.show(points);
-    pace.show(points);
-    refresh(numbers, [points.at(-1), most], () => queueTable(points.at(-1), most));
+    plot();
     refresh(decisions, newest.slice(0, SHOWN_DECISIONS), (all) => decisionTable(all, explain));
   };
   const stop = page.live.subscribe("scheduler", {
@@ -58,20 +74,9 @@ export function mount(root, params, page) {
   });
   return () => {
     stop();
+    history.stop();
     explain.stop();
   };
-}
-
-function queueTable(point, most) {
-  const heads = [...QUEUES.map((one) => text(`scheduler.queue.${one}`)), text("scheduler.pace.now"), text("scheduler.queue.most")];
-  const values = point ? [...QUEUES.map((one) => point[one]), Math.round(point.decided), most] : [];
-  return element("table", {},
-    element("thead", {}, element("tr", {}, ...heads.map((one, at) => {
-      const made = element("th", { scope: "col" }, one);
-      if (at < QUEUES.length) made.dataset.kind = QUEUES[at];
-      return made;
-    }))),
-    element("tbody", {}, element("tr", {}, ...values.map((value) => element("td", {}, text("scheduler.number", { n: value }))))));
 }
 
 const podPath = (one) => `/pod/${encodeURIComponent(one.namespace)}/${encodeURIComponent(one.name)}`;
@@ -142,7 +147,7 @@ function explainPanel(params, page) {
 function explained(found) {
   const seen = found.evaluation;
   const parts = [
-    element("p", {}, element("strong", {}, visible(found.state)), `: ${visible(found.message)} `, link(podPath(found), text("scheduler.life"))),
+    element("p", {}, element("strong", {}, visible(found.state)), `: ${visible(found.message)} · `, link(podPath(found), text("scheduler.life"))),
   ];
   if (seen) {
     parts.push(element("p", { className: seen.feasible ? "good" : "bad" }, text("scheduler.feasible", { n: seen.feasible, all: seen.nodes })));

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prometheus asks for no certificate, so it listens on one network alone, on which nobody else is: `browser`, by whose
-# bridge it is published on this machine's loopback. Nodes and Pods share another network with it
+# Prometheus asks for no certificate, so it listens on one network alone, on which nobody else is but the page: `browser`,
+# by whose bridge both are published on this machine's loopback. Nodes and Pods share another network with it
 # (who is root there may still find a way: docs/monitoring.md).
 set -euo pipefail
 

@@ -28,6 +28,7 @@ def config(folder: Path, **more: object) -> DashboardConfig:
         ({"login_token_file": ""}, "name the file with the secret"),
         ({"login_token_file": "/no/such/file"}, "/no/such/file"),
         ({"log_level": "loud"}, "loud"),
+        ({"prometheus": "127.0.0.1:9090"}, "is no URL"),
         ({"cert_dir": "/no/such/folder"}, "/no/such/folder"),
     ],
 )

@@ -115,7 +115,7 @@ def test_etcd_is_on_a_network_that_only_apiservers_share() -> None:
 
 def test_a_service_in_several_networks_is_no_way_from_one_to_another() -> None:
     several = {name for name, parts in COMPOSE["services"].items() if len(parts.get("networks", ())) > 1}
-    assert several == {"apiserver", "scheduler", "controller", "prometheus"}
+    assert several == {"apiserver", "scheduler", "controller", "prometheus", "dashboard"}
     for name in several:
         assert COMPOSE["services"][name]["sysctls"] == ["net.ipv4.ip_forward=0"]
 
@@ -123,7 +123,7 @@ def test_a_service_in_several_networks_is_no_way_from_one_to_another() -> None:
 def test_the_page_which_is_in_the_clear_is_on_a_network_without_nodes_and_their_registry() -> None:
     on_it = {name for name, parts in COMPOSE["services"].items() if "page" in parts.get("networks", ())}
     assert on_it == {"dashboard", "apiserver", "scheduler", "controller", "prometheus"}
-    assert COMPOSE["services"]["dashboard"]["networks"] == ["page"]
+    assert COMPOSE["services"]["dashboard"]["networks"] == ["browser", "page"]
 
 
 @pytest.mark.parametrize("file", ["images/etcd/etcd.sh", "manifests/etcd.yaml"])

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from dashboard.history.plots import PLOTS
+
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
@@ -29,7 +31,13 @@ def named(expression: str) -> set[str]:
     }
 
 
-def test_rules_name_metrics_that_something_serves() -> None:
+def expressions() -> list[str]:
+    """Return those of the rules, and of the page's plots."""
+    plots = [plot.over("60s") for view in PLOTS.values() for plot in view.values()]
+    return [rule["expr"] for rule in rules()] + plots
+
+
+def test_rules_and_plots_name_metrics_that_something_serves() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     source = "\n".join(
         path.read_text()
@@ -37,13 +45,13 @@ def test_rules_name_metrics_that_something_serves() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if "_pb2" not in path.name
     )
-    for rule in rules():
-        for metric in named(rule["expr"]) - OWN - recorded:
+    for expression in expressions():
+        for metric in named(expression) - OWN - recorded:
             name = re.sub(r"_bucket$", "", metric)
             # Counters have no _total where they are made; whose use it is comes before a name that is made once.
             made = name.removesuffix("_total")
             served = any(word in source for word in (name, made, made.removeprefix("node_")))
-            assert served, f"{rule}: nothing serves {metric}"
+            assert served, f"{expression}: nothing serves {metric}"
 
 
 def test_alerts_say_what_is_the_matter_and_how_bad_it_is() -> None:
@@ -91,13 +99,14 @@ def test_everybody_is_asked_with_a_certificate_but_prometheus_itself() -> None:
         assert job["tls_config"]["cert_file"].startswith("/certs/monitoring/")
 
 
-def test_prometheus_which_is_in_the_clear_listens_on_a_network_of_its_own_and_is_published_on_loopback() -> (
+def test_prometheus_which_is_in_the_clear_listens_where_only_the_page_is_and_is_published_on_loopback() -> (
     None
 ):
     prometheus = COMPOSE["prometheus"]
     assert prometheus["profiles"] == ["monitoring"]
     assert {name for name, service in COMPOSE.items() if "browser" in service.get("networks", ())} == {
-        "prometheus"
+        "prometheus",
+        "dashboard",
     }
     assert prometheus["ports"] == ["127.0.0.1:${VAINA_PROMETHEUS_PORT:-9090}:9090"]
     # The engine publishes by the first network: of the names that a container has, in their order.
@@ -105,3 +114,5 @@ def test_prometheus_which_is_in_the_clear_listens_on_a_network_of_its_own_and_is
     assert prometheus["networks"]["browser"] == {"aliases": ["prometheus-on-browser"]}
     script = (ROOT / "deploy" / "images" / "prometheus" / "prometheus.sh").read_text()
     assert '--web.listen-address="$address:9090"' in script
+    asked = COMPOSE["dashboard"]["environment"]["VAINA_PROMETHEUS"]
+    assert asked == "${VAINA_PROMETHEUS:-http://prometheus-on-browser:9090}"

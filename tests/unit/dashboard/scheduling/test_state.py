@@ -24,6 +24,15 @@ def test_each_look_is_a_point_with_the_pace_since_the_one_before() -> None:
     assert [point["time"] for point in state.points] == [10.0, 12.0]
 
 
+def test_of_the_decisions_of_a_look_those_count_that_gave_a_node() -> None:
+    state = SchedulerState()
+    state.take(look(10.0, 0), ())
+    failed = pb.Decision(number=4, name="p4", outcome="Unschedulable")
+    new = state.take(look(12.0, 4), [failed, *decisions(3, 2, 1)])
+    assert (new["point"]["decided"], new["point"]["scheduled"]) == (2.0, 1.5)
+    assert state.take(look(13.0, 4), ())["point"]["scheduled"] == 0.0
+
+
 def test_a_decision_is_told_once_and_the_newest_stands_first() -> None:
     state = SchedulerState()
     first = state.take(look(1.0, 2), decisions(2, 1))

@@ -73,6 +73,20 @@ async def test_some_metrics_may_be_asked_for_by_name():
     assert names == {"wanted", "process_resident_memory_bytes"}
 
 
+async def test_what_has_to_be_asked_for_is_asked_for_when_somebody_reads_it():
+    registry = CollectorRegistry()
+    size = Gauge("size", "Words.", registry=registry)
+    Gauge("other", "Words.", registry=registry)
+
+    async def ask_size() -> None:
+        size.inc()
+
+    async with serve_metrics(registry, listen="127.0.0.1:0", asked={"size": ask_size}) as port:
+        for path in ("/metrics", "/metrics?name[]=other", "/healthz", "/metrics?name[]=size"):
+            _, body = await get(port, path)
+    assert b"size 2.0" in body
+
+
 async def test_others_have_a_turn_between_two_metrics_of_a_page():
     turns = 0
 
