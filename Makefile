@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup protos lint format test test-parts test-unit test-plain judge sim test-sim test-sim-idle soak-scheduler test-component test-cluster bench bench-kubelet soak vm-test exchange conformance bench-writes bench-scheduler up bundle up-self-hosted down logs trace verify-requirements verify-lessons update-locks verify-locks
+.PHONY: help setup protos lint format test test-parts test-unit test-plain judge sim test-sim test-sim-idle soak-scheduler test-component test-cluster bench bench-kubelet soak vm-test exchange conformance bench-writes bench-scheduler up bundle up-self-hosted down logs trace verify-requirements verify-lessons screenshots update-locks verify-locks
 # CI's runs can be repeated to the letter: one order of the tests (decision 141).
 ORDER := $(if $(CI),--randomly-seed=1)
 .DEFAULT_GOAL := help
@@ -119,6 +119,9 @@ verify-requirements: setup ## List the rows of the requirements with and without
 
 verify-lessons: setup ## List the rows of the requirements with and without a lesson
 	@$(PY) tools/check_lessons.py
+
+screenshots: setup ## Take the pictures of the page in docs/pictures anew (as root; two minutes). Look at them
+	@bash deploy/chromium.sh && bash deploy/trixie.sh etcd && PATH="$(CURDIR)/.tools/bin:$$PATH" $(PY) -m tests.page.pictures
 
 update-locks: ## Resolve the lock files anew (hashed, no hosts)
 	@bash tools/update_locks.sh
