@@ -62,4 +62,5 @@ cd "$ROOT"
 say "what shows the static Pods: vaina get pods -n kube-system"
 "$PYTHON" -m cli get pods -n kube-system
 say "the apiserver listens at $VAINA_SERVER. \`make down\` removes everything."
+say "the page is not started with it; how to: docs/self-hosted.md"
 say "with kubectl: export KUBECONFIG=$VAINA_CERT_DIR/kubeconfig"
