@@ -32,6 +32,8 @@ class Row(NamedTuple):
     """What streams have to have in common to be counted together."""
 
     user: str
+    #: in whose name, where it is another's
+    impersonated: str
     agent: str
     action: Action
     rest: bool
@@ -55,7 +57,7 @@ class Open:
     _together: Row | None = None
 
     def __post_init__(self) -> None:
-        self.is_of_node = self.rpc.user.name.startswith(NODE_USER_PREFIX)
+        self.is_of_node = self.rpc.caller.name.startswith(NODE_USER_PREFIX)
 
     @property
     def row(self) -> Row:
@@ -68,7 +70,7 @@ class Open:
     def together(self) -> Row:
         """What it is among those of all nodes."""
         if self._together is None:
-            self._together = Row(NODES, self.row.agent, self.action, self.row.rest, "", "", "")
+            self._together = Row(NODES, "", self.row.agent, self.action, self.row.rest, "", "", "")
         return self._together
 
 
@@ -112,7 +114,7 @@ class OpenStreams:
 
 def rows_of(streams: Collection[Open]) -> list[pb.Stream]:
     """Return the streams in rows, by user."""
-    many = len({stream.rpc.user.name for stream in streams if stream.is_of_node}) > MAX_NODES
+    many = len({stream.rpc.caller.name for stream in streams if stream.is_of_node}) > MAX_NODES
     alike: dict[Row, list[Open]] = {}
     for stream in streams:
         row = stream.together if many and stream.is_of_node else stream.row
@@ -124,9 +126,9 @@ def rows_of(streams: Collection[Open]) -> list[pb.Stream]:
 
 
 def _row(stream: Open) -> Row:
-    asked = _watch_of(stream)
+    asked, rpc = _watch_of(stream), stream.rpc
     return Row(
-        stream.rpc.user.name, stream.rpc.agent()[:_MAX_LETTERS], stream.action, bool(stream.rpc.uri), asked.namespace,
+        rpc.caller.name, "" if rpc.sender is None else rpc.user.name, rpc.agent()[:_MAX_LETTERS], stream.action, bool(rpc.uri), asked.namespace,
         asked.label_selector[:_MAX_LETTERS], asked.field_selector[:_MAX_LETTERS],
     )  # fmt: skip
 
@@ -143,7 +145,7 @@ def _watch_of(stream: Open) -> request_pb2.WatchRequest:
 
 def _shown(row: Row, streams: list[Open]) -> pb.Stream:
     return pb.Stream(
-        user=row.user, clients=len({stream.rpc.user.name for stream in streams}), user_agent=row.agent,
+        user=row.user, impersonated_user=row.impersonated, clients=len({stream.rpc.caller.name for stream in streams}), user_agent=row.agent,
         verb=row.action.verb, group=row.action.group, resource=row.action.resource, subresource=row.action.subresource,
         namespace=row.namespace, label_selector=row.labels, field_selector=row.fields, rest=row.rest, count=len(streams),
         oldest=micro_timestamp(min(stream.since for stream in streams)),

@@ -115,7 +115,7 @@ def _kubelets(nodes: Iterable[node_pb2.Node], more: bool) -> dict[str, Any]:
 def _stream(one: machinery_service_pb2.Stream) -> dict[str, Any]:
     resource = f"{one.resource}.{one.group}" if one.group else one.resource
     return {
-        "user": one.user, "clients": one.clients, "agent": one.user_agent, "verb": one.verb,
+        "user": one.user, "as": one.impersonated_user, "clients": one.clients, "agent": one.user_agent, "verb": one.verb,
         "resource": f"{resource}/{one.subresource}" if one.subresource else resource, "namespace": one.namespace,
         "labels": one.label_selector, "fields": one.field_selector, "rest": one.rest, "count": one.count,
         "since": seconds_of(one.oldest),

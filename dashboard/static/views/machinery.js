@@ -145,6 +145,12 @@ function bytes(size) {
   return `${number(Math.round(rest * 10) / 10)} ${units[at]}`;
 }
 
+// Both names where one asks in the name of another, as in the audit log.
+function who(one) {
+  if (one.as) return text("machinery.impersonated", { user: visible(one.user), as: visible(one.as) });
+  return one.clients > 1 ? `${visible(one.user)} (${text("machinery.clients", { n: one.clients })})` : visible(one.user);
+}
+
 function streams(found) {
   const selection = (one) => [one.namespace && `-n ${one.namespace}`, one.labels && `-l ${one.labels}`, one.fields].filter(Boolean).join(" ");
   return [
@@ -152,7 +158,7 @@ function streams(found) {
     element("p", {}, text("machinery.open", { n: found.open })),
     drawing(found),
     element("details", {}, element("summary", {}, text("machinery.streams.table")), table(["user", "agent", "verb", "resource", "selection", "way", "streams.count", "since"], found.streams.map((one) => [
-      one.clients > 1 ? `${visible(one.user)} (${text("machinery.clients", { n: one.clients })})` : visible(one.user),
+      who(one),
       element("span", { title: visible(one.agent) }, visible(one.agent.split(" ")[0], 80)), one.verb, visible(one.resource), visible(selection(one)), one.rest ? "REST" : "gRPC",
       number(one.count), element("span", { title: moment(one.since) }, timeOfDay(one.since)),
     ]))),

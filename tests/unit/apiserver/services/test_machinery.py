@@ -34,6 +34,16 @@ def test_alike_streams_of_a_user_are_one_row() -> None:
     assert rows[0].oldest.ToSeconds() == 5
 
 
+def test_who_asks_in_anothers_name_is_told_with_both() -> None:
+    rpc = RequestContext(user=User("system:node:n1"), sender=User("eva"))
+    rows = rows_of([Open(WATCH, rpc, b"", 0.0), opened("eva"), opened("system:node:n1")])
+    assert [(row.user, row.impersonated_user, row.count) for row in rows] == [
+        ("eva", "", 1),
+        ("eva", "system:node:n1", 1),
+        ("system:node:n1", "", 1),
+    ]
+
+
 def test_many_nodes_are_counted_together() -> None:
     many = MAX_NODES + 1
     rows = rows_of(

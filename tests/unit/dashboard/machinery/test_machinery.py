@@ -50,7 +50,7 @@ def test_a_part_that_does_not_answer_says_why_and_the_others_are_shown() -> None
 def test_streams_and_etcd_are_told() -> None:
     stream = pb.Stream(
         user="system:node:n1", clients=1, verb="watch", resource="pods", field_selector="spec.nodeName=n1", count=2,
-        oldest=micro_timestamp(5.0),
+        oldest=micro_timestamp(5.0), impersonated_user="eva",
     )  # fmt: skip
     member = pb.StorageMember(
         endpoint="etcd:2379", version="3.5.16", size_bytes=2048, size_in_use_bytes=1024, leader=True
@@ -58,8 +58,8 @@ def test_streams_and_etcd_are_told() -> None:
     found = pb.Machinery(instance="a", revision=77, streams=[stream], storage=[member], open=2)
     shown = machinery_of(Look(NOW, found))
     [row] = shown["streams"]
-    assert (row["user"], row["resource"], row["fields"], row["count"], row["since"]) == (
-        "system:node:n1", "pods", "spec.nodeName=n1", 2, 5.0,
+    assert (row["user"], row["as"], row["resource"], row["fields"], row["count"], row["since"]) == (
+        "system:node:n1", "eva", "pods", "spec.nodeName=n1", 2, 5.0,
     )  # fmt: skip
     assert shown["storage"]["revision"] == 77
     assert shown["storage"]["members"][0]["size"] == 2048
