@@ -205,7 +205,8 @@ async def take_all(camera: Camera, admin: Clientset) -> None:
 
     await camera.open("/lessons/A2", width=READING, height=868)
     await tab.until_text("What the document says")
-    await camera.take("lesson", height=868)
+    through = "section:nth-of-type(2) div.type:nth-of-type(2)"
+    await camera.take("lesson", width=READING, through=through)
 
 
 async def _has_no(admin: Clientset, namespace: str, job: str) -> bool:
