@@ -1,7 +1,6 @@
 """Real processes, each with its own name and its default roles: the work is done, nothing of it is refused."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from bench.etcd import find_etcd
 from tests.support.identities import ADMIN, CONTROLLER_MANAGER, SCHEDULER
 from tests.support.rbac import make_binding, make_role, rule
-from tests.support.secured import Plane, apply
+from tests.support.secured import Plane, apply, audited
 from vaina.clock import SystemClock
 from vaina.errors import Forbidden, NotFound
 from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, CRON_JOB, DEPLOYMENT, JOB, STATEFUL_SET
@@ -102,10 +101,9 @@ async def goes(client: Any, name: str, namespace: str = "") -> None:
 
 def refusals(plane: Plane) -> list[str]:
     """Return what scheduler and controllers were refused for want of a right."""
-    events = [json.loads(line) for line in plane.audit_log.read_text().splitlines()]
     return [
         event["responseStatus"]["message"]
-        for event in events
+        for event in audited(plane.audit_log)
         if event["user"]["username"].startswith("system:kube-")
         and 'User "system:' in event.get("responseStatus", {}).get("message", "")
     ]

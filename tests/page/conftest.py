@@ -1,34 +1,41 @@
 """The page of a real control plane in a real browser (tests/support/shown_page.py, browser.py)."""
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadGroupScheduling
 
 from bench.etcd import find_etcd
 from tests.support.browser import CHROMIUM, DRIVER, Tab, browser
 from tests.support.identities import ADMIN
-from tests.support.secured import Plane
+from tests.support.secured import Plane, audited
 from tests.support.shown_page import DASHBOARD, Shown
 from vaina.client.clientset import Clientset
 
-HERE = Path(__file__).parent
+
+class PageTogether(LoadGroupScheduling):
+    """Keeps the tests of the page on one worker: a control plane is started once.
+
+    By their names, because xdist 3.8 tells a worker's groups by an attribute that pytest 9.2 does not have.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "page" if nodeid.startswith("tests/page/") else str(super()._split_scope(nodeid))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the page on one worker: a control plane is started once."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("page"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> PageTogether | None:
+    """Give `--dist loadgroup` its scheduler."""
+    return PageTogether(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def refusals(plane: Plane) -> list[str]:
     """Return what the page was refused for want of a right."""
-    events = [json.loads(line) for line in plane.audit_log.read_text().splitlines()]
     return [
         event["responseStatus"]["message"]
-        for event in events
+        for event in audited(plane.audit_log)
         if event["user"]["username"] == DASHBOARD.name and event.get("responseStatus", {}).get("code") == 403
     ]
 

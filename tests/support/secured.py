@@ -39,9 +39,14 @@ from vaina.kinds import POD_TRACE
 from vaina.pki.authority import Profile
 from vaina.pki.folder import Folder
 
-START_SECONDS = 60.0
+START_SECONDS = 100.0
 #: until what was refused is in the audit log
-AUDIT_SECONDS = 10.0
+AUDIT_SECONDS = 60.0
+
+
+def audited(log: Path) -> list[dict[str, Any]]:
+    """Return the events of an audit log that is being written: of its last line a part may be there."""
+    return [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 class SecuredEtcd(EtcdProcess):
@@ -218,15 +223,20 @@ class Plane:
 
         A node's own record and Lease do not count where its kubelet runs.
         """
-        before = await self.etcd.dump()
+        before = await self.dump()
         yield
-        after = await self.etcd.dump()
+        after = await self.dump()
         changed = {
             key: (before.get(key), after.get(key))
             for key in before.keys() | after.keys()
-            if before.get(key) != after.get(key) and not key.startswith(self._own)
+            if before.get(key) != after.get(key)
         }
         assert not changed, changed
+
+    async def dump(self) -> dict[str, int]:
+        """Return all that etcd has, but for what the plane's processes write for themselves."""
+        found = await self.etcd.dump()
+        return {key: revision for key, revision in found.items() if not key.startswith(self._own)}
 
     @asynccontextmanager
     async def unharmed(self, *users: Profile) -> AsyncIterator[None]:
@@ -283,7 +293,7 @@ async def code_of(target: str, credentials: Credentials, method: str) -> grpc.St
     )
     async with channel:
         try:
-            await channel.unary_unary(method)(b"", timeout=10)
+            await channel.unary_unary(method)(b"", timeout=60)
         except grpc.aio.AioRpcError as error:
             return error.code()
     return grpc.StatusCode.OK
