@@ -13,6 +13,7 @@ from cryptography import x509
 from bench.etcd import EtcdProcess, find_etcd, free_port
 from bench.processes import ServiceProcess
 from tests.support.certificate_requests import make_csr, node_csr
+from tests.support.fresh import fresh
 from vaina.api.core.v1 import pod_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import GrpcTransport
@@ -37,7 +38,7 @@ class Processes:
     apiserver: ServiceProcess
     bootstrap: str
 
-    def kubelet(self, name: str = "n1") -> ServiceProcess:
+    def kubelet(self, name: str) -> ServiceProcess:
         return ServiceProcess(
             "kubelet", f"--apiserver={self.apiserver.target}", f"--bootstrap-apiserver={self.bootstrap}",
             f"--bootstrap-dir={self.folders}/node", f"--cert-dir={self.folders}/{name}/client",
@@ -53,7 +54,7 @@ class Processes:
             folder.mkdir(exist_ok=True)
             write_file(folder / TOKEN, token.encode())
             write_file(folder / "ca.crt", (self.folders / "ca" / "tls.crt").read_bytes())
-        return Clientset(GrpcTransport(self.bootstrap, TokenFolder(folder)), timeout=5)
+        return Clientset(GrpcTransport(self.bootstrap, TokenFolder(folder)), timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -102,22 +103,24 @@ async def running(client: Clientset, name: str) -> None:
 async def test_a_node_comes_with_a_token_renews_its_certificates_and_survives_being_killed(
     processes: Processes, admin: Clientset
 ) -> None:
-    client, serving = (processes.folders / "n1" / part for part in ("client", "serving"))
+    node = fresh("n1")
+    first_pod, second_pod, third_pod = (f"{word}-on-{node}" for word in ("first", "second", "third"))
+    client, serving = (processes.folders / node / part for part in ("client", "serving"))
     # Killed at once, and again when it has its first certificate.
     for path in (client / "pending", client / "tls.crt"):
-        kubelet = processes.kubelet()
+        kubelet = processes.kubelet(node)
         async with asyncio.timeout(60):
             while not path.exists():
                 await SLEEP(0.005)
         kubelet.kill()
-    kubelet = processes.kubelet()
+    kubelet = processes.kubelet(node)
     try:
         await asyncio.to_thread(kubelet.wait_healthy)
-        await admin.pods.create(make_pod("first", node="n1"))
-        await running(admin, "first")
+        await admin.pods.create(make_pod(first_pod, node=node))
+        await running(admin, first_pod)
         first = {path: (path / "tls.crt").read_bytes() for path in (client, serving)}
         identity = read_identity(first[client])
-        assert (identity.name, identity.groups) == ("system:node:n1", ("system:nodes",))
+        assert (identity.name, identity.groups) == (f"system:node:{node}", ("system:nodes",))
         # The list of denied certificates comes when the kubelet looks for it, and what is pending goes with the
         # next certificate: with lives this short, one may be asked for at this moment.
         files = {"tls.crt", "tls.key", "ca.crt"}
@@ -129,12 +132,12 @@ async def test_a_node_comes_with_a_token_renews_its_certificates_and_survives_be
             while any((path / "tls.crt").read_bytes() == first[path] for path in first):
                 await SLEEP(0.2)
         # The watch of before tells of the Pod, though its certificate is about to expire; then a new one does.
-        await admin.pods.create(make_pod("second", node="n1"))
-        await running(admin, "second")
+        await admin.pods.create(make_pod(second_pod, node=node))
+        await running(admin, second_pod)
         await SLEEP(SECONDS)
-        await admin.pods.create(make_pod("third", node="n1"))
-        await running(admin, "third")
-        logs = admin.pods.logs("default", "third", pod_pb2.PodLogOptions())
+        await admin.pods.create(make_pod(third_pod, node=node))
+        await running(admin, third_pod)
+        logs = admin.pods.logs("default", third_pod, pod_pb2.PodLogOptions())
         async with aclosing(logs) as parts:
             async for part in parts:
                 assert part
@@ -151,12 +154,12 @@ def serial_of(folder: Path) -> int:
 async def test_what_the_cluster_denies_a_kubelet_denies_within_a_minute(
     processes: Processes, admin: Clientset
 ) -> None:
-    shown = processes.folders / "apiserver-kubelet-client"
-    kubelet = processes.kubelet("n2")
+    shown, node = processes.folders / "apiserver-kubelet-client", fresh("n2")
+    kubelet, talks = processes.kubelet(node), f"talks-on-{node}"
 
     async def logs() -> bool:
         try:
-            async with aclosing(admin.pods.logs("default", "talks", pod_pb2.PodLogOptions())) as parts:
+            async with aclosing(admin.pods.logs("default", talks, pod_pb2.PodLogOptions())) as parts:
                 async for _ in parts:
                     pass
         except ApiError:
@@ -165,16 +168,20 @@ async def test_what_the_cluster_denies_a_kubelet_denies_within_a_minute(
 
     try:
         await asyncio.to_thread(kubelet.wait_healthy)
-        await admin.pods.create(make_pod("talks", node="n2"))
-        await running(admin, "talks")
-        assert await logs()
-        assert "node" in cluster.Folders(processes.folders).deny(serial_of(shown), NOW())
+        await admin.pods.create(make_pod(talks, node=node))
+        await running(admin, talks)
         async with asyncio.timeout(60):
-            while await logs():
+            while not await logs():
                 await SLEEP(0.2)
-        # Another certificate of the same authority opens the port again.
-        (shown / "tls.crt").unlink()
-        cluster.Folders(processes.folders).make(NOW())
+        try:
+            assert "node" in cluster.Folders(processes.folders).deny(serial_of(shown), NOW())
+            async with asyncio.timeout(60):
+                while await logs():
+                    await SLEEP(0.2)
+        finally:
+            # Another certificate of the same authority opens the port again.
+            (shown / "tls.crt").unlink()
+            cluster.Folders(processes.folders).make(NOW())
         async with asyncio.timeout(60):
             while not await logs():
                 await SLEEP(0.2)
@@ -183,24 +190,25 @@ async def test_what_the_cluster_denies_a_kubelet_denies_within_a_minute(
 
 
 async def test_a_token_opens_nothing_but_requests_of_its_own(processes: Processes, admin: Clientset) -> None:
-    await admin.certificate_signing_requests.create(make_csr("others", "example.com/a", "jane"))
+    mine, others = fresh("mine"), fresh("others")
+    await admin.certificate_signing_requests.create(make_csr(others, "example.com/a", "jane"))
     async with processes.token() as clients:
         assert (await clients.version()).major == "1"
-        made = await clients.certificate_signing_requests.create(node_csr("mine", "n9"))
+        made = await clients.certificate_signing_requests.create(node_csr(mine, "n9"))
         assert made.spec.username.startswith("system:bootstrap:")
         assert list(made.spec.groups) == ["system:bootstrappers", "system:authenticated"]
-        assert (await clients.certificate_signing_requests.get("mine")).spec == made.spec
+        assert (await clients.certificate_signing_requests.get(mine)).spec == made.spec
         watch = clients.certificate_signing_requests.watch(
-            field_selector="metadata.name=mine", send_initial_events=True
+            field_selector=f"metadata.name={mine}", send_initial_events=True
         )
         async with aclosing(watch) as batches:
             async for batch in batches:
-                assert {event.object.metadata.name for event in batch.events} <= {"mine", ""}
+                assert {event.object.metadata.name for event in batch.events} <= {mine, ""}
                 break
-        for name in ("others", "nobody"):
+        for name in (others, "nobody"):
             with pytest.raises(Forbidden, match="a bootstrap token may only read its own requests"):
                 await clients.certificate_signing_requests.get(name)
-        for selector in ("", "metadata.name=others", "spec.signerName=example.com/a"):
+        for selector in ("", f"metadata.name={others}", "spec.signerName=example.com/a"):
             with pytest.raises(Forbidden, match="a bootstrap token may only read its own requests"):
                 async with aclosing(
                     clients.certificate_signing_requests.watch(field_selector=selector)
@@ -212,14 +220,14 @@ async def test_a_token_opens_nothing_but_requests_of_its_own(processes: Processe
         for call in (
             clients.certificate_signing_requests.list(),
             clients.certificate_signing_requests.update_approval(made),
-            clients.certificate_signing_requests.delete("mine"),
+            clients.certificate_signing_requests.delete(mine),
             clients.secrets.list(),
             clients.nodes.get("n1"),
             clients.pods.create(make_pod("web")),
         ):
             with pytest.raises(ApiError, match=r"(?i)method"):
                 await call
-    await admin.certificate_signing_requests.delete("mine")
+    await admin.certificate_signing_requests.delete(mine)
     with pytest.raises(NotFound):
         await admin.nodes.get("n9")
 
@@ -238,7 +246,7 @@ async def test_who_has_no_token_gets_nothing_and_is_not_told_why(
         with pytest.raises(Unauthorized):
             await clients.version()
     transport = GrpcTransport(processes.apiserver.target, TokenFolder(processes.folders / "node"))
-    async with Clientset(transport, timeout=5) as clients:
+    async with Clientset(transport, timeout=30) as clients:
         with pytest.raises(Unavailable):
             await clients.version()
 
@@ -246,7 +254,8 @@ async def test_who_has_no_token_gets_nothing_and_is_not_told_why(
 async def test_a_token_that_has_expired_or_is_deleted_opens_nothing(
     processes: Processes, admin: Clientset
 ) -> None:
-    token = make_token(random.Random(7))
+    # Another one for each try.
+    token, watched = make_token(random.SystemRandom()), fresh("watched")
     secret = await admin.secrets.get(
         f"bootstrap-token-{(processes.folders / 'node' / TOKEN).read_text()[:6]}", "kube-system"
     )
@@ -255,21 +264,21 @@ async def test_a_token_that_has_expired_or_is_deleted_opens_nothing(
     secret.data["token-id"], secret.data["token-secret"] = token[:6].encode(), token[7:].encode()
     made = await admin.secrets.create(secret)
     async with processes.token(token) as clients:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     await clients.version()
                     break
                 except Unauthorized:
                     await SLEEP(0.05)
-        await clients.certificate_signing_requests.create(node_csr("watched", "n8"))
+        await clients.certificate_signing_requests.create(node_csr(watched, "n8"))
         watch = clients.certificate_signing_requests.watch(
-            field_selector="metadata.name=watched", send_initial_events=True
+            field_selector=f"metadata.name={watched}", send_initial_events=True
         )
         await anext(watch)
         made.data["expiration"] = b"2020-01-01T00:00:00Z"
         await admin.secrets.update(made)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     await clients.version()
@@ -277,30 +286,30 @@ async def test_a_token_that_has_expired_or_is_deleted_opens_nothing(
                     break
                 await SLEEP(0.05)
         # What was opened with it ends too.
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             with pytest.raises(Unauthorized):
                 async for _ in watch:
                     pass
-    await admin.certificate_signing_requests.delete("watched")
+    await admin.certificate_signing_requests.delete(watched)
 
 
 async def test_hollow_nodes_have_identities_of_their_own(processes: Processes, admin: Clientset) -> None:
     """Their process has a certificate too, whose user may nothing."""
-    ca, shown = processes.folders / "ca", processes.folders / "nobody"
+    ca, shown, own = processes.folders / "ca", processes.folders / "nobody", fresh("own")
     authority = load_authority((ca / "tls.crt").read_bytes(), (ca / "tls.key").read_bytes())
     key = make_key()
     certificate = authority.sign(Profile("nobody"), key.public_key(), NOW(), 3600)
     write_folder(shown, certificate_pem(certificate), key_pem(key), (ca / "tls.crt").read_bytes())
     kubelets = ServiceProcess(
         "kubelet", f"--apiserver={processes.apiserver.target}", f"--cert-dir={shown}", "--hollow-traces=true",
-        f"--hollow-signing-cert-dir={ca}", "--hollow-nodes=20", "--hollow-prefix=own", "--runtime=hollow",
+        f"--hollow-signing-cert-dir={ca}", "--hollow-nodes=20", f"--hollow-prefix={own}", "--runtime=hollow",
     )  # fmt: skip
     try:
         for index in range(20):
-            pod = make_pod(f"own-{index}", node=f"own-{index:04d}")
+            pod = make_pod(f"{own}-{index}", node=f"{own}-{index:04d}")
             await admin.pods.create(pod)
         for index in range(20):
-            await running(admin, f"own-{index}")
+            await running(admin, f"{own}-{index}")
         page = kubelets.get("/metrics")
         assert 'rest_client_requests_total{code="403"' not in page
         assert 'rest_client_requests_total{code="401"' not in page

@@ -50,7 +50,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plane, str]
 
 async def token_is_there(plane: Plane) -> None:
     """Wait until the apiserver has made the token's Secret, a moment after it began to serve."""
-    async with plane.client(ADMIN) as admin, asyncio.timeout(20):
+    async with plane.client(ADMIN) as admin, asyncio.timeout(60):
         while not (await admin.secrets.list("kube-system")).items:
             await SystemClock().sleep(0.05)
 
@@ -60,7 +60,7 @@ def showing(plane: Plane, target: str, folder: Path, token: str) -> Clientset:
     folder.mkdir(exist_ok=True)
     write_file(folder / TOKEN, token.encode())
     write_file(folder / "ca.crt", plane.identities.authority_pem("cluster"))
-    return Clientset(GrpcTransport(target, TokenFolder(folder)), timeout=5)
+    return Clientset(GrpcTransport(target, TokenFolder(folder)), timeout=30)
 
 
 HTTP = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -138,7 +138,7 @@ async def test_no_token_that_is_none_opens_the_nodes_door(door: tuple[Plane, str
         async with plane.nothing_changed():
             for method in (CREATE, CERTIFICATE_SIGNING_REQUEST.method("Get")):
                 with pytest.raises(grpc.aio.AioRpcError) as caught:
-                    await channel.unary_unary(method)(b"", metadata=PASSWORDS[name], timeout=5)
+                    await channel.unary_unary(method)(b"", metadata=PASSWORDS[name], timeout=30)
                 assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 

@@ -13,6 +13,7 @@ from aetcd.rpc import rpc_pb2
 
 from apiserver.storage.etcd.client import EtcdClient
 from apiserver.storage.metrics import StorageMetrics
+from tests.support.fresh import fresh
 from tests.support.identities import ADMIN, ETCD, ETCD_CLIENT, LOOPBACK, Identities
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.secured import Caller, Plane, refused
@@ -107,7 +108,7 @@ async def test_clients_take_the_right_one(plane: Plane) -> None:
 @pytest.mark.parametrize("shown", SHOWN)
 async def test_the_apiserver_refuses_for_a_kubelet(plane: Plane, calling: Caller, shown: str) -> None:
     admin = calling(ADMIN)
-    name = f"spoofed-{list(SHOWN).index(shown)}"
+    name = fresh("spoofed")
     async with impostor(SHOWN[shown](plane.identities)) as other:
         node = make_node(name)
         del node.status.addresses[:]
@@ -177,11 +178,11 @@ async def recording(port: int) -> AsyncIterator[Recorder]:
 
 
 async def test_who_listens_reads_nothing_and_repeats_nothing(plane: Plane, calling: Caller) -> None:
-    admin = calling(ADMIN)
+    admin, replayed = calling(ADMIN), fresh("replayed")
     async with recording(plane.apiserver.port) as between:
         async with Clientset(GrpcTransport(between.target, plane.identities.credentials(ADMIN))) as client:
             made = make_config_map("", data={"word": "open-sesame"})
-            made.metadata.generate_name = "replayed-"
+            made.metadata.generate_name = f"{replayed}-"
             await client.config_maps.create(made)
             listed = await client.secrets.list("theirs")
             assert {bytes(item.data["password"]) for item in listed.items} == {b"hunter2"}
@@ -194,11 +195,11 @@ async def test_who_listens_reads_nothing_and_repeats_nothing(plane: Plane, calli
                 with suppress(ConnectionError):
                     writer.write(b"".join(between.said))
                     await writer.drain()
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(60):
                         await reader.read()
                 writer.close()
     names = [item.metadata.name for item in (await admin.config_maps.list("default")).items]
-    assert sum(name.startswith("replayed-") for name in names) == 1
+    assert sum(name.startswith(f"{replayed}-") for name in names) == 1
 
 
 async def test_a_byte_that_was_changed_ends_the_connection(plane: Plane) -> None:
@@ -220,7 +221,7 @@ async def test_a_connection_that_is_cut_and_joined_again_goes_on_with_the_same_i
     ):
         await client.config_maps.list("default")
         between.break_connections()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 with suppress(Unavailable):
                     await client.config_maps.list("default")

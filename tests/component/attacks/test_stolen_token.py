@@ -17,6 +17,7 @@ from apiserver.tokens.claims import Bound, Claims, Ref
 from apiserver.tokens.keys import Keys, keys_of, read_private_key
 from apiserver.tokens.signing import sign
 from bench.etcd import find_etcd, free_port
+from tests.support.fresh import fresh
 from tests.support.identities import ADMIN, node_profile
 from tests.support.secured import Plane, refused
 from tests.support.tokens import ISSUER, bound, encoded, parts
@@ -31,7 +32,7 @@ pytestmark = [pytest.mark.component, pytest.mark.timeout(170)]
 
 BOT: Final = "system:serviceaccount:ours:bot"
 #: until an apiserver has heard of a deletion
-SECONDS: Final = 5.0
+SECONDS: Final = 60.0
 OBJECTS: Final = """
 apiVersion: v1
 kind: Namespace
@@ -239,7 +240,7 @@ async def test_a_token_opens_no_grpc_port(rest: Rest, admin: Clientset) -> None:
 
 @pytest.mark.parametrize("what", ["Pod", "Secret", "Node", "account"])
 async def test_a_token_ends_with_what_it_is_bound_to(rest: Rest, admin: Clientset, what: str) -> None:
-    name = f"bound-{what.lower()}"
+    name = fresh(f"bound-{what.lower()}")
     if what == "Pod":
         await _make(rest, admin, "pods", name, {"spec": {
             "serviceAccountName": "bot", "nodeName": "node-1", "containers": [{"name": "c", "image": "busybox"}]}})  # fmt: skip
@@ -278,10 +279,11 @@ async def _make(rest: Rest, admin: Clientset, plural: str, name: str, fields: di
 
 
 async def test_a_kubelet_gets_no_token_of_another_nodes_pod(rest: Rest, admin: Clientset) -> None:
-    await _make(rest, admin, "pods", "far", {"spec": {
+    far = fresh("far")
+    await _make(rest, admin, "pods", far, {"spec": {
         "serviceAccountName": "bot", "nodeName": "node-1", "containers": [{"name": "c", "image": "busybox"}]}})  # fmt: skip
-    uid = (await admin.pods.get("far", "ours")).metadata.uid
-    spec = pb.TokenRequestSpec(bound_object_ref=bound("Pod", "far", uid))
+    uid = (await admin.pods.get(far, "ours")).metadata.uid
+    spec = pb.TokenRequestSpec(bound_object_ref=bound("Pod", far, uid))
     async with rest.plane.client(node_profile("node-2")) as node:
         with refused(403, "no relationship found between node 'node-2' and this object"):
             await node.service_accounts.create_token("bot", "ours", spec)

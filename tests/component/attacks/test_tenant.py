@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.fresh import fresh
 from tests.support.identities import ADMIN, ANA, BEN, NOBODY
 from tests.support.secured import Caller, Plane, apply, refused
 from vaina.api.autoscaling.v1 import scale_pb2
@@ -137,9 +138,9 @@ def token(start: str, version: str) -> str:
 
 
 async def test_no_token_of_a_next_page_leads_to_another_namespace(plane: Plane, calling: Caller) -> None:
-    ana, admin = calling(ANA), calling(ADMIN)
+    ana, admin, paged = calling(ANA), calling(ADMIN), fresh("page")
     for number in range(3):
-        await admin.config_maps.create(make_config_map(f"page-{number}", namespace="ours"))
+        await admin.config_maps.create(make_config_map(f"{paged}-{number}", namespace="ours"))
     page = await ana.config_maps.list_page("ours", limit=1)
     version = page.resource_version
     everywhere = await admin.config_maps.list_page("", limit=1)
@@ -250,19 +251,20 @@ async def test_nothing_of_others_is_written(plane: Plane, calling: Caller, name:
 
 
 async def test_of_a_manifest_only_the_own_documents_are_applied(plane: Plane, calling: Caller) -> None:
+    mine = fresh("mine")
     text = (
-        "{apiVersion: v1, kind: ConfigMap, metadata: {name: mine, namespace: ours}}\n---\n"
+        f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {mine}, namespace: ours}}}}\n---\n"
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: evil, namespace: theirs}}\n---\n"
         "{apiVersion: v1, kind: Namespace, metadata: {name: evil}}"
     )
     request = manifest_service_pb2.ApplyRequest(manifest=text)
-    before = await plane.etcd.dump()
+    before = await plane.dump()
     answer = await calling(ANA).manifests.apply(request)
     assert [(item.name, item.action, item.error.code) for item in answer.results] == [
-        ("mine", "created", 0), ("evil", "", 403), ("evil", "", 403),
+        (mine, "created", 0), ("evil", "", 403), ("evil", "", 403),
     ]  # fmt: skip
-    assert set(await plane.etcd.dump()) - set(before) == {"/registry/configmaps/ours/mine"}
-    await calling(ADMIN).config_maps.delete("mine", "ours")
+    assert set(await plane.dump()) - set(before) == {f"/registry/configmaps/ours/{mine}"}
+    await calling(ADMIN).config_maps.delete(mine, "ours")
 
 
 async def test_a_batch_of_two_namespaces_makes_nothing_of_others(plane: Plane, calling: Caller) -> None:
@@ -272,10 +274,10 @@ async def test_a_batch_of_two_namespaces_makes_nothing_of_others(plane: Plane, c
             for item in await ana.pods.create_batch([pod("x", "theirs"), pod("y", "theirs")]):
                 assert isinstance(item, ApiError)
                 raise item
-    before = await plane.etcd.dump()
+    before = await plane.dump()
     with suppress(Forbidden):
         await ana.pods.create_batch([pod("mine", "ours"), pod("evil", "theirs")])
-    made = set(await plane.etcd.dump()) - set(before)
+    made = set(await plane.dump()) - set(before)
     assert made <= {"/registry/pods/ours/mine"}
     await calling(ADMIN).pods.delete_collection(
         "ours", field_selector="metadata.name=mine", grace_period_seconds=0
