@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cli.learning.session import Session, SessionEnded, as_expected, opened
 from tests.support.cluster import ROOT, SLOWER, Cluster, run
+from tests.support.ready_vaina import ReadyVaina
 from vaina.clock import SystemClock
 from vaina.lessons.model import HEADINGS, Command, Lesson
 from vaina.lessons.shelf import read
@@ -52,14 +53,17 @@ def versions(row: str) -> list[Lesson]:
     return [lesson for lesson in found if lesson is not None]
 
 
-def environment(cluster: Cluster, tools: Path) -> dict[str, str]:
+def environment(
+    cluster: Cluster, tools: Path, vaina: str = f'{sys.executable} -m cli "$@"'
+) -> dict[str, str]:
     """Return the variables of a learner at a cluster, who stands in the project's folder.
 
     Args:
         cluster: its cluster.
         tools: an empty folder, which comes to stand on PATH.
+        vaina: what is run as `vaina`.
     """
-    _program(tools / "vaina", f'exec {sys.executable} -m cli "$@"')
+    _program(tools / "vaina", f"exec {vaina}")
     path = f"{tools}:{ROOT / '.tools' / 'bin'}:{Path(sys.executable).parent}"
     return {
         **plain_environment(),
@@ -135,7 +139,10 @@ class Classroom:
     """Runs lessons beside each other. Owned by the tests of one module."""
 
     def __init__(self, cluster: Cluster, tools: Path) -> None:
-        self._cluster, self.variables = cluster, environment(cluster, tools)
+        self._ready = ReadyVaina(tools, ROOT)
+        self._cluster, self.variables = cluster, environment(cluster, tools, self._ready.command)
+        # Of tries that failed there may be something left.
+        self._left = {*cluster.cli("get", "namespaces", "-o", "name").split()}
         self._pool = ThreadPoolExecutor(AT_ONCE)
         self._begun: dict[str, Future[Differs | None]] = {}
 
@@ -151,16 +158,18 @@ class Classroom:
 
     def _run(self, row: str) -> Differs | None:
         namespace = f"lesson-{row.lower()}"
-        # Of a try that failed there may be something left.
-        self._cluster.cli("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
+        if f"namespace/{namespace}" in self._left:
+            self._cluster.cli("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
         differs = asyncio.run(run_lesson(versions(row), self.variables))
         if differs is not None:
+            self._left.add(f"namespace/{namespace}")
             self._cluster.cli("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
         return differs
 
     def close(self) -> None:
         """Wait for what still runs."""
         self._pool.shutdown(cancel_futures=True)
+        self._ready.close()
 
 
 def take_down(project: str, tag: str) -> None:
