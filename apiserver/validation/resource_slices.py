@@ -32,6 +32,8 @@ _Attribute = resource_slice_pb2.DeviceAttribute
 _MAX_DEVICES: Final = 128
 _MAX_ADVANCED_DEVICES: Final = 64
 _MAX_COUNTER_SETS: Final = 8
+#: an amount that is not set, as Go has it
+_NOTHING: Final = "0"
 _MAX_COUNTERS: Final = 32
 _MAX_CONSUMED: Final = 2
 _MAX_ATTRIBUTES: Final = 32
@@ -153,7 +155,7 @@ def _check_counters(
     else:
         for key in sorted(counters):
             path.check_value(key, names.dns_1123_label)
-            path.key(key).child("value").check_quantity(counters[key].value.string)
+            path.key(key).child("value").check_quantity(counters[key].value.string or _NOTHING)
 
 
 def _check_device(at: Place, device: _Device, old: _Device | None, *, by_device: bool) -> None:
@@ -223,7 +225,7 @@ def _check_version(at: Place, version: str) -> None:
 
 
 def _check_capacity(at: Place, capacity: resource_slice_pb2.DeviceCapacity, *, is_shared: bool) -> None:
-    whole = at.child("value").check_quantity(capacity.value.string)
+    whole = at.child("value").check_quantity(capacity.value.string or _NOTHING)
     path, policy = at.child("requestPolicy"), capacity.request_policy
     if not capacity.HasField("request_policy"):
         return

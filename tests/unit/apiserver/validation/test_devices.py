@@ -176,6 +176,8 @@ SLICES = (
          'spec.devices[0].attributes[b]: Invalid value: "": exactly one value must be specified',
          'spec.devices[0].attributes[c]: Invalid value: {"int":1,"bool":true}: exactly one value must be specified',
          'spec.devices[0].attributes[d].version: Invalid value: "1": must be a string compatible with semver.org spec 2.0.0'),
+    case("amounts that are not set are none at all", f"{{{POOL}, nodeName: n1, devices: [{{name: a, capacity: {{m: {{}}}}, "
+         "consumesCounters: [{counterSet: s, counters: {c: {}}}]}]}"),
     case("a capacity that is shared by none", f"{{{POOL}, nodeName: n1, devices: [{{name: a, capacity: {{m: {{value: 1, requestPolicy: {{default: 1}}}}}}}}]}}",
          "spec.devices[0].capacity[m].requestPolicy: Forbidden: allowMultipleAllocations must be true"),
     case("capacities that cannot be asked for",
