@@ -7,9 +7,15 @@ source "$(dirname "$0")/lib.sh"
 
 CERTIFICATES=$ROOT/deploy/images/certificates
 
+images=(etcd registry certs node)
+[[ ,${COMPOSE_PROFILES:-}, != *,monitoring,* ]] || images+=(prometheus)
+
 "$ROOT/deploy/engine.sh"
 if [[ -n ${BUNDLE:-} ]]; then
   "$ROOT/deploy/unbundle.sh"
+  # It is in no bundle; one that was built here before will do.
+  [[ ${images[-1]} != prometheus ]] || docker image inspect "vaina-prometheus:${VAINA_TAG:-latest}" >/dev/null 2>&1 ||
+    fail "a bundle has no Prometheus: leave monitoring out of COMPOSE_PROFILES, or build its image without BUNDLE first"
   exit 0
 fi
 "$ROOT/deploy/trixie.sh" compose
@@ -30,8 +36,6 @@ say "images: building (some minutes the first time, seconds later)"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 started=$SECONDS
-images=(etcd registry certs node)
-[[ ,${COMPOSE_PROFILES:-}, != *,monitoring,* ]] || images+=(prometheus)
 if ! "$ROOT/deploy/compose.sh" build "${images[@]}" >"$log" 2>&1; then
   tail -n 40 "$log" >&2
   fail "building the images failed"
