@@ -76,6 +76,8 @@ class Measuring:
         #: processes of which nothing could be read
         self.silent: set[str] = set()
         self.retries: Counter[str] = Counter()
+        #: what it came to. None: it goes on
+        self.found: Measurement | None = None
 
     async def prepare(self) -> None:
         """Read what pages say now; of a scheduler that is not there yet, nothing."""

@@ -29,17 +29,21 @@ class Measurements:
         self._machines = context.machines
         #: in the order in which they ended
         self.done: list[Measurement] = []
+        #: in the order in which they began; one that goes on is the last
+        self.begun: list[Measuring] = []
         self._open: Measuring | None = None
         #: of the open one; none: all
         self._namespaces: Sequence[str] = ()
         self._labels: Mapping[str, str] = {}
 
     def _new(self, name: str) -> Measuring:
-        return Measuring(
+        made = Measuring(
             name, self._target, self._client,
             lambda: self._target.meters() | self._nodes.meters() | self._machines.meters(),
             self._settings.window_seconds,
         )  # fmt: skip
+        self.begun.append(made)
+        return made
 
     async def start(self, name: str, namespaces: Sequence[str], labels: Mapping[str, str]) -> None:
         """Begin one that goes on over the steps that follow.
@@ -133,7 +137,7 @@ class Measurements:
         self.done.append(found)
 
     async def _end(self, measuring: Measuring) -> Measurement:
-        found = await measuring.end(self._making.nodes)
+        found = measuring.found = await measuring.end(self._making.nodes)
         self._notes += [
             f"CPU and memory of {name} are not known: its page of metrics did not answer (--{name.partition('-')[0]}-metrics)"
             for name in sorted(measuring.silent)
@@ -142,7 +146,7 @@ class Measurements:
 
     def add_steady(self, steady: Steady) -> None:
         """Say of the last one how a steady state was held."""
-        self.done[-1] = msgspec.structs.replace(self.done[-1], steady=steady)
+        self.done[-1] = self.begun[-1].found = msgspec.structs.replace(self.done[-1], steady=steady)
 
 
 async def _nothing(work: Coroutine[Any, Any, object]) -> None:

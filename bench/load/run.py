@@ -16,6 +16,7 @@ from bench.load.nodes import RunNodes
 from bench.load.observe import Observer
 from bench.load.pods import RunPods
 from bench.load.progress import Progress
+from bench.load.publishing import Publishing
 from bench.load.report import Measurement, Verification
 from bench.load.settings import RUN_LABEL, Settings
 from bench.load.steps import attempted, churn, delete_pods, update_any
@@ -40,6 +41,7 @@ from bench.load.workload import (
     Workload,
 )
 from vaina.client.clientset import Clientset
+from vaina.objects.load_progress import State
 from vaina.tasks import first_error
 
 
@@ -89,6 +91,10 @@ class Run:
         self._waiting = Waiting(context)
         self._measurements = Measurements(context, self._nodes, self._waiting)
         self._pods = RunPods(context, self._waiting, self._measurements)
+        #: for whoever looks at the cluster; one that goes with the run has nobody who does
+        self.publishing = (
+            None if target.is_disposable else Publishing(context, self._measurements.begun, self._pods.sets)
+        )
         self.verification: Verification | None = None
 
     @property
@@ -105,12 +111,14 @@ class Run:
         """
         # The watch tries for ever: what cannot be reached at all is told now.
         await self._client.namespaces.list_page(limit=1)
+        state: State = "failed"
         try:
             await self._execute()
+            state = "ended"
         except BaseExceptionGroup as group:
             raise first_error(group) from None
         finally:
-            await self._end()
+            await self._end(state)
 
     async def _execute(self) -> None:
         async with self._group as group:
@@ -122,6 +130,9 @@ class Run:
                 await self._until_watched()
                 await self._start_scheduler()
                 watching.append(group.create_task(self._target.watch_scheduler()))
+                if self.publishing is not None:
+                    await self.publishing.begin()
+                    watching.append(group.create_task(self.publishing.run()))
                 for number, step in enumerate(self._workload.case.workload_template):
                     await self._step(number, step)
                 await self._stop_background()
@@ -157,9 +168,11 @@ class Run:
             await self._target.start_scheduler()
             await self._target.wait_scheduler()
 
-    async def _end(self) -> None:
+    async def _end(self, state: State) -> None:
         self._progress.close()
         try:
+            if self.publishing is not None:
+                await self.publishing.end(state)
             if not self._target.is_disposable and not self._settings.keep:
                 self._progress.say("deleting what the run made")
                 grace = 1 if self._settings.nodes == "real" else 0
@@ -173,6 +186,8 @@ class Run:
 
     async def _step(self, number: int, step: AnyOperation) -> None:  # noqa: C901, PLR0912 - one step a case
         name = f"{type(step).__name__[0].lower()}{type(step).__name__[1:]} [{number}]"
+        if self.publishing is not None:
+            self.publishing.step = name
         match step:
             case CreateNodes():
                 await self._nodes.create(number, name, step)

@@ -9,6 +9,7 @@ from bench.load import facts
 from bench.load.cluster import Target
 from bench.load.context import RunError
 from bench.load.progress import Progress
+from bench.load.publishing import config_of
 from bench.load.report import Report
 from bench.load.run import Run
 from bench.load.settings import Settings
@@ -58,6 +59,9 @@ async def run_workload(
     machine, started = facts.machine(with_etcd=target.is_disposable), rfc3339(time.time())
     progress.say(f"{workload.name} as {settings.run} on {target.name}")
     run = Run(workload, target, client, settings, progress)
+    commit, described = facts.commit(), describe(settings, target, steady=steady, owned=owned) | how
+    if run.publishing is not None:
+        run.publishing.config = config_of(described, workload.variant.params, commit)
     await run.execute()
     return Report(
         workload=workload.name,
@@ -66,9 +70,9 @@ async def run_workload(
         reference_threshold=workload.variant.threshold,
         run=settings.run,
         started=started,
-        commit=facts.commit(),
+        commit=commit,
         machine=machine,
-        how=describe(settings, target, steady=steady, owned=owned) | how,
+        how=described,
         measurements=run.measurements,
         notes=_distinct(run.notes),
         verification=run.verification,

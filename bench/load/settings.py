@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.load.arrivals import Arrivals
+from vaina.objects import load_progress
 
 Nodes = Literal["objects", "simulated", "hollow", "real"]
 Creation = Literal["pending", "batch", "unary"]
-RUN_LABEL = "load.vaina.dev/run"
+RUN_LABEL = load_progress.RUN_LABEL
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ import { LANGUAGES, language, loadTexts, remember, text } from "./text.js";
 const ROUTES = [
   { path: /^\/$/, view: "cluster", names: [], nav: "/" },
   { path: /^\/pod\/([^/]+)\/([^/]+)$/, view: "pod", names: ["namespace", "name"] },
-  { path: /^\/scheduler$/, view: "scheduler", names: [], nav: "/scheduler" },
+  { path: /^\/scheduler$/, view: "scheduler", names: [], nav: "/scheduler", texts: ["loads"] },
+  { path: /^\/loads$/, view: "loads", names: [] },
+  { path: /^\/loads\/([^/]+)$/, view: "loads", names: ["run"] },
   { path: /^\/machinery$/, view: "machinery", names: [], nav: "/machinery" },
   { path: /^\/lessons$/, view: "lessons", names: [], nav: "/lessons" },
   { path: /^\/lessons\/([A-Z]\d{1,2})$/, view: "lessons", names: ["row"] },
@@ -72,11 +74,11 @@ const page = {
 };
 
 function match(path) {
-  for (const { path: pattern, view, names } of ROUTES) {
+  for (const { path: pattern, view, names, texts = [] } of ROUTES) {
     const found = pattern.exec(path);
     if (!found) continue;
     try {
-      return { view, params: Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(found[at + 1])])) };
+      return { view, texts, params: Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(found[at + 1])])) };
     } catch {
       return null;
     }
@@ -101,7 +103,7 @@ async function show() {
     return;
   }
   const params = { ...found.params, query: new URLSearchParams(location.search) };
-  const [view] = await Promise.all([import(`./views/${found.view}.js`), loadTexts(found.view)]);
+  const [view] = await Promise.all([import(`./views/${found.view}.js`), ...[found.view, ...found.texts].map(loadTexts)]);
   if (current.number !== number) return;
   document.title = `${view.title(params)} · vaina`;
   const unmount = await view.mount(root, params, page);

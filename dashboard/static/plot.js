@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { refresh } from "./refresh.js";
 import { text } from "./text.js";
-import { timeOfDay } from "./times.js";
+import { precise, timeOfDay } from "./times.js";
 
 // The name of the namespace; nothing is loaded from there.
 const SVG = "http://www.w3.org/2000/svg";
@@ -83,4 +83,30 @@ function path(places, values, top) {
     isDown = true;
   });
   return parts.join("");
+}
+
+// Lines of these kinds over seconds from 0 on, each with points [second, value] of its own; `label` says in words what
+// they show. The tables beside it are its user's.
+export class Curves {
+  constructor(kinds, { label, format }) {
+    this.format = format;
+    this.drawn = kinds.map((kind) => shape("path", { fill: "none", "data-kind": kind, "vector-effect": "non-scaling-stroke" }));
+    this.top = element("span", { className: "plot-top" });
+    this.until = element("span");
+    this.root = element("div", { className: "figure" },
+      element("div", { className: "plot" },
+        shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label, preserveAspectRatio: "none" }, ...this.drawn), this.top),
+      element("div", { className: "plot-times", "aria-hidden": "true" }, element("span", {}, precise(0)), this.until));
+  }
+
+  show(lines) {
+    const last = lines.flat().reduce((high, [at]) => Math.max(high, at), 0);
+    const top = lines.flat().reduce((high, [, value]) => Math.max(high, value), 1);
+    lines.forEach((points, at) => {
+      const places = points.map(([second]) => ((second / Math.max(last, 1e-3)) * WIDTH).toFixed(1));
+      this.drawn[at].setAttribute("d", path(places, points.map(([, value]) => value), top));
+    });
+    this.top.textContent = this.format(top);
+    this.until.textContent = precise(last);
+  }
 }

@@ -1,6 +1,7 @@
 // The scheduler: topic "scheduler" (dashboard/scheduling), and why a Pod is where it is.
 import { element, fill, link, visible } from "../dom.js";
 import { History } from "../history.js";
+import { loadSection } from "../loads/section.js";
 import { Plot } from "../plot.js";
 import { refresh } from "../refresh.js";
 import { text } from "../text.js";
@@ -26,6 +27,7 @@ export function mount(root, params, page) {
   const slow = element("section", { hidden: true }, element("h2", {}, text("scheduler.latency")), latency.root);
   const decisions = element("div", { className: "scroll", id: "scheduler-decisions" });
   const explain = explainPanel(params, page);
+  const loads = loadSection(page);
   let points = [];
   let newest = [];
   const plot = () => {
@@ -42,6 +44,7 @@ export function mount(root, params, page) {
     element("section", {}, element("h2", {}, text("scheduler.queue")), queue.root),
     element("section", {}, element("h2", {}, text("scheduler.pace")), pace.root),
     slow,
+    loads.section,
     explain.section,
     element("section", {}, element("h2", {}, text("scheduler.decisions")), decisions));
 
@@ -76,6 +79,7 @@ export function mount(root, params, page) {
     stop();
     history.stop();
     explain.stop();
+    loads.stop();
   };
 }
 
