@@ -8,7 +8,7 @@ and the meanings of `_REASONS` of `vaina/why/waiting.py`, which are said from a 
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,13 +35,19 @@ class Said(NamedTuple):
 
 def texts() -> list[Said]:
     """Return all texts of the product, in the order of modules and lines, each once."""
+    paths = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+    own = [path for path in paths if "api" not in path.relative_to(ROOT).parts[:2]]
+    return texts_of((str(path.relative_to(ROOT)), path.read_text()) for path in own)
+
+
+def texts_of(modules: Iterable[tuple[str, str]]) -> list[Said]:
+    """Return the texts of modules, each given by its path and source, in their order, each once."""
     found: dict[str, Said] = {}
-    for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            if "api" in path.relative_to(ROOT).parts[:2]:
-                continue
-            for words, many in _of_module(ast.parse(path.read_text())):
-                found.setdefault(words, Said(words, many, str(path.relative_to(ROOT))))
+    for where, source in modules:
+        for words, many in _of_module(ast.parse(source)):
+            said = found.setdefault(words, Said(words, many, where))
+            # It may be said of one alone first, and elsewhere of a number.
+            found[words] = said._replace(many=said.many or many)
     return list(found.values())
 
 
@@ -77,7 +83,7 @@ def quoted(words: str) -> str:
 
 
 def written(language: str, said: list[Said], known: dict[str, tuple[str, ...]]) -> str:
-    """Write a catalogue: every text, with the words that are known for it."""
+    """Write a catalogue: every text, with the words that are known for it, be it for some of its forms alone."""
     entries = [_HEAD.format(language=language)]
     for item in said:
         forms = known.get(item.words, ())
@@ -95,20 +101,26 @@ def written(language: str, said: list[Said], known: dict[str, tuple[str, ...]]) 
     return "\n".join(entries)
 
 
+def without_words(catalogue: str) -> list[str]:
+    """Return the texts of a written catalogue that lack words, for all forms or for one."""
+    from vaina.texts import read_entries
+
+    return [words for words, forms in read_entries(catalogue).items() if not all(forms)]
+
+
 def main() -> int:
     """Bring all catalogues up to date; say what has no words yet."""
-    from vaina.texts import read_catalogue
+    from vaina.texts import read_entries
 
     said = texts()
     missing = 0
     for file in sorted(LOCALE.glob("*/LC_MESSAGES/vaina.po")):
         language = file.parts[-3]
-        known = read_catalogue(file.read_text(encoding="utf-8"))
-        file.write_text(written(language, said, known), encoding="utf-8")
-        for item in said:
-            if item.words not in known:
-                missing += 1
-                print(f"{file.relative_to(ROOT)}: no words for {item.words!r}")
+        text = written(language, said, read_entries(file.read_text(encoding="utf-8")))
+        file.write_text(text, encoding="utf-8")
+        for words in without_words(text):
+            missing += 1
+            print(f"{file.relative_to(ROOT)}: no words for {words!r}")
     return int(missing > 0)
 
 

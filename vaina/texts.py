@@ -140,6 +140,11 @@ def language_of(name: str, folder: Path = LOCALE) -> Language:
 
 def read_catalogue(text: str) -> dict[str, tuple[str, ...]]:
     """Read a .po file: msgid -> its msgstr, or its forms. What has no words yet is left out, as is the head."""
+    return {words: forms for words, forms in read_entries(text).items() if all(forms)}
+
+
+def read_entries(text: str) -> dict[str, tuple[str, ...]]:
+    """Read all entries of a .po file but the head; a form that has no words yet is empty."""
     found: dict[str, tuple[str, ...]] = {}
     entry: dict[str, str] = {}
     last = ""
@@ -148,7 +153,7 @@ def read_catalogue(text: str) -> dict[str, tuple[str, ...]]:
         if match is None:
             if not line and entry:
                 forms = tuple(words for name, words in entry.items() if name.startswith("msgstr"))
-                if entry.get("msgid") and all(forms):
+                if entry.get("msgid"):
                     found[entry["msgid"]] = forms
                 entry = {}
             continue
