@@ -49,6 +49,8 @@ def learn(context: click.Context, *, row: str, lang: str | None, unasked: bool) 
                 raise Failure("there are no lessons in this installation")
             shell.out(shown.listing(titles, language, shell.paint))
         else:
+            if lang:
+                shell.environment = in_language(shell.environment, lang)
             context.exit(teach(shell, row.upper(), language, unasked=unasked))
     except LessonError as error:
         raise Failure(str(error)) from error
@@ -73,6 +75,18 @@ def teach(shell: Shell, row: str, language: Language, *, unasked: bool) -> int:
     if later and not unasked:
         shell.out(language("Go on with: vaina learn {row}", row=later[0]) + "\n")
     return code
+
+
+def in_language(environment: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return variables with which commands speak a language, whatever the locale; all else of that stays.
+
+    LC_ALL would go before LC_MESSAGES, so it becomes LANG; what it stood before has no say now either.
+    """
+    everything = environment.get("LC_ALL")
+    kept = {key: value for key, value in environment.items() if not (everything and key.startswith("LC_"))}
+    if everything:
+        kept["LANG"] = everything
+    return {**kept, "LC_MESSAGES": name}
 
 
 def _with_this_command(environment: Mapping[str, str]) -> dict[str, str]:

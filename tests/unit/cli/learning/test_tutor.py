@@ -196,3 +196,25 @@ def test_lessons_find_the_command_that_teaches_them(monkeypatch) -> None:
     assert f"\n{Path(sys.executable).parent}/vaina\n{ROOT}\n" in text_of(made.stdout).replace(
         "[Enter, command, s, q] ", "\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("language", "locale", "title"),
+    [
+        ("es", {"LANG": "en_US.UTF-8"}, "Un manifiesto se comprueba y se guarda"),
+        ("es", {"LC_ALL": "C.UTF-8", "LC_MESSAGES": "en"}, "Un manifiesto se comprueba y se guarda"),
+        ("en", {"LC_ALL": "es_ES.UTF-8"}, "A manifest is checked and stored"),
+    ],
+)
+def test_commands_of_a_lesson_speak_its_language(
+    monkeypatch, language: str, locale: dict[str, str], title: str
+) -> None:
+    made = shell(f"{sys.executable} -m cli learn; echo $LANG\nq\n")
+    made.environment = {**made.environment, **locale}
+    made.interactive = True
+    monkeypatch.setattr(type(made.terminal), "is_terminal", True)
+    assert invoke(made, ["learn", "A1", "--lang", language]) == 0
+    said = text_of(made.stdout)
+    # The heading, and the list that the command in the lesson has printed.
+    assert said.count(f"A1  {title}\n") == 2
+    assert next(iter(locale.values())) in said.splitlines()
