@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Writes a folder with all that `make up` fetches (`make bundle`): images, wheels, the compose plugin. A machine
-# without the internet then needs an engine and Python alone: `make up BUNDLE=folder` (docs/machines.md).
+# without the internet then needs an engine and Python alone: `make up BUNDLE=folder` (docs/machines.md). Prometheus' image
+# is in it with COMPOSE_PROFILES=monitoring.
 set -euo pipefail
 # shellcheck source=deploy/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -32,5 +33,6 @@ mv "$FOLDER/.images.tar.gz" "$FOLDER/images.tar.gz"
 # What the bundle is of: another checkout, or another sort of machine, is told so.
 sources_of_images >"$FOLDER/sources"
 echo "$TAG" >"$FOLDER/tag"
+echo "${IMAGES[*]}" >"$FOLDER/images"
 docker version --format '{{.Server.Arch}}' >"$FOLDER/architecture"
 say "bundle: $FOLDER ($(du -sh "$FOLDER" | cut -f1)); there: make up BUNDLE=$(basename "$FOLDER")"

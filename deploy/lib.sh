@@ -7,6 +7,8 @@ TOOLS=$ROOT/.tools
 # What build.sh makes in any case, each as vaina-NAME:$VAINA_TAG.
 # shellcheck disable=SC2034
 IMAGES=(etcd registry control-plane node)
+# With COMPOSE_PROFILES=monitoring Prometheus as well.
+[[ ,${COMPOSE_PROFILES:-}, != *,monitoring,* ]] || IMAGES+=(prometheus)
 
 say() { printf '==> %s\n' "$*" >&2; }
 

@@ -11,6 +11,11 @@ TAG=${VAINA_TAG:-latest}
 [[ -r $FOLDER/images.tar.gz ]] || fail "BUNDLE: $FOLDER holds no images.tar.gz; \`make bundle\` writes such a folder"
 bundled=$(<"$FOLDER/architecture") engine=$(docker version --format '{{.Server.Arch}}')
 [[ $bundled == "$engine" ]] || fail "BUNDLE: its images are for $bundled, and this engine runs $engine"
+# Bundles of before have no list: they hold these.
+held=$(cat "$FOLDER/images" 2>/dev/null || echo "etcd registry control-plane node")
+for name in "${IMAGES[@]}"; do
+  [[ " $held " == *" $name "* ]] || fail "BUNDLE: $FOLDER holds no image of $name; \`COMPOSE_PROFILES=monitoring make bundle\` writes it too"
+done
 if [[ $(<"$FOLDER/sources") != "$(sources_of_images)" ]]; then
   say "bundle: it was made from other sources than this checkout's; the cluster runs the bundle's"
 fi
@@ -23,7 +28,7 @@ fi
 
 tag_of_bundle=$(<"$FOLDER/tag")
 # Loading them again would take as long as the first time.
-stamp="$(sha256sum <"$FOLDER/sources") $tag_of_bundle"
+stamp="$(sha256sum <"$FOLDER/sources") $tag_of_bundle $held"
 loaded=$TOOLS/bundle.$TAG
 all_there() { for name in "${IMAGES[@]}"; do docker image inspect "vaina-$name:$TAG" >/dev/null 2>&1 || return 1; done; }
 if all_there && [[ $(cat "$loaded" 2>/dev/null) == "$stamp" ]]; then
