@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -27,7 +28,8 @@ def main() -> None:
         # A Tab: next to nothing is imported.
         from cli.completion.shells import answer
 
-        sys.stdout.write(answer(dict(os.environ)))
+        # The clock alone: `vaina.clock` brings asyncio and protobuf along.
+        sys.stdout.write(answer(dict(os.environ), time.monotonic))
         return
     from cli.process import run_process
 

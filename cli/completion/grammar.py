@@ -15,7 +15,7 @@ from typing import Any, Final
 #: command ("", "get", "create secret") -> its sub-commands and flags
 Grammar = dict[str, Any]
 _HERE: Final = Path(__file__).resolve().parents[1]
-_FORM: Final = 1
+_FORM: Final = 2
 
 
 def cache_file(environment: Mapping[str, str]) -> Path:
@@ -93,7 +93,12 @@ def build() -> Grammar:
     add("", cli, click.Context(cli))
     commands["learn"]["choices"] = [*rows("en")]
     kinds = {
-        kind.plural: {"method": f"/{kind.service}/List", "namespaced": kind.namespaced} for kind in KINDS
+        kind.plural: {
+            "method": kind.method("List"),
+            "path": f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}",
+            "namespaced": kind.namespaced,
+        }
+        for kind in KINDS
     }
     names = {name: kind.plural for name, kind in KINDS_BY_NAME.items()}
     return {"commands": commands, "kinds": kinds, "names": names}

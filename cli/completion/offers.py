@@ -41,6 +41,8 @@ VALUES: Final[Mapping[str, str]] = {
     "--target": "container", "-f": FILE, "--filename": FILE, "--kubeconfig": FILE, "--from-file": FILE,
     "--serviceaccount": "serviceaccounts", "--to-node": NODE,
 }  # fmt: skip
+#: short flag -> its long one, of those that say where objects are
+_LONG: Final = {"-n": "--namespace", "-s": "--server"}
 #: names that mean themselves in every shell; those of roles, Events and others may be any text but a path
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
 _VERBS: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
@@ -63,9 +65,10 @@ class Line:
     command: str
     positions: tuple[str, ...]
     namespace: str
+    #: values of flags that name the server; empty: none does
     server: str
-    #: it names a kubeconfig: objects are those of a server that is not asked here
-    elsewhere: bool
+    kubeconfig: str
+    context: str
     #: the flag whose value is typed; empty: none
     flag: str
     #: after -- there are no flags, and the words are a container's
@@ -75,11 +78,19 @@ class Line:
 def read_line(grammar: Mapping[str, Any], words: Sequence[str]) -> Line:
     """Read the words before the one that is typed."""
     commands = grammar["commands"]
-    command, namespace, server, flag, elsewhere = "", "", "", "", False
+    command, flag = "", ""
     positions: list[str] = []
+    given: dict[str, str] = {}
+
+    def seen(*, ended: bool) -> Line:
+        place = {
+            name: given.get(f"--{name}", "") for name in ("namespace", "server", "kubeconfig", "context")
+        }
+        return Line(command, tuple(positions), flag=flag, ended=ended, **place)
+
     for word in words:
         if word == "--" and not flag:
-            return Line(command, tuple(positions), namespace, server, elsewhere, "", ended=True)
+            return seen(ended=True)
         value = ""
         if flag:
             name, value, flag = flag, word, ""
@@ -92,13 +103,8 @@ def read_line(grammar: Mapping[str, Any], words: Sequence[str]) -> Line:
         else:
             positions.append(word)
             name = ""
-        if name in ("-n", "--namespace"):
-            namespace = value
-        elif name in ("-s", "--server"):
-            server = value
-        elif name == "--kubeconfig":
-            elsewhere = True
-    return Line(command, tuple(positions), namespace, server, elsewhere, flag, ended=False)
+        given[_LONG.get(name, name)] = value
+    return seen(ended=False)
 
 
 class Offers:
@@ -154,7 +160,7 @@ class Offers:
             case "choices":
                 return _fitting(self._grammar["commands"][line.command]["choices"], typed)
             case "container":
-                pods = [word.rpartition("/")[2] for word in line.positions if not line.elsewhere]
+                pods = [word.rpartition("/")[2] for word in line.positions]
                 return _fitting(self._containers(pods[0], line.namespace) if pods else (), typed)
             case _:
                 return self._named(line, place, typed)
@@ -170,8 +176,6 @@ class Offers:
 
         bash takes what it is offered as it is: a role could be called `$(reboot)`, or `--all`.
         """
-        if line.elsewhere:
-            return []
         return [name for name in self._names(plural, line.namespace) if _PLAIN.fullmatch(name)]
 
     def _pair(self, line: Line, kind: str, typed: str) -> Offer:

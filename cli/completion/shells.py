@@ -4,11 +4,14 @@ Their code is click's (`vaina completion SHELL` writes it): it calls the command
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
 
 from cli.completion.grammar import cache_file, load
 from cli.completion.names import Server, ServerNames
-from cli.completion.offers import Offer, Offers, read_line
+from cli.completion.offers import Line, Offer, Offers, read_line
+from cli.completion.servers import GrpcServer, RestServer, Time
 from cli.surroundings import COMPLETION_VARIABLE, DEFAULT_SERVER, certificate_folder
 
 #: seconds that the server has by default: with the 0.05 that go before, people do not notice them
@@ -16,22 +19,27 @@ PATIENCE = 0.15
 SHELLS = ("bash", "zsh", "fish")
 
 
-def answer(environment: Mapping[str, str]) -> str:
-    """Return what the shell reads; empty: nothing fits, or it is no question."""
+def answer(environment: Mapping[str, str], now: Callable[[], float]) -> str:
+    """Return what the shell reads; empty: nothing fits, or it is no question. `now`: monotonic seconds."""
     shell = environment[COMPLETION_VARIABLE].removesuffix("_complete")
     if shell not in SHELLS:
         return ""
     before, typed = asked(environment, shell)
     grammar = load(cache_file(environment))
     line = read_line(grammar, before)
-    server = Server(
-        line.server or environment.get("VAINA_SERVER") or DEFAULT_SERVER,
-        certificate_folder(environment),
-        environment.get("VAINA_NAMESPACE") or "default",
-        _seconds(environment.get("VAINA_COMPLETION_SECONDS", "")) or PATIENCE,
-    )
-    names = ServerNames(grammar["kinds"], server)
+    time = Time(_seconds(environment.get("VAINA_COMPLETION_SECONDS", "")) or PATIENCE, now)
+    names = ServerNames(grammar["kinds"], cache(lambda: _server(grammar["kinds"], line, environment, time)))
     return written(Offers(grammar, names.of_kind, names.of_containers).offer(line, typed), shell)
+
+
+def _server(kinds: Mapping[str, Any], line: Line, environment: Mapping[str, str], time: Time) -> Server:
+    """Return the server that the line's command would ask. Raises OSError: nothing says which one that is."""
+    if line.kubeconfig:
+        return RestServer(kinds, line.kubeconfig, line.context, time=time)
+    return GrpcServer(
+        kinds, line.server or environment.get("VAINA_SERVER") or DEFAULT_SERVER, certificate_folder(environment),
+        namespace=environment.get("VAINA_NAMESPACE") or "default", time=time,
+    )  # fmt: skip
 
 
 def _seconds(text: str) -> float:
