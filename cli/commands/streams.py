@@ -52,7 +52,8 @@ async def exec_in(shell: Shell, clients: Clientset, options: ExecOptions) -> Non
     if pods.is_terminal(pod):
         raise Failure(f"cannot exec into a container in a completed pod; current phase is {pod.status.phase}")
     container = choose_container(shell, pod, options.container)
-    tty = options.tty
+    # Without input there is nobody to type: Ctrl-C stays a signal (`kubectl/pkg/cmd/exec/exec.go`, SetupTTY).
+    tty = options.tty and options.stdin
     if tty and not shell.terminal.is_terminal:
         shell.err("Unable to use a TTY - input is not a terminal or the right kind of file")
         tty = False

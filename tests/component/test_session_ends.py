@@ -120,7 +120,9 @@ class Plane:
         uid = Uid(pod.metadata.uid)
         sandbox = SandboxConfig(name, "default", uid, 0, name)
         state = await self.runtime.run_pod_sandbox(sandbox)
-        config = ContainerConfig("app", 0, "sha256:x", "x", command=("sh", "-c", "sleep infinity"))
+        config = ContainerConfig(
+            "app", 0, "sha256:x", "x", command=("sh", "-c", "echo started; sleep 1000000")
+        )
         await self.runtime.start_container(await self.runtime.create_container(state.id, config, sandbox))
         self.pods.append(pod)
         return pod
