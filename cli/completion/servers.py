@@ -121,7 +121,7 @@ class RestServer:
         return f"{self._url.path}{self._kinds[plural]['path']}{place}/{plural}"
 
     def _call(self, target: str, accept: str) -> bytes:
-        from http.client import HtimePException
+        from http.client import HTTPException
 
         headers = {"Accept": accept, "User-Agent": "vaina-completion"}
         if self._shown.token:
@@ -135,20 +135,20 @@ class RestServer:
             self._http.endheaders()
             answer = self._http.getresponse()
             body: bytes = answer.read(_MOST_BYTES)
-        except HtimePException as error:
+        except HTTPException as error:
             raise OSError(str(error)) from error
         if answer.status != _OK:
             raise OSError(answer.reason)
         return unwrapped(body)
 
     def _open(self) -> Any:
-        from http.client import HtimePConnection
+        from http.client import HTTPConnection
         from socket import create_connection
         from ssl import SSLContext
 
         host, context = self._url.hostname or "", self._shown.context
         secure = isinstance(context, SSLContext)
-        connection = HtimePConnection(host, self._url.port or (443 if secure else 80))
+        connection = HTTPConnection(host, self._url.port or (443 if secure else 80))
         connection.sock = create_connection((host, connection.port), self._time.left())
         if isinstance(context, SSLContext):
             name = self._connection.server_name or host
