@@ -4,7 +4,7 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034  # read by the scripts that source this file
 TOOLS=$ROOT/.tools
-# What build.sh makes in any case, each as vaina-NAME:$VAINA_TAG.
+# What build.sh makes, each as vaina-NAME:$VAINA_TAG.
 # shellcheck disable=SC2034
 IMAGES=(etcd registry control-plane node)
 # With COMPOSE_PROFILES=monitoring Prometheus as well.

@@ -14,7 +14,9 @@ bundled=$(<"$FOLDER/architecture") engine=$(docker version --format '{{.Server.A
 # Bundles of before have no list: they hold these.
 held=$(cat "$FOLDER/images" 2>/dev/null || echo "etcd registry control-plane node")
 for name in "${IMAGES[@]}"; do
-  [[ " $held " == *" $name "* ]] || fail "BUNDLE: $FOLDER holds no image of $name; \`COMPOSE_PROFILES=monitoring make bundle\` writes it too"
+  # One that was built here before will do.
+  [[ " $held " == *" $name "* ]] || docker image inspect "vaina-$name:$TAG" >/dev/null 2>&1 ||
+    fail "BUNDLE: $FOLDER holds no image of $name; \`COMPOSE_PROFILES=monitoring make bundle\` writes it too"
 done
 if [[ $(<"$FOLDER/sources") != "$(sources_of_images)" ]]; then
   say "bundle: it was made from other sources than this checkout's; the cluster runs the bundle's"
@@ -37,7 +39,7 @@ if all_there && [[ $(cat "$loaded" 2>/dev/null) == "$stamp" ]]; then
 fi
 say "images: loading the bundle's (about a minute)"
 docker load --quiet --input "$FOLDER/images.tar.gz" >/dev/null
-for name in "${IMAGES[@]}"; do
+for name in $held; do
   [[ $tag_of_bundle == "$TAG" ]] || docker tag "vaina-$name:$tag_of_bundle" "vaina-$name:$TAG"
 done
 mkdir -p "$TOOLS"

@@ -63,17 +63,6 @@ def test_a_fresh_clone_takes_all_from_a_bundle(tmp_path: Path) -> None:
             run("docker", "rmi", f"vaina-{image}:{TAG}")
 
 
-def test_a_bundle_without_prometheus_is_told_who_asks_for_it(tmp_path: Path) -> None:
-    (tmp_path / "images.tar.gz").touch()
-    arch = run("docker", "version", "--format", "{{.Server.Arch}}").strip()
-    for name, text in (("architecture", arch), ("tag", "latest"), ("sources", "x")):
-        (tmp_path / name).write_text(text)
-    with pytest.raises(
-        CommandError, match="holds no image of prometheus; `COMPOSE_PROFILES=monitoring make bundle`"
-    ):
-        run(DEPLOY / "build.sh", env={"BUNDLE": str(tmp_path), "COMPOSE_PROFILES": "monitoring"})
-
-
 def test_a_folder_that_is_no_bundle_is_told(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"holds no images\.tar\.gz; `make bundle` writes such a folder"):
         run(DEPLOY / "build.sh", env={"BUNDLE": str(tmp_path)})

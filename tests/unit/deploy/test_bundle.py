@@ -23,21 +23,25 @@ esac
 
 
 @pytest.mark.parametrize(
-    ("profiles", "is_there", "says"),
+    ("profiles", "held", "is_there", "says"),
     [
-        ("monitoring", False, "a bundle has no Prometheus"),
-        ("private-registry,monitoring", False, "a bundle has no Prometheus"),
-        ("monitoring", True, ""),
-        ("", False, ""),
+        ("monitoring", "", False, "holds no image of prometheus; `COMPOSE_PROFILES=monitoring make bundle`"),
+        ("private-registry,monitoring", "", False, "holds no image of prometheus"),
+        ("monitoring", "", True, ""),
+        ("monitoring", " prometheus", True, ""),
+        ("", "", False, ""),
+        ("", " prometheus", True, ""),
     ],
 )
-def test_prometheus_which_is_in_no_bundle_is_asked_for_in_vain(
-    tmp_path: Path, profiles: str, is_there: bool, says: str
+def test_prometheus_is_asked_for_in_vain_of_a_bundle_without_it(
+    tmp_path: Path, profiles: str, held: str, is_there: bool, says: str
 ) -> None:
     docker = tmp_path / "docker"
     docker.write_text(ENGINE.format(code=int(not is_there)))
     docker.chmod(0o755)
-    for name, content in {"images.tar.gz": "", "architecture": "amd64", "sources": "", "tag": TAG}.items():
+    files = {"images.tar.gz": "", "architecture": "amd64", "sources": "", "tag": TAG}
+    files |= {"images": f"etcd registry control-plane node{held}"}
+    for name, content in files.items():
         (tmp_path / name).write_text(content)
     settings = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",  # noqa: TID251 (the test's own)
