@@ -150,6 +150,8 @@ async def test_what_somebody_hostile_wrote_is_text(
     pod.spec.node_selector["kubernetes.io/hostname"] = "nowhere"
     made = await admin.pods.create(pod)
     made.status.phase, made.status.reason, made.status.message = "Failed", bad, bad
+    # The scheduler may have written the status at this moment too: whatever it said is overwritten.
+    made.metadata.resource_version = ""
     await admin.pods.update_status(made)
     await look(tab, shown, space)
     found = await row(tab, "web", "<img src=x", "Evil/<img")

@@ -43,7 +43,8 @@ async def test_a_pod_goes_through_its_steps_while_the_page_is_open(
     # Some of the steps first, then all of them.
     few = await tab.until(f"const done = (() => {{ {_DONE} }})(); return done.length && done;")
     await tab.until(_ALL_DONE)
-    assert few == SEVEN[: len(few)]
+    # Components report for themselves: one may be told of before what was done before it.
+    assert {*few} <= {*SEVEN}
     assert await tab.run(_DONE) == SEVEN
     assert "All seven steps took" in await tab.text("#pod-total")
     await tab.until("return document.getElementById('pod-state').innerText === 'Running'")
@@ -65,7 +66,8 @@ async def test_what_a_pod_says_and_what_is_said_of_it_is_text(
     await apply(admin, POD % {"name": "loud"})
     await tab.open(shown.link("/pod/default/loud"))
     await tab.until(_ALL_DONE)
-    await tab.click("#log-follow")
+    # By keyboard: what is above may still grow, and a click would fall beside the button.
+    await tab.type("#log-follow", "Enter")
     await tab.until("return document.getElementById('log-output').innerText.includes('<script>')")
     pod = await admin.pods.get("loud", "default")
     event = event_pb2.Event(reason="Loud", message=HOSTILE, type="Warning")

@@ -10,6 +10,7 @@ Nothing is waited for by sleeping: `until` asks within the browser, again and ag
 
 import asyncio
 import base64
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +19,6 @@ from typing import Any
 
 import aiohttp
 
-from bench.etcd import free_port
 from vaina.clock import SystemClock
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -35,6 +35,8 @@ KEYS = {
     "Enter": "\ue007", "Escape": "\ue00c", "Left": "\ue012", "Up": "\ue013", "Right": "\ue014", "Down": "\ue015",
     "Tab": "\ue004",
 }  # fmt: skip
+#: what the driver says at once where a script's page was left, by a link or a reload
+_LEFT = ("document unloaded while waiting for result", "script timeout: script timeout")
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _UNTIL = """
 const [body, wanted, done] = [arguments[0], arguments[1], arguments[arguments.length - 1]];
@@ -71,8 +73,17 @@ class Tab:
 
     async def until(self, condition: str, seconds: float = WAIT_SECONDS) -> Any:
         """Wait until the body of a function returns something true; return that. Raises BrowserError."""
-        args = [condition, seconds * 1000]
-        found = await self._ask("POST", "/execute/async", {"script": _UNTIL, "args": args})
+        clock = SystemClock()
+        end = clock.monotonic() + seconds
+        found = None
+        while not found and (left := end - clock.monotonic()) > 0:
+            try:
+                args = [condition, left * 1000]
+                found = await self._ask("POST", "/execute/async", {"script": _UNTIL, "args": args})
+            except BrowserError as error:
+                # The page was left for another while it was asked: that one is asked.
+                if not any(words in str(error) for words in _LEFT):
+                    raise
         if not found:
             text = await self.run("return document.body.innerText.slice(0, 3000)")
             raise BrowserError(f"not within {seconds:g} s: {condition}\nthe page says:\n{text}")
@@ -148,14 +159,17 @@ async def browser(
     """Start a browser with nothing in it; its files go into a folder."""
     assert DRIVER is not None
     assert CHROMIUM is not None
-    port = free_port()
-    with (folder / "driver.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(DRIVER, f"--port={port}", stdout=log, stderr=log)
+    written = folder / "driver.log"
+    with written.open("wb") as log:
+        # It chooses its port itself: one that is free now may be taken when it begins to listen.
+        process = await asyncio.create_subprocess_exec(DRIVER, "--port=0", stdout=log, stderr=log)
     try:
-        async with aiohttp.ClientSession() as session:
-            await _until_listening(session, port)
-            async with _session(session, port, folder, (width, height), language) as tab:
-                yield tab
+        port = await _port_of(written)
+        async with (
+            aiohttp.ClientSession() as session,
+            _session(session, port, folder, (width, height), language) as tab,
+        ):
+            yield tab
     finally:
         process.terminate()
         await process.wait()
@@ -189,15 +203,12 @@ async def _session(
             pass
 
 
-async def _until_listening(session: aiohttp.ClientSession, port: int) -> None:
+async def _port_of(log: Path) -> int:
+    """Return the port on which the driver listens, once it says so. Raises BrowserError."""
     clock = SystemClock()
     end = clock.monotonic() + START_SECONDS
     while clock.monotonic() < end:
-        try:
-            async with session.get(f"http://127.0.0.1:{port}/status") as response:
-                if (await response.json(content_type=None))["value"]["ready"]:
-                    return
-        except aiohttp.ClientError:
-            pass
+        if said := re.search(r"started successfully on port (\d+)", await asyncio.to_thread(log.read_text)):
+            return int(said[1])
         await clock.sleep(0.05)
-    raise BrowserError("the driver does not answer")
+    raise BrowserError("the driver does not listen")
