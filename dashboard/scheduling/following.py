@@ -6,13 +6,14 @@ GET /api/explain/{namespace}/{name}?uid=U    why a Pod is where it is (dashboard
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from aiohttp import web
 
 from dashboard.scheduling.state import SchedulerState, explained
 from dashboard.view import Context, Handler, Topic
+from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
 from vaina.errors import ApiError, TooManyRequests
 
 #: between two looks
@@ -49,13 +50,22 @@ class SchedulerTopic(Topic):
         scheduler, state = self._context.scheduler, self._state
         try:
             overview = await scheduler.overview()
-            missing = state.missing(overview)
-            listed = await scheduler.list_decisions(limit=missing) if missing else None
+            listed = await self._decisions(state.missing(overview))
         except ApiError as error:
             self._away = error.message
             return {"away": error.message}
         self._away = ""
-        return state.take(overview, listed.decisions if listed is not None else ())
+        return state.take(overview, listed)
+
+    async def _decisions(self, missing: int) -> Sequence[pb.Decision]:
+        """Return the newest decisions, all not yet taken, with those that fall while they are asked for."""
+        found: Sequence[pb.Decision] = ()
+        asked = 0
+        # More each time, and never more than are shown.
+        while missing > asked:
+            answer = await self._context.scheduler.list_decisions(limit=missing)
+            found, asked, missing = answer.decisions, missing, self._state.missing(answer)
+        return found
 
 
 def explain_handler(context: Context) -> Handler:

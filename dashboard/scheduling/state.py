@@ -26,10 +26,12 @@ class SchedulerState:
         self.decisions: deque[dict[str, Any]] = deque(maxlen=MAX_DECISIONS)
         self.overview: dict[str, Any] = {}
         self._identity, self._recorded = "", 0
+        #: number of the newest decision that was taken; some fall between a look and its decisions
+        self._newest = 0
 
-    def missing(self, overview: pb.OverviewResponse) -> int:
+    def missing(self, answer: pb.OverviewResponse | pb.ListDecisionsResponse) -> int:
         """Return how many decisions there are that were not taken, as many as are shown at most."""
-        new = overview.recorded - (self._recorded if self._is_same(overview) else 0)
+        new = answer.recorded - (self._newest if self._is_same(answer) else 0)
         return min(max(new, 0), MAX_DECISIONS)
 
     def take(self, overview: pb.OverviewResponse, decisions: Sequence[pb.Decision]) -> dict[str, Any]:
@@ -42,16 +44,19 @@ class SchedulerState:
             self.decisions.clear()
         before = self.points[-1]["time"] if self.points else at
         decided = max(overview.recorded - self._recorded, 0) if same else 0
-        new = [shown(one) for one in decisions if not same or one.number > self._recorded]
+        newest = self._newest if same else 0
+        new = [shown(one) for one in decisions if one.number > newest]
         a_second = decided / (at - before) if at > before else 0.0
-        # Of more decisions than are asked for, those that are known stand for all.
-        scheduled = sum(one["outcome"] == "Scheduled" for one in new) / len(new) if new else 0.0
+        # Of more decisions than are asked for, the known ones stand for all; some were taken a look before.
+        known = new or [*self.decisions][:decided]
+        scheduled = sum(one["outcome"] == "Scheduled" for one in known) / len(known) if known else 0.0
         point = {
             "time": at, **{name: getattr(overview.queue, name) for name in _QUEUES},
             "decided": a_second, "scheduled": a_second * scheduled,
         }  # fmt: skip
         self.points.append(point)
         self.decisions.extendleft(reversed(new))
+        self._newest = max([newest, overview.recorded, *(one.number for one in decisions)])
         self._identity, self._recorded = answerer.identity, overview.recorded
         self.overview = {
             "identity": answerer.identity, "leading": answerer.leading, "leader": answerer.leader,
@@ -64,9 +69,9 @@ class SchedulerState:
         """Return everything."""
         return {"overview": self.overview, "points": [*self.points], "decisions": [*self.decisions]}
 
-    def _is_same(self, overview: pb.OverviewResponse) -> bool:
+    def _is_same(self, answer: pb.OverviewResponse | pb.ListDecisionsResponse) -> bool:
         """Say whether it is the process that was followed; one that began anew counts from the start."""
-        return overview.answered_by.identity == self._identity and overview.recorded >= self._recorded
+        return answer.answered_by.identity == self._identity and answer.recorded >= self._recorded
 
 
 def shown(decision: pb.Decision) -> dict[str, Any]:

@@ -42,6 +42,14 @@ def test_a_decision_is_told_once_and_the_newest_stands_first() -> None:
     assert [one["number"] for one in state.decisions] == [3, 2, 1]
 
 
+def test_what_falls_between_a_look_and_its_decisions_is_told_once() -> None:
+    state = SchedulerState()
+    state.take(look(1.0, 2), decisions(4, 3, 2, 1))
+    assert state.missing(look(2.0, 4)) == 0
+    state.take(look(2.0, 5), decisions(5, 4))
+    assert [one["number"] for one in state.decisions] == [5, 4, 3, 2, 1]
+
+
 def test_only_what_is_missing_is_asked_for() -> None:
     state = SchedulerState()
     assert state.missing(look(1.0, 5)) == 5
