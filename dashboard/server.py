@@ -13,7 +13,7 @@ from dashboard.hub import error_value
 from dashboard.live import Live
 from dashboard.session import Sessions, own_path
 from dashboard.static_files import INDEX, File, StaticFiles
-from dashboard.view import Handler
+from dashboard.view import SESSION_SECONDS, Handler
 from vaina.clock import Clock
 from vaina.errors import ApiError, BadRequest, InternalError, MethodNotSupported, NotFound, Unauthorized
 from vaina.serving.origins import check_origin
@@ -94,7 +94,8 @@ class Pages:
             return _refusal(request, InternalError("the page has a bug; its log says more"))
 
     def _check_session(self, request: web.Request) -> None:
-        if request.path != "/login" and not self._seconds_left(request):
+        seconds = request[SESSION_SECONDS] = self._seconds_left(request)
+        if request.path != "/login" and not seconds:
             raise Unauthorized(NO_SESSION)
 
     def _seconds_left(self, request: web.Request) -> float:
@@ -115,7 +116,7 @@ class Pages:
         # A browser names the origin of every WebSocket; check_origin has compared it.
         if "Origin" not in request.headers:
             raise BadRequest("a WebSocket of a browser has an origin")
-        return await self._live.serve(request, self._seconds_left(request))
+        return await self._live.serve(request, request[SESSION_SECONDS])
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         return _send(request, self._files.get(request.match_info["path"]))

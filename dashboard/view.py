@@ -10,7 +10,7 @@ who listen to the same name: it is made when the first comes, and cancelled when
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -20,6 +20,9 @@ from vaina.client.clientset import Clientset
 from vaina.client.scheduler import SchedulerClient
 from vaina.client.transport import Transport
 from vaina.clock import Clock
+
+#: in each request: for how many seconds its session still holds; an answer that lasts longer ends with it
+SESSION_SECONDS: Final = web.RequestKey("session_seconds", float)
 
 
 @dataclass(frozen=True, slots=True)

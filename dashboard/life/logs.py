@@ -11,9 +11,9 @@ from typing import Final
 
 from aiohttp import web
 
-from dashboard.view import Context, Handler
+from dashboard.view import SESSION_SECONDS, Context, Handler
 from vaina.api.core.v1 import pod_pb2
-from vaina.errors import ApiError, TooManyRequests
+from vaina.errors import ApiError, TooManyRequests, Unauthorized
 
 #: lines of before
 TAIL_LINES: Final = 500
@@ -34,7 +34,7 @@ class Logs:
         return self._answer
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """Follow a log until the browser leaves or the container ends. Raises ApiError: there is none."""
+        """Follow a log until browser, container or session ends. Raises ApiError: there is none."""
         if self._followed >= MAX_FOLLOWED:
             raise TooManyRequests(f"{MAX_FOLLOWED} logs are followed already; close some")
         self._followed += 1
@@ -56,21 +56,25 @@ class Logs:
         response = web.StreamResponse()
         # Whatever it is, no browser takes it for HTML.
         response.content_type, response.charset = "text/plain", "utf-8"
+        ended: ApiError | None = None
         async with aclosing(stream) as answers:
             try:
-                async for answer in answers:
-                    if not response.prepared:
-                        await response.prepare(request)
-                    if answer.data:
-                        await response.write(answer.data)
+                async with asyncio.timeout(request[SESSION_SECONDS]):
+                    async for answer in answers:
+                        if not response.prepared:
+                            await response.prepare(request)
+                        if answer.data:
+                            await response.write(answer.data)
             except ApiError as error:
-                if not response.prepared:
-                    raise
-                # The node has gone away: the text ends with that.
-                await response.write(f"\n[{error.message}]\n".encode())
-            except (ConnectionError, asyncio.CancelledError):
-                raise
+                ended = error
+            except TimeoutError:
+                ended = Unauthorized("the session of this page has ended")
         if not response.prepared:
+            if ended is not None:
+                raise ended
             await response.prepare(request)
+        if ended is not None:
+            # Such as a node that has gone away: the text ends with that.
+            await response.write(f"\n[{ended.message}]\n".encode())
         await response.write_eof()
         return response

@@ -23,6 +23,9 @@ class FakeNode:
         self.broken_end: ApiError | None = None
         #: never says that it has joined anybody, nor that anything has ended
         self.silent = False
+        #: what comes before a log ends
+        self.log_lasts = asyncio.Event()
+        self.log_lasts.set()
         #: refuses to give logs
         self.log_refusal: ApiError | None = None
 
@@ -45,6 +48,7 @@ class FakeNode:
             yield pod_stream_pb2.PodLogResponse(
                 data=options.container.encode() + b" " + part
             ).SerializeToString()
+        await self.log_lasts.wait()
 
     async def _exec(self, requests: AsyncIterator[bytes], _: RequestContext) -> AsyncIterator[bytes]:
         async for raw in requests:

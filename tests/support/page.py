@@ -77,11 +77,12 @@ async def page(
 ) -> AsyncIterator[Browser]:
     """Serve the page over some clients; yields a browser that has not logged in."""
     nobody = InProcessTransport({})
+    config = config or DashboardConfig()
     context = Context(
-        clients, SchedulerClient(scheduler or nobody), controller or nobody, clock or SystemClock(),
-        config or DashboardConfig(),
-    )  # fmt: skip
-    made, stop, ports = Page(context, Sessions(SECRET, 3600.0)), asyncio.Event(), asyncio.Queue[int]()
+        clients, SchedulerClient(scheduler or nobody), controller or nobody, clock or SystemClock(), config
+    )
+    sessions = Sessions(SECRET, config.session_seconds)
+    made, stop, ports = Page(context, sessions), asyncio.Event(), asyncio.Queue[int]()
     async with (
         running(made.run(stop, "127.0.0.1:0", ports.put_nowait)),
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
