@@ -60,6 +60,8 @@ class PodTopic(WholeTopic):
         self._logs: dict[str, Sequence[str]] = {}
         #: the lives of containers that the logs are of
         self._logs_of: object = None
+        #: uid of the Pod that owners and logs were asked of: another one of the name has its own
+        self._asked_of = ""
         #: the Pod as it was there last
         self._last: pod_pb2.Pod | None = None
 
@@ -142,13 +144,15 @@ class PodTopic(WholeTopic):
             return False
         self._last = chosen.pod or self._last
         before = self._last if self._last is not None and self._last.metadata.uid == chosen.uid else None
-        return self.set(life_of(self._evidence(chosen), chosen, self._family, before=before, say=self._say))
+        family = self._family if chosen.uid == self._asked_of else None
+        return self.set(life_of(self._evidence(chosen), chosen, family, before=before, say=self._say))
 
     def _evidence(self, chosen: Chosen) -> Evidence:
         events = [one for one in self._events.lister.list() if one.involved_object.uid in ("", chosen.uid)]
         return Evidence(
             name=self.name, namespace=self.namespace, now=self._context.clock.now(), pod=chosen.pod,
-            events=sorted(events, key=event_time), trace=chosen.trace, node=self._node, logs=self._logs,
+            events=sorted(events, key=event_time), trace=chosen.trace, node=self._node,
+            logs=self._logs if chosen.uid == self._asked_of else {},
         )  # fmt: skip
 
     async def _look(self, changed: Callable[[], None]) -> None:
@@ -172,6 +176,8 @@ class PodTopic(WholeTopic):
         if pod is None:
             return
         clients = self._context.clients
+        if pod.metadata.uid != self._asked_of:
+            self._asked_of, self._family, self._logs, self._logs_of = pod.metadata.uid, None, {}, None
         await self._ask_node(pod)
         lives = [(one.name, one.container_id, one.restart_count, one.ready) for one in _statuses(pod)]
         if lives != self._logs_of:

@@ -89,6 +89,24 @@ async def test_events_and_owners_are_told() -> None:
             )  # fmt: skip
 
 
+async def test_another_pod_of_the_name_has_owners_of_its_own() -> None:
+    async with cached_apiserver() as server, page(server.client) as browser:
+        await browser.login()
+        clients = server.client
+        owner = await clients.replica_sets.create(make_replica_set("web"))
+        pod = make_pod("web")
+        pod.metadata.owner_references.add(
+            api_version="apps/v1", kind="ReplicaSet", name="web", uid=owner.metadata.uid, controller=True
+        )
+        await clients.pods.create(pod)
+        async with browser.live(TOPIC) as socket:
+            await until(socket, lambda it: it["family"] and it["family"]["owners"])
+            await clients.pods.delete("web", "default", grace_period_seconds=0)
+            made = await clients.pods.create(make_pod("web"))
+            shown = await until(socket, lambda it: it["uid"] == made.metadata.uid)
+            assert not (shown["family"] and shown["family"]["owners"])
+
+
 async def refused(browser: Browser, topic: str) -> dict[str, Any]:
     async with browser.live(topic) as socket:
         found: dict[str, Any] = await socket.until(topic, "error")
