@@ -3,7 +3,7 @@
 // A view is a module views/NAME.js with
 //   title(params)                  what the tab is called (page texts are loaded)
 //   mount(root, params, page)      shows it in `root`; returns what ends it. May be async.
-// params: what the path names, and `query` (URLSearchParams). page: what `make` below has.
+// params: what the path names, and `query` (URLSearchParams). page: what `page` below has.
 
 import { element, fill, link } from "./dom.js";
 import { Live } from "./live.js";
@@ -50,10 +50,10 @@ const page = {
     if (!response.ok) throw Object.assign(new Error(value.message), { code: value.code, reason: value.reason });
     return value;
   },
-  // Show another view; `replace` for what is only another filter of this one.
-  go(href, { replace = false } = {}) {
-    history[replace ? "replaceState" : "pushState"](null, "", href);
-    if (!replace) show();
+  // Show another view.
+  go(href) {
+    history.pushState(null, "", href);
+    change();
   },
   // Change the query string of this view, so that it stays a link.
   setQuery(values) {
@@ -65,11 +65,6 @@ const page = {
     const rest = query.toString();
     history.replaceState(null, "", location.pathname + (rest ? `?${rest}` : ""));
     return query;
-  },
-  // Say something that matters above the view; null takes it away.
-  notice(words) {
-    notice.hidden = words === null;
-    notice.textContent = words ?? "";
   },
 };
 
@@ -90,7 +85,7 @@ async function show() {
   const number = current.number + 1;
   current.unmount();
   current = { unmount: () => {}, number };
-  page.notice(null);
+  notice.hidden = true;
   fill(root);
   const found = match(location.pathname);
   for (const one of document.querySelectorAll("nav a")) {
@@ -103,12 +98,26 @@ async function show() {
     return;
   }
   const params = { ...found.params, query: new URLSearchParams(location.search) };
-  const [view] = await Promise.all([import(`./views/${found.view}.js`), ...[found.view, ...found.texts].map(loadTexts)]);
-  if (current.number !== number) return;
-  document.title = `${view.title(params)} · vaina`;
-  const unmount = await view.mount(root, params, page);
-  if (current.number === number) current.unmount = unmount ?? (() => {});
-  else unmount?.();
+  try {
+    const [view] = await Promise.all([import(`./views/${found.view}.js`), ...[found.view, ...found.texts].map(loadTexts)]);
+    if (current.number !== number) return;
+    document.title = `${view.title(params)} · vaina`;
+    const unmount = await view.mount(root, params, page);
+    if (current.number === number) current.unmount = unmount ?? (() => {});
+    else unmount?.();
+  } catch (error) {
+    // The page's server is away, or the view has a bug: nobody is left before an empty page.
+    if (current.number !== number) return;
+    notice.textContent = text("unread");
+    notice.hidden = false;
+    throw error;
+  }
+}
+
+// Show what the address says now, to a reader who came from another view: their focus would be lost with it.
+function change() {
+  show();
+  root.focus();
 }
 
 function showConnection() {
@@ -146,9 +155,8 @@ function makeFrame() {
     if (!target || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button) return;
     event.preventDefault();
     page.go(target.getAttribute("href"));
-    root.focus();
   });
-  window.addEventListener("popstate", show);
+  window.addEventListener("popstate", change);
 }
 
 await loadTexts("page");

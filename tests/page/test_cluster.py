@@ -83,8 +83,11 @@ async def test_the_apiserver_dies_and_comes_back_under_an_open_page(
     await row(tab, "before", "Running")
     await shown.plane.apiserver.start()
     await tab.until("return document.getElementById('connection').innerText.includes('live')")
+    # Who reads a table by keyboard stays at their row while others come.
+    await tab.run("document.querySelector('[data-table=pods] tbody a').focus()")
     await admin.pods.create(make_pod("after", space))
     await row(tab, "after", "Running")
+    assert await tab.run("return document.activeElement.innerText") == "before"
 
 
 async def test_filters_are_part_of_the_address(tab: Tab, shown: Shown, admin: Clientset, space: str) -> None:
@@ -124,6 +127,8 @@ async def test_by_keyboard_one_comes_from_the_nodes_to_a_pod(
     await tab.until(f"return document.querySelector('.selected').innerText.includes({space + '/web'!r})")
     await tab.type("canvas", "Enter")
     await tab.until(f"return location.pathname === '/pod/{space}/web'")
+    # Their focus was on what is gone: they go on at the beginning of the view.
+    await tab.until("return document.activeElement.id === 'view'")
 
 
 async def test_a_click_on_a_cell_leads_to_the_pod_and_back_leads_back(

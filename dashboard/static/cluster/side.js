@@ -1,6 +1,7 @@
 // Beside the picture: what is unhealthy, and everything as tables, a page at a time.
 
-import { element, fill, link, visible } from "../dom.js";
+import { element, link, visible } from "../dom.js";
+import { refill } from "../refresh.js";
 import { text } from "../text.js";
 import { ENDED, TROUBLE, WAITING, WELL, age, byName, cores, mebibytes } from "./model.js";
 
@@ -15,7 +16,7 @@ const word = (one) => element("span", { className: CLASSES[one.health] }, `${tex
 // What somebody should look at. `open` shows a room in the picture.
 export function showUnhealthy(target, model, now, open) {
   const { total, rows } = model.unhealthy(LISTED, now);
-  if (!total) return fill(target, element("p", { className: "quiet" }, text("cluster.healthy")));
+  if (!total) return refill(target, [element("p", { className: "quiet" }, text("cluster.healthy"))]);
   const items = rows.map((one) => {
     if (one.room) {
       const where = one.room.id ? visible(one.room.name) : text("cluster.roomless");
@@ -26,7 +27,7 @@ export function showUnhealthy(target, model, now, open) {
     return element("li", {}, button, element("br"), word(one));
   });
   const rest = total > rows.length ? element("p", { className: "quiet" }, text("cluster.more", { n: total - rows.length })) : null;
-  return fill(target, element("ul", { className: "unhealthy" }, ...items), rest);
+  return refill(target, [element("ul", { className: "unhealthy" }, ...items), rest]);
 }
 
 // Tables of Pods and nodes for who does not see the picture; filled while they are open.
@@ -77,8 +78,10 @@ export class Tables {
     part.back.disabled = part.page === 0;
     part.on.disabled = part.page === pages - 1;
     const rows = all.slice(part.page * PAGE, (part.page + 1) * PAGE);
-    part.where.textContent = text("cluster.page", { page: part.page + 1, pages, n: all.length });
-    fill(part.body, ...rows.map((row) => (part.name === "pods" ? this.podRow(row) : this.nodeRow(row))));
+    const where = text("cluster.page", { page: part.page + 1, pages, n: all.length });
+    // Said again only when it is something else.
+    if (part.where.textContent !== where) part.where.textContent = where;
+    refill(part.body, rows.map((row) => (part.name === "pods" ? this.podRow(row) : this.nodeRow(row))));
   }
 
   pods() {
