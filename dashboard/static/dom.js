@@ -25,7 +25,7 @@ export function link(href, ...children) {
 }
 
 // Text of a cluster as it is shown: controls, escapes and changes of direction would change what stands around it.
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 export function visible(value, longest = 2000) {
   const whole = String(value ?? "");
   const cut = whole.length > longest ? `${whole.slice(0, longest)}…` : whole;

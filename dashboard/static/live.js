@@ -19,10 +19,11 @@ export class Live {
   // Listen to a topic. handlers: {snapshot(value), changes(value), error(status)}, all may be left out; without
   // `changes` these go to `snapshot` too (topics that are sent whole). Returns what ends it.
   subscribe(topic, handlers) {
-    const listeners = this.topics.get(topic) ?? new Set();
+    // Each listener, and whether it has a snapshot: changes that were under way when it came are of another one.
+    const listeners = this.topics.get(topic) ?? new Map();
     const isFirst = listeners.size === 0;
     this.topics.set(topic, listeners);
-    listeners.add(handlers);
+    listeners.set(handlers, false);
     if (isFirst) this.say({ subscribe: topic });
     else {
       // Only the server has a snapshot: take it anew.
@@ -59,20 +60,22 @@ export class Live {
   // A session that has ended is told apart from a server that is away: a reload shows how to get a new one.
   async checkSession() {
     try {
-      const response = await fetch("/static/page.js", { method: "HEAD" });
+      const response = await fetch("/static/page.js", { method: "HEAD", signal: AbortSignal.timeout(LONGEST_WAIT_MS) });
       if (response.status === 401) location.reload();
     } catch { /* the server is away */ }
   }
 
   take(frame) {
-    const listeners = [...(this.topics.get(frame.topic) ?? [])];
-    if (frame.error && listeners.length && AWAY.has(frame.error.code)) {
+    const listeners = this.topics.get(frame.topic) ?? new Map();
+    if (frame.error && listeners.size && AWAY.has(frame.error.code)) {
       setTimeout(() => this.topics.has(frame.topic) && this.say({ subscribe: frame.topic }), AGAIN_MS);
     }
-    for (const handlers of listeners) {
+    for (const [handlers, hasSnapshot] of [...listeners]) {
       if (frame.error) handlers.error?.(frame.error);
-      else if (frame.snapshot !== undefined) handlers.snapshot?.(frame.snapshot);
-      else (handlers.changes ?? handlers.snapshot)?.(frame.changes);
+      else if (frame.snapshot !== undefined) {
+        listeners.set(handlers, true);
+        handlers.snapshot?.(frame.snapshot);
+      } else if (hasSnapshot) (handlers.changes ?? handlers.snapshot)?.(frame.changes);
     }
   }
 }

@@ -8,7 +8,7 @@
 export const LANGUAGES = { en: "English", es: "Español" };
 
 const asked = new URLSearchParams(location.search).get("lang");
-if (asked in LANGUAGES) remember(asked);
+if (isKnown(asked)) remember(asked);
 export const language = pick();
 
 const words = {};
@@ -39,7 +39,12 @@ function pick() {
   let kept = null;
   try { kept = localStorage.getItem("vaina-language"); } catch { /* as above */ }
   const wished = [asked, kept, ...navigator.languages.map((one) => one.slice(0, 2))];
-  return wished.find((one) => one in LANGUAGES) ?? "en";
+  return wished.find(isKnown) ?? "en";
+}
+
+// "toString" is in every object, and no language.
+function isKnown(code) {
+  return Object.hasOwn(LANGUAGES, code);
 }
 
 async function fetchTexts(view) {

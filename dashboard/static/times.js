@@ -3,8 +3,9 @@ import { language } from "./text.js";
 
 const number = (value, digits) =>
   new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
-const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
-const whole = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", hour12: false });
+// h23: with hour12 the day would begin at 24:00:00.
+const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const whole = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 
 // A short duration with three digits: 850 µs, 12.3 ms, 1.24 s, 2m 05s.
 export function precise(seconds) {
@@ -27,7 +28,11 @@ export function duration(seconds) {
   return `${Math.floor(rest / size)}${name}${more ? ` ${more}${next}` : ""}`;
 }
 
-// The time of day; the date stands in `moment`.
-export const timeOfDay = (seconds) => (seconds ? clock.format(new Date(seconds * 1000)) : "");
+// The time of day, with the date unless it is today's.
+export function timeOfDay(seconds) {
+  if (!seconds) return "";
+  const then = new Date(seconds * 1000);
+  return (then.toDateString() === new Date().toDateString() ? clock : whole).format(then);
+}
 export const moment = (seconds) => (seconds ? whole.format(new Date(seconds * 1000)) : "");
 export const now = () => Date.now() / 1000;

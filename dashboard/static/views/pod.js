@@ -10,7 +10,7 @@ const AGAIN_MS = 3000;
 // How far the clock of the page's server is from this machine's is unknown: what lasts is shown in whole steps.
 const TICK_MS = 1000;
 
-export const title = (params) => `${params.namespace}/${params.name}`;
+export const title = (params) => visible(`${params.namespace}/${params.name}`);
 
 export function mount(root, params, page) {
   const { namespace, name } = params;
@@ -21,7 +21,7 @@ export function mount(root, params, page) {
   }
   const log = logPanel(namespace, name);
   const message = element("p", { role: "status" }, text("pod.loading"));
-  fill(root, element("h1", {}, `${namespace}/${name}`), message, ...Object.values(parts), log.section);
+  fill(root, element("h1", {}, title(params)), message, ...Object.values(parts), log.section);
 
   let shown = null;
   const take = (pod) => {
