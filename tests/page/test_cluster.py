@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.browser import Tab
+from tests.support.fresh import fresh
 from tests.support.shown_page import Shown
 from vaina.client.clientset import Clientset
 from vaina.testing.builders import make_namespace, make_pod, make_replica_set, owner_ref
@@ -38,7 +39,7 @@ async def gone(tab: Tab, name: str) -> None:
 @pytest.fixture
 async def space(admin: Clientset, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """A namespace of the test's own."""
-    name = request.node.name.replace("_", "-")[-50:].strip("-")
+    name = fresh(request.node.name.replace("_", "-")[-50:].strip("-"))
     await admin.namespaces.create(make_namespace(name))
     yield name
     for pod in (await admin.pods.list(name)).items:
@@ -78,10 +79,12 @@ async def test_the_apiserver_dies_and_comes_back_under_an_open_page(
     await admin.pods.create(make_pod("before", space))
     await row(tab, "before", "Running")
     shown.plane.apiserver.kill()
-    await tab.until_text("the apiserver is away")
-    # What was known stays.
-    await row(tab, "before", "Running")
-    await shown.plane.apiserver.start()
+    try:
+        await tab.until_text("the apiserver is away")
+        # What was known stays.
+        await row(tab, "before", "Running")
+    finally:
+        await shown.plane.apiserver.start()
     await tab.until("return document.getElementById('connection').innerText.includes('live')")
     # Who reads a table by keyboard stays at their row while others come.
     await tab.run("document.querySelector('[data-table=pods] tbody a').focus()")

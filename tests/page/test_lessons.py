@@ -42,4 +42,4 @@ async def test_lessons_keep_to_a_phone_and_one_that_is_not_there_is_said(tab: Ta
     await tab.open(shown.link("/lessons/Z9"))
     await tab.until_text("there is no lesson 'Z9'")
     # The browser's own words for the 404.
-    assert "404" in "".join(await tab.complaints())
+    await tab.until_complaints("404")

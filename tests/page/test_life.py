@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.browser import Tab
+from tests.support.fresh import fresh
 from tests.support.secured import apply
 from tests.support.shown_page import Shown
 from vaina.api.core.v1 import event_pb2
@@ -36,11 +37,12 @@ SEVEN = ["ADMITTED", "SCHEDULED", "OBSERVED", "SANDBOXED", "MOUNTED", "STARTED",
 async def test_a_pod_goes_through_its_steps_while_the_page_is_open(
     tab: Tab, shown: Shown, admin: Clientset
 ) -> None:
+    name = fresh("seen")
     # The link may be followed before the Pod is made.
-    await tab.open(shown.link("/pod/default/seen"))
+    await tab.open(shown.link(f"/pod/default/{name}"))
     await tab.until_text("There is no such Pod")
-    await apply(admin, POD % {"name": "seen"})
-    # Some of the steps first, then all of them.
+    await apply(admin, POD % {"name": name})
+    # Some of the steps first, then all of them. (A later one may be heard of before an earlier.)
     few = await tab.until(f"const done = (() => {{ {_DONE} }})(); return done.length && done;")
     await tab.until(_ALL_DONE)
     # Components report for themselves: one may be told of before what was done before it.
@@ -48,32 +50,32 @@ async def test_a_pod_goes_through_its_steps_while_the_page_is_open(
     assert await tab.run(_DONE) == SEVEN
     assert "All seven steps took" in await tab.text("#pod-total")
     await tab.until("return document.getElementById('pod-state').innerText === 'Running'")
-    why = await tab.text("#pod-why")
-    assert "has not passed its readiness probe yet" in why
-    assert "No controller owns it" in why
-    assert "tcp-socket :1" in await tab.text("#pod-containers")
+    await tab.until_within("#pod-why", "has not passed its readiness probe yet")
+    await tab.until_within("#pod-why", "No controller owns it")
+    await tab.until_within("#pod-containers", "tcp-socket :1")
     # It goes while it is looked at, and its trace outlives it.
-    await admin.pods.delete("seen", "default", grace_period_seconds=0)
+    await admin.pods.delete(name, "default", grace_period_seconds=0)
     await tab.until("return document.getElementById('pod-state').innerText === 'gone'")
     await tab.reload()
     await tab.until(_ALL_DONE)
-    assert await tab.text("#pod-state") == "gone"
+    await tab.until("return document.getElementById('pod-state').innerText === 'gone'")
 
 
 async def test_what_a_pod_says_and_what_is_said_of_it_is_text(
     tab: Tab, shown: Shown, admin: Clientset
 ) -> None:
-    await apply(admin, POD % {"name": "loud"})
-    await tab.open(shown.link("/pod/default/loud"))
+    name = fresh("loud")
+    await apply(admin, POD % {"name": name})
+    await tab.open(shown.link(f"/pod/default/{name}"))
     await tab.until(_ALL_DONE)
     # By keyboard: what is above may still grow, and a click would fall beside the button.
     await tab.type("#log-follow", "Enter")
     await tab.until("return document.getElementById('log-output').innerText.includes('<script>')")
-    pod = await admin.pods.get("loud", "default")
+    pod = await admin.pods.get(name, "default")
     event = event_pb2.Event(reason="Loud", message=HOSTILE, type="Warning")
-    event.metadata.name, event.metadata.namespace = "loud.event", "default"
+    event.metadata.name, event.metadata.namespace = f"{name}.event", "default"
     about = event.involved_object
-    about.kind, about.namespace, about.name, about.uid = "Pod", "default", "loud", pod.metadata.uid
+    about.kind, about.namespace, about.name, about.uid = "Pod", "default", name, pod.metadata.uid
     await admin.events.create(event)
     await tab.until("return document.getElementById('pod-events').innerText.includes('onerror=')")
     # Nothing turns the direction of writing, or is part of a terminal's language.
@@ -83,9 +85,10 @@ async def test_what_a_pod_says_and_what_is_said_of_it_is_text(
 
 
 async def test_a_pod_is_read_in_spanish_on_a_phone(tab: Tab, shown: Shown, admin: Clientset) -> None:
-    await apply(admin, POD % {"name": "movil"})
+    name = fresh("movil")
+    await apply(admin, POD % {"name": name})
     await tab.resize(360, 740)
-    await tab.open(shown.link("/pod/default/movil?lang=es"))
+    await tab.open(shown.link(f"/pod/default/{name}?lang=es"))
     await tab.until_text("Los siete pasos")
     await tab.until(_ALL_DONE)
     # What is said of the Pod too, not the page's own words alone.

@@ -48,7 +48,8 @@ async def test_decisions_are_seen_as_they_fall_and_a_pod_has_its_table(
     await apply(admin, PODS)
     await tab.until_text("default/huge")
     await tab.until_text("default/small")
-    assert {"Scheduled", "Unschedulable"} <= {*(await tab.text("#scheduler-decisions")).split()}
+    for word in ("Scheduled", "Unschedulable", "default/small", "default/huge"):
+        await tab.until_within("#scheduler-decisions", word)
     # Who reads by keyboard stays at the row while others come.
     await tab.run('document.querySelector("#scheduler-decisions button[aria-label*=small]").focus()')
     await apply(admin, SECOND)
@@ -59,7 +60,7 @@ async def test_decisions_are_seen_as_they_fall_and_a_pod_has_its_table(
     await tab.type("#explain-pod", "default/huge", "Enter")
     await tab.until_text("0 of 2 nodes would take it now.")
     assert {"NodeAffinity", "NodeResourcesFit"} <= {*await tab.run(_HEADS)}
-    assert "remove nodeSelector disk=ssd" in await tab.text("#explain-answer")
+    await tab.until_within("#explain-answer", "remove nodeSelector disk=ssd")
     # The view is a link.
     assert await tab.run("return new URLSearchParams(location.search).get('pod')") == "default/huge"
     await tab.reload()

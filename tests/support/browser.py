@@ -93,6 +93,10 @@ class Tab:
         """Wait until the page shows a text."""
         await self.until(f"return document.body.innerText.includes({text!r})", seconds)
 
+    async def until_within(self, selector: str, text: str) -> None:
+        """Wait until an element shows a text."""
+        await self.until(f"return document.querySelector({selector!r}).innerText.includes({text!r})")
+
     async def text(self, selector: str = "body") -> str:
         """Return the text of an element as it is shown."""
         found: str = await self.run("return document.querySelector(arguments[0]).innerText", selector)
@@ -138,6 +142,16 @@ class Tab:
         """Return what the console said of errors since it was asked last: refused scripts, exceptions."""
         entries = await self._ask("POST", "/se/log", {"type": "browser"})
         return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+
+    async def until_complaints(self, *words: str) -> None:
+        """Wait until the console has said errors with all these words: they come another way than the page."""
+        clock, said = SystemClock(), ""
+        end = clock.monotonic() + WAIT_SECONDS
+        while not all(word in said for word in words):
+            if clock.monotonic() > end:
+                raise BrowserError(f"not within {WAIT_SECONDS:g} s: complaints with {words}, but {said}")
+            said += "\n".join(await self.complaints())
+            await clock.sleep(0.02)
 
     async def _find(self, selector: str) -> str:
         found = await self._ask("POST", "/element", {"using": "css selector", "value": selector})
