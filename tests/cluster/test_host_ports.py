@@ -27,10 +27,10 @@ def test_a_port_of_the_node_leads_to_its_pod_as_long_as_that_lives(space: Worksp
     def get(where: str) -> str:
         """Fetch from the node itself."""
         return space.cluster.execute(
-            node, "busybox", "wget", "-T", "3", "-qO-", f"http://{where}:{PORT}/"
+            node, "busybox", "wget", "-T", "30", "-qO-", f"http://{where}:{PORT}/"
         ).strip()
 
-    asked = f"wget -T 5 -qO- http://{address}:{PORT}/"
+    asked = f"wget -T 30 -qO- http://{address}:{PORT}/"
     assert get(address) == get("127.0.0.1") == "from web"
     assert space.shell("client", asked) == "from web"
     # Through the node's port to itself.
@@ -47,6 +47,6 @@ def test_a_port_of_the_node_leads_to_its_pod_as_long_as_that_lives(space: Worksp
     space.delete("web", grace=1)
     space.gone("web")
     rules = ("sh", "-c", "nft list ruleset; iptables-save -t nat 2>/dev/null || true")
-    wait_until(lambda: str(PORT) not in space.cluster.execute(node, *rules), 20, "the port leads nowhere")
+    wait_until(lambda: str(PORT) not in space.cluster.execute(node, *rules), 60, "the port leads nowhere")
     space.start(pod("third", serving, nodeName=node))
     assert get(address) == "from third"

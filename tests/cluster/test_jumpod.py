@@ -29,10 +29,10 @@ def test_jumpod_is_entered_and_reaches_pods_of_every_node(space: Workspace) -> N
     for target in targets:
         address = target.status.pod_ip
         answer = space.cli(
-            "exec", "jumpod", "--", "wget", "-q", "-T", "5", "-O", "-", f"http://{address}:8080/"
+            "exec", "jumpod", "--", "wget", "-q", "-T", "30", "-O", "-", f"http://{address}:8080/"
         )
         assert answer == f"{target.metadata.name}\n"
-        assert "0% packet loss" in space.cli("exec", "jumpod", "--", "ping", "-c", "1", "-W", "5", address)
+        assert "0% packet loss" in space.cli("exec", "jumpod", "--", "ping", "-c", "1", "-W", "30", address)
 
 
 @pytest.mark.requirement("B16")

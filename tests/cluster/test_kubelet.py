@@ -267,5 +267,4 @@ def test_node_is_ready_describes_itself_and_renews_its_lease(space: Workspace) -
         lambda one: seconds_of(one.spec.renew_time) > renewed,
         "is renewed",
         namespace="kube-node-lease",
-        timeout=15,
     )

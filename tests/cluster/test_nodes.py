@@ -75,7 +75,7 @@ def test_memory_limit_of_a_container_and_of_its_parent_hold(cluster: Cluster, li
 @pytest.mark.beside_others
 def test_image_that_is_nowhere_fails_at_once(cluster: Cluster) -> None:
     with pytest.raises(CommandError, match=r"Error response from daemon"):
-        cluster.execute(cluster.nodes[0], "docker", "pull", "no-such-image-anywhere:never", timeout=10)
+        cluster.execute(cluster.nodes[0], "docker", "pull", "no-such-image-anywhere:never", timeout=60)
 
 
 @pytest.mark.own_node

@@ -120,7 +120,8 @@ def test_pod_ends_by_pre_stop_then_term_and_only_then_kill(space: Workspace) -> 
         took = space.api.clock.monotonic() - asked
     assert last_words == "preStop\nTERM\n"
     assert going.metadata.deletion_grace_period_seconds == 4
-    assert 4 <= took < 4 + 10
+    # Nor the 30 seconds of a Pod that says nothing.
+    assert 4 <= took < 30
     if space.runtime != "docker":
         # Only Docker records which signals it sent.
         return
@@ -141,7 +142,7 @@ def test_shorter_grace_that_is_given_later_takes_effect_at_once(space: Workspace
     space.delete("slow")
     assert space.pod("slow").metadata.deletion_grace_period_seconds == 300
     space.delete("slow", grace=1)
-    space.gone("slow", timeout=12)
+    space.gone("slow")
 
 
 @pytest.mark.requirement("B7")

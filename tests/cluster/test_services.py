@@ -6,13 +6,15 @@ import sys
 
 import pytest
 
-from tests.support.cluster import Cluster, CommandError, run
+from tests.support.cluster import Cluster, CommandError, run, wait_until
 from tests.support.workspace import Workspace
 from vaina.kinds import NAMESPACE, NODE
 
 
 @pytest.mark.requirement("E1")
 def test_compose_brings_up_every_part_healthy(cluster: Cluster) -> None:
+    # A check of one may have come late this moment.
+    cluster.wait_healthy()
     listing = cluster.compose("ps", "-a", "--format", "json")
     found = [json.loads(line) for line in listing.splitlines() if line.strip()]
     # Other tests ask for those.
@@ -38,9 +40,12 @@ def test_every_node_is_registered_with_a_pod_cidr_of_its_own(space: Workspace) -
         cidr.subnet_of(ipaddress.ip_network("10.244.0.0/16")) and cidr.prefixlen == 24 for cidr in cidrs
     )
     assert len(set(cidrs)) == len(cidrs)
-    table = space.cluster.cli("get", "nodes").splitlines()
-    assert table[0].split()[:2] == ["NAME", "STATUS"]
-    assert {tuple(line.split()[:2]) for line in table[1:]} == {(name, "Ready") for name in nodes}
+
+    def told() -> list[list[str]]:
+        return sorted(line.split()[:2] for line in space.cluster.cli("get", "nodes").splitlines())
+
+    ready = sorted([["NAME", "STATUS"], *([name, "Ready"] for name in nodes)])
+    wait_until(lambda: told() == ready, 60, "all nodes are ready")
     namespaces = {one.metadata.name for one in space.api.list(NAMESPACE)}
     assert {"default", "kube-system", "kube-public", "kube-node-lease"} <= namespaces
 
@@ -59,9 +64,9 @@ def test_every_service_is_a_grpc_server_of_its_own_with_health_and_metrics(clust
         if name == "kubelet":
             # It serves apiservers alone.
             with pytest.raises(CommandError, match="UNAVAILABLE"):
-                run(*probe, env=cluster.command_env, timeout=20)
+                run(*probe, env=cluster.command_env, timeout=60)
         else:
-            run(*probe, env=cluster.command_env, timeout=20)
+            run(*probe, env=cluster.command_env, timeout=60)
         assert "process_cpu_seconds_total" in cluster.page(metrics), name
         assert cluster.page(metrics, "/healthz") == "ok"
 

@@ -82,7 +82,7 @@ def run(
 def engine_answers() -> bool:
     """Say whether a Docker engine can be used."""
     try:
-        run("docker", "version", timeout=10)
+        run("docker", "version", timeout=60)
     except (CommandError, OSError, subprocess.TimeoutExpired):
         return False
     return True
@@ -258,7 +258,7 @@ class Cluster:
         context.load_cert_chain(self.cert_dir / "tls.crt", self.cert_dir / "tls.key")
         # A kubelet's certificate is for its name and address in the nodes' network.
         context.check_hostname = False
-        with urllib.request.urlopen(f"https://{address}{path}", timeout=10, context=context) as answer:
+        with urllib.request.urlopen(f"https://{address}{path}", timeout=60, context=context) as answer:
             text: str = answer.read().decode()
         return text
 
@@ -448,6 +448,6 @@ class Cluster:
             finally:
                 for node, (file, recorder) in recorders.items():
                     self.execute(node, "sh", "-c", f"kill $(cat {pid_file}) || true; rm -f {pid_file}")
-                    recorder.wait(timeout=10)
+                    recorder.wait(timeout=60)
                     file.seek(0)
                     events[node] = [json.loads(line) for line in file if line.endswith("\n")]
