@@ -102,7 +102,7 @@ class ServiceProcess:
 
     def get(self, path: str) -> str:
         """Return a page of the metrics port."""
-        with urllib.request.urlopen(f"{self.page}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.page}{path}", timeout=30) as answer:
             text: str = answer.read().decode()
         return text
 

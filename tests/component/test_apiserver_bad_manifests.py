@@ -217,7 +217,7 @@ async def _check(channel: grpc.aio.Channel, case: Case) -> list[str]:
     text = case.manifest if isinstance(case.manifest, str) else json.dumps(case.manifest)
     request = manifests.ApplyRequest(manifest=text).SerializeToString()
     try:
-        await channel.unary_unary(f"/{MANIFEST_SERVICE}/Apply")(request, timeout=10)
+        await channel.unary_unary(f"/{MANIFEST_SERVICE}/Apply")(request, timeout=60)
     except grpc.aio.AioRpcError as error:
         return _differences(case, error, status.from_aio(error))
     return ["it was accepted"]

@@ -22,7 +22,7 @@ from tests.support.write_load import Answer, Load, check_attempts
 from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
 
-pytestmark = [pytest.mark.component, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.component, pytest.mark.timeout(300)]
 
 CLOCK = SystemClock()
 KILLS_OF_EACH = 15
@@ -83,14 +83,14 @@ class Server:
 async def held(gate: Gate) -> None:
     """Close a gate, and return when something waits at it."""
     gate.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await gate.holds.wait()
 
 
 async def until(condition: "object") -> None:
     """Return when a condition holds."""
     assert callable(condition)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await CLOCK.sleep(0.01)
 

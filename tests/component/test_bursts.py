@@ -16,7 +16,7 @@ from tests.support.etcd import EtcdServer
 from vaina.client.clientset import Clientset
 from vaina.testing.builders import make_config_map
 
-pytestmark = [pytest.mark.component, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.component, pytest.mark.timeout(120)]
 
 ROUNDS, CALLS = 20, 50
 

@@ -34,8 +34,8 @@ pytestmark = [pytest.mark.component, pytest.mark.timeout(170)]
 LIFE_SECONDS = 24.0
 RENEWED_AFTER_SECONDS = 6.0
 RENEWALS = int(os.environ.get("CERTIFICATE_RENEWALS", "9"))  # noqa: TID251 - a switch of the test run
-#: until every process has looked for what changed, and uses it
-TAKEN_UP_SECONDS = 11.0
+#: until every process has looked for what changed, and uses it; a busy one looks later
+TAKEN_UP_SECONDS = 15.0
 WORKERS = 4
 
 
@@ -80,7 +80,7 @@ class Load:
 
     async def see(self) -> None:
         """Wait until a watch that was there all the time has seen what was written last."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while {
                 item.metadata.name: item.data["n"]
                 for item in self.informer.lister.list()
@@ -192,5 +192,6 @@ async def test_etcds_authority_is_replaced_and_nothing_is_lost(short: Plane) -> 
     async with Load(short, clock, patient=True).going_on() as load:
         await replace_authorities(short, clock, ("etcd",), restart)
         before = load.calls
-        await clock.sleep(2)
-        assert load.calls > before
+        async with asyncio.timeout(60):
+            while load.calls == before:
+                await clock.sleep(0.05)

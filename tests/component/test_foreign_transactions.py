@@ -53,7 +53,7 @@ async def delete_all(raw: RawEtcd) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await SystemClock().sleep(0.01)
 
@@ -86,7 +86,7 @@ async def test_a_watch_that_was_cut_within_such_a_transaction_resumes_exactly_or
     async def names_after(version: str) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         watch = client.config_maps.watch(resource_version=version, allow_bookmarks=False)
-        async with asyncio.timeout(20), aclosing(watch) as batches:
+        async with asyncio.timeout(60), aclosing(watch) as batches:
             async for batch in batches:
                 found += [
                     (event.object.metadata.name, event.object.metadata.resource_version)

@@ -9,6 +9,7 @@ import pytest
 
 from bench.processes import ServiceProcess
 from tests.support.apiserver_process import ApiserverProcess, is_serving
+from tests.support.scheduler import SHORT_LEASE
 from tests.support.tasks import running
 from tests.unit.scheduler.objects import node, pod
 from vaina.api.core.v1 import pod_pb2
@@ -23,12 +24,6 @@ pytestmark = [pytest.mark.component, pytest.mark.timeout(120)]
 CLOCK = SystemClock()
 #: for anything that must come to pass
 PATIENCE_SECONDS = 60.0
-#: who was killed leaves its lease behind: the next need not wait the usual 15 s
-SHORT_LEASE = (
-    "--leader-elect-lease-duration-seconds=6",
-    "--leader-elect-renew-deadline-seconds=4",
-    "--leader-elect-retry-period-seconds=0.5",
-)
 
 
 @pytest.fixture
@@ -127,10 +122,14 @@ async def test_pods_are_bound_with_condition_event_and_step(
     assert condition.status == "True"
     await until(lambda: has_event(client, "Scheduled"))
     await until(lambda: has_step(client, made))
-    assert process.metric("scheduler_schedule_attempts_total", 'result="scheduled"') == 12
+    await until(lambda: has_scheduled(process, 12))
     transport = GrpcTransport(process.target)
     assert await is_serving(transport)
     await transport.close()
+
+
+async def has_scheduled(process: ServiceProcess, count: int) -> bool:
+    return process.metric("scheduler_schedule_attempts_total", 'result="scheduled"') == count
 
 
 async def all_bound(client: Clientset, count: int) -> bool:
@@ -299,7 +298,7 @@ async def test_a_leader_that_was_stopped_binds_nothing_when_it_wakes(
         await until(lambda: all_bound(client, 200))
         first.resume()
         # It finds that it lost the lease, and ends.
-        assert await asyncio.to_thread(first.wait, 30) != 0
+        assert await asyncio.to_thread(first.wait, 60) != 0
         names.check()
         assert leads(second)
     assert await bound(client) == {f"n{number}": 50 for number in range(4)}

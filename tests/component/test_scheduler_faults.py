@@ -20,7 +20,7 @@ from tests.support.apiserver_process import ApiserverProcess
 from tests.support.etcd import EtcdServer
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.refusals import RefusingTransport
-from tests.support.scheduler import build
+from tests.support.scheduler import SHORT_LEASE, build
 from tests.support.scheduling_recorder import SchedulingRecorder
 from tests.support.tasks import running
 from tests.unit.scheduler.judge import plugins
@@ -41,11 +41,6 @@ PATIENCE_SECONDS = 60.0 * SOAK
 NODES = 20
 #: Pods of each test; the nodes have room for half as many more, for some Pods may not go to every node
 PODS = 400 if SOAK == 1 else 1_000 * SOAK
-SHORT_LEASE = (
-    "--leader-elect-lease-duration-seconds=6",
-    "--leader-elect-renew-deadline-seconds=4",
-    "--leader-elect-retry-period-seconds=0.5",
-)
 PLUGINS = plugins(default_profile())
 Start = Callable[..., ServiceProcess]
 

@@ -74,7 +74,7 @@ async def prefixes(etcd: EtcdServer) -> set[bytes]:
 def save(etcd: EtcdServer, snapshot: Path) -> None:
     subprocess.run(
         [ETCDCTL, f"--endpoints={etcd.target}", "snapshot", "save", str(snapshot)],
-        check=True, capture_output=True, timeout=30,
+        check=True, capture_output=True, timeout=60,
     )  # fmt: skip
 
 

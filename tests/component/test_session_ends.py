@@ -31,7 +31,7 @@ from vaina.errors import Conflict, Forbidden, NotFound, Unavailable
 from vaina.serving.server import serve
 from vaina.testing.builders import make_node
 
-pytestmark = [pytest.mark.component, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.component, pytest.mark.timeout(120)]
 
 #: as long as it is open, at most: five of the proxy that it goes through, and one of gRPC
 TASKS_OF_A_CONNECTION = 6
@@ -141,7 +141,7 @@ class Plane:
 
     async def nothing_left(self) -> None:
         """Wait until all processes have ended, and there are no more tasks than before."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.runtime.open or len(asyncio.all_tasks()) > self.tasks:
                 await another_ended()
         for command in self.runtime.commands:
@@ -273,7 +273,7 @@ async def test_a_connection_that_is_forwarded_ends_with_its_caller(plane: Plane,
         assert await anext(answers) == b""
         await connected.wait()
         await end(plane, answers)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await closed.wait()
     await plane.nothing_left()
 

@@ -39,12 +39,12 @@ def config_map(name: str, value: str) -> config_pb2.ConfigMap:
 
 def etcdctl(etcd: EtcdServer, *arguments: str) -> None:
     subprocess.run(
-        [ETCDCTL, f"--endpoints={etcd.target}", *arguments], check=True, capture_output=True, timeout=30
+        [ETCDCTL, f"--endpoints={etcd.target}", *arguments], check=True, capture_output=True, timeout=60
     )
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not holds():
             await CLOCK.sleep(0.02)
 

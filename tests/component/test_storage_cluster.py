@@ -24,7 +24,7 @@ from vaina.clock import SystemClock
 from vaina.errors import ApiError
 from vaina.kinds import CONFIG_MAP
 
-pytestmark = [pytest.mark.component, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.component, pytest.mark.timeout(150)]
 
 CLOCK = SystemClock()
 
@@ -124,14 +124,14 @@ async def cacher_over(storage: EtcdStorage) -> AsyncIterator[Cacher]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Return when a condition holds."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await CLOCK.sleep(0.01)
 
 
 async def eventually(attempt: Callable[[], Awaitable[Stored]]) -> Stored:
     """Return what an attempt returns, once it is not refused any more."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await attempt()

@@ -46,7 +46,7 @@ async def raw(etcd: EtcdServer) -> AsyncIterator[RawEtcd]:
 
 async def take(storage: EtcdStorage, after: Version, count: int) -> list[StorageEvent]:
     found: list[StorageEvent] = []
-    async with asyncio.timeout(10), aclosing(storage.watch(PREFIX, after=after)) as batches:
+    async with asyncio.timeout(60), aclosing(storage.watch(PREFIX, after=after)) as batches:
         async for batch in batches:
             found += [event for event in batch if event.type is not EventType.BOOKMARK]
             if len(found) >= count:
@@ -166,7 +166,7 @@ async def test_a_batch_that_etcd_sends_in_fragments_is_one_batch(storage: EtcdSt
         )
     )
     assert len({versions.revision_of(item.version) for item in second}) == 1
-    async with asyncio.timeout(10), aclosing(storage.watch(PREFIX, after=start)) as batches:
+    async with asyncio.timeout(60), aclosing(storage.watch(PREFIX, after=start)) as batches:
         batch = await anext(batches)
     assert [event.object for event in batch] == second
     assert [event.previous for event in batch] == first

@@ -35,12 +35,12 @@ from vaina.clock import SystemClock
 from vaina.errors import ApiError, StorageFull, Timeout, Unavailable
 from vaina.kinds import CONFIG_MAP
 
-pytestmark = [pytest.mark.component, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.component, pytest.mark.timeout(150)]
 
 
 async def wait_for_key(target: str, name: Key) -> None:
     """Return when etcd has a key."""
-    async with RawEtcd(target) as raw, asyncio.timeout(20):
+    async with RawEtcd(target) as raw, asyncio.timeout(60):
         while not (await raw.kv.Range(rpc_pb2.RangeRequest(key=name.encode()))).kvs:
             await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.01)
 
@@ -57,11 +57,21 @@ class TestLostAnswers:
 
     @pytest.fixture
     async def storage(self, proxy: Proxy, metrics: StorageMetrics) -> AsyncIterator[EtcdStorage]:
+        """Patient: what it waits for comes as soon as the line is whole again."""
+        async with self.over(proxy, metrics, timeout_seconds=10.0, patience_seconds=15.0) as storage:
+            yield storage
+
+    @asynccontextmanager
+    async def over(
+        self, proxy: Proxy, metrics: StorageMetrics, *, timeout_seconds: float, patience_seconds: float
+    ) -> AsyncIterator[EtcdStorage]:
         clock = SystemClock()
-        async with EtcdClient(proxy.target, clock=clock, metrics=metrics, timeout_seconds=1.0) as client:
+        async with EtcdClient(
+            proxy.target, clock=clock, metrics=metrics, timeout_seconds=timeout_seconds
+        ) as client:
             storage = EtcdStorage(
                 client, "test", clock=clock, rng=Random(1), metrics=metrics,
-                patience_seconds=1.5,
+                patience_seconds=patience_seconds,
             )  # fmt: skip
             async with running(storage.run()):
                 yield storage
@@ -147,7 +157,7 @@ class TestLostAnswers:
                 tasks.create_task(self.result(storage.delete(item.key, expected=item.version)))
                 for item in stored
             ]
-            async with RawEtcd(etcd.target) as raw, asyncio.timeout(20):
+            async with RawEtcd(etcd.target) as raw, asyncio.timeout(60):
                 while (await raw.kv.Range(rpc_pb2.RangeRequest(key=key("a2").encode()))).kvs:
                     await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.01)
             proxy.loses_answers = False
@@ -178,17 +188,18 @@ class TestLostAnswers:
         assert self.settled(metrics) == {"not applied": 1}
 
     async def test_what_cannot_be_settled_is_said_to_be_unknown(
-        self, etcd: EtcdServer, proxy: Proxy, storage: EtcdStorage
+        self, etcd: EtcdServer, proxy: Proxy, metrics: StorageMetrics
     ) -> None:
-        await storage.create(key("a"), config("a"), META)
-        proxy.loses_answers = True
-        with pytest.raises((Unavailable, Timeout), match="unknown"):
-            await storage.create(key("b"), config("b"), META)
-        proxy.loses_answers = False
-        proxy.break_connections()
-        await wait_for_key(etcd.target, key("b"))
-        stored = await storage.create(key("c"), config("c"), META)
-        assert await storage.get(key("c")) == stored
+        async with self.over(proxy, metrics, timeout_seconds=1.0, patience_seconds=1.5) as storage:
+            await storage.create(key("a"), config("a"), META)
+            proxy.loses_answers = True
+            with pytest.raises((Unavailable, Timeout), match="unknown"):
+                await storage.create(key("b"), config("b"), META)
+            proxy.loses_answers = False
+            proxy.break_connections()
+            await wait_for_key(etcd.target, key("b"))
+            stored = await storage.create(key("c"), config("c"), META)
+            assert await storage.get(key("c")) == stored
 
     async def result(self, write: "asyncio.Future[Stored] | object") -> Stored | Exception:
         try:
@@ -199,7 +210,7 @@ class TestLostAnswers:
 
 async def take(storage: EtcdStorage, after: Version, count: int) -> list[StorageEvent]:
     found: list[StorageEvent] = []
-    async with asyncio.timeout(20), aclosing(storage.watch(PREFIX, after=after)) as batches:
+    async with asyncio.timeout(60), aclosing(storage.watch(PREFIX, after=after)) as batches:
         async for batch in batches:
             found += [event for event in batch if event.type is not EventType.BOOKMARK]
             if len(found) >= count:
@@ -316,7 +327,7 @@ class TestLostData:
                     return "older than what was served" in error.message
                 return False
 
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await is_refused():
                     await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.05)
             async with RawEtcd(own_etcd.target) as raw:
@@ -385,7 +396,7 @@ def message_name(data: bytes) -> str:
 async def until(condition: "object") -> None:
     """Return when a condition holds."""
     assert callable(condition)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.01)
 
@@ -393,7 +404,7 @@ async def until(condition: "object") -> None:
 async def eventually(attempt: "object") -> object:
     """Return what an attempt returns, once it is not refused any more."""
     assert callable(attempt)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await attempt()

@@ -72,7 +72,7 @@ class World:
 
 async def eventually(obj: config_pb2.ConfigMap, client: Clientset) -> config_pb2.ConfigMap:
     """Create an object, once that is not refused any more."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await client.config_maps.create(obj)
@@ -91,7 +91,7 @@ async def fill(client: Clientset) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Return when a condition holds."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await CLOCK.sleep(0.01)
 

@@ -25,7 +25,7 @@ from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 from vaina.testing.builders import make_config_map
 
-pytestmark = [pytest.mark.component, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
 
 #: MiB that the apiserver may have resident here, whatever comes (docs/limits.md): some 70 when it starts, up
 #: to 300 for connections and calls, and thrice the 192 MiB of answers that were not read, of which one

@@ -273,7 +273,7 @@ class RuntimeSpec:
         made = await harness.start("sh", "-c", "trap '' TERM; echo up; sleep infinity")
         await harness.says(made, b"up")
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await harness.runtime.stop_container(made, grace_seconds=3600)
         state = await harness.state(made)
         assert state is not None

@@ -304,7 +304,7 @@ async def test_closing_a_stream_ends_the_handler(opener):
         async with aclosing(Clientset(transport).pods.watch(field_selector="endless")) as batches:
             async for _ in batches:
                 break
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await handlers.ended.wait()
 
 
@@ -321,7 +321,7 @@ async def test_cancelling_the_reader_of_a_stream_ends_the_handler(opener):
             reader = group.create_task(read(transport))
             await started.wait()
             reader.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await handlers.ended.wait()
     assert reader.cancelled()
 
@@ -351,7 +351,7 @@ async def test_a_shutdown_ends_watches_cleanly_and_refuses_what_comes_after():
             await opened.wait()
         await reader  # no error: the stream ended with OK
         with pytest.raises(Unavailable):
-            await Clientset(transport, timeout=1.0).pods.get("web")
+            await Clientset(transport, timeout=30.0).pods.get("web")
         await transport.close()
     assert seen == ["1", "2"]
 

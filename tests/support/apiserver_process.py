@@ -18,7 +18,7 @@ from vaina.errors import ApiError
 
 ROOT = Path(__file__).resolve().parents[2]
 #: a start takes about a second on an idle core
-_START_SECONDS = 60.0
+_START_SECONDS = 100.0
 
 
 class ApiserverProcess:
@@ -119,7 +119,7 @@ class ApiserverProcess:
 
     def metrics(self) -> str:
         """Return the page of its metrics."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=60) as answer:
             return str(answer.read().decode())
 
     def log(self, characters: int = 4000) -> str:

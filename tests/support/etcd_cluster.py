@@ -77,7 +77,7 @@ class EtcdCluster:
     async def leader(self) -> EtcdProcess:
         """Return the member that leads, once one of those that answer knows it."""
         clock = SystemClock()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 ids: dict[int, EtcdProcess] = {}
                 leaders: set[int] = set()
@@ -101,8 +101,10 @@ class EtcdCluster:
 
     async def cut_off(self, member: EtcdProcess) -> None:
         """Let a member and the others hear nothing of each other; its clients still reach it."""
-        status = await _status(member)
-        assert status is not None
+        clock = SystemClock()
+        async with asyncio.timeout(60):
+            while (status := await _status(member)) is None:
+                await clock.sleep(0.02)
         for name, proxy in self._proxies.items():
             proxy.refuse(None if name == member.name else f"{status.header.member_id:x}")
 

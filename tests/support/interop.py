@@ -86,7 +86,7 @@ class Kubernetes:
 
     def close(self) -> None:
         """End the process."""
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
 
     def _ask(self, request: dict[str, Any]) -> Read:
         answer = self._answer(request)

@@ -54,7 +54,7 @@ class Socket:
 
     async def frame(self) -> dict[str, Any]:
         """Return the next frame."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             found: dict[str, Any] = json.loads((await self.socket.receive()).data)
         return found
 

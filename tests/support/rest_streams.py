@@ -116,7 +116,7 @@ class FakeKubelet:
 
     async def idle(self) -> None:
         """Wait until no session is under way."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.open:
                 self._ended.clear()
                 await self._ended.wait()
@@ -253,7 +253,7 @@ class TunnelClient:
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Read until something holds, or the session has ended."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not done():
                 message = await self.socket.receive()
                 if message.type is not aiohttp.WSMsgType.BINARY:
@@ -279,7 +279,7 @@ async def grown(count: Callable[[], int]) -> int:
 
 async def everything(socket: aiohttp.ClientWebSocketResponse) -> list[Any]:
     """Return all messages that come until the server closes."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [message.data async for message in socket]
 
 

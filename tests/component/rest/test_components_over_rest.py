@@ -7,7 +7,7 @@ import pytest
 
 from bench.etcd import free_port
 from bench.processes import ServiceProcess
-from tests.component.test_scheduler import SHORT_LEASE, make_nodes, until
+from tests.component.test_scheduler import make_nodes, until
 from tests.support.apiserver_process import ApiserverProcess
 from vaina.api.apps.v1 import apps_pb2
 from vaina.pki.kubeconfig import with_files
@@ -41,8 +41,8 @@ async def test_pods_are_made_bound_and_ended_over_rest(
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(with_files("here", f"http://127.0.0.1:{port}", "", "", ""))
     over_rest = f"--kubeconfig={kubeconfig}"
-    scheduler = ServiceProcess("scheduler", over_rest, *SHORT_LEASE)
-    controller = ServiceProcess("controller", over_rest, *SHORT_LEASE)
+    scheduler = ServiceProcess("scheduler", over_rest)
+    controller = ServiceProcess("controller", over_rest)
     client = server.client()
     try:
         await make_nodes(client, 2)

@@ -19,7 +19,7 @@ from vaina.testing.builders import make_namespace, make_pod
 
 pytestmark = [
     pytest.mark.component,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(180),
     pytest.mark.skipif(PROGRAM is None, reason="kubectl is not installed (deploy/trixie.sh kubectl)"),
 ]
 #: a kubectl of a user, by name

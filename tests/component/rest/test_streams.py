@@ -22,7 +22,7 @@ from vaina.serving.draining import Drain
 from vaina.tasks import beside
 from vaina.testing.clock import settle
 
-pytestmark = [pytest.mark.component, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
 
 V5, TUNNEL = "v5.channel.k8s.io", "SPDY/3.1+portforward.k8s.io"
 POD = "/api/v1/namespaces/default/pods/web"
@@ -162,7 +162,7 @@ async def run_kubectl(
         KUBECTL, f"--server={rest.url}", f"--cache-dir={folder}", *words,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         out, err = await process.communicate(stdin)
     return process.returncode or 0, out, err
 

@@ -11,7 +11,7 @@ from tests.support.rest import rest_server
 
 pytestmark = [
     pytest.mark.component,
-    pytest.mark.timeout(60),
+    pytest.mark.timeout(180),
     pytest.mark.skipif(PROGRAM is None, reason="kubectl is not installed (deploy/trixie.sh kubectl)"),
 ]
 KUBECONFIG = """
