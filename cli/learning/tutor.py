@@ -55,15 +55,12 @@ class Tutor:
 
     def run(self) -> int:
         """Do the lesson; return the exit code: 1 when, without asking, a step did not do what it should."""
-        shell, language = self._shell, self._language
-        shell.out(shown.heading(self._lesson, language, shell.paint))
-        if self._ask:
-            keys = language(
-                "Enter does what is shown. Type a command to try something else; s leaves a step out, q ends."
-            )
-            shell.out(f"{keys}\n")
+        shell = self._shell
         try:
             with asyncio.Runner() as runner:
+                # Before anything is shown: a Ctrl-C while the loop is made would be a traceback.
+                runner.get_loop()
+                self._show_beginning()
                 return self._in_session(runner)
         except Quit:
             self._tell_what_is_left()
@@ -72,6 +69,15 @@ class Tutor:
             shell.out("\n")
             self._tell_what_is_left()
             raise
+
+    def _show_beginning(self) -> None:
+        shell, language = self._shell, self._language
+        shell.out(shown.heading(self._lesson, language, shell.paint))
+        if self._ask:
+            keys = language(
+                "Enter does what is shown. Type a command to try something else; s leaves a step out, q ends."
+            )
+            shell.out(f"{keys}\n")
 
     def _in_session(self, runner: asyncio.Runner) -> int:
         stack, language, code = AsyncExitStack(), self._language, 0

@@ -69,7 +69,9 @@ def interrupted(server: str, home: Path, words: tuple[str, ...], sign: str) -> t
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
     # A session of its own, with the terminal to command it: Ctrl-C is a key there and a signal here.
-    start = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    # It acts as in a shell, also where the tests were started in the background, which ignores the signal.
+    start = "import fcntl, os, signal, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    start += "signal.signal(signal.SIGINT, signal.default_int_handler); "
     start += "sys.argv[:1] = []; import runpy; runpy.run_module('cli', run_name='__main__')"
     environment = {
         "VAINA_SERVER": server, "VAINA_CERT_DIR": "", "PATH": os.defpath, "TERM": "xterm", "HOME": str(home),
@@ -112,7 +114,7 @@ def interrupted(server: str, home: Path, words: tuple[str, ...], sign: str) -> t
         (("attach", "web"), "try pressing enter"),
         (("attach", "-i", "web"), "try pressing enter"),
         (("port-forward", "web", ":80"), "Forwarding from 127.0.0.1"),
-        (("learn", "A1"), "Enter"),
+        (("learn", "A1"), "[Enter"),
         (("load", "run", "SchedulingBasic/5Nodes_20Pods"), "Pods"),
     ],
     ids=str,
