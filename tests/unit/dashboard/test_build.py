@@ -1,13 +1,21 @@
 """What the page refuses to start with."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dashboard import build
 from dashboard.config import DashboardConfig
+from tests.support.logs import logs_restored
 from vaina.config import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    with logs_restored():
+        yield
 
 
 def config(folder: Path, **more: object) -> DashboardConfig:

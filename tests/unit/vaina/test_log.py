@@ -5,16 +5,14 @@ import logging
 import pytest
 import structlog
 
+from tests.support.logs import logs_restored
 from vaina import log
 
 
 @pytest.fixture
 def restored():
-    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
-    yield
-    logging.getLogger().handlers[:] = handlers
-    logging.getLogger().setLevel(level)
-    structlog.reset_defaults()
+    with logs_restored():
+        yield
 
 
 def test_a_line_is_json_with_its_fields_and_component(restored):
