@@ -88,11 +88,26 @@ class Ours:
             pause.wait(0.02)
         raise TimeoutError(self._process.log())
 
+    @property
+    def target(self) -> str:
+        """host:port of gRPC."""
+        return self._process.target
+
+    @property
+    def url(self) -> str:
+        """Of the REST API."""
+        return f"https://127.0.0.1:{self._port}"
+
+    @property
+    def admin(self) -> Path:
+        """The folder of the administrator's certificate."""
+        return self._folder / "admin"
+
     def flags(self) -> Sequence[str]:
         """Return the flags with which a client reaches it."""
-        admin = self._folder / "admin"
+        admin = self.admin
         return (
-            f"--url=https://127.0.0.1:{self._port}", f"--ca={admin / 'ca.crt'}",
+            f"--url={self.url}", f"--ca={admin / 'ca.crt'}",
             f"--certificate={admin / 'tls.crt'}", f"--key={admin / 'tls.key'}",
         )  # fmt: skip
 
