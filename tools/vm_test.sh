@@ -16,7 +16,7 @@ CERTS=$VM/certs
 export VAINA_CERT_DIR=$CERTS/admin
 TAG=vaina-vm
 DOCKER_NODE=$TAG-node-1 CRI_NODE=$TAG-node-containerd-1
-# Of tests/cluster: what the kernel's cgroups decide. All others pass through the same doors.
+# Of tests/cluster: what the kernel's cgroups decide. All others are the same there.
 TESTS=(test_pod_sharing.py test_running_pods.py test_node_resources.py test_images_and_use.py)
 WANTED='takes_more_memory or cpu_request_and_limit or resize or cgroup_of_its_own or fork_bomb or short_of_memory or is_seen'
 

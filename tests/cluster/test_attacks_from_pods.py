@@ -184,7 +184,7 @@ def test_the_apiserver_does_nothing_for_a_pod_without_identity(scene: Scene, clu
     assert metrics.startswith("HTTP/1.1 401 Unauthorized")
 
 
-def test_the_door_of_new_nodes_opens_to_their_token_alone(scene: Scene, cluster: Cluster) -> None:
+def test_the_port_of_new_nodes_opens_to_their_token_alone(scene: Scene, cluster: Cluster) -> None:
     token = cluster.execute(scene.own, "cat", "/certs/node/token").strip()
     name = request_pb2.GetRequest(name="no-such-request")
     guesses = (None, "", "abcdef.0123456789abcdef", f"{token[:-1]}{'b' if token[-1] == 'a' else 'a'}", token)

@@ -243,9 +243,9 @@ def _(space: Workspace) -> None:
 
 @check("host-port")
 def _(space: Workspace) -> None:
-    pod = ready(space, "door")
+    pod = ready(space, "reached")
     asked = ("busybox", "wget", "-T", "10", "-qO-", f"http://{pod.status.host_ip}:18080/")
-    assert space.cluster.execute(pod.spec.node_name, *asked) == "come in\n"
+    assert space.cluster.execute(pod.spec.node_name, *asked) == "you reached me\n"
 
 
 @check("out-of-memory")

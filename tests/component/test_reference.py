@@ -121,7 +121,7 @@ def test_a_program_that_does_not_start_is_told_with_its_words(
         "#!/bin/sh\n"
         'case "$1" in --version) echo Kubernetes v1.37.2;;\n'
         '--help) printf -- "--etcd-servers x\\n--config x\\n--secure-port x\\n";;\n'
-        '*) printf "no such \\033[2Jdoor\\n" >&2; exit 1;; esac\n'
+        '*) printf "no such \\033[2Jport\\n" >&2; exit 1;; esac\n'
     )
     broken.chmod(0o755)
     done = subprocess.run(
@@ -129,7 +129,7 @@ def test_a_program_that_does_not_start_is_told_with_its_words(
         cwd=ROOT, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert f"error: {name} does not start:\nno such ^[[2Jdoor" in done.stderr
+    assert f"error: {name} does not start:\nno such ^[[2Jport" in done.stderr
     assert not (tmp_path / "raw.json").exists()
 
 

@@ -76,7 +76,7 @@ async def test_no_request_is_lost_when_an_apiserver_goes(
             while {item.metadata.name for item in informer.lister.list()} < written:
                 await SystemClock().sleep(0.02)
     assert written == {name for name in there if name.startswith("w")}
-    # Each was told so by the server, before anything was done, or found its door shut.
+    # Each was told so by the server, before anything was done, or could not connect any more.
     assert [
         text for text in turned_away if "shutting down" not in text and "failed to connect" not in text
     ] == []

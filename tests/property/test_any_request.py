@@ -1,4 +1,4 @@
-"""Any request that can be written down, through any door.
+"""Any request that can be written down, through any method.
 
 It is answered, or refused with an error of the API. Never an internal error.
 """
@@ -88,7 +88,7 @@ async def _world() -> Harness:
     return api
 
 
-def _doors(api: Harness) -> list[tuple[MethodDescriptor, Any]]:
+def _methods(api: Harness) -> list[tuple[MethodDescriptor, Any]]:
     """Return what takes one request and gives one answer."""
     found = []
     for path, method in api.app.handlers.items():
@@ -104,9 +104,9 @@ def _doors(api: Harness) -> list[tuple[MethodDescriptor, Any]]:
 @given(seed=st.integers(0, 2**32))
 async def test_any_request_is_answered_or_refused(seed: int) -> None:
     rng, api = random.Random(seed), await _world()
-    doors, broken = _doors(api), []
+    methods, broken = _methods(api), []
     for _ in range(_CALLS):
-        method, call = rng.choice(doors)
+        method, call = rng.choice(methods)
         data = _request(rng, method)
         try:
             await call(data, RequestContext())

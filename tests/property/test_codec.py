@@ -57,7 +57,7 @@ def test_json_and_yaml_come_back_as_the_same_bytes(kind: Kind[Message], data: st
 @every_kind
 @quick
 @given(data=st.data())
-def test_the_normal_form_is_the_same_from_both_doors(kind: Kind[Message], data: st.DataObject) -> None:
+def test_the_normal_form_is_the_same_from_both_apis(kind: Kind[Message], data: st.DataObject) -> None:
     message = data.draw(messages(kind, normal=False))
     through_text = decode_json(encode_json(kind, message)).message
     normalise(message)

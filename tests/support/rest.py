@@ -1,4 +1,4 @@
-"""The REST door over an apiserver in this process, on a loopback port, with a client of it."""
+"""The REST API of an apiserver in this process, on a loopback port, with a client of it."""
 
 import io
 import json
@@ -41,16 +41,16 @@ class Answer:
 
 @dataclass(slots=True)
 class RestServer:
-    """A door with what is behind it. Made by `rest_server`."""
+    """A REST server with what is behind it. Made by `rest_server`."""
 
     api: Harness
-    door: RestServing
+    serving: RestServing
     session: aiohttp.ClientSession
     host: str
 
     @property
     def port(self) -> int:
-        return self.door.port
+        return self.serving.port
 
     @property
     def url(self) -> str:
@@ -114,17 +114,17 @@ class RestServer:
 async def rest_server(
     api: Harness | None = None, *, authorizer: Authorizer | None = None, **options: Any
 ) -> AsyncIterator[RestServer]:
-    """Run a door over an apiserver with storage in memory; `options` are those of RestOptions.
+    """Run a REST server over an apiserver with storage in memory; `options` are those of RestOptions.
 
     It is in the clear, unless `credentials` are among them: then `caller` makes clients of it.
     """
     api = api or make_apiserver(authorizer=authorizer)
     given: dict[str, Any] = {"listen": "127.0.0.1:0", "clock": SystemClock(), **options}
-    door_options = RestOptions(authorizer=authorizer or AlwaysAllow(), **given)
+    rest_options = RestOptions(authorizer=authorizer or AlwaysAllow(), **given)
     connector = aiohttp.TCPConnector(limit=0)
     async with (
-        serve_rest(api.app.handlers, door_options) as door,
+        serve_rest(api.app.handlers, rest_options) as serving,
         aiohttp.ClientSession(connector=connector) as session,
     ):
         scheme = "https" if "credentials" in options else "http"
-        yield RestServer(api, door, session, f"{scheme}://127.0.0.1")
+        yield RestServer(api, serving, session, f"{scheme}://127.0.0.1")

@@ -48,7 +48,7 @@ spec:
     - name: NODE
       valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
     - name: KEY
-      valueFrom: {secretKeyRef: {name: keys, key: door}}
+      valueFrom: {secretKeyRef: {name: keys, key: code}}
     envFrom: [{configMapRef: {name: settings}}]
     readinessProbe: {httpGet: {path: /ready, port: http}, periodSeconds: 5, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 3}
     livenessProbe: {exec: {command: [cat, /alive]}, periodSeconds: 10, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 3}

@@ -33,11 +33,11 @@ TOKEN_OF_NODES = "abcdef.0123456789abcdef"
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plane, str]]:
+def bootstrap_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plane, str]]:
     """A plane with the port on which nodes come with a token, and where that is."""
     if find_etcd() is None:
         pytest.skip("no etcd: run `make test-component`, which fetches it")
-    folder, target = tmp_path_factory.mktemp("door"), f"127.0.0.1:{free_port()}"
+    folder, target = tmp_path_factory.mktemp("bootstrap"), f"127.0.0.1:{free_port()}"
     write_file(folder / TOKEN, TOKEN_OF_NODES.encode())
     plane = Plane(folder, f"--bootstrap-listen={target}", f"--bootstrap-token-file={folder}/{TOKEN}")
     try:
@@ -130,8 +130,10 @@ CREATE = CERTIFICATE_SIGNING_REQUEST.method("Create")
 
 
 @pytest.mark.parametrize("name", PASSWORDS)
-async def test_no_token_that_is_none_opens_the_nodes_door(door: tuple[Plane, str], name: str) -> None:
-    plane, target = door
+async def test_no_token_that_is_none_opens_the_nodes_port(
+    bootstrap_port: tuple[Plane, str], name: str
+) -> None:
+    plane, target = bootstrap_port
     async with AsyncExitStack() as stack:
         credentials = grpc.ssl_channel_credentials(plane.identities.authority_pem("cluster"))
         channel = await stack.enter_async_context(grpc.aio.secure_channel(target, credentials))
@@ -143,9 +145,9 @@ async def test_no_token_that_is_none_opens_the_nodes_door(door: tuple[Plane, str
 
 
 async def test_a_guesser_is_not_told_what_is_right_of_a_guess(
-    door: tuple[Plane, str], tmp_path: Path
+    bootstrap_port: tuple[Plane, str], tmp_path: Path
 ) -> None:
-    plane, target = door
+    plane, target = bootstrap_port
     said = set()
     for token in ("abcdef.0000000000000000", "aaaaaa.0123456789abcdef", "zzzzzz.zzzzzzzzzzzzzzzz"):
         async with showing(plane, target, tmp_path / token, token) as client:
@@ -165,10 +167,10 @@ async def test_a_guesser_is_not_told_what_is_right_of_a_guess(
     ],
 )  # fmt: skip
 async def test_a_stolen_token_opens_nothing_but_requests(
-    door: tuple[Plane, str], method: str, tmp_path: Path
+    bootstrap_port: tuple[Plane, str], method: str, tmp_path: Path
 ) -> None:
     """The right token: it came with a node, whose disk somebody has read."""
-    plane, target = door
+    plane, target = bootstrap_port
     async with showing(plane, target, tmp_path / "right", TOKEN_OF_NODES) as client, plane.nothing_changed():
         with pytest.raises(ApiError) as caught:
             await client.transport.unary(method, b"")
@@ -176,9 +178,9 @@ async def test_a_stolen_token_opens_nothing_but_requests(
 
 
 async def test_a_stolen_token_gets_no_certificate_but_a_nodes(
-    door: tuple[Plane, str], tmp_path: Path
+    bootstrap_port: tuple[Plane, str], tmp_path: Path
 ) -> None:
-    plane, target = door
+    plane, target = bootstrap_port
     others = (
         "kubernetes.io/kube-apiserver-client",
         "kubernetes.io/kubelet-serving",
@@ -193,8 +195,10 @@ async def test_a_stolen_token_gets_no_certificate_but_a_nodes(
                 await client.certificate_signing_requests.create(made)
 
 
-async def test_the_token_is_nobody_at_the_other_door(door: tuple[Plane, str], tmp_path: Path) -> None:
-    plane, _ = door
+async def test_the_token_is_nobody_at_the_other_port(
+    bootstrap_port: tuple[Plane, str], tmp_path: Path
+) -> None:
+    plane, _ = bootstrap_port
     async with showing(plane, plane.apiserver.target, tmp_path / "right", TOKEN_OF_NODES) as client:
         with refused(503):
             await client.certificate_signing_requests.create(node_csr("evil", "node-9"))

@@ -265,7 +265,7 @@ async def test_leaders_leases_are_each_components_own(plane: Plane, calling: Cal
 
 @pytest.mark.parametrize(("profile", "signer"), [(ETCD_CLIENT, "etcd"), (KUBELET_CLIENT, "kubelet_client")])
 @pytest.mark.parametrize("as_signer", [True, False])
-async def test_a_key_for_one_door_opens_no_other(
+async def test_a_key_for_one_port_opens_no_other(
     plane: Plane, calling: Caller, profile: Profile, signer: str, as_signer: bool
 ) -> None:
     """Neither as it is, nor would its name count for anything at the apiserver."""
@@ -349,7 +349,7 @@ async def test_a_certificate_that_expires_ends_what_is_open(plane: Plane) -> Non
 
 
 async def test_a_changed_folder_that_cannot_be_read_lets_nobody_in(plane: Plane, calling: Caller) -> None:
-    """What the folder held counts on: neither is the door open, nor shut for those who belong."""
+    """What the folder held counts on: nobody else is let in, and nobody who belongs is kept out."""
     path = plane.apiserver.cert_dir / "ca.crt"
     kept = path.read_bytes()
     try:

@@ -190,7 +190,7 @@ RAW = {"logs.py", "streams.py", "shell.py"}
 
 
 def test_only_the_shell_writes() -> None:
-    """Whoever prints by himself goes past the door."""
+    """Whoever prints by himself goes past what makes bytes visible."""
     for path in Path(cli.__file__).parent.rglob("*.py"):
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):

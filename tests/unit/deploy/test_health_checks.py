@@ -37,18 +37,18 @@ CHECKS = checks()
 
 
 @pytest.fixture
-def door() -> Iterator[socket.socket]:
+def listener() -> Iterator[socket.socket]:
     """Listen; a check is heard and answered by the test."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(30)
         yield listening
 
 
-def begun(name: str, door: socket.socket) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start a check against the door, and return it with its connection when it has asked."""
-    command = [PORT.sub(f"/dev/tcp/127.0.0.1/{door.getsockname()[1]}", word) for word in CHECKS[name]]
+def begun(name: str, listener: socket.socket) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start a check against the listener, and return it with its connection when it has asked."""
+    command = [PORT.sub(f"/dev/tcp/127.0.0.1/{listener.getsockname()[1]}", word) for word in CHECKS[name]]
     check = subprocess.Popen(command)
-    connection, _ = door.accept()
+    connection, _ = listener.accept()
     connection.settimeout(30)
     asked = b""
     while b"\r\n\r\n" not in asked:
@@ -78,17 +78,17 @@ def test_there_are_such_checks() -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_check_believes_the_first_line(
-    name: str, answer: bytes, healthy: bool, door: socket.socket
+    name: str, answer: bytes, healthy: bool, listener: socket.socket
 ) -> None:
-    check, connection = begun(name, door)
+    check, connection = begun(name, listener)
     with connection:
         connection.sendall(answer)
     assert (check.wait(30) == 0) is healthy
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_a_check_that_is_killed_leaves_no_process(name: str, door: socket.socket) -> None:
-    check, connection = begun(name, door)
+def test_a_check_that_is_killed_leaves_no_process(name: str, listener: socket.socket) -> None:
+    check, connection = begun(name, listener)
     with connection:
         children = Path(f"/proc/{check.pid}/task/{check.pid}/children")
         try:

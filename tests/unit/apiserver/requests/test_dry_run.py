@@ -1,4 +1,4 @@
-"""Dry run at every door: all is checked, the answer is that of the real request, and nothing is stored."""
+"""Dry run of every verb: all is checked, the answer is that of the real request, and nothing is stored."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ MANIFEST = "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{conta
 
 
 @dataclass(frozen=True)
-class Door:
+class Verb:
     """A way to write: how to send it with a dry run, and a mistake that it must find although nothing would
     be stored.
     """
@@ -246,31 +246,31 @@ def _approval(condition: str, status: str) -> Callable[..., Awaitable[Any]]:
     return send
 
 
-DOORS = [
-    Door("create", _create("new"), _create("web"), ApiError),
-    Door("create batch", _create_batch("new", "newer"), _create_batch("new", "Bad_Name"), Invalid),
-    Door("update", _update(), _update(version="1"), Conflict),
-    Door("status", _status(""), _status("gone"), Conflict),
-    Door("status batch", _status_batch(""), _status_batch("gone"), Conflict),
-    Door("patch", _patch('{"metadata": {"labels": {"a": "b"}}}'), _patch('{"metadata": {"labels": {"a": "-"}}}'), Invalid),
-    Door("patch of the status", _patch('{"status": {"phase": "Running"}}', "status"),
+VERBS = [
+    Verb("create", _create("new"), _create("web"), ApiError),
+    Verb("create batch", _create_batch("new", "newer"), _create_batch("new", "Bad_Name"), Invalid),
+    Verb("update", _update(), _update(version="1"), Conflict),
+    Verb("status", _status(""), _status("gone"), Conflict),
+    Verb("status batch", _status_batch(""), _status_batch("gone"), Conflict),
+    Verb("patch", _patch('{"metadata": {"labels": {"a": "b"}}}'), _patch('{"metadata": {"labels": {"a": "-"}}}'), Invalid),
+    Verb("patch of the status", _patch('{"status": {"phase": "Running"}}', "status"),
          _patch('{"metadata": {"resourceVersion": "1"}}', "status"), Conflict),
-    Door("ephemeral containers", _part("UpdateEphemeralContainers", "shell"), _part("UpdateEphemeralContainers", "-"), Invalid),
-    Door("resize", _part("UpdateResize", "NotRequired"), _part("UpdateResize", "Never"), Invalid),
-    Door("finalize", _finalize("example.com/hold"), _finalize("mine"), Invalid),
-    Door("approval", _approval("Approved", "True"), _approval("Approved", "False"), Invalid),
-    Door("patch of ephemeral containers", _patch('{"spec": {"ephemeralContainers": [{"name": "d", "image": "b"}]}}', "ephemeralcontainers"),
+    Verb("ephemeral containers", _part("UpdateEphemeralContainers", "shell"), _part("UpdateEphemeralContainers", "-"), Invalid),
+    Verb("resize", _part("UpdateResize", "NotRequired"), _part("UpdateResize", "Never"), Invalid),
+    Verb("finalize", _finalize("example.com/hold"), _finalize("mine"), Invalid),
+    Verb("approval", _approval("Approved", "True"), _approval("Approved", "False"), Invalid),
+    Verb("patch of ephemeral containers", _patch('{"spec": {"ephemeralContainers": [{"name": "d", "image": "b"}]}}', "ephemeralcontainers"),
          _patch('{"spec": {"ephemeralContainers": [{"name": "d"}]}}', "ephemeralcontainers"), Invalid),
-    Door("delete", _delete("web"), _delete("nobody"), NotFound),
-    Door("delete batch", _delete_batch("web"), _delete_batch("nobody"), NotFound),
-    Door("delete collection", _delete_collection(""), _delete_collection("Sideways"), Invalid),
-    Door("bind", _bind("node-1"), _bind("node-2"), NotFound),
-    Door("bind batch", _bind_batch("node-1"), _bind_batch("node-2"), NotFound),
-    Door("evict", _evict("web"), _evict("nobody"), NotFound),
-    Door("scale", _scale(5), _scale(-1), Invalid),
-    Door("patch of the scale", _patch_scale(5), _patch_scale(-1), Invalid),
-    Door("apply of a new object", _apply("new", "x"), _apply("Bad_Name", "x"), Invalid),
-    Door("apply of a change", _apply("web", "other:2"), _apply("web", "''"), Invalid),
+    Verb("delete", _delete("web"), _delete("nobody"), NotFound),
+    Verb("delete batch", _delete_batch("web"), _delete_batch("nobody"), NotFound),
+    Verb("delete collection", _delete_collection(""), _delete_collection("Sideways"), Invalid),
+    Verb("bind", _bind("node-1"), _bind("node-2"), NotFound),
+    Verb("bind batch", _bind_batch("node-1"), _bind_batch("node-2"), NotFound),
+    Verb("evict", _evict("web"), _evict("nobody"), NotFound),
+    Verb("scale", _scale(5), _scale(-1), Invalid),
+    Verb("patch of the scale", _patch_scale(5), _patch_scale(-1), Invalid),
+    Verb("apply of a new object", _apply("new", "x"), _apply("Bad_Name", "x"), Invalid),
+    Verb("apply of a change", _apply("web", "other:2"), _apply("web", "''"), Invalid),
 ]  # fmt: skip
 
 
@@ -289,34 +289,34 @@ async def _state(api: Harness) -> list[object]:
     return [(item.key, item.data, item.version) for page in pages for item in page.items]
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-async def test_nothing_is_stored(door: Door) -> None:
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+async def test_nothing_is_stored(verb: Verb) -> None:
     api = await _world()
     before = await _state(api)
-    await door.send(api, ALL)
+    await verb.send(api, ALL)
     assert await _state(api) == before
-    await door.send(api, ())
+    await verb.send(api, ())
     assert await _state(api) != before
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-async def test_what_is_wrong_is_found_all_the_same(door: Door) -> None:
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+async def test_what_is_wrong_is_found_all_the_same(verb: Verb) -> None:
     api = await _world()
-    with pytest.raises(door.error):
-        await door.wrong(api)
+    with pytest.raises(verb.error):
+        await verb.wrong(api)
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-async def test_any_other_word_than_all_is_refused(door: Door) -> None:
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+async def test_any_other_word_than_all_is_refused(verb: Verb) -> None:
     api = await _world()
     before = await _state(api)
     with pytest.raises(Invalid, match=r'dryRun: Unsupported value: "Some": supported values: "All"$'):
-        await door.send(api, ("Some",))
+        await verb.send(api, ("Some",))
     assert await _state(api) == before
 
 
-def test_every_verb_that_writes_is_among_the_doors() -> None:
-    """A new verb fails here until a door is made for it."""
+def test_every_verb_that_writes_is_among_them() -> None:
+    """A new verb fails here until it is tried here."""
     known = {"Create", "CreateBatch", "Update", "UpdateStatus", "UpdateStatusBatch", "Patch", "Delete", "DeleteBatch",
              "DeleteCollection", "Bind", "BindBatch", "Evict", "UpdateScale", "UpdateEphemeralContainers", "UpdateResize",
              "Finalize", "UpdateApproval", "PatchScale"}  # fmt: skip

@@ -1,4 +1,4 @@
-"""The doors of a running Pod: `ephemeralcontainers` and `resize`, by update and by patch."""
+"""The sub-resources of a running Pod: `ephemeralcontainers` and `resize`, by update and by patch."""
 
 import json
 from typing import Any
@@ -45,7 +45,7 @@ async def test_a_debug_container_is_added_by_a_patch() -> None:
 
 
 @pytest.mark.requirement("B12")
-async def test_nothing_else_changes_through_the_door_of_debug_containers() -> None:
+async def test_nothing_else_changes_through_the_sub_resource_of_debug_containers() -> None:
     api = make_apiserver()
     pod = await _pod(api)
     pod.spec.containers[0].image = "other:2"
@@ -69,7 +69,7 @@ async def test_an_old_version_is_refused() -> None:
         await api.client.pods.update_resize(pod)
 
 
-async def test_debug_containers_come_through_their_own_door_only() -> None:
+async def test_debug_containers_come_through_their_own_sub_resource_only() -> None:
     api = make_apiserver()
     await _pod(api)
     with pytest.raises(Invalid, match="pod updates may not change fields other than"):
@@ -77,7 +77,7 @@ async def test_debug_containers_come_through_their_own_door_only() -> None:
 
 
 @pytest.mark.requirement("B12")
-async def test_a_cluster_that_does_not_allow_debug_containers_has_no_such_door() -> None:
+async def test_a_cluster_that_does_not_allow_debug_containers_has_no_such_sub_resource() -> None:
     api = make_apiserver(ephemeral_containers=False)
     pod = await _pod(api)
     with pytest.raises(NotFound) as patched:
@@ -104,7 +104,7 @@ async def test_a_resize_that_changes_nothing_is_no_new_generation() -> None:
     assert after.metadata.generation == before.metadata.generation
 
 
-async def test_resources_do_not_change_through_the_front_door() -> None:
+async def test_resources_do_not_change_through_the_pod_itself() -> None:
     api = make_apiserver()
     await _pod(api)
     with pytest.raises(Invalid, match="pod updates may not change fields other than"):
@@ -131,7 +131,7 @@ async def test_limit_ranges_hold_a_resize() -> None:
 
 
 @pytest.mark.parametrize("subresource", ["color", "binding", "Status"])
-async def test_other_doors_are_not_there(subresource: str) -> None:
+async def test_other_sub_resources_are_not_there(subresource: str) -> None:
     api = make_apiserver()
     await _pod(api)
     with pytest.raises(NotFound, match=MISSING):

@@ -303,11 +303,11 @@ async def test_an_empty_batch_has_an_empty_answer() -> None:
     assert await api.client.pods.delete_batch([]) == []
 
 
-# Field validation at each door.
+# Field validation of each verb.
 
 
-@pytest.mark.parametrize("door", ["create", "update", "patch"])
-async def test_an_unknown_word_of_field_validation_is_refused(door: str) -> None:
+@pytest.mark.parametrize("written", ["create", "update", "patch"])
+async def test_an_unknown_word_of_field_validation_is_refused(written: str) -> None:
     api = make_apiserver()
     pod = await api.pod()
     raw = pod.SerializeToString()
@@ -318,7 +318,7 @@ async def test_an_unknown_word_of_field_validation_is_refused(door: str) -> None
             namespace="default", name="web", patch_type="application/merge-patch+json", patch="{}",
             options=meta_pb2.PatchOptions(field_validation="Loose"))),
     }  # fmt: skip
-    verb, request = requests[door]
+    verb, request = requests[written]
     with pytest.raises(Invalid) as caught:
         await call(api, verb, request, pod_pb2.Pod)
     assert caught.value.message == (

@@ -1,4 +1,4 @@
-"""Who calls the REST door, and what they may: certificates, also those that count no more, tokens, nobody."""
+"""Who calls the REST API, and what they may: certificates, also those that count no more, tokens, nobody."""
 
 import asyncio
 import json
@@ -259,7 +259,7 @@ async def test_a_wrong_certificate_is_nobodys(certificates: Certificates, wrong:
             assert (await ana.get(f"{MAPS}/there")).code == 200
 
 
-async def test_a_door_over_tls_does_not_speak_in_the_clear(certificates: Certificates) -> None:
+async def test_a_server_over_tls_does_not_speak_in_the_clear(certificates: Certificates) -> None:
     async with secured(certificates) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -341,13 +341,13 @@ async def test_a_connection_that_is_reset_in_its_handshake_is_counted_no_more(
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         # The beginning of a handshake.
         writer.write(b"\x16\x03\x01\x02\x00\x01")
-        await _until(lambda: server.door.listener.count == 1)
+        await _until(lambda: server.serving.listener.count == 1)
         # Closed with a reset, as load balancers end their questions.
         writer.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
         )
         writer.transport.abort()
-        await _until(lambda: server.door.listener.count == 0)
+        await _until(lambda: server.serving.listener.count == 0)
 
 
 async def _until(done: Callable[[], bool]) -> None:

@@ -273,7 +273,7 @@ def test_a_sub_resource_of_another_group_says_so() -> None:
     assert found[1:4] == ("autoscaling", "v1", "Scale")
 
 
-async def test_the_door_answers_discovery() -> None:
+async def test_the_server_answers_discovery() -> None:
     async with rest_server() as server:
         found = await server.get("/apis", headers={"Accept": KUBECTL})
         assert found.headers["Content-Type"] == AGGREGATED.format("v2")

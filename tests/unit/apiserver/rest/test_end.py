@@ -1,4 +1,4 @@
-"""How the REST door ends: no request is lost, watches end in good order, clients are told to go elsewhere."""
+"""How the REST server ends: no request is lost, watches end in good order, clients are told to go elsewhere."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ MAPS = "/api/v1/namespaces/default/configmaps"
 
 
 class Running:
-    """A door that ends when it is told to."""
+    """A server that ends when it is told to."""
 
     def __init__(self, api: Harness, handlers: Mapping[str, Method] | None = None, **drain: float) -> None:
         self.handlers = handlers or api.app.handlers
@@ -28,11 +28,11 @@ class Running:
             "127.0.0.1:0", SystemClock(), AlwaysAllow(), drain=Drain(**{"calls_seconds": 5.0, **drain})
         )
         self._stop, self._ready = asyncio.Event(), asyncio.Event()
-        self.door: RestServing
+        self.serving: RestServing
         self._task: asyncio.Task[None]
 
     async def _serve(self) -> None:
-        async with serve_rest(self.handlers, self.options) as self.door:
+        async with serve_rest(self.handlers, self.options) as self.serving:
             self._ready.set()
             await self._stop.wait()
 
@@ -51,7 +51,7 @@ class Running:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.door.port}"
+        return f"http://127.0.0.1:{self.serving.port}"
 
 
 @asynccontextmanager
@@ -123,7 +123,7 @@ async def test_watches_end_in_good_order() -> None:
 
 async def test_connections_without_a_request_are_closed_at_once() -> None:
     async with Running(make_apiserver()) as running:
-        reader, writer = await asyncio.open_connection("127.0.0.1", running.door.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.serving.port)
         writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
         async with asyncio.timeout(2):

@@ -35,7 +35,7 @@ async def test_a_write_that_was_done_is_not_to_be_sent_again(verb: str) -> None:
         client = server.api.client.config_maps
         before = await client.create(make_config_map("there", data={"key": "y" * 150_000}))
         # There is room for the request, and not for the answer, which is larger.
-        server.door.calls.unsent.max_bytes = ROOM if verb == "patch" else 150_150
+        server.serving.calls.unsent.max_bytes = ROOM if verb == "patch" else 150_150
         answer = await MANY[verb](server)
         stored = {item.metadata.name: item for item in (await client.list()).items}
         assert (answer.code, answer.json["reason"], answer.headers.get("Retry-After")) == (
@@ -50,14 +50,14 @@ async def test_a_write_that_was_done_is_not_to_be_sent_again(verb: str) -> None:
 async def test_a_read_may_be_sent_again() -> None:
     async with rest_server() as server:
         await server.api.client.config_maps.create(make_config_map("there", data={"key": "y" * 150_000}))
-        server.door.calls.unsent.max_bytes = ROOM
+        server.serving.calls.unsent.max_bytes = ROOM
         answer = await server.get(f"{MAPS}/there")
         assert (answer.code, answer.headers["Retry-After"]) == (429, "1")
 
 
 async def test_a_write_whose_answer_finds_no_room_is_refused_before() -> None:
     async with rest_server() as server:
-        server.door.calls.unsent.max_bytes = ROOM
+        server.serving.calls.unsent.max_bytes = ROOM
         answer = await server.post(MAPS, LARGE)
         assert (answer.code, answer.headers["Retry-After"]) == (429, "1")
         assert not (await server.api.client.config_maps.list()).items

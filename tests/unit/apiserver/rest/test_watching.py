@@ -27,7 +27,7 @@ PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 @asynccontextmanager
-async def door() -> AsyncIterator[RestServer]:
+async def opened() -> AsyncIterator[RestServer]:
     async with cached_apiserver() as api, rest_server(api) as server:
         yield server
 
@@ -78,7 +78,7 @@ def described(event: tuple[str, Any]) -> tuple[str, str]:
 
 
 async def test_what_is_there_comes_first_and_then_what_happens():
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         async with watching_of(server, f"{CONFIG_MAPS}?watch=1") as watch:
             assert watch.answer.status == 200
@@ -98,7 +98,7 @@ async def test_what_is_there_comes_first_and_then_what_happens():
 
 
 async def test_the_head_comes_before_anything_happens():
-    async with door() as server:
+    async with opened() as server:
         version = await make(server, "a")
         path = f"{CONFIG_MAPS}?watch=true&resourceVersion={version}"
         async with asyncio.timeout(5), watching_of(server, path) as watch:
@@ -109,7 +109,7 @@ async def test_the_head_comes_before_anything_happens():
 
 @pytest.mark.parametrize("path", ["/api/v1/watch/namespaces/default/configmaps", "/api/v1/watch/configmaps"])
 async def test_the_older_path_of_a_watch(path):
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         async with watching_of(server, path) as watch:
             assert described(await watch.next()) == ("ADDED", "a")
@@ -123,7 +123,7 @@ async def test_the_older_path_of_a_watch(path):
     ],
 )
 async def test_one_object_is_watched_by_its_name(path):
-    async with door() as server:
+    async with opened() as server:
         for name in "abc":
             await make(server, name)
         async with watching_of(server, path) as watch:
@@ -134,7 +134,7 @@ async def test_one_object_is_watched_by_its_name(path):
 
 
 async def test_what_enters_and_leaves_a_selector():
-    async with door() as server:
+    async with opened() as server:
         version = await make(server, "a")
         path = f"{CONFIG_MAPS}?watch=1&labelSelector=on%3Dyes&resourceVersion={version}"
         async with watching_of(server, path) as watch:
@@ -146,7 +146,7 @@ async def test_what_enters_and_leaves_a_selector():
 
 
 async def test_frames_of_protobuf():
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         async with watching_of(server, f"{CONFIG_MAPS}?watch=1", f"{PROTOBUF},application/json") as watch:
             assert watch.answer.headers["Content-Type"] == f"{PROTOBUF};stream=watch"
@@ -158,7 +158,7 @@ async def test_frames_of_protobuf():
 
 
 async def test_metadata_alone():
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         whole = (await server.get(f"{CONFIG_MAPS}/a")).json
         async with watching_of(server, f"{CONFIG_MAPS}?watch=1", PARTIAL) as watch:
@@ -179,7 +179,7 @@ async def test_metadata_alone():
 
 
 async def test_a_table_has_its_columns_in_the_first_event_alone():
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         for _ in range(2):
             async with watching_of(server, f"{CONFIG_MAPS}?watch=1", TABLE) as watch:
@@ -197,7 +197,7 @@ async def test_a_table_has_its_columns_in_the_first_event_alone():
 
 @pytest.mark.parametrize("accept", ["", PARTIAL, TABLE])
 async def test_the_current_state_ends_with_a_bookmark(accept):
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         path = (
             f"{CONFIG_MAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
@@ -219,7 +219,7 @@ async def test_the_current_state_ends_with_a_bookmark(accept):
 
 
 async def test_a_bookmark_is_an_object_of_the_kind_with_nothing_but_a_version():
-    async with door() as server:
+    async with opened() as server:
         path = "/api/v1/pods?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
         async with watching_of(server, path) as watch:
             kind, shown = await watch.next()
@@ -228,13 +228,13 @@ async def test_a_bookmark_is_an_object_of_the_kind_with_nothing_but_a_version():
 
 
 async def test_a_watch_ends_in_good_order_when_its_time_is_over():
-    async with door() as server, watching_of(server, f"{CONFIG_MAPS}?watch=1&timeoutSeconds=1") as watch:
+    async with opened() as server, watching_of(server, f"{CONFIG_MAPS}?watch=1&timeoutSeconds=1") as watch:
         assert watch.answer.status == 200
         await watch.ends()
 
 
 async def test_a_version_that_is_gone_is_an_event():
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         server.api.storage.compact(await server.api.storage.current_version())
         async with watching_of(server, f"{CONFIG_MAPS}?watch=1&resourceVersion=1") as watch:
@@ -246,7 +246,7 @@ async def test_a_version_that_is_gone_is_an_event():
 
 
 async def test_a_version_that_is_gone_is_an_event_in_protobuf_too():
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         server.api.storage.compact(await server.api.storage.current_version())
         path = f"{CONFIG_MAPS}?watch=1&resourceVersion=1"
@@ -288,7 +288,7 @@ async def test_a_watch_in_yaml_is_refused():
     [((), None), (("v1",), "v1"), (("base64url.bearer.authorization.k8s.io.YQ", "v1"), "v1")],
 )
 async def test_a_watch_by_websocket(protocols, chosen):
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         url = f"{server.url}{CONFIG_MAPS}?watch=1"
         async with server.session.ws_connect(url, protocols=protocols) as socket:
@@ -303,7 +303,7 @@ async def test_a_watch_by_websocket(protocols, chosen):
 
 
 async def test_protobuf_by_websocket_has_no_lengths():
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         url = f"{server.url}{CONFIG_MAPS}?watch=1"
         async with server.session.ws_connect(url, headers={"Accept": PROTOBUF}) as socket:
@@ -313,7 +313,7 @@ async def test_protobuf_by_websocket_has_no_lengths():
 
 
 async def test_a_websocket_ends_when_the_time_is_over():
-    async with door() as server:
+    async with opened() as server:
         url = f"{server.url}{CONFIG_MAPS}?watch=1&timeoutSeconds=1"
         async with server.session.ws_connect(url) as socket:
             last = await asyncio.wait_for(socket.receive(), 5)
@@ -321,19 +321,19 @@ async def test_a_websocket_ends_when_the_time_is_over():
 
 
 async def test_a_client_that_closes_its_websocket_ends_its_watch():
-    async with door() as server:
+    async with opened() as server:
         async with server.session.ws_connect(f"{server.url}{CONFIG_MAPS}?watch=1&resourceVersion=0"):
-            await until(lambda: len(server.door.calls.streams) == 1)
-        await until(lambda: not server.door.calls.streams)
+            await until(lambda: len(server.serving.calls.streams) == 1)
+        await until(lambda: not server.serving.calls.streams)
 
 
 async def test_a_client_that_goes_ends_its_watch():
-    async with door() as server:
+    async with opened() as server:
         async with watching_of(server, f"{CONFIG_MAPS}?watch=1") as watch:
-            await until(lambda: len(server.door.calls.streams) == 1)
+            await until(lambda: len(server.serving.calls.streams) == 1)
             watch.answer.close()
-        await until(lambda: not server.door.calls.streams)
-        assert server.door.calls.current == 0
+        await until(lambda: not server.serving.calls.streams)
+        assert server.serving.calls.current == 0
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -344,10 +344,10 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 async def test_an_event_is_encoded_once_for_all_who_watch():
-    async with door() as server:
+    async with opened() as server:
         version = await make(server, "a")
         path = f"{CONFIG_MAPS}?watch=1&resourceVersion={version}"
-        frames = server.door.frames
+        frames = server.serving.frames
         async with (
             watching_of(server, path) as one,
             watching_of(server, path) as two,
@@ -360,8 +360,8 @@ async def test_an_event_is_encoded_once_for_all_who_watch():
             assert frames.encoded == 2
 
 
-async def test_the_same_events_in_the_same_order_at_both_doors():
-    async with door() as server:
+async def test_the_same_events_in_the_same_order_over_rest_and_grpc():
+    async with opened() as server:
         version = await make(server, "a")
         client = server.api.client
         path = f"{CONFIG_MAPS}?watch=1&resourceVersion={version}"
@@ -385,11 +385,11 @@ async def test_the_same_events_in_the_same_order_at_both_doors():
         ] == there
 
 
-async def test_watches_end_in_good_order_when_the_door_closes():
+async def test_watches_end_in_good_order_when_the_server_closes():
     async with cached_apiserver() as api, rest_server(api) as server:
         watch_answer = await server.session.get(f"{server.url}{CONFIG_MAPS}?watch=1&resourceVersion=0")
         assert watch_answer.status == 200
-        [stream] = server.door.calls.streams
+        [stream] = server.serving.calls.streams
         stream.end()
         async with asyncio.timeout(5):
             assert await watch_answer.content.read() == b""
@@ -397,12 +397,12 @@ async def test_watches_end_in_good_order_when_the_door_closes():
 
 async def test_a_watch_that_is_not_read_is_cut_off_and_holds_no_other_up(monkeypatch):
     monkeypatch.setattr(watching, "_FLUSH_SECONDS", 0.1)
-    async with door() as server:
+    async with opened() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=4096)
         writer.write(
             f"GET {CONFIG_MAPS}?watch=1&resourceVersion=0 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         )
-        await until(lambda: len(server.door.calls.streams) == 1)
+        await until(lambda: len(server.serving.calls.streams) == 1)
         large = {"x": "y" * 500_000}
         await server.post(CONFIG_MAPS, {"metadata": {"name": "large"}, "data": large})
         version = await make(server, "other")
@@ -412,7 +412,7 @@ async def test_a_watch_that_is_not_read_is_cut_off_and_holds_no_other_up(monkeyp
                 kind, shown = await watch.next()
                 assert (kind, shown["data"]["n"]) == ("MODIFIED", str(number))
         async with asyncio.timeout(10):
-            while len(server.door.calls.streams):
+            while len(server.serving.calls.streams):
                 await server.patch(f"{CONFIG_MAPS}/large", {"metadata": {"labels": {"n": "x"}}})
                 await server.patch(f"{CONFIG_MAPS}/large", {"metadata": {"labels": {"n": "y"}}})
         writer.close()
@@ -420,8 +420,8 @@ async def test_a_watch_that_is_not_read_is_cut_off_and_holds_no_other_up(monkeyp
 
 
 async def test_a_caller_that_counts_no_more_is_told_in_an_event():
-    async with door() as server, watching_of(server, f"{CONFIG_MAPS}?watch=1&resourceVersion=0") as watch:
-        [stream] = server.door.calls.streams
+    async with opened() as server, watching_of(server, f"{CONFIG_MAPS}?watch=1&resourceVersion=0") as watch:
+        [stream] = server.serving.calls.streams
         stream.refuse(Unauthorized("Unauthorized"))
         kind, status = await watch.next()
         assert (kind, status["code"], status["reason"]) == ("ERROR", 401, "Unauthorized")
@@ -430,7 +430,7 @@ async def test_a_caller_that_counts_no_more_is_told_in_an_event():
 
 async def test_what_a_reflector_asks_for():
     """It lists from the cache, watches from there on, resumes, and lists anew when it is too late."""
-    async with door() as server:
+    async with opened() as server:
         await make(server, "a")
         listed = (await server.get(f"{CONFIG_MAPS}?resourceVersion=0&limit=500")).json
         version = listed["metadata"]["resourceVersion"]
@@ -449,7 +449,7 @@ async def test_what_a_reflector_asks_for():
 
 async def test_a_version_that_is_not_there_yet_is_an_event(monkeypatch):
     monkeypatch.setattr("apiserver.storage.cacher._READ_SECONDS", 0.05)
-    async with door() as server:
+    async with opened() as server:
         version = int(await make(server, "a")) + 1_000_000
         async with watching_of(server, f"{CONFIG_MAPS}?watch=1&resourceVersion={version}") as watch:
             kind, status = await watch.next()
@@ -458,7 +458,7 @@ async def test_a_version_that_is_not_there_yet_is_an_event(monkeypatch):
 
 
 async def test_a_kind_in_another_form_is_listed_and_watched_in_it():
-    async with door() as server:
+    async with opened() as server:
         stored = {
             "metadata": {"name": "e"},
             "involvedObject": {"kind": "Pod", "namespace": "default"},

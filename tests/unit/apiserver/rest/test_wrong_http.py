@@ -141,7 +141,7 @@ async def test_what_does_not_come_in_time_is_given_up(case: Case) -> None:
         assert answer.startswith(case.begins.encode()), answer
         assert bool(answer) is bool(case.begins)
         assert time.monotonic() - begun < 2  # noqa: TID251
-        assert server.door.calls.current == 0
+        assert server.serving.calls.current == 0
         await unharmed(server)
 
 
@@ -173,7 +173,7 @@ async def test_half_a_request_of_a_client_that_is_gone_stores_nothing(sent: str)
     async with rest_server(times=TIMES) as server:
         await exchange(server, sent.encode(), ends=True)
         await unharmed(server)
-        assert server.door.calls.current == 0
+        assert server.serving.calls.current == 0
 
 
 async def test_requests_one_after_the_other_are_answered_in_their_order() -> None:
@@ -203,11 +203,11 @@ async def test_an_address_has_half_of_the_connections_at_most() -> None:
         async with asyncio.timeout(_PATIENCE):
             for _ in range(1000):
                 await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop
-            assert server.door.listener.count == 4
+            assert server.serving.listener.count == 4
             # Those without a request are closed in time; then there is room again.
             for reader, writer in opened:
                 with suppress(ConnectionError):
                     assert await reader.read(-1) == b""
                 writer.close()
-        assert server.door.listener.count == 0
+        assert server.serving.listener.count == 0
         await unharmed(server)

@@ -1,4 +1,4 @@
-"""Wrong requests at the REST door: each gets upstream's code and Status, stores nothing, and harms nobody else.
+"""Wrong requests to the REST API: each gets upstream's code and Status, stores nothing, and harms nobody else.
 
 What is wrong with objects themselves is told by `tests/unit/apiserver/bad_input`; what is no HTTP by
 `test_wrong_http.py`.
@@ -275,8 +275,8 @@ async def test_wrong_requests_leave_their_connection_to_others() -> None:
         for case in CASES:
             await check(server, case)
             assert (await server.get(MAP)).code == 200
-        assert server.door.calls.current == 0
-        assert not server.door.calls.streams
+        assert server.serving.calls.current == 0
+        assert not server.serving.calls.streams
 
 
 def test_there_are_enough_of_them() -> None:

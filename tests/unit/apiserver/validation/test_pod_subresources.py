@@ -1,4 +1,4 @@
-"""What changes a running Pod by a door of its own: ephemeral containers, resources."""
+"""What changes a running Pod by a sub-resource of its own: ephemeral containers, resources."""
 
 import textwrap
 from typing import Any

@@ -1,4 +1,4 @@
-"""One normal form, whichever door an object comes through."""
+"""One normal form, whichever way an object comes."""
 
 from typing import Any
 

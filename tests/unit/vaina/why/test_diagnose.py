@@ -270,9 +270,9 @@ CASES = (
     Case(
         "a key that is not there",
         {"phase": "Pending", "containerStatuses": [
-            waiting("CreateContainerConfigError", "couldn't find key door in Secret default/keys")]},
-        ["Pod default/web is Pending.", "Container main needs the key door, which the Secret keys does not have.",
-         "  couldn't find key door in Secret default/keys", "Look at:", "  vaina get secret keys -o yaml"],
+            waiting("CreateContainerConfigError", "couldn't find key code in Secret default/keys")]},
+        ["Pod default/web is Pending.", "Container main needs the key code, which the Secret keys does not have.",
+         "  couldn't find key code in Secret default/keys", "Look at:", "  vaina get secret keys -o yaml"],
     ),
     Case(
         "may not run as root",

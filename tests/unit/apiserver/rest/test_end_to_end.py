@@ -1,4 +1,4 @@
-"""The door from end to end: objects by HTTP over storage in memory."""
+"""The REST API from end to end: objects by HTTP over storage in memory."""
 
 from tests.support.rest import rest_server
 

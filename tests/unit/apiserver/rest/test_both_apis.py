@@ -1,4 +1,4 @@
-"""Both doors show the same: objects of every kind, written through one, are read, watched and patched through
+"""REST and gRPC show the same: objects of every kind, written through one, are read, watched and patched through
 the other; and the same events come in the same order.
 """
 
@@ -178,7 +178,7 @@ async def answer_of(answer: Any, size: int) -> bytes:
 
 
 async def one_write(server: RestServer, client: Any, rng: random.Random, number: int) -> None:
-    """Make, change or delete one of six objects, through one door or the other."""
+    """Make, change or delete one of six objects, through one API or the other."""
     path, name = "/api/v1/namespaces/default/configmaps", f"c-{rng.randrange(6)}"
     labels = {"on": rng.choice(("yes", "no"))}
     match rng.randrange(5):

@@ -1,4 +1,4 @@
-"""The REST door of a real process: over TLS, ended by a signal, crowded by slow clients, and never in the clear
+"""The REST API of a real process: over TLS, ended by a signal, crowded by slow clients, and never in the clear
 beyond loopback.
 """
 
@@ -31,8 +31,8 @@ POLICY = "{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]
 
 
 @asynccontextmanager
-async def door(*arguments: str) -> AsyncIterator[tuple[ApiserverProcess, str]]:
-    """An apiserver in the clear over storage in memory; yields host:port of its door too."""
+async def apiserver(*arguments: str) -> AsyncIterator[tuple[ApiserverProcess, str]]:
+    """An apiserver in the clear over storage in memory; yields host:port of its REST API too."""
     target = f"127.0.0.1:{free_port()}"
     process = ApiserverProcess("", f"--rest-listen={target}", *arguments)
     try:
@@ -51,7 +51,10 @@ def trusting(folder: Folder, *, shows: bool = True) -> aiohttp.TCPConnector:
 
 
 async def test_a_process_that_is_asked_to_end_ends_its_watches_and_answers_its_requests() -> None:
-    async with door("--shutdown-delay-seconds=0.5") as (process, target), aiohttp.ClientSession() as session:
+    async with (
+        apiserver("--shutdown-delay-seconds=0.5") as (process, target),
+        aiohttp.ClientSession() as session,
+    ):
         watching = await session.get(f"http://{target}{MAPS}?watch=1&resourceVersion=0")
         codes: list[int] = []
 
@@ -139,7 +142,7 @@ async def _code(session: aiohttp.ClientSession, url: str) -> int:
 
 
 async def test_slow_clients_and_floods_of_connections_harm_nobody_else() -> None:
-    async with door("--max-connections=200") as (process, target), aiohttp.ClientSession() as session:
+    async with apiserver("--max-connections=200") as (process, target), aiohttp.ClientSession() as session:
         host, _, port = target.rpartition(":")
         sent = (
             b"", b"GET /healthz", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: b",
