@@ -9,8 +9,14 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Final, TypeVar
+
+import structlog
+
+log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -18,6 +24,8 @@ T = TypeVar("T")
 LARGE_BYTES: Final = 32 * 1024
 #: after which the thread lets the loop run, instead of Python's 5 ms: a call needs some ten turns of the loop
 _SWITCH_SECONDS: Final = 0.001
+#: for how long at most the loop's end waits: the largest piece has a second of work
+END_SECONDS: Final = 5.0
 
 
 def is_large(size: int) -> bool:
@@ -26,25 +34,44 @@ def is_large(size: int) -> bool:
 
 
 class LargeWork:
-    """One piece at a time: several threads would make the loop wait for each of them. Owned by one event loop.
+    """One piece at a time, in a thread of its own: several would make the loop wait for each of them.
 
-    Who waits is bounded by the calls under way.
+    A piece whose caller has gone is not begun; one that is under way ends before the next. Who waits is bounded
+    by the calls under way.
     """
 
     def __init__(self) -> None:
-        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="large")
 
     async def do(self, size: int, work: Callable[..., T], *args: object) -> T:
         """Return what pure work on an object of so many bytes returns; small objects are worked on at once."""
         if not is_large(size):
             return work(*args)
-        async with self._turn:
-            usual = sys.getswitchinterval()
-            sys.setswitchinterval(_SWITCH_SECONDS)
-            try:
-                return await asyncio.to_thread(work, *args)
-            finally:
-                sys.setswitchinterval(usual)
+        piece = partial(copy_context().run, _give_turns, work, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, piece)
+
+    async def end(self, within_seconds: float = END_SECONDS) -> None:
+        """Take no more work, and wait for what is under way, which may ask the loop: not longer than this.
+
+        A piece that is not done then goes on; the process ends after it.
+        """
+        last = asyncio.get_running_loop().run_in_executor(self._thread, int)
+        self._thread.shutdown(wait=False)
+        try:
+            async with asyncio.timeout(within_seconds):
+                await last
+        except TimeoutError:
+            log.warning("a large object is still worked on, for nobody", seconds=within_seconds)
+
+
+def _give_turns(work: Callable[..., T], *args: object) -> T:
+    """Work in this thread, and let the others have turns more often than usual meanwhile."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        return work(*args)
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def on_loop(ask: Callable[..., T]) -> Callable[..., T]:

@@ -126,6 +126,7 @@ async def run(config: ApiserverConfig, stop: asyncio.Event, *, instance: str) ->
             # After the servers have ended: calls under way need what these do.
             for task in tasks:
                 task.cancel()
+            await app.large.end()
             await app.kubelets.close()
 
 
