@@ -171,6 +171,8 @@ class Auditing:
             self._clock.now(),
             request,
             uri=rpc.uri or path,
+            sender=rpc.sender,
+            constraint=rpc.constraint,
         )
 
     def _end(self, call: Call, rpc: RequestContext, of: "_Of", ended: BaseException | Outcome) -> None:
@@ -205,7 +207,7 @@ class Auditing:
             came_of = outcome if why is None else Outcome(why.code, why)
             named = question if question.name else question._replace(name=name)
             where = Stage(stage, now, came_of)
-            self._log.append(events.line(call, named, verdict, auditing, where, audited, rpc.sender))
+            self._log.append(events.line(call, named, verdict, auditing, where, audited))
 
 
 class _Of(NamedTuple):

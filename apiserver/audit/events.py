@@ -64,6 +64,10 @@ class Call:
     answer: bytes = b""
     #: path and query of a REST request; of other calls the path
     uri: str = ""
+    #: who asks in the name of the user about whom authorization is asked; None: that user
+    sender: User | None = None
+    #: the verb by which the sender may do that, where it is a constrained one
+    constraint: str = ""
 
 
 class Outcome(NamedTuple):
@@ -90,7 +94,6 @@ def line(
     auditing: Auditing,
     stage: Stage,
     audited: Audited,
-    sender: User | None = None,
 ) -> bytes:
     """Return the line of one stage of one request.
 
@@ -101,12 +104,13 @@ def line(
         auditing: how much is written.
         stage: where the request is.
         audited: what the service says.
-        sender: who asks in the name of the user whom `asked` has; None: that user.
     """
     kind = _KINDS.get((asked.group, asked.resource))
     level = Level.METADATA if is_secret(asked) and auditing.level > Level.METADATA else auditing.level
-    users = (asked.user,) if sender is None else (sender, asked.user)
-    before, after = _head(level, stage.name, asked.verb, users, address_of(call.peer), _cut(call.agent))
+    users = (asked.user,) if call.sender is None else (call.sender, asked.user)
+    before, after = _head(
+        level, stage.name, asked.verb, users, call.constraint, address_of(call.peer), _cut(call.agent)
+    )
     parts = [
         before,
         call.id.encode(),
@@ -139,7 +143,7 @@ def line(
 
 @lru_cache(maxsize=4096)
 def _head(
-    level: Level, stage: str, verb: str, users: tuple[User, ...], address: str, agent: str
+    level: Level, stage: str, verb: str, users: tuple[User, ...], constraint: str, address: str, agent: str
 ) -> tuple[bytes, bytes]:
     """Return how an event begins, before its id and after it: most calls of a client begin alike.
 
@@ -149,6 +153,7 @@ def _head(
     after: Json = {
         "stage": stage, "verb": verb,
         **dict(zip(("user", "impersonatedUser"), map(_user, users), strict=False)),
+        **({"authenticationMetadata": {"impersonationConstraint": constraint}} if constraint else {}),
         "sourceIPs": [address] if address else [],
     }  # fmt: skip
     if agent:

@@ -17,8 +17,9 @@ from aiohttp import web
 from apiserver.audit.auditing import OnTold
 from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import Authorizer
-from apiserver.authorization.checks import Checks, forbidden
-from apiserver.authorization.impersonation import impersonated, wanted_user
+from apiserver.authorization.checks import Checks, forbidden, selected_name
+from apiserver.authorization.impersonation.headers import wanted_user
+from apiserver.authorization.impersonation.impersonator import Impersonator
 from apiserver.rest import (
     answers,
     bodies,
@@ -78,6 +79,7 @@ class Answerer:
         turns: Turns,
         callers: Callers,
         authorizer: Authorizer,
+        impersonator: Impersonator,
         pages: pages.Pages,
         in_the_clear: bool,
         body_seconds: float,
@@ -88,7 +90,7 @@ class Answerer:
         self._handlers, self._table, self._clock, self._calls = handlers, table, clock, calls
         self._turns, self._callers, self._authorizer, self._pages = turns, callers, authorizer, pages
         self._in_the_clear, self._on_told, self._checks = in_the_clear, on_told, Checks(authorizer)
-        self._limited = limited
+        self._limited, self._impersonator = limited, impersonator
         self._bodies, self._frames, self._documents = Bodies(body_seconds), frames, Documents(table, clock)
 
     async def __call__(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -173,8 +175,8 @@ class Answerer:
         rpc.counted = client
         wanted = wanted_user(exchange.http.headers.items())
         if wanted is not None:
-            user = impersonated(wanted, rpc.user, self._authorizer)
-            rpc.user, rpc.sender = user, rpc.user
+            found = self._impersonator.impersonated(wanted, _question(exchange))
+            rpc.user, rpc.sender, rpc.constraint = found.user, rpc.user, found.constraint
 
     def _may(self, exchange: Exchange, found: Route) -> None:
         """Raise Forbidden unless the caller may do what has a body, before that is read.
@@ -341,7 +343,10 @@ def _question(exchange: Exchange) -> Attributes:
     info, user = exchange.info, exchange.rpc.user
     if not info.is_resource:
         return Attributes(user, info.verb, path=info.path)
-    return Attributes(user, info.verb, info.group, info.resource, info.subresource, info.namespace, info.name)
+    name = info.name
+    if not name and info.verb in ("list", "watch"):
+        name = selected_name(info.query.one("fieldSelector"))
+    return Attributes(user, info.verb, info.group, info.resource, info.subresource, info.namespace, name)
 
 
 def _context(http: web.BaseRequest, all_calls: Calls) -> RequestContext:

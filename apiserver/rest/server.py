@@ -19,6 +19,8 @@ from prometheus_client import CollectorRegistry
 
 from apiserver.audit.auditing import OnTold
 from apiserver.authorization.authorizer import Authorizer
+from apiserver.authorization.impersonation.impersonator import Impersonator
+from apiserver.authorization.impersonation.metrics import ImpersonationMetrics
 from apiserver.large import LargeWork
 from apiserver.rest import connections, pages
 from apiserver.rest.answering import Answerer, Limited
@@ -109,6 +111,7 @@ async def serve_rest(handlers: Handlers, options: RestOptions) -> AsyncIterator[
         handlers, table=options.table, clock=clock, calls=calls,
         turns=Turns(asyncio.get_running_loop(), clock.monotonic),
         callers=Callers(authenticator, options.tokens, anonymous=options.anonymous), authorizer=options.authorizer,
+        impersonator=Impersonator(options.authorizer, ImpersonationMetrics(options.registry), clock),
         pages=pages.Pages(health, options.registry, options.table, options.pages), in_the_clear=folder is None,
         body_seconds=options.times.body, on_told=options.on_told, frames=frames, limited=options.limited,
     )  # fmt: skip

@@ -74,6 +74,8 @@ class RequestContext:
     user: User = ANONYMOUS
     #: who sends the call, where it is made in the name of `user`: limits count them, the audit log has both
     sender: User | None = None
+    #: the verb by which the sender may be `user` for this request alone; empty: for all of them, or nobody is
+    constraint: str = ""
     #: what authorization was asked, and what it answered, in the order of the questions; for the audit log
     authorized: list[tuple[Any, Any]] = field(default_factory=list)
     #: whom the server counts the call for; empty before it does

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from apiserver.authorization.impersonation import PREFIX
+from apiserver.authorization.impersonation.headers import PREFIX
 
 Headers = list[tuple[str, str]]
 

@@ -24,7 +24,7 @@ pytestmark = [
 ]
 #: a kubectl of a user, by name
 Users = Callable[[Profile], Kubectl]
-EDITOR, OPERATOR = Profile("eva"), Profile("otto")
+EDITOR, OPERATOR, HELPER = Profile("eva"), Profile("otto"), Profile("hal")
 
 
 @pytest.fixture
@@ -43,6 +43,11 @@ async def users(tmp_path: Path) -> AsyncIterator[Users]:
         for role in (
             make_role("jane", rule("get list", "pods")),
             make_role("otto", rule("impersonate", "users groups", names="jane readers")),
+            make_role(
+                "hal",
+                rule("impersonate:user-info", "users", "authentication.k8s.io", names="jane"),
+                rule("impersonate-on:user-info:list", "pods"),
+            ),
         ):
             await roles.create(role)
             await bindings.create(make_binding(role.metadata.name, role.metadata.name))
@@ -131,5 +136,28 @@ Error from server (Forbidden): uids.authentication.k8s.io "u-1" is forbidden: Us
 [1]
 $ get pods --as-group=readers
 Error in configuration: requesting uid, groups or user-extra for kubernetes-admin without impersonating a user
+[1]
+""")  # fmt: skip
+
+
+async def test_a_role_may_name_the_requests_that_its_holder_may_make_as_somebody(users: Users) -> None:
+    """Constrained impersonation: jane may read each Pod, her helper may list them for her and do no more."""
+    await asyncio.to_thread(users(HELPER).follows, """
+$ get pods -o name
+Error from server (Forbidden): pods is forbidden: User "hal" cannot list resource "pods" in API group "" in the namespace "ours"
+[1]
+$ get pods -o name --as=jane
+pod/web
+$ get pod web -o name --as=jane
+Error from server (Forbidden): pods "web" is forbidden: User "hal" cannot impersonate-on:user-info:get resource "pods" in API group "" in the namespace "ours"
+[1]
+$ get pods -o name --as=eva
+Error from server (Forbidden): users.authentication.k8s.io "eva" is forbidden: User "hal" cannot impersonate:user-info resource "users" in API group "authentication.k8s.io" at the cluster scope
+[1]
+$ get pods -o name --as=jane --as-group=system:masters
+Error from server (Forbidden): groups.authentication.k8s.io "system:masters" is forbidden: User "hal" cannot impersonate:user-info resource "groups" in API group "authentication.k8s.io" at the cluster scope: impersonating the system:masters group is not allowed
+[1]
+$ get pods -o name --as=system:node:n1
+Error from server (Forbidden): pods is forbidden: User "hal" cannot impersonate-on:arbitrary-node:list resource "pods" in API group "" in the namespace "ours"
 [1]
 """)  # fmt: skip

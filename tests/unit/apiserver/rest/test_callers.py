@@ -172,14 +172,18 @@ async def test_a_page_may_send_a_token_beside_its_protocols(certificates: Certif
 
 
 class Impersonators:
-    """Eva may be jane, and jane may read configmaps; nobody may do anything else."""
+    """Eva may be jane, and mary to read; both may read configmaps; nobody may do anything else."""
 
     def authorize(self, attributes: Attributes) -> Verdict:
         asked = (attributes.user.name, attributes.verb, attributes.resource, attributes.name)
         return ALLOWED if asked in EVAS else NO_OPINION
 
 
-EVAS = (("eva", "impersonate", "users", "jane"), ("jane", "get", "configmaps", "there"))
+EVAS = (
+    ("eva", "impersonate", "users", "jane"), ("jane", "get", "configmaps", "there"),
+    ("eva", "impersonate:user-info", "users", "mary"), ("eva", "impersonate-on:user-info:get", "configmaps", "there"),
+    ("mary", "get", "configmaps", "there"), ("mary", "delete", "configmaps", "there"),
+)  # fmt: skip
 
 
 async def test_the_audit_log_has_who_sends_a_request_and_in_whose_name(
@@ -197,20 +201,24 @@ async def test_the_audit_log_has_who_sends_a_request_and_in_whose_name(
         server.caller(certificates.issue(Profile("eva"))) as eva,
     ):
         audited.take()
-        jane = {"Impersonate-User": "jane"}
-        for headers, method, path, code, impersonated in (
-            (jane, "GET", f"{MAPS}/there", 200, "jane"),
-            (jane, "DELETE", f"{MAPS}/there", 403, "jane"),
-            (jane, "GET", "/metrics", 403, "jane"),
-            ({"Impersonate-User": "root"}, "GET", f"{MAPS}/there", 403, ""),
-            ({"Impersonate-Group": "system:masters"}, "GET", f"{MAPS}/there", 400, ""),
-            ({}, "GET", f"{MAPS}/there", 403, ""),
+        jane, mary = {"Impersonate-User": "jane"}, {"Impersonate-User": "mary"}
+        for headers, method, path, code, impersonated, constraint in (
+            (jane, "GET", f"{MAPS}/there", 200, "jane", ""),
+            (jane, "DELETE", f"{MAPS}/there", 403, "jane", ""),
+            (jane, "GET", "/metrics", 403, "jane", ""),
+            (mary, "GET", f"{MAPS}/there", 200, "mary", "impersonate:user-info"),
+            (mary, "DELETE", f"{MAPS}/there", 403, "", ""),
+            ({"Impersonate-User": "root"}, "GET", f"{MAPS}/there", 403, "", ""),
+            ({"Impersonate-Group": "system:masters"}, "GET", f"{MAPS}/there", 400, "", ""),
+            ({}, "GET", f"{MAPS}/there", 403, "", ""),
         ):
             answer = await eva.request(method, path, headers=headers)
             [event] = audited.take()
             assert (answer.code, event["responseStatus"]["code"]) == (code, code), (headers, path)
             assert event["user"]["username"] == "eva"
             assert event.get("impersonatedUser", {}).get("username", "") == impersonated
+            authentication = {"impersonationConstraint": constraint} if constraint else None
+            assert event.get("authenticationMetadata") == authentication
             assert event["requestURI"] == path
             about = event.get("objectRef", {}).get("resource", "")
             assert about == ("configmaps" if path.startswith(MAPS) else "")

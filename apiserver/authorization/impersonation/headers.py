@@ -1,29 +1,17 @@
-"""PURE: in whose name a request is made that names another user, and whether its sender may do that.
-
-Follows apiserver `pkg/endpoints/filters/impersonation` (`processImpersonationHeaders`, and of `mode.go` the
-legacy mode: the verb `impersonate` on users, groups, serviceaccounts, uids and userextras). The feature
-ConstrainedImpersonation, verbs such as `impersonate:user-info`, is left out: who has those alone is refused.
-"""
+"""PURE: in whose name a request is made that names another user (`processImpersonationHeaders`)."""
 
 import re
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote
 
-from apiserver.authorization.attributes import Attributes
-from apiserver.authorization.authorizer import Authorizer
-from apiserver.authorization.checks import forbidden
 from vaina.errors import BadRequest
-from vaina.objects import service_accounts
 from vaina.quoting import go_quote
-from vaina.serving.handlers import ANONYMOUS, AUTHENTICATED, User
+from vaina.serving.handlers import User
 
 #: how the names of the headers begin, in lower case
 PREFIX: Final = "impersonate-"
 _USER, _UID, _GROUP, _EXTRA = f"{PREFIX}user", f"{PREFIX}uid", f"{PREFIX}group", f"{PREFIX}extra-"
-_VERB: Final = "impersonate"
-_AUTHENTICATION: Final = "authentication.k8s.io"
-_UNAUTHENTICATED: Final = ANONYMOUS.groups[0]
 #: a percent sign that encodes nothing
 _STRAY: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -57,45 +45,6 @@ def wanted_user(headers: Iterable[tuple[str, str]]) -> User | None:
     if user.uid or user.groups or user.extra:
         raise BadRequest(f"requested {_go_syntax(user)} without impersonating a user name")
     return None
-
-
-def impersonated(wanted: User, sender: User, authorizer: Authorizer) -> User:
-    """Return the user in whose name a request is served.
-
-    Args:
-        wanted: whom it names (`wanted_user`).
-        sender: who sends it, and has to be allowed each thing that is named.
-        authorizer: says so.
-
-    Raises:
-        Forbidden: the sender may not be that user.
-        Unavailable: nobody can know yet.
-    """
-
-    def check(resource: str, name: str, group: str = "", namespace: str = "", subresource: str = "") -> None:
-        asked = Attributes(sender, _VERB, group, resource, subresource, namespace, name)
-        verdict = authorizer.authorize(asked)
-        if not verdict.is_allowed:
-            raise forbidden(asked, verdict.reason)
-
-    groups = wanted.groups
-    account = service_accounts.split_user_name(wanted.name)
-    if account is None:
-        check("users", wanted.name)
-    else:
-        check("serviceaccounts", account[1], namespace=account[0])
-        groups = groups or service_accounts.groups(account[0])
-    if wanted.uid:
-        check("uids", wanted.uid, _AUTHENTICATION)
-    for group in wanted.groups:
-        check("groups", group)
-    for key, values in wanted.extra:
-        for value in values:
-            check("userextras", value, _AUTHENTICATION, subresource=key)
-    of_all = _UNAUTHENTICATED if wanted.name == ANONYMOUS.name else AUTHENTICATED
-    if of_all not in groups and _UNAUTHENTICATED not in groups:
-        groups = (*groups, of_all)
-    return User(wanted.name, groups, wanted.uid, wanted.extra)
 
 
 def _unescaped(key: str) -> str:
