@@ -120,7 +120,7 @@ def test_every_component_is_measured_all_rules_can_be_computed_and_the_page_plot
 
 
 def test_nobody_on_a_node_reaches_it(prometheus: Prometheus, space: Workspace) -> None:
-    assert prometheus.query("up")
+    wait_until(lambda: prometheus.query("up"), 60, "Prometheus has measured something")
     addresses = space.cluster.addresses(space.cluster.container("prometheus"))
     assert addresses.keys() == {"browser", "default", "page"}
     [tenant] = space.start(pod("tenant", container(), nodeName=space.node(0)))
