@@ -197,16 +197,15 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         _rule("list watch", _STORAGE, "storageclasses"),
     ),
     # vaina's own: the page, which changes nothing and sees no Secret and no ConfigMap
+    # What its views follow, a Pod's node, log and owners with their children: tests/unit/dashboard/test_role.py.
     DASHBOARD: (
-        _rule(
-            _READ, "",
-            "events namespaces nodes persistentvolumeclaims persistentvolumes pods replicationcontrollers resourcequotas",
-        ),
-        _rule("get", "", "pods/log"),
-        _rule(_READ, "apps", "daemonsets deployments replicasets statefulsets"),
-        _rule(_READ, "batch", "cronjobs jobs"),
-        _rule(_READ, "coordination.k8s.io", "leases"),
-        _rule(_READ, "trace.vaina.dev", "podtraces"),
+        _rule("list watch", "", "events namespaces nodes pods"),
+        _rule("get", "", "nodes persistentvolumeclaims pods/log replicationcontrollers"),
+        _rule("get", "apps", "daemonsets deployments replicasets statefulsets"),
+        _rule("get", "batch", "cronjobs jobs"),
+        _rule("list", "apps", "replicasets"),
+        _rule("list", "batch", "jobs"),
+        _rule("list watch", "trace.vaina.dev", "podtraces"),
         Rule(
             ("post",),
             urls=(
@@ -374,6 +373,8 @@ _ROLES: Final[Mapping[tuple[str, str], Rules]] = {
     (_SYSTEM, "system::leader-locking-kube-scheduler"): _lock("kube-scheduler"),
     (_SYSTEM, "system:controller:bootstrap-signer"): (_rule(_READ, "", "secrets"),),
     (_SYSTEM, "system:controller:token-cleaner"): (_rule("delete", "", "secrets"),),
+    # who leads
+    (_SYSTEM, DASHBOARD): (_rule("list", "coordination.k8s.io", "leases"),),
     (_PUBLIC, "system:controller:bootstrap-signer"): (
         _rule(_READ, "", "configmaps"), _rule("update", "", "configmaps", "cluster-info"), _EVENTS,
     ),
@@ -397,6 +398,7 @@ _BINDINGS: Final[Mapping[tuple[str, str], tuple[str, Sequence[str]]]] = {
         "system:controller:node-ipam-controller", (CONTROLLERS,),
     ),
     (_SYSTEM, "system:controller:token-cleaner"): ("system:controller:token-cleaner", (CONTROLLERS,)),
+    (_SYSTEM, DASHBOARD): (DASHBOARD, (DASHBOARD,)),
 }  # fmt: skip
 
 

@@ -123,7 +123,8 @@ MAY = [
     ("prometheus", "system:monitoring", "get /readyz/etcd"),
     ("system:vaina-dashboard", "", "watch /pods"),
     ("system:vaina-dashboard", "", "get /pods/log x a"),
-    ("system:vaina-dashboard", "", "get trace.vaina.dev/podtraces x a"),
+    ("system:vaina-dashboard", "", "watch trace.vaina.dev/podtraces x"),
+    ("system:vaina-dashboard", "", "list coordination.k8s.io/leases kube-system"),
     ("system:vaina-dashboard", "", "get /machinery"),
 ]
 MAY_NOT = [
@@ -145,6 +146,8 @@ MAY_NOT = [
     ("system:vaina-dashboard", "", "delete /pods x a"),
     ("system:vaina-dashboard", "", "create /pods/exec x a"),
     ("system:vaina-dashboard", "", "get /nodes/proxy a"),
+    ("system:vaina-dashboard", "", "list /persistentvolumeclaims x"),
+    ("system:vaina-dashboard", "", "list coordination.k8s.io/leases kube-node-lease"),
     # The Node authorizer answers for nodes; the role has nobody.
     ("system:node:a", "system:nodes", "get /secrets x a"),
 ]  # fmt: skip
