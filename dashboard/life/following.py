@@ -8,7 +8,8 @@ owners and the ends of failed containers' logs are asked for now and then.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -56,12 +57,11 @@ class PodTopic(WholeTopic):
         self._node: node_pb2.Node | None = None
         #: whose node that is, by name: a node that nobody has asked for is not gone
         self._node_of = ""
-        self._family: Family | None = None
-        self._logs: dict[str, Sequence[str]] = {}
+        #: owners, and ends of logs, each with the uid of their Pod: another one of the name has its own
+        self._family: tuple[str, Family | None] = ("", None)
+        self._logs: tuple[str, dict[str, Sequence[str]]] = ("", {})
         #: the lives of containers that the logs are of
         self._logs_of: object = None
-        #: uid of the Pod that owners and logs were asked of: another one of the name has its own
-        self._asked_of = ""
         #: the Pod as it was there last
         self._last: pod_pb2.Pod | None = None
 
@@ -87,7 +87,8 @@ class PodTopic(WholeTopic):
     async def _tell(self, informers: Sequence[Informer[Any]], changed: Callable[[], None]) -> None:
         await self._wait_synced(informers)
         await self._wait_found()
-        await first_of(self._look(changed), self._watch(changed))
+        # A node that is slow to give logs holds back nothing else.
+        await first_of(self._look(self._ask), self._look(self._ask_logs), self._watch(changed))
 
     async def _watch(self, changed: Callable[[], None]) -> None:
         while True:
@@ -144,7 +145,7 @@ class PodTopic(WholeTopic):
             return False
         self._last = chosen.pod or self._last
         before = self._last if self._last is not None and self._last.metadata.uid == chosen.uid else None
-        family = self._family if chosen.uid == self._asked_of else None
+        family = self._family[1] if chosen.uid == self._family[0] else None
         return self.set(life_of(self._evidence(chosen), chosen, family, before=before, say=self._say))
 
     def _evidence(self, chosen: Chosen) -> Evidence:
@@ -152,41 +153,45 @@ class PodTopic(WholeTopic):
         return Evidence(
             name=self.name, namespace=self.namespace, now=self._context.clock.now(), pod=chosen.pod,
             events=sorted(events, key=event_time), trace=chosen.trace, node=self._node,
-            logs=self._logs if chosen.uid == self._asked_of else {},
+            logs=self._logs[1] if chosen.uid == self._logs[0] else {},
         )  # fmt: skip
 
-    async def _look(self, changed: Callable[[], None]) -> None:
-        """Ask for what is not watched, again and again."""
+    async def _look(self, ask: Callable[[pod_pb2.Pod], Awaitable[None]]) -> None:
+        """Ask for something that is not watched, again and again."""
         while True:
             chosen = self._choose()
-            try:
-                await self._ask(chosen.pod if chosen is not None else None)
-            except (Forbidden, Unauthorized):
-                # Who looks is told what is not shown, and why.
-                raise
-            except ApiError:
-                # What is known stays; the informers try again by themselves.
-                await self._context.clock.sleep(LOOK_SECONDS)
-                continue
-            if self._show():
-                changed()
+            if chosen is not None and chosen.pod is not None:
+                # What an error leaves unknown is asked for again. Who looks is told what is not shown, and why.
+                with _outages_passed_over():
+                    await ask(chosen.pod)
+            # Words that tell how long ago something was become old by themselves.
+            self._again.set()
             await self._context.clock.sleep(LOOK_SECONDS)
 
-    async def _ask(self, pod: pod_pb2.Pod | None) -> None:
-        if pod is None:
-            return
-        clients = self._context.clients
-        if pod.metadata.uid != self._asked_of:
-            self._asked_of, self._family, self._logs, self._logs_of = pod.metadata.uid, None, {}, None
+    async def _ask(self, pod: pod_pb2.Pod) -> None:
         await self._ask_node(pod)
+        self._family = pod.metadata.uid, await find_family(self._context.clients, pod)
+
+    async def _ask_logs(self, pod: pod_pb2.Pod) -> None:
         lives = [(one.name, one.container_id, one.restart_count, one.ready) for one in _statuses(pod)]
-        if lives != self._logs_of:
-            self._logs, self._logs_of = await ends_of_logs(clients, pod), lives
-        self._family = await find_family(clients, pod)
+        if (pod.metadata.uid, lives) != self._logs_of:
+            self._logs = pod.metadata.uid, await ends_of_logs(self._context.clients, pod)
+            self._logs_of = pod.metadata.uid, lives
 
     async def _ask_node(self, pod: pod_pb2.Pod) -> None:
         self._node = await find_node(self._context.clients, pod)
         self._node_of = pod.spec.node_name
+
+
+@contextmanager
+def _outages_passed_over() -> Iterator[None]:
+    """Go on after an error, unless it says that something may not be read."""
+    try:
+        yield
+    except (Forbidden, Unauthorized):
+        raise
+    except ApiError:
+        pass
 
 
 def _statuses(pod: pod_pb2.Pod) -> Sequence[pod_pb2.ContainerStatus]:

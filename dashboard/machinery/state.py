@@ -24,6 +24,8 @@ from vaina.objects.conditions import get_condition
 #: Leases of kube-system, and nodes that are not ready, that are shown
 MAX_LEASES: Final = 50
 MAX_UNREADY: Final = 50
+#: of a part that was asked and has said nothing yet
+SILENT: Final = "no answer yet"
 
 
 @dataclass(frozen=True, slots=True)

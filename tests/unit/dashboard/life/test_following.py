@@ -1,15 +1,18 @@
 """A Pod while it is looked at: over the whole apiserver in this process, at the browser's end of the page."""
 
+import asyncio
 from typing import Any
 
 from tests.support.apiserver import cached_apiserver
+from tests.support.node_streams import FakeNode
 from tests.support.page import Browser, Socket, page
-from vaina.api.core.v1 import event_pb2
+from vaina.api.core.v1 import event_pb2, pod_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.client.clientset import Clientset
+from vaina.client.transport import InProcessTransport
 from vaina.clock import micro_timestamp
 from vaina.steps import PodStep
-from vaina.testing.builders import make_node, make_pod, make_replica_set
+from vaina.testing.builders import make_container, make_node, make_pod, make_replica_set
 from vaina.testing.clock import settle
 from vaina.texts import language_of
 
@@ -105,6 +108,29 @@ async def test_another_pod_of_the_name_has_owners_of_its_own() -> None:
             made = await clients.pods.create(make_pod("web"))
             shown = await until(socket, lambda it: it["uid"] == made.metadata.uid)
             assert not (shown["family"] and shown["family"]["owners"])
+
+
+async def test_a_node_that_gives_no_logs_holds_back_nothing_else() -> None:
+    node = FakeNode()
+    node.log_lasts.clear()
+    async with cached_apiserver() as server:
+        clients = Clientset(InProcessTransport(node.over(server.app.handlers)))
+        async with page(clients) as browser:
+            await browser.login()
+            await clients.pods.create(make_pod("web", containers=[make_container(f"c{n}") for n in range(8)]))
+            await clients.nodes.create(make_node("n1"))
+            uid = (await clients.pods.get("web", "default")).metadata.uid
+            await clients.pods.bind("web", namespace="default", uid=uid, node="n1")
+            pod = await clients.pods.get("web", "default")
+            ended = pod_pb2.ContainerState(terminated=pod_pb2.ContainerStateTerminated(exit_code=1))
+            for n in range(8):
+                pod.status.container_statuses.add(name=f"c{n}", state=ended)
+            await clients.pods.update_status(pod)
+            # One after the other their logs are given up after 40 s.
+            async with browser.live(TOPIC) as socket, asyncio.timeout(20):
+                await until(socket, lambda it: it["family"] is not None)
+                assert {one.container for one in node.log_options} == {f"c{n}" for n in range(8)}
+                node.log_lasts.set()
 
 
 async def refused(browser: Browser, topic: str) -> dict[str, Any]:

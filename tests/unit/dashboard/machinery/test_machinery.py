@@ -1,14 +1,17 @@
 """The machine: from what its parts answered to what is shown; and over a control plane in process."""
 
+import asyncio
 from typing import Any
 
-from dashboard.machinery.state import MAX_UNREADY, Look, machinery_of
+from dashboard.machinery.state import MAX_UNREADY, SILENT, Look, machinery_of
 from tests.support.controlplane import control_plane
 from tests.support.page import page
 from vaina.api.controller.v1 import controller_service_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.machinery.v1 import machinery_service_pb2 as pb
+from vaina.client.transport import InProcessTransport
 from vaina.clock import micro_timestamp
+from vaina.serving.handlers import UNARY, Method, RequestContext
 from vaina.testing.builders import make_node
 
 NOW = 1000.0
@@ -91,3 +94,26 @@ async def test_what_is_open_is_drawn_from_what_is_open() -> None:
         assert by_resource["replicasets.apps"]["verb"] == "watch"
         assert shown["open"] == sum(row["count"] for row in shown["streams"]) > 5
         assert shown["storage"]["revision"] > 0
+
+
+async def test_a_part_that_does_not_answer_holds_back_no_other() -> None:
+    released = asyncio.Event()
+
+    async def answer(_request: bytes, _: RequestContext) -> bytes:
+        await released.wait()
+        return controller_service_pb2.ListControllersResponse().SerializeToString()
+
+    silent = InProcessTransport(
+        {"/vaina.api.controller.v1.ControllerService/ListControllers": Method(UNARY, answer)}
+    )
+    async with control_plane() as plane, page(plane.client, controller=silent) as browser:
+        await browser.login()
+        async with browser.live("machinery") as socket:
+            shown: dict[str, Any] = await socket.until("machinery", "snapshot")
+            errors = {one["component"]: one["error"] for one in shown["components"]}
+            assert (errors["apiserver"], errors["controller"]) == ("", SILENT)
+            assert shown["open"] > 0
+            released.set()
+            while errors["controller"]:
+                shown = await socket.until("machinery", "changes")
+                errors = {one["component"]: one["error"] for one in shown["components"]}
