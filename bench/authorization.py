@@ -23,6 +23,7 @@ from apiserver.authorization.authorizer import Union
 from apiserver.authorization.checks import Checks
 from apiserver.authorization.rbac import policy
 from apiserver.authorization.rbac.roles import DEFAULTS, Roles
+from apiserver.authorization.rbac.rule_builder import GROUP
 from bench import report
 from vaina.api.rbac.v1 import rbac_pb2
 from vaina.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, POD, ROLE, ROLE_BINDING
@@ -36,9 +37,9 @@ def make_binding(number: int) -> rbac_pb2.RoleBinding:
     """Return a binding that makes a user an editor of a namespace."""
     binding = rbac_pb2.RoleBinding()
     binding.metadata.name, binding.metadata.namespace = f"binding-{number}", f"namespace-{number % 500}"
-    binding.role_ref.api_group, binding.role_ref.kind = policy.GROUP, CLUSTER_ROLE.kind
+    binding.role_ref.api_group, binding.role_ref.kind = GROUP, CLUSTER_ROLE.kind
     binding.role_ref.name = EDITOR
-    binding.subjects.add(kind="User", api_group=policy.GROUP, name=f"user-{number}")
+    binding.subjects.add(kind="User", api_group=GROUP, name=f"user-{number}")
     return binding
 
 

@@ -18,6 +18,7 @@ from apiserver.authorization.attributes import Attributes
 from apiserver.authorization.authorizer import Authorizer, Verdict
 from apiserver.authorization.modes import Authorization
 from apiserver.authorization.rbac import policy
+from apiserver.authorization.rbac.controller_policy import CONTROLLER_ROLES
 from apiserver.authorization.rbac.rules import allows
 from apiserver.storage.cacher import Cacher
 from tests.simulation.journal import AUTHOR
@@ -95,7 +96,7 @@ def test_each_controller_asks_only_for_what_its_role_and_the_shared_one_allow(as
 
 
 @pytest.mark.parametrize(
-    "role", [*policy.CONTROLLER_ROLES, "token-cleaner", policy.SCHEDULER, "system:volume-scheduler"]
+    "role", [*CONTROLLER_ROLES, "token-cleaner", policy.SCHEDULER, "system:volume-scheduler"]
 )
 def test_without_any_rule_of_a_role_something_would_be_refused(role: str, asked: Asked) -> None:
     names = [name for name in asked if role_of(name) == role] or ["scheduler"]

@@ -1,211 +1,187 @@
-"""The default roles and bindings. Pure.
+"""The default roles and bindings; the controllers' roles are in `controller_policy.py`. Pure.
 
 Names and rules are upstream's (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy`: `policy.go`,
-`controller_policy.go`, `namespace_policy.go`) as far as vaina has the resources; how they differ, and why, is
-in docs/security.md. The controllers run in one process, under one name; each has its role all the same.
+`namespace_policy.go`) as far as vaina has the resources; how they differ, and why, is in docs/security.md.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from apiserver.authorization.rbac.controller_policy import CONTROLLER_ROLES
+from apiserver.authorization.rbac.rule_builder import (
+    CERTIFICATES,
+    DISCOVERY,
+    EVENT_GROUPS,
+    EVENTS,
+    GROUP,
+    NETWORKING,
+    OWN_EVENTS,
+    READ,
+    READ_WRITE,
+    RESOURCE,
+    REVIEWS,
+    STORAGE,
+    WRITE,
+    Rules,
+    rule,
+    urls,
+)
 from vaina.api.rbac.v1 import rbac_pb2
-from vaina.kinds import EVENT, KINDS, POD_TRACE, Kind
 from vaina.objects import service_accounts
 from vaina.objects.rules import Rule, message_of
 
 AUTO_UPDATE: Final = "rbac.authorization.kubernetes.io/autoupdate"
 _BOOTSTRAPPING: Final = ("kubernetes.io/bootstrapping", "rbac-defaults")
 _AGGREGATE: Final = "rbac.authorization.k8s.io/aggregate-to-"
-GROUP: Final = "rbac.authorization.k8s.io"
 SCHEDULER: Final = "system:kube-scheduler"
 CONTROLLERS: Final = "system:kube-controller-manager"
 DASHBOARD: Final = "system:vaina-dashboard"
 _AUTHENTICATED: Final = "system:authenticated"
 _UNAUTHENTICATED: Final = "system:unauthenticated"
 
-_READ: Final = "get list watch"
-_WRITE: Final = "create update patch delete deletecollection"
-_READ_WRITE: Final = f"{_READ} {_WRITE}"
-
-Rules = Sequence[Rule]
-
-
-def _rule(verbs: str, group: str | tuple[str, ...], resources: str, names: str = "") -> Rule:
-    """Make a rule of words, in the order in which upstream's builder has them; `group` may be several."""
-    words = (tuple(sorted(text.split())) for text in (verbs, resources, names))
-    sorted_verbs, sorted_resources, sorted_names = words
-    groups = (group,) if isinstance(group, str) else group
-    return Rule(sorted_verbs, groups, sorted_resources, sorted_names)
-
-
-def _urls(urls: str) -> Rule:
-    return Rule(("get",), urls=tuple(sorted(urls.split())))
-
-
-def _of_kinds(verbs: str, kinds: Iterable[Kind[Any]]) -> Rules:
-    """Make the rules for all objects of some kinds, and for none of their sub-resources."""
-    groups: dict[str, list[str]] = {}
-    for kind in kinds:
-        groups.setdefault(kind.group, []).append(kind.plural)
-    return [_rule(verbs, group, " ".join(plurals)) for group, plurals in groups.items()]
-
-
-#: kinds whose objects own others, or are owned
-OWNERS: Final = [kind for kind in KINDS if kind not in (EVENT, POD_TRACE)]
-#: Events are asked for under both (`vaina/objects/views/`)
-_EVENT_GROUPS: Final = ("", "events.k8s.io")
-_EVENTS: Final = _rule("create update patch", _EVENT_GROUPS, "events")
-#: of our own components, which patch none
-_OWN_EVENTS: Final = _rule("create update", "", "events")
 _HEALTH: Final = "/healthz /livez /readyz /version /version/"
-_CERTIFICATES: Final = "certificates.k8s.io"
-_STORAGE: Final = "storage.k8s.io"
-_DISCOVERY: Final = "discovery.k8s.io"
-_NETWORKING: Final = "networking.k8s.io"
-_RESOURCE: Final = "resource.k8s.io"
-_REVIEWS: Final = "authorization.k8s.io"
 
 _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
     "cluster-admin": (Rule(("*",), ("*",), ("*",)), Rule(("*",), urls=("*",))),
-    "system:discovery": (_urls(f"{_HEALTH} /openapi /openapi/* /api /api/* /apis /apis/*"),),
-    "system:public-info-viewer": (_urls(_HEALTH),),
-    "system:monitoring": (_urls("/metrics /metrics/slis /livez /readyz /healthz /livez/* /readyz/* /healthz/*"),),
+    "system:discovery": (urls(f"{_HEALTH} /openapi /openapi/* /api /api/* /apis /apis/*"),),
+    "system:public-info-viewer": (urls(_HEALTH),),
+    "system:monitoring": (urls("/metrics /metrics/slis /livez /readyz /healthz /livez/* /readyz/* /healthz/*"),),
     "system:basic-user": (
-        _rule("create", _REVIEWS, "selfsubjectaccessreviews selfsubjectrulesreviews"),
-        _rule("create", "authentication.k8s.io", "selfsubjectreviews"),
+        rule("create", REVIEWS, "selfsubjectaccessreviews selfsubjectrulesreviews"),
+        rule("create", "authentication.k8s.io", "selfsubjectreviews"),
     ),
     "system:aggregate-to-admin": (
-        _rule("create", _REVIEWS, "localsubjectaccessreviews"),
-        _rule(_READ_WRITE, GROUP, "roles rolebindings"),
+        rule("create", REVIEWS, "localsubjectaccessreviews"),
+        rule(READ_WRITE, GROUP, "roles rolebindings"),
     ),
     "system:aggregate-to-edit": (
-        _rule(_READ, "", "pods/attach pods/exec pods/portforward pods/proxy secrets services/proxy"),
-        _rule("impersonate", "", "serviceaccounts"),
-        _rule(_WRITE, "", "pods pods/attach pods/exec pods/portforward pods/proxy"),
-        _rule("create", "", "pods/eviction"),
-        _rule(
-            _WRITE, "",
+        rule(READ, "", "pods/attach pods/exec pods/portforward pods/proxy secrets services/proxy"),
+        rule("impersonate", "", "serviceaccounts"),
+        rule(WRITE, "", "pods pods/attach pods/exec pods/portforward pods/proxy"),
+        rule("create", "", "pods/eviction"),
+        rule(
+            WRITE, "",
             "configmaps persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets "
             "serviceaccounts services services/proxy",
         ),
-        _rule("create", "", "serviceaccounts/token"),
-        _rule(_WRITE, _EVENT_GROUPS, "events"),
-        _rule(
-            _WRITE, "apps",
+        rule("create", "", "serviceaccounts/token"),
+        rule(WRITE, EVENT_GROUPS, "events"),
+        rule(
+            WRITE, "apps",
             "daemonsets deployments deployments/scale replicasets replicasets/scale statefulsets statefulsets/scale",
         ),
-        _rule(_WRITE, "autoscaling", "horizontalpodautoscalers"),
-        _rule(_WRITE, "batch", "cronjobs jobs"),
-        _rule(_WRITE, "policy", "poddisruptionbudgets"),
-        _rule(_WRITE, _NETWORKING, "ingresses networkpolicies"),
-        _rule(_WRITE, _RESOURCE, "resourceclaims resourceclaimtemplates"),
-        _rule(_READ_WRITE, "coordination.k8s.io", "leases"),
+        rule(WRITE, "autoscaling", "horizontalpodautoscalers"),
+        rule(WRITE, "batch", "cronjobs jobs"),
+        rule(WRITE, "policy", "poddisruptionbudgets"),
+        rule(WRITE, NETWORKING, "ingresses networkpolicies"),
+        rule(WRITE, RESOURCE, "resourceclaims resourceclaimtemplates"),
+        rule(READ_WRITE, "coordination.k8s.io", "leases"),
     ),
     "system:aggregate-to-view": (
-        _rule(
-            _READ, "",
+        rule(
+            READ, "",
             "configmaps endpoints persistentvolumeclaims persistentvolumeclaims/status pods replicationcontrollers "
             "replicationcontrollers/scale serviceaccounts services services/status",
         ),
-        _rule(
-            _READ, "",
+        rule(
+            READ, "",
             "limitranges namespaces/status pods/log pods/status replicationcontrollers/status "
             "resourcequotas resourcequotas/status",
         ),
-        _rule(_READ, "", "namespaces"),
-        _rule(_READ, _EVENT_GROUPS, "events"),
-        _rule(
-            _READ, "apps",
+        rule(READ, "", "namespaces"),
+        rule(READ, EVENT_GROUPS, "events"),
+        rule(
+            READ, "apps",
             "controllerrevisions daemonsets daemonsets/status deployments deployments/scale deployments/status "
             "replicasets replicasets/scale replicasets/status statefulsets statefulsets/scale statefulsets/status",
         ),
-        _rule(_READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"),
-        _rule(_READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
-        _rule(_READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
-        _rule(_READ, _DISCOVERY, "endpointslices"),
-        _rule(_READ, _NETWORKING, "ingresses ingresses/status networkpolicies"),
-        _rule(_READ, _RESOURCE, "resourceclaims resourceclaims/status resourceclaimtemplates"),
+        rule(READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"),
+        rule(READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
+        rule(READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
+        rule(READ, DISCOVERY, "endpointslices"),
+        rule(READ, NETWORKING, "ingresses ingresses/status networkpolicies"),
+        rule(READ, RESOURCE, "resourceclaims resourceclaims/status resourceclaimtemplates"),
         # vaina's own: the steps of the Pods that one may see
-        _rule(_READ, "trace.vaina.dev", "podtraces"),
+        rule(READ, "trace.vaina.dev", "podtraces"),
     ),
     # As metrics-server brings it.
-    "system:aggregated-metrics-reader": (_rule(_READ, "metrics.k8s.io", "nodes pods"),),
+    "system:aggregated-metrics-reader": (rule(READ, "metrics.k8s.io", "nodes pods"),),
     "system:auth-delegator": (
-        _rule("create", "authentication.k8s.io", "tokenreviews"), _rule("create", _REVIEWS, "subjectaccessreviews"),
+        rule("create", "authentication.k8s.io", "tokenreviews"), rule("create", REVIEWS, "subjectaccessreviews"),
     ),
     # How others check tokens of this cluster; no more than what anybody may know of the keys.
     "system:service-account-issuer-discovery": (
-        _urls("/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/"),
+        urls("/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/"),
     ),
     "system:persistent-volume-provisioner": (
-        _rule("create delete get list watch", "", "persistentvolumes"),
-        _rule("get list update watch", "", "persistentvolumeclaims"),
-        _rule(_READ, _STORAGE, "storageclasses"),
-        _rule("watch", "", "events"),
-        _EVENTS,
+        rule("create delete get list watch", "", "persistentvolumes"),
+        rule("get list update watch", "", "persistentvolumeclaims"),
+        rule(READ, STORAGE, "storageclasses"),
+        rule("watch", "", "events"),
+        EVENTS,
     ),
     "system:node-problem-detector": (
-        _rule("get", "", "nodes"), _rule("patch", "", "nodes/status"), _EVENTS,
+        rule("get", "", "nodes"), rule("patch", "", "nodes/status"), EVENTS,
     ),
     # For nodes the Node authorizer answers; the role has no subjects, as upstream's.
     "system:node": (
-        _rule("create get list watch", "", "nodes"),
-        _rule("patch update", "", "nodes/status"),
-        _rule("patch update", "", "nodes"),
-        _rule("create patch update", _EVENT_GROUPS, "events"),
-        _rule(_READ, "", "pods"),
-        _rule("create delete", "", "pods"),
-        _rule("patch update", "", "pods/status"),
-        _rule("create", "", "pods/eviction"),
-        _rule(_READ, "", "configmaps secrets"),
-        _rule("get", "", "persistentvolumeclaims persistentvolumes"),
-        _rule("create get list watch", _CERTIFICATES, "certificatesigningrequests"),
-        _rule("create delete get patch update", "coordination.k8s.io", "leases"),
-        _rule(_READ, "node.k8s.io", "runtimeclasses"),
-        _rule("create", "", "serviceaccounts/token"),
-        _rule("create", "trace.vaina.dev", "podtraces/report"),
+        rule("create get list watch", "", "nodes"),
+        rule("patch update", "", "nodes/status"),
+        rule("patch update", "", "nodes"),
+        rule("create patch update", EVENT_GROUPS, "events"),
+        rule(READ, "", "pods"),
+        rule("create delete", "", "pods"),
+        rule("patch update", "", "pods/status"),
+        rule("create", "", "pods/eviction"),
+        rule(READ, "", "configmaps secrets"),
+        rule("get", "", "persistentvolumeclaims persistentvolumes"),
+        rule("create get list watch", CERTIFICATES, "certificatesigningrequests"),
+        rule("create delete get patch update", "coordination.k8s.io", "leases"),
+        rule(READ, "node.k8s.io", "runtimeclasses"),
+        rule("create", "", "serviceaccounts/token"),
+        rule("create", "trace.vaina.dev", "podtraces/report"),
     ),
-    "system:node-bootstrapper": (_rule("create get list watch", _CERTIFICATES, "certificatesigningrequests"),),
+    "system:node-bootstrapper": (rule("create get list watch", CERTIFICATES, "certificatesigningrequests"),),
     "system:certificates.k8s.io:certificatesigningrequests:nodeclient": (
-        _rule("create", _CERTIFICATES, "certificatesigningrequests/nodeclient"),
+        rule("create", CERTIFICATES, "certificatesigningrequests/nodeclient"),
     ),
     "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient": (
-        _rule("create", _CERTIFICATES, "certificatesigningrequests/selfnodeclient"),
+        rule("create", CERTIFICATES, "certificatesigningrequests/selfnodeclient"),
     ),
     **{
         f"system:certificates.k8s.io:{signer}-approver": (
-            _rule("approve", _CERTIFICATES, "signers", f"kubernetes.io/{signer}"),
+            rule("approve", CERTIFICATES, "signers", f"kubernetes.io/{signer}"),
         )
         for signer in (
             "kube-apiserver-client", "kube-apiserver-client-kubelet", "kubelet-serving", "legacy-unknown",
         )
     },
     SCHEDULER: (
-        _OWN_EVENTS,
+        OWN_EVENTS,
         # Who may call its own service.
-        _rule("create", _REVIEWS, "subjectaccessreviews"),
-        _rule("list watch", "", "namespaces nodes"),
-        _rule("delete get list watch", "", "pods"),
-        _rule("create", "", "pods/binding"),
-        _rule("update", "", "pods/status"),
-        _rule("list watch", "policy", "poddisruptionbudgets"),
-        _rule("list watch", _STORAGE, "csidrivers csinodes csistoragecapacities volumeattachments"),
-        _rule("create", "trace.vaina.dev", "podtraces/report"),
+        rule("create", REVIEWS, "subjectaccessreviews"),
+        rule("list watch", "", "namespaces nodes"),
+        rule("delete get list watch", "", "pods"),
+        rule("create", "", "pods/binding"),
+        rule("update", "", "pods/status"),
+        rule("list watch", "policy", "poddisruptionbudgets"),
+        rule("list watch", STORAGE, "csidrivers csinodes csistoragecapacities volumeattachments"),
+        rule("create", "trace.vaina.dev", "podtraces/report"),
     ),
     "system:volume-scheduler": (
-        _rule("list update watch", "", "persistentvolumeclaims persistentvolumes"),
-        _rule("list watch", _STORAGE, "storageclasses"),
+        rule("list update watch", "", "persistentvolumeclaims persistentvolumes"),
+        rule("list watch", STORAGE, "storageclasses"),
     ),
     # vaina's own: the page, which changes nothing and sees no Secret and no ConfigMap
     # What its views follow, a Pod's node, log and owners with their children: tests/unit/dashboard/test_role.py.
     DASHBOARD: (
-        _rule("list watch", "", "events namespaces nodes pods"),
-        _rule("get", "", "nodes persistentvolumeclaims pods/log replicationcontrollers"),
-        _rule("get", "apps", "daemonsets deployments replicasets statefulsets"),
-        _rule("get", "batch", "cronjobs jobs"),
-        _rule("list", "apps", "replicasets"),
-        _rule("list", "batch", "jobs"),
-        _rule("list watch", "trace.vaina.dev", "podtraces"),
+        rule("list watch", "", "events namespaces nodes pods"),
+        rule("get", "", "nodes persistentvolumeclaims pods/log replicationcontrollers"),
+        rule("get", "apps", "daemonsets deployments replicasets statefulsets"),
+        rule("get", "batch", "cronjobs jobs"),
+        rule("list", "apps", "replicasets"),
+        rule("list", "batch", "jobs"),
+        rule("list watch", "trace.vaina.dev", "podtraces"),
         Rule(
             ("post",),
             urls=(
@@ -218,121 +194,10 @@ _CLUSTER_ROLES: Final[Mapping[str, Rules]] = {
         Rule(("get",), urls=("/machinery",)),
     ),
     CONTROLLERS: (
-        _OWN_EVENTS, _rule("list watch", "*", "*"),
+        OWN_EVENTS, rule("list watch", "*", "*"),
         # Who may call their own service.
-        _rule("create", _REVIEWS, "subjectaccessreviews"),
+        rule("create", REVIEWS, "subjectaccessreviews"),
     ),
-}  # fmt: skip
-
-#: What each controller asks for besides the informers, which all share; upstream's names, and vaina's own below.
-CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
-    "certificate-controller": (
-        _rule("delete", _CERTIFICATES, "certificatesigningrequests"),
-        _rule("update", _CERTIFICATES, "certificatesigningrequests/approval certificatesigningrequests/status"),
-        # vaina's controller approves kubelets' serving certificates too, and looks whether a node lives.
-        _rule(
-            "approve", _CERTIFICATES, "signers",
-            "kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving",
-        ),
-        _rule("get", "coordination.k8s.io", "leases"),
-        _rule(
-            "sign", _CERTIFICATES, "signers",
-            "kubernetes.io/kube-apiserver-client kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving",
-        ),
-    ),
-    # Not to escalate, as upstream's may: what it writes is looked at (`apiserver/admission/escalation.py`).
-    "clusterrole-aggregation-controller": (_rule("update", GROUP, "clusterroles"),),
-    "cronjob-controller": (
-        _rule("get", "batch", "cronjobs"),
-        _rule("create delete get", "batch", "jobs"),
-        _rule("update", "batch", "cronjobs/status"),
-    ),
-    "daemon-set-controller": (
-        _rule("get", "apps", "daemonsets"),
-        _rule("update", "apps", "daemonsets/status"),
-        _rule("create delete get update", "", "pods"),
-        _rule("create delete get update", "apps", "controllerrevisions"),
-    ),
-    "deployment-controller": (
-        _rule("get", "apps", "deployments"),
-        _rule("update", "apps", "deployments/status"),
-        _rule("create delete get update", "apps", "replicasets"),
-    ),
-    "disruption-controller": (
-        _rule("list", "", "pods"),
-        _rule("update", "policy", "poddisruptionbudgets/status"),
-        _rule("update", "", "pods/status"),
-    ),
-    "ephemeral-volume-controller": (_rule("create", "", "persistentvolumeclaims"),),
-    "generic-garbage-collector": _of_kinds("delete get update", OWNERS),
-    "horizontal-pod-autoscaler": (
-        _rule("update", "autoscaling", "horizontalpodautoscalers/status"),
-        _rule("get update", "*", "*/scale"),
-        _rule("list", "metrics.k8s.io", "pods"),
-    ),
-    "job-controller": (
-        _rule("get", "batch", "jobs"),
-        _rule("update", "batch", "jobs/status"),
-        _rule("create delete get list patch update", "", "pods"),
-    ),
-    "namespace-controller": (
-        _rule("get", "", "namespaces"),
-        _rule("update", "", "namespaces/finalize namespaces/status"),
-        *_of_kinds("delete deletecollection", [kind for kind in KINDS if kind.namespaced]),
-    ),
-    "node-controller": (
-        _rule("update", "", "nodes"),
-        _rule("update", "", "nodes/status"),
-        _rule("update", "", "pods/status"),
-        _rule("delete", "", "pods"),
-    ),
-    "persistent-volume-binder": (
-        _rule("get update", "", "persistentvolumes"),
-        _rule("update", "", "persistentvolumes/status"),
-        _rule("get update", "", "persistentvolumeclaims"),
-        _rule("update", "", "persistentvolumeclaims/status"),
-    ),
-    "pod-garbage-collector": (
-        _rule("delete", "", "pods"), _rule("get", "", "nodes"), _rule("update", "", "pods/status"),
-    ),
-    "pv-protection-controller": (_rule("update", "", "persistentvolumes"),),
-    "pvc-protection-controller": (
-        _rule("update", "", "persistentvolumeclaims"), _rule("list", "", "pods"),
-    ),
-    "replicaset-controller": (
-        _rule("get", "apps", "replicasets"),
-        _rule("update", "apps", "replicasets/status"),
-        _rule("create delete get update", "", "pods"),
-    ),
-    "replication-controller": (
-        _rule("get", "", "replicationcontrollers"),
-        _rule("update", "", "replicationcontrollers/status"),
-        _rule("create delete get update", "", "pods"),
-    ),
-    "resourcequota-controller": (_rule("update", "", "resourcequotas/status"),),
-    "root-ca-cert-publisher": (_rule("create update", "", "configmaps"),),
-    "service-account-controller": (_rule("create", "", "serviceaccounts"),),
-    "statefulset-controller": (
-        _rule("get", "apps", "statefulsets"),
-        _rule("update", "apps", "statefulsets/status"),
-        _rule("create delete get update", "", "pods"),
-        _rule("create delete get update", "apps", "controllerrevisions"),
-        _rule("create update", "", "persistentvolumeclaims"),
-    ),
-    "ttl-after-finished-controller": (_rule("delete get", "batch", "jobs"),),
-    # vaina's own
-    "local-path-provisioner": (
-        _rule("get", "", "nodes"),
-        _rule("create delete update", "", "persistentvolumes"),
-        _rule("update", "", "persistentvolumeclaims persistentvolumeclaims/status"),
-        _rule("create", _STORAGE, "storageclasses"),
-    ),
-    "node-ipam-controller": (_rule("update", "", "nodes"),),
-    # Upstream's is part of system:kube-controller-manager, and makes Secrets too.
-    "service-account-token-controller": (
-        _rule("delete", "", "secrets"), _rule("get", "", "serviceaccounts"),
-    ),
-    "trace-collector": (_rule("delete", "trace.vaina.dev", "podtraces"),),
 }  # fmt: skip
 
 _LABELS: Final[Mapping[str, str]] = {
@@ -361,26 +226,26 @@ _SYSTEM, _PUBLIC = "kube-system", "kube-public"
 def _lock(name: str) -> Rules:
     """Return what a component needs of its Lease; a create names nothing."""
     group = "coordination.k8s.io"
-    return _rule("create", group, "leases"), _rule("get list update watch", group, "leases", name)
+    return rule("create", group, "leases"), rule("get list update watch", group, "leases", name)
 
 
 #: namespace, name -> rules
 _ROLES: Final[Mapping[tuple[str, str], Rules]] = {
     (_SYSTEM, "extension-apiserver-authentication-reader"): (
-        _rule(_READ, "", "configmaps", "extension-apiserver-authentication"),
+        rule(READ, "", "configmaps", "extension-apiserver-authentication"),
     ),
     (_SYSTEM, "system::leader-locking-kube-controller-manager"): _lock("kube-controller-manager"),
     (_SYSTEM, "system::leader-locking-kube-scheduler"): _lock("kube-scheduler"),
-    (_SYSTEM, "system:controller:bootstrap-signer"): (_rule(_READ, "", "secrets"),),
-    (_SYSTEM, "system:controller:token-cleaner"): (_rule("delete", "", "secrets"),),
+    (_SYSTEM, "system:controller:bootstrap-signer"): (rule(READ, "", "secrets"),),
+    (_SYSTEM, "system:controller:token-cleaner"): (rule("delete", "", "secrets"),),
     # who leads
-    (_SYSTEM, DASHBOARD): (_rule("list", "coordination.k8s.io", "leases"),),
+    (_SYSTEM, DASHBOARD): (rule("list", "coordination.k8s.io", "leases"),),
     (_PUBLIC, "system:controller:bootstrap-signer"): (
-        _rule(_READ, "", "configmaps"), _rule("update", "", "configmaps", "cluster-info"), _EVENTS,
+        rule(READ, "", "configmaps"), rule("update", "", "configmaps", "cluster-info"), EVENTS,
     ),
     # vaina's own: which addresses nodes have is kept there
     (_SYSTEM, "system:controller:node-ipam-controller"): (
-        _rule("create", "", "configmaps"), _rule("get update", "", "configmaps", "pod-cidrs"),
+        rule("create", "", "configmaps"), rule("get update", "", "configmaps", "pod-cidrs"),
     ),
 }  # fmt: skip
 #: namespace, name -> role, users
