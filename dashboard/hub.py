@@ -32,6 +32,8 @@ MAX_FRAME_BYTES: Final = 32 * 1024 * 1024
 MAX_QUEUED_FRAMES: Final = 40
 #: bytes that wait for one listener
 MAX_QUEUED_BYTES: Final = MAX_FRAME_BYTES + 4 * 1024 * 1024
+#: snapshots that are kept for who comes next, of all topics
+MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
 
 
 class Shown(Protocol):
@@ -87,6 +89,8 @@ class Hub:
         self.listeners: set[Listener] = set()
         #: topic -> who listens
         self.topics: dict[str, set[Listener]] = {}
+        #: by topic: the snapshot that was encoded last, as long as nothing has been told since
+        self._kept: dict[str, bytes] = {}
         #: frames that were encoded, and queues that were dropped, since the start
         self.frames, self.dropped = 0, 0
 
@@ -130,7 +134,17 @@ class Hub:
         if others:
             return False
         del self.topics[name]
+        self._kept.pop(name, None)
         return True
+
+    def share(self, name: str) -> set[Listener]:
+        """Queue the snapshot that is kept, if it is, for who has none; return as `flush` does."""
+        waiting = self._waiting(name)
+        if (frame := self._kept.get(name)) is None:
+            return set()
+        for one in self._give(waiting, frame):
+            one.topics[name] = True
+        return {*waiting}
 
     def flush(self, name: str, topic: Shown) -> set[Listener]:
         """Queue what is new of a topic; return who has got something, or has lost all that waited.
@@ -140,19 +154,23 @@ class Hub:
         told: set[Listener] = set()
         current = {one for one in self.topics.get(name, ()) if one.topics[name]}
         changes = topic.changes()
+        if changes is not None:
+            self._kept.pop(name, None)
         if changes is not None and current:
             frame = self._encode(name, "changes", changes)
             self._give(current, frame)
             # Who has lost all has to come for a snapshot.
             told |= current
-        waiting = [one for one in self.topics.get(name, ()) if not one.topics[name] and not one.is_behind]
-        if waiting:
+        told |= self.share(name)
+        if waiting := self._waiting(name):
             frame = self._encode(name, "snapshot", topic.snapshot())
             if len(frame) > MAX_FRAME_BYTES:
                 raise TooLarge(f"more than {MAX_FRAME_BYTES >> 20} MiB would have to be shown: filter")
             for one in self._give(waiting, frame):
                 one.topics[name] = True
             told.update(waiting)
+            if sum(map(len, self._kept.values())) + len(frame) <= MAX_KEPT_BYTES:
+                self._kept[name] = frame
         return told
 
     def fail(self, name: str, error: ApiError) -> set[Listener]:
@@ -169,6 +187,9 @@ class Hub:
         if not listener.put(frame):
             self.dropped += 1
             listener.put(frame)
+
+    def _waiting(self, name: str) -> list[Listener]:
+        return [one for one in self.topics.get(name, ()) if not one.topics[name] and not one.is_behind]
 
     def _encode(self, name: str, what: str, value: Any) -> bytes:
         self.frames += 1

@@ -125,7 +125,7 @@ class Live:
             while (frame := listener.take()) is not None:
                 await socket.send_frame(frame, WSMsgType.TEXT)
             for name in listener.waits_for:
-                self._open[name].wake.set()
+                self._bring(name)
 
     def _subscribe(self, listener: Listener, name: str) -> None:
         try:
@@ -138,10 +138,15 @@ class Live:
                 opened = self._open[name] = _Open(name, topic)
                 opened.task = self._group.create_task(self._keep(opened), name=f"topic-{name}")
             else:
-                self._open[name].wake.set()
+                self._bring(name)
         except ApiError as error:
             self.hub.tell(listener, error_frame(name, error))
             self._wake((listener,))
+
+    def _bring(self, name: str) -> None:
+        """Bring a snapshot to who waits for one: at once where it is encoded already, or with the next frame."""
+        self._wake(self.hub.share(name))
+        self._open[name].wake.set()
 
     def _make(self, name: str) -> Topic:
         first = name.replace("?", "/").partition("/")[0]

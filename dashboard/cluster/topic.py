@@ -59,7 +59,9 @@ class ClusterTopic(Topic):
         self._on_node: dict[str, int] = {}
         self._dirty_nodes: dict[str, None] = dict.fromkeys(self._state.nodes)
         self._dirty_pods: dict[str, None] = dict.fromkeys(self._state.pods)
-        self._left_out: set[str] = set()
+        #: keys of Pods that there is no room for, those that came first at the beginning
+        self._left_out: dict[str, None] = {}
+        self._told_left_out = 0
         self._is_new = True
         #: the snapshot of now, where `changes` had to make it
         self._made: Any = None
@@ -103,9 +105,9 @@ class ClusterTopic(Topic):
             return None
         found = self._drain()
         found["strings"], self._new_strings = self._new_strings, []
-        if not any(found.values()):
+        if not any(found.values()) and self._told_left_out == len(self._left_out):
             return None
-        found["left_out"] = len(self._left_out)
+        found["left_out"] = self._told_left_out = len(self._left_out)
         return found
 
     def _all(self) -> dict[str, Any]:
@@ -116,7 +118,7 @@ class ClusterTopic(Topic):
             "strings": [*self._strings],
             "left_out": len(self._left_out),
         }
-        self._new_strings = []
+        self._new_strings, self._told_left_out = [], len(self._left_out)
         return found
 
     def _drain(self) -> dict[str, Any]:
@@ -127,15 +129,18 @@ class ClusterTopic(Topic):
         for key in pods:
             row = self._state.pods.get(key)
             if row is None or not self._selection.has(row):
-                self._left_out.discard(key)
+                self._left_out.pop(key, None)
                 if (told := self._pods.pop(key, None)) is not None:
                     gone_pods.append(told[0])
                     self._move(told[1], "")
-            elif (told := self._pods.get(key)) is not None or self._has_room(key):
-                number, before = told or (self._next(), "")
-                self._pods[key] = number, row.node
-                self._move(before, row.node)
-                told_pods.append(self._pod(number, row))
+            elif (told := self._pods.get(key)) is not None:
+                told_pods.append(self._tell(key, row, *told))
+            else:
+                self._left_out[key] = None
+        while self._left_out and len(self._pods) < self._max_pods:
+            key = next(iter(self._left_out))
+            del self._left_out[key]
+            told_pods.append(self._tell(key, self._state.pods[key], self._next(), ""))
         nodes, self._dirty_nodes = self._dirty_nodes, {}
         gone_nodes: list[Any] = []
         told_nodes: list[Any] = []
@@ -147,12 +152,11 @@ class ClusterTopic(Topic):
                 gone_nodes.append(number_of_node)
         return {"nodes": told_nodes, "pods": told_pods, "gone_nodes": gone_nodes, "gone_pods": gone_pods}
 
-    def _has_room(self, key: str) -> bool:
-        if len(self._pods) < self._max_pods:
-            self._left_out.discard(key)
-            return True
-        self._left_out.add(key)
-        return False
+    def _tell(self, key: str, row: PodRow, number: int, before: str) -> list[Any]:
+        """Return a Pod as it is told from now on; `before` is the node that it was on."""
+        self._pods[key] = number, row.node
+        self._move(before, row.node)
+        return self._pod(number, row)
 
     def _move(self, before: str, after: str) -> None:
         """Count a Pod on another node; nodes without an object come and go with their Pods."""

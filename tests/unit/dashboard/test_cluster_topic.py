@@ -197,9 +197,23 @@ async def test_pods_beyond_the_bound_are_counted() -> None:
     async with following(cluster):
         reader = cluster.join()
         assert (len(reader.seen()), reader.left_out) == (2, 3)
-        cluster.drop("default/p0", "default/p4")
+        cluster.drop("default/p4")
         cluster.flush()
-        assert (len(reader.seen()), reader.left_out) == (1, 2)
+        assert (len(reader.seen()), reader.left_out) == (2, 2)
+
+
+async def test_pods_that_had_no_room_are_shown_when_others_have_gone() -> None:
+    cluster = Cluster(max_pods=2)
+    cluster.put(*(make_pod(f"p{number}") for number in range(5)))
+    async with following(cluster):
+        reader = cluster.join()
+        cluster.drop("default/p3", "default/p0")
+        cluster.put(make_pod("p5"))
+        cluster.flush()
+        assert (sorted(seen[1] for seen in reader.seen()), reader.left_out) == (["p1", "p2"], 2)
+        cluster.drop("default/p1", "default/p2")
+        cluster.flush()
+        assert (sorted(seen[1] for seen in reader.seen()), reader.left_out) == (["p4", "p5"], 0)
 
 
 async def test_the_list_of_texts_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,41 @@ def test_a_frame_is_encoded_once_for_all() -> None:
     assert (len(frames), hub.frames) == (1, 2)
 
 
+def test_who_comes_while_nothing_is_new_gets_the_snapshot_that_others_got() -> None:
+    hub, log = Hub(), Log()
+    first = connected(hub, "log")
+    log.lines.append("a")
+    hub.flush("log", log)
+    # What is new in between comes with the next frame, to everybody.
+    log.lines.append("b")
+    second = connected(hub, "log")
+    assert hub.share("log") == {second}
+    assert first.queue[-1] is second.queue[-1]
+    hub.flush("log", log)
+    third = connected(hub, "log")
+    assert hub.share("log") == set()
+    hub.flush("log", log)
+    assert read(second) == [{"topic": "log", "snapshot": ["a"]}, {"topic": "log", "changes": ["b"]}]
+    assert read(third) == [{"topic": "log", "snapshot": ["a", "b"]}]
+    for listener in (first, second, third):
+        hub.disconnect(listener)
+    connected(hub, "log")
+    assert hub.share("log") == set()
+
+
+def test_snapshots_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "MAX_KEPT_BYTES", 100)
+    hub, kept = Hub(), 0
+    for number in range(5):
+        log = Log()
+        connected(hub, f"log/{number}")
+        log.lines.append("a" * 40)
+        hub.flush(f"log/{number}", log)
+        connected(hub, f"log/{number}")
+        kept += bool(hub.share(f"log/{number}"))
+    assert kept == 1
+
+
 def test_where_nothing_is_new_nothing_is_sent() -> None:
     hub, log = Hub(), Log()
     listener = connected(hub, "log")
