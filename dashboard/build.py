@@ -53,7 +53,7 @@ class Page:
             handlers |= one.handlers
             topics |= one.topics
         self.live = Live(topics, context.clock)
-        self.app = Pages(sessions, StaticFiles(), self.live, handlers, context.clock).app
+        self._pages = Pages(sessions, StaticFiles(), self.live, handlers, context.clock)
         self._tasks = [task for one in made for task in one.tasks]
 
     async def run(
@@ -62,7 +62,7 @@ class Page:
         """Serve until `stop`. Raises OSError: the port is taken."""
         async with self.live, asyncio.TaskGroup() as group:
             tasks = [group.create_task(task()) for task in self._tasks]
-            async with serve_page(self.app, listen) as port:
+            async with serve_page(self._pages, listen) as port:
                 on_port(port)
                 await stop.wait()
                 await self.live.close()

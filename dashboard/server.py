@@ -1,9 +1,10 @@
 """HTTP of the page: who is let in, what each path answers, and what every answer says to the browser."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
+from weakref import WeakSet
 
 import msgspec
 import structlog
@@ -22,6 +23,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: connections of browsers, which open some six each
 MAX_CONNECTIONS: Final = 512
+#: a connection on which there is no whole request for so long is closed, also before its first
+IDLE_SECONDS: Final = 15.0
 #: a line of a request's head, and one of its fields
 MAX_LINE_BYTES: Final = 16 * 1024
 #: nobody sends bodies
@@ -60,6 +63,8 @@ class Pages:
         clock: Clock,
     ) -> None:
         self._sessions, self._files, self._live, self._clock = sessions, files, live, clock
+        #: connections on which somebody with a session has asked
+        self.known = WeakSet[asyncio.Transport]()
         self.app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._answer])
         self.app.on_response_prepare.append(_add_headers)
         routes = self.app.router
@@ -97,6 +102,8 @@ class Pages:
         seconds = request[SESSION_SECONDS] = self._seconds_left(request)
         if request.path != "/login" and not seconds:
             raise Unauthorized(NO_SESSION)
+        if seconds and request.transport is not None:
+            self.known.add(request.transport)
 
     def _seconds_left(self, request: web.Request) -> float:
         cookie = request.cookies.get(self._sessions.cookie, "")
@@ -164,18 +171,19 @@ def _refusal(request: web.Request, error: ApiError) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def serve_page(app: web.Application, listen: str) -> AsyncIterator[int]:
+async def serve_page(pages: Pages, listen: str) -> AsyncIterator[int]:
     """Serve while the context lasts, in the clear; yields the port. Raises OSError."""
     runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=_END_SECONDS, max_line_size=MAX_LINE_BYTES,
-        max_field_size=MAX_LINE_BYTES, handler_cancellation=True,
+        pages.app, access_log=None, handle_signals=False, shutdown_timeout=_END_SECONDS, max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_LINE_BYTES, handler_cancellation=True, keepalive_timeout=IDLE_SECONDS,
+        lingering_time=_END_SECONDS,
     )  # fmt: skip
     await runner.setup()
     server = runner.server
     assert server is not None
 
     def connected() -> asyncio.BaseProtocol:
-        return server() if len(server.connections) < MAX_CONNECTIONS else _Refused()
+        return server() if _has_room(server, pages.known) else _Refused()
 
     host, _, port = listen.rpartition(":")
     listening = await asyncio.get_running_loop().create_server(connected, host.strip("[]") or None, int(port))
@@ -184,6 +192,23 @@ async def serve_page(app: web.Application, listen: str) -> AsyncIterator[int]:
     finally:
         listening.close()
         await runner.cleanup()
+
+
+def _has_room(server: web.Server, known: Container[asyncio.BaseTransport]) -> bool:
+    """Say whether one more may come; of connections that no session is known of the oldest goes for it.
+
+    All of them come from this machine: who has no session could keep out who has one.
+    """
+    transports = [one.transport for one in server.connections]
+    here = [one for one in transports if one is not None and not one.is_closing()]
+    if len(here) < MAX_CONNECTIONS:
+        return True
+    stranger = next((one for one in here if one not in known), None)
+    if stranger is None:
+        return False
+    # What waits to be sent there is not waited for.
+    stranger.abort()
+    return True
 
 
 class _Refused(asyncio.Protocol):

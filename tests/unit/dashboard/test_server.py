@@ -1,8 +1,12 @@
 """Who is let in, what a browser is told with each answer, and where paths lead."""
 
+import asyncio
+from contextlib import suppress
+
 import aiohttp
 import pytest
 
+from dashboard import server
 from tests.support.apiserver import make_apiserver
 from tests.support.page import SECRET, Browser, page
 
@@ -125,3 +129,64 @@ async def test_a_file_that_a_browser_has_is_not_sent_again(browser: Browser) -> 
 async def test_a_head_of_any_size_is_refused(browser: Browser) -> None:
     status, _, _ = await browser.get("/", Cookie="x" * 20_000)
     assert status == 400
+
+
+async def stranger(browser: Browser, *words: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection and say something on it that is no request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(browser.url.rpartition(":")[2]))
+    writer.writelines(words)
+    return reader, writer
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Wait until the page has ended a connection; say that without an answer."""
+    with suppress(ConnectionError):
+        async with asyncio.timeout(30):
+            return await reader.read() == b""
+    return True
+
+
+@pytest.mark.parametrize("words", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "])
+async def test_a_connection_without_a_whole_request_ends(
+    words: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
+    async with page(make_apiserver().client) as browser:
+        reader, writer = await stranger(browser, words)
+        assert await ended(reader)
+        writer.close()
+
+
+async def test_who_has_no_session_keeps_nobody_out_who_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 6)
+    async with page(make_apiserver().client) as browser:
+        await browser.login()
+        async with browser.live("status") as socket:
+            await socket.until("status", "snapshot")
+            strangers = [await stranger(browser, b"GET / HTTP/1.1\r\n") for _ in range(20)]
+            async with (
+                aiohttp.ClientSession() as other,
+                other.get(f"{browser.url}/login?token={SECRET}", allow_redirects=False) as answer,
+            ):
+                assert answer.status == 303
+            assert (await browser.get("/"))[0] == 200
+            # Of those who came, and of nobody else, the first have gone.
+            assert await ended(strangers[0][0])
+            await socket.socket.send_json({"subscribe": "nothing"})
+            assert (await socket.until("nothing", "error"))["code"] == 404
+        for _, writer in strangers:
+            writer.close()
+
+
+async def test_where_all_places_are_taken_by_sessions_one_more_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
+    async with page(make_apiserver().client) as browser:
+        await browser.login()
+        async with browser.live("status") as socket:
+            # The connection of the login goes for it: nothing is known of whoever has asked for a link.
+            await socket.until("status", "snapshot")
+            reader, writer = await stranger(browser)
+            assert await ended(reader)
+            writer.close()
