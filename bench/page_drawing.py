@@ -134,10 +134,10 @@ async def run(options: argparse.Namespace) -> None:
     topics = {"cluster": lambda name: ClusterTopic(parse_selection(name), made)}
     with tempfile.TemporaryDirectory(prefix="vaina-page-") as folder:
         async with Live(topics, clock) as live, asyncio.TaskGroup() as group:
-            app = Pages(Sessions(_SECRET, 3600.0), StaticFiles(), live, {}, clock).app
+            pages = Pages(Sessions(_SECRET, 3600.0), StaticFiles(), live, {}, clock)
             changing = group.create_task(made.change(options.changes))
             async with (
-                serve_page(app, "127.0.0.1:0") as port,
+                serve_page(pages, "127.0.0.1:0") as port,
                 browser(Path(folder), width=1400, height=900) as tab,
             ):
                 found = await measure(tab, port, options.nodes)
