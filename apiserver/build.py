@@ -53,7 +53,7 @@ from apiserver.registry.token_requests import TokenRequests
 from apiserver.registry.trace_choice import SAMPLED_PER_SECOND, TraceChoice
 from apiserver.registry.world import SelectingStorage, World
 from apiserver.services.bootstrap import bootstrap_handlers
-from apiserver.services.generic import kind_handlers, scale_handlers
+from apiserver.services.generic import kind_handlers
 from apiserver.services.machinery import AskMembers, in_memory, machinery_handlers
 from apiserver.services.manifests import manifest_handlers
 from apiserver.services.metrics import RequestMetrics
@@ -61,6 +61,7 @@ from apiserver.services.nodes import node_handlers
 from apiserver.services.pods import pod_handlers, trace_handlers
 from apiserver.services.resource_metrics import resource_metrics_handlers
 from apiserver.services.reviews import review_handlers
+from apiserver.services.scales import scale_handlers
 from apiserver.services.streams import OpenStreams
 from apiserver.services.tokens import token_handlers
 from apiserver.services.version import version_handlers

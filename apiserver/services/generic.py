@@ -1,4 +1,4 @@
-"""The verbs that every kind's service has, and those of scales, from the table of kinds: bytes in, bytes out.
+"""The verbs that every kind's service has, from the table of kinds: bytes in, bytes out.
 
 Requests are read through the Raw messages of `meta/v1/raw.proto`, which have the field numbers of the typed
 ones, and stored bytes go out without being parsed. A service serves those verbs that its descriptor names.
@@ -6,7 +6,7 @@ ones, and stored bytes go out without being parsed. A service serves those verbs
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final
 
 from apiserver import refusals
@@ -20,31 +20,25 @@ from apiserver.registry.deleting import Deletion
 from apiserver.registry.metadata import DEFAULT_NAMESPACE
 from apiserver.registry.options import ListOptions, WatchOptions
 from apiserver.registry.pods import EPHEMERAL_CONTAINERS, RESIZE
-from apiserver.registry.replicas import get_scale, patch_scale, update_scale
 from apiserver.registry.store import Store
 from apiserver.registry.strategies import FINALIZE
 from apiserver.registry.strategy import check_has_get
+from apiserver.services.answers import answer, batch_answer, encode, left_out, list_answer
 from apiserver.services.descriptors import service_descriptor
 from apiserver.services.requests import (
-    answer,
     check_patch_options,
     context_of,
     delete_options,
-    encode,
     note,
     object_of,
 )
-from apiserver.storage import codec
-from apiserver.storage.interface import Key, Stored
-from vaina.api.autoscaling.v1 import scale_pb2, scale_request_pb2
+from apiserver.storage.interface import Stored
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.errors import ApiError, BadRequest, Forbidden, TooLarge
-from vaina.kinds import Kind
 from vaina.objects.patching import APPLY_PATCH
-from vaina.objects.scale import scale_of
 from vaina.objects.views import view_of
 from vaina.quoting import go_quote
-from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode, typed
+from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext, decode
 from vaina.serving.outlet import Outlet
 
 #: verbs that change a part of an object -> the part
@@ -56,10 +50,6 @@ SUBRESOURCES: Final = {
 }
 #: items of a batch; more are refused
 MAX_BATCH = 1000
-#: `items`, a field of a RawList and of every kind's list
-_ITEM: Final = b"\x12"
-#: keys that a warning names
-_NAMED: Final = 10
 
 #: methods that need a check here
 _METHODS: Final = (
@@ -135,14 +125,14 @@ class _Verbs:
             )
         )
         if result.unreadable:
-            context_of(rpc, "list").warn(_left_out(self._kind, result.unreadable))
+            context_of(rpc, "list").warn(left_out(self._kind, result.unreadable))
         check_unsent(rpc, sum(len(item.data) for item in result.items))
         metadata = meta_pb2.ListMeta(
             resource_version=str(result.version),
             continue_token=result.continue_token,
             remaining_item_count=result.remaining,
         )
-        return _encode_list(metadata, result.items)
+        return list_answer(metadata, result.items)
 
     async def watch(self, data: bytes, rpc: RequestContext) -> AsyncIterator[bytes]:
         request = decode(request_pb2.WatchRequest, data)
@@ -284,7 +274,7 @@ class _Verbs:
 
     def _answers(self, rpc: RequestContext, results: Sequence[Stored | ApiError]) -> bytes:
         note(rpc, self._kind, results)
-        return _answers(results)
+        return batch_answer(results)
 
     def _deletion(self, request: request_pb2.DeleteRequest, rpc: RequestContext, may: May) -> Deletion:
         may(request.namespace, request.name)
@@ -337,81 +327,3 @@ def _bounded(requests: Any) -> Any:
     if len(requests) > MAX_BATCH:
         raise TooLarge(f"Request entity too large: a batch may have at most {MAX_BATCH} items")
     return requests
-
-
-def _answers(results: Sequence[Stored | ApiError]) -> bytes:
-    """Return the RawBatchResponse of some results.
-
-    It is put together by hand, as protobuf writes it, at a fifth of the price of messages for them.
-    """
-    return b"".join([
-        raw_pb2.RawBatchResponse(
-            results=[raw_pb2.RawResult(error=result.to_status())]
-        ).SerializeToString() if isinstance(result, ApiError) else _result(result)
-        for result in results
-    ])  # fmt: skip
-
-
-def _result(stored: Stored) -> bytes:
-    """Return the part of a RawBatchResponse that is an object, with its version (`answer`)."""
-    data = stored.data
-    record = codec.version_record(stored.version) if stored.version else b""
-    return b"".join((_before_result(len(data) + len(record)), data, record))
-
-
-@lru_cache(maxsize=4096)
-def _before_result(size: int) -> bytes:
-    """Return what stands before an object of so many bytes in a RawBatchResponse; a load has few sizes."""
-    inner = b"\x0a" + codec.varint(size)
-    return b"\x0a" + codec.varint(len(inner) + size) + inner
-
-
-def _encode_list(metadata: meta_pb2.ListMeta, items: Sequence[Stored]) -> bytes:
-    """Return an encoded RawList of stored objects, each with its version, joined from their bytes.
-
-    A message that holds each object would copy each twice more, 5 ms for 4 MB instead of 1.
-    """
-    parts = [raw_pb2.RawList(metadata=metadata).SerializeToString()]
-    for item in items:
-        data, record = item.data, codec.version_record(item.version)
-        parts += (_ITEM, codec.varint(len(data) + len(record)), data, record)
-    return b"".join(parts)
-
-
-def _left_out(kind: Kind[Any], unreadable: Sequence[Key]) -> str:
-    """Return the warning that a list leaves out what cannot be read.
-
-    Upstream refuses the whole list, in these words (apiserver `storage/etcd3/corrupt_obj_deleter.go`,
-    NewAPIStatusError).
-    """
-    keys = ", ".join(unreadable[:_NAMED])
-    more = f" (and {len(unreadable) - _NAMED} more)" if len(unreadable) > _NAMED else ""
-    return f"failed to read one or more {kind.resource} from the storage: {keys}{more}"
-
-
-def scale_handlers(store: Store[Any], checks: Checks) -> dict[str, Method]:
-    """Return the methods by full path."""
-    paths = [store.kind.method(name) for name in ("GetScale", "UpdateScale", "PatchScale")]
-    may_get, may_update, may_patch = (checks.of(path) for path in paths)
-
-    async def get(request: request_pb2.GetRequest, rpc: RequestContext) -> scale_pb2.Scale:
-        may_get(rpc, request.namespace, request.name)
-        return await get_scale(store, request.namespace, request.name, request.resource_version)
-
-    async def update(request: scale_request_pb2.UpdateScaleRequest, rpc: RequestContext) -> scale_pb2.Scale:
-        ctx = context_of(rpc, "update", request.options)
-        may_update(rpc, request.object.metadata.namespace, request.object.metadata.name)
-        return scale_of(store.decode(await update_scale(ctx, store, request.object)))
-
-    async def patch(request: request_pb2.PatchRequest, rpc: RequestContext) -> scale_pb2.Scale:
-        ctx = context_of(rpc, "patch", request.options)
-        check_patch_options(request)
-        may_patch(rpc, request.namespace, request.name)
-        return scale_of(store.decode(await patch_scale(ctx, store, request)))
-
-    methods = (
-        typed(get, request_pb2.GetRequest),
-        typed(update, scale_request_pb2.UpdateScaleRequest),
-        typed(patch, request_pb2.PatchRequest),
-    )
-    return dict(zip(paths, methods, strict=True))

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from apiserver.context import Context, check_field_manager, check_field_validation, is_dry_run, once
 from apiserver.registry.deletion import DeleteOptions
 from apiserver.registry.strategy import M
-from apiserver.storage import codec
 from apiserver.storage.interface import Stored
 from apiserver.storage.keys import kind_prefix, split
 from vaina.api.meta.v1 import request_pb2
@@ -119,13 +118,3 @@ def note(rpc: RequestContext, kind: Kind[Any], results: Sequence[Stored | ApiErr
             audited.failed += 1
         else:
             done.append(split(result.key, prefix))
-
-
-def answer(stored: Stored) -> bytes:
-    """Return a stored object as it goes out: with its version. A dry run has none."""
-    return codec.stamp(stored.data, stored.version) if stored.version else stored.data
-
-
-def encode(message: Message) -> bytes:
-    """Encode an answer."""
-    return message.SerializeToString()
