@@ -11,12 +11,13 @@ A scheduler sees changes a little later than etcd. What others changed lately (a
 other labels) may therefore be taken as if it had not happened yet; what the scheduler did itself may not.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from bench.judge import volumes
-from bench.judge.among import AFFINITY, MOST_NUMBERS, SPREAD, Among, alike_of
+from bench.judge.among import MOST_NUMBERS
+from bench.judge.bindings import AskOthers, BindingJudge
 from bench.judge.decisions import Decisions
 from bench.judge.happened import (
     IN_VIEW,
@@ -38,15 +39,9 @@ from bench.judge.reference.world import Placed
 from vaina.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 
-#: rules that look at every Pod or node there is: what they cost grows with the cluster
-AMONG_PODS: Final = frozenset((SPREAD, AFFINITY))
 #: violations that are told
 MOST: Final = 100
 _TERMINAL = ("Succeeded", "Failed")
-
-
-#: says why a node will not do in a world; None: it will
-_Refuse = Callable[[World], str | None]
 
 
 @dataclass
@@ -61,38 +56,49 @@ class History:
     #: nodes sees no other
     is_fresh: Callable[[pod_pb2.Pod], bool] = lambda _: False
     #: is asked at each binding that they concern whether it is judged by walking through the rules
-    #: `AMONG_PODS` as well, or by counts alone
+    #: `bindings.AMONG_PODS` as well, or by counts alone
     is_thorough: Callable[[], bool] = lambda: True
     #: that are kept to count by (`among.py`)
     most_numbers: int = MOST_NUMBERS
     #: judges scores, ties, order and preemption; None: they are not judged
     decisions: Decisions | None = None
     #: says why a node will not do beyond the rules of the reference: filters of others. None: there are none
-    ask_others: Callable[[World, pod_pb2.Pod, str], str | None] | None = None
+    ask_others: AskOthers | None = None
     bindings: int = 0
-    #: bindings that were judged by all rules, and those of them where the rules among Pods were walked through
-    thorough: int = 0
-    walked: int = 0
     found: list[str] = field(default_factory=list)
     pending: dict[str, pod_pb2.Pod] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         every = {rule.name for rule in RULES} if self.plugins is None else set(self.plugins)
         self._everything = ReferenceScheduler(every)
-        #: what is asked of every binding; of those with volumes `volumes.refusals` besides
-        self._reference = ReferenceScheduler(every - volumes.OF_VOLUMES)
-        self._hasty = ReferenceScheduler(every - volumes.OF_VOLUMES - AMONG_PODS)
         self._world = self._everything.world
-        self._among = Among(self._world, self.most_numbers, every & AMONG_PODS)
-        self._among_pods = ReferenceScheduler(every & AMONG_PODS)
+        self._lately = Lately(self.lag)
+        self._judge = BindingJudge(
+            self._world,
+            self.plugins,
+            every,
+            self._lately,
+            self.is_thorough,
+            self.ask_others,
+            self.most_numbers,
+        )
         in_flight = self.decisions.doubt.in_flight if self.decisions is not None else 0
-        self.overtaken = Overtaken(in_flight, self._refused_without, self._wrong)
+        self.overtaken = Overtaken(in_flight, self._judge.refused_without, self._wrong)
         #: uid -> node
         self._nodes: dict[str, str] = {}
-        self._lately = Lately(self.lag)
         self._tick = 0
         #: uid -> the node that a waiting Pod has in view, and the binding from which on everybody knows
         self._views: dict[str, tuple[pod_pb2.Pod, str, int]] = {}
+
+    @property
+    def thorough(self) -> int:
+        """How many bindings were judged by all rules."""
+        return self._judge.thorough
+
+    @property
+    def walked(self) -> int:
+        """In how many of those the rules among Pods were walked through."""
+        return self._judge.walked
 
     def take(self, happened: Happened) -> None:
         """Take in the next event."""
@@ -106,7 +112,7 @@ class History:
             self._take_node(made, gone)
         elif isinstance(made, namespace_pb2.Namespace):
             self._world.namespaces[made.metadata.name] = dict(made.metadata.labels)
-            self._among.clear()
+            self._judge.recount()
         elif isinstance(made, pod_pb2.Pod):
             self._take_pod(made, gone)
         else:
@@ -169,7 +175,7 @@ class History:
             return
         else:
             world.set_node(node)
-        self._among.clear()
+        self._judge.recount()
         if self.decisions is not None and self._nodes:
             self.decisions.node_changed(name, self._tick)
         if before is not None or self._nodes:
@@ -195,7 +201,7 @@ class History:
         placed = self._world.pods.get(uid)
         if placed is not None and (gone or pod.status.phase in _TERMINAL):
             self._changed(placed, pod)
-            self._go(uid)
+            self._judge.go(uid)
             self.overtaken.changed(placed)
             self._lately.append(lambda other: other.place(placed.pod, placed.node), placed)
         elif placed is not None and (
@@ -204,13 +210,13 @@ class History:
             or is_preempted(placed.pod) != is_preempted(pod)
         ):
             self._changed(placed, pod)
-            self._go(uid)
-            self._come(pod, node)
+            self._judge.go(uid)
+            self._judge.come(pod, node)
             self.overtaken.changed(placed)
             now = self._world.pods[uid]
             self._lately.append(lambda other: other.place(placed.pod, placed.node), placed, now)
         elif placed is None and node and not gone and pod.status.phase not in _TERMINAL:
-            self._come(pod, node)
+            self._judge.come(pod, node)
             self.overtaken.bound(self._world.pods[uid], self.bindings)
         if uid not in self._world.pods:
             self.overtaken.gone(uid)
@@ -275,122 +281,16 @@ class History:
         else:
             self._world.budgets[key] = made
 
-    def _come(self, pod: pod_pb2.Pod, node: str) -> None:
-        self._world.place(pod, node)
-        self._among.count(self._world.pods[pod.metadata.uid], alike_of(pod), 1)
-
-    def _refused_without(self, pod: pod_pb2.Pod, name: str, before: Mapping[str, Placed]) -> str | None:
-        """Say by which of the rules `AMONG_PODS` a node will not do for a Pod; None: it will.
-
-        Args:
-            pod: that is there already: asked as if it were not.
-            name: of the node.
-            before: uid -> a Pod that has changed or gone since: asked as if it were still as it was.
-        """
-        if name not in self._world.nodes:
-            return "there is no such node"
-        now = {uid: self._world.pods.get(uid) for uid in (pod.metadata.uid, *before)}
-        for uid, there in now.items():
-            if there is not None:
-                self._go(uid)
-        for was in before.values():
-            self._come(was.pod, was.node)
-        try:
-            refused = self._among.refuses(Placed(pod), alike_of(pod), name, may_begin=True)
-            if refused is None:
-                return self._refusal(self._among_pods, self._world, pod, name)
-            return refused or None
-        finally:
-            for uid in before:
-                self._go(uid)
-            for there in now.values():
-                if there is not None:
-                    self._come(there.pod, there.node)
-
-    def _go(self, uid: str) -> None:
-        placed = self._world.pods[uid]
-        self._among.count(placed, alike_of(placed.pod), -1)
-        self._world.remove(uid)
-
     def _check(self, pod: pod_pb2.Pod) -> None:
         """Say what is wrong with a binding."""
-        name = pod.spec.node_name
         self._keep_room()
-        wanting = pod_pb2.Pod()
-        wanting.CopyFrom(pod)
-        wanting.spec.node_name = ""
-        judge, refusal = self._judge(wanting, name)
-        if refusal is not None:
-            self._blame(wanting, name, refusal, lambda world: self._refusal(judge, world, wanting, name))
-        if self.ask_others is not None and name in self._world.nodes:
-            ask = self.ask_others
-            refusal = ask(self._world, wanting, name)
-            if refusal is not None:
-                self._blame(wanting, name, refusal, lambda world: ask(world, wanting, name))
-        if not volumes.has_volumes(wanting):
-            return
-        for refuse in volumes.refusals(self.plugins, self._world, wanting, name):
-            refusal = refuse(self._world)
-            if refusal is not None:
-                self._blame(wanting, name, refusal, refuse)
-
-    def _blame(self, pod: pod_pb2.Pod, name: str, refusal: str, refuse: _Refuse) -> None:
-        """Tell of a binding that was wrong, unless it was right before what others changed lately."""
-        world = self._world.with_more([])
-        world.nodes, world.labels, world.allocatable = (
-            dict(world.nodes),
-            dict(world.labels),
-            dict(world.allocatable),
-        )
-        world.storage = volumes.own_storage(world.storage)
-        matters = self._among.matters(Placed(pod))
-        for undo, pods in self._lately:
-            undo(world)
-            # What a Pod elsewhere was that is nothing to this one changes no answer.
-            concerns = not pods or any(other.node == name or matters(other) for other in pods)
-            if concerns and refuse(world) is None:
-                return
-        words = f"{name_of(pod)} was bound to {name}, but {refusal}"
-        if refusal.partition(":")[0] in AMONG_PODS:
-            self.overtaken.suspect(pod, name, words, matters, self.bindings)
-        else:
-            self._wrong(words)
-
-    def _judge(self, wanting: pod_pb2.Pod, name: str) -> tuple[ReferenceScheduler, str | None]:
-        """Return who judged, and why a node will not do."""
-        if not self._minds_others(wanting) or name not in self._world.nodes:
-            self.thorough += 1
-            return self._reference, self._refusal(self._reference, self._world, wanting, name)
-        walk = self.is_thorough()
-        counted = self._among.refuses(Placed(wanting), alike_of(wanting), name, may_begin=walk)
-        self.thorough += walk or counted is not None
-        self.walked += walk
-        if not walk and not counted:
-            return self._hasty, self._refusal(self._hasty, self._world, wanting, name)
-        refusal = self._refusal(self._reference, self._world, wanting, name)
-        by = "" if refusal is None else refusal.partition(":")[0]
-        if counted is not None and (not by or by in AMONG_PODS) and bool(by) != bool(counted):
-            self._wrong(
-                f"the judge is wrong about {name_of(wanting)} on {name}: by counts {counted or 'well'}, by the rules {refusal or 'well'}"
-            )
-        return self._reference, refusal
-
-    def _minds_others(self, pod: pod_pb2.Pod) -> bool:
-        """Say whether the rules `AMONG_PODS` have anything to say of a Pod."""
-        affinity = pod.spec.affinity
-        return bool(
-            self._world.hermits
-            or pod.spec.topology_spread_constraints
-            or affinity.HasField("pod_affinity")
-            or affinity.HasField("pod_anti_affinity")
-        )
-
-    def _refusal(self, judge: ReferenceScheduler, world: World, pod: pod_pb2.Pod, name: str) -> str | None:
-        node = world.nodes.get(name)
-        if node is None:
-            return "there is no such node"
-        said = judge.refuse(world, Placed(pod), node)
-        return None if said is None else f"{said[0]}: {', '.join(said[1].words)}"
+        for fault in self._judge.faults(pod):
+            if fault.matters is None:
+                self._wrong(fault.words)
+            else:
+                self.overtaken.suspect(
+                    fault.pod, pod.spec.node_name, fault.words, fault.matters, self.bindings
+                )
 
     def _wrong(self, words: str) -> None:
         if len(self.found) < MOST:
