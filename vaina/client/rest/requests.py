@@ -1,10 +1,11 @@
-"""The calls of our clients as requests of Kubernetes' REST API, in protobuf, and its answers as ours. Pure.
+"""The calls of our clients as requests of Kubernetes' REST API, in protobuf. Pure.
 
-Called by `transport`. The messages of both sides have the same fields and numbers (decision 002), so objects
-travel as the bytes that they are: what is translated is the path, the options, and the envelope around an
-object. A batch is as many requests as it has parts. Upstream: apiserver `pkg/endpoints/installer.go` (paths),
-apimachinery `pkg/apis/meta/v1/types.go` (names of options), apiserver `pkg/endpoints/handlers/delete.go` (a
-deletion's options are its body, and what stands in the query is not read then).
+Called by `transport`; `answers` has the way back. The messages of both sides have the same fields and numbers
+(decision 002), so objects travel as the bytes that they are: what is translated is the path, the options, and
+the envelope around an object. A batch is as many requests as it has parts. Upstream: apiserver
+`pkg/endpoints/installer.go` (paths), apimachinery `pkg/apis/meta/v1/types.go` (names of options), apiserver
+`pkg/endpoints/handlers/delete.go` (a deletion's options are its body, and what stands in the query is not read
+then).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,19 +14,16 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import quote
 
-import msgspec
 from google.protobuf.message import Message
 
 from vaina.api.autoscaling.v1 import scale_request_pb2
 from vaina.api.core.v1 import pod_service_pb2, pod_stream_pb2, service_account_service_pb2
 from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.api.metrics.v1beta1 import metrics_pb2
-from vaina.api.version.v1 import version_service_pb2
-from vaina.client.rest.envelope import PROTOBUF, object_of, unwrap, wrap
+from vaina.client.rest.envelope import PROTOBUF, wrap
 from vaina.client.rest.masks import status_patch
-from vaina.errors import ApiError, BadRequest, InternalError, MethodNotSupported
+from vaina.errors import BadRequest, MethodNotSupported
 from vaina.kinds import KINDS, POD, Kind
-from vaina.objects.decode import dict_to_message
 from vaina.objects.encode import message_to_dict
 from vaina.objects.excerpt import excerpt
 from vaina.objects.names import path_segment
@@ -43,7 +41,8 @@ _METRICS: Final[Mapping[str, Kind[Any]]] = {
              "metrics.k8s.io", "v1beta1"),
     )
 }  # fmt: skip
-_VERSION: Final = "vaina.api.version.v1.VersionService"
+#: the service that tells the version, which is no kind
+VERSION: Final = "vaina.api.version.v1.VersionService"
 #: what Go's url.PathEscape leaves as it is in a segment, and `:` of roles' names
 _SAFE: Final = "$&+=:@"
 _REVIEWS: Final = ("vaina.api.authentication.v1.", "vaina.api.authorization.v1.")
@@ -69,7 +68,7 @@ def requests_of(method: str, data: bytes) -> Sequence[Request]:
     would lead elsewhere in a path.
     """
     service, _, verb = method.removeprefix("/").partition("/")
-    if service == _VERSION:
+    if service == VERSION:
         return [Request("GET", "/version")]
     if service in _METRICS:
         return [_metrics(_METRICS[service], verb, data)]
@@ -80,41 +79,6 @@ def requests_of(method: str, data: bytes) -> Sequence[Request]:
     if kind is None or make is None:
         raise _unknown(method)
     return make(kind, data)
-
-
-def answer_of(method: str, answers: Sequence[bytes | ApiError]) -> bytes:
-    """Return the answer to a call.
-
-    Args:
-        method: of the call.
-        answers: to its requests: bodies, or what was refused.
-
-    Raises:
-        ApiError: the call was one request, and that was refused.
-    """
-    service, _, verb = method.removeprefix("/").partition("/")
-    if verb == "BindBatch":
-        success = meta_pb2.Status(status="Success")
-        statuses = [item.to_status() if isinstance(item, ApiError) else success for item in answers]
-        return pod_service_pb2.BindPodBatchResponse(results=statuses).SerializeToString()
-    if verb.endswith("Batch"):
-        results = raw_pb2.RawBatchResponse()
-        for answer in answers:
-            if isinstance(answer, ApiError):
-                results.results.add().error.CopyFrom(answer.to_status())
-            else:
-                results.results.add().object = object_of(answer)
-        return results.SerializeToString()
-    [answer] = answers
-    if isinstance(answer, ApiError):
-        raise answer
-    if service == _VERSION:
-        return _version(answer)
-    if verb == "DeleteCollection":
-        return _deleted(answer)
-    if verb in ("Bind", "Evict"):
-        return meta_pb2.Status(status="Success").SerializeToString()
-    return object_of(answer)
 
 
 def stream_of(method: str, data: bytes) -> tuple[Request, Kind[Message] | None]:
@@ -288,13 +252,6 @@ def _delete_options(asked: request_pb2.DeleteRequest | request_pb2.DeleteCollect
     return wrap("meta.k8s.io/v1", "DeleteOptions", content) if content else None
 
 
-def _deleted(body: bytes) -> bytes:
-    """Count the objects of the list that a deletion of a collection is answered with."""
-    unknown = unwrap(body)
-    count = len(raw_pb2.RawList.FromString(unknown.raw).items) if unknown.type_meta.kind != "Status" else 0
-    return request_pb2.DeleteCollectionResponse(deleted=count).SerializeToString()
-
-
 def _create_token(kind: Kind[Any], data: bytes) -> Sequence[Request]:
     asked = service_account_service_pb2.CreateTokenRequest.FromString(data)
     meta = asked.object.metadata
@@ -352,11 +309,6 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def log_piece(data: bytes) -> bytes:
-    """Return a piece of a log as our own answer to `Logs`."""
-    return pod_stream_pb2.PodLogResponse(data=data).SerializeToString()
-
-
 # -- watches
 
 
@@ -399,21 +351,6 @@ def _review(service: str, data: bytes) -> Request:
     return Request(
         "POST", path, _options(asked.options), wrap(f"{group}.k8s.io/{version}", name, asked.object)
     )
-
-
-def _version(body: bytes) -> bytes:
-    """Read /version, which is JSON however it is asked for (apimachinery `pkg/version/types.go`)."""
-    try:
-        told = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise InternalError(f"/version is no JSON: {error}") from error
-    wanted: dict[str, Any] = {
-        name: told[name] for name in ("major", "minor", "gitVersion", "platform") if name in told
-    }
-    message, mistakes = dict_to_message(version_service_pb2.VersionInfo, wanted)
-    if message is None:
-        raise InternalError(f"/version: {mistakes.fatal}")
-    return message.SerializeToString()
 
 
 Make = Callable[[Kind[Any], bytes], Sequence[Request]]

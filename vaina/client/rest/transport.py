@@ -13,9 +13,10 @@ from typing import Final
 
 import aiohttp
 
+from vaina.client.rest.answers import answer_of, log_piece
 from vaina.client.rest.envelope import PROTOBUF, Frames, error_of
 from vaina.client.rest.kubeconfig import Connection
-from vaina.client.rest.requests import Request, answer_of, log_piece, requests_of, stream_of
+from vaina.client.rest.requests import Request, requests_of, stream_of
 from vaina.client.rest.secrets import Secrets
 from vaina.client.transport import DEFAULT_TIMEOUT_SECONDS, Metadata
 from vaina.errors import ApiError, MethodNotSupported, Timeout, TooLarge, Unavailable

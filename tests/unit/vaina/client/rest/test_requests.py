@@ -15,9 +15,10 @@ from vaina.api.meta.v1 import meta_pb2, raw_pb2, request_pb2
 from vaina.api.policy.v1 import eviction_pb2
 from vaina.api.runtime.v1 import runtime_pb2
 from vaina.api.version.v1 import version_service_pb2
+from vaina.client.rest.answers import answer_of
 from vaina.client.rest.envelope import MAX_FRAME_BYTES, MAX_RETRY_SECONDS, Frames, error_of, unwrap
 from vaina.client.rest.envelope import wrap as wrap_as
-from vaina.client.rest.requests import Request, answer_of, requests_of, stream_of
+from vaina.client.rest.requests import Request, requests_of, stream_of
 from vaina.client.verbs import binding
 from vaina.errors import (
     AlreadyExists,
