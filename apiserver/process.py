@@ -41,10 +41,11 @@ from vaina.metrics import new_registry
 from vaina.pki.folder import Folder, client_folder, metrics_folder, server_folder
 from vaina.serving import core, fast_core
 from vaina.serving.authentication import Authenticator
+from vaina.serving.draining import Drain
 from vaina.serving.health import Health
 from vaina.serving.http import serve_metrics
 from vaina.serving.main import open_files
-from vaina.serving.server import Drain, Server, serve
+from vaina.serving.server import Server, serve
 
 log = structlog.stdlib.get_logger(__name__)
 

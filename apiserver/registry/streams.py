@@ -31,7 +31,7 @@ from vaina.kinds import NODE, POD
 from vaina.objects.names import split_scheme_name_port
 from vaina.quoting import go_quote
 from vaina.serving.handlers import User, decode
-from vaina.serving.server import REQUEST_SECONDS
+from vaina.serving.wrapping import REQUEST_SECONDS
 
 KUBELET_SERVICE = "vaina.api.kubelet.v1.KubeletService"
 _MAX_PORT: Final = 65_535

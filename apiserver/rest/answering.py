@@ -49,8 +49,8 @@ from vaina.kinds import Kind
 from vaina.serving.draining import Calls
 from vaina.serving.handlers import UNARY, Handlers, Method, RequestContext, as_api_error
 from vaina.serving.origins import check_origin
-from vaina.serving.server import DEFAULT_DEADLINE_SECONDS, MAX_CALLS
 from vaina.serving.turns import Turns
+from vaina.serving.wrapping import DEFAULT_DEADLINE_SECONDS, MAX_CALLS
 
 log = structlog.stdlib.get_logger(__name__)
 

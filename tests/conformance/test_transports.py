@@ -31,7 +31,8 @@ from vaina.errors import (
 )
 from vaina.kinds import CLUSTER_ROLE, POD
 from vaina.serving.draining import Drain
-from vaina.serving.server import BIDI, STREAM, UNARY, Method, RequestContext, serve, typed, typed_stream
+from vaina.serving.handlers import BIDI, STREAM, UNARY, Method, RequestContext, typed, typed_stream
+from vaina.serving.server import serve
 from vaina.testing.builders import make_config_map, make_namespace, make_node
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors

@@ -20,7 +20,8 @@ from vaina.clock import SystemClock
 from vaina.errors import MethodNotSupported, Timeout, TooLarge, Unavailable
 from vaina.kinds import POD
 from vaina.leaderelection.service import LeaderTransport
-from vaina.serving.server import BIDI, STREAM, UNARY, Method, RequestContext, serve
+from vaina.serving.handlers import BIDI, STREAM, UNARY, Method, RequestContext
+from vaina.serving.server import serve
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
 

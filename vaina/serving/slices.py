@@ -5,7 +5,7 @@ where a list of 10,000 Pods held each turn for 5 ms, others waited for 50. All l
 turns: in each of them one slice is begun, of who has waited longest, so that sixteen lists hold up nobody for
 longer than one does.
 
-Who waits is bounded by the calls under way (`vaina.serving.server.MAX_CALLS`).
+Who waits is bounded by the calls under way (`vaina.serving.wrapping.MAX_CALLS`).
 """
 
 import asyncio

@@ -5,7 +5,7 @@ would wait for all of them. So in one turn of the loop only as many begin as kee
 one more after each short turn, half as many after a long one. Users take turns, one call each, and where nobody
 is known connections do. Without other work the loop turns at once, so nothing is lost.
 
-The number of waiting calls is bounded by the calls under way (`vaina.serving.server.MAX_CALLS`).
+The number of waiting calls is bounded by the calls under way (`vaina.serving.wrapping.MAX_CALLS`).
 """
 
 import asyncio

@@ -19,7 +19,7 @@ from vaina.errors import Timeout, TooManyRequests
 
 #: of all answers together
 MAX_BYTES: Final = 192 * 1024 * 1024
-#: what is smaller is not counted: 32,768 calls (`server.MAX_CALLS`) of this size are 256 MiB
+#: what is smaller is not counted: 32,768 calls (`wrapping.MAX_CALLS`) of this size are 256 MiB
 MIN_BYTES: Final = 8 * 1024
 #: up to here an answer is only refused when there is no room at all
 SMALL_BYTES: Final = 64 * 1024

@@ -18,7 +18,7 @@ from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.errors import Forbidden
 from vaina.kinds import POD
-from vaina.serving.server import Method, RequestContext
+from vaina.serving.handlers import Method, RequestContext
 from vaina.testing.builders import make_pod, make_replica_set
 
 REPLICAS = 20

@@ -23,7 +23,7 @@ from vaina.errors import (
 )
 from vaina.kinds import POD
 from vaina.metrics import WENT_BACK
-from vaina.serving.server import RequestContext, typed, typed_stream
+from vaina.serving.handlers import RequestContext, typed, typed_stream
 from vaina.testing.builders import make_pod
 from vaina.testing.clock import FakeClock, settle
 

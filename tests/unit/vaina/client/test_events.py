@@ -19,7 +19,7 @@ from vaina.client.transport import InProcessTransport
 from vaina.errors import AlreadyExists, ApiError, Forbidden, NotFound, TooManyRequests, Unavailable
 from vaina.kinds import EVENT
 from vaina.metrics import new_registry
-from vaina.serving.server import RequestContext, typed
+from vaina.serving.handlers import RequestContext, typed
 from vaina.testing.builders import make_pod, make_replica_set, object_reference
 from vaina.testing.clock import FakeClock
 

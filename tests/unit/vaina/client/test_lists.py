@@ -11,7 +11,7 @@ from vaina.client.resource import LIST_TRIES
 from vaina.client.transport import InProcessTransport
 from vaina.errors import Expired
 from vaina.kinds import CONFIG_MAP
-from vaina.serving.server import RequestContext, typed
+from vaina.serving.handlers import RequestContext, typed
 from vaina.testing.builders import make_config_map
 
 PAGES = {"": ("a", "one"), "one": ("b", "two"), "two": ("c", "")}

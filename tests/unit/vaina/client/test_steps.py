@@ -10,7 +10,7 @@ from vaina.client.transport import InProcessTransport
 from vaina.clock import micro_timestamp
 from vaina.errors import Unavailable
 from vaina.kinds import POD_TRACE
-from vaina.serving.server import RequestContext, typed
+from vaina.serving.handlers import RequestContext, typed
 from vaina.steps import PodStep, without_trace
 from vaina.testing.builders import make_pod
 from vaina.testing.clock import EPOCH, FakeClock
