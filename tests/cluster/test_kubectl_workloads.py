@@ -257,7 +257,7 @@ poddisruptionbudget.policy/kept condition met
         assert refused.code == 1
         assert "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)" in refused.err
         assert "cannot delete Pods that declare no controller (use --force to override)" in refused.err
-        blocked = kubectl.run(f"drain {target} {flags} --ignore-daemonsets --force --timeout=4s")
+        blocked = kubectl.run(f"drain {target} {flags} --ignore-daemonsets --force --timeout=8s")
         assert blocked.code == 1
         assert (
             f'error when evicting pods/"kept" -n "{space.namespace}" (will retry after 5s): Cannot evict pod as it '

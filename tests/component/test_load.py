@@ -129,8 +129,10 @@ def test_a_workload_that_is_repeated_begins_anew_each_time(tmp_path: Path) -> No
         assert [(each.pods, each.bound, each.balance.nodes) for each in one.measurements] == [(20, 20, 5)]
         verified(one, 25)
     assert "namespace-2: 2 runs" in done.stdout
-    # What all runs note is told once.
-    assert "note: namespace-2: less than a second is too short for a steady rate\n" in done.stdout
+    # What all runs note is told once: that they were short, unless the machine stood still in one of them.
+    first, second = (set(one.notes) for one in found.reports)
+    told = [line.removeprefix("note: ") for line in done.stdout.splitlines() if line.startswith("note: ")]
+    assert sorted(told) == sorted({*(first & second), *(f"{note} (1 of 2 runs)" for note in first ^ second)})
 
 
 async def test_nodes_that_cannot_all_be_away_end_the_run(
@@ -347,7 +349,8 @@ async def test_pods_that_fit_nowhere_end_the_run_with_the_schedulers_words(
 """
     )
     [workload] = read_workloads([tmp_path / "w.yaml"])
-    settings = Settings(run="load-test", patience_seconds=4, clean_seconds=0.1)
+    # Longer than a busy machine may stand still, with time for what it has to do then.
+    settings = Settings(run="load-test", patience_seconds=8, clean_seconds=0.1)
     with pytest.raises(
         RunError, match=r"40 of 45 Pods have a node.*0/1 nodes are available: 1 Insufficient cpu"
     ):

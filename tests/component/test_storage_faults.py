@@ -1,9 +1,11 @@
 """Storage when etcd is killed, stopped, full, or its answers are lost (I4, I5, I6, I17)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
+from itertools import count
 from random import Random
+from typing import TypeVar
 
 import pytest
 from aetcd.rpc import rpc_pb2
@@ -34,6 +36,8 @@ from tests.support.tasks import running
 from vaina.clock import SystemClock
 from vaina.errors import ApiError, StorageFull, Timeout, Unavailable
 from vaina.kinds import CONFIG_MAP
+
+T = TypeVar("T")
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(150)]
 
@@ -131,9 +135,8 @@ class TestLostAnswers:
         proxy.loses_answers = True
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(storage.put_all(puts))
-            if taken:
-                await asyncio.wait([writing], timeout=0.2)
-            else:
+            await until(lambda: key("a9").encode() in proxy.said)
+            if not taken:
                 await wait_for_key(etcd.target, key("a9"))
             proxy.loses_answers = False
             proxy.break_connections()
@@ -181,7 +184,7 @@ class TestLostAnswers:
         proxy.loses_requests = True
         async with asyncio.TaskGroup() as tasks:
             write = tasks.create_task(storage.create(key("b"), config("b"), META))
-            await asyncio.wait([write], timeout=0.2)
+            await until(lambda: key("b").encode() in proxy.said)
             proxy.loses_requests = False
             proxy.break_connections()
         assert await storage.get(key("b")) == write.result()
@@ -191,15 +194,15 @@ class TestLostAnswers:
         self, etcd: EtcdServer, proxy: Proxy, metrics: StorageMetrics
     ) -> None:
         async with self.over(proxy, metrics, timeout_seconds=1.0, patience_seconds=1.5) as storage:
-            await storage.create(key("a"), config("a"), META)
+            await eventually_created(storage, "a")
             proxy.loses_answers = True
             with pytest.raises((Unavailable, Timeout), match="unknown"):
                 await storage.create(key("b"), config("b"), META)
             proxy.loses_answers = False
             proxy.break_connections()
             await wait_for_key(etcd.target, key("b"))
-            stored = await storage.create(key("c"), config("c"), META)
-            assert await storage.get(key("c")) == stored
+            stored = await eventually_created(storage, "c")
+            assert await eventually(lambda: storage.get(stored.key)) == stored
 
     async def result(self, write: "asyncio.Future[Stored] | object") -> Stored | Exception:
         try:
@@ -260,24 +263,26 @@ class TestOutage:
                             name = message_name(frame.object)
                             seen.setdefault(name, []).append(frame.type)
 
-            start = await cacher.current_version()
-            async with running(watch()), asyncio.TaskGroup() as tasks:
-                for writer in range(8):
-                    tasks.create_task(write(writer))
-                await until(lambda: len(acknowledged) > 200)
-                if way == "kill":
-                    own_etcd.kill()
-                    await asyncio.to_thread(own_etcd.start)
-                else:
-                    own_etcd.stop()
-                    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=2.0)
-                    own_etcd.resume()
-                before = len(acknowledged)
-                await until(lambda: len(acknowledged) > before + 200)
-                stop.set()
-                last = await storage.create(key("last"), config("last"), META)
-                await until(lambda: "last" in seen)
-            page = await cacher.list(PREFIX)
+            start = await eventually(cacher.current_version)
+            async with running(watch()):
+                async with asyncio.TaskGroup() as tasks:
+                    for writer in range(8):
+                        tasks.create_task(write(writer))
+                    await until(lambda: len(acknowledged) > 200)
+                    if way == "kill":
+                        own_etcd.kill()
+                        await asyncio.to_thread(own_etcd.start)
+                    else:
+                        own_etcd.stop()
+                        await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=2.0)
+                        own_etcd.resume()
+                    before = len(acknowledged)
+                    await until(lambda: len(acknowledged) > before + 200)
+                    stop.set()
+                # After those of the writers, also what they never heard of.
+                last = await eventually_created(storage, "last")
+                await until(lambda: message_name(last.data) in seen)
+            page = await eventually(lambda: cacher.list(PREFIX))
             assert page.version >= last.version
             stored = {item.key.rpartition("/")[2] for item in page.items}
             assert acknowledged <= stored
@@ -290,16 +295,16 @@ class TestOutage:
             etcd_storage(own_etcd.target, timeout_seconds=0.5, patience_seconds=1.0) as storage,
             cacher_over(storage) as cacher,
         ):
-            stored = await cacher.create(key("a"), config("a"), META)
-            assert await cacher.get(key("a")) == stored
+            stored = await eventually_created(cacher, "a")
+            assert await eventually(lambda: cacher.get(stored.key)) == stored
             own_etcd.kill()
             with pytest.raises((Unavailable, Timeout)):
-                await cacher.get(key("a"))
+                await cacher.get(stored.key)
             with pytest.raises((Unavailable, Timeout)):
                 await cacher.create(key("b"), config("b"), META)
             own_etcd.start()
-            later = await eventually(lambda: cacher.create(key("c"), config("c"), META))
-            assert await eventually(lambda: cacher.get(key("c"))) == later
+            later = await eventually_created(cacher, "c")
+            assert await eventually(lambda: cacher.get(later.key)) == later
 
 
 class TestLostData:
@@ -312,32 +317,22 @@ class TestLostData:
             etcd_storage(own_etcd.target, timeout_seconds=1.0, patience_seconds=1.0) as storage,
             cacher_over(storage) as cacher,
         ):
-            for number in range(5):
-                await cacher.create(key(f"a{number}"), config("a"), META)
-            start = (await cacher.list(PREFIX)).version
+            first = await eventually_created(cacher, "a")
+            for number in range(4):
+                await eventually_created(cacher, f"b{number}")
+            start = (await eventually(lambda: cacher.list(PREFIX))).version
             own_etcd.kill()
             own_etcd.lose_data()
             own_etcd.start()
             await until(lambda: not cacher.is_connected)
 
-            async def is_refused() -> bool:
-                try:
-                    await cacher.get(key("a0"), Read(at_least=Version(0)))
-                except Unavailable as error:
-                    return "older than what was served" in error.message
-                return False
-
-            async with asyncio.timeout(60):
-                while not await is_refused():
-                    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.05)
+            await refused(lambda: cacher.get(first.key, Read(at_least=Version(0))), may_be_done=True)
             async with RawEtcd(own_etcd.target) as raw:
                 for _ in range(versions.revision_of(start) + 5):
                     await raw.kv.Put(rpc_pb2.PutRequest(key=b"/registry/other", value=b""))
-            assert await is_refused()
-            with pytest.raises(Unavailable, match="older than what was served"):
-                await cacher.list(PREFIX)
-            with pytest.raises(Unavailable, match="older than what was served"):
-                await anext(cacher.watch_selection(Selection(PREFIX), after=start))
+            await refused(lambda: cacher.get(first.key, Read(at_least=Version(0))))
+            await refused(lambda: cacher.list(PREFIX))
+            await refused(lambda: anext(cacher.watch_selection(Selection(PREFIX), after=start)))
 
 
 class TestFull:
@@ -401,12 +396,36 @@ async def until(condition: "object") -> None:
             await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.01)
 
 
-async def eventually(attempt: "object") -> object:
+async def eventually(attempt: Callable[[], Awaitable[T]]) -> T:
     """Return what an attempt returns, once it is not refused any more."""
-    assert callable(attempt)
     async with asyncio.timeout(60):
         while True:
             try:
                 return await attempt()
             except ApiError:
                 await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.05)
+
+
+async def eventually_created(storage: EtcdStorage | Cacher, base: str) -> Stored:
+    """Return what was stored under a name that nobody had, the first that is not refused."""
+    names = (f"{base}-{number}" for number in count())
+
+    async def create() -> Stored:
+        # A write that was refused may have happened all the same.
+        name = next(names)
+        return await storage.create(key(name), config(name), META)
+
+    return await eventually(create)
+
+
+async def refused(attempt: Callable[[], Awaitable[object]], *, may_be_done: bool = False) -> None:
+    """Return when an attempt is refused because etcd went back in time; before that it may be done."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await attempt()
+                assert may_be_done
+            except ApiError as error:
+                if "older than what was served" in error.message:
+                    return
+            await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.05)

@@ -52,6 +52,8 @@ class Proxy:
         self.requests, self.answers = Gate(), Gate()
         #: what the server says arrives so much later
         self.answers_late_seconds = 0.0
+        #: what the client said while anything is thrown away
+        self.said = bytearray()
         #: how often connections that were open were broken
         self.breaks = 0
 
@@ -115,6 +117,8 @@ class Proxy:
             data = b"-"
             with suppress(ConnectionError):
                 while data := await reader.read(65536):
+                    if not is_answer and (self.loses_answers or self.loses_requests):
+                        self.said += data
                     if self.loses_answers if is_answer else self.loses_requests:
                         continue
                     late = self.answers_late_seconds if is_answer else 0.0
