@@ -138,6 +138,12 @@ class GatheringController(OwningController):
 
     Reports of thousands of Pods come one by one, and each sync looks at all of them (30 ms for 5,000). So an
     owner of many is queued a little later for a report that calls for no new Pod.
+
+    Upstream's Job controller looks a second after any report of a Pod, however few a Job has
+    (`pkg/controller/job/job_controller.go`: SyncJobBatchPeriod, enqueueSyncJobBatched). Here it is a second for
+    5,000 Pods at a time, and nothing up to a hundred: never later than there. Its ReplicaSet controller looks at
+    once (`pkg/controller/replicaset/replica_set.go`: updatePod, deletePod); here reports of more than a hundred
+    Pods are in its status that much later.
     """
 
     def __init__(self, tools: Tools, factory: InformerFactory, recorder: EventRecorder) -> None:
