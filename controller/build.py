@@ -115,10 +115,10 @@ class Manager:
 
 
 class ControllerService:
-    """Reads the controllers of this process."""
+    """Reads the controllers of this process, which is called `identity`."""
 
-    def __init__(self, controllers: Sequence[Controller]) -> None:
-        self._controllers = controllers
+    def __init__(self, controllers: Sequence[Controller], identity: str) -> None:
+        self._controllers, self._identity = controllers, identity
 
     async def ListControllers(
         self, request: pb.ListControllersRequest, ctx: RequestContext
@@ -126,7 +126,7 @@ class ControllerService:
         states = sorted(
             (controller.state() for controller in self._controllers), key=lambda state: state.name
         )
-        return pb.ListControllersResponse(controllers=states)
+        return pb.ListControllersResponse(controllers=states, identity=self._identity)
 
     def handlers(self) -> Handlers:
         return {f"/{SERVICE}/ListControllers": typed(self.ListControllers, pb.ListControllersRequest)}
@@ -253,7 +253,8 @@ async def run(config: ControllerConfig, stop: asyncio.Event, *, connection: Conn
         manager = build(election.clients, clock, config, registry=registry, instance=instance)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    service = ControllerService(manager.controllers)
+    elector = election.elector
+    service = ControllerService(manager.controllers, instance if elector is None else elector.identity)
     async with (
         election.clients,
         serve(

@@ -32,7 +32,7 @@ class MachineryTopic(WholeTopic):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
-        self._known = Look(context.clock.now(), SILENT, SILENT, SILENT)
+        self._known = Look(context.clock.now(), SILENT, SILENT, SILENT, nodes=None)
         #: each asks a part, and returns what is known of it: fields of a look
         self._parts: tuple[Callable[[], Coroutine[Any, Any, dict[str, Any]]], ...] = (
             self._apiserver, self._scheduler, self._controllers, self._leases, self._nodes,
@@ -78,7 +78,7 @@ class MachineryTopic(WholeTopic):
     async def _nodes(self) -> dict[str, Any]:
         found = await _or_words(self._context.clients.nodes.list_page(limit=MAX_NODES))
         if isinstance(found, str):
-            return {"nodes": (), "more_nodes": False}
+            return {"nodes": None, "more_nodes": False}
         return {"nodes": found.items, "more_nodes": bool(found.continue_token)}
 
 

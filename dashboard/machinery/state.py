@@ -38,7 +38,8 @@ class Look:
     scheduler: scheduler_service_pb2.OverviewResponse | str = ""
     controller: controller_service_pb2.ListControllersResponse | str = ""
     leases: Sequence[lease_pb2.Lease] = ()
-    nodes: Sequence[node_pb2.Node] = field(default=())
+    #: None: nobody has told
+    nodes: Sequence[node_pb2.Node] | None = field(default=())
     #: there are more nodes
     more_nodes: bool = False
 
@@ -50,7 +51,7 @@ def machinery_of(look: Look) -> dict[str, Any]:
     return {
         "components": _components(look, leaders), "leaders": leaders[:MAX_LEASES],
         "controllers": [] if isinstance(look.controller, str) else [_controller(one) for one in look.controller.controllers],
-        "kubelets": _kubelets(look.nodes, look.more_nodes),
+        "kubelets": None if look.nodes is None else _kubelets(look.nodes, look.more_nodes),
         "streams": [] if isinstance(apiserver, str) else [_stream(one) for one in apiserver.streams],
         "open": 0 if isinstance(apiserver, str) else apiserver.open,
         "storage": None if isinstance(apiserver, str) else _storage(apiserver),
@@ -74,7 +75,9 @@ def _components(look: Look, leaders: Sequence[dict[str, Any]]) -> list[dict[str,
         component("scheduler", "", sched, "kube-scheduler")
         if isinstance(sched, str)
         else component("scheduler", sched.answered_by.identity, "", "kube-scheduler"),
-        component("controller", "", control if isinstance(control, str) else "", "kube-controller-manager"),
+        component("controller", "", control, "kube-controller-manager")
+        if isinstance(control, str)
+        else component("controller", control.identity, "", "kube-controller-manager"),
     ]
     members = [] if isinstance(api, str) else api.storage
     return [*shown, *(component("etcd", one.endpoint, one.error) for one in members)]

@@ -96,7 +96,10 @@ async def test_the_service_says_what_its_controllers_do_and_ends_in_good_order(
         await until_status(client, "web", 3)
         request = pb.ListControllersRequest().SerializeToString()
         answer = await own.unary("/vaina.api.controller.v1.ControllerService/ListControllers", request)
-        states = {state.name: state for state in pb.ListControllersResponse.FromString(answer).controllers}
+        found = pb.ListControllersResponse.FromString(answer)
+        states = {state.name: state for state in found.controllers}
+        [lease] = (await client.leases.list("kube-system")).items
+        assert found.identity == lease.spec.holder_identity
         assert states["replicaset"].last_sync_key == "default/web"
         assert all(state.synced for state in states.values())
         await client.close()

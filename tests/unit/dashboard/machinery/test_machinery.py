@@ -41,11 +41,12 @@ def test_a_leader_that_has_not_renewed_its_lease_leads_no_more() -> None:
 
 def test_a_part_that_does_not_answer_says_why_and_the_others_are_shown() -> None:
     state = controller_service_pb2.ControllerState(name="job", queue_depth=3, last_error="<b>no</b>")
-    controllers = controller_service_pb2.ListControllersResponse(controllers=[state])
+    controllers = controller_service_pb2.ListControllersResponse(controllers=[state], identity="b_1")
     shown = machinery_of(Look(NOW, "connection refused", "away", controllers))
     assert [(one["component"], one["error"]) for one in shown["components"]] == [
         ("apiserver", "connection refused"), ("scheduler", "away"), ("controller", ""),
     ]  # fmt: skip
+    assert shown["components"][2]["identity"] == "b_1"
     assert (shown["controllers"][0]["depth"], shown["controllers"][0]["lastError"]) == (3, "<b>no</b>")
     assert (shown["streams"], shown["storage"]) == ([], None)
 
