@@ -12,6 +12,8 @@ bash deploy/interop.sh || { [[ -z ${CI:-} ]] || exit 1; echo "interop: not built
 bash deploy/clients.sh || { [[ -z ${CI:-} ]] || exit 1; echo "clients: not installed; their tests are skipped" >&2; }
 # For the tests of the page in a browser. Likewise.
 bash deploy/chromium.sh || { [[ -z ${CI:-} ]] || exit 1; echo "chromium: not brought; tests in a browser are skipped" >&2; }
+# What the page is looked at with as a screen reader sees it. Likewise.
+bash deploy/axe.sh || { [[ -z ${CI:-} ]] || exit 1; echo "axe: not brought; its test is skipped" >&2; }
 # One commit in ten is tried with all accelerators off (docs/fast-paths.md). Which, its name says, so that a run can be repeated.
 commit=$(git rev-parse HEAD 2>/dev/null || echo 0001)
 if [[ -z ${VAINA_FAST_PATHS:-} && $((16#${commit: -4} % 10)) == 0 ]]; then

@@ -24,6 +24,14 @@ export function link(href, ...children) {
   return made;
 }
 
+// What moves within itself where it is wider than the page, also by keyboard; `name` says to who does not see it what it is.
+export function scroller(name, properties = {}, ...children) {
+  return element("div", { className: "scroll", role: "group", tabIndex: 0, "aria-label": name, ...properties }, ...children);
+}
+
+// A table's name, where others read it above the table.
+export const caption = (name) => element("caption", { className: "unseen" }, name);
+
 // Text of a cluster as it is shown: controls, escapes and changes of direction would change what stands around it.
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 export function visible(value, longest = 2000) {

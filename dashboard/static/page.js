@@ -9,15 +9,16 @@ import { element, fill, link } from "./dom.js";
 import { Live } from "./live.js";
 import { LANGUAGES, language, loadTexts, remember, text } from "./text.js";
 
+// Links at the top lead to what has `nav`; others are marked there as being `under` one of them.
 const ROUTES = [
   { path: /^\/$/, view: "cluster", names: [], nav: "/" },
-  { path: /^\/pod\/([^/]+)\/([^/]+)$/, view: "pod", names: ["namespace", "name"] },
+  { path: /^\/pod\/([^/]+)\/([^/]+)$/, view: "pod", names: ["namespace", "name"], under: "/" },
   { path: /^\/scheduler$/, view: "scheduler", names: [], nav: "/scheduler", texts: ["loads"] },
-  { path: /^\/loads$/, view: "loads", names: [] },
-  { path: /^\/loads\/([^/]+)$/, view: "loads", names: ["run"] },
+  { path: /^\/loads$/, view: "loads", names: [], under: "/scheduler" },
+  { path: /^\/loads\/([^/]+)$/, view: "loads", names: ["run"], under: "/scheduler" },
   { path: /^\/machinery$/, view: "machinery", names: [], nav: "/machinery" },
   { path: /^\/lessons$/, view: "lessons", names: [], nav: "/lessons" },
-  { path: /^\/lessons\/([A-Z]\d{1,2})$/, view: "lessons", names: ["row"] },
+  { path: /^\/lessons\/([A-Z]\d{1,2})$/, view: "lessons", names: ["row"], under: "/lessons" },
 ];
 
 const root = document.getElementById("view");
@@ -69,11 +70,11 @@ const page = {
 };
 
 function match(path) {
-  for (const { path: pattern, view, names, texts = [] } of ROUTES) {
+  for (const { path: pattern, view, names, under, texts = [] } of ROUTES) {
     const found = pattern.exec(path);
     if (!found) continue;
     try {
-      return { view, texts, params: Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(found[at + 1])])) };
+      return { view, texts, under, params: Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(found[at + 1])])) };
     } catch {
       return null;
     }
@@ -88,8 +89,10 @@ async function show() {
   notice.hidden = true;
   fill(root);
   const found = match(location.pathname);
-  for (const one of document.querySelectorAll("nav a")) {
-    if (one.getAttribute("href") === location.pathname) one.setAttribute("aria-current", "page");
+  for (const one of document.querySelectorAll("#nav a")) {
+    const href = one.getAttribute("href");
+    if (href === location.pathname) one.setAttribute("aria-current", "page");
+    else if (href === found?.under) one.setAttribute("aria-current", "true");
     else one.removeAttribute("aria-current");
   }
   if (!found) {

@@ -1,6 +1,6 @@
 // Lines over time, drawn in SVG. Whatever is drawn stands in a table beside it: the newest value of each line, and
 // the most of it.
-import { element } from "./dom.js";
+import { caption, element } from "./dom.js";
 import { refresh } from "./refresh.js";
 import { text } from "./text.js";
 import { precise, timeOfDay } from "./times.js";
@@ -28,7 +28,7 @@ const isNumber = (value) => typeof value === "number";
 //   format   a value as text       least    what the scale reaches at least
 export class Plot {
   constructor(lines, { id, label, format, least = 1 }) {
-    Object.assign(this, { lines, format, least });
+    Object.assign(this, { lines, label, format, least });
     this.numbers = element("div", { className: "scroll", id });
     this.drawn = lines.map((line) => shape("path", { fill: "none", "data-kind": line.kind, "vector-effect": "non-scaling-stroke" }));
     this.top = element("span", { className: "plot-top" });
@@ -64,6 +64,7 @@ export class Plot {
     };
     const row = (key, values) => element("tr", {}, element("th", { scope: "row" }, text(key)), ...values.map(cell));
     return element("table", { className: "numbers" },
+      caption(this.label),
       element("thead", {}, element("tr", {}, element("td"), ...this.lines.map(head))),
       element("tbody", {}, row("plot.now", newest), row("plot.most", most)));
   }

@@ -9,7 +9,7 @@ export function logPanel(namespace, name) {
   const previous = element("input", { type: "checkbox", id: "log-previous" });
   const button = element("button", { type: "button", id: "log-follow" }, text("pod.log.follow"));
   const said = element("p", { className: "quiet", role: "status" });
-  const output = element("pre", { className: "log", tabIndex: 0, id: "log-output", "aria-label": text("pod.log") });
+  const output = element("pre", { className: "log", tabIndex: 0, id: "log-output", role: "group", "aria-label": text("pod.log") });
   const section = element("section", { id: "pod-log" },
     element("h2", {}, text("pod.log")),
     element("p", { className: "tools" },

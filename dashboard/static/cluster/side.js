@@ -1,6 +1,6 @@
 // Beside the picture: what is unhealthy, and everything as tables, a page at a time.
 
-import { element, link, visible } from "../dom.js";
+import { caption, element, link, scroller, visible } from "../dom.js";
 import { refill } from "../refresh.js";
 import { text } from "../text.js";
 import { ENDED, TROUBLE, WAITING, WELL, age, byName, cores, mebibytes } from "./model.js";
@@ -56,10 +56,10 @@ export class Tables {
     part.back = button("previous", -1);
     part.on = button("next", 1);
     const head = element("tr", {}, ...columns.map((key) => element("th", { scope: "col" }, text(`cluster.column.${key}`))));
-    const table = element("table", {}, element("caption", { className: "unseen" }, text(`cluster.table.${name}`)), element("thead", {}, head), body);
+    const table = element("table", {}, caption(text(`cluster.table.${name}`)), element("thead", {}, head), body);
     part.root = element("details", {},
       element("summary", {}, text(`cluster.table.${name}`)),
-      element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": text(`cluster.table.${name}`) }, table),
+      scroller(text(`cluster.table.${name}`), {}, table),
       element("p", { className: "pager" }, part.back, part.on, where));
     part.root.dataset.table = name;
     part.root.addEventListener("toggle", () => this.fillPart(part));
@@ -96,7 +96,8 @@ export class Tables {
   podRow(pod) {
     const cells = [visible(pod.namespace), link(podPath(pod), visible(pod.name)), visible(pod.room.name) || "–", word(pod),
       `${cores(pod.cpu)}, ${mebibytes(pod.memory)}`, visible(pod.owner) || "–", age(Date.now() / 1000 - pod.since)];
-    return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
+    // Its name names a Pod's row.
+    return element("tr", {}, ...cells.map((cell, at) => element(at === 1 ? "th" : "td", at === 1 ? { scope: "row" } : {}, cell)));
   }
 
   nodeRow(room) {

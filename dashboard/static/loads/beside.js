@@ -1,5 +1,5 @@
 // Two entries (report.js) side by side: how they were run, their figures, their plots over the same axis.
-import { element, visible } from "../dom.js";
+import { caption as unseen, element, scroller, visible } from "../dom.js";
 import { Curves } from "../plot.js";
 import { text } from "../text.js";
 import { precise } from "../times.js";
@@ -30,11 +30,11 @@ function legend(before, after) {
     return element("tr", {}, head, element("td", {}, visible(entry.name)), element("td", {}, visible(entry.workload)),
       element("td", {}, text("loads.runs", { n: entry.runs })));
   };
-  return element("div", { className: "scroll" }, element("table", { id: "loads-legend" }, element("tbody", {}, row("a", before), row("b", after))));
+  return scroller(text("loads.beside"), {}, element("table", { id: "loads-legend" }, unseen(text("loads.beside")), element("tbody", {}, row("a", before), row("b", after))));
 }
 
 function table(id, caption, names, rows) {
-  return element("div", { className: "scroll" }, element("table", { className: id },
+  return scroller(caption, {}, element("table", { className: id },
     element("caption", { className: "quiet" }, caption),
     element("thead", {}, element("tr", {}, ...names.map(([words, kind]) => {
       const head = element("th", { scope: "col" }, words);

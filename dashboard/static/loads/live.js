@@ -1,5 +1,5 @@
 // A load test as the page sees it: topic "load/RUN" (dashboard/scheduling/load_topics.py).
-import { element, fill, visible } from "../dom.js";
+import { caption, element, fill, scroller, visible } from "../dom.js";
 import { Curves } from "../plot.js";
 import { refresh } from "../refresh.js";
 import { text } from "../text.js";
@@ -20,11 +20,11 @@ export const stateWords = (run) =>
 export class LiveLoad {
   constructor() {
     this.said = element("p", { role: "status", id: "load-said" });
-    this.numbers = element("div", { className: "scroll", id: "load-numbers" });
-    this.measured = element("div", { className: "scroll", id: "load-measured" });
+    this.numbers = scroller(text("loads.numbers"), { id: "load-numbers" });
+    this.measured = scroller(text("loads.measured"), { id: "load-measured" });
     this.pods = new Curves(LINES, { label: text("loads.pods.plot"), format: digits });
     this.rate = new Curves(["rate"], { label: text("loads.rate.plot"), format: digits });
-    this.table = element("div", { className: "scroll" });
+    this.table = scroller(text("loads.over.time"));
     this.parts = [
       this.said, this.numbers, this.pods.root, element("p", {}, text("loads.rate.beside")), this.rate.root, this.measured,
       element("details", {}, element("summary", {}, text("loads.over.time")), this.table),
@@ -67,6 +67,7 @@ function numbersTable(run, waiting, pace) {
   const now = run.state === "running" ? digits(pace) : "–";
   const values = [run.wanted, run.asked, run.bound, run.running, waiting].map(digits);
   return element("table", {},
+    caption(text("loads.numbers")),
     heads([[text("loads.wanted")], ...LINES.map((kind) => [text(`loads.${kind}`), kind]), [text("loads.rate.now")], [text("loads.took")]]),
     element("tbody", {}, element("tr", {}, ...[...values, now, duration(run.seconds)].map((one) => element("td", {}, one)))));
 }
@@ -88,6 +89,7 @@ function measuredTable(measurements) {
 
 function timeTable(lines) {
   return element("table", {},
+    caption(text("loads.over.time")),
     heads([[text("loads.after")], ...LINES.map((kind) => [text(`loads.${kind}`), kind]), [text("loads.figure.throughput")]]),
     element("tbody", {}, ...sampled(lines).map(([at, ...values]) => element("tr", {},
       element("th", { scope: "row" }, precise(at)), ...values.map((one) => element("td", {}, one === null ? "–" : digits(one)))))));

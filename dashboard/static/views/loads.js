@@ -1,5 +1,5 @@
 // Load tests: those that the page has seen, one of them, and two side by side. Reports are read here and go nowhere.
-import { element, fill, link, visible } from "../dom.js";
+import { caption, element, fill, link, scroller, visible } from "../dom.js";
 import { besideParts } from "../loads/beside.js";
 import { followLoad, stateWords } from "../loads/live.js";
 import { MAX_BYTES, MAX_ENTRIES, entryOfSeen, readFile } from "../loads/report.js";
@@ -28,7 +28,7 @@ function mountOne(root, params, page) {
 }
 
 function mountAll(root, params, page) {
-  const runs = element("div", { className: "scroll", id: "loads-runs" });
+  const runs = scroller(text("loads.seen"), { id: "loads-runs" });
   const selects = SIDES.map((side) => element("select", { id: `loads-${side}` }));
   const files = element("input", { type: "file", id: "loads-files", multiple: true, accept: ".json,application/json" });
   const said = element("p", { role: "alert", id: "loads-said", className: "bad", hidden: true });
@@ -184,6 +184,7 @@ function runTable(seen) {
   }
   const heads = ["run", "workload", "state", "time", "bound"];
   return element("table", {},
+    caption(text("loads.seen")),
     element("thead", {}, element("tr", {}, ...heads.map((one) => element("th", { scope: "col" }, text(`loads.head.${one}`))))),
     element("tbody", {}, ...seen.map((one) => element("tr", {},
       element("th", { scope: "row" }, link(loadPath(one.name), visible(one.name))),

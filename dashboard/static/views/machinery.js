@@ -1,5 +1,5 @@
 // The machine: topic "machinery" (dashboard/machinery).
-import { element, fill, visible } from "../dom.js";
+import { caption, element, fill, scroller, visible } from "../dom.js";
 import { History } from "../history.js";
 import { Plot, shape } from "../plot.js";
 import { refresh } from "../refresh.js";
@@ -78,8 +78,9 @@ const SHORT = new Set(["agent", "renewed", "since"]);
 const number = (n) => text("machinery.number", { n });
 const rate = (n) => number(n < 10 ? Math.round(n * 10) / 10 : Math.round(n));
 
-function table(heads, rows) {
-  return element("div", { className: "scroll" }, element("table", {},
+function table(name, heads, rows) {
+  return scroller(name, {}, element("table", {},
+    caption(name),
     element("thead", {}, element("tr", {}, ...heads.map((one) => element("th", { scope: "col" }, text(`machinery.${one}`))))),
     element("tbody", {}, ...rows.map(([first, ...rest]) =>
       element("tr", {}, element("th", { scope: "row", className: "short" }, first),
@@ -90,22 +91,23 @@ const good = (words) => element("span", { className: "good" }, words);
 const bad = (words) => element("span", { className: "bad" }, words);
 
 function components(found) {
-  const { all, ready, unready, more } = found.kubelets;
+  // Nothing is known of nodes while the apiserver is away.
+  const { all, ready, unready, more } = found.kubelets ?? { unready: [] };
   return [
     element("h2", {}, text("machinery.components")),
-    table(["component", "identity", "health", "leader"], found.components.map((one) => [
+    table(text("machinery.components"), ["component", "identity", "health", "leader"], found.components.map((one) => [
       one.component, visible(one.identity) || "–", one.error ? bad(visible(one.error)) : good(text("machinery.answers")),
       one.elects ? visible(one.leader) || bad(text("machinery.none")) : text("machinery.alone"),
     ])),
-    element("p", { className: ready === all ? "good" : "bad" }, text(more ? "machinery.kubelets.more" : "machinery.kubelets", { n: all, ready })),
-    unready.length ? table(["node", "reason", "since"], unready.map((one) => [visible(one.name), visible(one.reason), moment(one.since)])) : null,
+    found.kubelets && element("p", { className: ready === all ? "good" : "bad" }, text(more ? "machinery.kubelets.more" : "machinery.kubelets", { n: all, ready })),
+    unready.length ? table(text("machinery.unready"), ["node", "reason", "since"], unready.map((one) => [visible(one.name), visible(one.reason), moment(one.since)])) : null,
   ];
 }
 
 function leaders(found) {
   return [
     element("h2", {}, text("machinery.leaders")),
-    table(["lease", "holder", "renewed", "seconds", "transitions"], found.leaders.map((one) => [
+    table(text("machinery.leaders"), ["lease", "holder", "renewed", "seconds", "transitions"], found.leaders.map((one) => [
       visible(one.name), one.expired ? bad(text("machinery.expired")) : visible(one.holder), timeOfDay(one.renewed),
       duration(one.seconds), number(one.transitions),
     ])),
@@ -116,7 +118,7 @@ function queues(found) {
   const busiest = [...found.controllers].sort((one, other) => other.depth - one.depth || one.name.localeCompare(other.name));
   return [
     element("h2", {}, text("machinery.queues")),
-    table(["controller", "depth", "flight", "syncs", "errors", "last", "error"], busiest.map((one) => [
+    table(text("machinery.queues"), ["controller", "depth", "flight", "syncs", "errors", "last", "error"], busiest.map((one) => [
       visible(one.name), number(one.depth), number(one.inFlight), number(one.syncs),
       one.errors ? bad(number(one.errors)) : number(0),
       one.synced ? [timeOfDay(one.lastAt), visible(one.lastKey), one.lastAt ? precise(one.lastSeconds) : ""].filter(Boolean).join(" ") : text("machinery.unsynced"),
@@ -130,7 +132,7 @@ function etcd(storage) {
   return [
     element("h2", {}, text("machinery.etcd")),
     element("p", { id: "etcd-revision" }, text("machinery.revision", { n: storage.revision })),
-    table(["member", "health", "version", "size", "use", "leader"], storage.members.map((one) => [
+    table(text("machinery.members"), ["member", "health", "version", "size", "use", "leader"], storage.members.map((one) => [
       visible(one.endpoint), one.error ? bad(visible(one.error)) : good(text("machinery.answers")), visible(one.version),
       bytes(one.size), bytes(one.inUse), one.leader ? text("machinery.leads") : "",
     ])),
@@ -157,7 +159,7 @@ function streams(found) {
     element("h2", {}, text("machinery.streams")),
     element("p", {}, text("machinery.open", { n: found.open })),
     drawing(found),
-    element("details", {}, element("summary", {}, text("machinery.streams.table")), table(["user", "agent", "verb", "resource", "selection", "way", "streams.count", "since"], found.streams.map((one) => [
+    element("details", {}, element("summary", {}, text("machinery.streams.table")), table(text("machinery.streams"), ["user", "agent", "verb", "resource", "selection", "way", "streams.count", "since"], found.streams.map((one) => [
       who(one),
       element("span", { title: visible(one.agent) }, visible(one.agent.split(" ")[0], 80)), one.verb, visible(one.resource), visible(selection(one)), one.rest ? "REST" : "gRPC",
       number(one.count), element("span", { title: moment(one.since) }, timeOfDay(one.since)),
@@ -204,7 +206,8 @@ function drawing(found) {
   children.push(...box(400, middle - tall / 2, "apiserver", visible(instance, 30), tall));
   const revision = found.storage ? text("machinery.revision", { n: found.storage.revision }) : "";
   children.push(...box(670, middle - BOX.height / 2, "etcd", revision));
-  return shape("svg", { viewBox: `0 0 910 ${height}`, role: "img", "aria-label": text("machinery.drawing"), class: "drawing" }, ...children);
+  const drawn = shape("svg", { viewBox: `0 0 910 ${height}`, role: "img", "aria-label": text("machinery.drawing"), class: "drawing" }, ...children);
+  return scroller(text("machinery.streams"), {}, drawn);
 }
 
 function box(x, y, first, second, height = BOX.height) {

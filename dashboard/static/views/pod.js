@@ -1,5 +1,5 @@
 // One Pod: topic "pod/NAMESPACE/NAME" (dashboard/life), and its logs.
-import { element, fill, link, visible } from "../dom.js";
+import { caption, element, fill, link, scroller, visible } from "../dom.js";
 import { text } from "../text.js";
 import { duration, moment, now, precise, timeOfDay } from "../times.js";
 import { logPanel } from "../pod_log.js";
@@ -123,10 +123,22 @@ function steps(pod) {
     element("p", { role: "status", id: "pod-total" }, done ? text(complete ? "pod.total" : "pod.reached", {
       n: done, total: precise(end - begin), busy: precise(busySeconds), between: precise(Math.max(0, end - begin - busySeconds)),
     }) : ""),
-    element("div", { className: "scroll" }, element("table", { className: "steps" },
+    scroller(text("pod.steps"), {}, told(element("table", { className: "steps" },
+      caption(text("pod.steps")),
       element("thead", {}, element("tr", {}, ...heads.map((one) => element("th", { scope: "col" }, text(one))))),
-      element("tbody", {}, ...all.filter(Boolean)))),
+      element("tbody", {}, ...all.filter(Boolean))))),
   ];
+}
+
+// On a phone the rows are laid out as grids (style.css): not every browser still takes them for rows then.
+const ROLES = { "thead, tbody": "rowgroup", tr: "row", "thead th": "columnheader", "tbody th": "rowheader", td: "cell" };
+
+function told(table) {
+  table.setAttribute("role", "table");
+  for (const [selector, role] of Object.entries(ROLES)) {
+    for (const one of table.querySelectorAll(selector)) one.setAttribute("role", role);
+  }
+  return table;
 }
 
 function stepRow(row, begin, until) {
@@ -202,7 +214,8 @@ function containers(pod) {
   const heads = ["pod.container", "pod.container.role", "pod.container.state", "pod.container.restarts", "pod.container.last", "pod.probes"];
   return [
     element("h2", {}, text("pod.containers")),
-    element("div", { className: "scroll" }, element("table", {},
+    scroller(text("pod.containers"), {}, element("table", {},
+      caption(text("pod.containers")),
       element("thead", {}, element("tr", {}, ...heads.map((one) => element("th", { scope: "col" }, text(one))))),
       element("tbody", {}, ...pod.containers.map((one) => element("tr", {},
         element("th", { scope: "row" }, visible(one.name), element("br"), element("small", {}, visible(one.image))),
@@ -238,7 +251,8 @@ function events(pod) {
   const heads = ["pod.event.last", "pod.event.type", "pod.event.reason", "pod.event.count", "pod.event.from", "pod.event.message"];
   return [
     element("h2", {}, text("pod.events")),
-    pod.events.length ? element("div", { className: "scroll" }, element("table", {},
+    pod.events.length ? scroller(text("pod.events"), {}, element("table", {},
+      caption(text("pod.events")),
       element("thead", {}, element("tr", {}, ...heads.map((one) => element("th", { scope: "col" }, text(one))))),
       element("tbody", {}, ...pod.events.map((one) => element("tr", {},
         element("td", { title: moment(one.last) }, timeOfDay(one.last)),

@@ -1,5 +1,5 @@
 // The scheduler: topic "scheduler" (dashboard/scheduling), and why a Pod is where it is.
-import { element, fill, link, visible } from "../dom.js";
+import { caption, element, fill, link, scroller, visible } from "../dom.js";
 import { History } from "../history.js";
 import { loadSection } from "../loads/section.js";
 import { Plot } from "../plot.js";
@@ -18,14 +18,16 @@ const rate = (n) => text("scheduler.number", { n: n < 10 ? Math.round(n * 10) / 
 export const title = () => text("scheduler.title");
 
 export function mount(root, params, page) {
-  const said = element("p", { role: "status", id: "scheduler-said" }, text("scheduler.loading"));
+  // What changes each second is not said aloud; what keeps the view from showing it is.
+  const said = element("p", { id: "scheduler-said" }, text("scheduler.loading"));
+  const problem = element("p", { role: "status", className: "bad" });
   const line = (plot) => (key) => ({ key, kind: key, name: text(`scheduler.${plot}.${key}`) });
   const queue = new Plot(QUEUES.map(line("queue")), { id: "scheduler-numbers", label: text("scheduler.queue.plot"), format: whole });
   const pace = new Plot(["decided", "scheduled"].map(line("pace")), { id: "scheduler-pace", label: text("scheduler.pace.plot"), format: rate });
   const latency = new Plot(["p50", "p99"].map(line("latency")), { id: "scheduler-latency", label: text("scheduler.latency.plot"), format: precise, least: 1e-3 });
   // The page itself sees no latencies.
   const slow = element("section", { hidden: true }, element("h2", {}, text("scheduler.latency")), latency.root);
-  const decisions = element("div", { className: "scroll", id: "scheduler-decisions" });
+  const decisions = scroller(text("scheduler.decisions"), { id: "scheduler-decisions" });
   const explain = explainPanel(params, page);
   const loads = loadSection(page);
   let points = [];
@@ -39,7 +41,7 @@ export function mount(root, params, page) {
   };
   const history = new History("scheduler", params, page, () => plot());
   fill(root,
-    element("h1", {}, text("scheduler.title")), said,
+    element("h1", {}, text("scheduler.title")), said, problem,
     history.root,
     element("section", {}, element("h2", {}, text("scheduler.queue")), queue.root),
     element("section", {}, element("h2", {}, text("scheduler.pace")), pace.root),
@@ -48,9 +50,13 @@ export function mount(root, params, page) {
     explain.section,
     element("section", {}, element("h2", {}, text("scheduler.decisions")), decisions));
 
+  const tell = (words) => {
+    if (problem.textContent !== words) problem.textContent = words;
+  };
   const show = (overview, away) => {
-    said.className = away ? "bad" : "";
-    said.textContent = away ? text("scheduler.away", { message: visible(away) }) : overview.identity ? text("scheduler.said", {
+    tell(away ? text("scheduler.away", { message: visible(away) }) : "");
+    said.hidden = Boolean(away);
+    said.textContent = overview.identity ? text("scheduler.said", {
       identity: visible(overview.identity), role: text(overview.leading ? "scheduler.leads" : "scheduler.stands"),
       nodes: overview.nodes, pods: overview.pods, assumed: overview.assumed,
     }) : text("scheduler.loading");
@@ -71,9 +77,7 @@ export function mount(root, params, page) {
       const last = looks.at(-1);
       show(last.overview, last.away);
     },
-    error: (error) => {
-      said.textContent = visible(error.message);
-    },
+    error: (error) => tell(visible(error.message)),
   });
   return () => {
     stop();
@@ -99,6 +103,7 @@ function decisionTable(decisions, explain) {
   if (!decisions.length) return element("p", { className: "quiet" }, text("scheduler.none"));
   const heads = ["time", "pod", "outcome", "node", "fitted", "attempt", "waited", "message", "why"];
   return element("table", {},
+    caption(text("scheduler.decisions")),
     element("thead", {}, element("tr", {}, ...heads.map((one) => element("th", { scope: "col" }, text(`scheduler.head.${one}`))))),
     element("tbody", {}, ...decisions.map((one) => {
       const ask = element("button", { type: "button", className: "plain", "aria-label": text("scheduler.ask.of", { name: visible(one.name) }) }, text("scheduler.ask"));
@@ -122,8 +127,10 @@ function explainPanel(params, page) {
   const input = element("input", { id: "explain-pod", placeholder: "default/web", autocomplete: "off", spellcheck: false, size: 40 });
   const button = element("button", { type: "submit" }, text("scheduler.ask"));
   const form = element("form", { className: "tools" }, element("label", { for: "explain-pod" }, text("scheduler.explain.label")), input, button);
-  const answer = element("div", { id: "explain-answer", role: "region", "aria-live": "polite", "aria-label": text("scheduler.explain") });
-  const section = element("section", {}, element("h2", {}, text("scheduler.explain")), form, answer);
+  const answer = element("div", { id: "explain-answer", role: "group", "aria-label": text("scheduler.explain") });
+  // The answer in a word, aloud; its tables are there to be read.
+  const said = element("p", { className: "unseen", role: "status" });
+  const section = element("section", {}, element("h2", {}, text("scheduler.explain")), form, said, answer);
   let number = 0;
   const ask = async (name) => {
     const mine = ++number;
@@ -133,11 +140,15 @@ function explainPanel(params, page) {
     fill(answer, element("p", { className: "quiet" }, text("scheduler.asking")));
     try {
       const found = await page.api(`/api/explain/${encodeURIComponent(namespace)}/${encodeURIComponent(pod)}`);
-      if (mine === number) fill(answer, ...explained(found));
+      if (mine !== number) return;
+      fill(answer, ...explained(found));
+      said.textContent = `${visible(found.state)}: ${visible(found.message)}`;
     } catch (error) {
-      if (mine === number) fill(answer, element("p", { className: "bad" }, visible(error.message)));
+      if (mine !== number) return;
+      fill(answer, element("p", { className: "bad" }, visible(error.message)));
+      said.textContent = visible(error.message);
     }
-    if (mine === number) section.scrollIntoView({ block: "nearest" });
+    section.scrollIntoView({ block: "nearest" });
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -169,7 +180,7 @@ function explained(found) {
 }
 
 function scoreTable(seen) {
-  return element("div", { className: "scroll" }, element("table", { className: "scores" },
+  return scroller(text("scheduler.scores"), {}, element("table", { className: "scores" },
     element("caption", { className: "quiet" }, text("scheduler.scores")),
     element("thead", {}, element("tr", {},
       element("th", { scope: "col" }, text("scheduler.head.node")), element("th", { scope: "col" }, text("scheduler.total")),
@@ -189,7 +200,7 @@ function refusalTable(seen) {
     const names = visible(one.nodes.join(", "));
     return one.count > one.nodes.length ? text("scheduler.nodes", { n: one.count, names }) : names;
   };
-  return element("div", { className: "scroll" }, element("table", { className: "refusals" },
+  return scroller(text("scheduler.refusals"), {}, element("table", { className: "refusals" },
     element("caption", { className: "quiet" }, text("scheduler.refusals")),
     element("thead", {}, element("tr", {}, element("th", { scope: "col" }, text("scheduler.head.node")),
       ...seen.refusers.map((one) => element("th", { scope: "col" }, visible(one))))),

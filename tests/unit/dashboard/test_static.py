@@ -73,3 +73,35 @@ def test_every_view_has_texts_and_every_text_that_is_asked_for_is_there() -> Non
     assert {
         f"nav.{name}" for name in re.findall(r"view: \"(\w+)\".*nav:", (FOLDER / "page.js").read_text())
     } <= known
+
+
+def colours(scheme: str) -> dict[str, str]:
+    """Return the colours of the stylesheet by name: those of a scheme where it has its own."""
+    light, dark = re.findall(r":root \{(.*?)\}", (FOLDER / "style.css").read_text(), re.DOTALL)
+    found = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", light))
+    return found | (dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", dark)) if scheme == "dark" else {})
+
+
+def contrast(one: str, other: str) -> float:
+    """Return how far two colours are apart (WCAG 2.2, relative luminance)."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (it / 12.92 if it <= 0.04045 else ((it + 0.055) / 1.055) ** 2.4 for it in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_and_signs_stand_out_from_what_is_behind_them(scheme: str) -> None:
+    colour = colours(scheme)
+    words = ("text", "quiet", "accent", "good", "waiting", "bad", "ended")
+    for back in ("back", "raised"):
+        seen = {name: contrast(colour[name], colour[back]) for name in words}
+        assert {name: ratio for name, ratio in seen.items() if ratio < 4.5} == {}
+        # What one writes into or presses is known by its edge.
+        assert contrast(colour["edge"], colour[back]) >= 3
+    # The notice above a view.
+    assert contrast(colour["bad"], colour["back"]) >= 4.5

@@ -1,0 +1,97 @@
+"""What a screen reader and a keyboard would miss on the page, as axe-core sees it (deploy/axe.sh): nothing.
+
+Every view in light and dark, as wide as a desk and as narrow as a phone. What a machine cannot see of it stands
+in docs/checklists/new-view.md.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.browser import Tab
+from tests.support.secured import apply
+from tests.support.shown_page import Shown
+from vaina.client.clientset import Clientset
+
+pytestmark = [pytest.mark.component, pytest.mark.timeout(240)]
+
+AXE: Final = Path(__file__).parents[2] / ".tools" / "axe" / "axe.min.js"
+_POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: seen, namespace: default}
+spec:
+  containers: [{name: app, image: "app:1", readinessProbe: {exec: {command: ["true"]}, periodSeconds: 1}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: too-large, namespace: default}
+spec: {containers: [{name: app, image: "app:1", resources: {requests: {cpu: "1000"}}}]}
+"""
+#: what is said by a view once it is there
+VIEWS: Final = {
+    "/": "What to look at",
+    "/pod/default/seen": "Started container app",
+    "/pod/default/too-large": "No node takes it",
+    "/pod/default/nobody-there": "There is no such Pod",
+    "/scheduler?pod=default/too-large": "nodes would take it now",
+    "/machinery": "streams are open at this apiserver",
+    "/loads": "No load test runs",
+    "/lessons": "A1 ·",
+    "/lessons/A1": "What the document says",
+    "/nowhere": "No view has this address",
+}
+_OPEN = "for (const one of document.querySelectorAll('details')) one.open = true"
+_LOOK = """
+return axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.flatMap((rule) =>
+  rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary.replaceAll('\\n', ' ')}`)));
+"""
+_HEADINGS = (
+    "return [...document.querySelectorAll('main :is(h1,h2,h3,h4)')].map((one) => Number(one.tagName[1]))"
+)
+_TABLES = """
+return [...document.querySelectorAll('main table')].filter((one) => !one.caption?.textContent
+  || !one.querySelector('th[scope]') || [...one.querySelectorAll('th')].some((it) => !it.scope)).map((one) => one.outerHTML.slice(0, 300));
+"""
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="no axe-core: `make test-component` fetches it")
+async def test_every_view_can_be_read_without_seeing_it(tab: Tab, shown: Shown, admin: Clientset) -> None:
+    script = AXE.read_text()
+    await apply(admin, _POD)
+    await tab.open(shown.link())
+    found: list[str] = []
+    for path, words in VIEWS.items():
+        await tab.open(f"{shown.url}{path}")
+        await tab.until_text(words)
+        await tab.run(_OPEN)
+        await tab.run(script)
+        for width, scheme in ((1280, "light"), (360, "dark")):
+            await tab.resize(width, 800)
+            await tab.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
+            found += [f"{path} {width} {scheme} {one}" for one in await tab.run(_LOOK)]
+        assert await tab.run("return document.documentElement.scrollWidth") <= 360, path
+        found += [f"{path} {one}" for one in await tab.run(_TABLES)]
+        levels = await tab.run(_HEADINGS)
+        assert levels.count(1) == 1, path
+        assert all(after - before <= 1 for before, after in pairwise([0, *levels])), (path, levels)
+    assert found == []
+    for name in ("seen", "too-large"):
+        await admin.pods.delete(name, "default", grace_period_seconds=0)
+
+
+async def test_the_links_at_the_top_say_where_one_is(tab: Tab, shown: Shown) -> None:
+    places = {
+        "/lessons/A1": "/lessons",
+        "/loads": "/scheduler",
+        "/pod/default/x": "/",
+        "/machinery": "/machinery",
+    }
+    for path, under in places.items():
+        await tab.open(shown.link(path))
+        marked = await tab.until(
+            "return document.querySelector('#nav a[aria-current]')?.getAttribute('href')"
+        )
+        assert marked == under
