@@ -115,14 +115,6 @@ COLUMNS: Final[Mapping[str, Columns]] = {
             lambda driver, _: ",".join(driver.spec.volume_lifecycle_modes) or NONE,
         ),
     ),
-    "CSIStorageCapacity": (
-        NAME,
-        Column("StorageClassName", "The class that the room is for.", at("storage_class_name")),
-        Column(
-            "Capacity", "How much room there is.",
-            lambda it, _: it.capacity.string if it.HasField("capacity") else UNSET,
-        ),
-    ),
     "VolumeAttachment": named(
         Column("Attacher", "The driver that attaches.", at("spec.attacher"), format="name"),
         Column("PV", "The volume.", at("spec.source.persistent_volume_name")),
