@@ -79,6 +79,8 @@ def default_stateful_set(stateful_set: stateful_set_pb2.StatefulSet) -> None:
     # A manifest that names the type alone gets no parameters, which means the same.
     if strategy.HasField("rolling_update") and strategy.type == "RollingUpdate":
         set_defaults(strategy.rolling_update, partition=0)
+        if not strategy.rolling_update.HasField("max_unavailable"):
+            strategy.rolling_update.max_unavailable.int_val = 1
     set_defaults(spec.persistent_volume_claim_retention_policy, when_deleted="Retain", when_scaled="Retain")
     default_pod_spec(spec.template.spec)
     for claim in spec.volume_claim_templates:

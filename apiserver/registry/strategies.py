@@ -7,6 +7,7 @@ Pending, with the finalizers of `plugin/pkg/admission/storage/storageobjectinuse
 controllers of `controller/volume_protection` take away again.
 """
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
@@ -18,7 +19,7 @@ from apiserver.registry import metadata
 from apiserver.registry.strategy import M, Strategy, Subresource, copy_field
 from apiserver.validation import namespaces
 from apiserver.validation.place import find_violations
-from vaina.api.apps.v1 import deployment_pb2
+from vaina.api.apps.v1 import daemon_set_pb2, deployment_pb2
 from vaina.api.batch.v1 import job_pb2
 from vaina.api.coordination.v1 import lease_pb2
 from vaina.api.core.v1 import (
@@ -36,9 +37,14 @@ from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.storage.v1 import csi_driver_pb2, volume_attachment_pb2
 from vaina.clock import timestamp
+from vaina.errors import BadRequest
 from vaina.objects.jobs import CONTROLLER_UID_LABEL, CONTROLLER_UID_LABELS, JOB_NAME_LABELS
+from vaina.objects.rollouts import TEMPLATE_GENERATION
+from vaina.quoting import go_quote
 
 EVENT_TTL_SECONDS = 3600
+#: of 64 bits
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 class GenerationStrategy(Strategy[M]):
@@ -334,6 +340,43 @@ class DeploymentStrategy(GenerationStrategy[deployment_pb2.Deployment]):
 
     def raises_generation(self, new: deployment_pb2.Deployment, old: deployment_pb2.Deployment) -> bool:
         return super().raises_generation(new, old) or new.metadata.annotations != old.metadata.annotations
+
+
+class DaemonSetStrategy(GenerationStrategy[daemon_set_pb2.DaemonSet]):
+    """An annotation counts the templates, which its Pods show as a label; nobody but the apiserver counts.
+
+    Follows `pkg/registry/apps/daemonset/strategy.go`, and `pkg/apis/apps/v1/conversion.go`, for which
+    `spec.templateGeneration` of before is this annotation in v1.
+    """
+
+    def prepare_for_create(self, obj: daemon_set_pb2.DaemonSet, now: float) -> None:
+        super().prepare_for_create(obj, now)
+        _count_templates(obj, max(1, _templates(obj)))
+
+    def prepare_for_update(
+        self, new: daemon_set_pb2.DaemonSet, old: daemon_set_pb2.DaemonSet, now: float
+    ) -> None:
+        super().prepare_for_update(new, old, now)
+        _templates(new)
+        _count_templates(new, _templates(old) + (new.spec.template != old.spec.template))
+
+    def prepare_for_status_update(
+        self, new: daemon_set_pb2.DaemonSet, old: daemon_set_pb2.DaemonSet, now: float
+    ) -> None:
+        super().prepare_for_status_update(new, old, now)
+        _count_templates(new, _templates(old))
+
+
+def _templates(obj: daemon_set_pb2.DaemonSet) -> int:
+    """Return how many templates a DaemonSet has had. Raises BadRequest: it says no number."""
+    text = obj.metadata.annotations.get(TEMPLATE_GENERATION, "0")
+    if not _NUMBER.fullmatch(text):
+        raise BadRequest(f"metadata.annotations[{TEMPLATE_GENERATION}]: {go_quote(text)} is no number")
+    return int(text)
+
+
+def _count_templates(obj: daemon_set_pb2.DaemonSet, count: int) -> None:
+    obj.metadata.annotations[TEMPLATE_GENERATION] = str(count)
 
 
 class ReplicationControllerStrategy(GenerationStrategy[replication_controller_pb2.ReplicationController]):

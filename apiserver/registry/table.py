@@ -57,7 +57,7 @@ STRATEGIES: Mapping[str, Strategy[Any]] = {
     "ReplicaSet": by_kind.GenerationStrategy(),
     "Deployment": by_kind.DeploymentStrategy(),
     "StatefulSet": by_kind.GenerationStrategy(),
-    "DaemonSet": by_kind.GenerationStrategy(),
+    "DaemonSet": by_kind.DaemonSetStrategy(),
     "ReplicationController": by_kind.ReplicationControllerStrategy(),
 }
 

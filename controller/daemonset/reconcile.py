@@ -19,7 +19,7 @@ from vaina.kinds import DAEMON_SET
 from vaina.objects.meta import new_controller_ref
 from vaina.objects.nodes import selects, untolerated
 from vaina.objects.pods import is_ready, is_terminal
-from vaina.objects.rollouts import REVISION_HASH, amount_of
+from vaina.objects.rollouts import POD_TEMPLATE_GENERATION, REVISION_HASH, TEMPLATE_GENERATION, amount_of
 
 DaemonSet = daemon_set_pb2.DaemonSet
 
@@ -77,6 +77,9 @@ def new_pod(daemon_set: DaemonSet, revision_hash: str, node: str, name: str) -> 
     reference = new_controller_ref(daemon_set, DAEMON_SET.api_version, DAEMON_SET.kind)
     pod = pod_from_template(daemon_set.spec.template, daemon_set.metadata, reference, name)
     pod.metadata.labels[REVISION_HASH] = revision_hash
+    counted = daemon_set.metadata.annotations.get(TEMPLATE_GENERATION)
+    if counted:
+        pod.metadata.labels[POD_TEMPLATE_GENERATION] = counted
     tolerations = tolerations_of(pod.spec)
     del pod.spec.tolerations[:]
     pod.spec.tolerations.extend(tolerations)

@@ -6,7 +6,7 @@ first, and come back new. With podManagementPolicy OrderedReady each waits for t
 No Pod is ever made beside one of its name (I18).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -174,28 +174,32 @@ class _Step:
         return not condemned or not self.ordered
 
     def _roll(self) -> None:
-        """Delete Pods of older revisions, the last first, as many at a time as may be away."""
+        """Delete Pods of older revisions, the last first, as many at a time as may be away.
+
+        Whatever is away counts, also below the partition. With Parallel, Pods of older revisions that are away
+        already go at once: that costs nobody anything, and else they could hold the others back for ever
+        (updateStatefulSetAfterInvariantEstablished).
+        """
         strategy = self.set.spec.update_strategy
         if strategy.type == "OnDelete":
             return
         lowest = self.wanted.start + strategy.rolling_update.partition
-        targets = [ordinal for ordinal in reversed(self.wanted) if ordinal >= lowest]
-        if not strategy.rolling_update.HasField("max_unavailable"):
-            self._roll_one(targets)
-            return
-        total = len(self.wanted)
-        most = max(1, amount_of(strategy.rolling_update.max_unavailable, total, round_up=False))
-        away = sum(1 for ordinal in targets if not self._is_healthy(ordinal))
-        old = [ordinal for ordinal in targets if self._is_old(ordinal)]
-        self.plan.delete.extend(self.pods[ordinal] for ordinal in old[: max(0, most - away)])
+        old = [ordinal for ordinal in reversed(self.wanted) if ordinal >= lowest and self._is_old(ordinal)]
+        if not self.ordered:
+            self._delete(ordinal for ordinal in old if not self._is_healthy(ordinal))
+            old = [ordinal for ordinal in old if self._is_healthy(ordinal)]
+        away = sum(1 for ordinal in self.wanted if not self._is_healthy(ordinal))
+        self._delete(old[: max(0, self._most_away() - away)])
 
-    def _roll_one(self, targets: Sequence[int]) -> None:
-        for ordinal in targets:
-            if self._is_old(ordinal):
-                self.plan.delete.append(self.pods[ordinal])
-                return
-            if not self._is_healthy(ordinal):
-                return
+    def _most_away(self) -> int:
+        """Return how many Pods may be away (getStatefulSetMaxUnavailable). Older sets say nothing: one."""
+        rolling = self.set.spec.update_strategy.rolling_update
+        if not rolling.HasField("max_unavailable"):
+            return 1
+        return max(1, amount_of(rolling.max_unavailable, len(self.wanted), round_up=False))
+
+    def _delete(self, ordinals: Iterable[int]) -> None:
+        self.plan.delete.extend(self.pods[ordinal] for ordinal in ordinals)
 
     def _is_old(self, ordinal: int) -> bool:
         pod = self.pods.get(ordinal)

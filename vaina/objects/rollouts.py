@@ -31,6 +31,9 @@ LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 POD_TEMPLATE_HASH: Final = "pod-template-hash"
 #: label of revisions, and of Pods: which template made them
 REVISION_HASH: Final = "controller-revision-hash"
+#: annotation of a DaemonSet: how many templates it has had; and the label of its Pods: of which they are
+TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
+POD_TEMPLATE_GENERATION: Final = "pod-template-generation"
 #: annotations of a Deployment that its ReplicaSets do not take over, nor it theirs when it is rolled back
 OWN_ANNOTATIONS: Final = frozenset(
     {

@@ -24,7 +24,7 @@ SET = {
     "replicas": 1, "revisionHistoryLimit": 10, "podManagementPolicy": "OrderedReady",
     "persistentVolumeClaimRetentionPolicy": KEPT,
 }  # fmt: skip
-ROLLED = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+ROLLED = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}}
 JOB = {
     "completionMode": "NonIndexed", "suspend": False, "manualSelector": False, "backoffLimit": 6, "parallelism": 1,
     "podReplacementPolicy": "TerminatingOrFailed",

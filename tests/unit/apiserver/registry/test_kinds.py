@@ -8,9 +8,11 @@ import pytest
 from apiserver.registry.pod_traces import merge_reports
 from apiserver.storage.interface import Key
 from tests.support.apiserver import Harness, make_apiserver
+from vaina.api.apps.v1 import daemon_set_pb2
 from vaina.api.core.v1 import event_pb2, namespace_pb2
 from vaina.api.trace.v1 import trace_pb2, trace_service_pb2
 from vaina.errors import BadRequest, Conflict, Invalid, NotFound
+from vaina.kinds import DAEMON_SET
 from vaina.testing.builders import make_pod, make_replica_set, make_replication_controller
 
 
@@ -191,3 +193,24 @@ async def test_a_namespace_always_carries_its_name_as_a_label() -> None:
     other = json.dumps({"metadata": {"labels": {label: "other"}}})
     patched = await namespaces.patch(made.metadata.name, other)
     assert dict(patched.metadata.labels) == {label: made.metadata.name}
+
+
+async def test_a_daemon_set_counts_its_templates_whatever_clients_say() -> None:
+    api = make_apiserver()
+    daemon_sets, key = api.client.kind(DAEMON_SET), "deprecated.daemonset.template.generation"
+    made = daemon_set_pb2.DaemonSet()
+    made.metadata.name, made.metadata.namespace = "log", "default"
+    made.spec.selector.match_labels["app"] = made.spec.template.metadata.labels["app"] = "log"
+    made.spec.template.spec.containers.add(name="app", image="one")
+    made = await daemon_sets.create(made)
+    assert (made.metadata.annotations[key], made.metadata.generation) == ("1", 1)
+    made.metadata.annotations[key], made.spec.min_ready_seconds = "9", 5
+    made = await daemon_sets.update(made)
+    assert (made.metadata.annotations[key], made.metadata.generation) == ("1", 2)
+    made.metadata.ClearField("annotations")
+    made.spec.template.spec.containers[0].image = "two"
+    made = await daemon_sets.update(made)
+    assert (made.metadata.annotations[key], made.metadata.generation) == ("2", 3)
+    made.metadata.annotations[key] = "two"
+    with pytest.raises(BadRequest, match=rf'metadata.annotations\[{key}\]: "two" is no number'):
+        await daemon_sets.update(made)

@@ -163,6 +163,8 @@ def wanted(before: dict[str, Any], case: Case) -> dict[str, Any]:
     meta = {**before["metadata"], **SENT, **there}
     if case.kind == "Namespace":
         meta["labels"] = {**meta["labels"], "kubernetes.io/metadata.name": "web"}
+    if case.kind == "DaemonSet":
+        meta["annotations"] = {**meta["annotations"], "deprecated.daemonset.template.generation": "1"}
     meta = {name: value for name, value in meta.items() if value}
     return {**before, "metadata": meta, "status": {**before.get("status", {}), **case.status}}
 

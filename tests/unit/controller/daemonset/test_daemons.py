@@ -98,11 +98,18 @@ def test_a_pod_names_its_node_and_bears_what_daemons_bear() -> None:
     ]
     assert node_of(pod) == "n7"
     assert {(item.key, item.effect) for item in pod.spec.tolerations} >= {CORDONED, UNREACHABLE}
-    assert pod.metadata.labels["controller-revision-hash"] == "hash"
+    assert dict(pod.metadata.labels)["controller-revision-hash"] == "hash"
+    assert "pod-template-generation" not in pod.metadata.labels
     # The template is shared: nothing of it has changed.
     assert made.spec.template.spec.affinity.node_affinity.required_during_scheduling_ignored_during_execution.node_selector_terms[
         0
     ].match_expressions
+
+
+def test_a_pod_says_of_which_template_it_is() -> None:
+    made = daemon_set()
+    made.metadata.annotations["deprecated.daemonset.template.generation"] = "7"
+    assert new_pod(made, "hash", "n7", "log-abcde").metadata.labels["pod-template-generation"] == "7"
 
 
 def test_a_toleration_that_is_there_is_not_added_again() -> None:

@@ -31,8 +31,11 @@ def stateful_set(replicas: int = 3, **given: object) -> StatefulSet:
     if spec.update_strategy.type == "RollingUpdate":
         rolling = spec.update_strategy.rolling_update
         rolling.partition = int(str(given.get("partition", 0)))
-        if "unavailable" in given:
-            rolling.max_unavailable.int_val = int(str(given["unavailable"]))
+        match given.get("unavailable"):
+            case str(share):
+                rolling.max_unavailable.type, rolling.max_unavailable.str_val = 1, share
+            case int(number):
+                rolling.max_unavailable.int_val = number
     spec.ordinals.start = int(str(given.get("start", 0)))
     spec.template.spec.containers.add(name="app", image="new")
     retention = spec.persistent_volume_claim_retention_policy
@@ -157,6 +160,15 @@ PARALLEL = stateful_set(policy="Parallel")
         (stateful_set(policy="Parallel", unavailable=2), ["0 old", "1 old", "2 unready"], ["-1"]),
         (stateful_set(policy="Parallel", unavailable=2), ["0 old", "1 ending", "2 unready"], []),
         (stateful_set(unavailable=9), ["0 old", "1 old", "2 old"], ["-2", "-1", "-0"]),
+        (stateful_set(4, unavailable="50%"), ["0 old", "1 old", "2 old", "3 old"], ["-3", "-2"]),
+        (stateful_set(3, unavailable="25%"), ["0 old", "1 old", "2 old"], ["-2"]),
+        # what is away already goes at once, and what is away below the partition counts
+        (PARALLEL, ["0 old unready", "1 old pending", "2 old unready"], ["-2", "-1", "-0"]),
+        (PARALLEL, ["0 old unready", "1 old", "2 old"], ["-0"]),
+        (stateful_set(policy="Parallel", unavailable=2), ["0 old unready", "1 old", "2 old"], ["-0", "-2"]),
+        (stateful_set(policy="Parallel", partition=2), ["0 old unready", "1 old", "2 old"], []),
+        (stateful_set(policy="Parallel", partition=2, unavailable=2), ["0 old unready", "1 old", "2 old"], ["-2"]),
+        (stateful_set(policy="Parallel", partition=1), ["0 old unready", "1 old unready", "2 old"], ["-1"]),
     ],
 )  # fmt: skip
 def test_what_comes_and_what_goes(made: StatefulSet, there: list[str], wanted: list[str]) -> None:
