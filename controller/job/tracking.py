@@ -203,5 +203,6 @@ def after_release(
         kind = jobs.COMPLETE if ending.succeeds else jobs.FAILED
         set_condition(status, kind, "True", ending.reason, ending.message, now)
         if ending.succeeds:
-            status.completion_time.CopyFrom(timestamp(now))
+            # The clock may have been set back since; the apiserver takes no time before the start.
+            status.completion_time.CopyFrom(timestamp(max(now, status.start_time.seconds)))
     return status

@@ -247,6 +247,16 @@ def test_of_many_only_some_are_counted_at_a_time_and_the_job_does_not_end() -> N
     assert (told.finished, told.counts) == ("", (0, MAX_UNCOUNTED, 0))
 
 
+def test_a_job_is_complete_no_sooner_than_it_began() -> None:
+    """Who began it had a clock that was ahead: the apiserver takes no earlier time, and it would never end."""
+    job = make(Case("", Told(), status={"succeeded": 3}, started=NOW + 900))
+    plan = decide(job, (), NO_FAILURES)
+    counting = before_release(observe(job, (), ()), plan, Done(0, 0), NOW)
+    status = after_release(counting.status, (), plan, NOW, may_end=True)
+    assert [one.type for one in status.conditions] == ["SuccessCriteriaMet", "Complete"]
+    assert status.completion_time == timestamp(NOW + 900)
+
+
 def test_a_second_look_at_what_runs_changes_nothing() -> None:
     job = make(Case("runs", Told(), RUNNING))
     view = observe(job, RUNNING, ())
