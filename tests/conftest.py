@@ -4,7 +4,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.support.cluster_plugin", "tests.support.first_tries"]
+pytest_plugins = ["tests.support.cluster_plugin", "tests.support.first_tries", "tests.support.hung_tests"]
 
 # No limits of wall time for single examples: a busy machine would fail them by chance. Each test's own
 # timeout stands.
