@@ -32,7 +32,7 @@ class MachineryTopic(WholeTopic):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
-        self._known = Look(context.clock.now(), SILENT, SILENT, SILENT, nodes=None)
+        self._known = Look(context.clock.now(), SILENT, SILENT, SILENT, leases=None, nodes=None)
         #: each asks a part, and returns what is known of it: fields of a look
         self._parts: tuple[Callable[[], Coroutine[Any, Any, dict[str, Any]]], ...] = (
             self._apiserver, self._scheduler, self._controllers, self._leases, self._nodes,
@@ -73,7 +73,7 @@ class MachineryTopic(WholeTopic):
 
     async def _leases(self) -> dict[str, Any]:
         found = await _or_words(self._context.clients.leases.list_page("kube-system", limit=MAX_NODES))
-        return {"leases": () if isinstance(found, str) else found.items}
+        return {"leases": None if isinstance(found, str) else found.items}
 
     async def _nodes(self) -> dict[str, Any]:
         found = await _or_words(self._context.clients.nodes.list_page(limit=MAX_NODES))

@@ -1,5 +1,7 @@
 """The machine that the cluster is, as values that JSON has. PURE; times are seconds since the epoch.
 
+What is not known, since who knows it does not answer, is null.
+
 components    [{component, identity, error, elects, leader}]   error: why it does not answer
 leaders       [{name, holder, renewed, seconds, transitions, expired}]     Leases of kube-system
 controllers   [{name, depth, inFlight, syncs, errors, synced, last...}]  each with its work queue
@@ -37,8 +39,8 @@ class Look:
     apiserver: machinery_service_pb2.Machinery | str = ""
     scheduler: scheduler_service_pb2.OverviewResponse | str = ""
     controller: controller_service_pb2.ListControllersResponse | str = ""
-    leases: Sequence[lease_pb2.Lease] = ()
     #: None: nobody has told
+    leases: Sequence[lease_pb2.Lease] | None = ()
     nodes: Sequence[node_pb2.Node] | None = field(default=())
     #: there are more nodes
     more_nodes: bool = False
@@ -46,27 +48,27 @@ class Look:
 
 def machinery_of(look: Look) -> dict[str, Any]:
     """Return what is shown of a look."""
-    leaders = [_leader(lease, look.now) for lease in sorted(look.leases, key=lambda it: it.metadata.name)]
+    leaders = None if look.leases is None else _leaders(look.leases, look.now)
     apiserver = look.apiserver
     return {
-        "components": _components(look, leaders), "leaders": leaders[:MAX_LEASES],
-        "controllers": [] if isinstance(look.controller, str) else [_controller(one) for one in look.controller.controllers],
+        "components": _components(look, leaders), "leaders": None if leaders is None else leaders[:MAX_LEASES],
+        "controllers": None if isinstance(look.controller, str) else [_controller(one) for one in look.controller.controllers],
         "kubelets": None if look.nodes is None else _kubelets(look.nodes, look.more_nodes),
-        "streams": [] if isinstance(apiserver, str) else [_stream(one) for one in apiserver.streams],
-        "open": 0 if isinstance(apiserver, str) else apiserver.open,
+        "streams": None if isinstance(apiserver, str) else [_stream(one) for one in apiserver.streams],
+        "open": None if isinstance(apiserver, str) else apiserver.open,
         "storage": None if isinstance(apiserver, str) else _storage(apiserver),
     }  # fmt: skip
 
 
-def _components(look: Look, leaders: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    holders = {one["name"]: one for one in leaders}
+def _components(look: Look, leaders: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    holders = {one["name"]: one for one in leaders or ()}
 
     def component(name: str, identity: str, error: str, lease: str = "") -> dict[str, Any]:
         holder = holders.get(lease)
+        leader = holder["holder"] if holder is not None and not holder["expired"] else ""
         return {
             "component": name, "identity": identity, "error": cut(error),
-            "leader": holder["holder"] if holder is not None and not holder["expired"] else "",
-            "elects": bool(lease),
+            "leader": None if lease and leaders is None else leader, "elects": bool(lease),
         }  # fmt: skip
 
     api, sched, control = look.apiserver, look.scheduler, look.controller
@@ -81,6 +83,10 @@ def _components(look: Look, leaders: Sequence[dict[str, Any]]) -> list[dict[str,
     ]
     members = [] if isinstance(api, str) else api.storage
     return [*shown, *(component("etcd", one.endpoint, one.error) for one in members)]
+
+
+def _leaders(leases: Iterable[lease_pb2.Lease], now: float) -> list[dict[str, Any]]:
+    return [_leader(lease, now) for lease in sorted(leases, key=lambda it: it.metadata.name)]
 
 
 def _leader(lease: lease_pb2.Lease, now: float) -> dict[str, Any]:

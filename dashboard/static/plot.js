@@ -48,7 +48,7 @@ export class Plot {
     const top = Math.max(this.least, ...most.filter(isNumber));
     const places = points.map(({ time }) => (((time - first) / Math.max(last - first, 1)) * WIDTH).toFixed(1));
     values.forEach((all, at) => this.drawn[at].setAttribute("d", path(places, all, top)));
-    this.top.textContent = this.format(top);
+    this.top.textContent = most.some(isNumber) ? this.format(top) : "";
     this.from.textContent = last ? timeOfDay(first) : "";
     this.until.textContent = last ? timeOfDay(last) : "";
     const newest = values.map((all) => all.slice(-NEWEST).findLast(isNumber) ?? null);

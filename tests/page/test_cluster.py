@@ -83,8 +83,16 @@ async def test_the_apiserver_dies_and_comes_back_under_an_open_page(
         await tab.until_text("the apiserver is away")
         # What was known stays.
         await row(tab, "before", "Running")
+        # Nothing is said of what the apiserver would have to tell.
+        await tab.click("nav a[href='/machinery']")
+        await tab.until_within("#machinery-components", "the apiserver does not say whether the caller may")
+        assert await tab.run("return document.getElementById('machinery-streams').hidden")
+        await tab.click("nav a[href='/scheduler']")
+        await tab.until_text("The scheduler does not answer: the apiserver does not say")
     finally:
         await shown.plane.apiserver.start()
+    await tab.until_text("leads and decides")
+    await look(tab, shown, space)
     await tab.until("return document.getElementById('connection').innerText.includes('live')")
     # Who reads a table by keyboard stays at their row while others come.
     await tab.run("document.querySelector('[data-table=pods] tbody a').focus()")

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from vaina.clock import Clock
-from vaina.errors import Forbidden
+from vaina.errors import ApiError, Forbidden, Unavailable
 from vaina.quoting import go_quote
 from vaina.serving.handlers import UNARY, Handlers, Method, RequestContext, User
 
@@ -45,7 +45,7 @@ class Delegated:
         return Method(UNARY, unary)
 
     async def check(self, user: User, path: str) -> None:
-        """Raise Forbidden when a user may not call a path; ApiError when the apiserver cannot be asked."""
+        """Raise Forbidden when a user may not call a path; Unavailable when the apiserver cannot be asked."""
         if MASTERS in user.groups:
             return
         if not await self._is_allowed(user, path):
@@ -57,6 +57,12 @@ class Delegated:
             return known
         if len(self._kept) >= MAX_KEPT:
             self._kept.clear()
-        known = await self._ask(user, path)
+        try:
+            known = await self._ask(user, path)
+        except ApiError as error:
+            # Whoever called would take the apiserver's words for ours.
+            raise Unavailable(
+                f"the apiserver does not say whether the caller may: {error.message}"
+            ) from error
         self._kept[user, path] = known, self._clock.monotonic() + KEPT_SECONDS
         return known

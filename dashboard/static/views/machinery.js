@@ -27,12 +27,14 @@ export function mount(root, params, page) {
     snapshot: (found) => {
       said.textContent = "";
       over.take(found.storage);
-      for (const name of names) parts[name].hidden = false;
+      // Nothing is said of what nobody tells.
+      const known = { components: true, leaders: found.leaders, streams: found.streams, queues: found.controllers, etcd: found.storage };
+      for (const name of names) parts[name].hidden = !known[name];
       refresh(parts.components, [found.components, found.kubelets], () => components(found));
-      refresh(parts.leaders, found.leaders, () => leaders(found));
-      refresh(parts.streams, [found.streams, found.open, found.storage?.revision], () => streams(found));
-      refresh(parts.queues, found.controllers, () => queues(found));
-      refresh(parts.etcd, found.storage, () => etcd(found.storage));
+      if (known.leaders) refresh(parts.leaders, found.leaders, () => leaders(found));
+      if (known.streams) refresh(parts.streams, [found.streams, found.open, found.storage?.revision], () => streams(found));
+      if (known.queues) refresh(parts.queues, found.controllers, () => queues(found));
+      if (known.etcd) refresh(parts.etcd, found.storage, () => etcd(found.storage));
     },
     error: (error) => {
       said.textContent = visible(error.message);
@@ -97,11 +99,17 @@ function components(found) {
     element("h2", {}, text("machinery.components")),
     table(text("machinery.components"), ["component", "identity", "health", "leader"], found.components.map((one) => [
       one.component, visible(one.identity) || "–", one.error ? bad(visible(one.error)) : good(text("machinery.answers")),
-      one.elects ? visible(one.leader) || bad(text("machinery.none")) : text("machinery.alone"),
+      leaderOf(one),
     ])),
     found.kubelets && element("p", { className: ready === all ? "good" : "bad" }, text(more ? "machinery.kubelets.more" : "machinery.kubelets", { n: all, ready })),
     unready.length ? table(text("machinery.unready"), ["node", "reason", "since"], unready.map((one) => [visible(one.name), visible(one.reason), moment(one.since)])) : null,
   ];
+}
+
+function leaderOf(one) {
+  if (!one.elects) return text("machinery.alone");
+  if (one.leader === null) return "–";
+  return visible(one.leader) || bad(text("machinery.none"));
 }
 
 function leaders(found) {
@@ -128,7 +136,6 @@ function queues(found) {
 }
 
 function etcd(storage) {
-  if (!storage) return [];
   return [
     element("h2", {}, text("machinery.etcd")),
     element("p", { id: "etcd-revision" }, text("machinery.revision", { n: storage.revision })),

@@ -56,7 +56,7 @@ export function mount(root, params, page) {
   const show = (overview, away) => {
     tell(away ? text("scheduler.away", { message: visible(away) }) : "");
     said.hidden = Boolean(away);
-    said.textContent = overview.identity ? text("scheduler.said", {
+    if (!away) said.textContent = overview.identity ? text("scheduler.said", {
       identity: visible(overview.identity), role: text(overview.leading ? "scheduler.leads" : "scheduler.stands"),
       nodes: overview.nodes, pods: overview.pods, assumed: overview.assumed,
     }) : text("scheduler.loading");

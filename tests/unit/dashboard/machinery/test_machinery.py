@@ -48,7 +48,14 @@ def test_a_part_that_does_not_answer_says_why_and_the_others_are_shown() -> None
     ]  # fmt: skip
     assert shown["components"][2]["identity"] == "b_1"
     assert (shown["controllers"][0]["depth"], shown["controllers"][0]["lastError"]) == (3, "<b>no</b>")
-    assert (shown["streams"], shown["storage"]) == ([], None)
+    assert (shown["streams"], shown["storage"]) == (None, None)
+
+
+def test_nothing_is_said_of_what_nobody_has_told() -> None:
+    shown = machinery_of(Look(NOW, "away", "away", "away", leases=None, nodes=None))
+    unknown = ("leaders", "controllers", "kubelets", "streams", "open", "storage")
+    assert {shown[name] for name in unknown} == {None}
+    assert {one["leader"] for one in shown["components"] if one["elects"]} == {None}
 
 
 def test_streams_and_etcd_are_told() -> None:

@@ -76,7 +76,7 @@ async def test_nobody_is_let_in_while_the_apiserver_is_away() -> None:
     apiserver = Apiserver()
     apiserver.away = True
     delegated = Delegated(FakeClock(), apiserver.ask)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="does not say whether the caller may: away"):
         await call(delegated, ANA)
     apiserver.away, apiserver.allowed = False, {"ana"}
     assert await call(delegated, ANA) == b"done"
