@@ -13,7 +13,7 @@ export function element(name, properties = {}, ...children) {
 
 // Replace what an element holds.
 export function fill(target, ...children) {
-  target.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
+  target.replaceChildren(...children.filter((child) => child !== null && child !== undefined && child !== false));
   return target;
 }
 

@@ -1,6 +1,6 @@
 // Lines over time, drawn in SVG. Whatever is drawn stands in a table beside it: the newest value of each line, and
 // the most of it.
-import { caption, element } from "./dom.js";
+import { caption, element, scroller } from "./dom.js";
 import { refresh } from "./refresh.js";
 import { text } from "./text.js";
 import { precise, timeOfDay } from "./times.js";
@@ -29,7 +29,7 @@ const isNumber = (value) => typeof value === "number";
 export class Plot {
   constructor(lines, { id, label, format, least = 1 }) {
     Object.assign(this, { lines, label, format, least });
-    this.numbers = element("div", { className: "scroll", id });
+    this.numbers = scroller(label, { id });
     this.drawn = lines.map((line) => shape("path", { fill: "none", "data-kind": line.kind, "vector-effect": "non-scaling-stroke" }));
     this.top = element("span", { className: "plot-top" });
     this.from = element("span");

@@ -30,18 +30,18 @@ kind: Pod
 metadata: {name: too-large, namespace: default}
 spec: {containers: [{name: app, image: "app:1", resources: {requests: {cpu: "1000"}}}]}
 """
-#: what is said by a view once it is there
+#: what is said by a view once it is there; in Spanish, whose words are longer
 VIEWS: Final = {
-    "/": "What to look at",
+    "/": "Qué mirar",
     "/pod/default/seen": "Started container app",
-    "/pod/default/too-large": "No node takes it",
-    "/pod/default/nobody-there": "There is no such Pod",
-    "/scheduler?pod=default/too-large": "nodes would take it now",
-    "/machinery": "streams are open at this apiserver",
-    "/loads": "No load test runs",
+    "/pod/default/too-large": "Qué mirar a continuación",
+    "/pod/default/nobody-there": "No existe tal Pod",
+    "/scheduler?pod=default/too-large": "nodos lo admitirían ahora",
+    "/machinery": "streams abiertos en este apiserver",
+    "/loads": "No hay ninguna prueba de carga",
     "/lessons": "A1 ·",
-    "/lessons/A1": "What the document says",
-    "/nowhere": "No view has this address",
+    "/lessons/A1": "Qué dice el documento",
+    "/nowhere": "Ninguna vista tiene esta dirección",
 }
 _OPEN = "for (const one of document.querySelectorAll('details')) one.open = true"
 _LOOK = """
@@ -61,7 +61,7 @@ return [...document.querySelectorAll('main table')].filter((one) => !one.caption
 async def test_every_view_can_be_read_without_seeing_it(tab: Tab, shown: Shown, admin: Clientset) -> None:
     script = AXE.read_text()
     await apply(admin, _POD)
-    await tab.open(shown.link())
+    await tab.open(shown.link("/?lang=es"))
     found: list[str] = []
     for path, words in VIEWS.items():
         await tab.open(f"{shown.url}{path}")

@@ -13,7 +13,7 @@ const MOST = 0.9;
 
 // Give every room a place in a grid that has about the sides of the window.
 export function placeRooms(rooms, width, height) {
-  const columns = Math.max(1, Math.ceil(Math.sqrt((rooms.length * width) / Math.max(height, 1))));
+  const columns = Math.max(1, Math.min(rooms.length, Math.ceil(Math.sqrt((rooms.length * width) / Math.max(height, 1)))));
   rooms.forEach((room, at) => {
     room.x = (at % columns) * PITCH;
     room.y = Math.floor(at / columns) * PITCH;

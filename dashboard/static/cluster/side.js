@@ -16,7 +16,9 @@ const word = (one) => element("span", { className: CLASSES[one.health] }, `${tex
 // What somebody should look at. `open` shows a room in the picture.
 export function showUnhealthy(target, model, now, open) {
   const { total, rows } = model.unhealthy(LISTED, now);
-  if (!total) return refill(target, [element("p", { className: "quiet" }, text("cluster.healthy"))]);
+  // The first room is that of Pods without a node.
+  const nodeless = model.rooms.size === 1 ? element("p", { className: "bad" }, text("cluster.nodeless")) : null;
+  if (!total) return refill(target, [nodeless ?? element("p", { className: "quiet" }, text("cluster.healthy"))]);
   const items = rows.map((one) => {
     if (one.room) {
       const where = one.room.id ? visible(one.room.name) : text("cluster.roomless");
@@ -27,7 +29,7 @@ export function showUnhealthy(target, model, now, open) {
     return element("li", {}, button, element("br"), word(one));
   });
   const rest = total > rows.length ? element("p", { className: "quiet" }, text("cluster.more", { n: total - rows.length })) : null;
-  return refill(target, [element("ul", { className: "unhealthy" }, ...items), rest]);
+  return refill(target, [nodeless, element("ul", { className: "unhealthy" }, ...items), rest]);
 }
 
 // Tables of Pods and nodes for who does not see the picture; filled while they are open.

@@ -144,7 +144,7 @@ function makeFilters(query, apply) {
 
 function showCounts(target, model) {
   const parts = [WELL, WAITING, TROUBLE, ENDED].map((health) =>
-    element("span", { className: `count-${health}` }, `${text(`cluster.sign.${health}`)} ${text(`cluster.count.${health}`, { n: model.counts[health] })}`));
+    element("span", { className: model.counts[health] ? `count-${health}` : "quiet" }, `${text(`cluster.sign.${health}`)} ${text(`cluster.count.${health}`, { n: model.counts[health] })}`));
   parts.unshift(element("span", {}, text("cluster.nodes", { n: model.rooms.size - 1 })), element("span", {}, text("cluster.pods", { n: model.pods.size })));
   if (model.leftOut) parts.push(element("span", { className: "bad" }, text("cluster.left_out", { n: model.leftOut })));
   fill(target, ...parts);

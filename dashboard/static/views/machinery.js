@@ -101,7 +101,8 @@ function components(found) {
       one.component, visible(one.identity) || "–", one.error ? bad(visible(one.error)) : good(text("machinery.answers")),
       leaderOf(one),
     ])),
-    found.kubelets && element("p", { className: ready === all ? "good" : "bad" }, text(more ? "machinery.kubelets.more" : "machinery.kubelets", { n: all, ready })),
+    all === 0 && element("p", { className: "bad" }, text("machinery.nodeless")),
+    all > 0 && element("p", { className: ready === all ? "good" : "bad" }, text(more ? "machinery.kubelets.more" : "machinery.kubelets", { n: all, ready })),
     unready.length ? table(text("machinery.unready"), ["node", "reason", "since"], unready.map((one) => [visible(one.name), visible(one.reason), moment(one.since)])) : null,
   ];
 }
