@@ -17,6 +17,16 @@ FOUND = {
             Step(1.0, "uncordon", ("node-0",)),
         ),
     ),
+    # The clock of the controllers was set back: what the Job ended at was before it began, and the apiserver
+    # refused it again and again (controller/job/tracking).
+    "a Job that ends before it began, by a clock that was ahead": Story(
+        3059, 1, 1, 1, 0.1, CALM,
+        (
+            Step(0.2, "silence-node", ("node-0", 84.6)),
+            Step(0.4, "skew", ("controller", 929.6)),
+            Step(22.8, "create-job", ("job0", 2, 3, "plain failed", "3 s, then 0", 2)),
+        ),
+    ),
 }  # fmt: skip
 
 

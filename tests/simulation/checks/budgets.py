@@ -12,6 +12,8 @@ from vaina.objects.meta import controller_of
 from vaina.objects.rollouts import amount_of
 
 _EVICTED = "Evict"
+#: from the mark to the deletion of one eviction, at most: a call and its tries, seconds
+_DELETES = 10.0
 
 
 def within_budget(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
@@ -29,9 +31,9 @@ def within_budget(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
         return
     if commit.new is not None and serves(commit.new):
         return
-    labels = commit.old.metadata.labels
+    labels, begun = commit.old.metadata.labels, _begun(commit, model)
     for budget in model.of(POD_DISRUPTION_BUDGET):
-        if not covers(budget, labels):
+        if not covers(budget, labels) or model.states[budget.metadata.uid][0][0] > begun:
             continue
         covered = [pod for pod in model.of(POD) if covers(budget, pod.metadata.labels)]
         serving = sum(map(serves, covered))
@@ -45,6 +47,20 @@ def within_budget(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
                 f"budget {budget.metadata.name} needs {least} Pods and has {serving} since {commit.key} was evicted "
                 f"({len(lost)} lost lately otherwise)"
             )
+
+
+def _begun(commit: Commit, model: Model) -> float:
+    """Return when an eviction had asked the budgets: it marks its Pod then, and deletes it afterwards.
+
+    A budget that is created in between comes too late for it, as upstream's.
+    """
+    uid = commit.last.metadata.uid
+    for earlier in reversed(model.history[POD.plural]):
+        if earlier.at < commit.at - _DELETES:
+            break
+        if earlier.last.metadata.uid == uid and earlier.author.verb == _EVICTED and earlier is not commit:
+            return earlier.at
+    return commit.at
 
 
 def needed(budget: Any, covered: list[Any], model: Model, at: float) -> int:

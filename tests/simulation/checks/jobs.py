@@ -66,14 +66,14 @@ def _ended_well(job: Any, succeeded: list[Any]) -> Iterator[str]:
 
 
 def noted_before_it_goes(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
-    """counted: a Pod that succeeded is let go only when its Job says so."""
+    """counted: a Pod that succeeded is let go only when its Job says so, or has noted before that it failed."""
     del seen
     if commit.kind is not POD or commit.old is None or not is_tracked(commit.old):
         return
     if commit.new is not None and is_tracked(commit.new):
         return
     pod, reference = commit.old, controller_of(commit.old.metadata)
-    if reference is None or pod.status.phase != "Succeeded":
+    if reference is None or pod.status.phase != "Succeeded" or pod.metadata.uid in model.noted_failed:
         return
     job = next((item for item in model.of(JOB) if item.metadata.uid == reference.uid), None)
     if job is None or finished_as(job) or job.metadata.HasField("deletion_timestamp"):
