@@ -27,6 +27,7 @@ from apiserver.admission.resource_quota import ResourceQuotas
 from apiserver.admission.runtime_class import RuntimeClasses
 from apiserver.admission.service_accounts import ServiceAccounts
 from apiserver.admission.storage_class import ClaimResize, DefaultStorageClass
+from apiserver.admission.topology_labels import TopologyLabels
 from apiserver.audit.auditing import Auditing, OnTold
 from apiserver.authorization.authorizer import AlwaysAllow, Authorizer
 from apiserver.authorization.checks import Checks
@@ -219,7 +220,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
     async def make_namespace(name: str) -> None:
         await create_namespace(stores, name)  # type: ignore[arg-type]  # filled below
 
-    restriction = NodeRestriction(storage, authorizer)
+    restriction, topology = NodeRestriction(storage, authorizer), TopologyLabels(storage)
     rng = rng or random.SystemRandom()
     accounts = () if tokens is None else (ServiceAccounts(Followed(SERVICE_ACCOUNT, storage), clock, rng),)
     chain = Chain((
@@ -236,6 +237,7 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
             metrics=PodSecurityMetrics(metrics.registry if metrics else None),
         ),
         CertificateRequests(authorizer),
+        topology,
         *(() if roles is None else (Escalation(authorizer, roles),)),
         ResourceQuotas(Followed(RESOURCE_QUOTA, storage), storage, clock),
     ))  # fmt: skip
@@ -258,7 +260,9 @@ def build(  # noqa: PLR0913 - what it is made of, all by keyword
             handlers |= scale_handlers(store, checks)
     evictor = Evictor(pods, made["PodDisruptionBudget"])
     streams = PodStreams(pods, nodes, made["Service"], kubelets, clock)
-    handlers |= pod_handlers(Binder(pods, nodes), evictor, streams, writer, clock, checks, restriction)
+    handlers |= pod_handlers(
+        Binder(pods, nodes, topology.of), evictor, streams, writer, clock, checks, restriction
+    )
     handlers |= node_handlers(NodePages(nodes, kubelets), checks)
     handlers |= resource_metrics_handlers(ResourceMetrics(pods, nodes, kubelets, clock), checks)
     handlers |= trace_handlers(traces, checks)

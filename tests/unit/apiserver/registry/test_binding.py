@@ -28,6 +28,41 @@ async def test_binding_sets_the_node_and_the_condition() -> None:
     assert bound.metadata.generation == pod.metadata.generation
 
 
+async def test_a_bound_pod_has_the_zone_and_the_region_of_its_node() -> None:
+    api = make_apiserver()
+    node = _node("node-1")
+    zone, region = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
+    node.metadata.labels.update({zone: "a", region: "north", "disk": "ssd"})
+    node = await api.client.nodes.create(node)
+    await api.client.pods.create(make_pod("web", labels={"app": "web", zone: "mine"}))
+    await api.client.pods.bind("web", namespace="default", uid="", node="node-1")
+    labels = (await api.client.pods.get("web", "default")).metadata.labels
+    assert dict(labels) == {"app": "web", zone: "a", region: "north"}
+    # What the node is given later its Pods do not have; those that come later do.
+    node.metadata.labels[zone] = "b"
+    del node.metadata.labels[region]
+    await api.client.nodes.update(node)
+    assert (await api.client.pods.get("web", "default")).metadata.labels == labels
+    there = make_pod("there")
+    there.spec.node_name = "node-1"
+    assert dict((await api.client.pods.create(there)).metadata.labels) == {zone: "b"}
+
+
+async def test_labels_of_a_binding_are_the_pods() -> None:
+    api = make_apiserver()
+    await api.node()
+    await api.client.pods.create(make_pod("web", labels={"app": "web", "tier": "back"}))
+    made = binding("default", "web", "", "node-1")
+    made.metadata.labels.update({"tier": "front", "bound": "yes"})
+    await api.client.pods.bind_batch([made])
+    labels = (await api.client.pods.get("web", "default")).metadata.labels
+    assert dict(labels) == {"app": "web", "tier": "front", "bound": "yes"}
+    made.metadata.labels["tier"] = "far back"
+    [error] = await api.client.pods.bind_batch([made])
+    assert isinstance(error, Invalid)
+    assert error.message.startswith('Binding "web" is invalid: metadata.labels: Invalid value: "far back"')
+
+
 async def test_an_unschedulable_pod_that_is_bound_forgets_why() -> None:
     api = make_apiserver()
     pod = await api.pod()
