@@ -140,7 +140,9 @@ class NodeLifecycleController(Controller):
         if node is None:
             return None
         # Only the monitor, which looks at all nodes, can tell a silent node from a fault of this side (I13).
-        life = self._beats.life(key, self.clock.monotonic()) if key in self._silent else decide.Life.HEARD
+        life = self._life(key)
+        if life is not decide.Life.HEARD and decide.is_news(node) and await self._has_beaten(key):
+            life = self._life(key)
         wait, now = self._wait_for_turn(node, life), self.clock.now()
         plan = decide.reconcile(
             node, self._pods.lister.by_index(BY_NODE, key), life=life, may_evict=self._may_evict,
@@ -151,6 +153,26 @@ class NodeLifecycleController(Controller):
         await self._write_pods(node, plan)
         wakes = [seconds for seconds in (plan.wake_seconds, wait) if seconds]
         return min(wakes, default=None)
+
+    def _life(self, name: str) -> decide.Life:
+        return self._beats.life(name, self.clock.monotonic()) if name in self._silent else decide.Life.HEARD
+
+    async def _has_beaten(self, name: str) -> bool:
+        """Ask whether a node has given a sign that was not seen here, and take it.
+
+        A watch that is behind shows well nodes as silent: none is written off without a look at its Lease itself
+        (upstream's NodeControllerLeaseCircuitBreaker, which then waits with all nodes).
+        """
+        try:
+            lease = await self._client.leases.get(name, LEASE_NAMESPACE)
+        except NotFound:
+            return False
+        seen = self._leases.lister.get(f"{LEASE_NAMESPACE}/{name}")
+        if seen is not None and seen.metadata.resource_version == lease.metadata.resource_version:
+            return False
+        self._on_lease(lease)
+        log.warning("the watch of Leases is behind", node=name)
+        return True
 
     def _wait_for_turn(self, node: node_pb2.Node, life: decide.Life) -> float | None:
         """Return the seconds until a node may be driven empty; None: until its zone is better, or never."""

@@ -101,6 +101,12 @@ def reconcile(  # noqa: PLR0913 - what is known of a node, each by its name
     return NodePlan(conditions=conditions, taints=taints, lost=lost, evict=tuple(evict), wake_seconds=wake)
 
 
+def is_news(node: node_pb2.Node) -> bool:
+    """Say whether a node that is silent now has not been written off yet."""
+    ready = find_condition(node.status.conditions, "Ready")
+    return ready is None or ready.status != "Unknown"
+
+
 def _silence(node: node_pb2.Node, life: Life, now: float) -> tuple[node_pb2.NodeCondition, ...]:
     if life is Life.HEARD:
         return ()

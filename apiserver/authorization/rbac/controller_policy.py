@@ -75,6 +75,7 @@ CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
         rule("update", "", "nodes/status"),
         rule("update", "", "pods/status"),
         rule("delete", "", "pods"),
+        rule("get", "coordination.k8s.io", "leases"),
     ),
     "persistent-volume-binder": (
         rule("get update", "", "persistentvolumes"),
