@@ -21,6 +21,7 @@ from typing import Final
 from tests.support.browser import Tab, browser
 from tests.support.identities import ADMIN
 from tests.support.secured import Plane, apply
+from tests.support.shown_loads import ran
 from tests.support.shown_page import Shown
 from vaina.client.clientset import Clientset
 from vaina.clock import SystemClock
@@ -63,6 +64,15 @@ metadata: {name: train, namespace: analytics}
 spec:
   nodeSelector: {disk: ssd}
   containers: [{name: train, image: train, resources: {requests: {cpu: "6", memory: 20Gi}}}]
+"""
+
+#: small Pods beside those that are there
+_LOAD = """
+- name: SmallPods
+  workloadTemplate:
+  - {opcode: createPods, count: 100}
+  - {opcode: createPods, countParam: $measured, collectMetrics: true}
+  workloads: [{name: 14Nodes, params: {measured: 250}}]
 """
 
 #: where an element ends
@@ -203,10 +213,25 @@ async def take_all(camera: Camera, admin: Clientset) -> None:
         await tab.until_text("ready to accept connections")
         await camera.take(name, width=width, height=None if width == WIDE else 844)
 
+    await camera.open("/lessons", width=READING, height=868)
+    await tab.until_text("What a Pod is")
+    await camera.take("lessons", width=READING, height=620)
+
     await camera.open("/lessons/A2", width=READING, height=868)
     await tab.until_text("What the document says")
     through = "section:nth-of-type(2) div.type:nth-of-type(2)"
     await camera.take("lesson", width=READING, through=through)
+
+
+async def take_loads(camera: Camera, plane: Plane, admin: Clientset, folder: Path) -> None:
+    """Take two load tests side by side."""
+    workload = folder / "load.yaml"
+    workload.write_text(_LOAD)
+    await ran(plane, admin, workload, "one-by-one", create="unary")
+    await ran(plane, admin, workload, "in-batches", create="batch")
+    await camera.open("/loads?a=one-by-one&b=in-batches")
+    await camera.tab.until("return document.querySelectorAll('#loads-beside .plot').length > 1")
+    await camera.take("loads", height=1000)
 
 
 async def _has_no(admin: Clientset, namespace: str, job: str) -> bool:
@@ -225,7 +250,9 @@ def check() -> None:
 async def photograph(plane: Plane, folder: Path) -> None:
     shown = await asyncio.to_thread(Shown, plane, NODES, KUBELET)
     async with plane.client(ADMIN) as admin, browser(folder, width=WIDE) as tab:
-        await take_all(Camera(tab, shown), admin)
+        camera = Camera(tab, shown)
+        await take_all(camera, admin)
+        await take_loads(camera, plane, admin, folder)
 
 
 def main() -> None:

@@ -2,19 +2,13 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.load.cluster import RunningCluster
-from bench.load.parse import read_workloads
 from bench.load.report import Report, encode, metrics_of
-from bench.load.session import run_workload
-from bench.load.settings import Settings
 from tests.support.browser import Tab
-from tests.support.identities import ADMIN
-from tests.support.load import quiet
+from tests.support.shown_loads import ran
 from tests.support.shown_page import Shown
 from vaina.client.clientset import Clientset
 
@@ -36,30 +30,18 @@ _ROW = "return [...document.querySelectorAll('#loads-beside .{table} tr')].map((
 _DRAWN = "return [...document.querySelectorAll('#loads-beside .plot path')].every((one) => one.getAttribute('d').includes('L'))"
 
 
-async def ran(shown: Shown, admin: Clientset, tmp_path: Path, run: str, **how: object) -> Report:
-    """Run the workload on the cluster of the page."""
-    (tmp_path / "w.yaml").write_text(WORKLOAD)
-    [workload] = read_workloads([tmp_path / "w.yaml"])
-    target = RunningCluster(
-        shown.plane.apiserver.target, credentials=shown.plane.identities.credentials(ADMIN)
-    )
-    settings = replace(
-        Settings(run, nodes="real", verify=False, wait_running=True, create="unary"),
-        **how,  # type: ignore[arg-type]  # as the test names them
-    )
-    return await run_workload(workload, target, admin, settings, quiet())
-
-
 async def test_a_load_test_is_seen_while_it_runs_and_beside_another_afterwards(
     tab: Tab, shown: Shown, admin: Clientset, tmp_path: Path
 ) -> None:
-    first = await ran(shown, admin, tmp_path, "load-first")
+    workload = tmp_path / "w.yaml"
+    workload.write_text(WORKLOAD)
+    first = await ran(shown.plane, admin, workload, "load-first")
     await tab.open(shown.link("/scheduler"))
     # One that has ended is no more than a link here.
     await tab.until_text("No load test runs.")
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(ran(shown, admin, tmp_path, "load-second", create="batch"))
+        group.create_task(ran(shown.plane, admin, workload, "load-second", create="batch"))
         await tab.until_text("FewPods/RealNodes: running")
         await tab.until_text("8 of 8")
         await tab.until_text("FewPods/RealNodes: ended.")

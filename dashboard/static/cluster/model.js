@@ -98,7 +98,7 @@ export class Model {
 
   // Up to `most` of what somebody should look at, nodes first, then the newest trouble, then what takes long.
   unhealthy(most, now) {
-    const nodes = [...this.rooms.values()].filter((room) => room.health === TROUBLE);
+    const nodes = [...this.rooms.values()].filter((room) => room.health === TROUBLE).sort((a, b) => byName(a.name, b.name));
     const late = [...this.waiting].filter((pod) => pod.since && now - pod.since > LATE_SECONDS);
     const total = nodes.length + this.trouble.size + late.length;
     const pods = [...this.trouble].sort((a, b) => b.since - a.since).slice(0, most);

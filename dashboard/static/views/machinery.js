@@ -104,6 +104,7 @@ function components(found) {
     all === 0 && element("p", { className: "bad" }, text("machinery.nodeless")),
     all > 0 && element("p", { className: ready === all ? "good" : "bad" }, text(more ? "machinery.kubelets.more" : "machinery.kubelets", { n: all, ready })),
     unready.length ? table(text("machinery.unready"), ["node", "reason", "since"], unready.map((one) => [visible(one.name), visible(one.reason), moment(one.since)])) : null,
+    all - ready > unready.length && element("p", { className: "quiet" }, text("machinery.more", { n: all - ready - unready.length })),
   ];
 }
 
