@@ -77,6 +77,8 @@ export function logPanel(namespace, name) {
         chosen.value = names.includes(kept) ? kept : main?.name ?? "";
       }
       button.disabled = pod.gone || !names.length;
+      // What was read of it while it was there stays.
+      section.hidden = button.disabled && !letters;
     },
   };
 }

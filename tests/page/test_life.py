@@ -59,6 +59,13 @@ async def test_a_pod_goes_through_its_steps_while_the_page_is_open(
     await tab.reload()
     await tab.until(_ALL_DONE)
     await tab.until("return document.getElementById('pod-state').innerText === 'gone'")
+    # There is no heading over what nobody knows any more.
+    unknown = ["pod-containers", "pod-family", "pod-log"]
+    assert await tab.run("return arguments[0].map((id) => document.getElementById(id).hidden)", unknown) == [
+        True,
+        True,
+        True,
+    ]
 
 
 async def test_what_a_pod_says_and_what_is_said_of_it_is_text(

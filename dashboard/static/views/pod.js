@@ -27,7 +27,10 @@ export function mount(root, params, page) {
   const take = (pod) => {
     shown = pod;
     message.hidden = true;
-    for (const section of [...Object.values(parts), log.section]) section.hidden = false;
+    for (const section of Object.values(parts)) section.hidden = false;
+    // Of a Pod that is gone neither is known.
+    parts.containers.hidden = !pod.containers;
+    parts.family.hidden = !pod.family;
     const { namespace: of, uid, gone } = pod;
     refresh(parts.head, [pod.state, gone, pod.node, pod.ip, pod.created, pod.deletionAt, pod.deletedAt, uid, pod.others, pod.why.healthy], () => head(pod));
     refresh(parts.why, [pod.why, of, gone], () => why(pod));
@@ -218,7 +221,7 @@ function containers(pod) {
       caption(text("pod.containers")),
       element("thead", {}, element("tr", {}, ...heads.map((one) => element("th", { scope: "col" }, text(one))))),
       element("tbody", {}, ...pod.containers.map((one) => element("tr", {},
-        element("th", { scope: "row" }, visible(one.name), element("br"), element("small", {}, visible(one.image))),
+        element("th", { scope: "row", className: "long" }, visible(one.name), element("br"), element("small", {}, visible(one.image))),
         element("td", {}, text(`pod.role.${one.role}`)),
         element("td", { className: "long" }, state(one.state)),
         element("td", { className: one.restarts ? "waiting" : "" }, String(one.restarts ?? 0)),

@@ -61,7 +61,8 @@ export function mount(root, params, page) {
       nodes: overview.nodes, pods: overview.pods, assumed: overview.assumed,
     }) : text("scheduler.loading");
     plot();
-    refresh(decisions, newest.slice(0, SHOWN_DECISIONS), (all) => decisionTable(all, explain));
+    // That there are none is not known while nobody answers.
+    refresh(decisions, [newest.slice(0, SHOWN_DECISIONS), Boolean(away)], ([all]) => (away && !all.length ? [] : decisionTable(all, explain)));
   };
   const stop = page.live.subscribe("scheduler", {
     snapshot: (all) => {
