@@ -21,8 +21,9 @@ from vaina.testing.loop import SimulatedLoop, Stuck, run_simulated
 #: after the last fault everything must be as it should within this time: a silent node's return, the longest
 #: back-offs
 CALM_SECONDS = 120.0
-#: tasks of a whole world: some 40 a part, and a few for each Pod
-MAX_TASKS = 600
+#: tasks of a whole world: the largest (four nodes, two of each part) has some 600, most of them workers and
+#: watches; and a few for each Pod
+MAX_TASKS = 700
 
 
 @dataclass(frozen=True, slots=True)
