@@ -3,6 +3,7 @@
 A failure is remembered with its back-off and told in an event in upstream's words; the next pass looks again.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import assert_never
@@ -32,7 +33,7 @@ from kubelet.runtime.interface import (
     StartFailed,
 )
 from kubelet.runtime.records import ContainerConfig, SandboxConfig, Uid
-from kubelet.tasks import Children
+from kubelet.tasks import Children, unless
 from kubelet.volumes.interface import VolumeFailed
 from kubelet.volumes.plugins.table import plugin_of
 from vaina.api.core.v1 import pod_pb2
@@ -56,9 +57,16 @@ class PodExecutor:
     """Carries out the actions of one Pod. Owned by its worker."""
 
     def __init__(
-        self, tools: PodTools, memory: PodMemory, waits: StepWaits, group: Children, poke: Callable[[], None]
+        self,
+        tools: PodTools,
+        memory: PodMemory,
+        waits: StepWaits,
+        group: Children,
+        poke: Callable[[], None],
+        ends: asyncio.Event,
     ) -> None:
-        self._tools, self._memory, self._waits = tools, memory, waits
+        """Make it. `ends` is set once the Pod is to end: what takes long is given up then."""
+        self._tools, self._memory, self._waits, self._ends = tools, memory, waits, ends
         self._tasks = PodTasks(tools, memory, waits, group, poke)
 
     async def execute(self, pod: pod_pb2.Pod, action: Action) -> None:  # noqa: C901, PLR0912 - one match
@@ -301,10 +309,18 @@ class PodExecutor:
         )
 
     async def _images_to_mount(self, pod: pod_pb2.Pod, action: actions.StartContainer) -> dict[str, str]:
-        """Return the images that the runtime mounts, by volume; others are unpacked. Raises CreateFailed."""
+        """Return the images that the runtime mounts, by volume; others are unpacked.
+
+        Raises CreateFailed. Raises ActionError: the Pod is to end before that is done. Upstream cancels what a
+        Pod's worker does when its end is asked for (`pkg/kubelet/pod_workers.go`, UpdatePod: cancelFn), a pull
+        of an image volume too.
+        """
         found, volumes = dict(action.images), {volume.name: volume for volume in pod.spec.volumes}
         for name, image_id in action.images:
             path = Path(self._tools.volumes.host_path(Uid(pod.metadata.uid), volumes[name]))
-            if await self._tools.images.unpack(image_id, path):
+            unpacked = await unless(self._ends, self._tools.images.unpack(image_id, path))
+            if unpacked is None:
+                raise ActionError(action, f"image {image_id} is not unpacked any more: the Pod ends")
+            if unpacked:
                 del found[name]
         return found

@@ -79,6 +79,8 @@ class PodWorker:
         #: the ending of a Pod that has come to its end by itself, since that was first seen
         self._natural: Ending | None = None
         self._wake = asyncio.Event()
+        #: its end is asked for: an action that takes long is given up
+        self._ends = asyncio.Event()
         self._prober = Prober(
             tools.runtime, tools.clock, poke=self.poke, on_unhealthy=self._unhealthy, metrics=tools.metrics,
             rng=tools.rng,
@@ -116,6 +118,10 @@ class PodWorker:
     def wish(self, pod: pod_pb2.Pod | None) -> None:
         """Have the Pod so from now on; None: no source has it any more, and nothing of it may stay."""
         before, was_gone = self.pod, self.is_gone
+        if pod is None or pod.metadata.HasField("deletion_timestamp"):
+            self._ends.set()
+        elif self._verdict is None:
+            self._ends.clear()
         if pod is None:
             self.is_gone = True
         else:
@@ -139,6 +145,7 @@ class PodWorker:
         if self._verdict is not None or self._ending is not None or not self.holds_resources:
             return False
         self._verdict = verdict
+        self._ends.set()
         self._wake.set()
         return True
 
@@ -159,7 +166,7 @@ class PodWorker:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = Children(group)
-            executor = PodExecutor(self._tools, self._memory, self._step_waits, tasks, self.poke)
+            executor = PodExecutor(self._tools, self._memory, self._step_waits, tasks, self.poke, self._ends)
             try:
                 await self._loop(tasks, executor)
             finally:

@@ -168,7 +168,10 @@ class ImageService(Protocol):
         """Pull an image, by default its tag latest; cancelling abandons that. Raises ImagePullError."""
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
-        """Put an image's files into a directory; False: the runtime mounts images. Raises OSError too."""
+        """Put an image's files into a directory; False: the runtime mounts images. Raises OSError too.
+
+        Who cancels it goes when nothing more comes into the directory: all of it is there, or nothing.
+        """
 
     async def list_images(self) -> Sequence[records.ImageState]:
         """Return every image."""

@@ -224,17 +224,37 @@ class Engine:
             self._version = client.version(api_version=False)["MinAPIVersion"]
         return operation(self._client())
 
-    async def call(self, operation: Callable[[APIClient], T]) -> T:
-        """Run an SDK call in the pool. Raises docker.errors.DockerException, requests.RequestException."""
+    async def call(
+        self, operation: Callable[[APIClient], T], *, give_up: Callable[[], None] | None = None
+    ) -> T:
+        """Run an SDK call in the pool. Raises docker.errors.DockerException, requests.RequestException.
+
+        `give_up` has the operation end: who is cancelled goes when it has. None: it goes on by itself then.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: self._run(operation))
+        work = loop.run_in_executor(self._pool, lambda: self._run(operation))
+        if give_up is None:
+            return await work
+        try:
+            await asyncio.wait((work,))
+        except asyncio.CancelledError:
+            give_up()
+            await asyncio.wait((work,))
+            # What became of it is nobody's any more.
+            work.exception()
+            raise
+        return work.result()
 
     async def ask(
-        self, operation: Callable[[APIClient], T], *, refusal: type[RuntimeFailure] = RuntimeFailure
+        self,
+        operation: Callable[[APIClient], T],
+        *,
+        refusal: type[RuntimeFailure] = RuntimeFailure,
+        give_up: Callable[[], None] | None = None,
     ) -> T:
-        """Run an SDK call in the pool. Raises as `translated`."""
+        """Run an SDK call in the pool, as `call`. Raises as `translated`."""
         with translated(refusal):
-            return await self.call(operation)
+            return await self.call(operation, give_up=give_up)
 
     async def call_as_of(self, version: str, operation: Callable[[APIClient], T]) -> T:
         """Run an SDK call with another version of the API, on a connection of its own. Raises as `call`."""

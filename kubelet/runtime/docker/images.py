@@ -8,6 +8,7 @@ from contextlib import suppress
 from hashlib import sha256
 from io import BufferedReader, RawIOBase
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 from docker import APIClient
@@ -28,11 +29,11 @@ _ENGINES: Final = {
 _ENGINES_DIRECTORIES: Final = ("dev/pts", "dev/shm", "dev", "etc", "proc", "sys")
 
 
-def unpack(client: APIClient, image_id: str, directory: Path) -> None:
+def unpack(client: APIClient, image_id: str, directory: Path, given_up: Event) -> None:
     """Have an image's files in a directory, all or none; it may be there. Raises OSError, DockerException.
 
     Engines before API 1.48 mount no images. A container of the image is made and never started: the engine
-    exports its merged layers. Blocking.
+    exports its merged layers. Blocking; when it is given up it raises OSError between two pieces.
     """
     if directory.exists():
         return
@@ -45,11 +46,18 @@ def unpack(client: APIClient, image_id: str, directory: Path) -> None:
     shutil.rmtree(begun, ignore_errors=True)
     begun.mkdir(parents=True)
     try:
-        extract(client.export(made), begun)
+        extract(_until(given_up, client.export(made)), begun)
         begun.rename(directory)
     finally:
         shutil.rmtree(begun, ignore_errors=True)
         client.remove_container(made, v=True, force=True)
+
+
+def _until(given_up: Event, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if given_up.is_set():
+            raise OSError("the image is not unpacked any more: its Pod ends")
+        yield piece
 
 
 def extract(pieces: Iterable[bytes], directory: Path) -> None:
@@ -146,7 +154,10 @@ class DockerImages:
         return image
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
-        await self._engine.ask(lambda client: unpack(client, image_id, directory))
+        given_up = Event()
+        await self._engine.ask(
+            lambda client: unpack(client, image_id, directory, given_up), give_up=given_up.set
+        )
         return True
 
     async def list_images(self) -> Sequence[ImageState]:

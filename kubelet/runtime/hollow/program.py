@@ -33,6 +33,8 @@ class Stages:
     #: from the stop signal to the end of the process
     stop_container: Delay = NONE
     pull_image: Delay = NONE
+    #: of an image that is a volume: the kubelet waits so long
+    unpack_image: Delay = NONE
     #: images that are on the node from the beginning; ("*",): all
     images: tuple[str, ...] = ("*",)
     #: images that are in no registry: pulling them fails

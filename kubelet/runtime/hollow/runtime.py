@@ -345,6 +345,8 @@ class HollowImages:
         return records.ImageState(id=f"sha256:{_full(reference)}", tags=(_full(reference),), size_bytes=1)
 
     async def unpack_image(self, image_id: str, directory: Path) -> bool:
+        if delay := self._stages.unpack_image.draw(self._rng):
+            await self._clock.sleep(delay)
         return False
 
     async def list_images(self) -> Sequence[records.ImageState]:

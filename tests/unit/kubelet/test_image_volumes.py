@@ -2,7 +2,10 @@
 of containers' images.
 """
 
-from kubelet.runtime.hollow.program import Stages
+import pytest
+
+from kubelet.decide.termination import Verdict
+from kubelet.runtime.hollow.program import Delay, Stages
 from kubelet.runtime.records import IMAGES_ANNOTATION
 from tests.unit.kubelet.harness import node
 from tests.unit.kubelet.pods import is_running, pod_of, shell
@@ -72,6 +75,24 @@ async def test_a_container_waits_for_the_image_of_its_volume_and_others_do_not()
             'Failed to pull image "models/none:1": manifest for models/none:1 not found: manifest unknown',
             "Error: ErrImagePull",
         ]
+
+
+@pytest.mark.parametrize("ends", ["deleted", "evicted"])
+async def test_the_end_of_a_pod_is_heard_while_an_image_is_unpacked(ends: str) -> None:
+    stages = Stages(images=(BOX, "models/large:1"), unpack_image=Delay(3600.0, 3600.0))
+    async with node(stages) as on:
+        await on.create(showing("models/large:1", shell("app", "sleep infinity", BOX)))
+        assert not (await on.get()).status.container_statuses[0].state.HasField("running")
+        if ends == "deleted":
+            await on.client.pods.delete("web", "default")
+        else:
+            [worker] = on.kubelet.workers.all()
+            assert worker.evict(Verdict("Evicted", "no room", 0))
+        for _ in range(10):
+            await on.clock.advance(0.1)
+        found = await on.find()
+        assert found is None if ends == "deleted" else found is not None and found.status.phase == "Failed"
+        assert on.recorder.messages("Failed") == []
 
 
 async def test_a_volume_that_may_not_be_pulled_is_waited_for() -> None:

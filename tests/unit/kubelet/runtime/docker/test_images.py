@@ -1,14 +1,17 @@
 """Images over Docker's Engine API, and their files in a directory."""
 
+import asyncio
 import io
 import tarfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import NotFound
 
-from kubelet.runtime.docker.engine import Engine
+from kubelet.runtime.docker.engine import API_VERSION, Engine
 from kubelet.runtime.docker.images import DockerImages, extract
 from kubelet.runtime.interface import RuntimeFailure
 
@@ -20,7 +23,7 @@ class Names(Engine):
         super().__init__("/nowhere")
         self.names, self.used = [*names], used
 
-    async def call(self, operation: Callable[[Any], Any]) -> Any:
+    async def call(self, operation: Callable[[Any], Any], **_: Any) -> Any:
         return operation(self)
 
     def inspect_image(self, image_id: str) -> dict[str, Any]:
@@ -31,6 +34,52 @@ class Names(Engine):
 
     def remove_image(self, name: str) -> None:
         self.names.remove(name)
+
+
+class Exporting(Engine):
+    """An engine that exports a large file, without end until a test has let it."""
+
+    api_version = API_VERSION
+
+    def __init__(self) -> None:
+        super().__init__("/nowhere")
+        self.exports, self.may_go_on = threading.Event(), threading.Event()
+        self.containers: list[str] = []
+
+    def _new_client(self, version: str = "") -> Any:
+        return self
+
+    def create_container(self, image_id: str, *, name: str, command: list[str]) -> dict[str, str]:
+        self.containers.append(name)
+        return {"Id": name}
+
+    def remove_container(self, name: str, **_: bool) -> None:
+        if name not in self.containers:
+            raise NotFound("no such container")
+        self.containers.remove(name)
+
+    def export(self, name: str) -> Iterator[bytes]:
+        yield from export(("weights", tarfile.REGTYPE, b"w" * 200_000))[:100]
+        self.exports.set()
+        self.may_go_on.wait(60.0)
+        while True:
+            yield b"w" * 700
+
+
+async def test_who_gives_up_an_image_that_is_unpacked_goes_when_nothing_of_it_is_left(tmp_path: Path) -> None:
+    engine = Exporting()
+    async with asyncio.TaskGroup() as group:
+        unpacking = group.create_task(DockerImages(engine).unpack_image("sha256:1", tmp_path / "model"))
+        await asyncio.to_thread(engine.exports.wait, 60.0)
+        assert files_below(tmp_path) != []
+        unpacking.cancel()
+        # It is heard, and the thread waited for.
+        await asyncio.wait([unpacking], timeout=0.05)
+        assert not unpacking.done()
+        engine.may_go_on.set()
+    assert unpacking.cancelled()
+    assert files_below(tmp_path) == []
+    assert engine.containers == []
 
 
 async def test_an_image_that_is_used_keeps_all_its_names() -> None:

@@ -35,7 +35,7 @@ class SlowEngine(Engine):
         self.asked = 0
         self.asked_first, self.answered_second = threading.Event(), threading.Event()
 
-    async def call(self, operation: Callable[[Any], Any]) -> Any:
+    async def call(self, operation: Callable[[Any], Any], **_: Any) -> Any:
         return await asyncio.to_thread(operation, self)
 
     def ping(self) -> bool:
