@@ -168,8 +168,10 @@ def commands_are_run_on_asyncio_and_the_end(world: World) -> None:
             "light", container="main", command=["tr", "a-z", "A-Z"], stdin="text", stdout=True
         )
         assert (said.stdout, said.exit_code) == ("TEXT", 0)
+        before = (await client.get(Pod, "light")).metadata.resourceVersion
         await client.delete(Pod, "light", grace_period=1)
-        async for kind, _ in client.watch(Pod, fields={"metadata.name": "light"}):
+        # From before: a watch of what is there may begin when it has gone.
+        async for kind, _ in client.watch(Pod, fields={"metadata.name": "light"}, resource_version=before):
             if kind == "DELETED":
                 break
         await client.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 from http.client import HTTPConnection
 from typing import Any
 
@@ -371,19 +370,14 @@ def streams_on_asyncio_and_the_end(world: World) -> None:
 
     assert asyncio.run(use()) == "out\n"
     _, core = connect(world)
-    gone = threading.Event()
-
-    def wait() -> None:
-        chosen = {"field_selector": "metadata.name=official", "timeout_seconds": 60}
-        for event in watch.Watch().stream(core.list_namespaced_pod, world.namespace, **chosen):
-            if event["type"] == "DELETED":
-                gone.set()
-                return
-
-    waiting = threading.Thread(target=wait, daemon=True)
-    waiting.start()
+    before = core.read_namespaced_pod("official", world.namespace).metadata.resource_version
     core.delete_namespaced_pod("official", world.namespace, grace_period_seconds=1)
-    assert gone.wait(60)
+    # From before: a watch of what is there may begin when it has gone.
+    chosen = {"field_selector": "metadata.name=official", "timeout_seconds": 60, "resource_version": before}
+    told = (
+        event["type"] for event in watch.Watch().stream(core.list_namespaced_pod, world.namespace, **chosen)
+    )
+    assert "DELETED" in told
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def deployment(name: str, replicas: int, answer: str) -> dict[str, Any]:
     """Make a Deployment of web servers that serve on for a while after they were asked to end."""
     server = web_server(answer=answer)
     server["readinessProbe"] = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
-    server["lifecycle"] = {"preStop": {"exec": {"command": ["sleep", "4"]}}}
+    server["lifecycle"] = {"preStop": {"exec": {"command": ["sleep", "8"]}}}
     made = replica_set(name, replicas, server, terminationGracePeriodSeconds=15)
     strategy = {"rollingUpdate": {"maxSurge": 3, "maxUnavailable": 0}}
     return {**made, "kind": "Deployment", "spec": {**made["spec"], "strategy": strategy}}

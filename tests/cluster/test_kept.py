@@ -32,6 +32,8 @@ def test_the_cause_is_found_after_the_container_and_after_the_pod(space: Workspa
     assert "opening the ledger" in why
     assert "no such ledger" in why
 
+    # It ends again, and is waited for.
+    space.event("books", "BackOff")
     space.delete("books")
     space.gone("books")
     assert "books" in space.cli("why", "books")

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tests.support.cluster import wait_until
 from tests.support.kubectl import Kubectl
 from tests.support.manifests import config_map, pod
 from tests.support.workspace import Workspace
@@ -135,7 +136,9 @@ Error from server (Forbidden): forbidden: User "<who>" cannot get path "/metrics
         who=who,
     )
     kubectl("delete serviceaccount robot")
-    gone = robot.run("get pods")
+    gone = wait_until(
+        lambda: found if (found := robot.run("get pods")).code else None, 60, "its token is void"
+    )
     assert gone.code == 1
     assert gone.err == "error: You must be logged in to the server (Unauthorized)\n"
 

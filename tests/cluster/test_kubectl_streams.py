@@ -3,10 +3,12 @@
 import os
 import re
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.support.cluster import wait_until
 from tests.support.kubectl import Kubectl, line
 from tests.support.manifests import config_map, container, pod, web_server
 from tests.support.workspace import Workspace, status_of
@@ -18,6 +20,9 @@ def test_logs_are_read(kubectl: Kubectl, space: Workspace) -> None:
     main = container("main", "echo one; echo two; trap 'exit 0' TERM; sleep 3600 & wait")
     side = container("side", "echo beside; trap 'exit 0' TERM; sleep 3600 & wait")
     space.start(pod("talker", main, side, labels={"app": "talker"}))
+    # A container runs before it has written anything.
+    for name, words in (("main", "one\ntwo\n"), ("side", "beside\n")):
+        wait_until(partial(said, space, "talker", name, words), 60, f"{name} has spoken")
     kubectl.follows("""
 $ logs talker
 one
@@ -55,6 +60,11 @@ error: error from server (NotFound): pods "nope" not found in namespace "<ns>"
     assert sorted(prefixed) == ["[pod/talker/main] one", "[pod/talker/main] two", "[pod/talker/side] beside"]
 
 
+def said(space: Workspace, name: str, container: str, words: str) -> bool:
+    """Say whether a container's log is these words."""
+    return space.logs(name, container=container) == words
+
+
 def test_a_log_is_followed_and_that_of_the_life_before_is_kept(kubectl: Kubectl, space: Workspace) -> None:
     script = (
         "trap 'exit 0' TERM; [ ! -e /work/go ] || { echo life 2; sleep 3600 & wait; }; "
@@ -72,7 +82,7 @@ def test_a_log_is_followed_and_that_of_the_life_before_is_kept(kubectl: Kubectl,
             "again",
         )
     assert kubectl("logs phoenix --previous") == "life 1\n"
-    assert kubectl("logs phoenix") == "life 2\n"
+    wait_until(lambda: kubectl("logs phoenix") == "life 2\n", 60, "its second life has spoken")
     assert re.fullmatch(
         r"phoenix +1/1 +Running +1 \(\d+s ago\) +\d+s\n", kubectl("get pod phoenix --no-headers")
     )

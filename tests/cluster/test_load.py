@@ -51,7 +51,7 @@ def left(space: Workspace) -> list[str]:
 
 @pytest.mark.requirement("E3")
 def test_a_load_test_measures_the_scheduler_of_the_real_cluster(space: Workspace, tmp_path: Path) -> None:
-    limits = "--slo=unscheduled<=0,throughput>=0.001"
+    limits = "--slo=unscheduled<=0,create_to_bound_p50<=600s"
     whole = "--verify-seconds=600"
     workloads = tmp_path / "workloads.yaml"
     workloads.write_text(TEN_PODS)
@@ -63,7 +63,8 @@ def test_a_load_test_measures_the_scheduler_of_the_real_cluster(space: Workspace
     bound, running = (one.latencies[name].summary for name in ("create_to_bound", "create_to_running"))
     assert bound.count == running.count == 10
     assert bound.maximum < running.maximum
-    assert one.throughput.average > 0
+    # Where all came with the first binding there is no rate.
+    assert (one.throughput.average > 0) == bool(one.windows)
     assert one.attempts["scheduled"] >= 10
     assert set(one.processes) == {"load", "apiserver", "scheduler"}
     assert all(use.cpu_seconds > 0 and use.peak_memory_bytes > 0 for use in one.processes.values())

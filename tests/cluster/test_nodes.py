@@ -1,6 +1,8 @@
 """The node image by itself: identity, supervision, limits, images."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,16 +17,14 @@ def running(cluster: Cluster, node: str, name: str) -> dict[str, object]:
     return state
 
 
-def start(cluster: Cluster, node: str, name: str, *options: str) -> None:
-    """Start a container that stays, past the kubelet: it has no label of a Pod."""
-    cluster.execute(
-        node, "docker", "run", "-d", "--name", name, "--network", "none", *options, "vaina/pause:1"
-    )
-
-
-def remove(cluster: Cluster, node: str, name: str) -> None:
-    """Remove a container that `start` made."""
-    cluster.execute(node, "docker", "rm", "-f", name)
+@contextmanager
+def started(cluster: Cluster, node: str, name: str) -> Iterator[None]:
+    """Have a container that stays, past the kubelet: it has no label of a Pod."""
+    cluster.execute(node, "docker", "run", "-d", "--name", name, "--network", "none", "vaina/pause:1")
+    try:
+        yield
+    finally:
+        cluster.execute(node, "docker", "rm", "-f", name)
 
 
 @pytest.mark.beside_others
@@ -39,17 +39,15 @@ def test_every_node_has_a_name_and_a_machine_id_of_its_own(cluster: Cluster) -> 
 @pytest.mark.own_node
 def test_killed_kubelet_comes_back_alone(cluster: Cluster) -> None:
     node = cluster.nodes[0]
-    start(cluster, node, "bystander")
-    before, engine = (
-        running(cluster, node, "bystander"),
-        cluster.execute(node, "cat", "/run/vaina/engine.pid"),
-    )
-    old = cluster.kill_kubelet(node)
-    new = wait_until(lambda: cluster.process(node, "kubelet"), 15, "the kubelet runs again")
-    assert new != old
-    assert running(cluster, node, "bystander") == before
-    assert cluster.execute(node, "cat", "/run/vaina/engine.pid") == engine
-    remove(cluster, node, "bystander")
+    with started(cluster, node, "bystander"):
+        before, engine = (
+            running(cluster, node, "bystander"),
+            cluster.execute(node, "cat", "/run/vaina/engine.pid"),
+        )
+        old = cluster.kill_kubelet(node)
+        wait_until(lambda: cluster.process(node, "kubelet") not in (0, old), 60, "the kubelet runs again")
+        assert running(cluster, node, "bystander") == before
+        assert cluster.execute(node, "cat", "/run/vaina/engine.pid") == engine
 
 
 @pytest.mark.beside_others
@@ -81,36 +79,34 @@ def test_image_that_is_nowhere_fails_at_once(cluster: Cluster) -> None:
 @pytest.mark.own_node
 def test_stopped_node_takes_its_cgroups_along_and_comes_back_as_itself(cluster: Cluster) -> None:
     node, other = cluster.nodes[0], cluster.nodes[1]
-    start(cluster, node, "bystander")
-    machine_id = cluster.execute(node, "cat", "/etc/machine-id")
-    look = f"find /sys/fs/cgroup -type d -path '*/vaina/{node}*' | wc -l"
-    assert int(cluster.execute(other, "sh", "-c", look)) > 0
-    with cluster.stopped(node):
-        assert int(cluster.execute(other, "sh", "-c", look)) == 0
-    cluster.wait_healthy(node)
-    assert cluster.execute(node, "cat", "/etc/machine-id") == machine_id
-    assert running(cluster, node, "bystander")["Running"] is False
-    remove(cluster, node, "bystander")
+    with started(cluster, node, "bystander"):
+        machine_id = cluster.execute(node, "cat", "/etc/machine-id")
+        look = f"find /sys/fs/cgroup -type d -path '*/vaina/{node}*' | wc -l"
+        assert int(cluster.execute(other, "sh", "-c", look)) > 0
+        with cluster.stopped(node):
+            assert int(cluster.execute(other, "sh", "-c", look)) == 0
+        cluster.wait_healthy(node)
+        assert cluster.execute(node, "cat", "/etc/machine-id") == machine_id
+        assert running(cluster, node, "bystander")["Running"] is False
 
 
 def test_second_node_of_the_same_name_is_refused_and_the_first_keeps_its_containers(cluster: Cluster) -> None:
     node = cluster.nodes[2]
-    start(cluster, node, "bystander")
-    before = running(cluster, node, "bystander")
-    # `run` gives the container a name of its own; what it is told to be is another's.
-    options = ("--rm", "--no-deps", "-e", f"VAINA_NODE_NAME={node}", "node")
-    with pytest.raises(CommandError, match=f"the name {node} belongs to another container"):
-        cluster.compose("run", *options)
-    assert running(cluster, node, "bystander") == before
-    remove(cluster, node, "bystander")
+    with started(cluster, node, "bystander"):
+        before = running(cluster, node, "bystander")
+        # `run` gives the container a name of its own; what it is told to be is another's.
+        options = ("--rm", "--no-deps", "-e", f"VAINA_NODE_NAME={node}", "node")
+        with pytest.raises(CommandError, match=f"the name {node} belongs to another container"):
+            cluster.compose("run", *options)
+        assert running(cluster, node, "bystander") == before
 
 
 @pytest.mark.beside_others
 def test_engine_events_are_recorded(cluster: Cluster) -> None:
     node = cluster.nodes[1]
     with cluster.recorded_events() as events:
-        start(cluster, node, "recorded")
-        remove(cluster, node, "recorded")
+        with started(cluster, node, "recorded"):
+            pass
         wait_until(
             lambda: not [c for c in cluster.engine_containers(node) if c["Name"] == "/recorded"],
             10,

@@ -1,5 +1,6 @@
 """A Pod's life: restarts with back-off, the way it ends, and that it is replaced, never repaired."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -57,8 +58,8 @@ def test_always_restarts_with_a_back_off_that_grows(space: Workspace) -> None:
                 runs[end.container_id] = (seconds_of(end.started_at), seconds_of(end.finished_at))
     ordered = sorted(runs.values())
     gaps = [later[0] - earlier[1] for earlier, later in pairwise(ordered)]
-    # The first restart is at once, the second after ten seconds (times are of whole seconds).
-    assert gaps[0] <= 5
+    # The first restart is without a back-off, the second after ten seconds (times are of whole seconds).
+    assert gaps[0] < 9
     last_start = seconds_of(status_of(space.pod("looping")).last_state.terminated.started_at)
     assert last_start - ordered[0][1] >= 0
     assert [gap >= 9 for gap in gaps[1:2]] in ([True], [])
@@ -71,11 +72,13 @@ def test_always_restarts_with_a_back_off_that_grows(space: Workspace) -> None:
 def test_liveness_restarts_the_container_and_says_why(space: Workspace) -> None:
     mortal = container(
         script="touch /tmp/alive; trap 'exit 0' TERM; sleep infinity & wait",
-        livenessProbe=exec_probe("test -e /tmp/alive", periodSeconds=1, failureThreshold=2),
+        livenessProbe=exec_probe(
+            "test -e /tmp/alive", periodSeconds=1, timeoutSeconds=10, failureThreshold=2
+        ),
     )
     space.start(pod("probed", mortal))
     space.shell("probed", "rm /tmp/alive")
-    back = space.wait("probed", lambda p: status_of(p).restart_count == 1 and ready(p), "was restarted")
+    back = space.wait("probed", lambda p: status_of(p).restart_count >= 1 and ready(p), "was restarted")
     assert back.status.phase == "Running"
     assert "Liveness probe failed" in space.event("probed", "Unhealthy").message
     assert (
@@ -110,18 +113,18 @@ def test_pod_ends_by_pre_stop_then_term_and_only_then_kill(space: Workspace) -> 
         lifecycle={"preStop": {"exec": {"command": ["sh", "-c", "echo preStop >/tmp/said; sleep 1"]}}},
     )
     stubborn = container("stubborn", "trap '' TERM; while :; do sleep 0.2; done")
-    [pair] = space.start(pod("ending", polite, stubborn, terminationGracePeriodSeconds=4))
-    with space.cluster.recorded_events() as events:
+    [pair] = space.start(pod("ending", polite, stubborn, terminationGracePeriodSeconds=7))
+    with space.cluster.recorded_events() as events, ThreadPoolExecutor(1) as beside:
+        following = beside.submit(space.logs, "ending", container="polite", follow=True)
         asked = space.api.clock.monotonic()
-        space.delete("ending")
-        last_words = space.logs("ending", container="polite", follow=True)
-        going = space.pod("ending")
+        going = space.delete("ending")
+        last_words = following.result()
         space.gone("ending", uid=pair.metadata.uid)
         took = space.api.clock.monotonic() - asked
     assert last_words == "preStop\nTERM\n"
-    assert going.metadata.deletion_grace_period_seconds == 4
+    assert going.metadata.deletion_grace_period_seconds == 7
     # Nor the 30 seconds of a Pod that says nothing.
-    assert 4 <= took < 30
+    assert 7 <= took < 30
     if space.runtime != "docker":
         # Only Docker records which signals it sent.
         return
