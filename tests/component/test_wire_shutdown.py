@@ -76,10 +76,10 @@ async def test_no_request_is_lost_when_an_apiserver_goes(
             while {item.metadata.name for item in informer.lister.list()} < written:
                 await SystemClock().sleep(0.02)
     assert written == {name for name in there if name.startswith("w")}
-    # Each was told so by the server, before anything was done, or could not connect any more.
-    assert [
-        text for text in turned_away if "shutting down" not in text and "failed to connect" not in text
-    ] == []
+    # Each was told so by the server, before anything was done, or could not connect any more. Where the machine
+    # stands still just then a call crosses the GOAWAY, which gRPC's core answers so; nothing was done either.
+    words = ("shutting down", "failed to connect", "CANCELLED")
+    assert [text for text in turned_away if not any(one in text for one in words)] == []
 
 
 async def test_the_end_comes_in_its_order(fast_paths: str) -> None:
