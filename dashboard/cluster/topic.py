@@ -14,6 +14,7 @@ node, 0: none. A node that Pods are on and that is no object (any more) has the 
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from dashboard.cluster.rows import Health, NodeRow, PodRow
@@ -137,8 +138,7 @@ class ClusterTopic(Topic):
                 told_pods.append(self._tell(key, row, *told))
             else:
                 self._left_out[key] = None
-        while self._left_out and len(self._pods) < self._max_pods:
-            key = next(iter(self._left_out))
+        for key in [*islice(self._left_out, max(0, self._max_pods - len(self._pods)))]:
             del self._left_out[key]
             told_pods.append(self._tell(key, self._state.pods[key], self._next(), ""))
         nodes, self._dirty_nodes = self._dirty_nodes, {}
