@@ -5,7 +5,7 @@ Follows `manage`, `rollingUpdate`, NodeShouldRunDaemonPod and `updateDaemonSetSt
 binds the Pods: each names its node by an affinity to metadata.name.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -266,9 +266,14 @@ class _Step:
         return new, old, len(steady) < len(pods)
 
     def _roll_in_place(self) -> None:
+        """Delete Pods of older templates, as many as may be away beside those that are.
+
+        Also what is away on a node that should have none now counts, as upstream: a node that has fallen silent
+        is none of those, and its daemon is away as well.
+        """
         unavailable = 0
         candidates: list[pod_pb2.Pod] = []
-        for name in self._meant():
+        for name in self._rolled():
             new, old, _ = self._pair(name)
             if new is not None:
                 unavailable += not self._is_available(new)
@@ -281,6 +286,12 @@ class _Step:
             else:
                 candidates.append(old)
         self.plan.delete.extend(candidates[: max(0, self.away - unavailable)])
+
+    def _rolled(self) -> Iterator[str]:
+        """Yield the nodes that should have a daemon, and those that have one that has not ended."""
+        for name, found in self.fits.items():
+            if found.runs or any(not is_terminal(pod) for pod in self.by_node.get(name, ())):
+                yield name
 
     def _roll_with_surge(self) -> None:
         surging = 0

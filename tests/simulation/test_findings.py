@@ -27,6 +27,16 @@ FOUND = {
             Step(22.8, "create-job", ("job0", 2, 3, "plain failed", "3 s, then 0", 2)),
         ),
     ),
+    # A daemon that was ending on a silent node did not count as away, and the next one went
+    # (controller/daemonset/reconcile.py).
+    "daemons that roll while a node is silent": Story(
+        4032, 2, 1, 1, 0.0, CALM,
+        (
+            Step(0.0, "create-daemon-set", ("ds1", 100, "in place", "everywhere")),
+            Step(0.9, "silence-node", ("node-0", 68.3)),
+            Step(27.0, "roll", (0, 102)),
+        ),
+    ),
 }  # fmt: skip
 
 

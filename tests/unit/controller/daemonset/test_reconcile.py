@@ -130,6 +130,15 @@ def test_what_comes_and_what_goes(
     assert (plan.create, [item.metadata.uid for item in plan.delete]) == (create, delete)
 
 
+def test_what_is_away_on_a_node_that_should_have_none_now_counts() -> None:
+    """A node that has fallen silent has a taint that daemons do not tolerate; they stay, and so few may go."""
+    there = nodes(2)
+    there[0].spec.taints.add(key="node.kubernetes.io/unreachable", effect="NoSchedule")
+    for state, gone in (("old ending", []), ("new unready", []), ("new failed ending", ["n2 old"])):
+        plan = reconcile(daemon_set(), there, [pod(f"n1 {state}"), pod("n2 old")], "new", NOW, frozenset())
+        assert [item.metadata.uid for item in plan.delete] == gone, state
+
+
 def test_a_node_that_is_held_back_keeps_what_ended() -> None:
     assert not plan_of(daemon_set(), 1, "n1 new failed", held=("n1",)).acts
 
