@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.load.report import Report, encode, metrics_of
+from tests.support.axe import missed
 from tests.support.browser import Tab
 from tests.support.shown_loads import ran
 from tests.support.shown_page import Shown
@@ -53,6 +54,7 @@ async def test_a_load_test_is_seen_while_it_runs_and_beside_another_afterwards(
     await tab.reload()
     await tab.until_text("FewPods/RealNodes: ended.")
     assert "L" in await tab.run("return document.querySelector('#load-live .plot path').getAttribute('d')")
+    assert await missed(tab) == []
 
     await tab.open(shown.url + "/loads?a=load-first&b=load-second")
     await tab.until("return document.querySelectorAll('#loads-beside .loads-figures tbody tr').length > 3")
@@ -66,6 +68,7 @@ async def test_a_load_test_is_seen_while_it_runs_and_beside_another_afterwards(
     row = await tab.run(_ROW.format(table="loads-figures", name="created until bound, p50"))
     assert float(row.split("\t")[1].removesuffix(" ms")) == pytest.approx(bound, abs=0.6)
     assert await tab.run(_DRAWN)
+    assert await missed(tab) == []
     await reports(tab, first, tmp_path)
 
 
