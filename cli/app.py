@@ -11,6 +11,7 @@ from click.exceptions import Exit
 
 from cli.failures import Failure
 from cli.flags import default_namespace, server, shell_of
+from cli.progress import patient
 from cli.shell import Shell
 from vaina.client.clientset import Clientset
 from vaina.client.rest.kubeconfig import read_kubeconfig
@@ -147,7 +148,8 @@ def _use_kubeconfig(shell: Shell, path: str, context: str) -> None:
         from vaina.client.rest.transport import RestTransport
 
         try:
-            return Clientset(RestTransport(connection, user_agent="vaina-cli", on_warning=on_warning))
+            made = RestTransport(connection, user_agent="vaina-cli", on_warning=on_warning)
+            return Clientset(patient(made, connection.server, shell.progress))
         except ConfigError as error:
             raise Failure(str(error)) from error
 

@@ -85,9 +85,8 @@ async def until(
 
 async def wait_gone(shell: Shell, client: ResourceClient[Any], namespace: str, name: str, uid: str) -> None:
     """Return when the object with this uid is gone; another one of its name does not count."""
-    async with shell.busy(f"waiting for {client.kind.plural}/{name} to be gone"):
-        with suppress(NotFound):
-            await until(client, namespace, name, lambda it: it is None or it.metadata.uid != uid, shell=shell)
+    with shell.busy(f"waiting for {client.kind.plural}/{name} to be gone"), suppress(NotFound):
+        await until(client, namespace, name, lambda it: it is None or it.metadata.uid != uid, shell=shell)
 
 
 async def wait_over(shell: Shell, clients: Clientset, pod: pod_pb2.Pod) -> None:
@@ -165,7 +164,7 @@ async def _until_over(shell: Shell, clients: Clientset, wanted: Wanted) -> Progr
             shell.out(f"{line}\n")
         return last.done or last.failed
 
-    async with shell.busy(f"waiting for {wanted.kind.plural}/{wanted.name}"):
+    with shell.busy(f"waiting for {wanted.kind.plural}/{wanted.name}"):
         await until(clients.kind(wanted.kind), wanted.namespace, wanted.name, over, shell=shell)
     return last
 

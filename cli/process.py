@@ -10,7 +10,7 @@ import click
 from cli.app import invoke
 from cli.completion.grammar import cache_file
 from cli.printers.style import Paint
-from cli.progress import Patient, Progress
+from cli.progress import Progress, patient
 from cli.shell import DEFAULT_SCHEDULER, Shell
 from cli.surroundings import DEFAULT_SERVER, INTERRUPTED, certificate_folder
 from cli.terminal import ProcessTerminal, colours_wanted
@@ -44,7 +44,7 @@ def run_process(environment: dict[str, str]) -> int:
 
     def transport(address: str, on_warning: Callable[[str], None] = lambda _: None) -> Transport:
         made = GrpcTransport(address, folder, user_agent="vaina-cli", on_warning=on_warning)
-        return made if progress is None else Patient(made, address, progress)
+        return patient(made, address, progress)
 
     shell = Shell(
         server=environment.get("VAINA_SERVER") or DEFAULT_SERVER,

@@ -6,7 +6,7 @@ and an exit code. `process` makes a shell from the process, tests make one over 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -81,17 +81,22 @@ class Shell:
     #: warnings with one of these words are no news to who asked for this
     unwanted_warnings: Sequence[str] = ()
 
-    def busy(self, words: str) -> AbstractAsyncContextManager[None]:
+    def busy(self, words: str) -> AbstractContextManager[None]:
         """Tell on a terminal what goes on in a block, once it has lasted two seconds."""
         return nullcontext() if self.progress is None else self.progress.busy(words)
 
-    def _clear(self) -> None:
+    def computing(self, words: str) -> AbstractContextManager[None]:
+        """Tell the same of a block that computes, in a command without an event loop."""
+        return nullcontext() if self.progress is None else self.progress.blocking(words)
+
+    def clear(self) -> None:
+        """Leave the terminal to somebody else: an editor."""
         if self.progress is not None:
             self.progress.clear()
 
     def out(self, text: str) -> None:
         """Write to standard output at once; what objects say in it can do nothing to a terminal."""
-        self._clear()
+        self.clear()
         self.stdout.write(for_terminal(text))
         self.stdout.flush()
 
@@ -104,12 +109,12 @@ class Shell:
 
     def out_bytes(self, data: bytes) -> None:
         """Write bytes to standard output as they are: what a container says (logs, exec), which may draw."""
-        self._clear()
+        self.clear()
         _write_bytes(self.stdout, data)
 
     def err_bytes(self, data: bytes) -> None:
         """Write bytes to standard error as they are, at once."""
-        self._clear()
+        self.clear()
         _write_bytes(self.stderr, data)
 
     def err(self, text: str) -> None:
@@ -117,7 +122,7 @@ class Shell:
         self.err_text(f"{text}\n")
 
     def err_text(self, text: str) -> None:
-        self._clear()
+        self.clear()
         self.stderr.write(for_terminal(text))
         self.stderr.flush()
 
@@ -166,7 +171,8 @@ def _write_bytes(stream: TextIO, data: bytes) -> None:
 async def _with_clients(shell: Shell, command: Command) -> None:
     clients = shell.connect(shell.server, shell.warn)
     try:
-        await command(shell, clients)
+        async with nullcontext() if shell.progress is None else shell.progress.told():
+            await command(shell, clients)
     finally:
         await clients.close()
 

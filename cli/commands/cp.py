@@ -163,7 +163,7 @@ async def cp(shell: Shell, clients: Clientset, options: CopyOptions) -> None:
     namespace = remote.namespace or shell.namespace
     pod = await clients.pods.get(remote.pod, namespace)
     session = _Container(shell, clients, pod, choose_container(shell, pod, options.container))
-    async with shell.busy(f"copying {options.source} to {options.target}"):
+    with shell.busy(f"copying {options.source} to {options.target}"):
         if source.pod:
             await _download(session, source.path, Path(target.path))
         else:

@@ -291,7 +291,7 @@ def _is_there(shell: Shell, name: str, *, quiet: bool) -> Callable[[pod_pb2.Pod]
 
 
 async def _join(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, name: str, options: DebugOptions) -> None:
-    async with shell.busy(f"waiting for container {name}"):
+    with shell.busy(f"waiting for container {name}"):
         now = await wait_pod(clients, pod, _is_there(shell, name, quiet=options.quiet), 0)
     wanted = AttachOptions(options.word, name, options.stdin, options.tty, options.quiet, from_start=True)
     await attach_or_log(shell, clients, now, wanted, follow=False)

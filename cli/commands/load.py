@@ -235,15 +235,17 @@ def import_command(
     Only what a scheduler looks at is kept: no environment, commands or annotations.
     """  # noqa: D301  # click reads the backspace as "leave the lines as they are"
     shell = flags.shell_of(context)
-    read = _read(names, max_mib * _MIB, shell.stdin)
-    try:
-        found = compute_import(read_all(read), replay=replay, scrub=scrub)
-    except ImportFailed as error:
-        raise Failure(str(error)) from error
-    load_target.write_files(
-        (str(Path(folder) / name), content)
-        for name, content in imported_files.files(found, replay, speed).items()
-    )
+    with shell.computing(f"reading {', '.join(names)}"):
+        read = _read(names, max_mib * _MIB, shell.stdin)
+        try:
+            found = compute_import(read_all(read), replay=replay, scrub=scrub)
+        except ImportFailed as error:
+            raise Failure(str(error)) from error
+    with shell.computing(f"writing {folder}"):
+        load_target.write_files(
+            (str(Path(folder) / name), content)
+            for name, content in imported_files.files(found, replay, speed).items()
+        )
     shell.out("\n".join(imported_files.words(found, folder, replay, speed)) + "\n")
 
 
@@ -295,7 +297,8 @@ def compare_command(context: click.Context, first: str, second: str, tolerance: 
 async def load_clean(shell: Shell, clients: Clientset, *, run: str, wait_seconds: float) -> None:
     """Delete what runs (or one RUN) left in a cluster that were killed, or told to keep."""
     try:
-        await clean(clients, run, wait_seconds=wait_seconds, say=shell.err)
+        with shell.busy("waiting for what runs have left to be gone"):
+            await clean(clients, run, wait_seconds=wait_seconds, say=shell.err)
     except TimeoutError as error:
         raise Failure(f"not everything was deleted within {CLEAN_SECONDS:.0f} s; try again") from error
 

@@ -6,7 +6,7 @@ last piece was written.
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -297,10 +297,13 @@ async def logs(shell: Shell, clients: Clientset, options: LogOptions) -> None:
         await write_side_by_side(shell, clients, sources, before)
         return
     for source, prefix in zip(sources, before, strict=True):
-        if prefix:
-            await write_lines(shell, clients, source, prefix)
-        else:
-            await write_one(shell, clients, source)
+        words = f"waiting for logs of pods/{source.pod.metadata.name}"
+        # One that is followed may have nothing to say for hours.
+        with nullcontext() if options.follow else shell.busy(words):
+            if prefix:
+                await write_lines(shell, clients, source, prefix)
+            else:
+                await write_one(shell, clients, source)
 
 
 async def _sources(shell: Shell, clients: Clientset, options: LogOptions) -> list[Source]:

@@ -147,6 +147,7 @@ async def _edit_one(shell: Shell, clients: Clientset, target: Target, output: st
     text, problem = shown, ""
     for _ in range(_TRIES):
         given = f"{_HEAD}{problem}{text}"
+        shell.clear()
         edited = await asyncio.to_thread(shell.edit, given)
         body = _without_comments(edited or "")
         if edited is None or not body.strip() or body == shown or (problem and body == text):

@@ -144,7 +144,7 @@ async def run(shell: Shell, clients: Clientset, options: RunOptions) -> None:
 async def _enter(shell: Shell, clients: Clientset, pod: pod_pb2.Pod, options: RunOptions) -> None:
     place, name = pod.metadata.namespace, pod.metadata.name
     try:
-        async with shell.busy(f"waiting for pods/{name}"):
+        with shell.busy(f"waiting for pods/{name}"):
             now = await wait_pod(clients, pod, _is_up, options.timeout)
         wanted = AttachOptions(name, options.name, options.stdin, options.tty, options.quiet, from_start=True)
         await attach_or_log(shell, clients, now, wanted, follow=True)

@@ -31,10 +31,11 @@ async def rewrite(shell: Shell, clients: Clientset) -> None:
     What is stored with it already stays as it is. Wait before until every apiserver has read its file: a minute.
     """
     counts = {True: 0, False: 0}
-    for secret in (await clients.secrets.list(page=_PAGE)).items:
-        written = await _write(clients, secret)
-        if written is not None:
-            counts[written] += 1
+    with shell.busy("writing all Secrets again"):
+        for secret in (await clients.secrets.list(page=_PAGE)).items:
+            written = await _write(clients, secret)
+            if written is not None:
+                counts[written] += 1
     shell.out(f"{counts[True]} secrets rewritten, {counts[False]} stored with the first key already\n")
 
 

@@ -115,7 +115,7 @@ async def wait(shell: Shell, clients: Clientset, options: WaitOptions) -> None:
             for kind, namespace, name in found:
                 at = f"{kind.plural}/{name}"
                 create = options.wanted == "create"
-                async with shell.busy(f"waiting for {at} ({options.wanted})"):
+                with shell.busy(f"waiting for {at} ({options.wanted})"):
                     await _wait_one(shell, clients.kind(kind), namespace, name, accept, create=create)
                 shell.out(f"{object_name(kind, name)} condition met\n")
     except TimeoutError as error:
