@@ -6,7 +6,8 @@ GET /api/explain/{namespace}/{name}?uid=U    why a Pod is where it is (dashboard
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,10 +15,14 @@ from aiohttp import web
 from dashboard.scheduling.state import SchedulerState, explained
 from dashboard.view import Context, Handler, Topic
 from vaina.api.scheduler.v1 import scheduler_service_pb2 as pb
-from vaina.errors import ApiError, TooManyRequests
+from vaina.errors import ApiError, TooManyRequests, Unavailable
 
 #: between two looks
 LOOK_SECONDS: Final = 1.0
+#: for the scheduler to answer a look
+LOOK_WITHIN_SECONDS: Final = 5.0
+#: for an answer about a Pod, with the wait for its turn
+EXPLAIN_WITHIN_SECONDS: Final = 30.0
 #: nodes and groups of nodes in the answer about a Pod
 EXPLAINED_NODES: Final = 50
 #: answers about Pods that are under way or wait for their turn
@@ -49,8 +54,9 @@ class SchedulerTopic(Topic):
     async def _look(self) -> dict[str, Any]:
         scheduler, state = self._context.scheduler, self._state
         try:
-            overview = await scheduler.overview()
-            listed = await self._decisions(state.missing(overview))
+            async with _within(LOOK_WITHIN_SECONDS):
+                overview = await scheduler.overview()
+                listed = await self._decisions(state.missing(overview))
         except ApiError as error:
             self._away = error.message
             return {"away": error.message}
@@ -68,6 +74,16 @@ class SchedulerTopic(Topic):
         return found
 
 
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Give the scheduler so long; one that stands still would hold readers for a minute. Raises Unavailable."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise Unavailable(f"no answer within {seconds:g} s") from error
+
+
 def explain_handler(context: Context) -> Handler:
     """Return what answers why a Pod is where it is, one after the other: the scheduler has more to do."""
     turn, waiting = asyncio.Lock(), 0
@@ -79,7 +95,7 @@ def explain_handler(context: Context) -> Handler:
         place = request.match_info
         waiting += 1
         try:
-            async with turn:
+            async with _within(EXPLAIN_WITHIN_SECONDS), turn:
                 answer = await context.scheduler.explain(
                     place["namespace"], place["name"], uid=request.query.get("uid", ""), limit=EXPLAINED_NODES
                 )

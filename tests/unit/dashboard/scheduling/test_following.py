@@ -4,6 +4,9 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
+from dashboard.scheduling import following
 from dashboard.scheduling.following import MAX_WAITING
 from tests.support.apiserver import make_apiserver
 from tests.support.asking import service_of
@@ -61,6 +64,28 @@ async def test_a_scheduler_that_is_away_is_told() -> None:
         await browser.login()
         async with browser.live("scheduler") as socket:
             assert await until(socket, lambda it: it.get("away"))
+
+
+async def test_a_scheduler_that_says_nothing_is_told_and_holds_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(following, "LOOK_WITHIN_SECONDS", 0.1)
+    monkeypatch.setattr(following, "EXPLAIN_WITHIN_SECONDS", 0.1)
+
+    async def never(_request: bytes, _: RequestContext) -> bytes:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    service = "/vaina.api.scheduler.v1.SchedulerService"
+    silent = InProcessTransport(
+        {f"{service}/{name}": Method(UNARY, never) for name in ("Overview", "Explain")}
+    )
+    async with page(make_apiserver().client, scheduler=silent) as browser, asyncio.timeout(20):
+        await browser.login()
+        async with browser.live("scheduler") as socket:
+            assert "no answer" in (await until(socket, lambda it: it.get("away")))["away"]
+        status, text, _ = await browser.get("/api/explain/default/web")
+        assert (status, json.loads(text)["reason"]) == (503, "ServiceUnavailable")
 
 
 async def test_who_asks_beyond_the_bound_is_told_to_come_again() -> None:
