@@ -6,7 +6,6 @@ from functools import update_wrapper
 from typing import Any, TypeVar
 
 import click
-from google.protobuf.message import Message
 
 from cli.failures import Failure
 from cli.shell import Command, Shell, run
@@ -203,10 +202,11 @@ async def named(
     found: list[tuple[Kind[Any], str, str]] = []
     for target in targets:
         if target.name:
+            check_place(target, selection)
             found.append((target.kind, shell.place(target.kind), target.name))
             continue
         check_named(target, selection)
-        selected = await find(shell, clients, target.kind, "", selection)
+        selected = await find(shell, clients, target, selection)
         found.extend((target.kind, obj.metadata.namespace, obj.metadata.name) for obj in selected)
     return found
 
@@ -217,11 +217,24 @@ def check_named(target: Target, selection: Selection) -> None:
         raise Failure(NO_NAME)
 
 
+def check_place(target: Target, selection: Selection) -> None:
+    """Raise Failure for a name in all namespaces, which says nothing of which one is meant.
+
+    Follows cli-runtime `pkg/resource/builder.go` (visitByResource, visitByName).
+    """
+    if target.name and target.kind.namespaced and selection.all_namespaces:
+        raise Failure("a resource cannot be retrieved by name across all namespaces")
+
+
 async def find(
-    shell: Shell, clients: Clientset, kind: Kind[Message], name: str, selection: Selection, *, page: int = 0
+    shell: Shell, clients: Clientset, target: Target, selection: Selection, *, page: int = 0
 ) -> list[Any]:
-    """Return the object of a name, or without one all objects of the kind that are selected. Raises ApiError."""
-    client = clients.kind(kind)
+    """Return the object of a name, or without one all objects of the kind that are selected.
+
+    Raises ApiError; Failure: a name in all namespaces.
+    """
+    check_place(target, selection)
+    client, kind, name = clients.kind(target.kind), target.kind, target.name
     if name:
         return [await client.get(name, shell.place(kind))]
     listed = await client.list(

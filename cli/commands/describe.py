@@ -39,7 +39,7 @@ async def describe(shell: Shell, clients: Clientset, options: DescribeOptions) -
     pages: list[str] = []
     for target in parse_targets(options.words, "describe"):
         with shell.reporting():
-            found = await find(shell, clients, target.kind, target.name, options)
+            found = await find(shell, clients, target, options)
             ordered = sort_items(target.kind, found)
             pages.extend([await _describe_one(shell, clients, target.kind, obj, options) for obj in ordered])
     if pages:

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from cli import flags
 from cli.app import cli
 from cli.failures import Failure
-from cli.flags import Selection, find
+from cli.flags import Selection, check_place, find
 from cli.printers import objects
 from cli.printers.jsonpath import JsonPathError, render
 from cli.printers.objects import Item
@@ -66,8 +66,8 @@ def _check(options: GetOptions, targets: Sequence[Target]) -> None:
             "custom-columns=...,json,jsonpath=...,name,wide,yaml"
         )
     if any(target.name for target in targets):
-        if options.all_namespaces:
-            raise Failure("a resource cannot be retrieved by name across all namespaces")
+        for target in targets:
+            check_place(target, options)
         if options.label_selector:
             raise Failure("selectors and the name of a resource cannot be used together")
     if options.output_watch_events and not (options.watch or options.watch_only):
@@ -128,7 +128,7 @@ async def _collect(
 ) -> None:
     """Fetch what a target names; what is not there is told in the end, after what is."""
     try:
-        found = await find(shell, clients, target.kind, target.name, options, page=options.chunk_size)
+        found = await find(shell, clients, target, options, page=options.chunk_size)
     except ApiError as error:
         if not (options.ignore_not_found and error.reason == "NotFound"):
             errors.append(error)

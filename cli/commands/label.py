@@ -64,7 +64,7 @@ async def _change_all(shell: Shell, clients: Clientset, options: LabelOptions) -
         )
     for target in parse_targets(words, options.verb):
         check_named(target, options)
-        for obj in await find(shell, clients, target.kind, target.name, options):
+        for obj in await find(shell, clients, target, options):
             with shell.reporting():
                 await _change(shell, clients, target.kind, obj, changes, options)
 

@@ -197,6 +197,12 @@ def test_get_tells_what_is_missing_after_what_is_there(vaina: CommandLine) -> No
     assert vaina.run("get", "pod", "b", "--ignore-not-found").code == 0
 
 
+def test_what_is_in_no_namespace_has_one_name_everywhere(vaina: CommandLine) -> None:
+    made = vaina.do(lambda clients: clients.nodes.create(make_node("n1")))
+    for verb in ("get", "describe"):
+        assert made.metadata.name in vaina.run(verb, "node", "n1", "-A").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -209,6 +215,10 @@ def test_get_tells_what_is_missing_after_what_is_there(vaina: CommandLine) -> No
         (["get", "pod/"], "arguments in resource/name form must have a single resource and name"),
         (["get", "pods", "-o", "toml"], "unable to match a printer"),
         (["get", "pod", "a", "-A"], "cannot be retrieved by name across all namespaces"),
+        (["describe", "pod/a", "-A"], "cannot be retrieved by name across all namespaces"),
+        (["delete", "pod", "a", "-A"], "cannot be retrieved by name across all namespaces"),
+        (["label", "pod", "a", "x=y", "-A"], "cannot be retrieved by name across all namespaces"),
+        (["wait", "pod/a", "-A", "--for=delete"], "cannot be retrieved by name across all namespaces"),
         (["get", "pod", "a", "-l", "x=y"], "cannot be used together"),
         (["get", "pods,rs", "-w"], "single resource type"),
         (["get", "pods", "--output-watch-events"], "can only be used with --watch or --watch-only"),
