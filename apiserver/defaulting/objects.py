@@ -131,7 +131,10 @@ def default_class(found: storage_class_pb2.StorageClass) -> None:
 
 
 def default_driver(driver: csi_driver_pb2.CSIDriver) -> None:
-    """Say that a driver attaches volumes that outlive Pods, and wants to be told nothing."""
+    """Say that a driver attaches volumes that outlive Pods, and wants to be told nothing.
+
+    Follows `SetDefaults_CSIDriver` of `pkg/apis/storage/v1/defaults.go`.
+    """
     spec = driver.spec
     set_defaults(
         spec,
@@ -141,6 +144,7 @@ def default_driver(driver: csi_driver_pb2.CSIDriver) -> None:
         fs_group_policy="ReadWriteOnceWithFSType",
         requires_republish=False,
         se_linux_mount=False,
+        prevent_pod_scheduling_if_missing=False,
     )
     if not spec.volume_lifecycle_modes:
         spec.volume_lifecycle_modes.append("Persistent")

@@ -209,6 +209,9 @@ def check_driver(root: Place, driver: CSIDriver) -> None:
     if spec.HasField("node_allocatable_update_period_seconds") and period < MIN_PERIOD_SECONDS:
         words = f"must be greater than or equal to {MIN_PERIOD_SECONDS} seconds"
         path.child("nodeAllocatableUpdatePeriodSeconds").invalid(period, words)
+    if not spec.HasField("prevent_pod_scheduling_if_missing"):
+        # As of the others above: defaulting has set it (validatePreventPodSchedulingIfMissing).
+        path.child("preventPodSchedulingIfMissing").required()
 
 
 def _check_token_requests(path: Place, requests: list[csi_driver_pb2.TokenRequest]) -> None:

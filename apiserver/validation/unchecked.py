@@ -124,7 +124,7 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     # change.
     "StorageClass": {"allow_volume_expansion": _BOOLEAN, "mount_options": _DRIVER},
     "CSIDriverSpec": {
-        "requires_republish": _BOOLEAN, "service_account_token_in_secrets": _BOOLEAN, "prevent_pod_scheduling_if_missing": _BOOLEAN,
+        "requires_republish": _BOOLEAN, "service_account_token_in_secrets": _BOOLEAN,
     },
     "TokenRequest": {"audience": "any text, put into the token"},
     "CSIStorageCapacity": {"maximum_volume_size": _TOLD},

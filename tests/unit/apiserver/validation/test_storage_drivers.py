@@ -18,7 +18,7 @@ DRIVERS = (
     case("nothing said", ""),
     case("all said", "attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: [Ephemeral, Persistent], storageCapacity: true, "
          "fsGroupPolicy: File, tokenRequests: [{audience: a, expirationSeconds: 600}, {audience: ''}], requiresRepublish: true, "
-         "seLinuxMount: true, nodeAllocatableUpdatePeriodSeconds: 10"),
+         "seLinuxMount: true, nodeAllocatableUpdatePeriodSeconds: 10, preventPodSchedulingIfMissing: true"),
     case("a policy that there is not", "fsGroupPolicy: Always",
          'spec.fsGroupPolicy: Unsupported value: "Always": supported values: "File", "None", "ReadWriteOnceWithFSType"'),
     case("a mode that there is not", "volumeLifecycleModes: [Persistent, Eternal]",
@@ -87,6 +87,13 @@ def test_capacities(case: Case) -> None:
     assert validate_create(CSI_STORAGE_CAPACITY, made) == violations(*case.want)
 
 
+def test_what_defaulting_did_not_set_is_missing() -> None:
+    made = make(CSI_DRIVER, "spec: {}")
+    made.spec.ClearField("prevent_pod_scheduling_if_missing")
+    missing = ("spec.preventPodSchedulingIfMissing: Required value",)
+    assert validate_create(CSI_DRIVER, made) == violations(*missing)
+
+
 def test_defaults() -> None:
     spec = make(CSI_DRIVER, "spec: {}").spec
     assert (spec.attach_required, spec.pod_info_on_mount, spec.storage_capacity) == (True, False, False)
@@ -95,7 +102,8 @@ def test_defaults() -> None:
         "ReadWriteOnceWithFSType",
         ["Persistent"],
     )
-    assert not spec.HasField("prevent_pod_scheduling_if_missing")
+    assert spec.HasField("prevent_pod_scheduling_if_missing")
+    assert not spec.prevent_pod_scheduling_if_missing
     kept = make(CSI_DRIVER, "spec: {attachRequired: false, volumeLifecycleModes: [Ephemeral]}").spec
     assert (kept.attach_required, list(kept.volume_lifecycle_modes)) == (False, ["Ephemeral"])
 
@@ -111,6 +119,7 @@ ATTACHED = "spec: {attacher: a, nodeName: n1, source: {persistentVolumeName: v}}
          ["spec.attachedRequired: Invalid value: false: field is immutable"]),
         (CSI_DRIVER, "spec: {}", "spec: {volumeLifecycleModes: [Ephemeral]}",
          ['spec.volumeLifecycleModes: Invalid value: ["Ephemeral"]: field is immutable']),
+        (CSI_DRIVER, "spec: {}", "spec: {preventPodSchedulingIfMissing: true}", []),
         (CSI_STORAGE_CAPACITY, "storageClassName: a", "storageClassName: a\ncapacity: 5Gi\nmaximumVolumeSize: 1Gi", []),
         (CSI_STORAGE_CAPACITY, "storageClassName: a", "storageClassName: b",
          ['storageClassName: Invalid value: "b": field is immutable']),
