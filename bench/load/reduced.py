@@ -206,7 +206,11 @@ def _csi_node(tree: Mapping[str, Any], metadata: Tree, _told: Told) -> Tree:
 
 
 def _csi_driver(tree: Mapping[str, Any], _metadata: Tree, _told: Told) -> Tree:
-    return {"spec": _only(tree.get("spec", {}), ("storageCapacity", "attachRequired"))}
+    return {
+        "spec": _only(
+            tree.get("spec", {}), ("storageCapacity", "attachRequired", "preventPodSchedulingIfMissing")
+        )
+    }
 
 
 def _csi_capacity(tree: Mapping[str, Any], _metadata: Tree, _told: Told) -> Tree:

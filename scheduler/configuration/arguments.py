@@ -105,6 +105,9 @@ def _check_volume_binding(args: VolumeBindingArgs, path: Path, errors: Errors) -
     if args.bind_timeout_seconds < 0:
         words = "invalid BindTimeoutSeconds, should not be a negative value"
         errors.append(invalid(path.child("bindTimeoutSeconds"), args.bind_timeout_seconds, words))
+    if args.shape:
+        # An empty one is the default one.
+        check_shape(args.shape, path.child("shape"), errors)
 
 
 def _check_preemption(args: DefaultPreemptionArgs, path: Path, errors: Errors) -> None:

@@ -105,7 +105,7 @@ MOST_ALLOCATED: Final = Strategy(
 
 def requested_to_capacity_ratio(shape: Sequence[UtilizationShapePoint]) -> Strategy:
     """Return the strategy of a broken line through points of rising utilization."""
-    scores = np.array([_on_line(shape, used) for used in range(MAX_UTILIZATION + 1)], np.int64)
+    scores = line_of(shape)
 
     def columns(allocatable: NDArray[np.int64], requested: NDArray[np.int64]) -> Scores:
         found: Scores = scores[np.minimum(requested, allocatable) * MAX_UTILIZATION // allocatable]
@@ -115,6 +115,11 @@ def requested_to_capacity_ratio(shape: Sequence[UtilizationShapePoint]) -> Strat
         return int(scores[min(requested, allocatable) * MAX_UTILIZATION // allocatable])
 
     return Strategy(columns, single, use_requested=True, rounded=True)
+
+
+def line_of(shape: Sequence[UtilizationShapePoint]) -> Scores:
+    """Return what a node gets for each per cent of use (int64[101], 0..100; `BuildBrokenLinearFunction`)."""
+    return np.array([_on_line(shape, used) for used in range(MAX_UTILIZATION + 1)], np.int64)
 
 
 def _on_line(shape: Sequence[UtilizationShapePoint], used: int) -> int:

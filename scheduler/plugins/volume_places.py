@@ -18,12 +18,26 @@ from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Rows, Snapshot
 from scheduler.explain.lacks import Asked, by_masks
 from scheduler.framework.events import ClusterEvent, always, of_its_claims, of_who_had_claims
-from scheduler.framework.interface import RUN, SKIP, UNRESOLVABLE, Codes, CycleState, PreFilterResult, Reach
-from scheduler.framework.plugin import Filter
+from scheduler.framework.interface import (
+    RUN,
+    SKIP,
+    UNRESOLVABLE,
+    Codes,
+    CycleState,
+    PreFilterResult,
+    Reach,
+    Scores,
+)
+from scheduler.framework.plugin import Filter, Score
+from scheduler.framework.resource_scoring import UtilizationShapePoint, line_of
 from scheduler.volumes.catalogue import Catalogue, Plan
 from scheduler.volumes.matching import REASONS, Found, find, lacks, needs
 from scheduler.volumes.objects import VolumeInfo
+from scheduler.volumes.scoring import capacity_scores
 from vaina.quoting import go_quote
+
+#: the less of it, the better (`SetDefaults_VolumeBindingArgs` of `apis/config/v1/defaults.go`)
+DEFAULT_SHAPE: Final = (UtilizationShapePoint(0, 10), UtilizationShapePoint(100, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,8 @@ class VolumeBindingArgs:
     """Arguments (`VolumeBindingArgs`)."""
 
     bind_timeout_seconds: int = 600
+    #: what a node gets by how much of the storage there the claims would take; empty: the default
+    shape: tuple[UtilizationShapePoint, ...] = DEFAULT_SHAPE
 
 
 def _lacks(asked: Asked) -> list[tuple[NDArray[np.bool_], str]]:
@@ -39,13 +55,14 @@ def _lacks(asked: Asked) -> list[tuple[NDArray[np.bool_], str]]:
     return lacks(plugin.catalogue, asked.evaluation.state.read(plugin.name, Found), asked.nodes)
 
 
-class VolumeBinding(Filter):
-    """Refuses nodes that volumes cannot be had on.
+class VolumeBinding(Filter, Score):
+    """Refuses nodes that volumes cannot be had on, and prefers those with more storage than they take.
 
     A claim that is bound ties the Pod to the nodes that can reach its volume; one whose class waits for its
     first consumer takes the smallest volume that will do there, or has one made, where its driver has as much
-    left if it says so (CSIStorageCapacity). That nodes with more left are no better is as upstream:
-    StorageCapacityScoring is off by default.
+    left if it says so (CSIStorageCapacity). Nodes are the better the smaller the share of the volumes there, or
+    of what is left there, that the claims ask for (`scheduler.volumes.scoring`; StorageCapacityScoring, on by
+    default since 1.37). A Pod whose claims are all bound is not scored: upstream gives it 0 everywhere.
     """
 
     reach = Reach.NONE
@@ -74,6 +91,8 @@ class VolumeBinding(Filter):
     ) -> None:
         self.timeout_seconds = float(args.bind_timeout_seconds)
         self.catalogue = catalogue or Catalogue()
+        #: what a node gets for each per cent of the storage there (int64[101])
+        self._line = line_of(args.shape or DEFAULT_SHAPE)
         #: who was asked about last, and the answer: `plan` follows at once
         self._last: tuple[PodClass, Found] | None = None
 
@@ -96,6 +115,33 @@ class VolumeBinding(Filter):
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
         return int(state.read(self.name, Found).codes[row])
+
+    def pre_score(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> bool:
+        if not pod.claims:
+            return False
+        found = state.find(self.name, Found)
+        if found is None:
+            # Refused outright, or its pre-filter is disabled.
+            need = needs(self.catalogue, pod)
+            if need.rejected:
+                return False
+            found = find(self.catalogue, need, nodes)
+            state.write(self.name, found)
+        if not found.need.waiting:
+            return False
+        found.scores = capacity_scores(self.catalogue, found, nodes, self._line)
+        return True
+
+    def score(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Scores:
+        return self._scores(state)[rows]
+
+    def score_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        return self._scores(state).item(row)
+
+    def _scores(self, state: CycleState) -> Scores:
+        scores = state.read(self.name, Found).scores
+        assert scores is not None
+        return scores
 
     def plan(self, pod: PodClass, nodes: Snapshot, row: int) -> Plan:
         """Say what is to be done for the claims of a Pod that goes to a row.

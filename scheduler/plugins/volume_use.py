@@ -5,7 +5,7 @@ Follow `plugins/volumerestrictions` and `plugins/nodevolumelimits/csi.go`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from scheduler.framework.events import (
     of_who_had_storage,
     of_who_has_attached,
 )
-from scheduler.framework.interface import RUN, SKIP, Codes, CycleState, PreFilterResult, Reach
+from scheduler.framework.interface import MAX_REASON, RUN, SKIP, Codes, CycleState, PreFilterResult, Reach
 from scheduler.framework.plugin import Filter
 from scheduler.volumes.catalogue import Catalogue
 
@@ -111,14 +111,25 @@ def _is_taken(disk: Disk, there: Mapping[str, int]) -> bool:
 
 
 TOO_MANY_VOLUMES: Final = "node(s) exceed max volume count"
+NOT_INSTALLED: Final = "{} CSI driver is not installed on the node"
 
 #: (driver, in-tree plugin that a node must have given up; empty: none) -> volumes, each once
 _Attached = dict[tuple[str, str], set[str]]
 
 
+class _Asked(NamedTuple):
+    """What a Pod asks of nodes."""
+
+    volumes: _Attached
+    #: drivers of these that have to be on the node, by name
+    exclusive: tuple[str, ...]
+
+
 def _limit_words(asked: Asked, index: int) -> str:
     plugin = asked.answer.plugin
     assert isinstance(plugin, NodeVolumeLimits)
+    if missing := plugin.missing(asked.evaluation.state, asked.nodes, asked.row(index)):
+        return f"CSI driver {missing} is not there, and wants its volumes only where it is"
     found = plugin.too_many(asked.evaluation.state, asked.nodes, asked.row(index))
     if found is None:
         return by_reasons(asked, index)
@@ -127,7 +138,7 @@ def _limit_words(asked: Asked, index: int) -> str:
 
 
 class NodeVolumeLimits(Filter):
-    """Refuses nodes that have as many volumes of a driver as their CSINode says.
+    """Refuses nodes that have as many volumes of a driver as their CSINode says, or lack a driver.
 
     What counts on a node: volumes of the claims of its Pods, and disks that they name themselves where those
     are a driver's today (CSI migration, `scheduler.columns.attachables`), each once; and what
@@ -135,17 +146,22 @@ class NodeVolumeLimits(Filter):
     driver of its class. A node without a CSINode, or a driver of which it says no number, has no limit. As
     upstream, a volume that is attached although no Pod of the node has it counts for the attachment, and once
     more for the Pod that wants it.
+
+    Of a driver whose CSIDriver says `preventPodSchedulingIfMissing` volumes go only to nodes whose CSINode
+    names it, whether or not they are full (checkCSIDriverOnNode). Of several that are not there the first by
+    name is told; upstream tells any.
     """
 
-    reason = TOO_MANY_VOLUMES
     reach = Reach.ROW
     reads_requests = False
     describer = by_words(_limit_words)
-    #: a Pod that gives its volumes back, a volume that is detached, and a node that takes more
+    #: a Pod that gives its volumes back, a volume that is detached, and a node that takes more or gets a driver;
+    #: a driver that need not be there any more (upstream's Pods sleep through that, and through a driver that
+    #: comes without a limit)
     hints = MappingProxyType(
         {
             ClusterEvent.NODE_ADD: always, ClusterEvent.CSI_NODE_ADD: always, ClusterEvent.CSI_NODE_UPDATE: always,
-            ClusterEvent.VOLUME_ADD: always, ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_attached,
+            ClusterEvent.CSI_DRIVER_UPDATE: always, ClusterEvent.VOLUME_ADD: always, ClusterEvent.ASSIGNED_POD_DELETE: of_who_had_attached,
             ClusterEvent.ATTACHMENT_DELETE: of_who_has_attached,
             ClusterEvent.CLAIM_ADD: of_its_claims, ClusterEvent.CLAIM_UPDATE: of_its_claims,
         }
@@ -155,30 +171,71 @@ class NodeVolumeLimits(Filter):
         self._catalogue = catalogue or Catalogue()
 
     def pre_filter(self, state: CycleState, pod: PodClass, nodes: Snapshot) -> PreFilterResult:
-        if not (pod.claims or pod.attached) or not self._catalogue.has_limits:
+        if not (pod.claims or pod.attached):
             return SKIP
+        if not self._catalogue.has_limits and not self._catalogue.has_exclusive:
+            return SKIP
+        asked = self._asked(pod)
+        state.write(self.name, asked)
+        return RUN if asked.volumes else SKIP
+
+    def reasons(self, pod: PodClass) -> Sequence[str]:
+        return (TOO_MANY_VOLUMES, *(NOT_INSTALLED.format(name) for name in self._asked(pod).exclusive))
+
+    def _asked(self, pod: PodClass) -> _Asked:
         wanted = self._of_claims(pod.claim_keys())
         _add(wanted, pod.attached)
-        state.write(self.name, wanted)
-        return RUN if wanted else SKIP
+        names = {driver for driver, _ in wanted if self._catalogue.must_be_there(driver)}
+        return _Asked(wanted, tuple(sorted(names)))
 
     def filter(self, state: CycleState, pod: PodClass, nodes: Snapshot, rows: Rows) -> Codes | None:
         if not isinstance(rows, slice):
             return np.array([self.filter_row(state, pod, nodes, row) for row in rows.tolist()], np.int64)
         # Few nodes are near their limit; to ask about all 5,000 took most of a decision (3 ms).
         least, attached = self._catalogue.bounds()
-        most = least - attached - _count(state.read(self.name, dict))
-        codes = np.zeros(nodes.size, np.int64)
+        asked = state.read(self.name, _Asked)
+        most = least - attached - _count(asked.volumes)
+        codes = self._missing_codes(asked, nodes)
         for row in range(nodes.size) if most < 0 else nodes.claims.rows_with_more(most):
             codes[row] = self.filter_row(state, pod, nodes, row)
         return codes[rows]
 
     def filter_row(self, state: CycleState, pod: PodClass, nodes: Snapshot, row: int) -> int:
+        if missing := self.missing(state, nodes, row):
+            return _bit(state.read(self.name, _Asked).exclusive.index(missing))
         return 0 if self.too_many(state, nodes, row) is None else 1
+
+    def missing(self, state: CycleState, nodes: Snapshot, row: int) -> str:
+        """Return the driver that has to be on a row's node and is not; empty: there is none such."""
+        asked = state.read(self.name, _Asked)
+        name = nodes.names[row] or ""
+        for driver in asked.exclusive:
+            if not self._catalogue.is_on(driver, name) and self._is_attached_by(driver, name, asked.volumes):
+                return driver
+        return ""
+
+    def _is_attached_by(self, driver: str, node_name: str, volumes: _Attached) -> bool:
+        """Say whether a node attaches some of these volumes by a driver."""
+        return (driver, "") in volumes or any(
+            name == driver and self._catalogue.has_migrated(node_name, plugin) for name, plugin in volumes
+        )
+
+    def _missing_codes(self, asked: _Asked, nodes: Snapshot) -> Codes:
+        """Return for all rows which driver is not there that must be (int64[N]); 0: none."""
+        codes = np.zeros(nodes.size, np.int64)
+        for number, driver in reversed([*enumerate(asked.exclusive)]):
+            lacks = nodes.valid.copy()
+            there = [nodes.rows.get(name, -1) for name in self._catalogue.nodes_with(driver)]
+            lacks[[row for row in there if row >= 0]] = False
+            if (driver, "") not in asked.volumes:
+                for row in np.flatnonzero(lacks).tolist():
+                    lacks[row] = self._is_attached_by(driver, nodes.names[row] or "", asked.volumes)
+            codes[lacks] = _bit(number)
+        return codes
 
     def too_many(self, state: CycleState, nodes: Snapshot, row: int) -> tuple[str, int, int, int] | None:
         """Return a driver of which a row would have too many volumes: how many it takes, has, and gets."""
-        asked: _Attached = state.read(self.name, dict)
+        asked = state.read(self.name, _Asked).volumes
         name = nodes.names[row] or ""
         limits = self._catalogue.limits(name)
         # Most nodes have far fewer than they take: then nobody need find out which of them are of which driver.
@@ -229,6 +286,11 @@ class NodeVolumeLimits(Filter):
                 # No handle has this form.
                 _add(found, [Attachable(storage.driver, f"claim of {key}", storage.plugin)])
         return found
+
+
+def _bit(number: int) -> int:
+    """Return the code of the driver of a number that is not there: the last bit is that of all the rest."""
+    return 1 << min(number + 1, MAX_REASON)
 
 
 def _count(asked: _Attached) -> int:

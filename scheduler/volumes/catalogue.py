@@ -5,7 +5,7 @@ same volume away again. It ends when the watch shows it done, or when the Pod's 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -54,8 +54,13 @@ class Catalogue:
         self._limits: dict[str, Mapping[str, int]] = {}
         #: node -> in-tree plugins that it has given up
         self._migrated: dict[str, frozenset[str]] = {}
+        #: node -> drivers that its CSINode names, and the other way round
+        self._drivers_on: dict[str, frozenset[str]] = {}
+        self._nodes_with: dict[str, set[str]] = {}
         #: drivers that say how much they have left
         self._counting: set[str] = set()
+        #: drivers whose volumes go only to nodes that they are on
+        self._exclusive: set[str] = set()
         #: what drivers have left, by the object's name, and by class and name
         self._capacities: dict[str, objects.CapacityInfo] = {}
         self._capacities_of: dict[str, dict[str, objects.CapacityInfo]] = {}
@@ -84,6 +89,18 @@ class Catalogue:
 
     def limits(self, node_name: str) -> Mapping[str, int]:
         return self._limits.get(node_name, {})
+
+    def is_on(self, driver: str, node_name: str) -> bool:
+        """Say whether a node's CSINode names a driver."""
+        return driver in self._drivers_on.get(node_name, ())
+
+    def nodes_with(self, driver: str) -> Collection[str]:
+        """Return the nodes whose CSINodes name a driver."""
+        return self._nodes_with.get(driver, ())
+
+    def must_be_there(self, driver: str) -> bool:
+        """Say whether a driver's volumes go only to nodes that it is on (preventPodSchedulingIfMissing)."""
+        return driver in self._exclusive
 
     def has_migrated(self, node_name: str, plugin: str) -> bool:
         return plugin in self._migrated.get(node_name, ())
@@ -118,6 +135,11 @@ class Catalogue:
     @property
     def has_limits(self) -> bool:
         return any(self._limits.values())
+
+    @property
+    def has_exclusive(self) -> bool:
+        """Whether the volumes of some driver go only to nodes that it is on."""
+        return bool(self._exclusive)
 
     def of_class(self, name: str) -> Mapping[str, objects.VolumeInfo]:
         return self._by_class.get(name, {})
@@ -165,7 +187,10 @@ class Catalogue:
         return {
             "PersistentVolumeClaim": self.claims, "PersistentVolume": self.volumes, "StorageClass": self.classes,
             "CSINode": self._limits, "migrated plugins": self._migrated,
+            "drivers of the node": self._drivers_on,
+            "nodes of the driver": {name: sorted(there) for name, there in self._nodes_with.items()},
             "CSIDriver": dict.fromkeys(self._counting, "says its capacity"),
+            "CSIDriver that must be there": dict.fromkeys(self._exclusive, "must be on the node"),
             "CSIStorageCapacity": self._capacities, "VolumeAttachment": self._attachments,
             "capacities of the class": {name: sorted(there) for name, there in self._capacities_of.items()},
             "attached": {node: sorted(names) for node, names in self._attached.items()},
@@ -196,14 +221,27 @@ class Catalogue:
         for name, new in _by_key(changes):
             _replace(self._limits, name, None if new is None else objects.compile_limits(new))
             _replace(self._migrated, name, None if new is None else objects.compile_migrated(new) or None)
+            self._follow_drivers(name, frozenset() if new is None else objects.compile_drivers(new))
         self._bounds = None
         self._tell()
+
+    def _follow_drivers(self, node_name: str, drivers: frozenset[str]) -> None:
+        for driver in _replace(self._drivers_on, node_name, drivers or None) or ():
+            there = self._nodes_with[driver]
+            there.discard(node_name)
+            if not there:
+                del self._nodes_with[driver]
+        for driver in drivers:
+            self._nodes_with.setdefault(driver, set()).add(node_name)
 
     def on_drivers(self, changes: Changes[csi_driver_pb2.CSIDriver]) -> None:
         for name, new in _by_key(changes):
             self._counting.discard(name)
+            self._exclusive.discard(name)
             if new is not None and new.spec.storage_capacity:
                 self._counting.add(name)
+            if new is not None and new.spec.prevent_pod_scheduling_if_missing:
+                self._exclusive.add(name)
         self._tell()
 
     def on_capacities(self, changes: Changes[csi_storage_capacity_pb2.CSIStorageCapacity]) -> None:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.columns.labels import ABSENT
-from scheduler.columns.node_selection import any_matches, holds
-from scheduler.columns.pod_asks import NodeRequirement
+from scheduler.columns.node_selection import any_matches
 from scheduler.columns.pod_info import PodClass
 from scheduler.columns.snapshot import Snapshot
-from scheduler.framework.interface import UNRESOLVABLE, Codes
+from scheduler.framework.interface import UNRESOLVABLE, Codes, Scores
+from scheduler.volumes.capacity import all_hold, is_counted, left
 from scheduler.volumes.catalogue import Catalogue, Plan
 from scheduler.volumes.objects import ClaimInfo, VolumeInfo
 from vaina.objects.quantity import format_bytes
@@ -89,6 +89,8 @@ class Found:
     volumes: list[VolumeInfo]
     #: for each waiting claim int32[N]: index into `volumes`; -1: its volume is to be made
     chosen: list[NDArray[np.int32]]
+    #: int64[N]: how good rows are by capacity; None: not asked for
+    scores: Scores | None = None
 
     def plan(self, nodes: Snapshot, row: int) -> Plan:
         name = nodes.names[row]
@@ -261,10 +263,10 @@ def provisions(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot) -> NDArr
     if found.topologies:
         allowed = np.zeros(nodes.size, np.bool_)
         for term in found.topologies:
-            allowed |= _all_hold(term, nodes)
+            allowed |= all_hold(term, nodes)
         codes[~allowed] = _BIND
-    if claim.requested and catalogue.says_capacity(found.provisioner):
-        codes[(codes == 0) & ~_has_room(catalogue, claim, nodes)] = _SPACE
+    if is_counted(catalogue, claim):
+        codes[(codes == 0) & (left(catalogue, claim, nodes) < 0)] = _SPACE
     return codes
 
 
@@ -289,41 +291,3 @@ def lacks(catalogue: Catalogue, found: Found, nodes: Snapshot) -> list[tuple[NDA
         lacking.append((codes == _BIND, f"{asks}: no free volume will do, and none is made there"))
         lacking.append((codes == _SPACE, f"{asks}: its driver has less left there"))
     return lacking
-
-
-def _all_hold(conditions: Sequence[NodeRequirement], nodes: Snapshot) -> NDArray[np.bool_]:
-    here = np.ones(nodes.size, np.bool_)
-    for condition in conditions:
-        here &= holds(condition, nodes)
-    return here
-
-
-def _has_room(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot) -> NDArray[np.bool_]:
-    """Say for each row whether the driver has as much left there (hasEnoughCapacity).
-
-    Most drivers say it of each value of one label, of each node even: these are looked up all at once.
-    """
-    room = np.zeros(nodes.size, np.bool_)
-    #: label -> its values with room
-    by_value: dict[str, set[str]] = {}
-    for capacity in catalogue.capacities(claim.class_name):
-        if capacity.topology is None or capacity.limit < claim.requested:
-            continue
-        if len(capacity.topology) == 1 and capacity.topology[0].operator == "In":
-            [condition] = capacity.topology
-            by_value.setdefault(condition.key, set()).update(condition.values)
-        else:
-            room |= _all_hold(capacity.topology, nodes)
-    for key, values in by_value.items():
-        column = nodes.label_codes(key)
-        if column is None:
-            continue
-        # The last place is that of nodes without the label.
-        has = np.zeros(column.values.size + 1, np.bool_)
-        for text in values:
-            code = column.values.find(text)
-            if code != ABSENT:
-                has[code] = True
-        codes = column.codes[: nodes.size]
-        room |= has[np.where(codes == ABSENT, -1, codes)]
-    return room

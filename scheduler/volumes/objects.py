@@ -177,6 +177,11 @@ def compile_limits(node: csi_node_pb2.CSINode) -> dict[str, int]:
     }
 
 
+def compile_drivers(node: csi_node_pb2.CSINode) -> frozenset[str]:
+    """Return the drivers that are on a node."""
+    return frozenset(driver.name for driver in node.spec.drivers)
+
+
 def compile_migrated(node: csi_node_pb2.CSINode) -> frozenset[str]:
     """Return the in-tree plugins that a node has given up for their drivers."""
     return frozenset(node.metadata.annotations.get(MIGRATED, "").split(",")) - {""}
@@ -206,6 +211,8 @@ class CapacityInfo:
     class_name: str
     #: bytes of the largest volume
     limit: int
+    #: bytes in all
+    amount: int
     #: which nodes; None: none
     topology: tuple[NodeRequirement, ...] | None
 
@@ -223,7 +230,8 @@ def compile_capacity(found: csi_storage_capacity_pb2.CSIStorageCapacity) -> Capa
             NodeRequirement(item.key, item.operator, tuple(item.values))
             for item in found.node_topology.match_expressions
         )
-    return CapacityInfo(found.storage_class_name, value(limit.string or "0"), topology)
+    amount = value(found.capacity.string or "0")
+    return CapacityInfo(found.storage_class_name, value(limit.string or "0"), amount, topology)
 
 
 def has_more(

@@ -36,6 +36,8 @@ _REASONS: Final = (
     (r"pod affinity rules", "the Pods that it wants to be beside are not there"),
     (r"were unschedulable", "nodes are cordoned"),
     (r"disk conflict|exceed max volume count", "its volumes cannot be attached to one more node"),
+    (r"did not have enough free storage", "not enough storage is left for the volume of its claim"),
+    (r"([\w.-]+) CSI driver is not installed", "the driver {name} of its volumes is not on the nodes"),
 )  # fmt: skip
 _CLAIM: Final = re.compile(r'persistentvolumeclaim "([^"]+)"')
 

@@ -21,7 +21,7 @@ from vaina.api.core.v1 import node_pb2, pod_pb2
 
 #: in the order in which they are asked, and how much their scores count (kube-scheduler's default configuration)
 RULES: Mapping[type[Rule], int] = {
-    Unschedulable: 0, Taints: 3, Affinity: 2, Ports: 0, Fit: 1, Alone: 0, Limits: 0, Binding: 0, Zone: 0, Spread: 2, InterPod: 2,
+    Unschedulable: 0, Taints: 3, Affinity: 2, Ports: 0, Fit: 1, Alone: 0, Limits: 0, Binding: 1, Zone: 0, Spread: 2, InterPod: 2,
     Balance: 1, Images: 1, Features: 0,
 }  # fmt: skip
 

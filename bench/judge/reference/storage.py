@@ -169,21 +169,32 @@ def why_not_made(storage: Storage, claim: Claim, node: node_pb2.Node) -> str:
         return NOBODY
     if found.allowed_topologies and not _allows(found, node):
         return NOBODY
-    driver = storage.drivers.get(found.provisioner)
-    if driver is None or not driver.spec.storage_capacity or "storage" not in claim.spec.resources.requests:
+    if not says_capacity(storage, claim):
         return ""
-    has_room = any(
-        made.storage_class_name == found.metadata.name
-        and made.HasField("node_topology")
-        and selects(made.node_topology, node.metadata.labels)
-        and value(
-            (made.maximum_volume_size if made.HasField("maximum_volume_size") else made.capacity).string
-            or "0"
-        )
-        >= size_of(claim)
-        for made in storage.capacities.values()
-    )
-    return "" if has_room else NO_ROOM
+    return NO_ROOM if what_is_left(storage, claim, node) < 0 else ""
+
+
+def says_capacity(storage: Storage, claim: Claim) -> bool:
+    """Say whether the driver that would make a claim's volume says how much it has left."""
+    found = storage.class_of(claim)
+    driver = None if found is None else storage.drivers.get(found.provisioner)
+    said = driver is not None and driver.spec.storage_capacity
+    return said and "storage" in claim.spec.resources.requests
+
+
+def what_is_left(storage: Storage, claim: Claim, node: node_pb2.Node) -> int:
+    """Return the most that the driver has left for a node, in bytes; -1: nowhere is room for the claim."""
+    amounts = [-1]
+    for made in storage.capacities.values():
+        largest = made.maximum_volume_size if made.HasField("maximum_volume_size") else made.capacity
+        if (
+            made.storage_class_name == claim.spec.storage_class_name
+            and made.HasField("node_topology")
+            and selects(made.node_topology, node.metadata.labels)
+            and value(largest.string or "0") >= size_of(claim)
+        ):
+            amounts.append(value(made.capacity.string or "0"))
+    return max(amounts)
 
 
 def _allows(found: storage_class_pb2.StorageClass, node: node_pb2.Node) -> bool:

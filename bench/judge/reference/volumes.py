@@ -5,7 +5,8 @@ docs: *Persistent Volumes* (access modes, ReadWriteOncePod), *Node-specific Volu
 (volume binding mode, allowed topologies), *Running in multiple zones*.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.judge.reference.rule import Refusal, Rule
@@ -17,10 +18,15 @@ from bench.judge.reference.storage import (
     is_bound,
     key_of,
     reaches,
+    says_capacity,
+    size_of,
     waits,
+    what_is_left,
 )
 from bench.judge.reference.world import Placed, World
 from vaina.api.core.v1 import node_pb2, pod_pb2
+from vaina.api.storage.v1 import csi_node_pb2
+from vaina.objects.quantity import value
 
 _ZONE, _REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
 _OLD_ZONE, _OLD_REGION = (
@@ -99,21 +105,27 @@ class Alone(_OfVolumes):
 
 
 class Limits(_OfVolumes):
-    """A node takes so many volumes of a driver; one that several Pods have counts once."""
+    """A node takes so many volumes of a driver; one that several Pods have counts once.
+
+    A driver may say that its volumes go only to nodes that it is on (CSIDriver, preventPodSchedulingIfMissing).
+    """
 
     name = "NodeVolumeLimits"
 
     def refuse(self, node: node_pb2.Node) -> Refusal | None:
-        says = self.storage.limits.get(node.metadata.name)
-        if says is None:
-            return None
+        says = self.storage.limits.get(node.metadata.name, csi_node_pb2.CSINode())
         plugins = says.metadata.annotations.get("storage.alpha.kubernetes.io/migrated-plugins", "").split(",")
         portworx = "kubernetes.io/portworx-volume" in plugins
         wanted = self._attached([self.wanting], portworx)
-        there = self._attached(self.world.on(node.metadata.name), portworx)
+        for name in sorted({driver for driver, _ in wanted}):
+            said = self.storage.drivers.get(name)
+            must = said is not None and said.spec.prevent_pod_scheduling_if_missing
+            if must and all(there.name != name for there in says.spec.drivers):
+                return Refusal((f"{name} CSI driver is not installed on the node",))
+        others = self._attached(self.world.on(node.metadata.name), portworx)
         for driver in says.spec.drivers:
-            new = {one for one in wanted - there if one[0] == driver.name}
-            old = {one for one in there if one[0] == driver.name}
+            new = {one for one in wanted - others if one[0] == driver.name}
+            old = {one for one in others if one[0] == driver.name}
             if (
                 driver.allocatable.HasField("count")
                 and new
@@ -195,7 +207,7 @@ def _migrated(source: Any, labels: Mapping[str, str], portworx: bool) -> set[tup
 
 
 class Binding(_OfVolumes):
-    """A Pod goes where its volumes are or can be had."""
+    """A Pod goes where its volumes are or can be had; best where it takes the smallest share of the storage."""
 
     name = "VolumeBinding"
 
@@ -238,6 +250,37 @@ class Binding(_OfVolumes):
         if isinstance(given, str):
             words.append(given)
         return Refusal(tuple(words), helpless=True) if words else None
+
+    def scores(self, nodes: Sequence[node_pb2.Node]) -> Mapping[str, int]:
+        return {node.metadata.name: self._score(node) for node in nodes}
+
+    def _score(self, node: node_pb2.Node) -> int:
+        """Return the share that is left, in per cent: each class counts alike.
+
+        Volumes that are there count alone, if the Pod gets one; else what drivers say they have left.
+        """
+        given, storage = self.give(node), self.storage
+        if isinstance(given, str):
+            return 0
+        #: by class: what is asked for, and what there is
+        asked, there = Counter[str](), dict[str, int]()
+        volumes = dict(given.volumes)
+        waiting = [claim for _, _, claim in self.claims if claim is not None and not is_bound(claim)]
+        for claim in sorted(waiting, key=lambda one: (not storage.node_of(one), size_of(one))):
+            name = claim.spec.storage_class_name
+            if key_of(claim) in volumes:
+                has = storage.volumes[volumes[key_of(claim)]].spec.capacity["storage"].string
+                there[name] = there.get(name, 0) + value(has)
+            elif not volumes and says_capacity(storage, claim):
+                there[name] = what_is_left(storage, claim, node)
+            else:
+                continue
+            asked[name] += size_of(claim)
+        shares = [
+            100 - 100 * asked[name] // amount if amount and asked[name] <= amount else 0
+            for name, amount in there.items()
+        ]
+        return int(sum(shares) / len(shares) + 0.5) if shares else 0
 
     def give(self, node: node_pb2.Node) -> Given | str:
         """Return what the claims get on a node, or what is lacking."""

@@ -20,7 +20,7 @@ from scheduler.plugins.node_filters import NodeDeclaredFeatures
 from scheduler.plugins.volume_use import NodeVolumeLimits, VolumeRestrictions
 from scheduler.preemption import search
 from scheduler.preemption.dry_run import DryRun
-from scheduler.volumes import matching, objects
+from scheduler.volumes import matching, objects, scoring
 from scheduler.volumes.catalogue import Catalogue
 from vaina.api.core.v1 import pod_pb2
 
@@ -205,6 +205,44 @@ def disks_that_pods_name_do_not_count(patch: Patch) -> None:
 @mistake
 def every_node_has_given_up_what_is_in_the_tree(patch: Patch) -> None:
     patch.setattr(Catalogue, "has_migrated", lambda *_: True)
+
+
+@mistake
+def a_driver_need_not_be_there(patch: Patch) -> None:
+    patch.setattr(Catalogue, "must_be_there", lambda *_: False)
+
+
+@mistake
+def every_driver_must_be_there(patch: Patch) -> None:
+    patch.setattr(Catalogue, "must_be_there", lambda *_: True)
+    patch.setattr(Catalogue, "has_exclusive", True)
+
+
+@mistake
+def a_driver_is_there_where_it_says_a_number(patch: Patch) -> None:
+    patch.setattr(objects, "compile_drivers", lambda made: frozenset(objects.compile_limits(made)))
+
+
+@mistake
+def no_pods_going_helps_where_a_driver_is_not_there(patch: Patch) -> None:
+    before = volume_use._bit
+    patch.setattr(volume_use, "_bit", lambda number: before(number) | UNRESOLVABLE)
+
+
+@mistake
+def fuller_is_better(patch: Patch) -> None:
+    before = volume_places.capacity_scores
+    patch.setattr(
+        volume_places,
+        "capacity_scores",
+        lambda storage, found, nodes, line: before(storage, found, nodes, line[::-1]),
+    )
+
+
+@mistake
+def the_first_class_alone_scores(patch: Patch) -> None:
+    before = scoring._by_class
+    patch.setattr(scoring, "_by_class", lambda *asked: dict([*before(*asked).items()][:1]))
 
 
 @mistake

@@ -22,6 +22,7 @@ from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.policy.v1 import pod_disruption_budget_pb2
 from vaina.api.storage.v1 import (
+    csi_driver_pb2,
     csi_node_pb2,
     csi_storage_capacity_pb2,
     storage_class_pb2,
@@ -48,6 +49,8 @@ class Storekeeper:
         self._rng = rng
         #: of what came later than the rest: the others' dice fall as before
         self._more = random.Random(hash(rng.getstate()[1]))
+        #: of what came later still
+        self._latest = random.Random(hash(rng.getstate()[1]) + 1)
 
     def everything(self, nodes: Sequence[str]) -> Iterator[Message]:
         """Yield what a cluster begins with."""
@@ -72,7 +75,10 @@ class Storekeeper:
     def _all_of_drivers(self, nodes: Sequence[str]) -> Iterator[Message]:
         more = self._more
         if more.random() < 0.3:
-            yield csi_driver(DRIVER, capacity=more.random() < 0.9)
+            yield self._driver(DRIVER, capacity=more.random() < 0.9)
+        for name in TODAYS[2:]:
+            if self._latest.random() < 0.2:
+                yield self._driver(name, capacity=False)
         for number in range(more.choice([0, 2, 4])):
             yield self._capacity(f"capacity-{number}")
         for name in nodes:
@@ -103,12 +109,21 @@ class Storekeeper:
             case 2 | 3:
                 return self._capacity(f"capacity-{more.randrange(4)}")
             case _:
-                return csi_driver(DRIVER, capacity=more.random() < 0.7)
+                return self._driver(DRIVER, capacity=more.random() < 0.7)
+
+    def _driver(self, name: str, *, capacity: bool) -> csi_driver_pb2.CSIDriver:
+        return csi_driver(name, capacity=capacity, must=self._latest.random() < 0.4)
 
     def _limits(self, node: str, count: int) -> csi_node_pb2.CSINode:
         more = self._more
         others = {driver: more.choice([0, 1, 1, 2]) for driver in TODAYS if more.random() < 0.6}
         made = csi_node(node, **{DRIVER: count}, **others)
+        for driver in [*made.spec.drivers]:
+            if self._latest.random() < 0.1:
+                # It is there, and says no number; or it is not there.
+                made.spec.drivers.remove(driver)
+                if self._latest.random() < 0.5:
+                    made.spec.drivers.add(name=driver.name, node_id=driver.node_id)
         if more.random() < 0.5:
             made.metadata.annotations["storage.alpha.kubernetes.io/migrated-plugins"] = more.choice(
                 [

@@ -180,8 +180,12 @@ CASES = [
          '.values: Invalid value: ["b"]: values set must be empty for exists and does not exist'),
     Case("less than no time for volumes", args("VolumeBinding", "bindTimeoutSeconds: -1"),
          f"{FIT}.bindTimeoutSeconds: Invalid value: -1: invalid BindTimeoutSeconds, should not be a negative value"),
-    Case("a shape for volumes", args("VolumeBinding", "shape: []"),
-         f"{FIT}.shape: unknown field (known: bindTimeoutSeconds)"),
+    Case("points for volumes in the wrong order",
+         args("VolumeBinding", "shape: [{utilization: 10, score: 1}, {utilization: 10, score: 2}]"),
+         f"{FIT}.shape[1].utilization: Invalid value: 10: values must be sorted in increasing order"),
+    Case("points for volumes beyond all", args("VolumeBinding", "shape: [{utilization: 101, score: 11}]"),
+         f"{FIT}.shape[0].utilization: Invalid value: 101: not in valid range [0, 100]\n"
+         f"{FIT}.shape[0].score: Invalid value: 11: not in valid range [0, 10]"),
     Case("no candidates", args("DefaultPreemption", "minCandidateNodesPercentage: 0, minCandidateNodesAbsolute: 0"),
          f"{FIT}.minCandidateNodesPercentage: Invalid value: 0: cannot be zero at the same time as "
          "minCandidateNodesAbsolute\n"

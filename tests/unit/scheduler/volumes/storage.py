@@ -115,11 +115,12 @@ def csi_node(name: str, **limits: int) -> csi_node_pb2.CSINode:
     return made
 
 
-def csi_driver(name: str, *, capacity: bool = True) -> csi_driver_pb2.CSIDriver:
-    """Make a CSIDriver that says how much it has left."""
+def csi_driver(name: str, *, capacity: bool = True, must: bool = False) -> csi_driver_pb2.CSIDriver:
+    """Make a CSIDriver that says how much it has left; `must`: its volumes go only where it is."""
     made = csi_driver_pb2.CSIDriver()
     made.metadata.name = name
     made.spec.storage_capacity = capacity
+    made.spec.prevent_pod_scheduling_if_missing = must
     return made
 
 

@@ -26,7 +26,11 @@ CLASSES, NODES = [storage_class()], [csi_node("a", disk=2)]
 NODES[0].metadata.annotations["storage.alpha.kubernetes.io/migrated-plugins"] = (
     "kubernetes.io/portworx-volume"
 )
-DRIVERS, CAPACITIES, ATTACHMENTS = [csi_driver("disk")], [capacity("left", "1Gi")], [attachment("disk", "a")]
+DRIVERS, CAPACITIES, ATTACHMENTS = (
+    [csi_driver("disk", must=True)],
+    [capacity("left", "1Gi")],
+    [attachment("disk", "a")],
+)
 
 
 def known() -> Catalogue:
@@ -77,7 +81,10 @@ def misread(catalogue: Catalogue) -> None:
         (lambda made: made.classes.clear(), "wait", "StorageClass"),
         (lambda made: made._limits.clear(), "a", "CSINode"),
         (lambda made: made._migrated.clear(), "a", "migrated plugins"),
+        (lambda made: made._drivers_on.clear(), "a", "drivers of the node"),
+        (lambda made: made._nodes_with.clear(), "disk", "nodes of the driver"),
         (lambda made: made._counting.clear(), "disk", "CSIDriver"),
+        (lambda made: made._exclusive.clear(), "disk", "CSIDriver that must be there"),
         (lambda made: made._capacities.clear(), "default/left", "CSIStorageCapacity"),
         (lambda made: made._attachments.clear(), "disk-a", "VolumeAttachment"),
         (lambda made: made._capacities_of.clear(), "make", "capacities of the class"),

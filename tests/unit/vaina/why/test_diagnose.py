@@ -99,6 +99,14 @@ CASES = (
         "not enough cpu", *NODES,
     ),
     unschedulable(
+        "no storage left", "0/2 nodes are available: 2 node(s) did not have enough free storage.",
+        "not enough storage is left for the volume of its claim", *NODES, **CLAIM,
+    ),
+    unschedulable(
+        "no driver", "0/2 nodes are available: 2 disk.example.com CSI driver is not installed on the node.",
+        "the driver disk.example.com of its volumes is not on the nodes", *NODES, **CLAIM,
+    ),
+    unschedulable(
         "no nodes", "0/0 nodes are available", "the cluster has no nodes", "vaina explain web", "vaina get nodes",
     ),
     unschedulable(
