@@ -114,6 +114,12 @@ def never_too_many(commit: Commit, model: Model, seen: Seen) -> Iterator[str]:
         yield f"{commit.key} was made for {owner.name}, which never was"
         return
     most = max(map(wished, states))
+    if owner.kind == "StatefulSet":
+        # It makes Pods by their numbers; what it has adopted beyond goes, and holds up nothing meanwhile.
+        number = int(commit.new.metadata.name.rpartition("-")[2])
+        if all(number - state.spec.ordinals.start >= wished(state) for state in states):
+            yield f"{owner.name} wants {most} Pods, and {commit.key} was made"
+        return
     there = model.owned_by(owner.uid)
     if len(there) > most:
         yield f"{owner.name} has {len(there)} Pods since {commit.key} was made, and wants {most}"
