@@ -21,7 +21,7 @@ msgid ""
 msgstr ""
 "Language: {language}\\n"
 "Content-Type: text/plain; charset=UTF-8\\n"
-"Plural-Forms: nplurals=2; plural=(n != 1);\\n"
+"Plural-Forms: {rule}\\n"
 """
 
 
@@ -82,19 +82,22 @@ def quoted(words: str) -> str:
     return f'"{escaped}"'
 
 
-def written(language: str, said: list[Said], known: dict[str, tuple[str, ...]]) -> str:
-    """Write a catalogue: every text, with the words that are known for it, be it for some of its forms alone."""
-    entries = [_HEAD.format(language=language)]
+def written(language: str, said: list[Said], before: str) -> str:
+    """Write a catalogue: every text, with the words that it had before, be it for some of its forms alone.
+
+    Its rule for numbers stays (Plural-Forms, as gettext has it), and says how many forms there are.
+    """
+    from vaina.texts import read_entries, read_plural_forms
+
+    known, (rule, count) = read_entries(before), read_plural_forms(before)
+    entries = [_HEAD.format(language=language, rule=rule)]
     for item in said:
         forms = known.get(item.words, ())
         lines = [f"#: {item.where}", f"msgid {quoted(item.words)}"]
         if item.many:
-            one, many = (*forms, "", "")[:2]
-            lines += [
-                f"msgid_plural {quoted(item.many)}",
-                f"msgstr[0] {quoted(one)}",
-                f"msgstr[1] {quoted(many)}",
-            ]
+            lines.append(f"msgid_plural {quoted(item.many)}")
+            words = (*forms, *[""] * count)[:count]
+            lines += [f"msgstr[{form}] {quoted(one)}" for form, one in enumerate(words)]
         else:
             lines.append(f"msgstr {quoted(forms[0] if forms else '')}")
         entries.append("\n".join(lines) + "\n")
@@ -110,13 +113,11 @@ def without_words(catalogue: str) -> list[str]:
 
 def main() -> int:
     """Bring all catalogues up to date; say what has no words yet."""
-    from vaina.texts import read_entries
-
     said = texts()
     missing = 0
     for file in sorted(LOCALE.glob("*/LC_MESSAGES/vaina.po")):
         language = file.parts[-3]
-        text = written(language, said, read_entries(file.read_text(encoding="utf-8")))
+        text = written(language, said, file.read_text(encoding="utf-8"))
         file.write_text(text, encoding="utf-8")
         for words in without_words(text):
             missing += 1

@@ -10,13 +10,19 @@ in every language: kinds, fields, reasons, the messages of components.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from gettext import GNUTranslations
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Self
 
 LOCALE: Final = Path(__file__).parent / "locale"
 _QUOTED: Final = re.compile(r'^(?:(msgid|msgid_plural|msgstr|msgstr\[\d\]) )?"(.*)"$')
+#: of a language whose catalogue says nothing: one, and all others
+TWO_FORMS: Final = "nplurals=2; plural=(n != 1);"
+_PLURAL_FORMS: Final = re.compile(r"^Plural-Forms:[ \t]*(nplurals[ \t]*=[ \t]*(\d)[ \t]*;.*)$", re.MULTILINE)
 _ESCAPES: Final = {r"\n": "\n", r"\"": '"', r"\\": "\\", r"\t": "\t"}
 
 
@@ -76,12 +82,19 @@ def capitalised(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}"
 
 
+def one_or_many(count: int) -> int:
+    """Return the form of a number where there are two (`TWO_FORMS`)."""
+    return int(count != 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Language:
     """A language with its catalogue: English words -> the words for them, one a form."""
 
     name: str = "en"
     catalogue: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    #: which of the forms a number has
+    form_of: Callable[[int], int] = one_or_many
 
     def say(self, words: str) -> str:
         """Return what is to be said for a text; words that are no text stay as they are."""
@@ -111,8 +124,7 @@ class Language:
         many, count = words.plural
         if not forms:
             return words.source if count == 1 else many
-        # Two forms, as the catalogue's Plural-Forms says; a language with more needs its rule here.
-        return forms[min(int(count != 1), len(forms) - 1)]
+        return forms[min(self.form_of(count), len(forms) - 1)]
 
 
 ENGLISH: Final = Language()
@@ -135,7 +147,32 @@ def language_of(name: str, folder: Path = LOCALE) -> Language:
         text = (folder / name / "LC_MESSAGES" / "vaina.po").read_text(encoding="utf-8")
     except OSError:
         return ENGLISH
-    return Language(name, read_catalogue(text))
+    return Language(name, read_catalogue(text), form_rule(read_plural_forms(text)[0]))
+
+
+def read_plural_forms(text: str) -> tuple[str, int]:
+    """Return the rule for numbers of a .po file's head, as gettext has it, and how many forms it tells apart."""
+    found = _PLURAL_FORMS.search(_read(text).get("", ("",))[0])
+    return (found[1], int(found[2])) if found else (TWO_FORMS, 2)
+
+
+def form_rule(rule: str) -> Callable[[int], int]:
+    """Return which form a number has by a rule: nplurals=2; plural=(n != 1);. Raises ValueError: it is none.
+
+    gettext reads rules, which are C, from compiled catalogues alone: one is made whose forms are their numbers.
+    """
+    if rule == TWO_FORMS:
+        return one_or_many
+    numbers = "\0".join(map(str, range(10)))
+    texts = ((b"", f"Plural-Forms: {rule}\n".encode()), (b"form\0", numbers.encode()))
+    at, heads, data = 28 + 16 * len(texts), [b"", b""], b""
+    for index in (0, 1):
+        for entry in texts:
+            heads[index] += struct.pack("<2I", len(entry[index]), at + len(data))
+            data += entry[index] + b"\0"
+    head = struct.pack("<7I", 0x950412DE, 0, len(texts), 28, 28 + 8 * len(texts), 0, at)
+    known = GNUTranslations(BytesIO(b"".join((head, *heads, data))))
+    return lambda count: int(known.ngettext("form", "", count))
 
 
 def read_catalogue(text: str) -> dict[str, tuple[str, ...]]:
@@ -145,6 +182,10 @@ def read_catalogue(text: str) -> dict[str, tuple[str, ...]]:
 
 def read_entries(text: str) -> dict[str, tuple[str, ...]]:
     """Read all entries of a .po file but the head; a form that has no words yet is empty."""
+    return {words: forms for words, forms in _read(text).items() if words}
+
+
+def _read(text: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     entry: dict[str, str] = {}
     last = ""
@@ -153,8 +194,7 @@ def read_entries(text: str) -> dict[str, tuple[str, ...]]:
         if match is None:
             if not line and entry:
                 forms = tuple(words for name, words in entry.items() if name.startswith("msgstr"))
-                if entry.get("msgid"):
-                    found[entry["msgid"]] = forms
+                found[entry.get("msgid", "")] = forms
                 entry = {}
             continue
         last = match[1] or last
