@@ -181,6 +181,8 @@ class Storyteller:
         for _ in range(rng.randint(8, 12) if self._crowded else rng.randint(4, 8)):
             if self._stored and rng.random() < 0.35:
                 steps.append(self._of_storage(names))
+            if self._stored and (anew := [*self._keeper.claims_to_make()]):
+                steps += [Step("volumes are bound"), *(Step("storage", thing=thing) for thing in anew)]
             if self._crowded and rng.random() < 0.15:
                 steps.append(Step("budget", thing=budget(rng)))
             steps.append(self._next(names, templates))

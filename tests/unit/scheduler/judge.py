@@ -17,6 +17,7 @@ from scheduler.columns.node_info import compile_node
 from scheduler.columns.pod_info import PodCompiler, PodInfo
 from scheduler.decide.ahead import Ahead
 from scheduler.decide.cycle import Cycles, schedule_pod
+from scheduler.explain.evaluate import evaluate
 from scheduler.framework.binding_points import Handle
 from scheduler.framework.registry import default_profile
 from scheduler.framework.runtime import Framework, Profile
@@ -155,6 +156,8 @@ class Judge:
 
     def _decide(self, made: pod_pb2.Pod, in_view: str = "", victims: Sequence[str] = ()) -> bool:
         info = self.compiler.compile(made)
+        # How good each node is, not which is the best alone: few Pods with volumes have a choice.
+        scores = self._behind(info) if info.pod_class.claims and not in_view else None
         before = self._ours.getstate()
         decision = self.cycles.decide(info.pod_class, self._ours.randrange, in_view)
         if self.scratch and not in_view:
@@ -174,6 +177,10 @@ class Judge:
                 self._wait(info, in_view, victims)
             return False
         self._compare_placement(verdict, decision)
+        if scores is not None:
+            best = max(verdict.scores.values())
+            wanted = {name: best - score for name, score in verdict.scores.items()}
+            assert scores == wanted, f"nodes are behind the best by {scores} instead of {wanted}"
         if info.pod_class.claims:
             plan = self._binding.plan(info.pod_class, self.cache.table.snapshot(), decision.row)
             self.stores.promise(info.uid, plan, self.reference.gives(made, decision.node_name))
@@ -182,6 +189,15 @@ class Judge:
         self.world.place(made, decision.node_name)
         self.placed[made.metadata.uid] = made
         return True
+
+    def _behind(self, info: PodInfo) -> dict[str, int]:
+        """Return by how much each node that will do scores less than the best.
+
+        What a plugin gives to all nodes alike it may leave out.
+        """
+        found = evaluate(info.pod_class, self.cache.table, self.profile)
+        best = int(found.total.max(initial=0))
+        return {found.name(index): best - int(found.total[index]) for index in found.best(found.count)}
 
     def _wait(self, info: PodInfo, node: str, victims: Sequence[str]) -> None:
         self.cache.nominations.put(info, node)

@@ -51,6 +51,8 @@ class Storekeeper:
         self._more = random.Random(hash(rng.getstate()[1]))
         #: of what came later still
         self._latest = random.Random(hash(rng.getstate()[1]) + 1)
+        #: drivers make volumes wherever they have room: what they have left decides
+        self._roomy = self._latest.random() < 0.4
 
     def everything(self, nodes: Sequence[str]) -> Iterator[Message]:
         """Yield what a cluster begins with."""
@@ -71,6 +73,39 @@ class Storekeeper:
             if rng.random() < 0.5:
                 yield self._limits(name, rng.choice([1, 1, 2, 3]))
         yield from self._all_of_drivers(nodes)
+        if self._roomy:
+            yield from self._room()
+
+    def _room(self) -> Iterator[Message]:
+        """Yield, in place of what there is, storage of two classes that is made, and claims of it."""
+        yield csi_driver(DRIVER)
+        for name in ("make", "wait"):
+            yield storage_class(name, provisioner=DRIVER)
+        for number in range(self._latest.randint(4, 10)):
+            yield self._roomy_capacity(number)
+        for name in CLAIMS:
+            yield self._roomy_claim(name)
+
+    def _roomy_capacity(self, number: int) -> csi_storage_capacity_pb2.CSIStorageCapacity:
+        dice = self._latest
+        on = dice.choice(
+            [{ZONE: dice.choice("abc")}, {ZONE: dice.choice("abc")}, {HOSTNAME: f"n{dice.randrange(6)}"}, {}]
+        )
+        return capacity(
+            f"capacity-{number}", dice.choice(["9Gi", "20Gi", "50Gi", "75Gi", "200Gi"]), storage_class=dice.choice(["make", "wait"]),
+            on=on, largest=dice.choice(["", "", "4Gi", "10Gi"]),
+        )  # fmt: skip
+
+    def _roomy_claim(self, name: str) -> persistent_volume_pb2.PersistentVolumeClaim:
+        dice = self._latest
+        made = claim(
+            name,
+            dice.choice(["1Gi", "3Gi", "5Gi", "8Gi"]),
+            storage_class=dice.choice(["make", "make", "wait"]),
+        )
+        # Another one of that name: what was made for the one before it is not its.
+        made.metadata.uid = f"uid-{name}-{dice.randrange(1 << 30)}"
+        return made
 
     def _all_of_drivers(self, nodes: Sequence[str]) -> Iterator[Message]:
         more = self._more
@@ -85,9 +120,23 @@ class Storekeeper:
             if more.random() < 0.5:
                 yield self._attachment(name)
 
+    def claims_to_make(self) -> Iterator[Message]:
+        """Yield claims that come anew where drivers have room, so that more than the first Pods choose."""
+        if self._roomy:
+            for name in CLAIMS:
+                if self._latest.random() < 0.5:
+                    yield self._roomy_claim(name)
+
     def another(self, nodes: Sequence[str]) -> Message:
         """Return an object as it comes, or becomes."""
         made = self._another(nodes)
+        if self._roomy and self._latest.random() < 0.7:
+            dice = self._latest
+            return (
+                self._roomy_claim(dice.choice(CLAIMS))
+                if dice.random() < 0.6
+                else self._roomy_capacity(dice.randrange(10))
+            )
         return made if self._more.random() < 0.75 else self._of_drivers(nodes)
 
     def _another(self, nodes: Sequence[str]) -> Message:
