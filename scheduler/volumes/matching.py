@@ -89,6 +89,9 @@ class Found:
     volumes: list[VolumeInfo]
     #: for each waiting claim int32[N]: index into `volumes`; -1: its volume is to be made
     chosen: list[NDArray[np.int32]]
+    #: claim (namespace/name) -> how much its driver has left, as `capacity.left` says (int64[N]); of those for
+    #: which a volume may be made and whose drivers say it
+    left: dict[str, NDArray[np.int64]] = field(default_factory=dict[str, NDArray[np.int64]])
     #: int64[N]: how good rows are by capacity; None: not asked for
     scores: Scores | None = None
 
@@ -188,7 +191,7 @@ def _give_all(catalogue: Catalogue, nodes: Snapshot, found: Found) -> Codes:
     for claim, name in zip(need.waiting, selected, strict=True):
         if name:
             found.chosen.append(np.full(nodes.size, -1, np.int32))
-            lack = np.where(lack == 0, provisions(catalogue, claim, nodes), lack)
+            lack = np.where(lack == 0, provisions(catalogue, claim, nodes, found), lack)
         else:
             later.append(_give(catalogue, claim, nodes, found))
     for other in later:
@@ -223,7 +226,7 @@ def _give(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found)
     found.chosen.append(chosen)
     if (chosen >= 0).all():
         return np.zeros(nodes.size, np.int64)
-    return np.where(chosen >= 0, np.int64(0), provisions(catalogue, claim, nodes))
+    return np.where(chosen >= 0, np.int64(0), provisions(catalogue, claim, nodes, found))
 
 
 def _candidates(catalogue: Catalogue, claim: ClaimInfo) -> Sequence[VolumeInfo]:
@@ -254,19 +257,22 @@ def _candidates(catalogue: Catalogue, claim: ClaimInfo) -> Sequence[VolumeInfo]:
     return sorted(others, key=lambda volume: (volume.capacity, volume.name))
 
 
-def provisions(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot) -> NDArray[np.int64]:
+def provisions(catalogue: Catalogue, claim: ClaimInfo, nodes: Snapshot, found: Found) -> NDArray[np.int64]:
     """Say for each row why no volume can be made there (checkVolumeProvisions); int64[N], 0: one can."""
-    found = catalogue.classes.get(claim.class_name)
-    if found is None or not found.provisioner:
+    storage = catalogue.classes.get(claim.class_name)
+    if storage is None or not storage.provisioner:
         return np.full(nodes.size, _BIND)
     codes = np.zeros(nodes.size, np.int64)
-    if found.topologies:
+    if storage.topologies:
         allowed = np.zeros(nodes.size, np.bool_)
-        for term in found.topologies:
+        for term in storage.topologies:
             allowed |= all_hold(term, nodes)
         codes[~allowed] = _BIND
     if is_counted(catalogue, claim):
-        codes[(codes == 0) & (left(catalogue, claim, nodes) < 0)] = _SPACE
+        has = found.left.get(claim.key)
+        if has is None:
+            has = found.left[claim.key] = left(catalogue, claim, nodes)
+        codes[(codes == 0) & (has < 0)] = _SPACE
     return codes
 
 
@@ -286,7 +292,7 @@ def lacks(catalogue: Catalogue, found: Found, nodes: Snapshot) -> list[tuple[NDA
         if node_name:
             elsewhere |= np.arange(nodes.size) != nodes.rows.get(node_name, -1)
             lacking.append((elsewhere, f"the volume of claim {claim.key} is made for node {node_name}"))
-        codes = np.where((chosen >= 0) | elsewhere, np.int64(0), provisions(catalogue, claim, nodes))
+        codes = np.where((chosen >= 0) | elsewhere, np.int64(0), provisions(catalogue, claim, nodes, found))
         asks = f"claim {claim.key} asks {format_bytes(claim.requested)} of class {claim.class_name}"
         lacking.append((codes == _BIND, f"{asks}: no free volume will do, and none is made there"))
         lacking.append((codes == _SPACE, f"{asks}: its driver has less left there"))

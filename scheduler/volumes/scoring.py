@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scheduler.columns.snapshot import Snapshot
 from scheduler.framework.interface import Scores
 from scheduler.framework.resource_scoring import MAX_UTILIZATION
-from scheduler.volumes.capacity import is_counted, left
 from scheduler.volumes.catalogue import Catalogue
 from scheduler.volumes.matching import Found
 
@@ -67,8 +66,8 @@ def _by_class(catalogue: Catalogue, found: Found, nodes: Snapshot) -> dict[str, 
         one.counts |= there
         one.requested += there * np.int64(claim.requested)
         one.capacity += sizes[chosen]
-        if to_make.any() and is_counted(catalogue, claim):
-            amounts = left(catalogue, claim, nodes)
+        amounts = found.left.get(claim.key)
+        if amounts is not None:
             made = to_make & (amounts >= 0)
             one.counts |= made
             one.requested += made * np.int64(claim.requested)
