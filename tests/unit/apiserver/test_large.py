@@ -76,6 +76,8 @@ async def test_who_goes_before_their_turn_costs_no_work() -> None:
         gone = group.create_task(large.do(LARGE, second))
         await asyncio.to_thread(first.begun.wait, 60.0)
         gone.cancel()
+        # A turn of the loop until the thread is told.
+        await asyncio.wait([gone])
         first.may_end.set()
     assert await large.do(LARGE, threading.active_count)
     assert not second.begun.is_set()

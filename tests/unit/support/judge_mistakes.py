@@ -68,10 +68,12 @@ def _second(_dice: random.Random, verdict: Verdict) -> str:
     return left[1][0] if len(left) > 1 else min(verdict.best)
 
 
+#: a history says too little of volumes to judge by them: tests/property/test_scheduler_judge_mistakes.py does
+JUDGED = {name: weight for name, weight in WEIGHTS.items() if name != "VolumeBinding"}
 STORIES: list[Case] = [
-    *(Case(f"the score of {name} is left out", BETTER, Mistake(weights={name: 0})) for name in WEIGHTS),
-    *(Case(f"the score of {name} is turned round", BETTER, Mistake(weights={name: -weight})) for name, weight in WEIGHTS.items()),
-    *(Case(f"the score of {name} counts ten times", BETTER, Mistake(weights={name: 10 * weight})) for name, weight in WEIGHTS.items()),
+    *(Case(f"the score of {name} is left out", BETTER, Mistake(weights={name: 0})) for name in JUDGED),
+    *(Case(f"the score of {name} is turned round", BETTER, Mistake(weights={name: -weight})) for name, weight in JUDGED.items()),
+    *(Case(f"the score of {name} counts ten times", BETTER, Mistake(weights={name: 10 * weight})) for name, weight in JUDGED.items()),
     Case("the worst node is taken", BETTER, Mistake(place=_worst)),
     Case("the second best node is taken", BETTER, Mistake(place=_second)),
     Case("any node that will do is taken", BETTER, Mistake(place=lambda dice, one: dice.choice(sorted(one.scores or one.best)))),
