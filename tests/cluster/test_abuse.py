@@ -138,7 +138,7 @@ def test_a_command_that_is_cut_off_leaves_no_process(space: Workspace) -> None:
             process.kill()
             process.communicate()
     wait_until(
-        lambda: not {"sleep 4711", "yes", "sleep 4712"} & set(processes().splitlines()), 60, "they have ended"
+        lambda: not {"sleep 4711", "yes", "sleep 4712"} & set(processes().splitlines()), 20, "they have ended"
     )
     assert status_of(space.pod("host")).restart_count == 0
     assert condition(space.pod("host"), "Ready") == "True"
