@@ -6,7 +6,7 @@ before a handler hears of a call.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing, nullcontext, suppress
 from functools import cached_property
 from typing import Any
 
@@ -42,6 +42,8 @@ DEFAULT_DEADLINE_SECONDS = 60.0
 REQUEST_SECONDS = 32.0
 #: calls under way, from their first byte on; what a call is allowed beyond that is its service's business
 MAX_CALLS = 32_768
+#: a stream that could not be written to is cancelled by gRPC within this time: at once, unless it has a fault
+_GONE_SECONDS = 5.0
 #: HTTP/2 counts so much for each header besides its name and value
 _HEADER_BYTES = 32
 #: for calls that gRPC itself ends in time: a timeout costs as much without an end as with one
@@ -194,14 +196,16 @@ class WrappedMethod:
 
     async def _send(self, context: Any, ctx: RequestContext, answer: bytes) -> None:
         """Send a message of a stream. Raises TooManyRequests: earlier ones were not read, and it is large."""
-        if (size := len(answer)) <= MIN_BYTES:
-            await context.write(answer)
-            return
-        self.calls.unsent.add(ctx.client, ctx.peer, size)
+        if large := len(answer) > MIN_BYTES:
+            self.calls.unsent.add(ctx.client, ctx.peer, len(answer))
         try:
             await context.write(answer)
+        except grpc.aio.InternalError:
+            await _cancelled()
+            raise
         finally:
-            self.calls.unsent.remove(ctx.client, ctx.peer, size)
+            if large:
+                self.calls.unsent.remove(ctx.client, ctx.peer, len(answer))
 
     async def _request(self, context: Any) -> bytes:
         """Return the call's request. Raises BadRequest when the client sends none."""
@@ -281,6 +285,17 @@ class WrappedMethod:
         self.handling.observe(self.clock.monotonic() - start)
         if self.method.kind is MethodKind.UNARY and code is grpc.StatusCode.OK:
             self.sent.inc()
+
+
+async def _cancelled() -> None:
+    """Wait until gRPC cancels this task, since a message has failed: the client has gone.
+
+    A handler that were closed before would be cancelled while it closes what it has: an exec would leave its
+    command running.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_GONE_SECONDS):
+            await asyncio.Event().wait()
 
 
 async def _flush(ctx: RequestContext) -> None:
