@@ -1,7 +1,7 @@
 """What takes longer than two seconds is told on a terminal, on a line that goes away when it is done.
 
 `Progress` is made by `process` when standard error is a terminal; pipes, files and tests have none. Whoever
-waits says what for: `async with shell.busy("waiting for pods/web")`. Unary calls say it themselves (`Patient`).
+waits says what for: `with shell.busy("waiting for pods/web")`. Unary calls say it themselves (`Patient`).
 Many short ones after each other are one wait: a list of many pages, a manifest of many objects.
 """
 
