@@ -3,13 +3,16 @@
 The runtimes are in `runtimes.py`, the process around them is in `process.py`.
 """
 
+import asyncio
 import random
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubelet.config import KubeletConfig
 from kubelet.decide.containers import RestartPolicy
+from kubelet.images.access import read_policy
 from kubelet.images.manager import ImageManager, PullSettings
+from kubelet.images.records import PullRecords
 from kubelet.kubelet import Kubelet
 from kubelet.machine.capacity import allocatable, configured
 from kubelet.machine.cgroups import Cgroups, PodCgroups
@@ -52,6 +55,17 @@ def worker_settings(config: KubeletConfig) -> WorkerSettings:
     )
 
 
+async def _read_records(runtime: NodeRuntime, clock: Clock, metrics: KubeletMetrics) -> PullRecords | None:
+    """Read who has pulled which image. Raises OSError, RuntimeUnavailable."""
+    if runtime.pull_records is None:
+        return None
+    records = PullRecords(runtime.pull_records, clock, metrics)
+    await asyncio.to_thread(records.load)
+    if records.has_intents:
+        await records.adopt(await runtime.images.list_images())
+    return records
+
+
 async def build_kubelet(  # noqa: PLR0913 - one node's parts
     config: KubeletConfig,
     client: Clientset,
@@ -84,6 +98,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         Cgroups(), config.cgroup_parent, kill_together=not config.single_process_oom_kill,
         timed=outlets.metrics.cgroup_operation,
     )  # fmt: skip
+    records = await _read_records(node_runtime, clock, outlets.metrics)
     care = None
     if node_runtime.runs_processes:
         stats = NodeStats(
@@ -92,7 +107,7 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         )  # fmt: skip
         care = NodeCare(
             config, runtime, node_runtime.images, clock, outlets.events, outlets.metrics, stats=stats, room=room,
-            cgroups=cgroups,
+            cgroups=cgroups, records=records,
         )  # fmt: skip
     node = NodeManager(
         client.nodes, lease, runtime, clock, facts=facts, network=node_runtime.network, events=outlets.events,
@@ -109,11 +124,14 @@ async def build_kubelet(  # noqa: PLR0913 - one node's parts
         services={} if service is None else service_variables(service.address),
     )  # fmt: skip
     pulls = PullSettings(
-        Backoff(config.image_backoff_seconds, config.image_backoff_cap_seconds), config.parallel_pulls
-    )
+        Backoff(config.image_backoff_seconds, config.image_backoff_cap_seconds), config.parallel_pulls,
+        verification=read_policy(
+            config.image_pull_credentials_verification_policy, config.preloaded_images_verification_allowlist
+        ),
+    )  # fmt: skip
     tools = PodTools(
         runtime=runtime,
-        images=ImageManager(node_runtime.images, clock, pulls, outlets.metrics),
+        images=ImageManager(node_runtime.images, clock, pulls, outlets.metrics, records),
         volumes=node_runtime.volumes,
         files=node_runtime.files,
         objects=ApiObjects(client),

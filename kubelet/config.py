@@ -129,6 +129,11 @@ class KubeletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     image_backoff_cap_seconds: float = 300.0
     #: how many images are pulled at once
     parallel_pulls: int = 5
+    #: of which images on the node a Pod has to show that it may have them: NeverVerify, AlwaysVerify,
+    #: NeverVerifyPreloadedImages (of those that the kubelet has pulled), NeverVerifyAllowlistedImages
+    image_pull_credentials_verification_policy: str = "NeverVerifyPreloadedImages"
+    #: of NeverVerifyAllowlistedImages: images without tag, or beginnings of some with /* at their end
+    preloaded_images_verification_allowlist: tuple[str, ...] = ()
     #: number of nodes that a hollow process is
     hollow_nodes: int = 0
     #: first part of their names: hollow-0000

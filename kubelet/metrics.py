@@ -113,6 +113,16 @@ class KubeletMetrics:
         self.images_collected = counter(
             "kubelet_image_garbage_collected", "Images removed to make room, by why.", ["reason"]
         )
+        self.pull_checks = counter(
+            "kubelet_imagemanager_image_mustpull_checks",
+            "Images that are there and were asked for, by whether the Pod may use them without a pull.",
+            ["result"],
+        )
+        self.pull_intents = gauge("kubelet_imagemanager_ondisk_pullintents", "Pulls written down as begun.")
+        self.pulled_records = gauge(
+            "kubelet_imagemanager_ondisk_pulledrecords",
+            "Images of which it is written down who has pulled them.",
+        )
         self.node_name = gauge("kubelet_node_name", "The node's name; always 1.", ["node"])
 
     def forget_probe(self, labels: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Final
 
 from kubelet.config import KubeletConfig
 from kubelet.machine.machine import least_oom_score_adj, node_dns
@@ -22,6 +23,9 @@ from vaina.client.clientset import Clientset
 from vaina.clock import Clock
 from vaina.objects.quantity import value
 
+#: below the kubelet's folder, as upstream
+PULL_RECORDS: Final = "image_manager"
+
 
 @dataclass(frozen=True, slots=True)
 class NodeRuntime:
@@ -37,6 +41,8 @@ class NodeRuntime:
     jobs: tuple[Job, ...] = ()
     #: something runs there, so memory, disk and cgroups are looked after
     runs_processes: bool = False
+    #: folder where it is written down who has pulled which image; None: every Pod may use every image
+    pull_records: Path | None = None
 
 
 def hollow_runtime(
@@ -100,6 +106,7 @@ def docker_runtime(config: KubeletConfig, client: Clientset, clock: Clock, rng: 
         network=network,
         jobs=_service_jobs(config, network, clock),
         runs_processes=True,
+        pull_records=Path(config.root_dir) / PULL_RECORDS,
     )
 
 
@@ -130,4 +137,5 @@ def cri_runtime(config: KubeletConfig, client: Clientset, clock: Clock, rng: ran
         network=network,
         jobs=(LogRotation(runtime, clock, _log_limits(config)).run, *_service_jobs(config, network, clock)),
         runs_processes=True,
+        pull_records=root / PULL_RECORDS,
     )

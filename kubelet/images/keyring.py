@@ -10,8 +10,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from typing import Any
 
+from kubelet.images.access import Credential, PullSecret
 from kubelet.runtime.records import RegistryAuth
 from vaina.api.core.v1 import config_pb2
 
@@ -55,6 +57,13 @@ def repository_of(reference: str) -> str:
     return f"{DOCKER_HUB}/{path}" if "/" in path else f"{DOCKER_HUB}/library/{path}"
 
 
+def full_name(reference: str) -> str:
+    """Return a reference with registry, and with tag or digest, as engines have it."""
+    tagged = with_tag(reference)
+    at = len(tagged.partition("@")[0]) if "@" in tagged else tagged.rindex(":")
+    return f"{repository_of(tagged)}{tagged[at:]}"
+
+
 #: (type of the Secret, key of its data)
 _FORMS = (("kubernetes.io/dockerconfigjson", ".dockerconfigjson"), ("kubernetes.io/dockercfg", ".dockercfg"))
 #: how Docker's own configuration calls Docker Hub
@@ -67,13 +76,27 @@ _VERSION = re.compile(r"^/?v[12](?:/|$)")
 _Entry = tuple[str, str, RegistryAuth]
 
 
-def find_auths(reference: str, secrets: Iterable[config_pb2.Secret]) -> tuple[RegistryAuth, ...]:
+def find_credentials(reference: str, secrets: Iterable[config_pb2.Secret]) -> tuple[Credential, ...]:
     """Return the credentials for an image, the first to be tried first; a Secret that is unreadable has none."""
     host, _, path = repository_of(reference).partition("/")
-    found = [entry for secret in secrets for entry in _entries(secret) if _matches(*entry[:2], host, path)]
+    found = [
+        (known_host, known_path, Credential(auth, _pull_secret(secret, auth)))
+        for secret in secrets
+        for known_host, known_path, auth in _entries(secret)
+        if _matches(known_host, known_path, host, path)
+    ]
     found.sort(key=lambda entry: entry[:2], reverse=True)
     # Of several of equal reach the first Secret's comes first: sorting is stable, and `reverse` keeps that.
-    return tuple(dict.fromkeys(auth for _, _, auth in found))
+    by_auth: dict[RegistryAuth, Credential] = {}
+    for _, _, credential in found:
+        by_auth.setdefault(credential.auth, credential)
+    return tuple(by_auth.values())
+
+
+def _pull_secret(secret: config_pb2.Secret, auth: RegistryAuth) -> PullSecret:
+    meta = secret.metadata
+    digest = sha256(json.dumps([auth.username, auth.password, auth.identity_token]).encode()).hexdigest()
+    return PullSecret(meta.uid, meta.namespace, meta.name, digest)
 
 
 def _matches(known_host: str, known_path: str, host: str, path: str) -> bool:

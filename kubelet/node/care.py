@@ -21,6 +21,7 @@ from kubelet.eviction.ranking import REASON
 from kubelet.eviction.signals import Observation, Signal, parse_thresholds
 from kubelet.images.inventory import ImagePolicy
 from kubelet.images.manager import ImageCollector
+from kubelet.images.records import PullRecords
 from kubelet.machine.capacity import Resources
 from kubelet.machine.cgroups import PodCgroups
 from kubelet.metrics import KubeletMetrics
@@ -60,6 +61,7 @@ class NodeCare:
         stats: NodeStats,
         room: Resources,
         cgroups: PodCgroups,
+        records: PullRecords | None,
     ) -> None:
         """Make it. Raises ThresholdError, QuantityError."""
         self._clock, self._events, self._stats, self._cgroups = clock, events, stats, cgroups
@@ -76,6 +78,7 @@ class NodeCare:
             policy,
             tell=self._tell,
             count=metrics.images_collected.labels("space").inc,
+            records=records,
         )
         self.sampler = Sampler(stats, clock, self._pods, seconds=config.sample_seconds)
         thresholds = parse_thresholds(

@@ -268,7 +268,8 @@ class PodExecutor:
         for image in images:
             record = self._memory.images.get(image.key)
             if record is None or not record.pulled:
-                words = f"Container image {go_quote(image.reference)} already present on machine"
+                quoted = go_quote(image.reference)
+                words = f"Container image {quoted} already present on machine and can be accessed by the pod"
                 self._tools.event(pod, NORMAL, "Pulled", words, "" if image.volume else container)
 
     def _start_failed(

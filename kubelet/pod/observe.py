@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from kubelet.decide.actions import ContainerKind
 from kubelet.decide.containers import ContainerView, init_done, restart_wanted, view_containers, wanted_images
@@ -18,6 +19,7 @@ from kubelet.decide.observation import (
     Stopping,
 )
 from kubelet.decide.resize import Pending, Sizes, made_with, reported
+from kubelet.pod.pull_secrets import find_pull_credentials
 from kubelet.pod.tools import PodTools
 from kubelet.runtime.interface import NotFoundInRuntime
 from kubelet.runtime.records import (
@@ -206,7 +208,9 @@ async def _images(
             if record is not None and (record.attempt, record.image) == (wanted.attempt, wanted.reference):
                 images[wanted.key] = record.observation
             elif wanted.key not in images:
-                found = images[wanted.key] = await tools.images.look(wanted.reference, wanted.policy)
+                credentials = partial(find_pull_credentials, tools.objects, pod, wanted.reference)
+                found = await tools.images.look(wanted.reference, wanted.policy, credentials)
+                images[wanted.key] = found
                 if found.progress is ImageProgress.READY:
                     memory.images[wanted.key] = ImageRecord(wanted.attempt, wanted.reference, found)
     return images

@@ -22,8 +22,10 @@ from kubelet.decide.actions import (
 from kubelet.decide.containers import specs
 from kubelet.decide.observation import HookProgress, ImageObservation, ImageProgress, Stopping, resize_key
 from kubelet.decide.resize import Sizes, message, sizes_of
-from kubelet.images.keyring import find_auths
+from kubelet.images.access import Credential
+from kubelet.images.keyring import find_credentials
 from kubelet.pod.observe import ImageRecord, PodMemory
+from kubelet.pod.pull_secrets import read_pull_secrets
 from kubelet.pod.report import StepWaits
 from kubelet.pod.tools import PodTools
 from kubelet.probes import http
@@ -35,7 +37,7 @@ from kubelet.runtime.interface import (
     RuntimeFailure,
     RuntimeUnavailable,
 )
-from kubelet.runtime.records import RegistryAuth, Uid
+from kubelet.runtime.records import Uid
 from kubelet.tasks import Children
 from vaina.api.core.v1 import pod_pb2
 from vaina.clock import Clock
@@ -269,8 +271,8 @@ class PodTasks:
         if tools.images.is_full:
             waits.begin(pod, key, PodStep.STARTED, f"a place among the node's pulls, for {words}")
         try:
-            auths = await self._auths(pod, action.image)
-            image, told = await tools.images.pull(uid, action.image, auths, begun)
+            credentials = await self._credentials(pod, action.image)
+            image, told = await tools.images.pull(uid, action.image, credentials, begun)
         except (RuntimeFailure, ApiError) as error:
             refused = error if isinstance(error, ImagePullError) else ImagePullError(str(error))
             observation = tools.images.failed(uid, action.image, refused)
@@ -284,18 +286,12 @@ class PodTasks:
         waits.end(pod, key)
         self._poke()
 
-    async def _auths(self, pod: pod_pb2.Pod, image: str) -> Sequence[RegistryAuth]:
-        found, missing = [], []
-        for reference in pod.spec.image_pull_secrets:
-            secret = await self._tools.objects.secret(pod.metadata.namespace, reference.name)
-            if secret is None:
-                missing.append(reference.name)
-            else:
-                found.append(secret)
+    async def _credentials(self, pod: pod_pb2.Pod, image: str) -> Sequence[Credential]:
+        found, missing = await read_pull_secrets(self._tools.objects, pod)
         if missing:
             words = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); attempting to pull the image may not succeed."
             self._tools.event(pod, WARNING, "FailedToRetrieveImagePullSecret", words)
-        return find_auths(image, found)
+        return find_credentials(image, found)
 
     def cancel_pulls(self) -> None:
         for task in self._memory.pulls.values():

@@ -49,6 +49,19 @@ def test_a_registry_that_asks_for_a_password_gets_it_from_the_pods_secrets(space
     )
     assert f'Back-off pulling image "{IMAGE}": ErrImagePull: ' in status_of(refused).state.waiting.message
     name = space.pod("member").spec.node_name
+    # The image is there now, and still not for who could not pull it; for who could it is, without a pull.
+    there = {**private, "imagePullPolicy": "IfNotPresent"}
+    space.apply(
+        pull_secret("same", **LOGIN),
+        pod("intruder", there, nodeName=name),
+        pod("heir", there, nodeName=name, imagePullSecrets=[{"name": "same"}]),
+    )
+    space.ready("heir")
+    words = f'Container image "{IMAGE}" already present on machine and can be accessed by the pod'
+    assert space.event("heir", "Pulled").message == words
+    space.wait(
+        "intruder", lambda one: status_of(one).state.waiting.reason == "ImagePullBackOff", "is refused too"
+    )
     space.api.wait(
         NODE,
         name,

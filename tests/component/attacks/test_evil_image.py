@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.images.keyring import find_auths, is_valid
+from kubelet.images.keyring import find_credentials, is_valid
 from kubelet.runtime.docker.images import extract
 from vaina.api.core.v1 import config_pb2
 
@@ -107,8 +107,8 @@ def test_another_registry_gets_no_credentials(image: str) -> None:
     secret = config_pb2.Secret(
         type="kubernetes.io/dockerconfigjson", data={".dockerconfigjson": json.dumps(auths).encode()}
     )
-    assert find_auths(f"{OURS}/app", [secret])
-    assert find_auths(image, [secret]) == ()
+    assert find_credentials(f"{OURS}/app", [secret])
+    assert find_credentials(image, [secret]) == ()
 
 
 @pytest.mark.parametrize(

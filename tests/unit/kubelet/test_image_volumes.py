@@ -48,8 +48,8 @@ async def test_a_volume_whose_image_is_there_is_told_as_present() -> None:
         await on.until(is_running)
 
         assert on.recorder.messages("Pulled") == [
-            'Container image "models/small:1" already present on machine',
-            'Container image "busybox:1" already present on machine',
+            'Container image "models/small:1" already present on machine and can be accessed by the pod',
+            'Container image "busybox:1" already present on machine and can be accessed by the pod',
         ]
 
 

@@ -105,7 +105,14 @@ async def test_unused_images_go_when_the_disk_is_full_and_a_node_that_stays_full
     disk = _Disk(FilesystemUse(100, 50, 10, 10))
     runtime = HollowRuntime(clock, random.Random(1), stages=Stages(), cidr=IPv4Network("10.244.0.0/24"))
     collector = ImageCollector(
-        images, runtime, clock, POLICY, tell=disk.tell, count=list, measure=lambda _: disk.use
+        images,
+        runtime,
+        clock,
+        POLICY,
+        tell=disk.tell,
+        count=list,
+        records=None,
+        measure=lambda _: disk.use,
     )
 
     await collector.look()
@@ -133,7 +140,7 @@ async def test_an_image_that_a_volume_shows_is_in_use() -> None:
     shown = {IMAGES_ANNOTATION: "sha256:model:latest"}
     config = ContainerConfig("app", 0, "sha256:app:latest", "app", annotations=shown)
     await runtime.create_container(made.id, config, sandbox)
-    collector = ImageCollector(images, runtime, clock, POLICY, tell=lambda *_: None, count=list)
+    collector = ImageCollector(images, runtime, clock, POLICY, tell=lambda *_: None, count=list, records=None)
 
     await collector.free()
 

@@ -2,15 +2,20 @@
 
 import base64
 import json
+from collections.abc import Iterable
 
 import pytest
 
-from kubelet.images.keyring import find_auths, is_valid, registry_of, repository_of, with_tag
+from kubelet.images.keyring import find_credentials, full_name, is_valid, registry_of, repository_of, with_tag
 from kubelet.runtime.records import RegistryAuth
 from vaina.api.core.v1 import config_pb2
 
 ME = RegistryAuth("me", "word")
 MINE = {"username": "me", "password": "word"}
+
+
+def find_auths(image: str, secrets: Iterable[config_pb2.Secret]) -> tuple[RegistryAuth, ...]:
+    return tuple(credential.auth for credential in find_credentials(image, secrets))
 
 
 def secret(servers: dict[str, dict[str, str]]) -> config_pb2.Secret:
@@ -123,3 +128,24 @@ def test_what_no_engine_could_read(reference: str) -> None:
 )
 def test_repositories(reference: str, repository: str) -> None:
     assert repository_of(reference) == repository
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("busybox", "docker.io/library/busybox:latest"),
+        ("docker.io/library/busybox:1", "docker.io/library/busybox:1"),
+        ("registry:5000/a/b", "registry:5000/a/b:latest"),
+        (f"team/app:1@{DIGEST}", f"docker.io/team/app@{DIGEST}"),
+    ],
+)
+def test_full_names(reference: str, name: str) -> None:
+    assert full_name(reference) == name
+
+
+def test_equal_credentials_are_told_alike_and_others_apart() -> None:
+    one, same, other = (
+        find_credentials("busybox", [secret({"docker.io": login})])[0].secret.credential_hash
+        for login in (MINE, {"auth": base64.b64encode(b"me:word").decode()}, {**MINE, "password": "other"})
+    )
+    assert one == same != other
