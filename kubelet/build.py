@@ -7,9 +7,11 @@ import asyncio
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from kubelet.config import KubeletConfig
 from kubelet.decide.containers import RestartPolicy
+from kubelet.eviction.signals import parse_thresholds
 from kubelet.images.access import read_policy
 from kubelet.images.manager import ImageManager, PullSettings
 from kubelet.images.records import PullRecords
@@ -23,6 +25,7 @@ from kubelet.node.care import NodeCare
 from kubelet.node.manager import NodeLease, NodeManager
 from kubelet.pod.config import NodeSettings
 from kubelet.pod.tools import NodeView, PodTools, WorkerSettings
+from kubelet.runtime.hollow.program import parse_stages
 from kubelet.runtime.records import DnsConfig
 from kubelet.runtimes import NodeRuntime
 from kubelet.stats import NodeStats, StatsSettings
@@ -33,6 +36,8 @@ from kubelet.volumes.interface import ApiObjects
 from vaina.backoff import Backoff
 from vaina.client.clientset import Clientset
 from vaina.clock import Clock
+from vaina.config import ConfigError
+from vaina.objects.quantity import QuantityError, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,33 @@ def worker_settings(config: KubeletConfig) -> WorkerSettings:
         ),
         resync_seconds=config.resync_seconds,
     )
+
+
+#: settings that are amounts
+_QUANTITIES: Final = (
+    "capacity_cpu", "capacity_memory", "system_reserved_cpu", "system_reserved_memory", "container_log_max_size",
+)  # fmt: skip
+
+
+def check_settings(config: KubeletConfig) -> None:
+    """Raise ConfigError: a setting cannot be read. Asked before anything is made of them."""
+    try:
+        parse_stages(config.hollow_stages)
+        parse_thresholds(
+            config.eviction_hard, soft=config.eviction_soft, grace=config.eviction_soft_grace_period,
+            min_reclaim=config.eviction_minimum_reclaim,
+        )  # fmt: skip
+        read_policy(
+            config.image_pull_credentials_verification_policy, config.preloaded_images_verification_allowlist
+        )
+        read_service(config.kubernetes_service, config.kubernetes_service_ip)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    for name in _QUANTITIES:
+        try:
+            value(getattr(config, name) or "0")
+        except QuantityError as error:
+            raise ConfigError(f"{name}: {error}") from error
 
 
 async def _read_records(runtime: NodeRuntime, clock: Clock, metrics: KubeletMetrics) -> PullRecords | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import CollectorRegistry
 
-from kubelet.build import Outlets, build_kubelet
+from kubelet.build import Outlets, build_kubelet, check_settings
 from kubelet.config import KubeletConfig
 from kubelet.hollow import HollowNode, HollowNodes, Silent, hollow_machine
 from kubelet.kubelet import Kubelet
@@ -71,9 +71,13 @@ def _address_towards(target: str) -> str:
 
 
 async def run(config: KubeletConfig, stop: asyncio.Event, *, rng: random.Random) -> None:
-    """Be the kubelet (or many hollow ones) until `stop` is set. Containers go on when it ends."""
+    """Be the kubelet (or many hollow ones) until `stop` is set. Containers go on when it ends.
+
+    Raises ConfigError: a setting is none.
+    """
     logging_setup.configure("kubelet", config.log_level, config.log_format)
     log.info("fast paths", on=sorted(choose(config.fast_paths, {})))
+    check_settings(config)
     clock, registry = SystemClock(), new_registry("kubelet")
     async with _keeping_certificates(config, stop, clock, rng):
         if not stop.is_set():
