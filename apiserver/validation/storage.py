@@ -209,6 +209,10 @@ def check_driver(root: Place, driver: CSIDriver) -> None:
     if spec.HasField("node_allocatable_update_period_seconds") and period < MIN_PERIOD_SECONDS:
         words = f"must be greater than or equal to {MIN_PERIOD_SECONDS} seconds"
         path.child("nodeAllocatableUpdatePeriodSeconds").invalid(period, words)
+    if spec.HasField("service_account_token_in_secrets") and not spec.token_requests:
+        # It says where tokens go, and there are none (validateServiceAccountTokenInSecrets).
+        words = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        path.child("serviceAccountTokenInSecrets").invalid(spec.service_account_token_in_secrets, words)
     if not spec.HasField("prevent_pod_scheduling_if_missing"):
         # As of the others above: defaulting has set it (validatePreventPodSchedulingIfMissing).
         path.child("preventPodSchedulingIfMissing").required()

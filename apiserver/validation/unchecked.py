@@ -123,9 +123,7 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     # A claim's status has no rules of its own either: in a StatefulSet's volumeClaimTemplates none of it may
     # change.
     "StorageClass": {"allow_volume_expansion": _BOOLEAN, "mount_options": _DRIVER},
-    "CSIDriverSpec": {
-        "requires_republish": _BOOLEAN, "service_account_token_in_secrets": _BOOLEAN,
-    },
+    "CSIDriverSpec": {"requires_republish": _BOOLEAN},
     "TokenRequest": {"audience": "any text, put into the token"},
     "CSIStorageCapacity": {"maximum_volume_size": _TOLD},
     "VolumeAttachmentStatus": {"attached": _TOLD},

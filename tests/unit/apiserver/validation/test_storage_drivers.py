@@ -18,7 +18,9 @@ DRIVERS = (
     case("nothing said", ""),
     case("all said", "attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: [Ephemeral, Persistent], storageCapacity: true, "
          "fsGroupPolicy: File, tokenRequests: [{audience: a, expirationSeconds: 600}, {audience: ''}], requiresRepublish: true, "
-         "seLinuxMount: true, nodeAllocatableUpdatePeriodSeconds: 10, preventPodSchedulingIfMissing: true"),
+         "seLinuxMount: true, nodeAllocatableUpdatePeriodSeconds: 10, preventPodSchedulingIfMissing: true, serviceAccountTokenInSecrets: true"),
+    case("tokens that there are none of", "serviceAccountTokenInSecrets: false",
+         "spec.serviceAccountTokenInSecrets: Invalid value: false: serviceAccountTokenInSecrets is set but no tokenRequests are specified"),
     case("a policy that there is not", "fsGroupPolicy: Always",
          'spec.fsGroupPolicy: Unsupported value: "Always": supported values: "File", "None", "ReadWriteOnceWithFSType"'),
     case("a mode that there is not", "volumeLifecycleModes: [Persistent, Eternal]",
@@ -120,6 +122,9 @@ ATTACHED = "spec: {attacher: a, nodeName: n1, source: {persistentVolumeName: v}}
         (CSI_DRIVER, "spec: {}", "spec: {volumeLifecycleModes: [Ephemeral]}",
          ['spec.volumeLifecycleModes: Invalid value: ["Ephemeral"]: field is immutable']),
         (CSI_DRIVER, "spec: {}", "spec: {preventPodSchedulingIfMissing: true}", []),
+        (CSI_DRIVER, "spec: {tokenRequests: [{audience: a}], serviceAccountTokenInSecrets: true}",
+         "spec: {serviceAccountTokenInSecrets: true}",
+         ["spec.serviceAccountTokenInSecrets: Invalid value: true: serviceAccountTokenInSecrets is set but no tokenRequests are specified"]),
         (CSI_STORAGE_CAPACITY, "storageClassName: a", "storageClassName: a\ncapacity: 5Gi\nmaximumVolumeSize: 1Gi", []),
         (CSI_STORAGE_CAPACITY, "storageClassName: a", "storageClassName: b",
          ['storageClassName: Invalid value: "b": field is immutable']),
