@@ -3,7 +3,7 @@
 Names follow `component-helpers/storage/volume`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
@@ -27,10 +27,6 @@ STORAGE_PROVISIONER: Final = "volume.kubernetes.io/storage-provisioner"
 BETA_STORAGE_PROVISIONER: Final = "volume.beta.kubernetes.io/storage-provisioner"
 #: what named the class before there was a field
 CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
-DEFAULT_CLASS: Final = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)
 
 WAIT_FOR_FIRST_CONSUMER: Final = "WaitForFirstConsumer"
 FILESYSTEM: Final = "Filesystem"
@@ -94,14 +90,6 @@ def is_meant_for(volume: Volume, claim: Claim) -> bool:
 def waits_for_consumer(found: StorageClass | None) -> bool:
     """Say whether volumes of a class are bound when a Pod needs them."""
     return found is not None and found.volume_binding_mode == WAIT_FOR_FIRST_CONSUMER
-
-
-def default_class(classes: Iterable[StorageClass]) -> str:
-    """Return the name of the default class, the newest of several; empty: there is none (GetDefaultClass)."""
-    metas = (item.metadata for item in classes)
-    found = [meta for meta in metas if any(meta.annotations.get(key) == "true" for key in DEFAULT_CLASS)]
-    found.sort(key=lambda meta: (-meta.creation_timestamp.seconds, meta.name))
-    return found[0].name if found else ""
 
 
 def claims_of(pod: pod_pb2.Pod) -> list[str]:

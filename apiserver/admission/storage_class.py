@@ -17,26 +17,10 @@ from vaina.api.storage.v1 import storage_class_pb2
 from vaina.kinds import PERSISTENT_VOLUME_CLAIM
 from vaina.objects.quantity import QuantityError, parse
 from vaina.objects.quota import class_of
+from vaina.objects.storage_classes import default_class
 
 Claim = persistent_volume_pb2.PersistentVolumeClaim
 StorageClass = storage_class_pb2.StorageClass
-
-#: what a default class says of itself, and how it was said before
-DEFAULT: Final = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)
-
-
-def default_class(classes: Iterable[StorageClass]) -> str:
-    """Return the name of the default class, the newest of several; empty: there is none."""
-    defaults = [
-        found.metadata
-        for found in classes
-        if any(found.metadata.annotations.get(key) == "true" for key in DEFAULT)
-    ]
-    defaults.sort(key=lambda meta: (-meta.creation_timestamp.seconds, meta.name))
-    return defaults[0].name if defaults else ""
 
 
 class DefaultStorageClass:

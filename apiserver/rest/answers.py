@@ -6,6 +6,7 @@ Kubernetes' envelope; JSON, YAML and Tables are made of the parsed message. Foll
 `pkg/runtime/serializer/json/collections.go` and `protobuf/protobuf.go`.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from vaina.objects.envelope import envelope_head
 from vaina.objects.tree import compact_json
 from vaina.objects.watch import INITIAL_EVENTS_END
 from vaina.objects.yaml_text import write_yaml
+from vaina.printers.kinds import mark_default
 
 #: tags of fields with a length: `metadata` of a list, `type` of a WatchEvent, `raw` of a RawExtension
 _FIELD_1: Final = b"\x0a"
@@ -116,10 +118,11 @@ def _column_definitions(rows: Rows) -> list[_Values]:
     return [column._asdict() for column in rows.columns]
 
 
-def _row(form: Form, shape: Kind[Any], rows: Rows, data: bytes, now: float) -> _Values:
-    """Return a row of a Table."""
+def _row(form: Form, shape: Kind[Any], rows: Rows, data: bytes, now: float, default: str = "") -> _Values:
+    """Return a row of a Table; `default` names the object that is marked as such."""
     message = shape.message.FromString(data)
     row = rows.row(message, now)
+    mark_default(row.cells, default)
     values: _Values = {"cells": row.cells}
     if row.conditions:
         values["conditions"] = row.conditions
@@ -153,6 +156,8 @@ class ListWriter:
         self._rows = rows_of(shape) if form.as_kind == TABLE else None
         self._name = "items" if self._rows is None else "rows"
         self._is_first = True
+        #: the name of the object that is marked as the default one; empty: none is
+        self._default = ""
 
     def begin(self, metadata: meta_pb2.ListMeta) -> bytes:
         """Return what stands before the items."""
@@ -171,6 +176,11 @@ class ListWriter:
         if form.pretty:
             return msgspec.json.format(head, indent=_INDENT)[:-2] + f',\n  "{self._name}": ['.encode()
         return head[:-1] + f',"{self._name}":['.encode()
+
+    def look_ahead(self, items: Iterable[bytes]) -> None:
+        """Find out which of the next items is marked: of a list of several pages one of each may be."""
+        if self._rows is not None and self._rows.find_default is not None:
+            self._default = self._rows.find_default(map(self._shape.message.FromString, items))
 
     def item(self, data: bytes) -> bytes:
         """Return one item, with what stands between it and the one before."""
@@ -196,7 +206,7 @@ class ListWriter:
     def _values(self, data: bytes) -> _Values:
         form, shape = self._form, self._shape
         if self._rows is not None:
-            return _row(form, shape, self._rows, data, self._now)
+            return _row(form, shape, self._rows, data, self._now, self._default)
         if form.as_kind:
             return _typed(_partial_version(form), PARTIAL, message_to_dict(_partial(data)))
         # As upstream's: of which kind the items are, their list says.

@@ -115,7 +115,9 @@ async def _write_text(exchange: Exchange, pages: _Pages, items: bytes) -> web.St
     await output.write(writer.begin(pages.metadata))
     while True:
         with exchange.holding(len(items)):
-            for data in raw_pb2.RawList.FromString(items).items:
+            page = raw_pb2.RawList.FromString(items).items
+            writer.look_ahead(page)
+            for data in page:
                 await output.write(await exchange.large.do(len(data), write, data))
         if not pages.token:
             break

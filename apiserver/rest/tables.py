@@ -6,15 +6,16 @@ Called by `answers` for each object; `forms` asks whether a resource has rows at
 of their own).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from vaina.kinds import Kind
 from vaina.objects.views import VIEWS, View
+from vaina.printers.cells import Value
 from vaina.printers.columns import Columns, cells_of
-from vaina.printers.kinds import COLUMNS, columns_of
+from vaina.printers.kinds import COLUMNS, DEFAULTS_OF_LISTS, columns_of
 
 
 class Column(NamedTuple):
@@ -32,7 +33,7 @@ class Row(NamedTuple):
     """An object's row."""
 
     #: as many as there are columns: texts, integers, booleans
-    cells: Sequence[object]
+    cells: list[Value]
     #: of the row, as JSON: that what it shows is completed
     conditions: Sequence[Mapping[str, object]] = ()
 
@@ -44,6 +45,8 @@ class Rows:
     columns: tuple[Column, ...]
     #: makes the row of a message, at a time (seconds since 1970)
     row: Callable[[Any, float], Row]
+    #: finds the name of the object that a list marks as the default one; None: no list of it marks any
+    find_default: Callable[[Iterable[Any]], str] | None = None
 
 
 #: the phase of a Pod that is over -> the conditions of its row (`printers.go`, podSuccessConditions)
@@ -83,4 +86,4 @@ def rows_of(shape: Kind[Any]) -> Rows | None:
     definitions = tuple(
         Column(one.name, one.type, one.format, one.description, int(one.wide)) for one in found
     )
-    return Rows(definitions, make)
+    return Rows(definitions, make, DEFAULTS_OF_LISTS.get(shape.kind))

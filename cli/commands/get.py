@@ -45,8 +45,8 @@ class GetOptions(Selection):
     chunk_size: int = 500
 
     def table(
-        self, kind: Kind[Message], items: Sequence[Message], now: float, *, with_kind: bool = False
-    ) -> Table:
+        self, kind: Kind[Message], items: Sequence[Message], now: float, *, is_list: bool, with_kind: bool = False
+    ) -> Table:  # fmt: skip
         """Return the table of objects of one kind; now in seconds since the epoch."""
         shown = objects.Shown(
             wide=self.output == "wide",
@@ -54,6 +54,7 @@ class GetOptions(Selection):
             with_kind=with_kind,
             label_columns=[key for given in self.label_columns for key in given.split(",") if key],
             with_labels=self.show_labels,
+            is_list=is_list,
         )
         return objects.make_table(kind, items, now, shown)
 
@@ -197,8 +198,9 @@ def _print_tables(
 ) -> None:
     shown = [(kind, found) for kind, found in groups if found]
     several = len({target.kind.kind for target in targets}) > 1
+    is_list = not any(target.name for target in targets)
     for index, (kind, found) in enumerate(shown):
-        table = options.table(kind, found, shell.clock.now(), with_kind=several)
+        table = options.table(kind, found, shell.clock.now(), is_list=is_list, with_kind=several)
         blank = "\n" if index else ""
         shell.out(blank + render_table(table, paint=shell.paint, show_headers=options.headers))
     if not shown and not silent and not options.ignore_not_found:
@@ -215,7 +217,7 @@ class _WatchPrinter:
         self._headers = options.headers
         self._widths: list[int] | None = None
 
-    def show(self, changes: Sequence[tuple[str, Message]]) -> None:
+    def show(self, changes: Sequence[tuple[str, Message]], *, is_list: bool = False) -> None:
         if not changes:
             return
         options, items = self._options, [item for _, item in changes]
@@ -224,7 +226,7 @@ class _WatchPrinter:
                 _writer(self._shell, options.output)(self._text(*change))
                 self._headers = False
             return
-        table = options.table(self._kind, items, self._shell.clock.now())
+        table = options.table(self._kind, items, self._shell.clock.now(), is_list=is_list)
         if options.output_watch_events:
             rows = [(event, *row) for (event, _), row in zip(changes, table.rows, strict=True)]
             table = Table(("EVENT", *table.headers), rows, table.stylers)
@@ -263,7 +265,8 @@ async def _watch(shell: Shell, clients: Clientset, target: Target, options: GetO
     )
     printer = _WatchPrinter(shell, target.kind, options)
     if not options.watch_only:
-        printer.show([(ADDED, item) for item in _sorted(target.kind, listed.items, options)])
+        found = _sorted(target.kind, listed.items, options)
+        printer.show([(ADDED, item) for item in found], is_list=not target.name)
     version = listed.resource_version
     while True:
         stream = client.watch(

@@ -13,7 +13,7 @@ from vaina.objects.manifest import to_dict, write_json
 from vaina.objects.yaml_text import write_yaml
 from vaina.printers.cells import NONE, event_times, pairs_text, text_of
 from vaina.printers.columns import cells_of
-from vaina.printers.kinds import columns_of
+from vaina.printers.kinds import DEFAULTS_OF_LISTS, columns_of, mark_default
 
 
 def status_style(word: str) -> str:
@@ -62,6 +62,8 @@ class Shown:
     label_columns: Sequence[str] = ()
     #: all labels at the end (--show-labels)
     with_labels: bool = False
+    #: what is shown was asked for as a list, not by names
+    is_list: bool = False
 
 
 def make_table(kind: Kind[Any], items: Sequence[Message], now: float, shown: Shown = Shown()) -> Table:
@@ -69,9 +71,13 @@ def make_table(kind: Kind[Any], items: Sequence[Message], now: float, shown: Sho
     columns = [column for column in columns_of(kind.kind) if shown.wide or not column.wide]
     headers = [column.name.upper() for column in columns]
     rows: list[Sequence[str]] = []
+    find_default = DEFAULTS_OF_LISTS.get(kind.kind) if shown.is_list else None
+    default = "" if find_default is None else find_default(items)
     for item in items:
         fields: Any = item
-        cells = [text_of(value) for value in cells_of(columns, item, now)]
+        values = cells_of(columns, item, now)
+        mark_default(values, default)
+        cells = [text_of(value) for value in values]
         if shown.with_kind and "NAME" in headers:
             place = headers.index("NAME")
             cells[place] = f"{resource_name(kind)}/{cells[place]}"

@@ -19,6 +19,7 @@ from vaina.errors import AlreadyExists, NotFound
 from vaina.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
 from vaina.objects.local_path import FINALIZER, PROVISIONER, is_ours, node_of
 from vaina.objects.meta import remove_finalizer
+from vaina.objects.storage_classes import DEFAULT_CLASS
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -96,7 +97,7 @@ class LocalPathController(Controller):
     async def _make_class(self, name: str) -> None:
         made = StorageClass(provisioner=PROVISIONER, volume_binding_mode=pv.WAIT_FOR_FIRST_CONSUMER)
         made.metadata.name = name
-        made.metadata.annotations[pv.DEFAULT_CLASS[0]] = "true"
+        made.metadata.annotations[DEFAULT_CLASS[0]] = "true"
         made.reclaim_policy, made.allow_volume_expansion = "Delete", True
         with suppress(AlreadyExists):
             await self._client.storage_classes.create(made)

@@ -17,6 +17,7 @@ from controller import volumes as pv
 from controller.plans import NORMAL, WARNING, Note, copy_of
 from controller.volumes import Claim, StorageClass, Volume
 from vaina.objects.selectors import LabelSelector, SelectorError, from_message
+from vaina.objects.storage_classes import default_class
 
 
 def find_match(claim: Claim, volumes: Iterable[Volume], *, waits: bool) -> Volume | None:
@@ -121,7 +122,7 @@ def next_for_claim(claim: Claim, world: World) -> Step:
     volume = find_match(claim, world.volumes_for(claim), waits=waits)
     if volume is not None:
         return _bind(volume, claim)
-    if pv.has_no_class(claim) and (name := pv.default_class(classes.values())):
+    if pv.has_no_class(claim) and (name := default_class(classes.values())):
         # A default class that came after the claim (RetroactiveDefaultStorageClass).
         changed = copy_of(claim)
         changed.spec.storage_class_name = name

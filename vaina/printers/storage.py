@@ -1,7 +1,6 @@
 """Columns of volumes, claims, storage classes and CSI drivers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from vaina.objects.quota import class_of
@@ -11,9 +10,6 @@ from vaina.printers.columns import AGE, NAME, Column, Columns, boolean, integer,
 _ACCESS: Final = {
     "ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP",
 }  # fmt: skip
-_DEFAULT_CLASS: Final = (
-    "storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class",
-)  # fmt: skip
 
 
 def _access(modes: Sequence[str]) -> str:
@@ -31,15 +27,6 @@ def _claim(volume: Any, _: float) -> str:
 
 def _capacity(claim: Any, _: float) -> str:
     return show_amount(claim.status.capacity, "storage") if claim.spec.volume_name else ""
-
-
-def _class_name(found: Any, _: float) -> str:
-    """Show a class's name, marked where claims without a class get it.
-
-    1.37 marks the newest of several in a list, and none elsewhere (getEffectiveDefaultStorageClass).
-    """
-    default = any(found.metadata.annotations.get(key) == "true" for key in _DEFAULT_CLASS)
-    return f"{found.metadata.name} (default)" if default else str(found.metadata.name)
 
 
 def _attach_required(driver: Any, _: float) -> bool:
@@ -91,7 +78,7 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         wide=_MODE,
     ),
     "StorageClass": (
-        replace(NAME, cell=_class_name),
+        NAME,
         Column("Provisioner", "Who makes volumes of the class.", at("provisioner")),
         Column(
             "ReclaimPolicy", "What becomes of its volumes when their claims are gone.", at("reclaim_policy", "Delete")

@@ -8,6 +8,7 @@ from cli.commands.wait import WaitOptions, wait
 from cli.failures import Failure
 from tests.support.command import CommandLine, text_of
 from vaina.api.core.v1 import event_pb2
+from vaina.api.storage.v1 import storage_class_pb2
 from vaina.client.clientset import Clientset
 from vaina.client.transport import InProcessTransport
 from vaina.clock import timestamp
@@ -200,3 +201,14 @@ async def test_waiting_for_what_is_not_there() -> None:
     vaina, clients = await world()
     with pytest.raises(NotFound, match='pods "none" not found'):
         await wait(vaina.shell(), clients, WaitOptions(["pod/none"], wanted="condition=Ready"))
+
+
+def test_get_marks_the_default_class_of_a_list_alone(vaina: CommandLine) -> None:
+    made = storage_class_pb2.StorageClass(provisioner="x")
+    made.metadata.name = "fast"
+    made.metadata.annotations["storageclass.kubernetes.io/is-default-class"] = "true"
+    vaina.do(lambda clients: clients.storage_classes.create(made))
+    assert "fast (default) " in vaina.run("get", "storageclasses").out
+    named = vaina.run("get", "storageclass", "fast").out
+    assert "fast " in named
+    assert "(default)" not in named

@@ -14,6 +14,7 @@ from tests.support.rest import RestServer, rest_server
 from vaina.api.core.v1 import config_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.api.runtime.v1 import runtime_pb2
+from vaina.api.storage.v1 import storage_class_pb2
 from vaina.testing.builders import make_pod
 
 PROTOBUF = {"Accept": "application/vnd.kubernetes.protobuf"}
@@ -281,3 +282,22 @@ def test_a_long_list_holds_the_loop_for_milliseconds(accept):
         assert isinstance(loop, _Measured)
         # Written at once it would be twice that and more.
         assert runner.run(measure()) < 0.03
+
+
+async def _classes(server: RestServer, path: str) -> list[str]:
+    answer = await server.get(f"/apis/storage.k8s.io/v1/storageclasses{path}", headers={"Accept": TABLE})
+    return [row["cells"][0] for row in answer.json["rows"]]
+
+
+async def test_a_table_marks_the_newest_default_class_of_a_list_and_none_that_is_named():
+    async with rest_server() as server:
+        # Both are made in one second: of these the first by name.
+        for name, is_default in (("a", "false"), ("b", "true"), ("c", "true")):
+            meta = meta_pb2.ObjectMeta(
+                name=name, annotations={"storageclass.kubernetes.io/is-default-class": is_default}
+            )
+            made = storage_class_pb2.StorageClass(metadata=meta, provisioner="x")
+            await server.api.client.storage_classes.create(made)
+        assert await _classes(server, "") == ["a", "b (default)", "c"]
+        assert await _classes(server, "?fieldSelector=metadata.name%3Dc") == ["c (default)"]
+        assert await _classes(server, "/b") == ["b"]

@@ -199,8 +199,23 @@ TABLES = {
 def test_a_table_has_kubectls_columns(name: str, *, wide: bool) -> None:
     text, plural = TABLES[name]
     kind = KINDS_BY_NAME[plural]
-    table = make_table(kind, sort_items(kind, read(text)), NOW, Shown(wide=wide))
+    table = make_table(kind, sort_items(kind, read(text)), NOW, Shown(wide=wide, is_list=True))
     check_golden(GOLDEN / f"table-{name}{'-wide' if wide else ''}.txt", render_table(table))
+
+
+def test_of_several_default_classes_the_newest_of_a_list_is_marked() -> None:
+    kind = KINDS_BY_NAME["storageclasses"]
+    mark = "annotations: {storageclass.kubernetes.io/is-default-class: 'true'}"
+    classes = read(
+        "---\n".join(
+            f"apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {name}, "
+            f"creationTimestamp: '2026-01-01T00:5{minute}:00Z', {mark}}}\nprovisioner: x\n"
+            for name, minute in (("new", 8), ("old", 6), ("other", 8))
+        )
+    )
+    listed = make_table(kind, classes, NOW, Shown(is_list=True))
+    assert [row[0] for row in listed.rows] == ["new (default)", "old", "other"]
+    assert [row[0] for row in make_table(kind, classes, NOW).rows] == ["new", "old", "other"]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +229,7 @@ def test_a_table_has_kubectls_columns(name: str, *, wide: bool) -> None:
 def test_classes_that_are_told_in_the_old_way_are_shown(plural: str, annotation: str, shown: str) -> None:
     kind = KINDS_BY_NAME[plural]
     text = f"apiVersion: {kind.api_version}\nkind: {kind.kind}\nmetadata: {{name: old, annotations: {{{annotation}}}}}\n"
-    [row] = make_table(kind, read(text), NOW).rows
+    [row] = make_table(kind, read(text), NOW, Shown(is_list=True)).rows
     assert shown in row
 
 
