@@ -31,7 +31,7 @@ from scheduler.framework.interface import (
 from scheduler.framework.plugin import Filter, Score
 from scheduler.framework.resource_scoring import UtilizationShapePoint, line_of
 from scheduler.volumes.catalogue import Catalogue, Plan
-from scheduler.volumes.matching import REASONS, Found, find, lacks, needs
+from scheduler.volumes.matching import CLAIM_NOT_FOUND, REASONS, Found, find, lacks, needs
 from scheduler.volumes.objects import VolumeInfo
 from scheduler.volumes.scoring import capacity_scores
 from vaina.quoting import go_quote
@@ -156,6 +156,10 @@ class VolumeBinding(Filter, Score):
 
 
 NO_ZONE: Final = "node(s) had no available volume zone"
+VOLUME_NOT_FOUND: Final = "persistentvolume {} not found"
+NO_CLASS: Final = "PersistentVolumeClaim had no pv name and storageClass name"
+CLASS_NOT_FOUND: Final = 'storageclass.storage.k8s.io "{}" not found'
+NO_VOLUME: Final = "PersistentVolume had no name"
 #: older names, and what they are called today
 LABELS: Final = {
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
@@ -242,16 +246,16 @@ class VolumeZone(Filter):
         """Return a claim's volume; None: it waits for its first consumer; a text: the Pod can go nowhere."""
         claim = self._catalogue.claims.get(f"{namespace}/{name}")
         if claim is None:
-            return f'persistentvolumeclaim "{name}" not found'
+            return CLAIM_NOT_FOUND.format(name)
         if claim.volume_name:
             volume = self._catalogue.volumes.get(claim.volume_name)
-            return f"persistentvolume {go_quote(claim.volume_name)} not found" if volume is None else volume
+            return VOLUME_NOT_FOUND.format(go_quote(claim.volume_name)) if volume is None else volume
         if not claim.class_name:
-            return "PersistentVolumeClaim had no pv name and storageClass name"
+            return NO_CLASS
         found = self._catalogue.classes.get(claim.class_name)
         if found is None:
-            return f'storageclass.storage.k8s.io "{claim.class_name}" not found'
-        return None if found.waits else "PersistentVolume had no name"
+            return CLASS_NOT_FOUND.format(claim.class_name)
+        return None if found.waits else NO_VOLUME
 
 
 def _zones(volume: VolumeInfo) -> list[tuple[str, tuple[str, ...]]]:

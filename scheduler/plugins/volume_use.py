@@ -25,6 +25,7 @@ from scheduler.framework.events import (
 from scheduler.framework.interface import MAX_REASON, RUN, SKIP, Codes, CycleState, PreFilterResult, Reach
 from scheduler.framework.plugin import Filter
 from scheduler.volumes.catalogue import Catalogue
+from scheduler.volumes.matching import CLAIM_NOT_FOUND
 
 CLAIM_IN_USE: Final = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
 DISK_CONFLICT: Final = "node(s) had no available disk"
@@ -79,7 +80,7 @@ class VolumeRestrictions(Filter):
             key = f"{pod.group.namespace}/{wanted.name}"
             claim = self._catalogue.claims.get(key)
             if claim is None:
-                return PreFilterResult(rejected=f'persistentvolumeclaim "{wanted.name}" not found')
+                return PreFilterResult(rejected=CLAIM_NOT_FOUND.format(wanted.name))
             if MODE in claim.access_modes:
                 alone.append(key)
         state.write(self.name, tuple(alone))

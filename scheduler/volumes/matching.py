@@ -27,7 +27,13 @@ BIND_CONFLICT: Final = "node(s) didn't find available persistent volumes to bind
 NODE_CONFLICT: Final = "node(s) didn't match PersistentVolume's node affinity"
 NOT_ENOUGH_SPACE: Final = "node(s) did not have enough free storage"
 NO_SUCH_VOLUME: Final = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
+#: of the Pod itself
 UNBOUND_IMMEDIATE: Final = "pod has unbound immediate PersistentVolumeClaims"
+CLAIM_NOT_FOUND: Final = 'persistentvolumeclaim "{}" not found'
+CLAIM_NOT_MADE: Final = 'waiting for ephemeral volume controller to create the persistentvolumeclaim "{}"'
+CLAIM_LOST: Final = 'persistentvolumeclaim "{}" bound to non-existent persistentvolume {}'
+CLAIM_DELETED: Final = 'persistentvolumeclaim "{}" is being deleted'
+NOT_ITS_CLAIM: Final = "PVC {} was not created for pod {} (pod is not owner)"
 #: in the order of their bits
 REASONS: Final = (BIND_CONFLICT, NODE_CONFLICT, NO_SUCH_VOLUME, NOT_ENOUGH_SPACE)
 
@@ -51,21 +57,14 @@ def needs(catalogue: Catalogue, pod: PodClass) -> Need:
     for wanted in pod.claims:
         claim = catalogue.claims.get(f"{namespace}/{wanted.name}")
         if claim is None:
-            words = f'persistentvolumeclaim "{wanted.name}"'
-            return Need(
-                f"waiting for ephemeral volume controller to create the {words}"
-                if wanted.ephemeral
-                else f"{words} not found"
-            )
+            return Need((CLAIM_NOT_MADE if wanted.ephemeral else CLAIM_NOT_FOUND).format(wanted.name))
         if claim.lost:
-            words = f'persistentvolumeclaim "{claim.name}" bound to non-existent persistentvolume'
-            return Need(f"{words} {go_quote(claim.volume_name)}")
+            return Need(CLAIM_LOST.format(claim.name, go_quote(claim.volume_name)))
         if claim.deleting:
-            return Need(f'persistentvolumeclaim "{claim.name}" is being deleted')
+            return Need(CLAIM_DELETED.format(claim.name))
         if wanted.owner and claim.controller != wanted.owner:
             # Somebody's claim of the same name (KEP-1698): its data are not this Pod's.
-            made_for = f"{namespace}/{wanted.pod_name}"
-            return Need(f"PVC {claim.key} was not created for pod {made_for} (pod is not owner)")
+            return Need(NOT_ITS_CLAIM.format(claim.key, f"{namespace}/{wanted.pod_name}"))
         found = catalogue.classes.get(claim.class_name)
         if claim.bound:
             need.bound.append((claim, catalogue.volumes.get(claim.volume_name)))

@@ -15,19 +15,35 @@ from vaina.texts import Text, joined, say
 from vaina.traces import step_rows
 from vaina.why.evidence import Evidence, Finding, event_time, said, shortened, statuses_of
 
-#: (what the scheduler says, what that means); the first ones are told first
+#: (what the scheduler says, what that means); the first ones are told first. A test holds that none is missing
 _REASONS: Final = (
     (r"no nodes available to schedule pods|^0/0 nodes", "the cluster has no nodes"),
     (r'persistentvolumeclaim "([^"]+)" not found', "its claim {name} does not exist"),
     (r'persistentvolumeclaim "([^"]+)" bound to non-existent persistentvolume', "the volume of its claim {name} is gone"),
     (r'persistentvolumeclaim "([^"]+)" is being deleted', "its claim {name} is being deleted"),
-    (r"unbound immediate PersistentVolumeClaims", "its claim is not bound to a volume"),
+    (r'to create the persistentvolumeclaim "([^"]+)"', "its claim {name} has yet to be made"),
+    (r"PVC (\S+) was not created for pod", "its claim {name} was made for somebody else"),
+    (r'persistentvolume "([^"]+)" not found', "its volume {name} does not exist"),
+    (r"bound to non-existent pv\(s\)", "the volume of a claim is gone"),
+    (r'storageclass\.storage\.k8s\.io "([^"]+)" not found', "the class {name} of its claim does not exist"),
+    (r"ReadWriteOncePod access mode already in-use", "another Pod has its claim, which is for one Pod alone"),
+    (
+        r"unbound immediate PersistentVolumeClaims|had no pv name|PersistentVolume had no name",
+        "its claim is not bound to a volume",
+    ),
     (r"didn't find available persistent volumes to bind", "no volume there is for its claim"),
     (r"didn't match PersistentVolume's node affinity|volume node affinity conflict", "its volume is on another node"),
+    (r"no available volume zone", "its volume is in another zone"),
+    (r"no available disk", "its disk is used by another Pod"),
     (r"Insufficient (\w[\w./-]*\w)", "not enough {name}"),
     (r"Too many pods", "no room for one more Pod"),
     (r"untolerated taint", "taints that it does not tolerate"),
-    (r"node affinity/selector|scheduler-enforced node affinity", "nodeSelector or node affinity match no node"),
+    (
+        r"node affinity/selector|scheduler-enforced node affinity|pod affinity terms conflict",
+        "nodeSelector or node affinity match no node",
+    ),
+    (r"satisfy plugin\(s\) \[([^\]]+)\]", "{name} leaves some nodes only"),
+    (r"Pod's required features", "it needs features that nodes do not have"),
     (r"requested node name", "the node that it names does not fit"),
     (r"free ports for the requested pod ports", "its host port is taken"),
     (r"pod topology spread constraints", "its spread over the nodes would be too uneven"),
@@ -35,11 +51,16 @@ _REASONS: Final = (
     (r"pod anti-affinity rules", "it does not want to be beside the Pods that are there"),
     (r"pod affinity rules", "the Pods that it wants to be beside are not there"),
     (r"were unschedulable", "nodes are cordoned"),
-    (r"disk conflict|exceed max volume count", "its volumes cannot be attached to one more node"),
+    (r"exceed max volume count", "its volumes cannot be attached to one more node"),
     (r"did not have enough free storage", "not enough storage is left for the volume of its claim"),
     (r"([\w.-]+) CSI driver is not installed", "the driver {name} of its volumes is not on the nodes"),
 )  # fmt: skip
 _CLAIM: Final = re.compile(r'persistentvolumeclaim "([^"]+)"')
+#: what says that a claim of the Pod is to be looked at, without its name
+_OF_CLAIMS: Final = (
+    "PersistentVolumeClaim", "persistent volumes to bind", "PVC ", "persistentvolume ", "pvc(s)", "had no name",
+    "storageclass.storage.k8s.io",
+)  # fmt: skip
 
 
 def unscheduled(given: Evidence, pod: pod_pb2.Pod) -> Finding | None:
@@ -87,7 +108,7 @@ def _look(given: Evidence, pod: pod_pb2.Pod, message: str) -> list[str]:
     look = [given.command("explain", given.name)]
     claims = [volume.volume_source.persistent_volume_claim.claim_name for volume in pod.spec.volumes]
     named = _CLAIM.findall(message)
-    if named or "PersistentVolumeClaims" in message or "persistent volumes to bind" in message:
+    if named or any(words in message for words in _OF_CLAIMS):
         look.insert(0, given.command("describe", "pvc", *(named or [name for name in claims if name])))
     if "nodes are available" in message and not message.startswith("0/0"):
         look.append("vaina describe nodes")

@@ -122,6 +122,28 @@ CASES = (
         "no volume there is for its claim", "vaina describe pvc data", *NODES, **CLAIM,
     ),
     unschedulable(
+        "volume gone", "0/2 nodes are available: 2 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s).",
+        "the volume of a claim is gone", "vaina describe pvc data", *NODES, **CLAIM,
+    ),
+    unschedulable(
+        "claim of another Pod",
+        "0/2 nodes are available: 2 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod.",
+        "another Pod has its claim, which is for one Pod alone", "vaina describe pvc data", *NODES, **CLAIM,
+    ),
+    unschedulable(
+        "claim yet to be made", '0/2 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim "web-tmp".',
+        "its claim web-tmp has yet to be made", "vaina describe pvc web-tmp", *NODES,
+    ),
+    unschedulable(
+        "another zone and a taken disk",
+        "0/2 nodes are available: 1 node(s) had no available disk, 1 node(s) had no available volume zone.",
+        "its volume is in another zone, its disk is used by another Pod", *NODES, **CLAIM,
+    ),
+    unschedulable(
+        "nodes that a DaemonSet's Pod is not for", "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity].",
+        "not enough cpu, NodeAffinity leaves some nodes only", *NODES,
+    ),
+    unschedulable(
         "volume elsewhere", "0/2 nodes are available: 2 node(s) didn't match PersistentVolume's node affinity.",
         "its volume is on another node", *NODES,
     ),
