@@ -1,6 +1,7 @@
 """Finalizers of claims that a Pod uses, and of volumes that a claim has: neither goes while somebody has it.
 
-As `pvcprotection` and `pvprotection` of upstream.
+As `pvcprotection` and `pvprotection` of upstream. Claims say too whether a Pod has them, and since when: the
+condition Unused (PersistentVolumeClaimUnusedSinceTime, on by default since 1.37).
 """
 
 from abc import abstractmethod
@@ -12,18 +13,57 @@ import structlog
 
 from controller.base import Controller, Tools
 from controller.plans import copy_of
-from controller.volumes import BY_CLAIM, claims_of, uses_claim
-from vaina.api.core.v1 import pod_pb2
+from controller.volumes import BOUND, BY_CLAIM, Claim, claims_of, uses_claim
+from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.cache.informer import InformerFactory
 from vaina.errors import NotFound
 from vaina.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, Kind
+from vaina.objects.conditions import get_condition, set_condition
 from vaina.objects.meta import remove_finalizer, split_key
+from vaina.objects.pods import is_terminal
 
 log = structlog.stdlib.get_logger(__name__)
 
 CLAIM_FINALIZER: Final = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER: Final = "kubernetes.io/pv-protection"
+
+
+#: the condition: its type, and what it says of a claim that is used and of one that is not
+UNUSED: Final = "Unused"
+_USED: Final = ("False", "PodUsingPVC", "A pod is currently referencing this PVC")
+_NOT_USED: Final = ("True", "NoPodsUsingPVC", "No pods are currently referencing this PVC")
+
+
+def with_unused(claim: Claim, pods: Iterable[pod_pb2.Pod], now: float) -> Claim | None:
+    """Return a claim with its condition Unused as it should be; None: it is so (updateUnusedCondition).
+
+    Pods without a node count, those that are over do not. Said of bound claims alone: whoever binds one writes
+    to its status. `now` is in seconds since the epoch.
+    """
+    if claim.metadata.HasField("deletion_timestamp") or claim.status.phase != BOUND:
+        return None
+    used = any(not _is_over(pod) and uses_claim(pod, claim) for pod in pods)
+    said = get_condition(claim.status, UNUSED)
+    if said is not None and (said.status != "True" if used else said.status == "True"):
+        return None
+    status, reason, message = _USED if used else _NOT_USED
+    changed = copy_of(claim)
+    condition = persistent_volume_pb2.PersistentVolumeClaimCondition(
+        type=UNUSED, status=status, reason=reason, message=message
+    )
+    set_condition(changed.status, condition, now)
+    return changed
+
+
+def _is_over(pod: pod_pb2.Pod) -> bool:
+    """Say whether a Pod has ended, or is ending and none of its containers runs (IsPodTerminated)."""
+    status = pod.status
+    kinds = (status.init_container_statuses, status.container_statuses, status.ephemeral_container_statuses)
+    return is_terminal(pod) or (
+        pod.metadata.HasField("deletion_timestamp")
+        and all(one.state.HasField("terminated") or one.state.HasField("waiting") for kind in kinds for one in kind)
+    )  # fmt: skip
 
 
 def is_protected(meta: meta_pb2.ObjectMeta, finalizer: str, *, used: bool) -> bool:
@@ -68,7 +108,11 @@ class _Protection(Controller):
 
 
 class ClaimProtectionController(_Protection):
-    """Keys are those of claims. One that ends is looked for in all Pods with a node, at the apiserver too."""
+    """Keys are those of claims. One that ends is looked for in all Pods with a node, at the apiserver too.
+
+    What its condition says is taken from the cache alone, where upstream lists the namespace's Pods for every
+    claim without one: a Pod that comes to the cache later brings the next look.
+    """
 
     name = "pvc-protection"
     kind, finalizer, word = PERSISTENT_VOLUME_CLAIM, CLAIM_FINALIZER, "claim"
@@ -80,11 +124,18 @@ class ClaimProtectionController(_Protection):
         self._pods = self.watch(pods, self._keys_of_pod)
 
     def _keys_of_pod(self, pod: pod_pb2.Pod) -> Iterable[str]:
-        # Only a claim that ends waits for its Pods.
-        for key in claims_of(pod):
-            claim = self._objects.get(key)
-            if claim is not None and claim.metadata.HasField("deletion_timestamp"):
-                yield key
+        return (key for key in claims_of(pod) if self._objects.get(key) is not None)
+
+    async def sync(self, key: str) -> float | None:
+        claim = self._objects.get(key)
+        if claim is not None:
+            changed = with_unused(claim, self._pods.by_index(BY_CLAIM, key), self.clock.now())
+            if changed is not None:
+                # What it becomes brings the next look, at its finalizer.
+                with suppress(NotFound):
+                    await self._client.persistent_volume_claims.update_status(changed)
+                return None
+        return await super().sync(key)
 
     async def _is_used(self, key: str, obj: Any) -> bool:
         meta = obj.metadata

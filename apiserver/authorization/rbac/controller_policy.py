@@ -88,7 +88,7 @@ CONTROLLER_ROLES: Final[Mapping[str, Rules]] = {
     ),
     "pv-protection-controller": (rule("update", "", "persistentvolumes"),),
     "pvc-protection-controller": (
-        rule("update", "", "persistentvolumeclaims"), rule("list", "", "pods"),
+        rule("update", "", "persistentvolumeclaims persistentvolumeclaims/status"), rule("list", "", "pods"),
     ),
     "replicaset-controller": (
         rule("get", "apps", "replicasets"),
