@@ -182,11 +182,10 @@ async def serve_page(pages: Pages, listen: str) -> AsyncIterator[int]:
     server = runner.server
     assert server is not None
 
-    def connected() -> asyncio.BaseProtocol:
-        return server() if _has_room(server, pages.known) else _Refused()
-
     host, _, port = listen.rpartition(":")
-    listening = await asyncio.get_running_loop().create_server(connected, host.strip("[]") or None, int(port))
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: _Arrived(server, pages.known), host.strip("[]") or None, int(port)
+    )
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:
@@ -211,9 +210,21 @@ def _has_room(server: web.Server, known: Container[asyncio.BaseTransport]) -> bo
     return True
 
 
-class _Refused(asyncio.Protocol):
-    """A connection beyond the bound."""
+class _Arrived(asyncio.Protocol):
+    """A connection that has come, until it is one of the server's.
+
+    asyncio asks for the protocols of all connections that wait (up to 100) before it makes the first of them:
+    whether there is room can be told only then.
+    """
+
+    def __init__(self, server: web.Server, known: Container[asyncio.BaseTransport]) -> None:
+        self._server, self._known = server, known
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        if not _has_room(self._server, self._known):
+            transport.abort()
+            return
+        handler = self._server()
+        transport.set_protocol(handler)
+        handler.connection_made(transport)

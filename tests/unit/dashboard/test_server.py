@@ -1,6 +1,7 @@
 """Who is let in, what a browser is told with each answer, and where paths lead."""
 
 import asyncio
+import socket
 from contextlib import suppress
 
 import aiohttp
@@ -190,3 +191,28 @@ async def test_where_all_places_are_taken_by_sessions_one_more_is_refused(
             reader, writer = await stranger(browser)
             assert await ended(reader)
             writer.close()
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+
+
+async def test_connections_that_come_at_once_are_no_more_than_there_are_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 6)
+    async with page(make_apiserver().client) as browser:
+        address = ("127.0.0.1", int(browser.url.rpartition(":")[2]))
+        # The loop stands still meanwhile: they are accepted in one turn.
+        strangers = [socket.create_connection(address) for _ in range(20)]
+        assert (await browser.get("/"))[0] == 401
+        # The browser's has come after them, and is the sixth.
+        assert [is_open(one) for one in strangers] == [False] * 15 + [True] * 5
+        for one in strangers:
+            one.close()
