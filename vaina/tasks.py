@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
@@ -32,6 +34,28 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None, None]:
         await asyncio.wait((task,))
     if not task.cancelled():
         task.result()
+
+
+async def carry_through(work: Coroutine[Any, Any, T]) -> T:
+    """Do what has to be done once, though this task is cancelled meanwhile: it goes when that is done.
+
+    For a clean-up that leaves something behind when it is skipped. A task may be cancelled more than once: its
+    call is refused, then its caller goes. The work is bounded in time by itself; at the end of the loop it is
+    cancelled as all tasks are. Raises what the work raises.
+    """
+    task = asyncio.ensure_future(work)  # noqa: TID251 - it is waited for here
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            cancelled = True
+    if not cancelled:
+        return task.result()
+    if not task.cancelled():
+        # What became of it is nobody's any more.
+        task.exception()
+    raise asyncio.CancelledError
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -23,6 +23,7 @@ from kubelet.runtime.cri.connection import Connection, call
 from kubelet.runtime.interface import NotFoundInRuntime, RuntimeFailure
 from kubelet.runtime.sessions import LOOKS, end_command, find_command
 from vaina.clock import Clock
+from vaina.tasks import carry_through
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -111,7 +112,7 @@ class Commands:
         """Count one less; end its process first where it was cut off, unless other commands look the same."""
         key = container_id, tuple(argv)
         try:
-            if cut_off and not await self._hang_up(key):
+            if cut_off and not await carry_through(self._hang_up(key)):
                 log.info("a command that was cut off has ended, or is left alone", container=container_id)
         finally:
             self._open[key] -= 1

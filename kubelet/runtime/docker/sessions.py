@@ -21,6 +21,7 @@ from kubelet.runtime.records import ExecConfig, Output, OutputStream
 from kubelet.runtime.sessions import LOOKS, StreamRefused, end_command
 from kubelet.runtime.sessions import upgrade as take_over
 from vaina.clock import Clock
+from vaina.tasks import carry_through
 
 _CHUNK = 32 * 1024
 _HEADER = 8
@@ -148,7 +149,7 @@ class DockerExec(_Session):
             stream = await _connect(engine, f"/exec/{exec_id}/start", {"Tty": config.tty, "Detach": False})
         except (asyncio.CancelledError, RuntimeUnavailable):
             # The engine may have the request already, or find it when its connection is closed.
-            await _hang_up(engine, clock, exec_id)
+            await carry_through(_hang_up(engine, clock, exec_id))
             raise
         session = cls(engine, stream, exec_id, clock, tty=config.tty)
         if not config.stdin:
@@ -182,7 +183,7 @@ class DockerExec(_Session):
         await super().close()
         if not self._over:
             self._over = True
-            await _hang_up(self._engine, self._clock, self._id)
+            await carry_through(_hang_up(self._engine, self._clock, self._id))
 
 
 async def _hang_up(engine: Engine, clock: Clock, exec_id: str) -> None:

@@ -80,8 +80,9 @@ async def test_what_may_be_somebody_elses_is_left_alone(commands: Commands) -> N
         command.wait()
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["", "though the call is cancelled once more"])
 async def test_one_that_was_just_being_started_is_ended_when_it_is_there(
-    commands: Commands, clock: FakeClock
+    commands: Commands, clock: FakeClock, again: bool
 ) -> None:
     commands.begin("c1", WORDS)
     async with asyncio.TaskGroup() as group:
@@ -89,10 +90,13 @@ async def test_one_that_was_just_being_started_is_ended_when_it_is_there(
         async with asyncio.timeout(20):
             while not clock.sleeping:  # noqa: ASYNC110 - the look is a thread's
                 await asyncio.sleep(0)  # noqa: TID251 - both sides are on this loop
+        if again:
+            ending.cancel()
         command = begin(WORDS)
         try:
             await clock.advance(0.1)
-            await ending
+            await asyncio.wait((ending,))
+            assert ending.cancelled() is again
             assert await asyncio.to_thread(command.wait, 30) != 0
         finally:
             command.kill()

@@ -152,6 +152,7 @@ class Starting:
 
     def __init__(self, socket_path: Path, *told: dict[str, Any]) -> None:
         self.socket_path, self.told = str(socket_path), list(told)
+        self.inspected = asyncio.Event()
 
     async def ask(self, operation: Callable[[Any], Any], **_: Any) -> Any:
         return operation(self)
@@ -160,12 +161,14 @@ class Starting:
         return {"Id": "e1"}
 
     def exec_inspect(self, exec_id: str) -> dict[str, Any]:
+        self.inspected.set()
         return self.told.pop(0) if len(self.told) > 1 else self.told[0]
 
 
 @pytest.mark.parametrize("agrees", [False, True], ids=["before the engine agrees", "when it has agreed"])
+@pytest.mark.parametrize("again", [False, True], ids=["", "and its call is cancelled once more"])
 async def test_a_caller_that_goes_while_its_command_is_being_started_leaves_none(
-    tmp_path: Path, agrees: bool
+    tmp_path: Path, again: bool, agrees: bool
 ) -> None:
     asked = asyncio.Event()
 
@@ -185,14 +188,15 @@ async def test_a_caller_that_goes_while_its_command_is_being_started_leaves_none
 
     async def begin_and_leave() -> None:
         starting = DockerExec.start(engine, clock, "c1", ExecConfig(("sh",)))
-        if agrees:
-            await (await starting).close()
-            return
-        begun = asyncio.ensure_future(starting)  # noqa: TID251 - cancelled below
-        await asked.wait()
-        begun.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await begun
+        going = asyncio.ensure_future((await starting).close() if agrees else starting)  # noqa: TID251 - waited for
+        if not agrees:
+            await asked.wait()
+            going.cancel()
+        if again:
+            await engine.inspected.wait()
+            going.cancel()
+        await asyncio.wait((going,))
+        assert going.cancelled() is (again or not agrees)
 
     try:
         async with await asyncio.start_unix_server(handle, tmp_path / "s"), asyncio.timeout(20):
