@@ -16,7 +16,7 @@ from kubelet.runtime.interface import Runtime
 from kubelet.runtime.records import LogOptions, Output, OutputStream
 from kubelet.server.sessions import pieces
 from vaina.clock import Clock, rfc3339
-from vaina.tasks import beside
+from vaina.tasks import beside, is_being_cancelled
 
 #: how long the streams are listened to before the log is read: runtimes write it a moment later
 LISTEN_SECONDS: Final = 0.1
@@ -118,7 +118,9 @@ async def from_start(
                 async for output in written:
                     await queue.put(output)
         finally:
-            await queue.put(None)
+            # Who has left takes nothing more: there may be no room for it, for ever.
+            if not is_being_cancelled():
+                await queue.put(None)
 
     async with beside(listen()):
         await clock.sleep(LISTEN_SECONDS)

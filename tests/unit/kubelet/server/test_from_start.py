@@ -199,3 +199,24 @@ async def test_a_line_that_does_not_end_is_handed_on_while_it_is_read() -> None:
     assert first.result().data.strip(b"x") == b""
     assert runtime.read < 10
     await outputs.aclose()
+
+
+async def test_who_does_not_read_can_leave_a_container_that_goes_on_writing() -> None:
+    clock = FakeClock()
+    left: list[bool] = []
+
+    async def live() -> AsyncGenerator[Output, None]:
+        try:
+            while True:
+                yield Output(OutputStream.STDOUT, b"y")
+        finally:
+            left.append(True)
+
+    outputs = from_start(Logged([]), "c", clock, live(), since=clock.now(), tty=True)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(anext(outputs))
+        await settle()
+        await clock.advance(1)
+    async with asyncio.timeout(5):
+        await outputs.aclose()
+    assert left == [True]
