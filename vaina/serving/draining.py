@@ -6,7 +6,8 @@
        silent before they are sent away
     3  the server sends GOAWAY and accepts nothing more; server streams end one after the other within
        `streams_seconds`, each between two messages, with OK: their clients resume elsewhere, not all at once
-    4  calls under way have until `calls_seconds` after 3; then they are cancelled
+    4  calls under way have until `calls_seconds` after 3; then they are cancelled, and their handlers have some
+       seconds to close what they have (gRPC waits for its own part of a call only)
 
 The steps are upstream's (apiserver `pkg/server/genericapiserver.go`: --shutdown-delay-duration,
 --shutdown-send-retry-after, --shutdown-watch-termination-grace-period). Step 2 is there because gRPC's core
@@ -16,6 +17,7 @@ done.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,8 @@ from vaina.serving.clients import Clients
 from vaina.serving.handlers import OnUnauthorized, RequestContext, User
 from vaina.serving.unsent import Unsent
 
+#: for handlers that were cancelled; a session of a node ends its command meanwhile
+CLOSING_SECONDS = 5.0
 #: streams that end in a second, at most; few end at once
 STREAMS_PER_SECOND = 1000
 
@@ -91,10 +95,21 @@ class Calls:
         self.identified: dict[Stream, RequestContext] = {}
         #: all calls, from their first byte
         self.current = 0
+        #: set when none is under way any more; None: nobody waits for that
+        self.on_last: asyncio.Event | None = None
         #: new calls are turned away
         self.refusing = False
         self.unsent = Unsent()
         self.clients = Clients()
+
+    async def closed(self) -> None:
+        """Return when the handlers of calls that were cancelled have ended, or have had their time."""
+        if not self.current:
+            return
+        self.on_last = asyncio.Event()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self.on_last.wait()
 
     def refuse_denied(self) -> None:
         """End the streams of callers whose certificate, or what they sent instead, counts no more."""

@@ -136,6 +136,7 @@ async def serve(  # noqa: PLR0913 - how to serve, all by keyword
             finally:
                 # Also when the drain was cancelled.
                 await server.stop(None)
+                await calls.closed()
                 for task in tasks:
                     task.cancel()
             log.info("stopped serving", listen=listen)

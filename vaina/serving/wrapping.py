@@ -276,6 +276,8 @@ class WrappedMethod:
 
     def _end(self, ctx: RequestContext, code: grpc.StatusCode, start: float) -> None:
         self.calls.current -= 1
+        if self.calls.on_last is not None and not self.calls.current:
+            self.calls.on_last.set()
         if ctx.counted:
             self.calls.clients.leave(ctx.counted, ctx.peer)
         handled = self.handled.get(code)

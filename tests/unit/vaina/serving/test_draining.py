@@ -1,6 +1,7 @@
 """The end of a server: who is told what, and in which order."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,13 +17,13 @@ from vaina.clock import SystemClock
 from vaina.errors import Unavailable
 from vaina.kinds import POD
 from vaina.serving.draining import Calls, Drain, Stream
-from vaina.serving.handlers import STREAM, UNARY, Method, RequestContext
+from vaina.serving.handlers import BIDI, STREAM, UNARY, Method, RequestContext
 from vaina.serving.server import Server
 from vaina.testing.clock import FakeClock, settle
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
 
-GET, WATCH = POD.method("Get"), POD.method("Watch")
+GET, WATCH, EXEC = POD.method("Get"), POD.method("Watch"), POD.method("Exec")
 
 
 class Gate:
@@ -155,6 +156,30 @@ async def test_goaway_comes_before_the_end_of_a_watch_so_that_it_is_not_opened_h
         await task
     ends = frames.index((http2.HEADERS, http2.END_STREAM))
     assert [kind for kind, _ in frames[:ends]].count(http2.GOAWAY) >= 1
+
+
+async def test_a_server_is_gone_only_when_its_handlers_have_closed_what_they_have(serve: Serve) -> None:
+    began, closed = asyncio.Event(), list[bool]()
+
+    async def session(requests: AsyncIterator[bytes], ctx: RequestContext) -> AsyncIterator[bytes]:
+        began.set()
+        try:
+            await never()
+            yield b""
+        finally:
+            # As a kubelet does that ends the command of an exec: it asks its runtime first.
+            await asyncio.to_thread(lambda: None)
+            await settle()
+            closed.append(True)
+
+    handlers, drain = {EXEC: Method(BIDI, session)}, Drain(calls_seconds=0)
+    async with contextlib.AsyncExitStack() as stack:
+        async with serve(handlers, listen="127.0.0.1:0", clock=SystemClock(), drain=drain) as server:
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{server.port}"))
+            call = channel.stream_stream(EXEC)()  # type: ignore[call-arg]  # bytes in and out
+            await began.wait()
+        assert closed == [True]
+        assert await call.code() is not grpc.StatusCode.OK
 
 
 async def never() -> None:
