@@ -243,6 +243,10 @@ class PodExecutor:
             self._start_failed(pod, action, "CreateContainerError", str(error))
             raise
         self._tools.event(pod, NORMAL, "Created", f"Created container: {action.name}", action.name)
+        if self._ends.is_set():
+            # Upstream cancels the call that makes it too (`pkg/kubelet/pod_workers.go`, UpdatePod). Here that is
+            # waited for: Docker would go on with it, and have a container when the Pod has ended.
+            raise ActionError(action, f"container {action.name} is not started any more: the Pod ends")
         try:
             with tools.metrics.operation("start_container"):
                 await tools.runtime.start_container(container_id)

@@ -207,7 +207,7 @@ class PodWorker:
         """Make one pass; return the plan, carried out as far as it went."""
         self._wake.clear()
         clock, settings = self._tools.clock, self._tools.settings
-        pod = self._effective_pod()
+        pod, was_to_end = self._effective_pod(), self._ends.is_set()
         kind = "terminate" if self._ending else "sync" if self._memory.reported is not None else "create"
         begun = clock.monotonic()
         if kind == "create":
@@ -239,6 +239,9 @@ class PodWorker:
             self._memory.refreshed_at = now
             await executor.refresh_volumes(pod)
         for action in plan.actions:
+            if self._ends.is_set() and not was_to_end:
+                # Its end was asked for since: nothing of this plan holds any more.
+                break
             try:
                 await executor.execute(pod, action)
             except ActionError as error:

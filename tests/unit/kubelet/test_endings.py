@@ -1,5 +1,8 @@
 """Pods that end: deleted, gone, active too long; hooks, grace, what stays."""
 
+import pytest
+
+from kubelet.decide.termination import Verdict
 from kubelet.runtime.hollow.program import Delay, Stages
 from kubelet.runtime.records import ContainerPhase
 from tests.unit.kubelet.harness import node
@@ -128,3 +131,28 @@ async def test_a_finalizer_keeps_the_object_and_nothing_else() -> None:
 
         assert await on.find() is None
         assert await on.containers() == []
+
+
+@pytest.mark.parametrize("ends", ["deleted", "evicted"])
+async def test_a_pod_that_is_to_end_while_its_first_container_is_made_starts_none(ends: str) -> None:
+    async with node(Stages(create_container=Delay(3, 3))) as on:
+        await on.create(
+            pod_of(shell("app", "trap '' TERM; sleep infinity"), shell("other", "sleep infinity"))
+        )
+        await on.clock.advance(1)
+        if ends == "deleted":
+            await on.client.pods.delete("web", "default")
+        else:
+            [worker] = on.kubelet.workers.all()
+            assert worker.evict(Verdict("Evicted", "no room", 0))
+        await on.clock.advance(5)
+
+        verbs = [verb for verb, _ in on.runtime.history]
+        assert verbs.count("create_container") <= 1
+        assert "start_container" not in verbs
+        if ends == "deleted":
+            assert await on.find() is None
+            assert await on.containers() == []
+        else:
+            assert (await on.get()).status.phase == "Failed"
+        assert on.recorder.messages("Failed") == []
