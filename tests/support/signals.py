@@ -1,8 +1,10 @@
 """Processes that hear signals, though the tests may run as a shell's background job or under nohup."""
 
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
@@ -20,3 +22,15 @@ def heard(signum: signal.Signals) -> Iterator[None]:
     finally:
         if ignored:
             signal.signal(signum, signal.SIG_IGN)
+
+
+def begin(argv: Sequence[str], *, stdout: int | None = None) -> "subprocess.Popen[bytes]":
+    """Start a process as an engine starts a command: it leads a session, and hears when that hangs up.
+
+    It can be told by its words: the kernel tells them a moment after it has loaded the program.
+    """
+    with heard(signal.SIGHUP):
+        process = subprocess.Popen(argv, start_new_session=True, stdout=stdout)
+    while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+        pass
+    return process

@@ -31,6 +31,7 @@ from kubelet.volumes.interface import ApiObjects, Volumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.tasks import volume_tasks
 from tests.support.direct import Direct
+from tests.support.tasks import threads_done, work_in_one_thread
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.backoff import Backoff
@@ -187,6 +188,8 @@ class Node:
         for _ in range(steps):
             if accept(pod):
                 return pod
+            if self._root is not None:
+                await threads_done()
             await self.clock.advance(step)
             pod = await self.get(name)
         raise AssertionError(f"the pod never came to be as wanted: {pod.status}")
@@ -213,6 +216,8 @@ async def node(
         traced: its steps go to the apiserver, as a kubelet's do, instead of to `recorder`.
     """
     clock = FakeClock()
+    if root is not None:
+        work_in_one_thread()
     made = Node(clock, stages or Stages(), config, root, traced=traced)
     await made.app.bootstrap()
     async with asyncio.TaskGroup() as group:

@@ -92,7 +92,7 @@ async def folder(path: Path, *, traced: bool = False) -> AsyncIterator[Folder]:
 
 
 async def first_look(on: Node) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         # The first look is on its way in a thread.
         while not on.kubelet.files.synced:
             await settle()

@@ -1,10 +1,10 @@
 """What a Pod's volumes need is there before anything is made of the Pod: no sandbox, no address until then."""
 
-import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.tasks import threads_done
 from tests.unit.kubelet.harness import NODE, Node, node
 from tests.unit.kubelet.pods import is_running, pod_of, shell
 from vaina.api.core.v1 import persistent_volume_pb2, pod_pb2
@@ -25,7 +25,7 @@ async def until(on: Node, accept: Callable[[pod_pb2.Pod], object], *, seconds: f
         pod = await on.get()
         if accept(pod):
             return pod
-        await asyncio.to_thread(lambda: None)
+        await threads_done()
         await on.clock.advance(0.1)
     raise AssertionError(f"the pod never came to be as wanted: {await on.get()}")
 
@@ -91,7 +91,7 @@ async def test_a_pod_that_is_deleted_while_it_waits_leaves_nothing(tmp_path: Pat
         await until(on, says(on, "not found"))
         await on.client.pods.delete("web", "default")
         for _ in range(50):
-            await asyncio.to_thread(lambda: None)
+            await threads_done()
             await on.clock.advance(0.1)
 
         assert await on.find() is None

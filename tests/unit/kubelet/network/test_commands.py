@@ -21,4 +21,4 @@ async def test_a_command_that_ended_and_left_its_output_open_is_given_up(
     monkeypatch.setattr(pod_network, "_LIMIT_SECONDS", 0.3)
     # The shell has ended by then: there is nothing to kill, and that is no failure of ours.
     with pytest.raises(NetworkCommandError, match="no answer in 0 s"):
-        await run(["sh", "-c", "sleep 3 & exit 0"])
+        await run(["sh", "-c", "sleep 60 & exit 0"])

@@ -65,7 +65,7 @@ async def test_a_request_is_sent_to_the_pod_and_any_answer_will_do(status):
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
         action = pod_pb2.HTTPGetAction(path="/begin", port=meta_pb2.IntOrString(int_val=port))
-        await run(pod_pb2.LifecycleHandler(http_get=action))
+        await run(pod_pb2.LifecycleHandler(http_get=action), seconds=60.0)
     assert asked[0].startswith(b"GET /begin HTTP/1.1\r\n")
 
 

@@ -10,6 +10,7 @@ from kubelet.probes.http import Outcome, PortError, resolve_port
 from kubelet.probes.prober import run_probe
 from kubelet.runtime.interface import RuntimeUnavailable
 from kubelet.runtime.records import ExecResult
+from tests.support.ports import closed_port
 from vaina.api.core.v1 import pod_pb2
 from vaina.api.meta.v1 import meta_pb2
 from vaina.testing.builders import make_container
@@ -29,7 +30,7 @@ class Commands:
         return ExecResult(int(argv[1]), b"said ", b"this")
 
 
-async def probe(handler: pod_pb2.ProbeHandler, timeout: float = 5.0) -> Outcome | None:
+async def probe(handler: pod_pb2.ProbeHandler, timeout: float = 60.0) -> Outcome | None:
     container = make_container()
     return await run_probe(
         Commands(), handler, container, container_id="c", pod_ip="127.0.0.1", timeout_seconds=timeout
@@ -112,21 +113,13 @@ async def test_what_is_no_http_fails() -> None:
     assert not outcome.succeeded
 
 
-async def closed_port() -> int:
-    listening = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
-    port: int = listening.sockets[0].getsockname()[1]
-    listening.close()
-    await listening.wait_closed()
-    return port
-
-
 async def test_a_port_on_which_nobody_listens_fails() -> None:
-    port = await closed_port()
-    words = f"dial tcp 127.0.0.1:{port}: connect: connection refused"
+    with closed_port() as port:
+        words = f"dial tcp 127.0.0.1:{port}: connect: connection refused"
+        action = pod_pb2.TCPSocketAction(port=meta_pb2.IntOrString(int_val=port))
 
-    assert await probe(http(port)) == Outcome(False, f'Get "http://127.0.0.1:{port}/healthz": {words}')
-    tcp = pod_pb2.ProbeHandler(tcp_socket=pod_pb2.TCPSocketAction(port=meta_pb2.IntOrString(int_val=port)))
-    assert await probe(tcp) == Outcome(False, words)
+        assert await probe(http(port)) == Outcome(False, f'Get "http://127.0.0.1:{port}/healthz": {words}')
+        assert await probe(pod_pb2.ProbeHandler(tcp_socket=action)) == Outcome(False, words)
 
 
 async def test_a_connection_that_opens_is_success() -> None:
@@ -162,7 +155,8 @@ async def test_a_server_that_does_not_answer_in_time_fails() -> None:
     ],
 )
 async def test_the_code_of_a_command_decides(command: list[str], want: Outcome | None) -> None:
-    assert await probe(pod_pb2.ProbeHandler(exec=pod_pb2.ExecAction(command=command))) == want
+    handler = pod_pb2.ProbeHandler(exec=pod_pb2.ExecAction(command=command))
+    assert await probe(handler, timeout=5.0) == want
 
 
 def test_a_port_may_have_a_name() -> None:

@@ -1,29 +1,14 @@
 """Commands that were cut off are found and ended, and no others."""
 
-import signal
 import subprocess
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from kubelet.runtime.sessions import end_command, find_command
-from tests.support.signals import heard
+from tests.support.signals import begin
 
 FIRST, COMMAND, OTHER = ["sleep", "401"], ["sleep", "402"], ["sleep", "403"]
-
-
-def begin(argv: Sequence[str], *, stdout: int | None = None) -> "subprocess.Popen[bytes]":
-    """Start a process as an engine does.
-
-    It leads a session, and ignores nothing, though the tests may run under nohup.
-    """
-    with heard(signal.SIGHUP):
-        process = subprocess.Popen(argv, start_new_session=True, stdout=stdout)
-    # The kernel tells a program's words a moment after it has loaded it.
-    while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
-        pass
-    return process
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from kubelet.runtime.interface import ExecSession
 from kubelet.runtime.records import Output, OutputStream, SandboxConfig, Uid
 from kubelet.server.service import SERVICE, KubeletService
 from kubelet.server.sessions import DialFailed, dial, join_port, outputs
+from tests.support.ports import closed_port
 from tests.support.tasks import running
 from vaina.api.core.v1 import pod_stream_pb2
 from vaina.client.transport import InProcessTransport
@@ -53,12 +54,16 @@ async def of_process(caller: Caller) -> AsyncGenerator[Any, None]:
 
 
 async def of_port(caller: Caller) -> AsyncGenerator[Any, None]:
+    served = asyncio.Event()
+
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"a")
         writer.close()
+        served.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    await served.wait()
     server.close()
     return join_port(reader, writer, caller.inputs())
 
@@ -219,20 +224,17 @@ async def test_a_caller_that_leaves_ends_the_pods_side() -> None:
         await ended.wait()
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_a_port_where_nothing_listens_is_told() -> None:
-    transport, port = await kubelet(runtime_of(HostRuntime)), closed_port()
-    words = (
+    transport = await kubelet(runtime_of(HostRuntime))
+    with closed_port() as port, pytest.raises(InternalError, match=refused_words(port)):
+        await anext(forward(transport, port, endless()))
+
+
+def refused_words(port: int) -> str:
+    return (
         rf'^error forwarding port {port} to pod web, uid \S*: failed to connect to localhost:{port} inside namespace "{OWN}", '
         rf"IPv4: dial tcp 127.0.0.1:{port}: connection refused, IPv6: dial tcp \[::1\]:{port}: "
     )
-    with pytest.raises(InternalError, match=words):
-        await anext(forward(transport, port, endless()))
 
 
 async def test_a_namespace_that_is_gone_is_told() -> None:

@@ -74,14 +74,11 @@ class World:
         return left is None or [*left.metadata.finalizers] == ["kubernetes.io/pv-protection"]
 
     async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
-        for _ in range(2000):
-            await settle(100)
-            if await holds():
-                return
-            # The directory is deleted in a thread: let it run.
-            await asyncio.to_thread(lambda: None)
-            await self.server.clock.advance(1)
-        raise AssertionError("never came to be")
+        async with asyncio.timeout(60):
+            while not await holds():
+                # The directory is deleted in a thread: let it run.
+                await asyncio.to_thread(lambda: None)
+                await self.server.clock.advance(1)
 
     async def a_while(self) -> None:
         for _ in range(40):

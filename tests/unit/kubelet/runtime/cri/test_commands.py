@@ -5,10 +5,9 @@ Never another's with the same ones, and also when it is there a moment later onl
 
 import asyncio
 import json
-import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
@@ -18,7 +17,7 @@ from kubelet.runtime.cri import cri_pb2 as cri
 from kubelet.runtime.cri import cri_service_pb2_grpc
 from kubelet.runtime.cri.connection import Connection
 from kubelet.runtime.cri.stopping import Commands
-from tests.support.signals import heard
+from tests.support.signals import begin
 from vaina.testing.clock import FakeClock
 
 WORDS = ("sleep", "481")
@@ -32,11 +31,6 @@ class Containerd(cri_service_pb2_grpc.RuntimeServiceServicer):
 
     async def ContainerStatus(self, request: Any, context: Any) -> Any:
         return cri.ContainerStatusResponse(info={"info": json.dumps({"pid": self.pid})})
-
-
-def begin(argv: Sequence[str]) -> "subprocess.Popen[bytes]":
-    with heard(signal.SIGHUP):
-        return subprocess.Popen(argv, start_new_session=True)
 
 
 @pytest.fixture
@@ -74,7 +68,7 @@ async def test_what_may_be_somebody_elses_is_left_alone(commands: Commands) -> N
         await commands.end("c1", WORDS, cut_off=True)
         assert command.poll() is None
         await commands.end("c1", WORDS, cut_off=True)
-        assert await asyncio.to_thread(command.wait, 30) != 0
+        assert await asyncio.to_thread(command.wait, 60) != 0
     finally:
         command.kill()
         command.wait()
@@ -87,7 +81,7 @@ async def test_one_that_was_just_being_started_is_ended_when_it_is_there(
     commands.begin("c1", WORDS)
     async with asyncio.TaskGroup() as group:
         ending = group.create_task(commands.end("c1", WORDS, cut_off=True))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not clock.sleeping:  # noqa: ASYNC110 - the look is a thread's
                 await asyncio.sleep(0)  # noqa: TID251 - both sides are on this loop
         if again:
@@ -97,7 +91,7 @@ async def test_one_that_was_just_being_started_is_ended_when_it_is_there(
             await clock.advance(0.1)
             await asyncio.wait((ending,))
             assert ending.cancelled() is again
-            assert await asyncio.to_thread(command.wait, 30) != 0
+            assert await asyncio.to_thread(command.wait, 60) != 0
         finally:
             command.kill()
             command.wait()

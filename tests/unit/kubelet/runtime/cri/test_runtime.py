@@ -115,7 +115,7 @@ async def runtime(containerd: Containerd, tmp_path: Path) -> AsyncIterator[CriRu
 
 async def until(true: Any) -> None:
     """Let the server's turn come."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0)  # noqa: TID251 - both sides are on this loop
 

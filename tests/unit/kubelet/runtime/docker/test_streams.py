@@ -12,6 +12,7 @@ from kubelet.runtime.docker.runtime import DockerRuntime
 from kubelet.runtime.docker.sessions import STDERR, STDOUT, DockerExec, upgrade
 from kubelet.runtime.records import DnsConfig, ExecConfig
 from kubelet.runtime.sessions import StreamRefused
+from tests.support.signals import begin
 from vaina.testing.clock import FakeClock
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -134,14 +135,14 @@ async def test_a_caller_that_goes_while_the_terminal_is_given_its_size_leaves_no
     engine = SlowEngine(tmp_path / "s", command.pid)
     config = ExecConfig(("sh",), stdin=True, tty=True, size=(80, 24))
     try:
-        async with await asyncio.start_unix_server(handle, tmp_path / "s"), asyncio.timeout(20):
+        async with await asyncio.start_unix_server(handle, tmp_path / "s"), asyncio.timeout(60):
             starting = asyncio.ensure_future(DockerExec.start(engine, FakeClock(), "c1", config))  # type: ignore[arg-type]  # noqa: TID251 - cancelled below
             await engine.resizing.wait()
             starting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await starting
             await gone.wait()
-            assert await asyncio.to_thread(command.wait, 10) < 0
+            assert await asyncio.to_thread(command.wait, 60) < 0
     finally:
         command.kill()
         command.wait()
@@ -199,12 +200,12 @@ async def test_a_caller_that_goes_while_its_command_is_being_started_leaves_none
         assert going.cancelled() is (again or not agrees)
 
     try:
-        async with await asyncio.start_unix_server(handle, tmp_path / "s"), asyncio.timeout(20):
+        async with await asyncio.start_unix_server(handle, tmp_path / "s"), asyncio.timeout(60):
             async with asyncio.TaskGroup() as group:
                 left = group.create_task(begin_and_leave())
                 while not left.done():
                     await clock.advance(1)
-            assert await asyncio.to_thread(command.wait, 10) < 0
+            assert await asyncio.to_thread(command.wait, 60) < 0
     finally:
         command.kill()
         command.wait()
@@ -220,7 +221,7 @@ async def test_a_command_that_never_runs_is_waited_for_some_seconds_at_most(
 ) -> None:
     engine: Any = Starting(tmp_path / "s", told)
     clock = FakeClock()
-    async with await served(tmp_path / "s", b"HTTP/1.1 101 UPGRADED\r\n\r\n"), asyncio.timeout(20):
+    async with await served(tmp_path / "s", b"HTTP/1.1 101 UPGRADED\r\n\r\n"), asyncio.timeout(60):
         session = await DockerExec.start(engine, clock, "c1", ExecConfig(("sh",)))
         async with asyncio.TaskGroup() as group:
             closing = group.create_task(session.close())
@@ -242,16 +243,13 @@ class Inspected:
 
 
 async def test_a_command_that_another_kubelet_left_is_ended_by_its_words() -> None:
-    first, left, other = (
-        subprocess.Popen(["sleep", seconds], start_new_session=True)  # noqa: ASYNC220 - quick
-        for seconds in ("476", "477", "478")
-    )
+    first, left, other = (begin(["sleep", seconds]) for seconds in ("476", "477", "478"))
     try:
         engine: Any = Inspected(first.pid)
         network: Any = None
         runtime = DockerRuntime(engine, network, FakeClock(), node_dns=DnsConfig(), least_oom_score_adj=0)
         await runtime.end_command("c1", ["sleep", "477"])
-        assert await asyncio.to_thread(left.wait, 10) < 0
+        assert await asyncio.to_thread(left.wait, 60) < 0
         assert other.poll() is None
         assert first.poll() is None
         engine.pid = 0
