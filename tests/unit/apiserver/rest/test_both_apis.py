@@ -120,13 +120,13 @@ async def test_what_is_written_by_grpc_is_read_and_watched_by_rest(kind: Kind[An
 
 
 async def next_line(answer: Any) -> bytes:
-    return await asyncio.wait_for(answer.content.readuntil(b"\n"), 5)
+    return await asyncio.wait_for(answer.content.readuntil(b"\n"), 60)
 
 
 async def next_object(answer: Any, kind: Kind[Any]) -> tuple[str, Any]:
     """Return the next event about the sample in frames of protobuf."""
     while True:
-        size = int.from_bytes(await asyncio.wait_for(answer.content.readexactly(4), 5), "big")
+        size = int.from_bytes(await asyncio.wait_for(answer.content.readexactly(4), 60), "big")
         event = meta_pb2.WatchEvent.FromString(await answer.content.readexactly(size))
         obj = decoded(kind, event.object.raw, PROTOBUF)
         if obj.metadata.name == "sample":
@@ -174,7 +174,7 @@ async def test_the_same_events_in_the_same_order(seed: int) -> None:
 
 
 async def answer_of(answer: Any, size: int) -> bytes:
-    return await asyncio.wait_for(answer.content.readexactly(size), 5)
+    return await asyncio.wait_for(answer.content.readexactly(size), 60)
 
 
 async def one_write(server: RestServer, client: Any, rng: random.Random, number: int) -> None:

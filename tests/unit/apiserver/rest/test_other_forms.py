@@ -173,7 +173,7 @@ async def test_watches_of_both_forms_see_each_event_in_their_own() -> None:
 
         async def first(path: str) -> Any:
             async with server.session.get(f"{server.url}{path}?watch=true") as answer:
-                return json.loads(await asyncio.wait_for(answer.content.readuntil(b"\n"), 5))["object"]
+                return json.loads(await asyncio.wait_for(answer.content.readuntil(b"\n"), 60))["object"]
 
         await server.post(EVENTS, EVENT)
         newer, older = await first(EVENTS), await first(OLD_EVENTS)

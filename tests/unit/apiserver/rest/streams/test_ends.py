@@ -13,10 +13,12 @@ import pytest
 
 from tests.support.certificates import ADMIN, APISERVER, Certificates
 from tests.support.rest_streams import Plane, TunnelClient, everything, streaming, waits
+from tests.support.tasks import running
 from vaina.clock import SystemClock
 from vaina.errors import Unauthorized
 from vaina.pki.folder import Folder
 from vaina.serving.handlers import AUTHENTICATED, User
+from vaina.testing.clock import FakeClock
 
 V5, ALL = "v5.channel.k8s.io", "stdin=true&stdout=true&stderr=true&command=sh"
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
@@ -44,7 +46,8 @@ def context_of(folder: Folder | None) -> ssl.SSLContext:
 @asynccontextmanager
 async def secured(tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Plane, Certificates]]:
     certificates = Certificates(tmp_path)
-    async with streaming(credentials=certificates.issue(APISERVER), clock=SystemClock(), **options) as plane:
+    options = {"clock": SystemClock(), **options}
+    async with streaming(credentials=certificates.issue(APISERVER), **options) as plane:
         plane.rest.host = "https://127.0.0.1"
         plane.kubelet.command = waits
         yield plane, certificates
@@ -81,7 +84,7 @@ async def test_a_watch_for_days_ends_with_its_callers_token(
         async with session.get(url, **who) as answer:
             assert answer.status == 200
             tokens.holds = False
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 last = json.loads((await answer.content.read()).splitlines()[-1])
     assert (last["type"], last["object"]["code"]) == ("ERROR", 401)
 
@@ -110,15 +113,23 @@ async def test_a_port_forward_ends_with_its_callers_token(
         await plane.kubelet.idle()
 
 
-async def test_a_session_ends_with_its_callers_certificate(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vaina.serving.authentication.LOOK_SECONDS", 0.05)
-    async with secured(tmp_path) as (plane, certificates):
-        admin = certificates.issue(ADMIN, seconds=2.0)
+async def test_a_session_ends_with_its_callers_certificate(tmp_path: Path) -> None:
+    clock, over = FakeClock(SystemClock().now()), asyncio.Event()
+
+    async def passes() -> None:
+        """Let time pass, the certificate's first, and then for as long as it takes to end all."""
+        await over.wait()
+        await clock.advance(600)
+        while True:
+            await clock.advance(1)
+            await asyncio.sleep(0.01)  # noqa: TID251 - others have their turn
+
+    async with running(passes()), secured(tmp_path, clock=clock) as (plane, certificates):
+        admin = certificates.issue(ADMIN, seconds=600.0)
         async with plane.socket("exec", ALL, V5, ssl=context_of(admin)) as socket:
             assert await socket.receive_bytes() == b"\x01"
             assert await socket.receive_bytes() == b"\x01on\n"
+            over.set()
             [last] = await everything(socket)
         assert (
             json.loads(last[1:])["message"] == "Unauthorized: the certificate of kubernetes-admin has expired"

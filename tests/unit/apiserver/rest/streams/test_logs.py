@@ -168,7 +168,7 @@ async def test_a_protocol_that_is_not_known_is_refused() -> None:
 async def test_a_log_that_the_end_of_the_server_cuts_is_not_taken_for_the_whole() -> None:
     more = asyncio.Event()
     async with aiohttp.ClientSession() as session:
-        async with streaming(drain=Drain(calls_seconds=5.0)) as plane:
+        async with streaming(drain=Drain(calls_seconds=60.0)) as plane:
             plane.kubelet.log = [b"one\n", more]
             text = await session.get(plane.rest.url + plane.path("log", "follow=true"))
             assert await text.content.readany() == b"one\n"
