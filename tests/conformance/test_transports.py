@@ -346,7 +346,9 @@ async def test_a_shutdown_ends_watches_cleanly_and_refuses_what_comes_after():
             opened.set()
 
     async with asyncio.TaskGroup() as group:
-        async with serve(handlers.table(), listen="127.0.0.1:0", clock=SystemClock()) as server:
+        async with serve(
+            handlers.table(), listen="127.0.0.1:0", clock=SystemClock(), drain_seconds=60.0
+        ) as server:
             transport = GrpcTransport(f"127.0.0.1:{server.port}")
             reader = group.create_task(read(transport))
             await opened.wait()

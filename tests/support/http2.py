@@ -73,7 +73,7 @@ class Connection:
     """A plain socket to a server. Use as a context manager."""
 
     def __init__(
-        self, port: int, *, preface: bytes = PREFACE + frame(SETTINGS, 0, 0), timeout: float = 5
+        self, port: int, *, preface: bytes = PREFACE + frame(SETTINGS, 0, 0), timeout: float = 60
     ) -> None:
         """Connect and send the preface."""
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)

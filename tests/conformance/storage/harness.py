@@ -103,7 +103,7 @@ async def collect(
 ) -> Sequence[StorageEvent]:
     """Return the next `count` events (without bookmarks), and those that came with the last."""
     found: list[StorageEvent] = []
-    async with asyncio.timeout(10), aclosing(storage.watch(prefix, after=after)) as batches:
+    async with asyncio.timeout(60), aclosing(storage.watch(prefix, after=after)) as batches:
         async for batch in batches:
             found += [event for event in batch if event.type is not EventType.BOOKMARK]
             if len(found) >= count:

@@ -45,7 +45,7 @@ class Listener:
 
     async def until(self, wanted: list[str]) -> None:
         """Return when exactly this has come; more would be seen by the next call."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.short()) < len(wanted):
                 self.changed.clear()
                 await self.changed.wait()
@@ -53,7 +53,7 @@ class Listener:
 
     async def until_marked(self) -> Version:
         """Return the version of the current state, when it has come."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(event.ends_initial for event in self.events):
                 self.changed.clear()
                 await self.changed.wait()
@@ -225,7 +225,7 @@ class SelectionSpec(Spec):
             await asyncio.gather(*(put_pod(storage, f"p{n}", "web" if n % 3 else "db") for n in range(20)))
             await asyncio.gather(*(storage.delete(pod_key(f"p{n}")) for n in range(0, 20, 2)))
             last = await put_pod(storage, "last")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not truth.events or truth.events[-1].version < last.version:
                     truth.changed.clear()
                     await truth.changed.wait()
@@ -236,7 +236,7 @@ class SelectionSpec(Spec):
             return str(data).startswith("web@")
 
         async def resume(after: int) -> list[str]:
-            async with listening(harness, pods("app=web"), after=Version(after)) as web, asyncio.timeout(10):
+            async with listening(harness, pods("app=web"), after=Version(after)) as web, asyncio.timeout(60):
                 while not web.events or web.events[-1].version < last.version:
                     web.changed.clear()
                     await web.changed.wait()
@@ -258,7 +258,7 @@ class SelectionSpec(Spec):
             listener.listen(harness, pods("app=web"), after=first.version)
         )
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not task.done() and not any(e.version == end.version for e in listener.events):
                     listener.changed.clear()
                     await asyncio.wait(
@@ -282,7 +282,7 @@ class SelectionSpec(Spec):
 
         async def refused(**options: object) -> str:
             with pytest.raises(Timeout) as caught:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     await Listener().listen(harness, pods("app=web"), after=future, **options)
             assert [cause.type for cause in caught.value.causes] == ["ResourceVersionTooLarge"]
             return caught.value.message

@@ -80,7 +80,7 @@ class UnreadableSpec(Spec):
         await storage.create(key("b"), config("b"), META)
         seen: list[tuple[str, str]] = []
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(60),
             aclosing(harness.selecting.watch_selection(_ALL, after=start)) as batches,
         ):
             async for batch in batches:

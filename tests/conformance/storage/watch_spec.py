@@ -42,7 +42,7 @@ async def record(storage: Storage, after: Version, events: list[StorageEvent]) -
 
 async def reached(events: list[StorageEvent], version: Version) -> None:
     """Return when a recorder has got a version."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not events or events[-1].version < version:
             await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.005)
 
@@ -68,7 +68,7 @@ class WatchSpec(Spec):
     async def test_a_watch_goes_on(self, storage: Storage) -> None:
         start = await storage.current_version()
         watch = storage.watch(PREFIX, after=start)
-        async with asyncio.timeout(10), aclosing(watch):
+        async with asyncio.timeout(60), aclosing(watch):
             for name in ("a", "b", "c"):
                 waiting = asyncio.get_running_loop().create_task(next_events(watch))
                 stored = await storage.create(key(name), config(name), META)
@@ -164,7 +164,7 @@ class WatchSpec(Spec):
         gone = await storage.delete(key("a"))
         found: list[StorageEvent] = []
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(60),
             aclosing(storage.watch(PREFIX, after=start, previous=False)) as batches,
         ):
             async for batch in batches:
@@ -180,7 +180,7 @@ class WatchSpec(Spec):
         await storage.create(Key("/registry/other/a"), config("a"), META)
         version = await storage.current_version()
         watch = storage.watch(PREFIX, after=Version(version - versions.SPAN))
-        async with asyncio.timeout(10), aclosing(watch):
+        async with asyncio.timeout(60), aclosing(watch):
             waiting = asyncio.get_running_loop().create_task(next_batch(watch))
             while not waiting.done():
                 await storage.request_progress()
@@ -194,7 +194,7 @@ class WatchSpec(Spec):
         """The feed of the caches takes it for the sign that the watch is open: nothing may happen for long."""
         await storage.create(key("a"), config("a"), META)
         version = await storage.current_version()
-        async with asyncio.timeout(10), aclosing(storage.watch(PREFIX, after=version)) as watch:
+        async with asyncio.timeout(60), aclosing(storage.watch(PREFIX, after=version)) as watch:
             (event,) = await next_batch(watch)
         assert (event.type, event.key, event.object) == (EventType.BOOKMARK, PREFIX, None)
         assert event.version == version
@@ -260,7 +260,7 @@ class WatchSpec(Spec):
         async with running(record(storage, start, events)):
             for n in range(5):
                 stored = await storage.create(key(f"a{n}"), config("a"), META)
-                async with asyncio.timeout(10), aclosing(storage.watch(PREFIX, after=start)) as watch:
+                async with asyncio.timeout(60), aclosing(storage.watch(PREFIX, after=start)) as watch:
                     await next_events(watch)
                 await reached(events, stored.version)
         assert [event.key for event in events if event.object is not None] == [key(f"a{n}") for n in range(5)]

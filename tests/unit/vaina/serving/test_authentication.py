@@ -71,7 +71,7 @@ async def goes_on(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[None]:
 async def asked(port: int, folder: Folder | None) -> str:
     client = GrpcTransport(f"127.0.0.1:{port}", folder)
     try:
-        return (await client.unary(WHO, b"", timeout=5)).decode()
+        return (await client.unary(WHO, b"", timeout=60)).decode()
     finally:
         await client.close()
 

@@ -69,7 +69,7 @@ async def running(
 async def test_a_call_under_way_is_answered_though_the_server_goes(serve: Serve) -> None:
     gate = Gate()
     async with (
-        running(serve, gate, Drain(calls_seconds=5)) as (server, stop, task),
+        running(serve, gate, Drain(calls_seconds=60)) as (server, stop, task),
         asyncio.TaskGroup() as group,
     ):
         transport = GrpcTransport(f"127.0.0.1:{server.port}")
@@ -123,7 +123,7 @@ async def test_what_comes_late_is_told_that_nothing_was_done_and_when_to_come_ag
 
 async def test_a_watch_ends_in_good_order_after_its_last_message(serve: Serve) -> None:
     gate = Gate()
-    async with running(serve, gate, Drain()) as (server, stop, task):  # noqa: SIM117 - the second needs the first's port
+    async with running(serve, gate, Drain(calls_seconds=60)) as (server, stop, task):  # noqa: SIM117 - the second needs the first's port
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             call: Any = channel.unary_stream(WATCH)(b"")  # type: ignore[call-arg]  # bytes in and out
             assert [await call.read(), await call.read()] == [b"1", b"2"]
@@ -147,7 +147,7 @@ async def test_goaway_comes_before_the_end_of_a_watch_so_that_it_is_not_opened_h
                 break
         return frames
 
-    async with running(serve, gate, Drain(calls_seconds=0.1)) as (server, stop, task):
+    async with running(serve, gate, Drain(calls_seconds=60)) as (server, stop, task):
         with http2.Connection(server.port) as connection:
             connection.send(http2.frame(http2.SETTINGS, http2.ACK, 0) + http2.call(1, WATCH, b""))
             await gate.entered.wait()

@@ -61,7 +61,7 @@ async def test_all_that_was_sent_comes_in_order_and_then_the_end(
         serve({WATCH: Method(STREAM, handler)}, listen="127.0.0.1:0", clock=SystemClock()) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
-        stream = channel.unary_stream(WATCH)(b"", timeout=20)  # type: ignore[call-arg]  # bytes in and out
+        stream = channel.unary_stream(WATCH)(b"", timeout=60)  # type: ignore[call-arg]  # bytes in and out
         found: list[bytes] = []
         code = grpc.StatusCode.OK
         try:
@@ -78,10 +78,10 @@ async def test_a_client_that_leaves_with_a_message_on_its_way_ends_the_handler(s
     handler = Handler(1_000, ends=False)
     async with serve({WATCH: Method(STREAM, handler)}, listen="127.0.0.1:0", clock=SystemClock()) as server:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            stream = channel.unary_stream(WATCH)(b"", timeout=20)  # type: ignore[call-arg]  # bytes in and out
+            stream = channel.unary_stream(WATCH)(b"", timeout=60)  # type: ignore[call-arg]  # bytes in and out
             found = [await stream.read() for _ in range(3)]
             assert found == [b"first", b"0" + LARGE, b"1" + LARGE]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await handler.ended.wait()
 
 
@@ -91,7 +91,7 @@ async def test_the_end_of_the_server_lets_out_what_is_on_its_way_and_ends_with_o
 
     async def run() -> None:
         async with serve(
-            {WATCH: Method(STREAM, handler)}, listen="127.0.0.1:0", clock=SystemClock()
+            {WATCH: Method(STREAM, handler)}, listen="127.0.0.1:0", clock=SystemClock(), drain_seconds=60.0
         ) as server:
             port.set_result(server.port)
             await ready.wait()
@@ -99,10 +99,10 @@ async def test_the_end_of_the_server_lets_out_what_is_on_its_way_and_ends_with_o
     async with asyncio.TaskGroup() as group:
         group.create_task(run())
         async with grpc.aio.insecure_channel(f"127.0.0.1:{await port}") as channel:
-            stream = channel.unary_stream(WATCH)(b"", timeout=20)  # type: ignore[call-arg]  # bytes in and out
+            stream = channel.unary_stream(WATCH)(b"", timeout=60)  # type: ignore[call-arg]  # bytes in and out
             assert await stream.read() == b"first"
             assert [await stream.read() for _ in range(2)] == [b"0" + LARGE, b"1" + LARGE]
-            await asyncio.wait_for(handler.sent.wait(), 10)
+            await asyncio.wait_for(handler.sent.wait(), 60)
             ready.set()
             assert await stream.read() == b"2" + LARGE
             assert await stream.read() is grpc.aio.EOF  # type: ignore[attr-defined]  # the stubs do not know it

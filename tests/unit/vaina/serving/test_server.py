@@ -54,7 +54,7 @@ async def test_a_path_that_is_no_text_is_not_served_and_ends_nothing(path: str, 
     """One such byte ended grpc.aio's server: it was decoded in the loop that accepts calls."""
 
     def ask(port: int) -> list[http2.Frame]:
-        with http2.Connection(port, timeout=5) as connection:
+        with http2.Connection(port) as connection:
             block = http2.request_headers("").replace(
                 http2.field(":path", ""), http2.field(":path", path.encode("latin-1"))
             )
@@ -81,7 +81,7 @@ async def test_a_path_that_is_no_text_is_not_served_and_ends_nothing(path: str, 
 
 async def test_a_request_that_never_ends_is_ended(serve: Serve) -> None:
     def ask(port: int) -> bytes:
-        with http2.Connection(port, timeout=5) as connection:
+        with http2.Connection(port) as connection:
             block = http2.request_headers(POD.method("Get"))
             connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, block))
             connection.send(http2.frame(http2.DATA, 0, 1, b"\0\0"))
@@ -97,7 +97,7 @@ async def test_a_request_that_never_ends_is_ended(serve: Serve) -> None:
 
 async def test_a_call_without_a_request_is_told_so(serve: Serve) -> None:
     def ask(port: int) -> bytes:
-        with http2.Connection(port, timeout=5) as connection:
+        with http2.Connection(port) as connection:
             block = http2.request_headers(POD.method("Get"))
             connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, block))
             found = connection.until(http2.HEADERS, stream=1)
@@ -113,7 +113,7 @@ async def test_more_metadata_than_the_limit_is_refused_before_the_client_knows_t
     serve: Serve,
 ) -> None:
     def ask(port: int) -> bytes:
-        with http2.Connection(port, timeout=5) as connection:
+        with http2.Connection(port) as connection:
             block = http2.request_headers(POD.method("Get"), x_large="y" * 17_000)
             connection.send(http2.frame(http2.HEADERS, 0, 1, block[:16384]))
             connection.send(http2.frame(http2.CONTINUATION, http2.END_HEADERS, 1, block[16384:]))
@@ -134,7 +134,7 @@ async def test_a_compressed_request_is_refused_by_its_header_and_the_connection_
     """Nobody has to decompress what could be a bomb; the core must not stand still for the next call either."""
 
     def ask(port: int) -> tuple[bytes, bytes]:
-        with http2.Connection(port, timeout=5) as connection:
+        with http2.Connection(port) as connection:
             block = http2.request_headers(POD.method("Get"), grpc_encoding=encoding)
             connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, block))
             refused = connection.until(http2.HEADERS, stream=1)
@@ -172,7 +172,9 @@ async def test_more_than_a_hundred_calls_of_one_client_are_under_way_at_once(ser
         {POD.method("Get"): Method(UNARY, wait)}, listen="127.0.0.1:0", clock=SystemClock()
     ) as server:
         transport = GrpcTransport(f"127.0.0.1:{server.port}")
-        answers = await asyncio.gather(*[transport.unary(POD.method("Get"), b"x") for _ in range(250)])
+        answers = await asyncio.gather(
+            *[transport.unary(POD.method("Get"), b"x", timeout=60) for _ in range(250)]
+        )
         assert answers == [b"x"] * 250
         await transport.close()
 
@@ -208,7 +210,7 @@ async def test_an_answer_that_nobody_reads_counts_until_its_client_goes(serve: S
 
     handlers = {POD.method("Get"): Method(UNARY, answer), POD.method("Watch"): Method(STREAM, watch)}
     async with serve(handlers, listen="127.0.0.1:0", clock=SystemClock()) as server:
-        connection = await asyncio.to_thread(http2.Connection, server.port, timeout=5)
+        connection = await asyncio.to_thread(http2.Connection, server.port)
         with connection:
             for stream, path in enumerate(handlers):
                 await asyncio.to_thread(connection.send, http2.call(2 * stream + 1, path, b""))

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
+from tests.support.ports import closed_port
 from tests.unit.vaina.client.rest.wire import create, frame, pod, status, wrap
 from vaina.api.meta.v1 import raw_pb2, request_pb2
 from vaina.client.rest.kubeconfig import Connection
@@ -76,16 +77,12 @@ async def test_an_answer_that_does_not_come_in_time_is_a_timeout() -> None:
 
 
 async def test_a_connection_that_is_refused_is_unavailable() -> None:
-    async def handler(_: web.Request) -> web.StreamResponse:
-        return answer(b"")
-
-    async with serving(handler) as url:
-        pass
-    async with speaking(url) as transport:
-        with pytest.raises(Unavailable):
-            await transport.unary(POD.method("Get"), GET)
-        with pytest.raises(Unavailable):
-            await anext(transport.stream(POD.method("Watch"), WATCH))
+    with closed_port() as port:
+        async with speaking(f"http://127.0.0.1:{port}") as transport:
+            with pytest.raises(Unavailable):
+                await transport.unary(POD.method("Get"), GET)
+            with pytest.raises(Unavailable):
+                await anext(transport.stream(POD.method("Watch"), WATCH))
 
 
 async def test_of_a_batch_one_may_be_refused() -> None:
