@@ -21,7 +21,7 @@ async def test_who_comes_finds_all_there_is_and_who_comes_back_soon_the_same() -
             async with following.use() as again:
                 assert again is state
             await clock.advance(LINGER_SECONDS)
-            async with asyncio.timeout(10), following.use() as later:
+            async with asyncio.timeout(60), following.use() as later:
                 assert later is not state
                 assert {*later.pods} == {"default/web"}
 

@@ -54,7 +54,7 @@ async def test_a_topic_that_is_not_there_is_told_and_the_connection_stays(browse
 async def test_anything_else_closes_the_connection(browser: Browser, words: str) -> None:
     async with browser.live() as socket:
         await socket.socket.send_str(words)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             message = await socket.socket.receive()
         assert message.type is aiohttp.WSMsgType.CLOSE
 
@@ -111,7 +111,7 @@ async def live_with(make: Callable[[str], Topic], use: Callable[[Any], Any]) -> 
         site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         try:
-            async with aiohttp.ClientSession() as session, asyncio.timeout(10):
+            async with aiohttp.ClientSession() as session, asyncio.timeout(60):
                 await use(lambda: session.ws_connect(f"{site.name}/live"))
         finally:
             await live.close()
@@ -202,11 +202,11 @@ async def test_the_end_does_not_wait_for_a_browser_that_reads_nothing() -> None:
             return await live.serve(request, 3600.0)
 
         app.router.add_get("/live", serve)
-        runner = aiohttp.web.AppRunner(app, shutdown_timeout=0.1)
+        runner = aiohttp.web.AppRunner(app)
         await runner.setup()
         site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        async with aiohttp.ClientSession(read_bufsize=1024) as session, asyncio.timeout(10):
+        async with aiohttp.ClientSession(read_bufsize=1024) as session, asyncio.timeout(60):
             socket = await session.ws_connect(f"{site.name}/live", max_msg_size=0, autoclose=False)
             await socket.send_json({"subscribe": "it"})
             transport = socket._response.connection.transport
@@ -214,6 +214,9 @@ async def test_the_end_does_not_wait_for_a_browser_that_reads_nothing() -> None:
             [listener] = live.hub.listeners
             while not listener.topics.get("it") or listener.queue:
                 await settle(10)
+            # That the page waits no longer than it wants to, and not that aiohttp gives up.
+            [served] = live._sockets
+            served._timeout = 3600.0
             await live.close()
         await runner.cleanup()
         assert live.hub.listeners == set()
@@ -231,7 +234,7 @@ async def test_a_session_that_ends_closes_the_connection() -> None:
         await runner.setup()
         site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        async with aiohttp.ClientSession() as session, asyncio.timeout(10):
+        async with aiohttp.ClientSession() as session, asyncio.timeout(60):
             socket = await session.ws_connect(f"{site.name}/live")
             assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
         await runner.cleanup()

@@ -17,6 +17,13 @@ from vaina.config import ConfigError
 SCHEDULER = "history/scheduler?range=15m"
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give answers on a busy machine the time that they take, and let one stand for as long as a test lasts."""
+    monkeypatch.setattr("dashboard.history.prometheus.TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr("dashboard.history.prometheus.LOOK_SECONDS", 3600.0)
+
+
 async def look(browser: Browser, topic: str = SCHEDULER) -> Any:
     """Return the first frame of a topic."""
     async with browser.live(topic) as socket:

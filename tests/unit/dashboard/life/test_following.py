@@ -127,7 +127,7 @@ async def test_a_node_that_gives_no_logs_holds_back_nothing_else() -> None:
                 pod.status.container_statuses.add(name=f"c{n}", state=ended)
             await clients.pods.update_status(pod)
             # One after the other their logs are given up after 40 s.
-            async with browser.live(TOPIC) as socket, asyncio.timeout(20):
+            async with browser.live(TOPIC) as socket, asyncio.timeout(30):
                 await until(socket, lambda it: it["family"] is not None)
                 assert {one.container for one in node.log_options} == {f"c{n}" for n in range(8)}
                 node.log_lasts.set()

@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from dashboard.machinery import following
 from dashboard.machinery.state import MAX_UNREADY, SILENT, Look, machinery_of
 from tests.support.controlplane import control_plane
 from tests.support.page import page
@@ -92,7 +95,9 @@ def test_nodes_that_are_not_ready_are_named_up_to_a_bound() -> None:
     )
 
 
-async def test_what_is_open_is_drawn_from_what_is_open() -> None:
+async def test_what_is_open_is_drawn_from_what_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first look is a whole one, on a busy machine too.
+    monkeypatch.setattr(following, "PATIENCE_SECONDS", 60.0)
     async with control_plane() as plane, page(plane.client) as browser:
         await browser.login()
         async with browser.live("machinery") as socket:
@@ -102,6 +107,10 @@ async def test_what_is_open_is_drawn_from_what_is_open() -> None:
         assert by_resource["replicasets.apps"]["verb"] == "watch"
         assert shown["open"] == sum(row["count"] for row in shown["streams"]) > 5
         assert shown["storage"]["revision"] > 0
+
+
+def errors_of(shown: dict[str, Any]) -> dict[str, str]:
+    return {one["component"]: one["error"] for one in shown["components"]}
 
 
 async def test_a_part_that_does_not_answer_holds_back_no_other() -> None:
@@ -118,10 +127,11 @@ async def test_a_part_that_does_not_answer_holds_back_no_other() -> None:
         await browser.login()
         async with browser.live("machinery") as socket:
             shown: dict[str, Any] = await socket.until("machinery", "snapshot")
-            errors = {one["component"]: one["error"] for one in shown["components"]}
-            assert (errors["apiserver"], errors["controller"]) == ("", SILENT)
+            # On a busy machine the others may be shown with a later look.
+            while errors_of(shown)["apiserver"]:
+                shown = await socket.until("machinery", "changes")
+            assert errors_of(shown)["controller"] == SILENT
             assert shown["open"] > 0
             released.set()
-            while errors["controller"]:
+            while errors_of(shown)["controller"]:
                 shown = await socket.until("machinery", "changes")
-                errors = {one["component"]: one["error"] for one in shown["components"]}
