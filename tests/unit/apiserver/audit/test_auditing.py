@@ -216,7 +216,7 @@ async def test_a_document_that_comes_to_no_authorization_hides_none_before_it(tm
 
 async def test_a_watch_is_written_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
     audited = Audited(tmp_path, "rules: [{level: Metadata}]")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         stream = audited.client.pods.watch("default", resource_version="0")
         async for _ in stream:
             break

@@ -164,7 +164,7 @@ def lines(tmp_path: Path) -> int:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():
             await SystemClock().sleep(0.001)
 

@@ -85,7 +85,7 @@ def shown(batch: WatchBatch) -> list[tuple[str, str]]:
 
 async def take(watch: AsyncIterator[WatchBatch], count: int) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(found) < count:
             found += shown(await anext(watch))
     return found
@@ -281,7 +281,7 @@ async def test_idle_watchers_get_bookmarks(memory: MemoryStorage) -> None:
             await put(memory, "a")
             await settle()
             await clock.advance(31)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 assert await waiting >= await memory.current_version()
 
 

@@ -85,7 +85,7 @@ async def create_pods(memory: Counted, count: int) -> list[Version]:
 
 async def names_of(watch: AsyncIterator[WatchBatch], last: str) -> list[str]:
     found: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while last not in found:
             batch = await anext(watch)
             found += [pod_pb2.Pod.FromString(frame.object).metadata.name for frame in frames_of(batch)]

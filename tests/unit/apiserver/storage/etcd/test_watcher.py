@@ -58,7 +58,9 @@ async def etcd() -> AsyncIterator[tuple[Etcd, EtcdClient]]:
     rpc_pb2_grpc.add_KVServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    client = EtcdClient(f"127.0.0.1:{port}", clock=SystemClock(), metrics=StorageMetrics())
+    client = EtcdClient(
+        f"127.0.0.1:{port}", clock=SystemClock(), metrics=StorageMetrics(), timeout_seconds=60.0
+    )
     try:
         yield servicer, client
     finally:
