@@ -111,7 +111,7 @@ async def _ask(server: RestServer, rng: random.Random) -> None:
         is_watch = read_info(method, target).verb == "watch"
     except BadRequest:
         is_watch = False
-    async with asyncio.timeout(10), server.session.request(method, url, data=body, headers=headers) as answer:
+    async with asyncio.timeout(60), server.session.request(method, url, data=body, headers=headers) as answer:
         assert answer.status < 500 or answer.status in (503, 504), words
         if is_watch and answer.status == 200:
             return

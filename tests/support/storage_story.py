@@ -222,7 +222,7 @@ class Teller:
                     working.create_task(self._run(self._clients[number % len(self._clients)], program))
             story.end = (await self._direct.create(LAST, document("last", "last"), _META)).version
             await asyncio.wait(tasks)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not story.truth or story.truth[-1].version < story.end:
                     await _CLOCK.sleep(0.005)
         return story

@@ -89,7 +89,7 @@ def vaina(*arguments: str) -> "subprocess.CompletedProcess[str]":
         [sys.executable, "-m", "cli", *arguments],
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         cwd=ROOT,
         check=False,
     )
@@ -110,7 +110,7 @@ def test_a_reader_that_has_read_enough_is_no_error() -> None:
         shell=True,
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         cwd=ROOT,
         check=False,
     )

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.etcd import free_port
+
 ROOT = Path(__file__).resolve().parents[3]
 FILES = ("docker-compose.yml", "docker-compose.self-hosted.yml")
 VARIABLE = re.compile(r"127\.0\.0\.1:\$\{(\w+):-\d+\}:\d+")
@@ -70,20 +72,19 @@ def test_somebody_who_listens_on_all_addresses_has_that_of_loopback_too() -> Non
     assert "(apiserver) is taken; choose another: VAINA_PORT=" in done.stderr
 
 
-def test_ports_that_nobody_has_are_passed_in_silence(ports: list[socket.socket]) -> None:
-    free = {}
-    for name, one in zip(variables("docker-compose.yml"), ports, strict=False):
-        free[name] = str(one.getsockname()[1])
-        one.close()
+def free_ports() -> dict[str, str]:
+    """Return ports that nobody has, nor is given."""
+    return {name: str(free_port()) for name in variables("docker-compose.yml")}
+
+
+def test_ports_that_nobody_has_are_passed_in_silence() -> None:
+    free = free_ports()
     done = check("docker-compose.yml", free)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_two_variables_with_one_port_are_told(ports: list[socket.socket]) -> None:
-    free = {}
-    for name, one in zip(variables("docker-compose.yml"), ports, strict=False):
-        free[name] = str(one.getsockname()[1])
-        one.close()
+def test_two_variables_with_one_port_are_told() -> None:
+    free = free_ports()
     free["VAINA_METRICS_PORT"] = free["VAINA_PORT"]
     done = check("docker-compose.yml", free)
     assert done.returncode == 1

@@ -232,7 +232,7 @@ async def until(holds: Callable[[], bool]) -> None:
 async def until_true(holds: Callable[[], Awaitable[bool]]) -> None:
     """Return when something holds that is asked for."""
     clock = SystemClock()
-    end = clock.monotonic() + 20
+    end = clock.monotonic() + 60
     while not await holds():
         assert clock.monotonic() < end
         await clock.sleep(0.005)

@@ -61,7 +61,7 @@ async def churned(client: Clientset, mode: str, holds: Callable[[NodeChurn], boo
     churn, said = NodeChurn(client, Settings(run="r"), step), list[str]()
     clock = SystemClock()
     async with running(churn_nodes(churn, ("n0", "n1"), random.Random(1), said.append)):
-        end = clock.monotonic() + 20
+        end = clock.monotonic() + 60
         while not holds(churn):
             assert clock.monotonic() < end
             await clock.sleep(0.001)

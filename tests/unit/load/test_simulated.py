@@ -34,7 +34,7 @@ async def phases(client: Clientset) -> dict[str, str]:
 
 
 async def until(client: Clientset, wanted: dict[str, str]) -> None:
-    end = CLOCK.monotonic() + 20
+    end = CLOCK.monotonic() + 60
     while await phases(client) != wanted:
         assert CLOCK.monotonic() < end, await phases(client)
         await CLOCK.sleep(0.01)

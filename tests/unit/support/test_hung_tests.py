@@ -38,6 +38,7 @@ async def test_one_turn():
     while True:
         pass
 
+@pytest.mark.timeout(60)
 def test_sound():
     pass
 """
