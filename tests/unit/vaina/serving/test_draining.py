@@ -16,6 +16,7 @@ from vaina.client.transport import GrpcTransport
 from vaina.clock import SystemClock
 from vaina.errors import Unavailable
 from vaina.kinds import POD
+from vaina.serving import draining
 from vaina.serving.draining import Calls, Drain, Stream
 from vaina.serving.handlers import BIDI, STREAM, UNARY, Method, RequestContext
 from vaina.serving.server import Server
@@ -158,7 +159,10 @@ async def test_goaway_comes_before_the_end_of_a_watch_so_that_it_is_not_opened_h
     assert [kind for kind, _ in frames[:ends]].count(http2.GOAWAY) >= 1
 
 
-async def test_a_server_is_gone_only_when_its_handlers_have_closed_what_they_have(serve: Serve) -> None:
+async def test_a_server_is_gone_only_when_its_handlers_have_closed_what_they_have(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "CLOSING_SECONDS", 60.0)
     began, closed = asyncio.Event(), list[bool]()
 
     async def session(requests: AsyncIterator[bytes], ctx: RequestContext) -> AsyncIterator[bytes]:
