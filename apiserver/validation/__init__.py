@@ -206,15 +206,13 @@ _RULES: Final[Mapping[str, _Rules]] = {
         persistent_volumes.check_claim_status,
         order=_Order.NEW_LAST,
     ),
-    kinds.STORAGE_CLASS.kind: _Rules(
-        storage.check_class, storage.check_class_change, order=_Order.CHANGE_ONLY
-    ),
+    kinds.STORAGE_CLASS.kind: _Rules(storage.check_class, storage.check_class_change, order=_Order.NEW_FIRST),
     kinds.CSI_NODE.kind: _Rules(
         storage.check_csi_node, storage.check_csi_node_change, order=_Order.NEW_FIRST
     ),
     kinds.CSI_DRIVER.kind: _Rules(storage.check_driver, storage.check_driver_change),
     kinds.CSI_STORAGE_CAPACITY.kind: _Rules(
-        storage.check_capacity, storage.check_capacity_change, order=_Order.CHANGE_ONLY
+        storage.check_capacity, storage.check_capacity_change, order=_Order.NEW_FIRST
     ),
     kinds.VOLUME_ATTACHMENT.kind: _own(
         storage.check_attachment, storage.check_attachment_update, storage.check_attachment_update

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from apiserver.validation.place import NEGATIVE, NOT_POSITIVE, Place
+from apiserver.validation.place import NOT_POSITIVE, Place, given
+from apiserver.validation.resources import is_native
 from apiserver.validation.scheduling import check_node_selector
 from apiserver.validation.volume_legacy import (
     LEGACY,
@@ -32,6 +33,17 @@ PersistentVolumeClaim = pv.PersistentVolumeClaim
 
 #: names the class of a claim, as it was done before the field
 CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
+#: holds options of the mount, as it was done before the field
+OPTIONS_ANNOTATION: Final = "volume.beta.kubernetes.io/mount-options"
+#: sources that may have it (`pkg/volume/validation/pv_validation.go`, checkMountOption)
+_WITH_OPTIONS: Final = (
+    "gce_persistent_disk", "aws_elastic_block_store", "glusterfs", "nfs", "rbd", "quobyte", "iscsi", "cinder", "cephfs",
+    "azure_file", "vsphere_volume", "azure_disk", "photon_persistent_disk",
+)  # fmt: skip
+_RESIZES: Final = (
+    "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible",
+    "NodeResizePending",
+)  # fmt: skip
 _POLICIES: Final = ("Delete", "Recycle", "Retain")
 _MODES: Final = ("Block", "Filesystem")
 _CLASS: Final = "volumeAttributesClassName"
@@ -62,9 +74,9 @@ def _check_local(path: Place, source: pv.LocalVolumeSource) -> None:
     path.child("path").check_required(source.path, names.no_backsteps)
 
 
+#: not that of a node's stage, as upstream
 _CSI_SECRETS: Final = (
-    "controller_publish_secret_ref", "controller_expand_secret_ref", "node_publish_secret_ref",
-    "node_expand_secret_ref", "node_stage_secret_ref",
+    "controller_publish_secret_ref", "controller_expand_secret_ref", "node_publish_secret_ref", "node_expand_secret_ref",
 )  # fmt: skip
 
 
@@ -135,6 +147,11 @@ def check_volume(root: Place, volume: PersistentVolume) -> None:
     path.check_given(spec, "volume_mode", _MODES)
     if spec.HasField("volume_attributes_class_name"):
         _check_attributes_class(path, spec)
+    if OPTIONS_ANNOTATION in volume.metadata.annotations and not any(
+        map(spec.persistent_volume_source.HasField, _WITH_OPTIONS)
+    ):
+        at = root.child("metadata", "annotations", OPTIONS_ANNOTATION)
+        at.forbidden("may not specify mount options for this volume type")
 
 
 def check_inline_spec(path: Place, spec: pv.PersistentVolumeSpec) -> None:
@@ -149,13 +166,15 @@ def check_inline_spec(path: Place, spec: pv.PersistentVolumeSpec) -> None:
     if not spec.access_modes:
         path.child("accessModes").required()
     check_access_modes(path.child("accessModes"), spec.access_modes)
-    set_fields = {field.name for field, _ in spec.ListFields()}
-    for name in ("persistent_volume_reclaim_policy", "node_affinity", "storage_class_name", "volume_mode"):
-        if name in set_fields:
-            path.field(spec, name).forbidden(elsewhere)
+    if spec.persistent_volume_reclaim_policy not in ("", "Retain"):
+        words = "may only be Retain in the context of inline volumes"
+        path.child("persistentVolumeReclaimPolicy").forbidden(words)
+    path.check_absent(spec, ("node_affinity",), elsewhere)
     _check_source(path, spec.persistent_volume_source, placed=False)
-    if spec.HasField("volume_attributes_class_name"):
-        path.child(_CLASS).forbidden(elsewhere)
+    path.check_absent(spec, ("storage_class_name",), elsewhere)
+    if spec.HasField("volume_mode") and spec.volume_mode != "Filesystem":
+        words = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        path.child("volumeMode").forbidden(words)
 
 
 def _check_capacity(path: Place, spec: pv.PersistentVolumeSpec) -> None:
@@ -163,11 +182,20 @@ def _check_capacity(path: Place, spec: pv.PersistentVolumeSpec) -> None:
         path.required()
     if list(spec.capacity) != ["storage"]:
         shown = {name: spec.capacity[name].string for name in spec.capacity}
-        path.not_supported(shown, ("storage",))
+        path.not_supported(shown or None, ("storage",))
     for name in sorted(spec.capacity):
         at, text = path.key(name), spec.capacity[name].string
-        if (amount := at.check_quantity(text)) and amount.nanos <= 0:
+        amount = _check_basic(at, text)
+        if amount is not None and amount.nanos <= 0:
             at.invalid(text, NOT_POSITIVE)
+
+
+def _check_basic(path: Place, text: str) -> quantity.Amount | None:
+    """Check an amount; return it where it can be read (validateBasicResource)."""
+    amount = path.check_quantity(text)
+    if amount is not None and amount.nanos < 0:
+        path.invalid(amount.value(), "must be a valid resource quantity")
+    return amount
 
 
 def _check_node_affinity(path: Place, spec: pv.PersistentVolumeSpec) -> bool:
@@ -230,8 +258,14 @@ def check_claim_change(root: Place, new: PersistentVolumeClaim, old: PersistentV
         root.child("spec").forbidden(_SPEC_STAYS)
     _check_size(root.child("spec"), new, old)
     root.check_unchanged(new.spec, old.spec, "volume_mode")
-    if old.spec.volume_attributes_class_name and not new.spec.HasField("volume_attributes_class_name"):
-        root.child("spec", _CLASS).forbidden("update from non-nil value to nil is forbidden")
+    if (
+        not new.spec.volume_attributes_class_name
+        and old.status.HasField("current_volume_attributes_class_name")
+        and given(new.spec, "volume_attributes_class_name") != given(old.spec, "volume_attributes_class_name")
+    ):
+        what = "empty string" if new.spec.HasField("volume_attributes_class_name") else "nil"
+        words = f"update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"
+        root.child("spec", _CLASS).forbidden(words)
 
 
 def _is_class_moved(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> bool:
@@ -251,11 +285,11 @@ def _spec_bytes(
     """Return what of a spec may not change, in a form that can be compared."""
     spec = volume_pb2.PersistentVolumeClaimSpec()
     spec.CopyFrom(claim.spec)
-    spec.ClearField("volume_attributes_class_name")
     if not old.spec.volume_name:
         spec.ClearField("volume_name")
     if new.status.phase == "Bound":
         spec.resources.requests.pop("storage", None)
+        spec.ClearField("volume_attributes_class_name")
     has_class = old.spec.HasField("storage_class_name") or CLASS_ANNOTATION in old.metadata.annotations
     if not has_class or _is_class_moved(new, old):
         # A default class that came later may be filled in.
@@ -288,9 +322,25 @@ def check_claim_status(root: Place, new: PersistentVolumeClaim, _: PersistentVol
     """Check a changed status of a PersistentVolumeClaim."""
     if not new.spec.access_modes:
         root.child("Spec", "accessModes").required()
-    for field in ("capacity", "allocated_resources"):
-        amounts = getattr(new.status, field)
-        for name in sorted(amounts):
-            text, at = amounts[name].string, root.child("status").field(new.status, field).key(name)
-            if (amount := at.check_quantity(text)) and amount.nanos < 0:
-                at.invalid(text, NEGATIVE)
+    path, status = root.child("status"), new.status
+    for name in sorted(status.capacity):
+        _check_basic(path.child("capacity").key(name), status.capacity[name].string)
+    at = path.child("allocatedResourceStatuses")
+    for name in sorted(status.allocated_resource_statuses):
+        _check_resizable(at, name)
+        if status.allocated_resource_statuses[name] not in _RESIZES:
+            at.not_supported(name, _RESIZES)
+    at = path.child("allocatedResources")
+    for name in sorted(status.allocated_resources):
+        if _check_resizable(at, name):
+            _check_basic(at.key(name), status.allocated_resources[name].string)
+
+
+def _check_resizable(path: Place, name: str) -> bool:
+    """Check what is said to be resized, and say whether it can be (validatePersistentVolumeClaimResourceKey)."""
+    if not path.check_value(name, names.qualified_name):
+        return False
+    if name != "storage" and is_native(name):
+        path.not_supported(name, ("storage",))
+        return False
+    return True

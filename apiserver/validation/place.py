@@ -134,6 +134,11 @@ class Place(Path):
         if new != old:
             self.invalid(new, IMMUTABLE)
 
+    def check_kept(self, new: object, old: object) -> None:
+        """Report a value that an update may not change; its rule is a declarative one, which shows no value."""
+        if new != old:
+            self.invalid(None, IMMUTABLE)
+
     def check_absent(self, message: Message, fields: Iterable[str], detail: str) -> None:
         """Report fields of a message that may not be given."""
         given = {field.name for field, _ in message.ListFields()}

@@ -9,7 +9,7 @@ from typing import Final
 from apiserver.validation import metadata
 from apiserver.validation.metadata import check_label_name, check_label_selector
 from apiserver.validation.persistent_volumes import check_inline_spec
-from apiserver.validation.place import NEGATIVE, Place
+from apiserver.validation.place import IMMUTABLE, NEGATIVE, Place
 from apiserver.validation.volume_legacy import check_csi_driver
 from vaina.api.core.v1 import topology_selector_pb2
 from vaina.api.storage.v1 import (
@@ -28,7 +28,7 @@ _POLICIES: Final = ("Delete", "Retain")
 _BINDING_MODES: Final = ("Immediate", "WaitForFirstConsumer")
 MAX_PARAMETERS: Final = 512
 MAX_PARAMETER_BYTES: Final = 256 * 1024
-MAX_NODE_ID_BYTES: Final = 192
+MAX_NODE_ID_BYTES: Final = 256
 
 
 def check_class(root: Place, found: StorageClass) -> None:
@@ -74,19 +74,17 @@ def _check_topologies(path: Place, terms: list[topology_selector_pb2.TopologySel
             if expression.key in said:
                 here.child("key").duplicate(expression.key)
             said[expression.key] = frozenset(taken)
-        if said in seen:
+        # Upstream compares with empty ones too, and so refuses every empty one.
+        if said in seen or not said:
             at.child("matchLabelExpressions").duplicate("")
         seen.append(said)
 
 
 def check_class_change(root: Place, new: StorageClass, old: StorageClass) -> None:
     """Check a changed StorageClass: storage was made by it already."""
-    parameters = (dict(new.parameters) or None, dict(old.parameters) or None)
-    root.child("parameters").check_immutable(*parameters)
-    root.child("provisioner").check_immutable(new.provisioner, old.provisioner)
-    root.child("reclaimPolicy").check_immutable(new.reclaim_policy, old.reclaim_policy)
-    root.child("volumeBindingMode").check_immutable(new.volume_binding_mode, old.volume_binding_mode)
-    _check_topologies(root.child("allowedTopologies"), list(new.allowed_topologies))
+    root.child("parameters").check_kept(dict(new.parameters), dict(old.parameters))
+    for field in ("provisioner", "reclaim_policy", "volume_binding_mode"):
+        root.field(new, field).check_kept(getattr(new, field), getattr(old, field))
 
 
 def check_csi_node(root: Place, node: CSINode) -> None:
@@ -102,15 +100,18 @@ def check_csi_node(root: Place, node: CSINode) -> None:
         if driver.allocatable.HasField("count") and driver.allocatable.count < 0:
             words = "must be greater than or equal to 0"
             at.child("allocatable", "count").invalid(driver.allocatable.count, words)
-        _check_topology_keys(at.child("topologyKeys"), list(driver.topology_keys))
+        _check_topology_keys(at, list(driver.topology_keys))
         at.child("name").check_unique(driver.name, seen)
 
 
 def _check_topology_keys(path: Place, keys: list[str]) -> None:
+    # The place is that of their driver, as upstream has it.
     seen: set[str] = set()
-    for index, key in enumerate(keys):
-        path.index(index).check_required(key, names.qualified_name)
-        path.index(index).check_unique(key, seen)
+    for key in keys:
+        if not key:
+            path.required()
+        path.check_unique(key, seen)
+        path.check_value(key, names.qualified_name)
 
 
 def check_csi_node_change(root: Place, new: CSINode, old: CSINode) -> None:
@@ -122,7 +123,7 @@ def check_csi_node_change(root: Place, new: CSINode, old: CSINode) -> None:
             continue
         same = (driver.node_id, list(driver.topology_keys)) == (now.node_id, list(now.topology_keys))
         if not same:
-            root.child("CSINodeDriver").invalid(now, "field is immutable")
+            root.child("spec", "drivers").invalid(now, IMMUTABLE)
 
 
 CSIDriver = csi_driver_pb2.CSIDriver
@@ -138,27 +139,21 @@ MIN_PERIOD_SECONDS: Final = 10
 #: bytes
 MAX_ATTACHMENT_METADATA: Final = 256 * 1024
 MAX_ERROR_MESSAGE: Final = 1024
+MAX_ERROR_CODE: Final = (1 << 31) - 1
 _ONE_OF: Final = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
 
 
 def check_attachment(root: Place, made: VolumeAttachment) -> None:
     """Check a new VolumeAttachment."""
-    _check_attachment(root, made)
-    if made.spec.attacher:
-        check_csi_driver(root.child("spec", "attacher"), made.spec.attacher)
-    name = made.spec.source.persistent_volume_name
-    if name:
-        root.child("spec", "source", "persistentVolumeName").check_value(name, names.dns_1123_subdomain)
-
-
-def _check_attachment(root: Place, made: VolumeAttachment) -> None:
     metadata.check_create(root, made.metadata, names.dns_1123_subdomain, namespaced=False)
     spec, at = made.spec, root.child("spec")
-    if not spec.attacher:
-        at.child("attacher").required()
+    check_csi_driver(at.child("attacher"), spec.attacher)
     _check_attached_source(at.child("source"), spec.source)
     at.child("nodeName").check_value(spec.node_name, names.dns_1123_subdomain)
     _check_attachment_status(root.child("status"), made.status)
+    if spec.source.HasField("persistent_volume_name"):
+        name = spec.source.persistent_volume_name
+        at.child("source", "persistentVolumeName").check_value(name, names.dns_1123_subdomain)
 
 
 def _check_attached_source(path: Place, source: volume_attachment_pb2.VolumeAttachmentSource) -> None:
@@ -178,16 +173,18 @@ def _check_attachment_status(path: Place, status: volume_attachment_pb2.VolumeAt
     if sum(names.size(key) + names.size(value) for key, value in told.items()) > MAX_ATTACHMENT_METADATA:
         path.child("attachmentMetadata").too_long(MAX_ATTACHMENT_METADATA)
     for field, name in (("attach_error", "attachError"), ("detach_error", "detachError")):
-        if names.size(getattr(status, field).message) > MAX_ERROR_MESSAGE:
-            # The bound that is told is that of the metadata: upstream's own slip.
-            path.child(name, "message").too_long(MAX_ATTACHMENT_METADATA)
+        error = getattr(status, field)
+        if names.size(error.message) > MAX_ERROR_MESSAGE:
+            path.child(name, "message").too_long(MAX_ERROR_MESSAGE)
+        if error.error_code < 0:
+            path.child(name, "errorCode").invalid(error.error_code, names.in_range(0, MAX_ERROR_CODE))
 
 
 def check_attachment_update(root: Place, new: VolumeAttachment, old: VolumeAttachment) -> None:
     """Check a changed VolumeAttachment, or its status: it stays what it was, whatever became of it."""
-    _check_attachment(root, new)
+    check_attachment(root, new)
     metadata.check_update(root, new.metadata, old.metadata)
-    root.child("spec").check_immutable(new.spec, old.spec)
+    root.child("spec").check_kept(new.spec, old.spec)
 
 
 def check_driver(root: Place, driver: CSIDriver) -> None:

@@ -131,7 +131,7 @@ UNCHECKED: Final[Mapping[str, Mapping[str, str]]] = {
     "CertificateSigningRequestCondition": {
         "reason": _TOLD, "message": _TOLD, "last_update_time": _WHEN, "last_transition_time": _WHEN,
     },
-    "VolumeError": {"time": _WHEN, "error_code": _TOLD},
+    "VolumeError": {"time": _WHEN},
     "StorageHealth": {"name": _GATED},
     "StorageHealthCondition": dict.fromkeys(
         ("status", "reason", "message", "access_mode", "volume_mode", "last_transition_time"), _GATED

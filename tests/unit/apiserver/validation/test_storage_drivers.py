@@ -46,17 +46,20 @@ ATTACHMENTS = (
     case("both", f"attacher: a, nodeName: n1, source: {{persistentVolumeName: v, inlineVolumeSpec: {{{INLINE}}}}}",
          f"spec.source: Forbidden: {ONE_OF}"),
     case("a volume without a name", "attacher: a, nodeName: n1, source: {persistentVolumeName: ''}",
-         "spec.source.persistentVolumeName: Required value: must specify non empty persistentVolumeName"),
+         "spec.source.persistentVolumeName: Required value: must specify non empty persistentVolumeName",
+         f'spec.source.persistentVolumeName: Invalid value: "": {SUBDOMAIN}'),
     case("a name that none has", "attacher: a, nodeName: n1, source: {persistentVolumeName: V}",
          f'spec.source.persistentVolumeName: Invalid value: "V": {SUBDOMAIN}'),
     case("a driver's name", "attacher: a_b, nodeName: n1, source: {persistentVolumeName: v}",
          f'spec.attacher: Invalid value: "a_b": {SUBDOMAIN}'),
+    case("what is as it is by default", f"attacher: a, nodeName: n1, source: {{inlineVolumeSpec: {{{INLINE}, "
+         "volumeMode: Filesystem, persistentVolumeReclaimPolicy: Retain, volumeAttributesClassName: g}}"),
     case("what only an object has", f"attacher: a, nodeName: n1, source: {{inlineVolumeSpec: {{{INLINE}, capacity: {{storage: 1Gi}}, "
-         "claimRef: {name: c}, storageClassName: s, volumeMode: Block, persistentVolumeReclaimPolicy: Delete, "
-         "volumeAttributesClassName: g}}",
+         "claimRef: {name: c}, storageClassName: s, volumeMode: Block, persistentVolumeReclaimPolicy: Delete}}",
          f"{AT}.claimRef: Forbidden: {ELSEWHERE}", f"{AT}.capacity: Forbidden: {ELSEWHERE}",
-         f"{AT}.persistentVolumeReclaimPolicy: Forbidden: {ELSEWHERE}", f"{AT}.storageClassName: Forbidden: {ELSEWHERE}",
-         f"{AT}.volumeMode: Forbidden: {ELSEWHERE}", f"{AT}.volumeAttributesClassName: Forbidden: {ELSEWHERE}"),
+         f"{AT}.persistentVolumeReclaimPolicy: Forbidden: may only be Retain in the context of inline volumes",
+         f"{AT}.storageClassName: Forbidden: {ELSEWHERE}",
+         f"{AT}.volumeMode: Forbidden: may not specify volumeMode other than Filesystem in the context of inline volumes"),
     case("no driver's", "attacher: a, nodeName: n1, source: {inlineVolumeSpec: {accessModes: [], hostPath: {path: /a}}}",
          f"{AT}.csi: Required value: has to be specified in the context of inline volumes", f"{AT}.accessModes: Required value"),
 )  # fmt: skip
@@ -130,6 +133,8 @@ ATTACHED = "spec: {attacher: a, nodeName: n1, source: {persistentVolumeName: v}}
          ['storageClassName: Invalid value: "b": field is immutable']),
         (CSI_STORAGE_CAPACITY, "storageClassName: a", "storageClassName: a\nnodeTopology: {}",
          ["nodeTopology: Invalid value: {}: field is immutable"]),
+        (CSI_STORAGE_CAPACITY, "storageClassName: a", "storageClassName: a\ncapacity: -1",
+         ['capacity: Invalid value: "-1": must be greater than or equal to 0']),
         (VOLUME_ATTACHMENT, ATTACHED, ATTACHED, []),
     ],
 )  # fmt: skip
@@ -141,9 +146,8 @@ def test_what_may_change(kind: Kind[Any], before: str, after: str, want: list[st
 def test_an_attachment_stays_what_it_is() -> None:
     before = make(VOLUME_ATTACHMENT, ATTACHED)
     after = make(VOLUME_ATTACHMENT, ATTACHED.replace("nodeName: n1", "nodeName: m1"))
-    [error] = validate_update(VOLUME_ATTACHMENT, after, before)
-    assert str(error).startswith("spec: Invalid value: ")
-    assert str(error).endswith(": field is immutable")
+    found = validate_update(VOLUME_ATTACHMENT, after, before)
+    assert [str(error) for error in found] == ["spec: Invalid value: null: field is immutable"]
 
 
 def test_what_became_of_an_attachment_is_told_in_few_words() -> None:
@@ -151,8 +155,10 @@ def test_what_became_of_an_attachment_is_told_in_few_words() -> None:
     after = make(VOLUME_ATTACHMENT, f"{ATTACHED}\nstatus: {{attached: true, attachmentMetadata: {{a: b}}}}")
     assert validate_status_update(VOLUME_ATTACHMENT, after, before) == []
     after.status.attach_error.message = "x" * 1025
+    after.status.detach_error.error_code = -1
     after.status.attachment_metadata["a"] = "x" * 262144
     assert [str(error) for error in validate_status_update(VOLUME_ATTACHMENT, after, before)] == [
         "status.attachmentMetadata: Too long: may not be more than 262144 bytes",
-        "status.attachError.message: Too long: may not be more than 262144 bytes",
+        "status.attachError.message: Too long: may not be more than 1024 bytes",
+        "status.detachError.errorCode: Invalid value: -1: must be between 0 and 2147483647, inclusive",
     ]
