@@ -297,7 +297,7 @@ class Store(Deleter[M]):
         for check in checks:
             check(new, old)
         if changed or not self.strategy.has_generation:
-            for text in validation.warnings_for(self.kind, new, is_new=False):
+            for text in validation.warnings_for(self.kind, new, old):
                 ctx.warn(text)
         return new  # type: ignore[no-any-return]  # an object of the kind of this store
 

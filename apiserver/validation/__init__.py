@@ -56,6 +56,7 @@ from apiserver.validation import (
 )
 from apiserver.validation.metadata import NameRule
 from apiserver.validation.place import Place, find_violations
+from apiserver.validation.storage_warnings import STORAGE_WARNINGS
 from vaina import kinds
 from vaina.errors import FieldError
 from vaina.kinds import Kind
@@ -281,15 +282,20 @@ _ENDLESS: Final = (
 )  # fmt: skip
 
 
-def warnings_for(kind: Kind[Any], message: Message, *, is_new: bool = True) -> list[str]:
-    """Return what the author of a valid object, new or changed, should know."""
+def warnings_for(kind: Kind[Any], message: Message, old: Message | None = None) -> list[str]:
+    """Return what the author of a valid object should know; `old` is what it was before, None: it is new."""
     found: Any = message
     if kind is kinds.POD:
         named = warnings.warnings_for_name(found.metadata)
         return named + warnings.warnings_for_pod(Place(), found.metadata, found.spec)
     if kind in _ENDLESS:
         template = found.spec.template
-        return warnings.warnings_for_pod(Place("spec.template"), template.metadata, template.spec)
+        of_pods = warnings.warnings_for_pod(Place("spec.template"), template.metadata, template.spec)
+        for index, claim in enumerate(
+            found.spec.volume_claim_templates if kind is kinds.STATEFUL_SET else ()
+        ):
+            of_pods += warnings.claim_fractions(Place("spec.volumeClaimTemplates").index(index), claim.spec)
+        return of_pods
     if kind is kinds.POD_TEMPLATE:
         return warnings.warnings_for_pod(Place("template"), found.template.metadata, found.template.spec)
     if kind is kinds.SERVICE_ACCOUNT:
@@ -300,4 +306,6 @@ def warnings_for(kind: Kind[Any], message: Message, *, is_new: bool = True) -> l
     if kind is kinds.CRON_JOB:
         named = warnings.warnings_for_name(found.metadata, of_job=True)
         return named + warnings.warnings_for_job(Place("spec.jobTemplate.spec"), found.spec.job_template.spec)
-    return stored_only.warnings_for(kind, found, is_new=is_new)
+    if kind.kind in STORAGE_WARNINGS:
+        return [*STORAGE_WARNINGS[kind.kind](found, old)]
+    return stored_only.warnings_for(kind, found, is_new=old is None)

@@ -57,7 +57,7 @@ _UNLIMITED: Final = ("hugepages-",)
 _CLAIMED: Final = frozenset({"persistent_volume_claim", "ephemeral"})
 _FILE_SOURCES: Final = frozenset({"secret", "config_map", "downward_api", "projected"})
 #: sources of volumes that nothing mounts: upstream's words where it has some
-_VOLUME_WORDS: Final = {
+VOLUME_WORDS: Final = {
     "photon_persistent_disk": "deprecated in v1.11, non-functional in v1.16+",
     "git_repo": "deprecated in v1.11",
     "scale_io": "deprecated in v1.16, non-functional in v1.22+",
@@ -68,12 +68,15 @@ _VOLUME_WORDS: Final = {
     "cephfs": "deprecated in v1.28, non-functional in v1.31+",
     "rbd": "deprecated in v1.28, non-functional in v1.31+",
 }
-_NODE_LABELS: Final = {
+NODE_LABELS: Final = {
     "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
     "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
     "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
     "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
     "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
+    "app.kubernetes.io/created-by": "deprecated since v1.9",
+    "scheduler.alpha.kubernetes.io/preferAvoidPods": "deprecated since v1.22; use Taints and Tolerations instead",
+    "node-role.kubernetes.io/master": 'use "node-role.kubernetes.io/control-plane" instead',
 }
 _ANNOTATIONS: Final = {
     "scheduler.alpha.kubernetes.io/critical-pod": 'non-functional in v1.16+; use the "priorityClassName" field instead',
@@ -114,13 +117,13 @@ def warnings_for_pod(path: Place, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSp
 def _labels_and_annotations(path: Place, meta: meta_pb2.ObjectMeta, spec: pod_pb2.PodSpec) -> Iterator[str]:
     at = path.child("spec")
     for key in sorted(spec.node_selector):
-        if key in _NODE_LABELS:
-            yield f"{at.child('nodeSelector').key(key)}: {_NODE_LABELS[key]}"
+        if key in NODE_LABELS:
+            yield f"{at.child('nodeSelector').key(key)}: {NODE_LABELS[key]}"
     for index, constraint in enumerate(spec.topology_spread_constraints):
         place = at.child("topologySpreadConstraints").index(index)
-        if constraint.topology_key in _NODE_LABELS:
+        if constraint.topology_key in NODE_LABELS:
             key = constraint.topology_key
-            yield f"{place.child('topologyKey')}: {key} is {_NODE_LABELS[key]}"
+            yield f"{place.child('topologyKey')}: {key} is {NODE_LABELS[key]}"
         if not constraint.HasField("label_selector"):
             yield f"{place.child('labelSelector')}: a null labelSelector results in matching no pod"
     for key, words in _ANNOTATIONS.items():
@@ -131,10 +134,14 @@ def _labels_and_annotations(path: Place, meta: meta_pb2.ObjectMeta, spec: pod_pb
 def _volume(path: Place, source: volume_pb2.VolumeSource) -> Iterator[str]:
     for field, value in source.ListFields():
         at = path.child(field.json_name)
+        if field.name == "ephemeral":
+            yield from claim_fractions(
+                at.child("volumeClaimTemplate", "spec"), value.volume_claim_template.spec
+            )
         if field.name in _CLAIMED:
             continue
         if field.name in LEGACY:
-            yield f"{at}: {_VOLUME_WORDS.get(field.name, _NOT_YET)}"
+            yield f"{at}: {VOLUME_WORDS.get(field.name, _NOT_YET)}"
         elif field.name == "empty_dir":
             yield from _empty_dir(at, value)
         elif field.name in _FILE_SOURCES:
@@ -187,9 +194,16 @@ def _duplicates(path: Place, spec: pod_pb2.PodSpec) -> Iterator[str]:
         seen.add(secret.name)
 
 
-def _fractions(path: Place, lists: dict[str, Quantities]) -> Iterator[str]:
+def claim_fractions(path: Place, spec: volume_pb2.PersistentVolumeClaimSpec) -> Iterator[str]:
+    """Warn of sizes of a claim that are no whole numbers (GetWarningsForPersistentVolumeClaimSpec)."""
+    asked = spec.resources
+    lists: dict[str, Quantities] = {"requests": asked.requests, "limits": asked.limits}
+    yield from _fractions(path.child("resources"), lists, ("storage",))
+
+
+def _fractions(path: Place, lists: dict[str, Quantities], resources: Iterable[str] = _BYTES) -> Iterator[str]:
     for side, amounts in lists.items():
-        for name in _BYTES:
+        for name in resources:
             if name not in amounts:
                 continue
             text = amounts[name].string

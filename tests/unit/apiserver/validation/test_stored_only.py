@@ -57,7 +57,7 @@ def test_what_is_deprecated_is_told_when_it_is_made_and_not_at_each_change() -> 
     ingress = make(INGRESS, "spec: {}", "{kubernetes.io/ingress.class: nginx}")
     for kind, found in ((ENDPOINT_SLICE, slice_), (INGRESS, ingress)):
         assert len(warnings_for(kind, found)) == 2
-        assert len(warnings_for(kind, found, is_new=False)) == 1
+        assert len(warnings_for(kind, found, found)) == 1
 
 
 def test_of_very_many_addresses_the_first_are_told() -> None:
