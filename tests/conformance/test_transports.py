@@ -37,6 +37,8 @@ from vaina.testing.builders import make_config_map, make_namespace, make_node
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
 
+pytestmark = pytest.mark.usefixtures("patient_channels")
+
 
 class Handlers:
     """A little service with a bit of everything."""

@@ -26,6 +26,8 @@ from vaina.serving.server import serve
 
 assert pod_service_pb2.DESCRIPTOR  # reflection needs the descriptors
 
+pytestmark = pytest.mark.usefixtures("patient_channels")
+
 
 class Handlers:
     def __init__(self) -> None:

@@ -16,3 +16,8 @@ Serve = Callable[..., AbstractAsyncContextManager[server.Server]]
 def serve(request: pytest.FixtureRequest) -> Serve:
     """Return what serves on one of the cores."""
     return partial(server.serve, core=request.param)
+
+
+@pytest.fixture(autouse=True)
+def _patient(patient_channels: None) -> None:
+    """Have all connections here take their time."""

@@ -68,24 +68,10 @@ async def goes_on(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[None]:
         waiting.cancel()
 
 
-#: what gRPC says of a handshake that was given up, as it is where the machine stands still for a second
-GIVEN_UP = "handshaker shutdown"
-
-
-async def ask(client: GrpcTransport) -> bytes:
-    """Ask who calls; again where a handshake was given up."""
-    while True:
-        try:
-            return await client.unary(WHO, b"", timeout=60)
-        except Unavailable as error:
-            if GIVEN_UP not in error.message:
-                raise
-
-
 async def asked(port: int, folder: Folder | None) -> str:
     client = GrpcTransport(f"127.0.0.1:{port}", folder)
     try:
-        return (await ask(client)).decode()
+        return (await client.unary(WHO, b"", timeout=60)).decode()
     finally:
         await client.close()
 
@@ -163,8 +149,6 @@ async def test_a_certificate_that_counts_no_more_ends_calls_and_streams_of_open_
     async with serve(HANDLERS, listen="127.0.0.1:0", clock=clock, credentials=server) as one:
         client = GrpcTransport(f"127.0.0.1:{one.port}", admin)
         bystander = GrpcTransport(f"127.0.0.1:{one.port}", other)
-        for each in (client, bystander):
-            await ask(each)
         async with (
             aclosing(client.stream(WATCH, b"")) as watching,
             aclosing(client.bidi(TALK, two_words())) as talking,
@@ -205,7 +189,6 @@ async def test_a_server_shows_its_new_certificate_and_open_streams_go_on(
         HANDLERS, listen="127.0.0.1:0", clock=clock, credentials=server, registry=registry
     ) as one:
         client = GrpcTransport(f"127.0.0.1:{one.port}", admin)
-        await ask(client)
         async with aclosing(client.bidi(TALK, two_words())) as talking:
             assert await anext(talking) == b"hello"
             assert await client.unary(WHO, b"", timeout=60)
@@ -236,7 +219,6 @@ async def test_a_client_renews_under_calls_and_a_watch_without_losing_one(
     server, admin = made.issue(APISERVER), made.issue(ADMIN)
     async with serve(HANDLERS, listen="127.0.0.1:0", clock=SystemClock(), credentials=server) as one:
         client = GrpcTransport(f"127.0.0.1:{one.port}", admin)
-        await ask(client)
         async with aclosing(client.bidi(TALK, two_words())) as talking:
             assert await anext(talking) == b"hello"
             failed: list[ApiError] = []
@@ -244,7 +226,7 @@ async def test_a_client_renews_under_calls_and_a_watch_without_losing_one(
             async def call() -> None:
                 for _ in range(50):
                     try:
-                        await ask(client)
+                        await client.unary(WHO, b"", timeout=60)
                     except ApiError as error:
                         failed.append(error)
 
@@ -253,7 +235,7 @@ async def test_a_client_renews_under_calls_and_a_watch_without_losing_one(
                     group.create_task(call())
                 for _ in range(5):
                     made.issue(ADMIN)
-                    await ask(client)
+                    await client.unary(WHO, b"", timeout=60)
             assert failed == []
             async with goes_on(talking):
                 # One that cannot be read leaves the client with what it has.
