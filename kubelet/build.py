@@ -25,9 +25,8 @@ from kubelet.node.care import NodeCare
 from kubelet.node.manager import NodeLease, NodeManager
 from kubelet.pod.config import NodeSettings
 from kubelet.pod.tools import NodeView, PodTools, WorkerSettings
-from kubelet.runtime.hollow.program import parse_stages
 from kubelet.runtime.records import DnsConfig
-from kubelet.runtimes import NodeRuntime
+from kubelet.runtimes import NodeRuntime, hollow_stages
 from kubelet.stats import NodeStats, StatsSettings
 from kubelet.status.manager import StatusManager
 from kubelet.status.node_status import NodeFacts, NodeSeen
@@ -69,7 +68,7 @@ _QUANTITIES: Final = (
 def check_settings(config: KubeletConfig) -> None:
     """Raise ConfigError: a setting cannot be read. Asked before anything is made of them."""
     try:
-        parse_stages(config.hollow_stages)
+        hollow_stages(config)
         parse_thresholds(
             config.eviction_hard, soft=config.eviction_soft, grace=config.eviction_soft_grace_period,
             min_reclaim=config.eviction_minimum_reclaim,

@@ -45,14 +45,19 @@ class NodeRuntime:
     pull_records: Path | None = None
 
 
+def hollow_stages(config: KubeletConfig) -> Stages:
+    """Return how long each stage takes on hollow nodes. Raises ValueError for a table that cannot be read."""
+    if config.hollow_stages:
+        return parse_stages(config.hollow_stages)
+    start = Delay(config.hollow_start_seconds / 2, config.hollow_start_seconds)
+    return Stages(run_sandbox=start, start_container=start)
+
+
 def hollow_runtime(
     config: KubeletConfig, clock: Clock, rng: random.Random, *, cidr: IPv4Network
 ) -> NodeRuntime:
     """Make a node's hollow runtime. Raises ValueError for a table of delays that cannot be read."""
-    start = Delay(config.hollow_start_seconds / 2, config.hollow_start_seconds)
-    stages = Stages(run_sandbox=start, start_container=start)
-    if config.hollow_stages:
-        stages = parse_stages(config.hollow_stages)
+    stages = hollow_stages(config)
     return NodeRuntime(
         runtime=HollowRuntime(clock, rng, stages=stages, cidr=cidr),
         images=HollowImages(clock, rng, stages),
