@@ -69,6 +69,13 @@ class History(Generic[M]):
         """Return the events of the objects with a name, oldest first."""
         return [one for one in list(self.seen) if one.object.metadata.name == name]  # type: ignore[attr-defined]
 
+    def last(self) -> dict[str, tuple[int, bool]]:
+        """Return by uid which version was seen last, and whether the object is there still."""
+        return {
+            one.object.metadata.uid: (int(one.object.metadata.resource_version), one.type != "DELETED")  # type: ignore[attr-defined]
+            for one in list(self.seen)
+        }
+
 
 class Api:
     """A user of the apiserver at `target`. Close it, or use it in a `with` block.
@@ -221,7 +228,10 @@ class Api:
 
     @contextmanager
     def history(self, kind: Kind[M], namespace: str = "") -> Iterator[History[M]]:
-        """Record every event of a kind during a `with` block, through restarts of the apiserver."""
+        """Record every event of a kind during a `with` block, through restarts of the apiserver.
+
+        All that has happened when the block ends is in it.
+        """
         history: History[M] = History()
         synced = threading.Event()
 
@@ -235,8 +245,32 @@ class Api:
         assert synced.wait(PATIENCE), f"no watch of {kind.plural} within {PATIENCE:g} s"
         try:
             yield history
+            # Who waits in the block has a watch of their own, which may be ahead of this one.
+            self.call(self._catch_up(history, self.clients.kind(kind), namespace))
         finally:
             task.cancel()
+
+    async def _catch_up(self, history: History[M], client: ResourceClient[M], namespace: str) -> None:
+        """Wait until a recording has all that has happened so far.
+
+        Where it has a gap, what is gone may be missing.
+        """
+        known = history.last()
+        now: dict[str, int] | None = None
+        while now is None:
+            try:
+                listed = await client.list(namespace)
+                metas = [item.metadata for item in listed.items]  # type: ignore[attr-defined]
+                now = {meta.uid: int(meta.resource_version) for meta in metas}
+            except ApiError:
+                await self.clock.sleep(0.2)
+        gone = known.keys() - now.keys()
+        while True:
+            last = history.last()
+            told = all(last.get(uid, (0, True))[0] >= version for uid, version in now.items())
+            if told and (history.gaps or not any(last[uid][1] for uid in gone)):
+                return
+            await self.clock.sleep(0.02)
 
     # A running Pod.
 
