@@ -8,7 +8,7 @@ ImagePulledRecord (`k8s.io/kubelet/config/v1beta1`); the rules are those of `pkg
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -102,7 +102,7 @@ class VerificationPolicy:
 
     verification: Verification = Verification.PULLED
     #: names without tag or digest, or beginnings with /* at their end; of `Verification.UNLISTED`
-    allowlist: Sequence[str] = field(default=())
+    allowlist: Sequence[str] = ()
 
     def asks_for(self, image: str, *, is_pulled: bool) -> bool:
         """Say whether it is asked for an image; `is_pulled`: this kubelet pulls it, or has."""

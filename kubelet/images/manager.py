@@ -244,6 +244,8 @@ class ImageCollector:
         self._records: dict[str, ImageRecord] = {}
         self._images: Sequence[ImageState] = ()
         self._looked = False
+        #: when that list was asked for
+        self._listed_at = 0.0
 
     @property
     def images(self) -> list[node_pb2.ContainerImage]:
@@ -263,13 +265,14 @@ class ImageCollector:
 
     async def look(self) -> None:
         # Images first: a container that begins in between uses a listed image, or one too young to go.
+        asked = self._clock.now()
         images = await self._service.list_images()
         containers = await self._runtime.list_containers()
         shown = (state.annotations.get(IMAGES_ANNOTATION, "").split() for state in containers)
         used = frozenset({state.image_id for state in containers}.union(*shown))
         now = self._clock.now()
         self._records = detect(self._records, images, used, now=now, first_look=not self._looked)
-        self._images, self._looked = images, True
+        self._images, self._looked, self._listed_at = images, True, asked
 
     async def filesystem(self) -> FilesystemUse | None:
         """Return how full the images' file system is; None: there is none. Raises RuntimeFailure, OSError."""
@@ -278,7 +281,9 @@ class ImageCollector:
 
     async def collect(self) -> None:
         """Remove unused images when the disk is above the high threshold. Raises RuntimeFailure, OSError."""
-        await self._forget_gone()
+        if self._pulls is not None:
+            # What comes in the place of an image that is gone is not for who pulled that.
+            await self._pulls.prune({image.id for image in self._images}, self._listed_at)
         use = await self.filesystem()
         if use is None:
             return
@@ -296,13 +301,6 @@ class ImageCollector:
                 f"Failed to garbage collect required amount of images. Attempted to free {wanted} bytes, "
                 f"but only found {freed} bytes eligible to free.",
             )
-
-    async def _forget_gone(self) -> None:
-        """Forget who pulled images that are there no longer: what comes in their place is not theirs."""
-        if self._pulls is not None:
-            since = self._clock.now()
-            await self.look()
-            await self._pulls.prune({image.id for image in self._images}, since)
 
     async def free(self, wanted: int | None = None) -> int:
         """Remove unused images until `wanted` bytes (None: all) are free; return the bytes. Raises as `look`."""

@@ -70,7 +70,8 @@ class PullRecords:
         for state in images:
             names = {*map(full_name, (*state.tags, *state.digests))}
             for image in [image for image in self._intents if full_name(image) in names]:
-                await self.finish(image, state.id, Access())
+                if await self.note(image, state.id, Access()):
+                    await self._forget(image)
 
     def record_of(self, image_id: str) -> PulledRecord | None:
         return self._records.get(image_id)
@@ -89,7 +90,7 @@ class PullRecords:
                     await asyncio.to_thread(_write, self._pulling / _file_name(image), intent)
                     self._intents[image] = intent
         except BaseException:
-            self._under_way[image] -= 1
+            self._ended(image)
             raise
         self._measure()
 
@@ -98,16 +99,28 @@ class PullRecords:
 
         Where that fails it stays begun, and the image has to be pulled again by whoever wants it.
         """
-        if await self.note(image, image_id, access):
-            await self.give_up(image)
+        try:
+            is_noted = await self.note(image, image_id, access)
+        finally:
+            self._ended(image)
+        if is_noted:
+            await self._forget(image)
 
     async def give_up(self, image: str) -> None:
-        """Forget a pull that has ended, unless another one of the image is under way."""
+        """Forget a pull that has come to nothing."""
+        self._ended(image)
+        await self._forget(image)
+
+    def _ended(self, image: str) -> None:
         self._under_way[image] -= 1
-        async with self._turn:
-            if self._under_way[image] > 0 or image not in self._intents:
-                return
+        if not self._under_way[image]:
             del self._under_way[image]
+
+    async def _forget(self, image: str) -> None:
+        """Forget that pulls of an image were begun, unless one is under way."""
+        async with self._turn:
+            if image in self._under_way or image not in self._intents:
+                return
             try:
                 await asyncio.to_thread(_remove, self._pulling / _file_name(image))
             except OSError as error:

@@ -274,6 +274,14 @@ async def test_an_image_of_which_it_is_not_written_down_who_has_pulled_it_is_for
     assert await node.is_for(credential())
 
 
+async def test_a_pull_that_could_not_be_written_down_is_made_good_by_the_next(node: Node) -> None:
+    with unwritable(node.folder / "pulled"):
+        await node.pull(credential())
+    assert node.written() == {"pulling": 1, "pulled": 0}
+    await node.pull(credential())
+    assert node.written() == {"pulling": 0, "pulled": 1}
+
+
 async def test_a_file_that_cannot_be_read_keeps_its_image_from_everybody(node: Node) -> None:
     await node.pull(credential())
     [path] = (node.folder / "pulled").iterdir()
@@ -328,6 +336,7 @@ async def test_the_collector_forgets_them_by_and_by(node: Node) -> None:
     await node.pull(image="busybox:1")
     await node.clock.advance(10)
     del node.registry.there[IMAGE]
+    await collector.look()
     await collector.collect()
     assert node.written() == {"pulling": 0, "pulled": 1}
 
